@@ -1,0 +1,44 @@
+# The Python that builds .venv; 3.11 to 3.13 can also run the demo's local model.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test bench lint clean
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## build .venv with all that the project needs
+
+$(STAMP): pyproject.toml ai_assistant/__init__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "make: $(PYTHON) is older than Python 3.11; name another: make PYTHON=python3.12"; exit 1; }
+	@echo "→ building $(VENV) (a minute or two, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -q -e '.[standalone,test]' \
+		|| { echo "make: the packages could not be installed; pip says why above"; exit 1; }
+	@$(BIN)/python -m pip check
+	@touch $@
+	@echo "→ $(VENV) is ready"
+
+demo: $(STAMP) ## watch a real local model think and answer
+	@$(BIN)/ai-assistant chat "Why is the sky blue?"
+
+serve: $(STAMP) ## start the standalone site on port 8000
+	@$(BIN)/ai-assistant serve
+
+test: $(STAMP) ## the whole suite
+	@$(BIN)/python -m pytest
+
+bench: $(STAMP) ## measure, as a table and as bench-results.json
+	@$(BIN)/python -m tests.bench
+
+lint: $(STAMP) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
