@@ -1,0 +1,35 @@
+"""Asks a provider and yields Reasoning, Text and a Completion. It knows no Frappe, and no other room."""
+
+from .bridge import Cancel
+from .chunks import (
+	Attempt,
+	Chunk,
+	Completion,
+	Fallback,
+	Provider,
+	Reasoning,
+	Result,
+	Silence,
+	Text,
+	Timeouts,
+	Usage,
+)
+from .errors import ProviderError
+from .gateway import Gateway
+
+__all__ = [
+	"Attempt",
+	"Cancel",
+	"Chunk",
+	"Completion",
+	"Fallback",
+	"Gateway",
+	"Provider",
+	"ProviderError",
+	"Reasoning",
+	"Result",
+	"Silence",
+	"Text",
+	"Timeouts",
+	"Usage",
+]

@@ -1,0 +1,131 @@
+"""What a provider's answer is made of, whoever the provider is.
+
+`Gateway.stream_generate()` yields these and nothing else:
+	any number of Reasoning, Text, Silence and Fallback, then exactly one Completion.
+A failure is raised as a ProviderError instead of the Completion; what was yielded before it stands.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+	"""A piece of the model's reasoning: a delta, never empty."""
+
+	text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+	"""A piece of the answer: a delta, never empty."""
+
+	text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+	"""Nothing has come for as long as the caller cared to wait (its `patience`); the caller has its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+	"""A provider that failed before its first chunk, with the code of its error."""
+
+	provider: str
+	model: str
+	error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+	"""An attempt has failed, and the next provider is about to be asked."""
+
+	failed: Attempt
+	provider: str
+	model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+	"""Tokens as the provider counts them; `cost_usd` from litellm's local price list, None for a model not in it."""
+
+	prompt_tokens: int
+	completion_tokens: int
+	reasoning_tokens: int
+	total_tokens: int
+	cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
+
+	`dropped` names the parameters that were asked for and not sent, because the model does not take them.
+	"""
+
+	finish_reason: str
+	provider: str
+	model: str
+	usage: Usage | None = None
+	attempts: tuple[Attempt, ...] = ()
+	dropped: tuple[str, ...] = ()
+
+
+Chunk = Reasoning | Text | Silence | Fallback | Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+	"""A whole answer, asked for without streaming."""
+
+	reasoning: str
+	text: str
+	completion: Completion
+
+	def chunks(self) -> Iterator[Chunk]:
+		"""The same as a stream of at most three chunks."""
+		if self.reasoning:
+			yield Reasoning(self.reasoning)
+		if self.text:
+			yield Text(self.text)
+		yield self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+	"""One question to one provider: messages as in the OpenAI chat API, None for what the provider may choose."""
+
+	messages: list[dict[str, Any]]
+	model: str
+	temperature: float | None = None
+	max_tokens: int | None = None
+	reasoning_effort: str | None = None
+	stream: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any."""
+
+	name: str
+	api: str
+	api_key: str = field(repr=False)
+	default_model: str
+	models: tuple[str, ...] = ("*",)
+	api_base: str | None = None
+	priority: int = 100
+	extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+	def allows(self, model: str) -> bool:
+		return "*" in self.models or model in self.models
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+	"""Seconds: until a provider's first chunk, between two chunks, and for all attempts together."""
+
+	first_token_s: float = 60
+	idle_s: float = 60
+	total_s: float = 110

@@ -1,0 +1,206 @@
+"""The one door to litellm: the only module that imports it, and the only one that knows its exceptions.
+
+litellm takes 2 to 4 s and 160 to 250 MB to import, so that happens on the first question, on a thread of its
+own: the loop goes on serving other streams meanwhile.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import time
+import warnings
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .chunks import Ask, Provider, Usage
+from .errors import ProviderError
+
+
+def load() -> Any:
+	"""litellm, imported once and set up so that it streams and does nothing else."""
+	# Before the import: else it fetches a price list from the network, and loads a .env file of the folder.
+	os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+	os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+	import litellm
+
+	if not litellm.disable_streaming_logging:
+		# Its logging of streams costs more CPU than the stream itself.
+		litellm.disable_streaming_logging = True
+		litellm.suppress_debug_info = True
+		litellm.telemetry = False
+		# A hundred equal chunks are an error to litellm; to a user they are a table or an ASCII drawing.
+		litellm.REPEATED_STREAMING_CHUNK_LIMIT = 10**9  # type: ignore[attr-defined]
+		# It serialises its own Responses objects in a way that pydantic warns of, once a request.
+		warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning, r"pydantic\.main")
+		# Its warnings quote the provider's bodies.
+		for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+			logging.getLogger(name).setLevel(logging.CRITICAL)
+	return litellm
+
+
+async def litellm() -> Any:
+	return await asyncio.to_thread(load)
+
+
+def connection(provider: Provider) -> dict[str, Any]:
+	"""The arguments that every question to this provider shares."""
+	return {
+		**provider.extra,
+		"api_key": provider.api_key,
+		"api_base": provider.api_base,
+		# Deadlines and fallback are the gateway's: litellm's would ask a hanging provider again, unseen.
+		"max_retries": 0,
+		"timeout": 3600,
+	}
+
+
+def parameters(litellm: Any, api: str, ask: Ask) -> tuple[dict[str, Any], tuple[str, ...]]:
+	"""The parameters that the model takes, and the names of those it does not.
+
+	litellm's own `drop_params` is not enough: it sends Claude a temperature beside thinking (which Anthropic
+	refuses), raises on `reasoning_effort` for a model it does not know, and sends a thinking budget above
+	max_tokens. So its translation is made once here, looked at, and made anew without what does not fit.
+	"""
+	asked = {
+		"temperature": ask.temperature,
+		"max_tokens": ask.max_tokens,
+		"reasoning_effort": ask.reasoning_effort,
+	}
+	sent = {name: value for name, value in asked.items() if value is not None}
+	known = litellm.get_supported_openai_params(model=ask.model, custom_llm_provider=api) or []
+	for name in set(sent) - set(known):
+		del sent[name]
+	if "reasoning_effort" in sent and not _takes_effort(litellm, api, ask):
+		del sent["reasoning_effort"]
+
+	translated = litellm.utils.get_optional_params(
+		model=ask.model, custom_llm_provider=api, drop_params=True, **sent
+	)
+	if "temperature" not in translated:
+		# A model that takes only some temperatures.
+		sent.pop("temperature", None)
+	thinking = translated.get("thinking") or {}
+	budget, limit = thinking.get("budget_tokens"), sent.get("max_tokens")
+	if budget and limit and budget >= limit:
+		del sent["reasoning_effort"]
+		thinking = {}
+	if thinking.get("type") in ("enabled", "adaptive"):
+		sent.pop("temperature", None)
+	dropped = {name for name, value in asked.items() if value is not None} - set(sent)
+	return sent, tuple(sorted(dropped))
+
+
+def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
+	if not litellm.supports_reasoning(model=ask.model, custom_llm_provider=api):
+		return False
+	if ask.reasoning_effort != "none":
+		return True
+	info = litellm.get_model_info(model=ask.model, custom_llm_provider=api)
+	return bool(info.get("supports_none_reasoning_effort"))
+
+
+def usage(litellm: Any, api: str, model: str, raw: Any) -> Usage | None:
+	"""litellm's usage, of a chat or of the Responses API, as ours."""
+	if raw is None:
+		return None
+	chat = hasattr(raw, "prompt_tokens")
+	prompt = (raw.prompt_tokens if chat else raw.input_tokens) or 0
+	completion = (raw.completion_tokens if chat else raw.output_tokens) or 0
+	details = getattr(raw, "completion_tokens_details" if chat else "output_tokens_details", None)
+	reasoning = getattr(details, "reasoning_tokens", None) or 0
+	prices = {"usage_object": raw} if chat else {"prompt_tokens": prompt, "completion_tokens": completion}
+	try:
+		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, **prices))
+	except Exception:
+		# litellm raises a bare Exception for a model it has no price of.
+		cost = None
+	return Usage(prompt, completion, reasoning, raw.total_tokens or prompt + completion, cost)
+
+
+def provider_error(error: Exception, provider: Provider, model: str) -> ProviderError:
+	"""What an exception from litellm comes down to.
+
+	litellm puts a status of its own making on its exceptions (500 for a broken connection, for Ollama's
+	refusals too), so the real one is looked for in the chain of causes: httpx's, which carries the response.
+	"""
+	import aiohttp
+	import httpx
+
+	if isinstance(error, ProviderError):
+		return error
+	names = {"provider": provider.name, "model": model}
+	causes = list(_causes(error))
+	litellm = load()
+	if any(_too_long(litellm, cause) for cause in causes):
+		return ProviderError("too_long", **names)
+	if any(isinstance(cause, litellm.ContentPolicyViolationError) for cause in causes):
+		return ProviderError("filtered", **names)
+	for cause in causes:
+		if isinstance(cause, httpx.HTTPStatusError):
+			return _refusal(cause.response, names)
+	if any(
+		isinstance(c, httpx.ConnectError | httpx.ConnectTimeout | aiohttp.ClientConnectorError)
+		for c in causes
+	):
+		return ProviderError("unreachable", **names)
+	if any(isinstance(c, httpx.TransportError | aiohttp.ClientError) for c in causes):
+		return ProviderError("broke_off", **names)
+	if any(isinstance(cause, UnicodeDecodeError | json.JSONDecodeError) for cause in causes):
+		return ProviderError("junk", **names)
+	if isinstance(error, litellm.BadRequestError):
+		return ProviderError("misconfigured", **names)
+	return ProviderError("reported", **names)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+	"""The exception and all it came from, nearest first."""
+	seen: list[BaseException] = []
+	waiting: list[BaseException | None] = [error]
+	while waiting:
+		cause = waiting.pop(0)
+		if cause is None or cause in seen:
+			continue
+		seen.append(cause)
+		waiting += [getattr(cause, "original_exception", None), cause.__cause__, cause.__context__]
+	return seen
+
+
+def _too_long(litellm: Any, cause: BaseException) -> bool:
+	"""litellm knows the words of every provider for this, but looks for them with some providers only."""
+	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
+	return isinstance(cause, litellm.ContextWindowExceededError) or (
+		isinstance(cause, litellm.BadRequestError | litellm.APIConnectionError)
+		and checkers.is_error_str_context_window_exceeded(str(cause))
+	)
+
+
+def _refusal(response: Any, names: dict[str, str]) -> ProviderError:
+	status = response.status_code
+	if status in (401, 403):
+		return ProviderError("refused_key", **names)
+	if status == 429:
+		return ProviderError(
+			"rate_limited", retry_after=_seconds(response.headers.get("retry-after")), **names
+		)
+	if status == 413:
+		return ProviderError("too_long", **names)
+	if status == 404:
+		return ProviderError("unknown_model", **names)
+	if status >= 500 or status == 408:
+		return ProviderError("unavailable", status=status, **names)
+	return ProviderError("refused", status=status, **names)
+
+
+def _seconds(retry_after: str | None) -> int | None:
+	"""A Retry-After header, in either of its forms, as seconds from now."""
+	if not retry_after:
+		return None
+	try:
+		return max(0, round(float(retry_after)))
+	except ValueError:
+		pass
+	try:
+		return max(0, round(parsedate_to_datetime(retry_after).timestamp() - time.time()))
+	except ValueError:
+		return None

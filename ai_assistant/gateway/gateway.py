@@ -1,0 +1,220 @@
+"""Asks the providers of a site, in order, and yields one stream of typed chunks whoever answers."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from . import litellm_chat, litellm_responses
+from .bridge import Bridge, Cancel
+from .chunks import (
+	Ask,
+	Attempt,
+	Chunk,
+	Completion,
+	Fallback,
+	Provider,
+	Reasoning,
+	Result,
+	Silence,
+	Text,
+	Timeouts,
+)
+from .errors import ProviderError
+from .surrogates import SurrogateJoiner
+from .thinking import ThinkSplitter
+
+Delta = Reasoning | Text
+
+
+class Gateway:
+	"""The providers of a site. It knows no Frappe: it can be used from any thread of any program.
+
+	>>> gateway = Gateway(
+	...     [Provider("local", "openai", "none", "smollm2", api_base="http://127.0.0.1:8080/v1")]
+	... )
+	>>> for chunk in gateway.stream_generate([{"role": "user", "content": "Hi"}]):
+	...     print(chunk)
+	"""
+
+	def __init__(self, providers: Sequence[Provider], timeouts: Timeouts | None = None) -> None:
+		"""`providers` are asked in the order of their `priority`, of their names where that is equal."""
+		self.providers = sorted(providers, key=lambda p: (p.priority, p.name))
+		self.timeouts = timeouts or Timeouts()
+
+	def stream_generate(
+		self,
+		messages: list[dict[str, Any]],
+		preferred_provider: str | None = None,
+		model: str | None = None,
+		temperature: float | None = None,
+		max_tokens: int | None = None,
+		reasoning_effort: str | None = None,
+		*,
+		cancel: Cancel | None = None,
+		patience: Callable[[], float] = lambda: 1.0,
+	) -> Iterator[Chunk]:
+		"""A generator of Reasoning, Text, Silence and Fallback, ended by one Completion.
+
+		`messages` are as in the OpenAI chat API. `preferred_provider` is asked first, `model` is asked of the
+		first provider in order that allows it; the others are asked for their default model. A provider that
+		fails before its first chunk is followed by the next; after it the failure is final.
+
+		`patience()` gives the seconds the caller can wait for a chunk before it wants its turn (a Silence).
+		`cancel()` from any thread, or closing the generator, hangs up on the provider in whatever phase; a
+		cancel still gives a Completion, with finish_reason `cancelled`.
+
+		Raises ProviderError. What came before it has been yielded whole.
+		"""
+		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort)
+		yield from self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), patience)
+
+	def generate(
+		self,
+		messages: list[dict[str, Any]],
+		preferred_provider: str | None = None,
+		model: str | None = None,
+		temperature: float | None = None,
+		max_tokens: int | None = None,
+		reasoning_effort: str | None = None,
+		*,
+		cancel: Cancel | None = None,
+	) -> Result:
+		"""The whole answer at once, asked for without streaming; otherwise as `stream_generate`.
+
+		Only the total deadline applies: without a stream there is no first token to wait for.
+		"""
+		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort, stream=False)
+		said: dict[type, str] = {Reasoning: "", Text: ""}
+		for chunk in self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), lambda: 60.0):
+			if isinstance(chunk, Reasoning | Text):
+				said[type(chunk)] += chunk.text
+			elif isinstance(chunk, Completion):
+				return Result(said[Reasoning], said[Text], chunk)
+		raise AssertionError("a stream ends with a Completion or an error")
+
+	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
+		"""Who is asked for which model, in order. Raises ProviderError `not_configured` for nobody."""
+		if not self.providers:
+			raise ProviderError("none")
+		order = sorted(self.providers, key=lambda p: p.name != preferred_provider)
+		if model and not preferred_provider:
+			order.sort(key=lambda p: not p.allows(model))
+		first = order[0]
+		return [(first, model or first.default_model)] + [(p, p.default_model) for p in order[1:]]
+
+	def _ask(
+		self, ask: Ask, route: list[tuple[Provider, str]], cancel: Cancel, patience: Callable[[], float]
+	) -> Iterator[Chunk]:
+		deadline = time.monotonic() + self.timeouts.total_s
+		attempts: list[Attempt] = []
+		errors: list[ProviderError] = []
+		final = False
+		for n, (provider, model) in enumerate(route):
+			try:
+				for chunk in self._attempt(provider, replace(ask, model=model), cancel, patience, deadline):
+					yield replace(chunk, attempts=tuple(attempts)) if isinstance(chunk, Completion) else chunk
+				return
+			except _Failed as failed:
+				errors.append(failed.error)
+				attempts.append(Attempt(provider.name, model, failed.error.code))
+				final = failed.final
+			if final:
+				break
+			if n + 1 < len(route):
+				yield Fallback(attempts[-1], route[n + 1][0].name, route[n + 1][1])
+		# Where everybody failed, the one that was meant to answer says why; a failure that ended it all says so itself.
+		error = errors[-1] if final else errors[0]
+		error.attempts = tuple(attempts)
+		raise error
+
+	def _attempt(
+		self, provider: Provider, ask: Ask, cancel: Cancel, patience: Callable[[], float], deadline: float
+	) -> Iterator[Chunk]:
+		"""One provider's answer. Raises _Failed; everything it had sent is yielded first."""
+		adapter = litellm_responses if provider.api == "openai_responses" else litellm_chat
+		bridge = Bridge(adapter.answer(provider, ask))
+		deltas = _Deltas()
+		names = {"provider": provider.name, "model": ask.model}
+		limits = self.timeouts
+		heard = time.monotonic()
+		cancel.on_ask(bridge.wake)
+		try:
+			while not cancel.asked:
+				silence = ("idle", limits.idle_s) if deltas.begun else ("first_token", limits.first_token_s)
+				silent_until = heard + silence[1] if ask.stream else deadline
+				now = time.monotonic()
+				chunk = bridge.read(min(patience(), silent_until - now, deadline - now))
+				if chunk is None:
+					now = time.monotonic()
+					if now >= deadline:
+						raise ProviderError("total", seconds=f"{limits.total_s:g}", **names)
+					if now >= silent_until:
+						raise ProviderError(silence[0], seconds=f"{silence[1]:g}", **names)
+					yield Silence()
+					continue
+				heard = time.monotonic()
+				if isinstance(chunk, Completion):
+					yield from deltas.end()
+					if chunk.finish_reason == "content_filter":
+						raise ProviderError("filtered", **names)
+					yield chunk
+					return
+				yield from deltas.whole(chunk)
+			yield from deltas.end()
+			yield Completion("cancelled", provider.name, ask.model)
+		except ProviderError as error:
+			yield from deltas.end()
+			raise _Failed(error, final=deltas.begun or error.kind == "total") from None
+		finally:
+			cancel.on_ask(None)
+			bridge.close()
+
+
+class _Failed(Exception):
+	"""An attempt's failure, and whether it ends the request: after the first chunk, or when time is up."""
+
+	def __init__(self, error: ProviderError, final: bool) -> None:
+		self.error = error
+		self.final = final
+
+
+class _Deltas:
+	"""One provider's deltas made whole: pairs of surrogates joined, thinking taken out of the text."""
+
+	def __init__(self) -> None:
+		self.begun = False
+		self._joiners = {Reasoning: SurrogateJoiner(), Text: SurrogateJoiner()}
+		self._splitter: ThinkSplitter | None = ThinkSplitter()
+
+	def whole(self, delta: Delta) -> Iterator[Delta]:
+		kind = type(delta)
+		text = self._joiners[kind].join(delta.text)
+		if not text:
+			return
+		if kind is Reasoning:
+			if self._splitter and not self.begun:
+				# A provider that has a field for its reasoning puts none between tags.
+				yield from self._end_of_tags()
+			self.begun = True
+			yield Reasoning(text)
+		else:
+			yield from self._text(text)
+
+	def end(self) -> Iterator[Delta]:
+		if rest := self._joiners[Reasoning].end():
+			yield Reasoning(rest)
+		if rest := self._joiners[Text].end():
+			yield from self._text(rest)
+		yield from self._end_of_tags()
+
+	def _text(self, text: str) -> Iterator[Delta]:
+		pieces: list[Delta] = self._splitter.feed(text) if self._splitter else [Text(text)]
+		self.begun = self.begun or bool(pieces)
+		yield from pieces
+
+	def _end_of_tags(self) -> Iterator[Delta]:
+		if self._splitter:
+			rest, self._splitter = self._splitter.end(), None
+			self.begun = self.begun or bool(rest)
+			yield from rest

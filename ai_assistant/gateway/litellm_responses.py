@@ -1,0 +1,100 @@
+"""The adapter for OpenAI's Responses API, the only one that streams its models' reasoning (as summaries).
+
+litellm can also bridge it to chat completions; that way an answer cut at max_tokens looks like a broken stream
+(litellm 1.97 drops `response.incomplete`), so its events are read here as they are.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from . import door
+from .chunks import Ask, Completion, Provider, Reasoning, Text
+from .errors import ProviderError
+
+API = "openai"
+REASONING = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
+TEXT = {"response.output_text.delta", "response.refusal.delta"}
+ENDS = {"response.completed", "response.incomplete"}
+
+
+async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Text | Completion, None]:
+	"""As `litellm_chat.answer`."""
+	litellm = await door.litellm()
+	stream: Any = None
+	try:
+		parameters, dropped = door.parameters(litellm, API, ask)
+		stream = await litellm.aresponses(
+			**{
+				**door.connection(provider),
+				**_parameters(parameters),
+				"model": f"{API}/{ask.model}",
+				"input": [_item(message) for message in ask.messages],
+				"stream": ask.stream,
+				"drop_params": True,
+				# OpenAI keeps answers for 30 days otherwise; what is kept is this site's business.
+				"store": False,
+			}
+		)
+		response, spoke = (None if ask.stream else stream), False
+		if ask.stream:
+			async for event in stream:
+				kind = str(getattr(event.type, "value", event.type))
+				spoke = spoke or kind in REASONING or kind in TEXT
+				if kind in REASONING and event.delta:
+					yield Reasoning(event.delta)
+				elif kind in TEXT and event.delta:
+					yield Text(event.delta)
+				elif kind == "response.reasoning_summary_part.added" and event.summary_index:
+					yield Reasoning("\n\n")
+				elif kind in ENDS:
+					response = event.response
+		else:
+			for piece in _pieces(stream):
+				yield piece
+		if response is None:
+			raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
+		yield Completion(
+			finish_reason=_finish_reason(response),
+			provider=provider.name,
+			model=ask.model,
+			usage=door.usage(litellm, API, ask.model, response.usage),
+			dropped=dropped,
+		)
+	except Exception as error:
+		raise door.provider_error(error, provider, ask.model) from None
+	finally:
+		if ask.stream and hasattr(stream, "aclose"):
+			await stream.aclose()
+
+
+def _parameters(chat: dict[str, Any]) -> dict[str, Any]:
+	sent = {"temperature": chat.get("temperature"), "max_output_tokens": chat.get("max_tokens")}
+	if effort := chat.get("reasoning_effort"):
+		sent["reasoning"] = {"effort": effort, "summary": "auto"}
+	return {name: value for name, value in sent.items() if value is not None}
+
+
+def _item(message: dict[str, Any]) -> dict[str, Any]:
+	"""A chat message as an input item: the parts of its content have other names there."""
+	content = message["content"]
+	if isinstance(content, list):
+		kind = "output_text" if message["role"] == "assistant" else "input_text"
+		content = [{"type": kind, "text": part["text"]} for part in content]
+	return {"role": message["role"], "content": content}
+
+
+def _pieces(response: Any) -> list[Reasoning | Text]:
+	pieces: list[Reasoning | Text] = []
+	for item in response.output:
+		if item.type == "reasoning":
+			summary = "\n\n".join(part.text for part in item.summary or [])
+			pieces += [Reasoning(summary)] if summary else []
+		elif item.type == "message":
+			pieces += [Text(part.text) for part in item.content if getattr(part, "text", None)]
+	return pieces
+
+
+def _finish_reason(response: Any) -> str:
+	details = getattr(response, "incomplete_details", None)
+	reason = getattr(details, "reason", None) or "stop"
+	return {"max_output_tokens": "length"}.get(reason, str(reason))

@@ -1,0 +1,279 @@
+"""A scripted provider: a real HTTP server that plays what the prompt tells it to.
+
+The last user message of a chat is the script, a JSON list of steps, so that a test needs no access to the
+provider's state and the same test runs against any live site. Steps that speak are in `wire.py`; besides
+	{"sleep": seconds}            waits
+	{"gate": name}                waits until the test calls `provider.open(name)`
+	{"hang": true}                says nothing more until the client hangs up
+	{"cut": true}                 closes the connection without a regular end
+	{"raw": str}                  these very bytes (latin-1), whatever the family
+	{"status": n, "body": any, "headers": {}}   as the first step: an HTTP error
+	{..., "for": model}           as the first step: passed over when another model is asked
+	{"headers_after": name}       as the first step: no response headers before that gate opens
+	{"split": n}                  as the first step: the body in two writes, cut at byte n
+	{"repeat": n, "text"|"reasoning": str, "every": seconds}   n pieces, one each `every` seconds
+	{"text": str, "times": n}     one piece, n times as long
+A script that does not end (cut, hang, finish, error) finishes with "stop". A prompt that is no script is
+answered with a short reasoning and a short text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from .wire import FAMILIES, Family, Step
+
+DEFAULT_SCRIPT: list[Step] = [
+	{"reasoning": "Let me think."},
+	{"text": "Hello"},
+	{"text": " there."},
+]
+ENDS = ("finish", "cut", "hang", "error")
+
+
+class Asked:
+	"""One request the provider has received, and when its client hung up."""
+
+	def __init__(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> None:
+		self.path = path
+		self.headers = headers
+		self.body = body
+		self.hung_up = threading.Event()
+		self.answered = threading.Event()
+		self.written: list[tuple[float, bytes]] = []
+
+
+class ScriptedProvider:
+	"""`with ScriptedProvider() as provider:` serves every family under `provider.base(family)` on loopback."""
+
+	def __init__(self, port: int = 0) -> None:
+		self.port = port
+		self.asked: list[Asked] = []
+		self._gates: dict[str, asyncio.Event] = {}
+		self._loop = asyncio.new_event_loop()
+		self._thread = threading.Thread(target=self._run, name="scripted-provider", daemon=True)
+		self._ready = threading.Event()
+		self._arrived = threading.Condition()
+
+	def __enter__(self) -> ScriptedProvider:
+		self._thread.start()
+		self._ready.wait()
+		return self
+
+	def __exit__(self, *exc: object) -> None:
+		self._loop.call_soon_threadsafe(self._loop.stop)
+		self._thread.join()
+
+	def base(self, family: str) -> str:
+		"""The `api_base` to configure for a family."""
+		root = f"http://127.0.0.1:{self.port}/{family}"
+		return root if family in ("anthropic", "gemini", "ollama_chat") else f"{root}/v1"
+
+	def open(self, gate: str) -> None:
+		"""Lets every script that waits at `gate`, now or later, go on."""
+		self._loop.call_soon_threadsafe(lambda: self._gate(gate).set())
+
+	def wait_for(self, marker: str, timeout: float = 20) -> Asked:
+		"""The request whose body contains `marker`, once it has arrived."""
+
+		def found() -> Asked | None:
+			return next((a for a in self.asked if marker in json.dumps(a.body)), None)
+
+		with self._arrived:
+			if not self._arrived.wait_for(lambda: found() is not None, timeout):
+				raise AssertionError(f"the provider was never asked for {marker!r}")
+		asked = found()
+		assert asked
+		return asked
+
+	def count(self, marker: str) -> int:
+		return sum(marker in json.dumps(a.body) for a in self.asked)
+
+	def _gate(self, name: str) -> asyncio.Event:
+		return self._gates.setdefault(name, asyncio.Event())
+
+	def _run(self) -> None:
+		asyncio.set_event_loop(self._loop)
+		server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+		self.port = server.sockets[0].getsockname()[1]
+		self._ready.set()
+		self._loop.run_forever()
+		server.close()
+		tasks = asyncio.all_tasks(self._loop)
+		for task in tasks:
+			task.cancel()
+		self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+		self._loop.close()
+
+	async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+		try:
+			while asked := await _read_request(reader):
+				with self._arrived:
+					self.asked.append(asked)
+					self._arrived.notify_all()
+				# Nothing follows on the connection until the answer is out, so any end of input is a hang-up.
+				watch = asyncio.create_task(_watch(reader, asked))
+				play = asyncio.create_task(self._play(asked, writer))
+				try:
+					await asyncio.wait({watch, play}, return_when=asyncio.FIRST_COMPLETED)
+					if not play.done() or not await play:
+						return
+				finally:
+					play.cancel()
+					watch.cancel()
+					await asyncio.gather(play, watch, return_exceptions=True)
+					asked.answered.set()
+		except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+			pass
+		finally:
+			writer.close()
+
+	async def _play(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+		"""Plays one script; True where the connection can be used again."""
+		name = asked.path.split("/")[1]
+		streaming = bool(asked.body.get("stream")) or "stream" in asked.path
+		model = asked.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", asked.path)
+		family = FAMILIES.get(name, FAMILIES["openai"])(model)
+		steps = script_of(asked.body)
+
+		first = steps[0] if steps else {}
+		if first.get("for", model) != model:
+			first, *_ = steps = steps[1:]
+		if "headers_after" in first:
+			await self._gate(first["headers_after"]).wait()
+		if "status" in first:
+			body = first.get("body", family.refusal(first["status"], "scripted refusal"))
+			payload = body if isinstance(body, str) else json.dumps(body)
+			_head(writer, first["status"], "application/json", payload.encode(), first.get("headers"))
+			await writer.drain()
+			return True
+		if not streaming:
+			for step in steps:
+				if "cut" in step:
+					return False
+				if "hang" in step:
+					await asyncio.Event().wait()
+				if "gate" in step:
+					await self._gate(step["gate"]).wait()
+				if "sleep" in step:
+					await asyncio.sleep(step["sleep"])
+			payload_bytes = json.dumps(family.whole(steps)).encode()
+			if "raw" in first:
+				payload_bytes = first["raw"].encode("latin-1")
+			_head(writer, 200, "application/json", payload_bytes)
+			await writer.drain()
+			return True
+
+		_head(writer, 200, family.content_type, None)
+		await writer.drain()
+		async for data in self._body(family, steps):
+			if data is None:
+				return False
+			if not data:
+				continue  # a chunk of no bytes would end the body
+			writer.write(b"%x\r\n%s\r\n" % (len(data), data))
+			asked.written.append((time.perf_counter(), data))
+			await writer.drain()
+		writer.write(b"0\r\n\r\n")
+		await writer.drain()
+		return True
+
+	async def _body(self, family: Family, steps: list[Step]) -> AsyncIterator[bytes | None]:
+		"""The body's writes; None closes the connection at once."""
+		split = next((s["split"] for s in steps if "split" in s), None)
+		if split is not None:
+			whole = b"".join([w async for w in self._writes(family, steps) if w])
+			# The pause makes the client read the two parts apart.
+			yield whole[:split]
+			await asyncio.sleep(0.001)
+			yield whole[split:]
+			return
+		async for data in self._writes(family, steps):
+			yield data
+
+	async def _writes(self, family: Family, steps: list[Step]) -> AsyncIterator[bytes | None]:
+		if "raw" not in (steps[0] if steps else {}) and (start := family.start()):
+			yield start
+		for step in steps:
+			if "sleep" in step:
+				await asyncio.sleep(step["sleep"])
+			elif "gate" in step:
+				await self._gate(step["gate"]).wait()
+			elif "hang" in step:
+				await asyncio.Event().wait()
+			elif "cut" in step:
+				yield None
+				return
+			elif "raw" in step:
+				yield step["raw"].encode("latin-1")
+			elif "repeat" in step:
+				piece = {k: v for k, v in step.items() if k in ("text", "reasoning")}
+				started = time.perf_counter()
+				for n in range(step["repeat"]):
+					if every := step.get("every"):
+						await asyncio.sleep(max(0.0, started + n * every - time.perf_counter()))
+					yield family.step(piece)
+			elif set(step) & {"reasoning", "text", "finish", "error"}:
+				yield family.step(step)
+		if not any(end in step for step in steps for end in ENDS) and "raw" not in (steps[-1:] or [{}])[0]:
+			yield family.step({"finish": "stop"})
+
+
+def script_of(body: dict[str, Any]) -> list[Step]:
+	"""The script in a request of any family: its last user message, if that is a JSON list of steps."""
+	if "contents" in body:
+		texts = [p.get("text", "") for c in body["contents"] for p in c["parts"] if c.get("role") == "user"]
+	else:
+		texts = []
+		for message in body.get("messages") or body.get("input") or []:
+			content = message.get("content")
+			if message.get("role") != "user":
+				continue
+			if isinstance(content, list):
+				content = "".join(part.get("text", "") for part in content)
+			texts.append(content)
+	try:
+		script = json.loads(texts[-1])
+	except (ValueError, IndexError):
+		return DEFAULT_SCRIPT
+	if not isinstance(script, list) or not all(isinstance(step, dict) for step in script):
+		return DEFAULT_SCRIPT
+	return [{**step, "text": step["text"] * step["times"]} if "times" in step else step for step in script]
+
+
+async def _read_request(reader: asyncio.StreamReader) -> Asked | None:
+	try:
+		head = await reader.readuntil(b"\r\n\r\n")
+	except asyncio.IncompleteReadError:
+		return None
+	first, *lines = head.decode("latin-1").split("\r\n")
+	headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
+	body = await reader.readexactly(int(headers.get("content-length", 0)))
+	return Asked(first.split(" ")[1], headers, json.loads(body) if body else {})
+
+
+async def _watch(reader: asyncio.StreamReader, asked: Asked) -> None:
+	try:
+		await reader.read(1)
+	except ConnectionError:
+		pass
+	asked.hung_up.set()
+
+
+def _head(
+	writer: asyncio.StreamWriter,
+	status: int,
+	content_type: str,
+	body: bytes | None,
+	headers: dict[str, str] | None = None,
+) -> None:
+	lines = [f"HTTP/1.1 {status} Scripted", f"content-type: {content_type}"]
+	lines += [f"{k}: {v}" for k, v in (headers or {}).items()]
+	lines += ["transfer-encoding: chunked" if body is None else f"content-length: {len(body)}"]
+	writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))

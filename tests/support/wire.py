@@ -1,0 +1,435 @@
+"""The wire format of each provider family: what a script's steps look like as bytes.
+
+A *step* is one of
+	{"reasoning": str}            a piece of reasoning
+	{"text": str}                 a piece of the answer
+	{"finish": str, "usage": {}}  the provider's regular end
+	{"error": str}                an error object in the middle of the stream
+Everything else a script can say (pauses, cuts, raw bytes) is the same for all families and lives in
+`provider.py`. The shapes follow each provider's public API documentation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+Step = dict[str, Any]
+
+USAGE = {"prompt": 11, "completion": 7, "reasoning": 3}
+
+
+def sse(data: Any, event: str | None = None) -> bytes:
+	# ensure_ascii is what providers written in Python do: it is also what cuts surrogate pairs in two.
+	body = data if isinstance(data, str) else json.dumps(data)
+	return (f"event: {event}\n" if event else "").encode() + f"data: {body}\n\n".encode()
+
+
+class Family:
+	"""One provider family: `start`, one or more wire chunks a step, `end`; and the answer without a stream."""
+
+	content_type = "text/event-stream"
+
+	def __init__(self, model: str) -> None:
+		self.model = model
+		self.last: str | None = None
+
+	def start(self) -> bytes:
+		return b""
+
+	def step(self, step: Step) -> bytes:
+		raise NotImplementedError
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		raise NotImplementedError
+
+	def refusal(self, status: int, message: str) -> dict[str, Any]:
+		return {"error": {"message": message, "type": "error", "code": status}}
+
+
+def _joined(steps: list[Step]) -> tuple[str, str, str, dict[str, int]]:
+	finish = next((s for s in steps if "finish" in s), {"finish": "stop"})
+	return (
+		"".join(s.get("reasoning", "") for s in steps),
+		"".join(s.get("text", "") for s in steps),
+		finish["finish"],
+		{**USAGE, **finish.get("usage", {})},
+	)
+
+
+class OpenAI(Family):
+	"""OpenAI's chat completions, and everything that copies them."""
+
+	reasoning_field = "reasoning_content"
+
+	def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+		return sse(
+			{
+				"id": "chatcmpl-1",
+				"object": "chat.completion.chunk",
+				"created": 1700000000,
+				"model": self.model,
+				"choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+			}
+		)
+
+	def _usage(self, usage: dict[str, int]) -> dict[str, Any]:
+		return {
+			"prompt_tokens": usage["prompt"],
+			"completion_tokens": usage["completion"],
+			"total_tokens": usage["prompt"] + usage["completion"],
+			"completion_tokens_details": {"reasoning_tokens": usage["reasoning"]},
+		}
+
+	def start(self) -> bytes:
+		return self._chunk({"role": "assistant", "content": ""})
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			return self._chunk({self.reasoning_field: step["reasoning"]})
+		if "text" in step:
+			return self._chunk({"content": step["text"]})
+		if "error" in step:
+			return sse({"error": {"message": step["error"], "type": "server_error", "code": 500}})
+		usage = {
+			"id": "chatcmpl-1",
+			"object": "chat.completion.chunk",
+			"created": 1700000000,
+			"model": self.model,
+			"choices": [],
+			"usage": self._usage({**USAGE, **step.get("usage", {})}),
+		}
+		return self._chunk({}, step["finish"]) + sse(usage) + sse("[DONE]")
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		reasoning, text, finish, usage = _joined(steps)
+		message = {"role": "assistant", "content": text}
+		if reasoning:
+			message[self.reasoning_field] = reasoning
+		return {
+			"id": "chatcmpl-1",
+			"object": "chat.completion",
+			"created": 1700000000,
+			"model": self.model,
+			"choices": [{"index": 0, "message": message, "finish_reason": finish}],
+			"usage": self._usage(usage),
+		}
+
+
+class DeepSeek(OpenAI):
+	"""`reasoning_content` beside `content: null`."""
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			return self._chunk({"content": None, "reasoning_content": step["reasoning"]})
+		if "text" in step:
+			return self._chunk({"content": step["text"], "reasoning_content": None})
+		return super().step(step)
+
+
+class OpenRouter(OpenAI):
+	"""`reasoning`, the same text again in `reasoning_details`, and comments that keep the connection alive."""
+
+	reasoning_field = "reasoning"
+
+	def start(self) -> bytes:
+		return b": OPENROUTER PROCESSING\n\n" + super().start()
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			detail = {"type": "reasoning.text", "text": step["reasoning"], "format": "unknown", "index": 0}
+			return self._chunk(
+				{
+					"role": "assistant",
+					"content": "",
+					"reasoning": step["reasoning"],
+					"reasoning_details": [detail],
+				}
+			)
+		return super().step(step)
+
+
+class Responses(Family):
+	"""OpenAI's Responses API, whose reasoning comes as summaries."""
+
+	cut_short: ClassVar = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+	def __init__(self, model: str) -> None:
+		super().__init__(model)
+		self.number = 0
+		self.steps: list[Step] = []
+
+	def _event(self, kind: str, **fields: Any) -> bytes:
+		self.number += 1
+		return sse({"type": kind, "sequence_number": self.number, **fields}, event=kind)
+
+	def _response(self, status: str, steps: list[Step]) -> dict[str, Any]:
+		reasoning, text, finish, usage = _joined(steps)
+		output: list[dict[str, Any]] = []
+		if reasoning:
+			summary = [{"type": "summary_text", "text": reasoning}]
+			output.append({"id": "rs_1", "type": "reasoning", "summary": summary})
+		if text:
+			content = [{"type": "output_text", "text": text, "annotations": []}]
+			output.append(
+				{
+					"id": "msg_1",
+					"type": "message",
+					"role": "assistant",
+					"status": "completed",
+					"content": content,
+				}
+			)
+		return {
+			"id": "resp_1",
+			"object": "response",
+			"created_at": 1700000000,
+			"status": status,
+			"model": self.model,
+			"output": output,
+			"error": None,
+			"incomplete_details": {"reason": self.cut_short[finish]} if status == "incomplete" else None,
+			"parallel_tool_calls": True,
+			"tool_choice": "auto",
+			"tools": [],
+			"temperature": 1.0,
+			"top_p": 1.0,
+			"usage": None
+			if status == "in_progress"
+			else {
+				"input_tokens": usage["prompt"],
+				"input_tokens_details": {"cached_tokens": 0},
+				"output_tokens": usage["completion"],
+				"output_tokens_details": {"reasoning_tokens": usage["reasoning"]},
+				"total_tokens": usage["prompt"] + usage["completion"],
+			},
+		}
+
+	def start(self) -> bytes:
+		return self._event("response.created", response=self._response("in_progress", []))
+
+	def _open(self, kind: str) -> bytes:
+		if self.last == kind:
+			return b""
+		self.last = kind
+		if kind == "reasoning":
+			item = {"id": "rs_1", "type": "reasoning", "summary": []}
+			part = {"type": "summary_text", "text": ""}
+			return self._event("response.output_item.added", output_index=0, item=item) + self._event(
+				"response.reasoning_summary_part.added",
+				item_id="rs_1",
+				output_index=0,
+				summary_index=0,
+				part=part,
+			)
+		item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+		part = {"type": "output_text", "text": "", "annotations": []}
+		return self._event("response.output_item.added", output_index=1, item=item) + self._event(
+			"response.content_part.added", item_id="msg_1", output_index=1, content_index=0, part=part
+		)
+
+	def step(self, step: Step) -> bytes:
+		self.steps.append(step)
+		if "reasoning" in step:
+			return self._open("reasoning") + self._event(
+				"response.reasoning_summary_text.delta",
+				item_id="rs_1",
+				output_index=0,
+				summary_index=0,
+				delta=step["reasoning"],
+			)
+		if "text" in step:
+			return self._open("text") + self._event(
+				"response.output_text.delta",
+				item_id="msg_1",
+				output_index=1,
+				content_index=0,
+				delta=step["text"],
+				logprobs=[],
+			)
+		if "error" in step:
+			return self._event("error", code="server_error", message=step["error"], param=None)
+		status = "incomplete" if step["finish"] in self.cut_short else "completed"
+		return self._event(f"response.{status}", response=self._response(status, self.steps))
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		return self._response("incomplete" if _joined(steps)[2] in self.cut_short else "completed", steps)
+
+
+class Anthropic(Family):
+	"""Anthropic's messages with thinking blocks (and the signature that ends one)."""
+
+	stop: ClassVar = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+
+	def __init__(self, model: str) -> None:
+		super().__init__(model)
+		self.index = -1
+
+	def _event(self, kind: str, **fields: Any) -> bytes:
+		return sse({"type": kind, **fields}, event=kind)
+
+	def start(self) -> bytes:
+		message = {
+			"id": "msg_1",
+			"type": "message",
+			"role": "assistant",
+			"content": [],
+			"model": self.model,
+			"stop_reason": None,
+			"stop_sequence": None,
+			"usage": {"input_tokens": USAGE["prompt"], "output_tokens": 1},
+		}
+		return self._event("message_start", message=message) + self._event("ping")
+
+	def _open(self, kind: str) -> bytes:
+		if self.last == kind:
+			return b""
+		done, self.last = self._close(), kind
+		self.index += 1
+		block = {"type": "thinking", "thinking": "", "signature": ""}
+		if kind == "text":
+			block = {"type": "text", "text": ""}
+		return done + self._event("content_block_start", index=self.index, content_block=block)
+
+	def _close(self) -> bytes:
+		if self.last is None:
+			return b""
+		signature = b""
+		if self.last == "reasoning":
+			delta = {"type": "signature_delta", "signature": "c2lnbmF0dXJl"}
+			signature = self._event("content_block_delta", index=self.index, delta=delta)
+		return signature + self._event("content_block_stop", index=self.index)
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			delta = {"type": "thinking_delta", "thinking": step["reasoning"]}
+			return self._open("reasoning") + self._event("content_block_delta", index=self.index, delta=delta)
+		if "text" in step:
+			delta = {"type": "text_delta", "text": step["text"]}
+			return self._open("text") + self._event("content_block_delta", index=self.index, delta=delta)
+		if "error" in step:
+			return self._event("error", error={"type": "overloaded_error", "message": step["error"]})
+		usage = {**USAGE, **step.get("usage", {})}
+		reason = {"stop_reason": self.stop.get(step["finish"], step["finish"]), "stop_sequence": None}
+		end = self._event("message_delta", delta=reason, usage={"output_tokens": usage["completion"]})
+		return self._close() + end + self._event("message_stop")
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		reasoning, text, finish, usage = _joined(steps)
+		content: list[dict[str, Any]] = []
+		if reasoning:
+			content.append({"type": "thinking", "thinking": reasoning, "signature": "c2lnbmF0dXJl"})
+		content.append({"type": "text", "text": text})
+		return {
+			"id": "msg_1",
+			"type": "message",
+			"role": "assistant",
+			"model": self.model,
+			"content": content,
+			"stop_reason": self.stop.get(finish, finish),
+			"stop_sequence": None,
+			"usage": {"input_tokens": usage["prompt"], "output_tokens": usage["completion"]},
+		}
+
+	def refusal(self, status: int, message: str) -> dict[str, Any]:
+		return {"type": "error", "error": {"type": "api_error", "message": message}}
+
+
+class Gemini(Family):
+	"""Google's generateContent with thought parts."""
+
+	stop: ClassVar = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+
+	def _response(self, parts: list[dict[str, Any]], finish: str | None, usage: dict[str, int] | None) -> Any:
+		candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
+		if finish:
+			candidate["finishReason"] = self.stop.get(finish, finish)
+		response: dict[str, Any] = {"candidates": [candidate], "modelVersion": self.model, "responseId": "r1"}
+		if usage:
+			response["usageMetadata"] = {
+				"promptTokenCount": usage["prompt"],
+				"candidatesTokenCount": usage["completion"] - usage["reasoning"],
+				"thoughtsTokenCount": usage["reasoning"],
+				"totalTokenCount": usage["prompt"] + usage["completion"],
+			}
+		return response
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			return sse(self._response([{"text": step["reasoning"], "thought": True}], None, None))
+		if "text" in step:
+			return sse(self._response([{"text": step["text"]}], None, None))
+		if "error" in step:
+			return sse({"error": {"code": 503, "message": step["error"], "status": "UNAVAILABLE"}})
+		return sse(self._response([{"text": ""}], step["finish"], {**USAGE, **step.get("usage", {})}))
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		reasoning, text, finish, usage = _joined(steps)
+		parts: list[dict[str, Any]] = [{"text": reasoning, "thought": True}] if reasoning else []
+		return self._response([*parts, {"text": text}], finish, usage)
+
+	def refusal(self, status: int, message: str) -> dict[str, Any]:
+		return {"error": {"code": status, "message": message, "status": "INVALID_ARGUMENT"}}
+
+
+class Ollama(Family):
+	"""Ollama's own chat API: a JSON object a line, the reasoning in `thinking`."""
+
+	content_type = "application/x-ndjson"
+
+	def _line(self, message: dict[str, str], **fields: Any) -> bytes:
+		line = {"model": self.model, "created_at": "2025-01-01T00:00:00Z", "message": message, "done": False}
+		return json.dumps({**line, **fields}).encode() + b"\n"
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			return self._line({"role": "assistant", "content": "", "thinking": step["reasoning"]})
+		if "text" in step:
+			return self._line({"role": "assistant", "content": step["text"]})
+		if "error" in step:
+			return json.dumps({"error": step["error"]}).encode() + b"\n"
+		return self._line({"role": "assistant", "content": ""}, **self._end(step))
+
+	def _end(self, step: Step) -> dict[str, Any]:
+		usage = {**USAGE, **step.get("usage", {})}
+		return {
+			"done": True,
+			"done_reason": step["finish"],
+			"total_duration": 1,
+			"load_duration": 1,
+			"prompt_eval_count": usage["prompt"],
+			"prompt_eval_duration": 1,
+			"eval_count": usage["completion"],
+			"eval_duration": 1,
+		}
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		reasoning, text, finish, usage = _joined(steps)
+		message = {"role": "assistant", "content": text}
+		if reasoning:
+			message["thinking"] = reasoning
+		line = json.loads(self._line(message))
+		return {**line, **self._end({"finish": finish, "usage": usage})}
+
+	def refusal(self, status: int, message: str) -> dict[str, Any]:
+		return {"error": message}
+
+
+FAMILIES: dict[str, type[Family]] = {
+	"openai": OpenAI,
+	"deepseek": DeepSeek,
+	"openrouter": OpenRouter,
+	"openai_responses": Responses,
+	"anthropic": Anthropic,
+	"gemini": Gemini,
+	"ollama_chat": Ollama,
+}
+
+
+def encode(family: Family, steps: list[Step]) -> Iterator[bytes]:
+	"""The wire bytes of a script that only speaks: one item a write."""
+	if start := family.start():
+		yield start
+	for step in steps:
+		yield family.step(step)
