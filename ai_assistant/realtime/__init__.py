@@ -1,0 +1,1 @@
+"""From chunks to events: batched, numbered, stored, published and logged; and the client at the other end."""

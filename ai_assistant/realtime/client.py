@@ -1,0 +1,228 @@
+"""The client's end: asks over REST, hears its events over Socket.IO, and gives them whole and in order.
+
+It is `socketio.SimpleClient`, because the other clients run handlers concurrently and so reorder events. What
+the socket lost (while it was away, or because nothing is published) is asked for by `get_events`: the
+journal has every event.
+"""
+
+import queue
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import socketio
+
+from .event import EVENT, STATUS
+
+# Longer than any request may run: gunicorn and nginx give it two minutes.
+REQUEST_TIMEOUT_S = 180
+# A gap may be an event still on its way; when it has not come by then, the journal is asked.
+GAP_S = 1.0
+
+Inbox = queue.SimpleQueue[tuple[str, Any]]
+
+
+class ApiError(Exception):
+	"""The server refused: `status` is HTTP's, `body` the JSON it answered, or None."""
+
+	def __init__(self, status: int, body: Any) -> None:
+		self.status = status
+		self.body = body
+		message = body.get("message") if isinstance(body, dict) else None
+		self.answer: dict[str, Any] = message if isinstance(message, dict) else {}
+		sentence = self.answer.get("error", {}).get("message") or message or "the server gave no reason"
+		super().__init__(f"{sentence} (HTTP {status})")
+
+
+class Client:
+	"""A user of one site. A context manager: `close()` lets go of the socket and the connections."""
+
+	def __init__(
+		self,
+		url: str,
+		site: str,
+		socketio_url: str | None = None,
+		user: str | None = None,
+		password: str | None = None,
+		token: str | None = None,
+	) -> None:
+		"""`url` is the web server's own; `socketio_url` the realtime server's, where it has a port of its own.
+
+		Either `user` and `password`, or `token` as "key:secret". Raises ApiError where the login is refused,
+		httpx.HTTPError where nobody answers.
+		"""
+		self.url = url.rstrip("/")
+		self.site = site
+		self.socketio_url = (socketio_url or url).rstrip("/")
+		self.http = httpx.Client(base_url=self.url, timeout=REQUEST_TIMEOUT_S)
+		self._inboxes: dict[str, Inbox] = {}
+		self._socket: Any = None
+		if token:
+			self.http.headers["Authorization"] = f"token {token}"
+		else:
+			_checked(self.http.post("/api/method/login", data={"usr": user, "pwd": password}))
+
+	def __enter__(self) -> "Client":
+		return self
+
+	def __exit__(self, *exc: object) -> None:
+		self.close()
+
+	def close(self) -> None:
+		socket, self._socket = self._socket, None
+		if socket:
+			socket.disconnect()
+		self.http.close()
+
+	def connect(self) -> None:
+		"""Opens the socket, which joins the user's room. Raises socketio's ConnectionError where it is refused.
+
+		The realtime server compares the hosts of Origin and Host and calls back to the origin; it wants a
+		Cookie header even beside a token, and takes a `sid` in it for the session, so a token goes with a
+		dummy (frappe/realtime/middlewares/authenticate.js).
+		"""
+		parts = urlsplit(self.url)
+		token = self.http.headers.get("Authorization")
+		cookies = {"socket": "1"} if token else {each.name: each.value for each in self.http.cookies.jar}
+		headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+		if token:
+			headers["Authorization"] = token
+		socket = socketio.SimpleClient(
+			websocket_extra_options={"origin": f"{parts.scheme}://{parts.netloc}"},
+		)
+		socket.connect(
+			self.socketio_url,
+			headers=headers,
+			namespace=f"/{self.site}",
+			transports=["websocket"],
+			wait_timeout=10,
+		)
+		self._socket = socket
+		threading.Thread(target=self._listen, args=(socket,), name="ai-assistant-socket", daemon=True).start()
+
+	@property
+	def socket(self) -> Any:
+		"""The socketio.SimpleClient, None before `connect()`."""
+		return self._socket
+
+	def get(self, method: str, **params: Any) -> Any:
+		"""The `message` of a GET method of `ai_assistant.api`. Raises ApiError."""
+		return _checked(self.http.get(f"/api/method/ai_assistant.api.{method}", params=params))
+
+	def post(self, method: str, **fields: Any) -> Any:
+		"""The `message` of a POST method of `ai_assistant.api`. Raises ApiError."""
+		return _checked(self.http.post(f"/api/method/ai_assistant.api.{method}", json=fields))
+
+	def chat(self, messages: list[dict[str, Any]] | str, **fields: Any) -> "ChatStream":
+		"""Asks. Iterate over the result for its events; its `answer` or `error` is there afterwards.
+
+		`messages` may be one user message as a string; `fields` are those of chat_completion.
+		"""
+		if isinstance(messages, str):
+			messages = [{"role": "user", "content": messages}]
+		request_id = fields.pop("request_id", None) or str(uuid.uuid4())
+		given = {name: value for name, value in fields.items() if value is not None}
+		return ChatStream(self, {"messages": messages, "request_id": request_id, **given}, self._inboxes)
+
+	def _listen(self, socket: Any) -> None:
+		while self._socket is socket:
+			try:
+				name, message = socket.receive()
+			except socketio.exceptions.SocketIOError:
+				return
+			inbox = self._inboxes.get(str(message.get("request_id"))) if isinstance(message, dict) else None
+			if inbox:
+				inbox.put((name, message))
+
+
+class ChatStream:
+	"""One chat as its client sees it: its events in the order of `seq`, each once, and then the answer."""
+
+	def __init__(self, client: Client, body: dict[str, Any], inboxes: dict[str, Inbox]) -> None:
+		self.request_id: str = body["request_id"]
+		self.answer: dict[str, Any] | None = None
+		"""The answer object, of a failed chat too; None where the request was refused or got no answer."""
+		self.error: ApiError | httpx.HTTPError | None = None
+		self._client = client
+		self._inboxes = inboxes
+		self._inbox: Inbox = queue.SimpleQueue()
+		self._next = 1
+		self._early: dict[int, dict[str, Any]] = {}
+		self._ended = False
+		inboxes[self.request_id] = self._inbox
+		threading.Thread(target=self._post, args=(body,), name="ai-assistant-post", daemon=True).start()
+
+	def __iter__(self) -> Iterator[dict[str, Any]]:
+		"""The events; an `ai_status` comes between them, as it is, with the type `ai_status`."""
+		answered = False
+		try:
+			while not (answered and self._ended):
+				waits = self._early or answered
+				try:
+					kind, found = self._inbox.get(timeout=self._gap_s() if waits else None)
+				except queue.Empty:
+					yield from self._from_journal()
+					if answered and not self._ended:
+						return
+					continue
+				if kind == EVENT:
+					yield from self._in_order(found)
+				elif kind == STATUS:
+					yield {"type": STATUS, **found}
+				elif kind == "answer":
+					answered = True
+					if not self.answer or not self.answer["realtime"]["last_seq"]:
+						return
+		finally:
+			self._inboxes.pop(self.request_id, None)
+
+	def wait(self) -> dict[str, Any]:
+		"""The answer object, with the events left aside. Raises what `error` would hold."""
+		for _event in self:
+			pass
+		if self.answer is None:
+			raise self.error or AssertionError("a chat ends with an answer or an error")
+		return self.answer
+
+	def _gap_s(self) -> float:
+		return GAP_S if self._client.socket else 0.0
+
+	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+		if event["seq"] >= self._next:
+			self._early[event["seq"]] = event
+		while found := self._early.pop(self._next, None):
+			self._next += 1
+			self._ended = found["type"] == "completion"
+			yield found
+
+	def _from_journal(self) -> Iterator[dict[str, Any]]:
+		try:
+			found = self._client.get("get_events", request_id=self.request_id, after_seq=self._next - 1)
+		except (ApiError, httpx.HTTPError):
+			return
+		for event in found["events"]:
+			yield from self._in_order(event)
+
+	def _post(self, body: dict[str, Any]) -> None:
+		try:
+			self.answer = self._client.post("chat_completion", **body)
+		except ApiError as error:
+			self.error = error
+			if error.answer.get("request_id"):
+				self.answer = error.answer
+		except httpx.HTTPError as error:
+			self.error = error
+		self._inbox.put(("answer", None))
+
+
+def _checked(response: httpx.Response) -> Any:
+	try:
+		body = response.json()
+	except ValueError:
+		body = None
+	if response.is_error:
+		raise ApiError(response.status_code, body)
+	return body.get("message") if isinstance(body, dict) else None

@@ -1,0 +1,41 @@
+"""The contract's log lines: in `logs/ai_assistant.log` and on standard error, never with the text itself."""
+
+import logging
+import re
+import sys
+from urllib.parse import quote
+
+import frappe
+
+copy_to_stderr = True
+"""False where standard error is drawn on (`ai-assistant chat`)."""
+
+MARKS = {"reasoning": "💭 REASONING", "text": "📝 TEXT", "completion": "✅ COMPLETION"}
+
+
+LINE = logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
+
+
+def logger() -> logging.Logger:
+	"""Frappe's logger of the app, at INFO, with a copy on standard error.
+
+	`frappe.logger` makes one a site at ERROR (frappe/utils/logger.py), which would drop every line here.
+	"""
+	found: logging.Logger = frappe.logger("ai_assistant")
+	if not any(handler.formatter is LINE for handler in found.handlers):
+		if copy_to_stderr:
+			found.addHandler(logging.StreamHandler(sys.stderr))
+		for handler in found.handlers:
+			handler.setFormatter(LINE)
+		if found.level == logging.ERROR:
+			found.setLevel(logging.INFO)
+	return found
+
+
+def escaped(value: object) -> str:
+	"""A value that cannot end the line or look like the next field."""
+	return re.sub(r"[^\w@.:/+-]", lambda found: quote(found[0], safe="", errors="replace"), str(value))
+
+
+def fields(**values: object) -> str:
+	return " ".join(f"{name}={escaped(value)}" for name, value in values.items())

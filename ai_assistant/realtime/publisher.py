@@ -1,0 +1,171 @@
+"""The one place that publishes: each event is stored, handed to Frappe, committed, logged, in that order.
+
+`publish_realtime(after_commit=True)` holds the message back until the commit, so the commit both makes the
+event durable and lets it go: a client never sees what could not be read back. The message goes to the room of
+the user alone. Given a task_id as well, Frappe would send it to `task_progress:<task_id>`, which any socket may
+join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are in the message only.
+"""
+
+import hashlib
+import time
+from typing import Any
+
+import frappe
+
+from ai_assistant import store
+from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text
+
+from . import listening
+from .batch import Batch, Batcher
+from .event import EVENT, STATUS
+from .log import MARKS, fields, logger
+
+HEARTBEAT_S = 3.0
+
+
+class Publisher:
+	"""One request's events, from acceptance to completion. It belongs to the request's thread."""
+
+	def __init__(
+		self, name: str, user: str, task_id: str, request_id: str, max_delay_s: float, enabled: bool
+	) -> None:
+		"""`name` is the request's key in the store; `elapsed_ms` counts from this call.
+
+		One that is not `enabled` makes no events at all; it gathers the answer and finishes the row.
+		"""
+		self.name = name
+		self.user = user
+		self.enabled = enabled
+		self.ids = {"task_id": task_id, "request_id": request_id}
+		self.last_seq = 0
+		self.failed = 0
+		self._started = time.monotonic()
+		self._spoke = self._started
+		self._first_ms: dict[str, int] = {}
+		self._said: dict[str, list[str]] = {"reasoning": [], "text": []}
+		self._batcher = Batcher(max_delay_s)
+
+	def accepted(self) -> None:
+		"""Event 1: the thinking indicator starts, whatever the provider does. Commits the request's row with it."""
+		self._emit("reasoning", {"text": "", "partial": True})
+
+	def forward(self, chunk: Chunk) -> None:
+		"""Takes what the gateway yields: deltas leave when their batch is due, silence lets one that waits go."""
+		now = time.monotonic()
+		if isinstance(chunk, Reasoning | Text):
+			kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
+			if kind not in self._first_ms:
+				self._first_ms[kind] = self._elapsed_ms()
+			self._said[kind].append(chunk.text)
+			self._send(self._batcher.add(kind, chunk.text, now))
+			return
+		self._send(self._batcher.due(now))
+		if isinstance(chunk, Fallback):
+			self._status(
+				"fallback", failed=chunk.failed.provider, error=chunk.failed.error, provider=chunk.provider
+			)
+		elif now - self._spoke >= HEARTBEAT_S:
+			self._status("answering" if "text" in self._first_ms else "thinking")
+
+	def patience(self) -> float:
+		"""Seconds until there is something to do without a chunk: a batch is due, or a heartbeat."""
+		now = time.monotonic()
+		heartbeat = max(0.0, self._spoke + HEARTBEAT_S - now)
+		due = self._batcher.due_in(now)
+		return heartbeat if due is None else min(due, heartbeat)
+
+	def complete(self, outcome: dict[str, Any]) -> dict[str, Any]:
+		"""Sends what still waits and then the completion; the request's row is finished in the same commit.
+
+		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts` and `error`. Gives the
+		row's values: the outcome with the whole `response` and `reasoning`, `timing` and `realtime`.
+		"""
+		self._send(self._batcher.flush())
+		response, reasoning = self.said("text"), self.said("reasoning")
+		row = {
+			**outcome,
+			"response": response,
+			"reasoning": reasoning,
+			"timing": self.timing(),
+		}
+		shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
+		event = {
+			"text": "",
+			"partial": False,
+			**{name: row[name] for name in shown},
+			"reasoning_length": len(reasoning),
+			"text_length": len(response),
+			"text_sha256": hashlib.sha256(response.encode()).hexdigest(),
+			**({"error": row["error"]} if row["error"] else {}),
+		}
+		self._emit("completion", event, row)
+		return row
+
+	def said(self, kind: str) -> str:
+		return "".join(self._said[kind])
+
+	def timing(self) -> dict[str, int | None]:
+		"""Milliseconds since acceptance, None for what never came."""
+		reasoning, text = self._first_ms.get("reasoning"), self._first_ms.get("text")
+		duration = self._elapsed_ms()
+		return {
+			"first_reasoning_ms": reasoning,
+			"first_text_ms": text,
+			"thinking_ms": None
+			if reasoning is None
+			else max(0, (duration if text is None else text) - reasoning),
+			"duration_ms": duration,
+		}
+
+	def _send(self, batches: list[Batch]) -> None:
+		for batch in batches:
+			self._emit(batch.kind, {"text": batch.text, "partial": True})
+
+	def _emit(self, kind: str, fields_of_kind: dict[str, Any], row: dict[str, Any] | None = None) -> None:
+		if not self.enabled:
+			self._finish(row)
+			frappe.db.commit()
+			return
+		seq = self.last_seq + 1
+		event = {
+			"type": kind,
+			**fields_of_kind,
+			**self.ids,
+			"seq": seq,
+			"elapsed_ms": self._elapsed_ms(),
+			"timestamp": frappe.utils.now(),
+		}
+		store.current().append(self.name, event)
+		self.last_seq = seq
+		reason = listening.why_not()
+		self.failed += reason is not None
+		self._finish(row)
+		if reason is None:
+			frappe.publish_realtime(EVENT, event, user=self.user, after_commit=True)
+		frappe.db.commit()
+		self._spoke = time.monotonic()
+		self._log(kind, len(event["text"]), seq, reason)
+
+	def _finish(self, row: dict[str, Any] | None) -> None:
+		if row is not None:
+			row["realtime"] = {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq}
+			store.current().finish(self.name, row)
+
+	def _log(self, kind: str, characters: int, seq: int, reason: str | None) -> None:
+		ids = {"task": self.ids["task_id"], "request": self.ids["request_id"], "seq": seq, "user": self.user}
+		if reason:
+			logger().warning(f"[WebSocket] ❌ {kind} not emitted: {reason} {fields(**ids)}")
+			return
+		size = "" if kind == "completion" else f": {characters} chars"
+		logger().info(f"[WebSocket] {MARKS[kind]} emitted{size} {fields(**ids)}")
+
+	def _status(self, phase: str, **more: Any) -> None:
+		"""An `ai_status`: neither stored nor numbered, so it needs no commit, and nobody misses a lost one."""
+		self._spoke = time.monotonic()
+		message = {**self.ids, "phase": phase, "elapsed_ms": self._elapsed_ms(), **more}
+		if listening.why_not() is None:
+			frappe.publish_realtime(STATUS, message, user=self.user)
+		logger().debug(f"[WebSocket] status {phase} {fields(request=self.ids['request_id'], user=self.user)}")
+
+	def _elapsed_ms(self) -> int:
+		return round((time.monotonic() - self._started) * 1000)

@@ -1,0 +1,86 @@
+"""Where requests and their events are kept: one small interface, one implementation a site.
+
+On a bench the rows are the DocTypes AI Request and AI Request Event; the standalone site keeps the
+same things in SQLite. Nothing here commits: the caller ends the transaction with `frappe.db.commit()`,
+because a commit is also what lets an event go (see `ai_assistant.realtime.publisher`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Event = dict[str, Any]
+"""An `ai_progress` event as the client gets it, with at least `seq`, `type` and `text`."""
+
+Row = dict[str, Any]
+"""A request: `name` (the store's own key), and the fields `REQUEST_FIELDS`."""
+
+REQUEST_FIELDS = (
+	"user",
+	"request_id",
+	"task_id",
+	"status",
+	"mode",
+	"provider",
+	"model",
+	"finish_reason",
+	"created",
+	"response",
+	"reasoning",
+	"usage",
+	"timing",
+	"realtime",
+	"attempts",
+	"error",
+)
+"""`usage`, `timing`, `realtime`, `attempts` and `error` hold the contract's objects, or None; `created` is
+a UNIX time in seconds; the rest are strings or None."""
+
+
+class RequestExists(Exception):
+	"""This user already has a request of this id."""
+
+
+class Store(Protocol):
+	"""Keys are compared byte by byte: neither case nor trailing spaces are folded."""
+
+	def open(self, row: Mapping[str, Any]) -> str:
+		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable."""
+		...
+
+	def get(self, user: str, request_id: str) -> Row | None:
+		"""The user's own request of that id. Another user's is None, as one that never was."""
+		...
+
+	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status."""
+		...
+
+	def append(self, name: str, event: Event) -> None:
+		"""Keep the next event of a request."""
+		...
+
+	def events(self, name: str, after_seq: int = 0) -> list[Event]:
+		"""The events of a request with a `seq` above `after_seq`, in order."""
+		...
+
+	def finish(self, name: str, values: Mapping[str, Any]) -> None:
+		"""Write the outcome of a request: any of REQUEST_FIELDS."""
+		...
+
+
+_store: Store | None = None
+
+
+def use(store: Store) -> None:
+	"""Make `store` this process's store. The standalone site calls it; a bench needs not."""
+	global _store
+	_store = store
+
+
+def current() -> Store:
+	"""The store of this site."""
+	if _store is None:
+		raise RuntimeError(
+			"no store is in place: a site calls ai_assistant.store.use() before its first chat"
+		)
+	return _store
