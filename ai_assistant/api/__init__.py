@@ -1,0 +1,121 @@
+"""The whitelisted methods of the contract. One chat reads from top to bottom here: check, admit, run, answer."""
+
+# Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
+from collections.abc import Iterable
+
+import frappe
+
+from ai_assistant import store
+from ai_assistant.chat import life, request, settings
+from ai_assistant.gateway import Chunk, Completion
+
+from .respond import Answer, Field, answers, own_request
+
+
+@frappe.whitelist(methods=["POST"])
+@answers
+def chat_completion(
+	messages: Field = None,
+	mode: Field = "chat",
+	task_id: Field = None,
+	request_id: Field = None,
+	provider: Field = None,
+	model: Field = None,
+	temperature: Field = None,
+	max_tokens: Field = None,
+	reasoning_effort: Field = None,
+	background: Field = False,
+	tools: Field = None,
+	tool_choice: Field = None,
+) -> Answer:
+	"""Asks a provider; its reasoning and text go to the user's socket as they come, and all of it is the answer.
+
+	For users with the role AI Assistant User. The fields are the contract's, section 2; a field of a wrong type
+	is refused by us and not by Frappe, whose refusal carries a traceback.
+	"""
+	fields = dict(locals())
+	configured = settings.load()
+	chat = life.admit(request.validate(fields, configured), configured)
+	try:
+		return _generate_cloud_response(chat)
+	finally:
+		life.release(chat)
+
+
+def _generate_cloud_response(chat: life.Chat) -> Answer:
+	"""The gateway's chunks in, published events out; ended by exactly one completion, whatever happens."""
+	publisher = chat.publisher
+	try:
+		publisher.accepted()
+		for chunk in _chunks(chat):
+			if isinstance(chunk, Completion):
+				return chat.completed(chunk)
+			publisher.forward(chunk)
+		raise AssertionError("the gateway ends with a Completion or an error")
+	except Exception as error:
+		return chat.failed(error)
+
+
+def _chunks(chat: life.Chat) -> Iterable[Chunk]:
+	if chat.settings.realtime.enabled:
+		return chat.gateway.stream_generate(**chat.question, patience=chat.publisher.patience)
+	# The emergency brake: one question, one answer, and a publisher that publishes nothing.
+	return chat.gateway.generate(**chat.question).chunks()
+
+
+@frappe.whitelist(methods=["GET"])
+@answers
+def get_request(request_id: Field = None) -> Answer:
+	"""The answer object of one of the user's own requests, in whatever status."""
+	return life.answer_of(own_request(request_id))
+
+
+@frappe.whitelist(methods=["GET"])
+@answers
+def get_events(request_id: Field = None, task_id: Field = None, after_seq: Field = 0) -> Answer:
+	"""The events after `after_seq` of a request, or of the newest request of a task."""
+	row = own_request(request_id, task_id)
+	after = request.whole_number(after_seq, "after_seq", 0, 2**31) or 0
+	events = store.current().events(row["name"])
+	return {
+		"request_id": row["request_id"],
+		"task_id": row["task_id"],
+		"status": row["status"],
+		"last_seq": events[-1]["seq"] if events else 0,
+		"events": [event for event in events if event["seq"] > after],
+	}
+
+
+@frappe.whitelist(methods=["POST"])
+@answers
+def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
+	"""Stops a request, or all running requests of a task. One that has ended is left as it is."""
+	user = frappe.session.user
+	if request_id:
+		rows = [own_request(request_id)]
+	else:
+		own_request(None, task_id)
+		rows = store.current().of_task(user, str(task_id), status="running")
+	running = [row["request_id"] for row in rows if row["status"] == "running"]
+	return {"cancelled": life.cancel(running, user)}
+
+
+@frappe.whitelist(methods=["GET"])
+@answers
+def list_models() -> Answer:
+	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
+	configured = settings.load()
+	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
+	default = {
+		"provider": providers[0].name if providers else None,
+		"model": providers[0].default_model if providers else None,
+		"mode": "chat",
+	}
+	return {
+		"modes": list(configured.modes),
+		"providers": [
+			{"name": each.name, "models": list(each.models), "default_model": each.default_model}
+			for each in providers
+		],
+		"default": default,
+	}

@@ -1,0 +1,1 @@
+"""The life of one request: validate, admit, run, result."""

@@ -1,0 +1,182 @@
+"""One request from acceptance to result: its row, its events, its end."""
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ai_assistant import store
+from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
+from ai_assistant.realtime.log import fields, logger
+from ai_assistant.realtime.publisher import Publisher
+
+from .errors import ChatError, provider_failure
+from .request import ChatRequest
+from .settings import Settings
+
+# The requests that run in this process, by site, user and request id. Their own threads add and remove them;
+# a thread that answers cancel() looks one up.
+_running: dict[tuple[str, str, str], Cancel] = {}
+_lock = threading.Lock()
+
+
+class Chat:
+	"""An accepted request. Its row exists and event 1 is out once `admit()` returns one."""
+
+	def __init__(self, request: ChatRequest, settings: Settings, name: str, user: str) -> None:
+		self.request = request
+		self.settings = settings
+		self.user = user
+		self.cancel = Cancel()
+		self.gateway = Gateway(settings.providers, settings.timeouts)
+		self.publisher = Publisher(
+			name,
+			user,
+			request.task_id,
+			request.request_id,
+			max_delay_s=settings.realtime.max_delay_ms / 1000,
+			enabled=settings.realtime.enabled,
+		)
+
+	@property
+	def question(self) -> dict[str, Any]:
+		"""What to ask, as the arguments of the gateway."""
+		request = self.request
+		return {
+			"messages": request.messages,
+			"preferred_provider": request.provider,
+			"model": request.model,
+			"temperature": request.temperature,
+			"max_tokens": request.max_tokens,
+			"reasoning_effort": request.reasoning_effort,
+			"cancel": self.cancel,
+		}
+
+	def completed(self, completion: Completion) -> dict[str, Any]:
+		"""Ends the request with the provider's completion; gives the answer object."""
+		if completion.dropped:
+			about = fields(request=self.request.request_id, model=completion.model)
+			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {about}")
+		status = "cancelled" if completion.finish_reason == "cancelled" else "completed"
+		return self._end(
+			status=status,
+			finish_reason=completion.finish_reason,
+			provider=completion.provider,
+			model=completion.model,
+			usage=asdict(completion.usage) if completion.usage else None,
+			attempts=[asdict(attempt) for attempt in completion.attempts],
+			error=None,
+		)
+
+	def failed(self, error: Exception) -> dict[str, Any]:
+		"""Ends the request with what went wrong; what had arrived is kept and given all the same."""
+		attempts = [asdict(attempt) for attempt in error.attempts] if isinstance(error, ProviderError) else []
+		if isinstance(error, ProviderError):
+			failure = provider_failure(error)
+		else:
+			# The row's transaction may be what failed: what comes next needs a clean one.
+			frappe.db.rollback()
+			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
+			message = _("Something went wrong on the site; an administrator finds it in the log.")
+			failure = {"code": "internal_error", "message": message, "retryable": False}
+		last = attempts[-1] if attempts else {}
+		return self._end(
+			status="failed",
+			finish_reason="error",
+			provider=last.get("provider"),
+			model=last.get("model"),
+			usage=None,
+			attempts=attempts,
+			error=failure,
+		)
+
+	def _end(self, **outcome: Any) -> dict[str, Any]:
+		row = self.publisher.complete(outcome)
+		ids = {"request_id": self.request.request_id, "task_id": self.request.task_id}
+		return answer({**ids, **row})
+
+
+def admit(request: ChatRequest, settings: Settings) -> Chat:
+	"""Keeps the request and sends event 1. Raises ChatError `conflict` for a request_id already used."""
+	user = frappe.session.user
+	row = {
+		"user": user,
+		"request_id": request.request_id,
+		"task_id": request.task_id,
+		"mode": request.mode,
+		"provider": request.provider,
+		"model": request.model,
+		"status": "running",
+		"created": time.time(),
+	}
+	try:
+		name = store.current().open(row)
+	except store.RequestExists:
+		message = _("request_id {0} is running or was used already; send another or none.")
+		raise ChatError("conflict", message.format(request.request_id)) from None
+	chat = Chat(request, settings, name, user)
+	with _lock:
+		_running[_key(user, request.request_id)] = chat.cancel
+	return chat
+
+
+def release(chat: Chat) -> None:
+	"""The request runs no more in this process."""
+	with _lock:
+		_running.pop(_key(chat.user, chat.request.request_id), None)
+
+
+def cancel(request_ids: Iterable[str], user: str) -> list[str]:
+	"""Asks the user's running requests to stop; gives those that run in this process."""
+	with _lock:
+		found = {each: _running.get(_key(user, each)) for each in request_ids}
+	for ask in found.values():
+		if ask:
+			ask()
+	return [each for each, ask in found.items() if ask]
+
+
+def _key(user: str, request_id: str) -> tuple[str, str, str]:
+	# A bench serves many sites from one process.
+	return (frappe.local.site, user, request_id)
+
+
+def answer(row: dict[str, Any]) -> dict[str, Any]:
+	"""The contract's answer object, from a request's row in whatever status."""
+	status = row["status"]
+	found = {
+		"success": status != "failed",
+		"status": status,
+		"request_id": row["request_id"],
+		"task_id": row["task_id"],
+		"response": row.get("response") or "",
+		"reasoning": row.get("reasoning") or "",
+		"provider": row.get("provider"),
+		"model": row.get("model"),
+		"finish_reason": row.get("finish_reason"),
+		"usage": row.get("usage"),
+		"timing": row.get("timing"),
+		"realtime": row.get("realtime"),
+		"attempts": row.get("attempts") or [],
+	}
+	if row.get("error"):
+		found["error"] = row["error"]
+	return found
+
+
+def answer_of(row: dict[str, Any]) -> dict[str, Any]:
+	"""The answer object of a stored request; of one that still runs, with what has arrived by now."""
+	if row["status"] != "running":
+		return answer(row)
+	events = store.current().events(row["name"])
+	said = {
+		kind: "".join(event["text"] for event in events if event["type"] == kind)
+		for kind in ("reasoning", "text")
+	}
+	last_seq = events[-1]["seq"] if events else 0
+	realtime = {"events": last_seq, "failed": 0, "last_seq": last_seq}
+	return answer({**row, "response": said["text"], "reasoning": said["reasoning"], "realtime": realtime})

@@ -1,0 +1,152 @@
+"""What the site is configured to do: the contract's section 5, read anew for every request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from inspect import formatannotation
+from typing import Any, TypeVar
+
+import frappe
+from frappe import _
+
+from ai_assistant.gateway import Provider, Timeouts
+
+from .errors import ChatError
+
+CONF_KEY = "ai_assistant"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Mode:
+	"""A way to chat: what the model is told first, and the defaults of what the client leaves out."""
+
+	name: str
+	system_prompt: str | None = None
+	provider: str | None = None
+	model: str | None = None
+	temperature: float | None = None
+	reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+	max_messages: int = 200
+	max_chars: int = 400_000
+	max_tokens: int = 32_000
+
+
+@dataclass(frozen=True)
+class Realtime:
+	enabled: bool = True
+	max_delay_ms: int = 1000
+
+
+MODES = (
+	Mode("chat", "You are a helpful assistant. Answer in the language of the question, in Markdown."),
+	Mode(
+		"agent",
+		"You are a careful software engineer who works through a task step by step. Answer in Markdown.",
+		reasoning_effort="medium",
+	),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+	providers: tuple[Provider, ...] = ()
+	modes: Mapping[str, Mode] = field(default_factory=dict)
+	limits: Limits = Limits()
+	timeouts: Timeouts = field(default_factory=Timeouts)
+	realtime: Realtime = Realtime()
+
+	def provider(self, name: str) -> Provider | None:
+		return next((provider for provider in self.providers if provider.name == name), None)
+
+
+def load() -> Settings:
+	"""The site's settings. Raises ChatError `not_configured` naming what is wrong in the configuration."""
+	conf = frappe.conf.get(CONF_KEY) or {}
+	if not isinstance(conf, Mapping):
+		raise _wrong(CONF_KEY, "an object")
+	modes = {mode.name: mode for mode in MODES}
+	for n, given in enumerate(_list(conf, "modes")):
+		mode = _build(Mode, given, f"modes[{n}]")
+		modes[mode.name] = mode
+	return Settings(
+		providers=tuple(
+			_provider(given, f"providers[{n}]") for n, given in enumerate(_list(conf, "providers"))
+		),
+		modes=modes,
+		limits=_known(Limits, conf, "limits"),
+		timeouts=_known(Timeouts, conf, "timeouts"),
+		realtime=_known(Realtime, conf, "realtime"),
+	)
+
+
+def _provider(given: Any, where: str) -> Provider:
+	if isinstance(given, Mapping) and isinstance(given.get("models"), list):
+		given = {**given, "models": tuple(given["models"])}
+	provider = _build(Provider, given, where)
+	base = provider.api_base
+	if base is not None and not str(base).startswith(("http://", "https://")):
+		raise _wrong(f"{where}.api_base", "a URL that begins with http:// or https://")
+	if not provider.allows(provider.default_model):
+		raise _wrong(f"{where}.default_model", "one of its models")
+	return provider
+
+
+def _list(conf: Mapping[str, Any], key: str) -> list[Any]:
+	found = conf.get(key) or []
+	if not isinstance(found, list):
+		raise _wrong(key, "a list")
+	return found
+
+
+def _known(kind: type[T], conf: Mapping[str, Any], key: str) -> T:
+	"""Of a group of settings those that exist by now; a site may already hold later ones."""
+	given = conf.get(key) or {}
+	if not isinstance(given, Mapping):
+		raise _wrong(key, "an object")
+	names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+	return _build(kind, {name: value for name, value in given.items() if name in names}, key)
+
+
+def _build(kind: type[T], given: Any, where: str) -> T:
+	"""A settings object from its JSON. An unknown name is refused: it would be a misspelled known one."""
+	if not isinstance(given, Mapping):
+		raise _wrong(where, "an object")
+	known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+	for name, value in given.items():
+		if name not in known:
+			raise _wrong(f"{where}.{name}", ", ".join(known))
+		if value is not None and not _fits(value, str(known[name].type)):
+			raise _wrong(
+				f"{where}.{name}", str(known[name].type).replace("tuple[str, ...]", "list of strings")
+			)
+	try:
+		return kind(**given)
+	except TypeError:
+		needed = [
+			name
+			for name in ("name", "api", "api_key", "default_model")
+			if name in known and name not in given
+		]
+		raise _wrong(f"{where}.{needed[0]}", "a string") from None
+
+
+def _fits(value: Any, annotation: str) -> bool:
+	if isinstance(value, bool):
+		return "bool" in annotation
+	if "int" in annotation or "float" in annotation:
+		return isinstance(value, int | float) and value >= 0
+	if "tuple" in annotation:
+		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+	if "dict" in annotation:
+		return isinstance(value, dict)
+	return isinstance(value, str)
+
+
+def _wrong(where: str, accepted: str) -> ChatError:
+	message = _("The site's AI configuration is wrong at {0}; accepted: {1}.").format(where, accepted)
+	return ChatError("not_configured", message)
