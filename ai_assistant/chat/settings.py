@@ -66,9 +66,10 @@ class Settings:
 
 def load() -> Settings:
 	"""The site's settings. Raises ChatError `not_configured` naming what is wrong in the configuration."""
-	conf = frappe.conf.get(CONF_KEY) or {}
-	if not isinstance(conf, Mapping):
+	conf = frappe.conf.get(CONF_KEY, {})
+	if not isinstance(conf, Mapping | None):
 		raise _wrong(CONF_KEY, "an object")
+	conf = conf or {}
 	modes = {mode.name: mode for mode in MODES}
 	for n, given in enumerate(_list(conf, "modes")):
 		mode = _build(Mode, given, f"modes[{n}]")
@@ -97,19 +98,19 @@ def _provider(given: Any, where: str) -> Provider:
 
 
 def _list(conf: Mapping[str, Any], key: str) -> list[Any]:
-	found = conf.get(key) or []
-	if not isinstance(found, list):
+	found = conf.get(key)
+	if not isinstance(found, list | None):
 		raise _wrong(key, "a list")
-	return found
+	return found or []
 
 
 def _known(kind: type[T], conf: Mapping[str, Any], key: str) -> T:
 	"""Of a group of settings those that exist by now; a site may already hold later ones."""
-	given = conf.get(key) or {}
-	if not isinstance(given, Mapping):
+	given = conf.get(key)
+	if not isinstance(given, Mapping | None):
 		raise _wrong(key, "an object")
 	names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-	return _build(kind, {name: value for name, value in given.items() if name in names}, key)
+	return _build(kind, {name: value for name, value in (given or {}).items() if name in names}, key)
 
 
 def _build(kind: type[T], given: Any, where: str) -> T:
@@ -136,8 +137,8 @@ def _build(kind: type[T], given: Any, where: str) -> T:
 
 
 def _fits(value: Any, annotation: str) -> bool:
-	if isinstance(value, bool):
-		return "bool" in annotation
+	if "bool" in annotation or isinstance(value, bool):
+		return "bool" in annotation and isinstance(value, bool)
 	if "int" in annotation or "float" in annotation:
 		return isinstance(value, int | float) and value >= 0
 	if "tuple" in annotation:

@@ -180,9 +180,7 @@ def _refusal(response: Any, names: dict[str, str]) -> ProviderError:
 	if status in (401, 403):
 		return ProviderError("refused_key", **names)
 	if status == 429:
-		return ProviderError(
-			"rate_limited", retry_after=_seconds(response.headers.get("retry-after")), **names
-		)
+		return ProviderError("rate_limited", _seconds(response.headers.get("retry-after")), **names)
 	if status == 413:
 		return ProviderError("too_long", **names)
 	if status == 404:

@@ -8,6 +8,8 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"cut": true}                 closes the connection without a regular end
 	{"raw": str}                  these very bytes (latin-1), whatever the family
 	{"status": n, "body": any, "headers": {}}   as the first step: an HTTP error
+	{"status": n, "echo": true}   an HTTP error that quotes the key it was sent
+	{"error_echo": true}          an error object in the stream that does
 	{..., "for": model}           as the first step: passed over when another model is asked
 	{"headers_after": name}       as the first step: no response headers before that gate opens
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
@@ -44,6 +46,7 @@ class Asked:
 		self.path = path
 		self.headers = headers
 		self.body = body
+		self.key = headers.get("authorization", headers.get("x-api-key", "")).removeprefix("Bearer ")
 		self.hung_up = threading.Event()
 		self.answered = threading.Event()
 		self.written: list[tuple[float, bytes]] = []
@@ -137,10 +140,10 @@ class ScriptedProvider:
 	async def _play(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
 		"""Plays one script; True where the connection can be used again."""
 		name = asked.path.split("/")[1]
+		steps = [{"error": asked.key} if "error_echo" in step else step for step in script_of(asked.body)]
 		streaming = bool(asked.body.get("stream")) or "stream" in asked.path
 		model = asked.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", asked.path)
 		family = FAMILIES.get(name, FAMILIES["openai"])(model)
-		steps = script_of(asked.body)
 
 		first = steps[0] if steps else {}
 		if first.get("for", model) != model:
@@ -148,7 +151,8 @@ class ScriptedProvider:
 		if "headers_after" in first:
 			await self._gate(first["headers_after"]).wait()
 		if "status" in first:
-			body = first.get("body", family.refusal(first["status"], "scripted refusal"))
+			words = asked.key if "echo" in first else "scripted refusal"
+			body = first.get("body", family.refusal(first["status"], words))
 			payload = body if isinstance(body, str) else json.dumps(body)
 			_head(writer, first["status"], "application/json", payload.encode(), first.get("headers"))
 			await writer.drain()

@@ -2,8 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import subprocess
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,20 +102,53 @@ def live_site() -> Site | None:
 	)
 
 
-@contextmanager
-def standalone_site(provider: ScriptedProvider, folder: Path) -> Iterator[Site]:
-	"""A standalone site of the suite's own, on a free port of loopback."""
-	from ai_assistant.standalone.server import running_site
+class StandaloneSite:
+	"""A standalone site in a process of its own, on a free port of loopback; `with` starts and stops it."""
 
-	users = {
-		name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}"}
-		for n, (name, entry) in enumerate(USERS.items(), start=1)
-	}
-	config = folder / "site_config.json"
-	config.write_text(json.dumps({"ai_assistant": site_config(provider), "standalone_users": users}))
-	with running_site(site_config=config, data=folder) as running:
+	def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+		self.folder = folder
+		self.config_file = folder / "site_config.json"
+		self.log_file = folder / "ai_assistant" / "standalone" / "logs" / "ai_assistant.log"
+		self.stderr: list[str] = []
+		self._users = {
+			name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}"}
+			for n, (name, entry) in enumerate(USERS.items(), start=1)
+		}
+		self.configure(config)
+
+	def configure(self, config: dict[str, Any]) -> None:
+		"""Writes the config file anew: what the site does from its next request on."""
+		written = self.config_file.with_suffix(".new")
+		written.write_text(json.dumps({"ai_assistant": config, "standalone_users": self._users}))
+		written.replace(self.config_file)
+
+	def __enter__(self) -> Site:
+		command = ["-m", "ai_assistant.cli", "serve", "--port", "0", "--site-config", str(self.config_file)]
+		self._process = subprocess.Popen(
+			[sys.executable, *command],
+			stderr=subprocess.PIPE,
+			text=True,
+			env={**os.environ, "XDG_STATE_HOME": str(self.folder), "PYTHONUNBUFFERED": "1"},
+		)
+		assert self._process.stderr
+		for line in self._process.stderr:
+			self.stderr.append(line)
+			if found := re.search(r"answers at (http://\S+) \(site (\S+)\)", line):
+				break
+		else:
+			raise AssertionError("the site did not start: " + "".join(self.stderr))
+		# Read on, or a full pipe would stop the site.
+		self._reader = threading.Thread(
+			target=lambda pipe: self.stderr.extend(pipe), args=(self._process.stderr,)
+		)
+		self._reader.start()
 		accounts = [
 			Account(name, str(entry["password"]), f"{entry['api_key']}:{entry['api_secret']}")
-			for name, entry in users.items()
+			for name, entry in self._users.items()
 		]
-		yield Site(running.url, running.url, running.name, *accounts)
+		return Site(found[1], found[1], found[2], *accounts)
+
+	def __exit__(self, *exc: object) -> None:
+		self._process.terminate()
+		self._process.wait()
+		self._reader.join()

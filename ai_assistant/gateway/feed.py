@@ -1,0 +1,167 @@
+"""Feeds litellm a provider's stream, and sees what the provider said before litellm makes something of it.
+
+Understanding the objects of each provider is litellm's part. Getting to them is done here, because litellm
+
+- passes over a line that is no JSON and goes on: an answer with a hole in it would look whole;
+- takes a text with "[DONE]" in it for the end of the stream, and drops it;
+- is thrown off by a comment in Gemini's stream;
+- ends a line where httpx does, at U+2028 too, which JSON allows inside a string (it becomes a newline here);
+- deletes `<think>` and `</think>` wherever they stand in an answer of Ollama's;
+- drops a `content` that is a list of parts, as Mistral's models send it while they think;
+- puts an estimate in the place of a usage that comes together with text;
+- says "stop" where the provider just closed the connection.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
+
+Parser = Callable[[dict[str, Any]], Any]
+
+
+class Junk(Exception):
+	"""A provider sent something that is no part of an answer."""
+
+
+class Feed:
+	"""Takes the place of a stream's source. What litellm itself reads from lines is read from them here."""
+
+	def __init__(self, litellm: Any, stream: Any, source: Any) -> None:
+		self._litellm = litellm
+		self._stream = stream
+		self._source = source
+		self._heard_end = False
+		self._chunks = self._from_lines() if hasattr(source, "chunk_parser") else self._from_sdk()
+
+	@classmethod
+	async def of(cls, litellm: Any, stream: Any) -> "Feed":
+		"""Puts a feed between a stream of litellm's and its source."""
+		source = await stream.fetch_stream()
+		feed = cls(litellm, stream, source)
+		if hasattr(source, "__aiter__"):
+			stream.completion_stream = feed
+		return feed
+
+	@property
+	def ended(self) -> bool:
+		"""Whether the provider itself ended the answer, and did not just close the connection."""
+		if self._stream.custom_llm_provider in ("gemini", "vertex_ai", "vertex_ai_beta"):
+			# To litellm every chunk of theirs is a "stop".
+			return self._heard_end
+		return bool(
+			self._heard_end or self._stream.received_finish_reason or self._stream.intermittent_finish_reason
+		)
+
+	def __aiter__(self) -> AsyncIterator[Any]:
+		return self._chunks
+
+	async def aclose(self) -> None:
+		await self._chunks.aclose()
+		source = self._source
+		if not hasattr(source, "aclose") and not hasattr(source, "close"):
+			source = source.streaming_response
+		closing = source.aclose() if hasattr(source, "aclose") else source.close()
+		if closing is not None:
+			await closing
+
+	async def _from_lines(self) -> AsyncGenerator[Any, None]:
+		parse: Parser = self._source.chunk_parser
+		if self._stream.custom_llm_provider == "ollama_chat":
+			parse = _with_its_tags(parse)
+		async for said in objects(self._source.streaming_response):
+			self._heard_end = self._heard_end or _ends(said)
+			if not said:
+				continue
+			try:
+				chunk = parse(said)
+			except Exception as error:
+				if said.get("error"):
+					raise
+				raise Junk() from error
+			yield chunk
+
+	async def _from_sdk(self) -> AsyncGenerator[Any, None]:
+		async for chunk in self._source:
+			usage = getattr(chunk, "usage", None)
+			if usage is not None and hasattr(usage, "model_dump"):
+				chunk.usage = self._litellm.Usage(**usage.model_dump())
+			for choice in getattr(chunk, "choices", None) or []:
+				delta = getattr(choice, "delta", None)
+				if isinstance(getattr(delta, "content", None), list):
+					delta.reasoning_content, delta.content = _flat(delta.content)
+			yield chunk
+
+
+async def objects(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
+	"""The JSON objects in server-sent events, or in lines of one object each; an empty one for `[DONE]`.
+
+	Raises Junk for what can be neither read nor passed over.
+	"""
+	held = ""
+	async for line in lines:
+		data = line.startswith("data:")
+		if data:
+			line = line[5:].removeprefix(" ")
+		if not line.strip():
+			if held and not data:
+				raise Junk()
+			continue
+		if not held and not data and not line.startswith("{"):
+			# A comment, the name or the number of an event.
+			continue
+		if not held and line.strip() == "[DONE]":
+			yield {}
+			continue
+		held = f"{held}\n{line}" if held else line
+		try:
+			# Not strict: a string may go over a line's end.
+			said = json.loads(held, strict=False)
+		except ValueError:
+			if held != line and _is_object(line):
+				raise Junk() from None
+			continue
+		if not isinstance(said, dict):
+			raise Junk()
+		held = ""
+		yield said
+	if held:
+		raise Junk()
+
+
+def _is_object(line: str) -> bool:
+	try:
+		return isinstance(json.loads(line), dict)
+	except ValueError:
+		return False
+
+
+def _ends(said: dict[str, Any]) -> bool:
+	"""Whether an object is an end that litellm does not tell: `[DONE]`, or one of Gemini's."""
+	if not said or (said.get("promptFeedback") or {}).get("blockReason"):
+		return True
+	return any(candidate.get("finishReason") for candidate in said.get("candidates") or [])
+
+
+def _with_its_tags(parse: Parser) -> Parser:
+	"""Ollama's parser, the text kept from it."""
+
+	def parse_the_rest(said: dict[str, Any]) -> Any:
+		message = said.get("message")
+		if not message:
+			return parse(said)
+		chunk = parse({**said, "message": {**message, "content": ""}})
+		chunk.choices[0].delta.content = message.get("content")
+		return chunk
+
+	return parse_the_rest
+
+
+def _flat(parts: list[Any]) -> tuple[str | None, str | None]:
+	"""The reasoning and the text in a list of content parts."""
+	reasoning, text = "", ""
+	for part in parts:
+		if part["type"] == "thinking":
+			reasoning += "".join(piece["text"] for piece in part["thinking"])
+		elif part["type"] == "text":
+			text += part["text"]
+	return reasoning or None, text or None

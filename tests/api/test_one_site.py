@@ -1,0 +1,164 @@
+"""What needs a site of one's own: its logs, its files, its configuration while it runs."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ai_assistant.realtime.client import ApiError, Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[ScriptedProvider]:
+	with ScriptedProvider() as running:
+		yield running
+
+
+@pytest.fixture(scope="module")
+def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
+	return StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider))
+
+
+@pytest.fixture(scope="module")
+def site(process: StandaloneSite) -> Iterator[Site]:
+	with process as running:
+		yield running
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[Client]:
+	with site.client(site.first) as found:
+		found.connect()
+		yield found
+
+
+LINE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[WebSocket\] "
+
+
+def test_each_event_is_a_line_of_the_log_and_of_standard_error(
+	client: Client, process: StandaloneSite
+) -> None:
+	task = "a task\u202e= user=x"
+	text = unique("never-in-the-log")
+	stream = client.chat(script({"reasoning": text}, {"text": text}), task_id=task)
+	stream.wait()
+	logged = process.log_file.read_text()
+	escaped = "a%20task%E2%80%AE%3D%20user%3Dx"
+	ids = rf"task={escaped} request={stream.request_id} seq={{}} user=first@example\.com$"
+	for pattern in (
+		rf"^{LINE}💭 REASONING emitted: 0 chars {ids.format(1)}",
+		rf"^{LINE}💭 REASONING emitted: {len(text)} chars {ids.format(2)}",
+		rf"^{LINE}📝 TEXT emitted: {len(text)} chars {ids.format(3)}",
+		rf"^{LINE}✅ COMPLETION emitted {ids.format(4)}",
+	):
+		assert len(re.findall(pattern, logged, re.MULTILINE)) == 1, pattern
+	assert text not in logged
+	written = [line for line in logged.splitlines() if stream.request_id in line]
+	assert [line.rstrip("\n") for line in process.stderr if stream.request_id in line] == written
+
+
+def test_what_is_dropped_is_named_in_the_log(client: Client, process: StandaloneSite) -> None:
+	stream = client.chat("hello", reasoning_effort="high")
+	stream.wait()
+	line = next(
+		line
+		for line in process.log_file.read_text().splitlines()
+		if stream.request_id in line and "dropped" in line
+	)
+	assert "reasoning_effort" in line
+
+
+def test_the_brake_answers_without_events(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	process.configure({**site_config(provider), "realtime": {"enabled": False}})
+	try:
+		marker = unique("marker")
+		stream = client.chat(script({"reasoning": "Hm."}, {"text": "Yes."}, {"note": marker}))
+		assert list(stream) == []
+		answer = stream.answer
+		assert answer and (answer["status"], answer["response"], answer["reasoning"]) == (
+			"completed",
+			"Yes.",
+			"Hm.",
+		)
+		assert answer["realtime"] == {"events": 0, "failed": 0, "last_seq": 0}
+		assert answer["usage"]["total_tokens"] == 18
+		assert not provider.wait_for(marker).body.get("stream")
+		assert client.get("get_request", request_id=stream.request_id) == answer
+		assert client.get("get_events", request_id=stream.request_id)["events"] == []
+		failed = client.chat(script({"status": 401}))
+		assert list(failed) == []
+		assert failed.answer and failed.answer["error"]["code"] == "provider_auth"
+		hanging = client.chat(script({"hang": True}, {"note": marker + "-hang"}))
+		asked = provider.wait_for(marker + "-hang")
+		assert client.post("cancel", request_id=hanging.request_id)["cancelled"] == [hanging.request_id]
+		assert asked.hung_up.wait(10)
+		assert hanging.wait()["status"] == "cancelled"
+	finally:
+		process.configure(site_config(provider))
+	assert client.chat("hello").wait()["realtime"]["events"] > 0
+
+
+def test_a_change_of_the_configuration_counts_from_the_next_request_on(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	config = site_config(provider)
+	try:
+		process.configure({**config, "limits": {"max_tokens": 5}})
+		with pytest.raises(ApiError) as refused:
+			client.chat("hello", max_tokens=6).wait()
+		assert "1 to 5" in str(refused.value)
+		process.configure({"providers": []})
+		with pytest.raises(ApiError) as refused:
+			client.chat("hello").wait()
+		assert (refused.value.status, refused.value.answer["error"]["code"]) == (503, "not_configured")
+		assert client.get("list_models")["providers"] == []
+		process.configure({**config, "providers": [{**config["providers"][0], "api_bse": "x"}]})
+		with pytest.raises(ApiError) as refused:
+			client.chat("hello").wait()
+		assert refused.value.status == 503
+		assert "providers[0].api_bse" in str(refused.value) and CANARY_KEY not in str(refused.value)
+	finally:
+		process.configure(config)
+	assert client.chat("hello").wait()["status"] == "completed"
+
+
+def test_an_unreachable_provider_is_said(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	config = site_config(provider)
+	nowhere = {**config["providers"][0], "api_base": "http://127.0.0.1:9/v1"}
+	try:
+		process.configure({**config, "providers": [nowhere]})
+		stream = client.chat("hello")
+		assert [event["type"] for event in stream if event["type"] != "ai_status"] == [
+			"reasoning",
+			"completion",
+		]
+		assert stream.answer and stream.answer["error"]["code"] == "provider_unavailable"
+		assert "scripted could not be reached" in stream.answer["error"]["message"]
+	finally:
+		process.configure(config)
+
+
+def test_the_key_is_in_no_file_but_the_configuration(client: Client, process: StandaloneSite) -> None:
+	# The provider echoes the key it was sent in each of the ways it can fail.
+	for steps in (
+		[{"status": 401, "echo": True}],
+		[{"text": "a"}, {"error_echo": True}],
+		[{"text": "a"}, {"cut": True}],
+	):
+		stream = client.chat(script(*steps))
+		assert CANARY_KEY not in str(list(stream)) + str(stream.answer)
+		assert stream.error and CANARY_KEY not in str(stream.error.body)
+	files = [path for path in process.folder.rglob("*") if path.is_file() and path != process.config_file]
+	assert {path.suffix for path in files} >= {".log", ".sqlite"}
+	assert CANARY_KEY in process.config_file.read_text()
+	for path in files:
+		assert CANARY_KEY.encode() not in path.read_bytes(), path
+	assert CANARY_KEY not in "".join(process.stderr)

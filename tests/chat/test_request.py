@@ -1,0 +1,84 @@
+"""Any JSON a client may send either is a valid request or is refused by name; nothing else happens."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.request import validate
+from ai_assistant.chat.settings import MODES, Settings
+from ai_assistant.gateway import Provider
+
+SETTINGS = Settings(
+	providers=(Provider("one", "openai", "k", "m", ("m",)), Provider("two", "anthropic", "k", "c")),
+	modes={mode.name: mode for mode in MODES},
+)
+FIELDS = ("messages", "mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens")
+JSON = st.recursive(
+	st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+	lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+	max_leaves=8,
+)
+MESSAGES = st.lists(
+	st.fixed_dictionaries(
+		{
+			"role": st.sampled_from(["system", "user", "assistant", "robot"]),
+			"content": st.text(st.characters(codec=None)),
+		}
+	),
+	min_size=1,
+	max_size=3,
+)
+
+
+def _check(fields: dict[str, Any]) -> None:
+	try:
+		request = validate(fields, SETTINGS)
+	except ChatError as error:
+		assert error.code == "invalid_request"
+		message = str(error)
+		assert message.endswith(".") and "\n" not in message
+		assert any(name in message for name in (*FIELDS, "reasoning_effort", "background", "tools"))
+		return
+	assert 1 <= len(request.task_id) <= 140 and 8 <= len(request.request_id) <= 64
+	assert request.mode in SETTINGS.modes
+	assert request.temperature is None or 0 <= request.temperature <= 2
+	assert request.max_tokens is None or 1 <= request.max_tokens <= 32_000
+	for message in request.messages:
+		str(message).encode()
+
+
+@given(
+	st.fixed_dictionaries(
+		{}, optional={name: JSON for name in (*FIELDS, "reasoning_effort", "background", "tools")}
+	)
+)
+def test_any_json_is_taken_or_refused_by_name(fields: dict[str, Any]) -> None:
+	_check(fields)
+
+
+@given(MESSAGES, st.sampled_from(FIELDS[1:]), JSON)
+def test_one_wrong_field_beside_good_ones_is_taken_or_refused_by_name(
+	messages: list[dict[str, str]], name: str, value: Any
+) -> None:
+	_check({"messages": messages, name: value})
+
+
+def test_the_mode_gives_what_the_client_leaves_out() -> None:
+	request = validate({"messages": [{"role": "user", "content": "x"}], "mode": "agent"}, SETTINGS)
+	assert request.reasoning_effort == "medium"
+	assert request.messages[0]["role"] == "system"
+	given_effort = validate(
+		{"messages": [{"role": "user", "content": "x"}], "mode": "agent", "reasoning_effort": "low"}, SETTINGS
+	)
+	assert given_effort.reasoning_effort == "low"
+
+
+def test_a_site_without_providers_says_so() -> None:
+	try:
+		validate({"messages": [{"role": "user", "content": "x"}]}, Settings(modes=SETTINGS.modes))
+	except ChatError as error:
+		assert error.code == "not_configured"
+	else:
+		raise AssertionError("a request without a provider was taken")

@@ -1,0 +1,105 @@
+"""The configuration: what it gives, and what is said of a wrong one."""
+
+from typing import Any
+
+import frappe
+import pytest
+
+from ai_assistant.chat import settings
+from ai_assistant.chat.errors import ChatError
+
+PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
+
+
+def load(conf: Any) -> settings.Settings:
+	frappe.local.conf = {"ai_assistant": conf}
+	try:
+		return settings.load()
+	finally:
+		del frappe.local.conf
+
+
+def test_a_site_without_configuration_has_the_shipped_modes_and_no_provider() -> None:
+	found = load(None)
+	assert list(found.modes) == ["chat", "agent"]
+	assert found.providers == ()
+	assert (found.timeouts.total_s, found.limits.max_messages, found.realtime.enabled) == (110, 200, True)
+
+
+def test_the_contracts_example_is_understood() -> None:
+	found = load(
+		{
+			"providers": [
+				{
+					"name": "claude",
+					"api": "anthropic",
+					"api_key": "k",
+					"models": ["claude-sonnet-4-5"],
+					"default_model": "claude-sonnet-4-5",
+					"priority": 1,
+				},
+				{
+					"name": "local",
+					"api": "openai",
+					"api_base": "http://127.0.0.1:8080/v1",
+					"api_key": "none",
+					"models": ["*"],
+					"default_model": "smollm2",
+					"priority": 2,
+				},
+			],
+			"modes": [
+				{"name": "agent", "system_prompt": "Act.", "provider": None, "reasoning_effort": "medium"}
+			],
+			"limits": {
+				"max_messages": 200,
+				"max_chars": 400000,
+				"max_tokens": 32000,
+				"requests_per_minute": 20,
+				"concurrent_per_user": 4,
+				"concurrent_per_site": 64,
+			},
+			"timeouts": {"first_token_s": 60, "idle_s": 60, "total_s": 110, "total_background_s": 1200},
+			"realtime": {"enabled": True, "max_delay_ms": 1000},
+		}
+	)
+	assert [provider.name for provider in found.providers] == ["claude", "local"]
+	assert found.providers[1].allows("anything") and not found.providers[0].allows("anything")
+	assert found.modes["agent"].system_prompt == "Act."
+	assert found.modes["chat"] == settings.MODES[0]
+
+
+def test_a_key_is_in_no_repr() -> None:
+	assert "secret-key" not in repr(load({"providers": [{**PROVIDER, "api_key": "secret-key"}]}))
+
+
+@pytest.mark.parametrize(
+	("conf", "where"),
+	[
+		([], "ai_assistant"),
+		("text", "ai_assistant"),
+		({"providers": {}}, "providers"),
+		({"providers": "x"}, "providers"),
+		({"providers": ["x"]}, "providers[0]"),
+		({"providers": [{**PROVIDER, "api_bse": "x"}]}, "providers[0].api_bse"),
+		({"providers": [{"name": "p", "api": "openai", "default_model": "m"}]}, "providers[0].api_key"),
+		({"providers": [{**PROVIDER, "api_base": "ftp://x"}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_base": 5}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "models": "m"}]}, "providers[0].models"),
+		({"providers": [{**PROVIDER, "models": ["other"]}]}, "providers[0].default_model"),
+		({"providers": [{**PROVIDER, "priority": "first"}]}, "providers[0].priority"),
+		({"providers": [{**PROVIDER, "extra": []}]}, "providers[0].extra"),
+		({"modes": [{"system_prompt": "x"}]}, "modes[0].name"),
+		({"modes": [{"name": "x", "temperature": "warm"}]}, "modes[0].temperature"),
+		({"timeouts": {"total_s": "long"}}, "timeouts.total_s"),
+		({"timeouts": {"total_s": -1}}, "timeouts.total_s"),
+		({"realtime": {"enabled": "yes"}}, "realtime.enabled"),
+		({"limits": []}, "limits"),
+		({"limits": "x"}, "limits"),
+	],
+)
+def test_a_wrong_configuration_is_named(conf: Any, where: str) -> None:
+	with pytest.raises(ChatError) as refused:
+		load(conf)
+	assert refused.value.code == "not_configured"
+	assert f" {where};" in str(refused.value)

@@ -1,0 +1,49 @@
+"""The suite is black-box: it knows a URL, three users, and the scripted provider behind the site."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ai_assistant.realtime.client import Client
+from tests.support.provider import ScriptedProvider
+from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[ScriptedProvider]:
+	with ScriptedProvider(PROVIDER_PORT if live_site() else 0) as running:
+		yield running
+
+
+@pytest.fixture(scope="session")
+def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+	if live := live_site():
+		_warm(live)
+		yield live
+		return
+	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
+		_warm(running)
+		yield running
+
+
+def _warm(site: Site) -> None:
+	"""The first question of a process imports litellm, which takes as long as the suite's short deadlines."""
+	with site.client(site.first) as client:
+		for _ in client.chat("warm up"):
+			pass
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[Client]:
+	"""The first user, with a socket."""
+	with site.client(site.first) as found:
+		found.connect()
+		yield found
+
+
+@pytest.fixture
+def second(site: Site) -> Iterator[Client]:
+	"""The second user, with a socket."""
+	with site.client(site.second) as found:
+		found.connect()
+		yield found

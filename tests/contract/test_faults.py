@@ -1,0 +1,125 @@
+"""A provider that fails in each of the ways it can: the right code, what had arrived, exactly one completion."""
+
+from typing import Any
+
+import pytest
+
+from ai_assistant.realtime.client import Client
+from ai_assistant.realtime.contract import violations
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import CANARY_KEY
+
+# The provider's own words, which nobody may ever see.
+SECRET = "internal-detail-7b1e"
+BODY = {"error": {"message": f"{SECRET} {CANARY_KEY}", "type": "x", "code": "x"}}
+LONG = {
+	"error": {
+		"message": f"This model's maximum context length is 9 tokens. {SECRET}",
+		"type": "invalid_request_error",
+		"code": "context_length_exceeded",
+	}
+}
+
+SAID: list[dict[str, Any]] = [{"reasoning": "I thought"}, {"text": "and said"}]
+
+# Both providers are asked where the first fails before its first chunk: the script is the same for both.
+FAULTS: list[tuple[str, list[dict[str, Any]], int, str, bool]] = [
+	("refuses the key", [{"status": 401, "body": BODY}], 502, "provider_auth", False),
+	("refuses the account", [{"status": 403, "body": BODY}], 502, "provider_auth", False),
+	("refuses the request", [{"status": 400, "body": BODY}], 502, "provider_error", False),
+	("does not know the model", [{"status": 404, "body": BODY}], 502, "provider_error", False),
+	(
+		"limits requests",
+		[{"status": 429, "body": BODY, "headers": {"retry-after": "7"}}],
+		429,
+		"rate_limited",
+		True,
+	),
+	("is broken", [{"status": 500, "body": BODY}], 502, "provider_unavailable", True),
+	("is overloaded", [{"status": 503, "body": BODY}], 502, "provider_unavailable", True),
+	("finds the messages too long", [{"status": 400, "body": LONG}], 502, "context_too_long", False),
+	("says nothing at all", [{"raw": ""}], 502, "provider_error", False),
+	("sends junk", [{"raw": f"<html>{SECRET}</html>\n\n"}], 502, "provider_error", False),
+	("cuts before the first chunk", [{"cut": True}], 502, "provider_unavailable", True),
+	("cuts the stream", [*SAID, {"cut": True}], 502, "provider_unavailable", True),
+	("closes without an end", [*SAID, {"raw": ": bye\n\n"}], 502, "provider_error", False),
+	("sends broken UTF-8", [*SAID, {"raw": 'data: \xff\xfe{"choices": [\n\n'}], 502, "provider_error", False),
+	(
+		"sends broken JSON",
+		[*SAID, {"raw": f'data: {{"choices": [{SECRET}\n\n'}],
+		502,
+		"provider_error",
+		False,
+	),
+	("reports an error in the stream", [*SAID, {"error": SECRET}], 502, "provider_error", False),
+	("filters its answer", [*SAID, {"finish": "content_filter"}], 502, "content_filtered", False),
+	("stalls", [*SAID, {"hang": True}], 504, "timeout", True),
+]
+
+
+@pytest.mark.parametrize(
+	("steps", "status", "code", "retryable"),
+	[pytest.param(steps, status, code, retry, id=name) for name, steps, status, code, retry in FAULTS],
+)
+def test_a_provider_that_fails_is_said_in_one_sentence(
+	client: Client, steps: list[dict[str, Any]], status: int, code: str, retryable: bool
+) -> None:
+	stream = client.chat(script(*steps))
+	events = [event for event in stream if event["type"] != "ai_status"]
+	answer = stream.answer
+	assert stream.error and answer
+	assert stream.error.status == status
+	assert (answer["success"], answer["status"], answer["finish_reason"]) == (False, "failed", "error")
+	error = answer["error"]
+	assert (error["code"], error["retryable"]) == (code, retryable)
+	assert "scripted" in error["message"] and error["message"].endswith(".") and "\n" not in error["message"]
+	expected = ("I thought", "and said") if steps[:2] == SAID else ("", "")
+	assert (answer["reasoning"], answer["response"]) == expected
+	assert violations(events, answer) == []
+	assert events[-1]["error"] == error
+	everything = str(events) + str(stream.error.body)
+	assert SECRET not in everything and CANARY_KEY not in everything and "Traceback" not in everything
+	stored = client.get("get_request", request_id=stream.request_id)
+	assert stored == answer
+
+
+def test_all_attempts_are_told(client: Client) -> None:
+	stream = client.chat(script({"status": 503}))
+	for _ in stream:
+		pass
+	assert stream.answer
+	assert stream.answer["attempts"] == [
+		{"provider": "scripted", "model": "scripted", "error": "provider_unavailable"},
+		{"provider": "claude", "model": "claude-sonnet-4-5", "error": "provider_unavailable"},
+	]
+
+
+def test_the_providers_retry_after_is_passed_on(client: Client, provider: ScriptedProvider) -> None:
+	body = {
+		"messages": [{"role": "user", "content": script({"status": 429, "headers": {"retry-after": "7"}})}]
+	}
+	response = client.http.post("/api/method/ai_assistant.api.chat_completion", json=body)
+	assert response.status_code == 429
+	assert response.headers["Retry-After"] == "7"
+
+
+def test_a_provider_that_hangs_is_given_up_and_hung_up_on(client: Client, provider: ScriptedProvider) -> None:
+	marker = unique("marker")
+	stream = client.chat(script({"for": "scripted", "headers_after": marker}, {"text": "from the next"}))
+	for _ in stream:
+		pass
+	assert stream.answer
+	assert stream.answer["attempts"] == [{"provider": "scripted", "model": "scripted", "error": "timeout"}]
+	assert stream.answer["response"] == "from the next"
+	assert provider.wait_for(marker).hung_up.wait(10)
+
+
+def test_an_answer_that_takes_too_long_in_all_is_ended_and_kept(client: Client) -> None:
+	stream = client.chat(script({"repeat": 1000, "text": "word ", "every": 0.1}))
+	events = [event for event in stream if event["type"] != "ai_status"]
+	answer = stream.answer
+	assert answer and stream.error and stream.error.status == 504
+	assert answer["error"]["code"] == "timeout" and "12 seconds" in answer["error"]["message"]
+	assert answer["response"].startswith("word word ")
+	assert violations(events, answer) == []

@@ -1,0 +1,128 @@
+"""Nobody but the user who asked receives anything, reads it back, or can tell that it exists."""
+
+from typing import Any
+
+import httpx
+import pytest
+import socketio
+
+from ai_assistant.realtime.client import ApiError, Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Site
+
+
+def _refusal(client: Client, verb: str, method: str, **params: Any) -> tuple[int, Any]:
+	with pytest.raises(ApiError) as refused:
+		(client.post if verb == "POST" else client.get)(method, **params)
+	return refused.value.status, refused.value.body
+
+
+def test_anothers_request_reads_as_one_that_never_was(client: Client, second: Client) -> None:
+	task = unique("task")
+	answer = client.chat("hello", task_id=task).wait()
+	mine, nobodys = answer["request_id"], unique("request")[:60]
+	for verb, method in (("GET", "get_request"), ("GET", "get_events"), ("POST", "cancel")):
+		theirs = _refusal(second, verb, method, request_id=mine)
+		assert theirs == _refusal(second, verb, method, request_id=nobodys)
+		assert theirs[0] == 404 and theirs[1]["message"]["error"]["code"] == "not_found"
+	for verb, method in (("GET", "get_events"), ("POST", "cancel")):
+		assert _refusal(second, verb, method, task_id=task) == _refusal(second, verb, method, task_id=nobodys)
+
+
+def test_another_user_cannot_cancel(client: Client, second: Client, provider: ScriptedProvider) -> None:
+	gate, task = unique("gate"), unique("task")
+	stream = client.chat(script({"gate": gate}, {"text": "unharmed"}), task_id=task)
+	provider.wait_for(gate)
+	_refusal(second, "POST", "cancel", request_id=stream.request_id)
+	_refusal(second, "POST", "cancel", task_id=task)
+	provider.open(gate)
+	assert stream.wait()["response"] == "unharmed"
+
+
+def test_the_same_task_id_of_two_users_stays_two_tasks(client: Client, second: Client) -> None:
+	task = unique("task")
+	mine = client.chat("hello", task_id=task).wait()
+	theirs = second.chat("hello", task_id=task).wait()
+	assert client.get("get_events", task_id=task)["request_id"] == mine["request_id"]
+	assert second.get("get_events", task_id=task)["request_id"] == theirs["request_id"]
+
+
+def _guest_socket(site: Site) -> socketio.SimpleClient:
+	socket = socketio.SimpleClient(websocket_extra_options={"origin": site.url})
+	socket.connect(
+		site.socketio_url,
+		headers={"Cookie": "sid=Guest"},
+		namespace=f"/{site.name}",
+		transports=["websocket"],
+	)
+	return socket
+
+
+def _heard(socket: socketio.SimpleClient) -> list[Any]:
+	"""What has come to the socket by now: the answer to a ping comes after all that was sent before."""
+	socket.emit("ping")
+	heard = []
+	while (message := socket.receive(timeout=10))[0] != "pong":
+		heard.append(message)
+	return [message for message in heard if message[0] in ("ai_progress", "ai_status")]
+
+
+def test_a_guest_who_subscribes_to_the_task_hears_nothing(site: Site, client: Client, second: Client) -> None:
+	task = unique("task")
+	guest = _guest_socket(site)
+	try:
+		for event in ("task_subscribe", "progress_subscribe"):
+			guest.emit(event, task)
+		assert _heard(guest) == []
+		stream = client.chat(script({"reasoning": "Hm."}, {"text": "Yes."}), task_id=task)
+		assert len([event for event in stream if event["type"] == "completion"]) == 1
+		assert _heard(guest) == []
+	finally:
+		guest.disconnect()
+
+
+def test_two_users_at_once_hear_their_own_events_alone(site: Site, client: Client, second: Client) -> None:
+	listeners = {"first": site.client(site.first), "second": site.client(site.second)}
+	with listeners["first"] as first_ear, listeners["second"] as second_ear:
+		for ear in (first_ear, second_ear):
+			ear._listen = lambda socket: None  # type: ignore[method-assign]  # the test reads the socket itself
+			ear.connect()
+		task = unique("task")
+		streams = [each.chat(script({"text": "mine"}), task_id=task) for each in (client, second)]
+		ids = [stream.wait()["request_id"] for stream in streams]
+		for ear, own in zip((first_ear, second_ear), ids, strict=True):
+			heard = _heard(ear.socket)
+			assert {message["request_id"] for _, message in heard} == {own}
+
+
+@pytest.mark.parametrize(
+	("headers", "origin", "namespace", "refusal"),
+	[
+		({"Cookie": "sid=Guest"}, "http://elsewhere.example", None, "Invalid origin"),
+		({"Cookie": "sid=Guest"}, None, "/no-such-site", "Invalid namespace"),
+		({}, None, None, "No cookie"),
+		({"Cookie": "other=1"}, None, None, "No authentication method"),
+		({"Cookie": "x=1", "Authorization": "token no:body"}, None, None, "Unauthorized"),
+	],
+)
+def test_a_socket_without_the_right_to_is_refused(
+	site: Site, headers: dict[str, str], origin: str | None, namespace: str | None, refusal: str
+) -> None:
+	socket = socketio.Client(websocket_extra_options={"origin": origin or site.url}, reconnection=False)
+	refused: list[Any] = []
+	socket.on("connect_error", refused.append, namespace=namespace or f"/{site.name}")
+	with pytest.raises(socketio.exceptions.ConnectionError):
+		socket.connect(
+			site.socketio_url,
+			headers=headers,
+			namespaces=[namespace or f"/{site.name}"],
+			transports=["websocket"],
+			wait_timeout=5,
+		)
+	assert refusal in str(refused)
+
+
+def test_a_stale_session_is_no_session(site: Site) -> None:
+	response = httpx.get(site.method("list_models"), cookies={"sid": "0" * 40})
+	assert response.status_code in (401, 403)

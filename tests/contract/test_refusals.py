@@ -1,0 +1,205 @@
+"""What is refused before it is accepted: one sentence with the field, no row, no event, no question asked."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from ai_assistant.realtime.client import ApiError, Client
+from tests.support import unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import CANARY_KEY, Site
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
+	("no messages", {"messages": None}, ["messages", "{role, content}"]),
+	("empty messages", {"messages": []}, ["messages", "at least one"]),
+	("messages as an object", {"messages": {"role": "user"}}, ["messages"]),
+	("messages as a number", {"messages": 3}, ["messages"]),
+	("messages as broken JSON", {"messages": '[{"role": "user"'}, ["messages", "JSON"]),
+	("messages as deeply nested JSON", {"messages": "[" * 100_000}, ["messages"]),
+	("messages as JSON of another kind", {"messages": '"hello"'}, ["messages"]),
+	("a message that is no object", {"messages": ["hello"]}, ["messages[0]"]),
+	(
+		"an unknown role",
+		{"messages": [{"role": "robot", "content": "x"}]},
+		["messages[0].role", "system, user"],
+	),
+	("a role of another type", {"messages": [{"role": ["user"], "content": "x"}]}, ["messages[0].role"]),
+	("a tool message", {"messages": [*HELLO, {"role": "tool", "content": "x"}]}, ["messages[1].role"]),
+	("no content", {"messages": [{"role": "user"}]}, ["messages[0].content"]),
+	("content of another type", {"messages": [{"role": "user", "content": 5}]}, ["messages[0].content"]),
+	("no content parts", {"messages": [{"role": "user", "content": []}]}, ["messages[0].content"]),
+	(
+		"an unknown content part",
+		{"messages": [{"role": "user", "content": [{"type": "video", "text": "x"}]}]},
+		["messages[0].content[0]", "text"],
+	),
+	("too many messages", {"messages": HELLO * 11}, ["messages", "10"]),
+	("too many characters", {"messages": [{"role": "user", "content": "x" * 20_001}]}, ["messages", "20000"]),
+	("an unknown mode", {"mode": "poet"}, ["mode", "chat, agent"]),
+	("a mode of another type", {"mode": {"name": "chat"}}, ["mode"]),
+	("an unknown provider", {"provider": "nobody"}, ["provider", "scripted", "claude"]),
+	("an unknown model", {"model": "gpt-0"}, ["model", "scripted-2"]),
+	(
+		"a model of another provider",
+		{"provider": "claude", "model": "scripted"},
+		["model", "claude-sonnet-4-5"],
+	),
+	("a temperature too high", {"temperature": 2.1}, ["temperature", "0 to 2"]),
+	("a temperature too low", {"temperature": "-0.1"}, ["temperature"]),
+	("a temperature that is no number", {"temperature": "warm"}, ["temperature"]),
+	("a temperature that is NaN", {"temperature": "nan"}, ["temperature"]),
+	("a temperature that is true", {"temperature": True}, ["temperature"]),
+	("max_tokens of zero", {"max_tokens": 0}, ["max_tokens", "1 to 1000"]),
+	("max_tokens over the site's limit", {"max_tokens": 1001}, ["max_tokens", "1000"]),
+	("max_tokens in parts", {"max_tokens": 1.5}, ["max_tokens", "whole"]),
+	("max_tokens beyond counting", {"max_tokens": "1e999"}, ["max_tokens"]),
+	("max_tokens as a list", {"max_tokens": [1]}, ["max_tokens"]),
+	("an unknown effort", {"reasoning_effort": "extreme"}, ["reasoning_effort", "none, low, medium, high"]),
+	("a background that is neither", {"background": "maybe"}, ["background", "true or false"]),
+	("a request_id too short", {"request_id": "short"}, ["request_id", "8 to 64"]),
+	("a request_id too long", {"request_id": "x" * 65}, ["request_id"]),
+	("a request_id with other characters", {"request_id": "12345678\n"}, ["request_id"]),
+	("a request_id of another type", {"request_id": 12345678}, ["request_id"]),
+	("a task_id too long", {"task_id": "x" * 141}, ["task_id", "140"]),
+	("a task_id with a line break", {"task_id": "a\nb"}, ["task_id", "control"]),
+	("a task_id with a lone surrogate", {"task_id": "a\ud800"}, ["task_id"]),
+	("a task_id of another type", {"task_id": {"a": 1}}, ["task_id"]),
+	("tools before agent mode", {"tools": [{"type": "function"}]}, ["tools"]),
+	("a tool_choice before agent mode", {"tool_choice": "auto"}, ["tool_choice"]),
+]
+
+
+@pytest.mark.parametrize(("fields", "named"), [pytest.param(f, n, id=i) for i, f, n in BAD_FIELDS])
+def test_a_bad_field_is_refused_by_name(
+	client: Client, site: Site, provider: ScriptedProvider, fields: dict[str, Any], named: list[str]
+) -> None:
+	request_id = unique("request")[:60]
+	before = len(provider.asked)
+	body = {"messages": HELLO, "request_id": request_id, **fields}
+	response = client.http.post(
+		site.method("chat_completion"), content=json.dumps(body), headers={"Content-Type": "application/json"}
+	)
+	assert response.status_code == 417
+	message = response.json()["message"]
+	assert message["success"] is False
+	error = message["error"]
+	assert (error["code"], error["retryable"]) == ("invalid_request", False)
+	for name in named:
+		assert name in error["message"]
+	_is_one_plain_sentence(response.text, error["message"])
+	with pytest.raises(ApiError) as refused:
+		client.get("get_request", request_id=request_id)
+	assert refused.value.status == 404
+	assert len(provider.asked) == before
+
+
+def _is_one_plain_sentence(body: str, sentence: str) -> None:
+	assert sentence.endswith(".") and "\n" not in sentence
+	assert "Traceback" not in body and CANARY_KEY not in body
+
+
+@pytest.mark.parametrize(
+	("method", "params", "named"),
+	[
+		("get_request", {}, "request_id"),
+		("get_request", {"request_id": "short"}, "request_id"),
+		("get_events", {}, "task_id"),
+		("get_events", {"task_id": "a\nb"}, "task_id"),
+		("get_events", {"request_id": "no-such-request", "after_seq": "x"}, None),
+	],
+)
+def test_reading_names_a_bad_field_too(
+	client: Client, method: str, params: dict[str, str], named: str | None
+) -> None:
+	with pytest.raises(ApiError) as refused:
+		client.get(method, **params)
+	if named is None:
+		# What does not exist is said first: a stranger learns nothing about it.
+		assert refused.value.status == 404
+		return
+	assert refused.value.status == 417
+	assert named in refused.value.answer["error"]["message"]
+
+
+def test_after_seq_accepts_whole_numbers(client: Client) -> None:
+	answer = client.chat("hello").wait()
+	for bad in ("x", "-1", "1.5"):
+		with pytest.raises(ApiError) as refused:
+			client.get("get_events", request_id=answer["request_id"], after_seq=bad)
+		assert refused.value.status == 417
+		assert "after_seq" in refused.value.answer["error"]["message"]
+
+
+def test_a_user_without_the_role_is_refused(site: Site) -> None:
+	with site.client(site.third) as stranger:
+		calls = [
+			lambda: stranger.post("chat_completion", messages=HELLO),
+			lambda: stranger.post("cancel", task_id="any"),
+			lambda: stranger.get("get_request", request_id="any-request"),
+			lambda: stranger.get("get_events", task_id="any"),
+			lambda: stranger.get("list_models"),
+		]
+		for call in calls:
+			with pytest.raises(ApiError) as refused:
+				call()
+			assert refused.value.status == 403
+			error = refused.value.answer["error"]
+			assert error["code"] == "not_permitted"
+			assert "AI Assistant User" in error["message"]
+
+
+@pytest.mark.parametrize(
+	("http_method", "method"),
+	[
+		("POST", "chat_completion"),
+		("POST", "cancel"),
+		("GET", "get_request"),
+		("GET", "get_events"),
+		("GET", "list_models"),
+	],
+)
+def test_a_guest_is_refused_by_frappe(site: Site, http_method: str, method: str) -> None:
+	response = httpx.request(http_method, site.method(method))
+	assert response.status_code == 403
+	assert response.json()["exc_type"] == "PermissionError"
+
+
+@pytest.mark.parametrize(
+	"authorization", ["token nobody:wrong", "token nonsense", "Basic bm9ib2R5Ondyb25n", "Bearer x"]
+)
+def test_a_wrong_key_is_refused_by_frappe(site: Site, authorization: str) -> None:
+	response = httpx.get(site.method("list_models"), headers={"Authorization": authorization})
+	assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+	("http_method", "method"), [("GET", "chat_completion"), ("GET", "cancel"), ("POST", "get_request")]
+)
+def test_a_method_answers_to_its_verb_alone(
+	client: Client, site: Site, http_method: str, method: str
+) -> None:
+	response = client.http.request(http_method, site.method(method))
+	assert response.status_code == 403
+	assert response.json()["exc_type"] == "PermissionError"
+
+
+def test_what_is_no_method_is_refused_by_frappe(client: Client, site: Site) -> None:
+	for name in ("no_such_method", "life.admit", "store.current"):
+		assert client.http.post(site.method(name)).status_code in (403, 417)
+
+
+def test_unknown_parameters_are_dropped_as_frappe_drops_them(client: Client) -> None:
+	assert client.chat("hello", colour="blue").wait()["status"] == "completed"
+
+
+def test_empty_fields_of_a_form_count_as_left_out(client: Client, site: Site) -> None:
+	form = {
+		name: ""
+		for name in ("task_id", "request_id", "provider", "model", "temperature", "max_tokens", "tools")
+	}
+	response = client.http.post(site.method("chat_completion"), data={"messages": json.dumps(HELLO), **form})
+	assert response.status_code == 200

@@ -1,0 +1,97 @@
+"""Whether anybody hears is asked of Redis itself; here a Redis of the test's own, that can be silent or gone."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import frappe
+import pytest
+
+from ai_assistant.realtime import listening
+
+
+@contextmanager
+def redis_that(answer: bytes | None) -> Iterator[str]:
+	"""A server that answers every command the same in Redis' protocol, or never (None)."""
+	server = socket.create_server(("127.0.0.1", 0))
+
+	def serve() -> None:
+		while True:
+			try:
+				connection, _ = server.accept()
+			except OSError:
+				return
+			threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+	def talk(connection: socket.socket) -> None:
+		with connection:
+			while data := connection.recv(4096):
+				for command in data.split(b"*")[1:]:
+					if b"NUMSUB" in command and answer is not None:
+						connection.sendall(answer)
+					elif b"NUMSUB" not in command:
+						connection.sendall(b"+OK\r\n")
+
+	threading.Thread(target=serve, daemon=True).start()
+	try:
+		yield f"redis://127.0.0.1:{server.getsockname()[1]}"
+	finally:
+		# A close alone would leave the accept of the other thread waiting, and the port open.
+		server.shutdown(socket.SHUT_RDWR)
+		server.close()
+
+
+@pytest.fixture
+def conf() -> Iterator[dict[str, str]]:
+	"""The site's configuration, to write into; asked anew without the memory of earlier failures."""
+	listening._failures.clear()
+	frappe.local.conf = {}
+	yield frappe.local.conf
+	listening._failures.clear()
+	del frappe.local.conf
+
+
+def numsub(count: int) -> bytes:
+	return b"*2\r\n$6\r\nevents\r\n:%d\r\n" % count
+
+
+def test_a_site_without_redis_has_its_realtime_server_in_the_process(conf: dict[str, str]) -> None:
+	assert listening.why_not() is None
+
+
+def test_a_subscribed_realtime_server_is_heard_of(conf: dict[str, str]) -> None:
+	with redis_that(numsub(1)) as conf["redis_queue"]:
+		assert listening.why_not() is None
+
+
+def test_redis_without_a_realtime_server_is_no_listener(conf: dict[str, str]) -> None:
+	with redis_that(numsub(0)) as conf["redis_queue"]:
+		assert listening.why_not() == "no realtime server is subscribed"
+
+
+def test_a_redis_that_is_gone_is_no_listener(conf: dict[str, str]) -> None:
+	with redis_that(numsub(1)) as conf["redis_queue"]:
+		pass
+	assert listening.why_not() == "redis cannot be reached"
+
+
+def test_a_frozen_redis_is_asked_once_and_then_left_alone(
+	conf: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+	asked = []
+	ask = listening._ask
+	monkeypatch.setattr(listening, "_ask", lambda url: asked.append(url) or ask(url))
+	with redis_that(None) as conf["redis_queue"]:
+		assert [listening.why_not() for _ in range(20)] == ["redis does not answer"] * 20
+	assert len(asked) == 1
+
+
+def test_one_that_comes_back_is_noticed_once_the_breaker_closes(
+	conf: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+	with redis_that(numsub(1)) as url:
+		conf["redis_queue"] = url
+		listening._failures[url] = (listening.time.monotonic() - listening.BREAKER_S, "redis does not answer")
+		assert listening.why_not() is None
+		assert url not in listening._failures
