@@ -105,7 +105,8 @@ def live_site() -> Site | None:
 class StandaloneSite:
 	"""A standalone site in a process of its own, on a free port of loopback; `with` starts and stops it."""
 
-	def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+	def __init__(self, folder: Path, config: dict[str, Any], module: str = "ai_assistant.cli") -> None:
+		self._module = module
 		self.folder = folder
 		self.config_file = folder / "site_config.json"
 		self.log_file = folder / "ai_assistant" / "standalone" / "logs" / "ai_assistant.log"
@@ -123,13 +124,14 @@ class StandaloneSite:
 		written.replace(self.config_file)
 
 	def __enter__(self) -> Site:
-		command = ["-m", "ai_assistant.cli", "serve", "--port", "0", "--site-config", str(self.config_file)]
+		command = ["-m", self._module, "serve", "--port", "0", "--site-config", str(self.config_file)]
 		self._process = subprocess.Popen(
 			[sys.executable, *command],
 			stderr=subprocess.PIPE,
 			text=True,
 			env={**os.environ, "XDG_STATE_HOME": str(self.folder), "PYTHONUNBUFFERED": "1"},
 		)
+		self.pid = self._process.pid
 		assert self._process.stderr
 		for line in self._process.stderr:
 			self.stderr.append(line)

@@ -1,0 +1,233 @@
+"""`make bench`: the figures, in one run, as a table and as bench-results.json.
+
+Provider, client and clock are in this process; the site under test is one of its own, as a user runs it. CPU is
+the site's alone, as the kernel counts it.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ai_assistant.realtime.client import Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import StandaloneSite, site_config
+
+RESULTS = Path("bench-results.json")
+CHATS = 60
+CHUNKS = 3000
+PACED_S = 12
+RATE = 50
+
+console = Console(highlight=False)
+
+
+@dataclass
+class Figure:
+	name: str
+	value: float
+	unit: str
+	target: float | None = None
+	at_least: float | None = None
+
+	@property
+	def reached(self) -> bool | None:
+		if self.target is None:
+			return None
+		return self.value <= self.target and (self.at_least is None or self.value >= self.at_least)
+
+
+def percentile(values: list[float], share: float) -> float:
+	return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def cpu_seconds(pid: int) -> float:
+	"""CPU time of another process, in the kernel's nanoseconds (Linux' clock id of a process)."""
+	return time.clock_gettime((~pid << 3) | 2)
+
+
+@contextmanager
+def site_and_client(
+	provider: ScriptedProvider, module: str = "ai_assistant.cli"
+) -> Iterator[tuple[StandaloneSite, Client]]:
+	config = {**site_config(provider), "timeouts": {"first_token_s": 30, "idle_s": 30, "total_s": 110}}
+	with tempfile.TemporaryDirectory() as folder:
+		process = StandaloneSite(Path(folder), config, module)
+		with process as site, site.client(site.first) as client:
+			client.connect()
+			yield process, client
+
+
+def first_events(client: Client, provider: ScriptedProvider) -> list[Figure]:
+	"""From the POST to event 1: of the process's first request, warm, and with a slow provider."""
+
+	def seconds(prompt: str) -> float:
+		started = time.perf_counter()
+		events = iter(client.chat(prompt))
+		next(events)
+		arrived = time.perf_counter()
+		for _ in events:
+			pass
+		return arrived - started
+
+	cold = seconds("the first")
+	warm = [seconds(script({"text": "x"})) for _ in range(CHATS)]
+	slow = seconds(script({"sleep": 10}, {"text": "x"}))
+	return [
+		Figure("POST to event 1, first request of the process", cold * 1000, "ms", 500),
+		Figure("POST to event 1, p50", statistics.median(warm) * 1000, "ms", 500),
+		Figure("POST to event 1, p99", percentile(warm, 0.99) * 1000, "ms", 500),
+		Figure("POST to event 1, provider takes 10 s", slow * 1000, "ms", 500),
+	]
+
+
+def delivery(client: Client, provider: ScriptedProvider) -> list[Figure]:
+	"""From the provider's write to the client's receipt, for the first chunk of each phase."""
+	took: list[float] = []
+	for _ in range(CHATS):
+		thought, said = unique("thought"), unique("said")
+		arrived: dict[str, float] = {}
+		for event in client.chat(
+			script({"sleep": 0.05}, {"reasoning": thought}, {"sleep": 0.05}, {"text": said})
+		):
+			arrived.setdefault(event.get("text", ""), time.perf_counter())
+		written = provider.wait_for(thought).written
+		for marker in (thought, said):
+			wrote = next(at for at, data in written if marker.encode() in data)
+			took.append(arrived[marker] - wrote)
+	return [
+		Figure(
+			"provider's write to client, first chunk of a phase, p50",
+			statistics.median(took) * 1000,
+			"ms",
+			10,
+		),
+		Figure(
+			"provider's write to client, first chunk of a phase, p99", percentile(took, 0.99) * 1000, "ms", 50
+		),
+	]
+
+
+def pace(client: Client, provider: ScriptedProvider) -> list[Figure]:
+	"""Events of answers of 1 to 12 s, and the longest that a character waits."""
+	counts: dict[int, int] = {}
+	waits: list[float] = []
+	lock = threading.Lock()
+
+	def one(seconds: int) -> None:
+		marker = unique("pace")
+		pieces = seconds * RATE
+		thinking = pieces // 3
+		steps = [
+			{"repeat": thinking, "reasoning": "word ", "every": 1 / RATE},
+			{"repeat": pieces - thinking, "text": "word ", "every": 1 / RATE},
+			{"note": marker},
+		]
+		arrived: list[tuple[float, int]] = []
+		count = 0
+		for event in client.chat(script(*steps)):
+			if event["type"] == "ai_status":
+				continue
+			count += 1
+			arrived.append((time.perf_counter(), len(event["text"]) // len("word ")))
+		written = [at for at, data in provider.wait_for(marker).written if b"word " in data]
+		with lock:
+			counts[seconds] = count
+			position = 0
+			for at, words in arrived:
+				waits.extend(at - wrote for wrote in written[position : position + words])
+				position += words
+
+	threads = [threading.Thread(target=one, args=(seconds,)) for seconds in (1, 2, 4, 8, PACED_S)]
+	for thread in threads:
+		thread.start()
+	for thread in threads:
+		thread.join()
+	return [
+		*(Figure(f"events of an answer of {s} s", n, "", 20, 5) for s, n in sorted(counts.items())),
+		Figure("longest wait of a character, provider's write to client", max(waits) * 1000, "ms", 1000),
+	]
+
+
+def cpu(provider: ScriptedProvider) -> list[Figure]:
+	"""CPU a provider chunk: a bare litellm loop, this site, and the naive one; the least of some runs each."""
+	unpaced = script({"repeat": CHUNKS, "text": "word "})
+	paced = script({"repeat": RATE * 8, "text": "word ", "every": 1 / RATE})
+	figures: dict[tuple[str, str], float] = {}
+	for kind, prompt, chunks, runs in (
+		("unpaced", unpaced, CHUNKS, 5),
+		(f"at {RATE} a second", paced, RATE * 8, 2),
+	):
+		command = [sys.executable, "-m", "tests.bench.bare", provider.base("openai"), prompt, str(runs)]
+		printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+		figures["litellm alone", kind] = min(json.loads(line) for line in printed.splitlines()) / chunks
+		for name, module in (("this site", "ai_assistant.cli"), ("an event a chunk", "tests.bench.naive")):
+			with site_and_client(provider, module) as (process, client):
+				client.chat("warm up").wait()
+				spent = []
+				for _ in range(runs):
+					before = cpu_seconds(process.pid)
+					client.chat(prompt).wait()
+					spent.append(cpu_seconds(process.pid) - before)
+			figures[name, kind] = min(spent) / chunks
+	found = [
+		Figure(f"CPU a chunk {kind}, {name}", value * 1e6, "µs") for (name, kind), value in figures.items()
+	]
+	for kind in ("unpaced", f"at {RATE} a second"):
+		ratio = figures["this site", kind] / figures["litellm alone", kind]
+		naive = figures["an event a chunk", kind] / figures["litellm alone", kind]
+		target = 1.25 if kind == "unpaced" else None
+		found.append(Figure(f"CPU {kind}, this site against litellm alone", ratio, "x", target))
+		found.append(Figure(f"CPU {kind}, an event a chunk against litellm alone", naive, "x"))
+	return found
+
+
+def main() -> None:
+	figures: list[Figure] = []
+	with ScriptedProvider() as provider:
+		with site_and_client(provider) as (_, client):
+			parts: list[tuple[str, Callable[[Client, ScriptedProvider], list[Figure]]]] = [
+				("event 1", first_events),
+				("delivery", delivery),
+				("pace", pace),
+			]
+			for name, measure in parts:
+				console.print(f"measuring {name} …", style="dim")
+				figures += measure(client, provider)
+		console.print("measuring CPU …", style="dim")
+		figures += cpu(provider)
+	table = Table("figure", "measured", "target", "")
+	for figure in figures:
+		target = "" if figure.target is None else f"≤ {figure.target:g} {figure.unit}"
+		if figure.at_least is not None:
+			target = f"{figure.at_least:g} to {figure.target:g}"
+		mark = {None: "", True: "✓", False: "✗"}[figure.reached]
+		table.add_row(figure.name, f"{figure.value:.4g} {figure.unit}", target, mark)
+	console.print(table)
+	machine: dict[str, Any] = {
+		"cores": os.cpu_count(),
+		"python": platform.python_version(),
+		"machine": platform.machine(),
+	}
+	rows = [{**vars(figure), "reached": figure.reached} for figure in figures]
+	RESULTS.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
+	console.print(f"Kept in {RESULTS}.")
+	sys.exit(any(figure.reached is False for figure in figures))
+
+
+if __name__ == "__main__":
+	main()
