@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml ai_assistant/__init__.py
 	@echo "→ $(VENV) is ready"
 
 demo: $(STAMP) ## watch a real local model think and answer
-	@$(BIN)/ai-assistant chat "Why is the sky blue?"
+	@$(BIN)/ai-assistant chat "Write a short story about a lighthouse keeper and a whale."
 
 serve: $(STAMP) ## start the standalone site on port 8000
 	@$(BIN)/ai-assistant serve

@@ -1,0 +1,237 @@
+"""`ai-assistant`: the standalone site, and a chat in the terminal with any site."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import socketio
+from rich.console import Console
+
+from ai_assistant import __version__
+from ai_assistant.realtime.client import ApiError, ChatStream, Client
+from ai_assistant.realtime.contract import violations
+from ai_assistant.terminal import show_all, view_for
+
+LOCAL = "local"
+
+# Providers whose key may stand in the environment, each with the model that is asked where none is named.
+KEYS = {
+	"openai": ("OPENAI_API_KEY", "openai_responses", "gpt-5-mini"),
+	"anthropic": ("ANTHROPIC_API_KEY", "anthropic", "claude-sonnet-4-5"),
+	"gemini": ("GEMINI_API_KEY", "gemini", "gemini-2.5-flash"),
+	"deepseek": ("DEEPSEEK_API_KEY", "deepseek", "deepseek-reasoner"),
+	"openrouter": ("OPENROUTER_API_KEY", "openrouter", "deepseek/deepseek-r1"),
+}
+
+FAILED, VIOLATED = 1, 3
+
+_notes = Console(stderr=True, highlight=False)
+
+
+def say(line: str) -> None:
+	"""A line for the person, apart from what the command gives out."""
+	_notes.print(line, markup=False, soft_wrap=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ai-assistant")
+def main() -> None:
+	"""A streaming AI backend for Frappe sites; here with a site that needs no bench."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+	"--site-config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="As a bench has it."
+)
+@click.option(
+	"--provider", type=click.Choice([LOCAL, *KEYS]), help="The local model, or a key of the environment."
+)
+@click.option("--model", help="Another model of that provider.")
+def serve(host: str, port: int, site_config: Path | None, provider: str | None, model: str | None) -> None:
+	"""Start the standalone site. Without --site-config it answers with the local model."""
+	if site_config and provider:
+		raise click.UsageError("--site-config names its providers itself; leave --provider out.")
+	from ai_assistant.standalone.server import RunningSite
+	from ai_assistant.standalone.server import serve as serve_site
+
+	def ready(site: RunningSite) -> None:
+		say(f"The standalone site answers at {site.url} (site {site.name}). Ctrl-C stops it.")
+		if site_config is None:
+			(account,) = site.users.values()
+			say(f"Log in as {account.name} with the password {account.password}")
+			say(f'Next: ai-assistant chat "Hello" --url {site.url} --user {account.name} --password …')
+
+	with ExitStack() as stack:
+		config = site_config or stack.enter_context(_config_for(provider or LOCAL, model))
+		with _as_click_error():
+			serve_site(host, port, site_config=config, ready=ready)
+
+
+@main.command()
+@click.argument("prompt")
+@click.option("--url", help="A site that runs; without it one is started for this chat.")
+@click.option("--socketio-url", help="Its realtime server, where that has a port of its own (bench: 9000).")
+@click.option("--site", help="Its name, where that is not the host of --url.")
+@click.option("--user", help="With --password.")
+@click.option("--password", envvar="AI_ASSISTANT_PASSWORD", help="Or in AI_ASSISTANT_PASSWORD.")
+@click.option(
+	"--token", envvar="AI_ASSISTANT_TOKEN", help='"key:secret" instead of a user; or in AI_ASSISTANT_TOKEN.'
+)
+@click.option("--mode", help="One of the site's modes.")
+@click.option("--provider", help=f"One of the site's; without --url: {LOCAL}, {', '.join(KEYS)}.")
+@click.option("--model", help="One of the provider's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+def chat(
+	prompt: str,
+	url: str | None,
+	socketio_url: str | None,
+	site: str | None,
+	user: str | None,
+	password: str | None,
+	token: str | None,
+	mode: str | None,
+	provider: str | None,
+	model: str | None,
+	as_json: bool,
+) -> None:
+	"""Ask PROMPT, watch the thinking and the answer, and check that the contract held.
+
+	Exits with 0 only when every event came, once, in order, and joined them give the answer of the REST call;
+	with 1 where the chat failed, and 3 where the contract did not hold.
+	"""
+	with ExitStack() as stack, _as_click_error():
+		if url:
+			if not token and not (user and password):
+				raise click.UsageError("--url needs --token, or --user and --password.")
+			host = httpx.URL(url).host
+			at = Address(url, socketio_url, site or host, user, password, token)
+		else:
+			at = stack.enter_context(_site_of_its_own(provider or LOCAL, model))
+			provider = None
+		client = stack.enter_context(Client(at.url, at.site, at.socketio_url, at.user, at.password, at.token))
+		client.connect()
+		started = time.monotonic()
+		stream = client.chat(prompt, mode=mode, provider=provider, model=model)
+		events = show_all(view_for(Console(highlight=False), as_json), stream)
+		status = _verdict(stream, events, time.monotonic() - started)
+	sys.exit(status)
+
+
+@dataclass(frozen=True)
+class Address:
+	"""Where a site is, and who asks."""
+
+	url: str
+	socketio_url: str | None
+	site: str
+	user: str | None
+	password: str | None
+	token: str | None = None
+
+
+def _verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) -> int:
+	"""Says how the chat went; gives the exit code."""
+	answer = stream.answer
+	if answer is None:
+		say(f"✗ {stream.error}")
+		return FAILED
+	wrong = violations(events, answer)
+	for sentence in wrong:
+		say(f"✗ {sentence}")
+	if answer["status"] == "failed":
+		say(f"✗ {answer['error']['message']}")
+	who = f"{answer['model']} of {answer['provider']}"
+	tokens = answer["usage"]["total_tokens"] if answer["usage"] else "an unknown number of"
+	if wrong:
+		return VIOLATED
+	if answer["status"] == "failed":
+		return FAILED
+	say(
+		f"✓ {who} answered: {len(events)} events over Socket.IO, whole and in order; {tokens} tokens, {seconds:.1f} s."
+	)
+	return 0
+
+
+@contextmanager
+def _site_of_its_own(provider: str, model: str | None) -> Iterator[Address]:
+	from ai_assistant.standalone import stand_in
+	from ai_assistant.standalone.server import running_site
+
+	stand_in.install()
+	from ai_assistant.realtime import log
+
+	log.copy_to_stderr = False
+	with _config_for(provider, model) as config, tempfile.TemporaryDirectory() as data:
+		with running_site(site_config=config, data=Path(data)) as site:
+			(account,) = site.users.values()
+			say(f"A standalone site answers at {site.url} for this chat.")
+			yield Address(site.url, None, site.name, account.name, account.password)
+
+
+@contextmanager
+def _config_for(provider: str, model: str | None) -> Iterator[Path]:
+	"""A site config with this one provider, for as long as the context lasts; nobody else may read it."""
+	with ExitStack() as stack:
+		if provider == LOCAL:
+			from ai_assistant.standalone import model as local_model
+
+			with _as_click_error():
+				entry = stack.enter_context(local_model.running(say))
+			say(f"The local model {local_model.NAME} answers; it is small, so expect flow rather than facts.")
+		else:
+			entry = _from_environment(provider, model)
+			say(f"{entry['default_model']} of {provider} answers, with the key in {KEYS[provider][0]}.")
+		folder = stack.enter_context(tempfile.TemporaryDirectory())
+		path = Path(folder) / "site_config.json"
+		path.touch(mode=0o600)
+		path.write_text(json.dumps({"ai_assistant": {"providers": [entry]}}))
+		yield path
+
+
+def _from_environment(provider: str, model: str | None) -> dict[str, Any]:
+	if provider not in KEYS:
+		raise click.UsageError(f"--provider accepts one of: {', '.join([LOCAL, *KEYS])}.")
+	variable, api, default_model = KEYS[provider]
+	key = os.environ.get(variable)
+	if not key:
+		raise click.UsageError(f"--provider {provider} needs its key in the environment variable {variable}.")
+	return {
+		"name": provider,
+		"api": api,
+		"api_key": key,
+		"models": ["*"],
+		"default_model": model or default_model,
+	}
+
+
+@contextmanager
+def _as_click_error() -> Iterator[None]:
+	"""What a person can mend is said in a line, without a traceback."""
+	from ai_assistant.standalone.model import ModelUnavailable
+	from ai_assistant.standalone.site_config import BadSiteConfig
+
+	try:
+		yield
+	except (BadSiteConfig, ModelUnavailable, ApiError) as error:
+		raise click.ClickException(str(error)) from None
+	except httpx.HTTPError as error:
+		raise click.ClickException(f"The site does not answer: {error}") from None
+	except socketio.exceptions.ConnectionError as error:
+		raise click.ClickException(f"The realtime server refuses the socket: {error}") from None
+	except OSError as error:
+		raise click.ClickException(f"The site cannot start: {error.strerror or error}") from None
+
+
+if __name__ == "__main__":
+	main()

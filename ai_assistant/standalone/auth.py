@@ -1,0 +1,168 @@
+"""Who asks: the session, the API key, the login, and the cookies that say so.
+
+All of it is about the request at hand, and works on `local`, which `ai_assistant.standalone.site` has
+filled. The order, the answers and the cookies are those of frappe/auth.py and frappe/sessions.py.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NoReturn
+from urllib.parse import quote, unquote
+
+from werkzeug.wrappers import Request, Response
+
+from .credentials import user_of_key
+from .exceptions import AuthenticationError, CSRFTokenError
+from .sessions import EXPIRY_S, Session
+from .site_config import GUEST, User
+from .stand_in import _, _dict, form_dict, local, session, throw, whitelist
+
+LOGIN_PATH = "/api/method/login"
+MAX_PASSWORD = 512
+UNSAFE_METHODS = ("POST", "PUT", "DELETE", "PATCH")
+
+
+class Cookies(dict[str, str]):
+	"""The cookies a response sets, and whether it takes them all back."""
+
+	names = ("sid", "system_user", "full_name", "user_id", "user_image")
+
+	def __init__(self, request: Request) -> None:
+		super().__init__()
+		self.deleted = False
+		self._secure = request.scheme == "https"
+
+	def send_with(self, response: Response) -> None:
+		"""Write them into a response."""
+		for name, value in self.items():
+			response.set_cookie(
+				name,
+				quote(value),
+				max_age=EXPIRY_S if name == "sid" else None,
+				secure=self._secure,
+				httponly=name == "sid",
+				samesite="Lax",
+			)
+		for name in self.names if self.deleted else ():
+			response.set_cookie(name, "", expires=datetime.now() - timedelta(days=1))
+
+
+def authenticate(request: Request) -> None:
+	"""Set `frappe.session` from the login, the sid or the Authorization header of a request.
+
+	Raises AuthenticationError for wrong credentials, CSRFTokenError for a POST without the session's token.
+	"""
+	if request.path == LOGIN_PATH:
+		_log_in(request)
+	else:
+		_resume(request)
+	_check_csrf_token(request)
+
+	header = request.headers.get("Authorization", "")
+	# Frappe looks at a header of two words alone.
+	if header.count(" ") == 1:
+		user = user_of_key(header, local.settings.users)
+		if session.user == "Guest":
+			if user is None:
+				raise AuthenticationError
+			local.session = _dict(user=user.name, sid=user.name, data=_dict())
+
+
+def csrf_token() -> str | None:
+	"""The CSRF token of the session at hand, made at its first page; None for a guest or an API key.
+
+	From now on the POSTs of that session must carry it, in X-Frappe-CSRF-Token or as `csrf_token`.
+	"""
+	if session.data.user_type is None:
+		return None
+	if not session.data.csrf_token:
+		session.data.csrf_token = local.sessions.give_csrf_token(session.sid)
+	token: str = session.data.csrf_token
+	return token
+
+
+@whitelist()
+def get_logged_user() -> str:
+	"""The name of the user who asks."""
+	name: str = session.user
+	return name
+
+
+@whitelist(allow_guest=True)
+def get_user_info() -> dict[str, str]:
+	"""The name and the type of the user who asks, a guest's too. frappe/realtime.py."""
+	user = local.settings.users.get(session.user, GUEST)
+	return {"user": user.name, "user_type": user.user_type}
+
+
+@whitelist(allow_guest=True)
+def logout() -> None:
+	"""End the session; what is left is a guest's."""
+	local.sessions.end(session.sid)
+	_set_user(GUEST, None)
+	local.cookies.deleted = True
+	_greet(GUEST)
+
+
+def _resume(request: Request) -> None:
+	sid = str(form_dict.get("sid") or unquote(request.cookies.get("sid", "Guest")))
+	found = local.sessions.find(sid) if sid != "Guest" else None
+	user = local.settings.users.get(found.user) if found else None
+	if user:
+		_set_user(user, found)
+		return
+	if sid != "Guest":
+		local.response.session_expired = 1
+		local.cookies.deleted = True
+	_set_user(GUEST, None)
+
+
+def _log_in(request: Request) -> None:
+	name, password = form_dict.get("usr"), form_dict.pop("pwd", None)
+	if not (name and password and isinstance(name, str) and isinstance(password, str)):
+		_fail(_("Incomplete login details"))
+	if len(password) > MAX_PASSWORD:
+		_fail(_("Password size exceeded the maximum allowed size"))
+	user = local.logins.check(name, password, request.remote_addr or "", local.settings.users)
+	if user is None:
+		_fail(_("Invalid login credentials"))
+	_set_user(user, local.sessions.start(user.name))
+	_greet(user)
+
+
+def _fail(message: str) -> NoReturn:
+	local.response.message = message
+	raise AuthenticationError
+
+
+def _set_user(user: User, found: Session | None) -> None:
+	local.session = _dict(user=user.name, sid=found.sid if found else "Guest", data=_dict(user=user.name))
+	if found:
+		session.data.update(user_type=user.user_type, csrf_token=found.csrf_token)
+	local.cookies.update(
+		sid=session.sid,
+		system_user="yes" if user.user_type == "System User" else "no",
+		full_name=user.name,
+		user_id=user.name,
+		user_image="",
+	)
+
+
+def _greet(user: User) -> None:
+	"""What a login, and a logout, answers."""
+	if user.user_type == "System User":
+		local.response.update(message="Logged In", home_page="/app")
+	else:
+		local.response.update(message="No App", home_page="/login" if user is GUEST else "/me")
+	local.response.full_name = user.name
+
+
+def _check_csrf_token(request: Request) -> None:
+	token = session.data.csrf_token
+	if not token or request.method not in UNSAFE_METHODS:
+		return
+	given = request.headers.get("X-Frappe-CSRF-Token") or form_dict.pop("csrf_token", None)
+	if given != token:
+		local.flags.disable_traceback = True
+		throw(_("Invalid Request"), CSRFTokenError)

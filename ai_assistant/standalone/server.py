@@ -1,0 +1,190 @@
+"""The standalone site as a running server: HTTP, Socket.IO and the app in one process, on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import socketio
+import uvicorn
+from a2wsgi import WSGIMiddleware
+
+from ai_assistant import store
+
+from . import stand_in
+from .realtime_server import RealtimeServer
+from .site import Site
+from .site_config import SiteConfig, User
+from .sqlite import Database, SqliteStore
+from .workers import Workers
+
+SITE = "standalone"
+REQUESTS = 200
+"""Requests at a time: a chat is one for as long as it takes, and a cancel must still get through."""
+
+GRACE_S = 5
+"""How long requests in flight may take to finish when the site stops."""
+
+
+@dataclass(frozen=True)
+class RunningSite:
+	"""A site that can be asked."""
+
+	url: str
+	name: str
+	config: SiteConfig
+	store: SqliteStore
+	ended: threading.Event
+	"""Set when the site has ended, or shall end."""
+
+	@property
+	def users(self) -> Mapping[str, User]:
+		"""The users and their passwords: those of the config file, or the Administrator made at start."""
+		return self.config.current().users
+
+
+def serve(
+	host: str = "127.0.0.1",
+	port: int = 8000,
+	*,
+	site_config: Path | None = None,
+	data: Path | None = None,
+	name: str = SITE,
+	ready: Callable[[RunningSite], None] = lambda site: None,
+) -> None:
+	"""Run a site in the main thread until SIGINT or SIGTERM; `ready` is called once it can be asked.
+
+	Requests in flight get GRACE_S seconds; another signal cuts that short. Arguments and errors are those
+	of `running_site`.
+	"""
+	with running_site(host, port, site_config=site_config, data=data, name=name) as site:
+		signals = (signal.SIGINT, signal.SIGTERM)
+		before = [signal.signal(number, lambda *_: site.ended.set()) for number in signals]
+		try:
+			ready(site)
+			site.ended.wait()
+		finally:
+			for number, handler in zip(signals, before, strict=True):
+				signal.signal(number, handler)
+
+
+@contextmanager
+def running_site(
+	host: str = "127.0.0.1",
+	port: int = 0,
+	*,
+	site_config: Path | None = None,
+	data: Path | None = None,
+	name: str = SITE,
+) -> Iterator[RunningSite]:
+	"""A site that runs in a thread for as long as the context lasts.
+
+	`port` 0 takes a free one. `data` is the folder of the database and the logs, by default one in the
+	user's state folder. Raises BadSiteConfig for a config file that cannot be used, OSError for a port or a
+	folder that cannot, RuntimeError where a Frappe is installed.
+	"""
+	if not stand_in.install():
+		raise RuntimeError("Frappe is installed here: use its bench, or a virtual environment without it")
+	config = SiteConfig(site_config)
+	folder = data or _state_folder()
+	# For the user alone: it holds conversations and sessions.
+	folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+	logs = folder / "logs"
+	logs.mkdir(exist_ok=True)
+	with ExitStack() as stack:
+		listener = stack.enter_context(_listener(host, port))
+		stack.callback(stand_in.keep_logs_in, stand_in.keep_logs_in(logs))
+		database = stack.enter_context(closing(Database(folder / "site.sqlite")))
+		# What clients may call is what this has imported.
+		importlib.import_module("ai_assistant.api")
+		# Each request has the store of its own site, as it has the database of its own site on a bench.
+		own_store: Any = stand_in.local("store")
+		store.use(own_store)
+
+		realtime = RealtimeServer(name)
+		site = Site(name, config, database, realtime.emit)
+		url = f"http://{_reachable(host)}:{listener.getsockname()[1]}"
+		ended = stack.enter_context(_running(site, realtime, listener))
+		yield RunningSite(url, name, config, site.store, ended)
+
+
+@contextmanager
+def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> Iterator[threading.Event]:
+	"""Serve on the listener, in a thread; yields the event that is set when the server has ended."""
+	started, ended = threading.Event(), threading.Event()
+	workers = Workers(REQUESTS)
+
+	async def start() -> None:
+		await realtime.start(site.get_user_info, workers)
+		started.set()
+
+	wsgi = WSGIMiddleware(site, workers=1)  # type: ignore[arg-type]
+	# Its own threads would have to end before the process can.
+	wsgi.executor = workers  # type: ignore[assignment]
+
+	async def http(*request: Any) -> None:
+		# Cancelled at the end of the grace, which the log has said by then: no traceback for that.
+		with suppress(asyncio.CancelledError):
+			await wsgi(*request)
+
+	app = socketio.ASGIApp(realtime.sio, http, on_startup=start, on_shutdown=realtime.stop)
+	server = uvicorn.Server(
+		uvicorn.Config(
+			app,
+			access_log=False,
+			lifespan="on",
+			log_config=None,
+			server_header=False,
+			timeout_graceful_shutdown=GRACE_S,
+			ws="wsproto",
+			# Node's server does not compress either: deltas are short.
+			ws_per_message_deflate=False,
+		)
+	)
+
+	def run() -> None:
+		try:
+			server.run(sockets=[listener])
+		finally:
+			ended.set()
+			started.set()
+
+	thread = threading.Thread(target=run, name="standalone-site", daemon=True)
+	thread.start()
+	started.wait()
+	try:
+		if ended.is_set():
+			raise RuntimeError("the standalone site could not be started")
+		yield ended
+	finally:
+		server.should_exit = True
+		thread.join()
+		workers.shutdown()
+
+
+def _state_folder() -> Path:
+	state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+	return Path(state) / "ai_assistant" / "standalone"
+
+
+def _listener(host: str, port: int) -> socket.socket:
+	family = socket.AF_INET6 if ":" in host else socket.AF_INET
+	listener = socket.create_server((host, port), family=family, backlog=2048)
+	# Connections inherit it. asyncio would see to it for sockets it makes itself; without it each answer
+	# waits 40 ms for the client's delayed acknowledgement.
+	listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+	return listener
+
+
+def _reachable(host: str) -> str:
+	host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+	return f"[{host}]" if ":" in host else host

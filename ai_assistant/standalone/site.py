@@ -1,0 +1,252 @@
+"""The site's HTTP side: a WSGI application that answers as Frappe's web server does.
+
+It serves `/api/method/<dotted path>` and one plain page. The order of things, the statuses and the bodies
+are those of frappe/app.py, frappe/handler.py and frappe/utils/response.py of Frappe 15.72.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.local import release_local
+from werkzeug.test import Client
+from werkzeug.wrappers import Request, Response
+from werkzeug.wsgi import ClosingIterator
+
+from . import stand_in
+from .auth import UNSAFE_METHODS, Cookies, authenticate, csrf_token, get_logged_user, get_user_info, logout
+from .credentials import Logins
+from .exceptions import AppNotInstalledError, AuthenticationError, DoesNotExistError, PermissionError
+from .sessions import Sessions
+from .site_config import SiteConfig
+from .sqlite import Database, SqliteStore
+from .stand_in import Emit, Transaction, _, _dict, cint, local, session, throw
+
+if TYPE_CHECKING:
+	from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+APP = "ai_assistant"
+MAX_BODY = 25 * 1024 * 1024
+PAGES = ("/", "/app", "/ai-assistant")
+
+_METHOD_PATH = re.compile(r"/api(?:/v1)?/method/([^/]+)(?:/.*)?", re.DOTALL)
+
+
+@stand_in.whitelist(allow_guest=True)
+def ping() -> str:
+	"""Whether the site answers."""
+	return "pong"
+
+
+FRAPPE_METHODS: Mapping[str, Callable[..., Any]] = {
+	"frappe.auth.get_logged_user": get_logged_user,
+	"frappe.handler.logout": logout,
+	"frappe.ping": ping,
+	"frappe.realtime.get_user_info": get_user_info,
+	"logout": logout,
+	"ping": ping,
+}
+
+
+class Site:
+	"""One site: its name, its settings, its database, and where its realtime events go."""
+
+	def __init__(self, name: str, config: SiteConfig, database: Database, emit: Emit) -> None:
+		self.name = name
+		self.config = config
+		self.store = SqliteStore(database)
+		self._database = database
+		self._emit = emit
+		self._logins = Logins()
+		self._sessions = Sessions(database)
+
+	def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+		if "HTTP_TRANSFER_ENCODING" in environ:
+			# The server finds the end of a chunked body: werkzeug reads none where it is not told so.
+			environ["wsgi.input_terminated"] = True
+		response = self._respond(Request(environ))
+		# `local` lasts until the response is out: a method may have returned a generator.
+		return ClosingIterator(response(environ, start_response), _forget)
+
+	def get_user_info(self, authorization: str | None, sid: str | None) -> tuple[int, Any]:
+		"""Whom an Authorization header, or else a sid, belongs to: the HTTP status and the body that
+		`frappe.realtime.get_user_info` answers. A bench's realtime server asks the same over HTTP."""
+		response = Client(self, use_cookies=False).get(
+			"/api/method/frappe.realtime.get_user_info",
+			query_string={} if authorization or not sid else {"sid": sid},
+			headers={"Authorization": authorization} if authorization else {},
+			buffered=True,
+		)
+		return response.status_code, response.json
+
+	def _respond(self, request: Request) -> Response:
+		self._init(request)
+		try:
+			if request.headers.get("X-Frappe-Site-Name", self.name) != self.name:
+				raise NotFound
+			_read_form(request)
+			if request.method == "OPTIONS":
+				return Response()
+			authenticate(request)
+			response = self._answer(request)
+			if request.method in UNSAFE_METHODS or local.flags.commit:
+				local.db.commit()
+		except HTTPException as error:
+			# werkzeug's own refusals are answered by werkzeug, in Frappe too.
+			return Response.force_type(error.get_response(request.environ), request.environ)
+		except Exception as error:
+			response = _refusal(error)
+		finally:
+			local.db.rollback()
+		local.cookies.send_with(response)
+		return response
+
+	def _init(self, request: Request) -> None:
+		settings = self.config.current()
+		local.conf = _dict(settings.values)
+		local.cookies = Cookies(request)
+		local.db = Transaction(self._database.commit, self._database.rollback, self._emit)
+		local.flags = _dict()
+		local.form_dict = _dict()
+		local.logins = self._logins
+		local.message_log = []
+		local.request = request
+		local.response = _dict()
+		local.roles_of = settings.roles_of
+		local.session = _dict(data=_dict())
+		local.sessions = self._sessions
+		local.settings = settings
+		local.site = self.name
+		local.store = self.store
+		local.task_id = None
+
+	def _answer(self, request: Request) -> Response:
+		if match := _METHOD_PATH.fullmatch(request.path):
+			return _called(match[1])
+		if request.path.startswith("/api/"):
+			raise DoesNotExistError
+		if request.path in PAGES and request.method in ("GET", "HEAD"):
+			return self._page()
+		raise NotFound
+
+	def _page(self) -> Response:
+		lines = [f"AI Assistant, the standalone site {self.name}.", f"You are {session.user}."]
+		if token := csrf_token():
+			lines.append(f"The CSRF token of your session is {token}.")
+		return Response("\n".join(lines) + "\n", headers={"Cache-Control": "no-store"})
+
+
+def _forget() -> None:
+	local.db.rollback()
+	release_local(local)
+
+
+def _read_form(request: Request) -> None:
+	"""`frappe.form_dict`: a JSON body, where the content type says so, else the query and the form."""
+	request.max_content_length = cint(local.conf.get("max_file_size")) or MAX_BODY
+	body = request.get_data(as_text=True)
+	if body and request.is_json:
+		form = json.loads(body)
+	else:
+		form = request.args.to_dict() | request.form.to_dict()
+	if isinstance(form, list):
+		form = {"data": form}
+	elif not isinstance(form, dict):
+		throw(_("Invalid request arguments"))
+	# jQuery's way around caches.
+	form.pop("_", None)
+	local.form_dict = _dict(form)
+
+
+def _called(command: str) -> Response:
+	# Logging in is done when the request is authenticated.
+	message = None if command == "login" else _call(command)
+	if isinstance(message, Response):
+		return message
+	if message is not None:
+		local.response.message = message
+	return _json_response()
+
+
+def _call(command: str) -> Any:
+	method = _method(command)
+	guest = session.user == "Guest"
+	if method not in stand_in.whitelisted or (guest and method not in stand_in.guest_methods):
+		summary = _("You are not permitted to access this resource. Login to access")
+		detail = _("Function {0} is not whitelisted.").format(f"<strong>{command}</strong>")
+		throw(
+			f"<details><summary>{summary}</summary>{detail}</details>",
+			PermissionError,
+			title=_("Method Not Allowed"),
+		)
+	if local.request.method not in stand_in.allowed_http_methods_for_whitelisted_func[method]:
+		throw(_("Not permitted"), PermissionError)
+	local.form_dict.cmd = command
+	return method(**_known_arguments(method, local.form_dict))
+
+
+def _method(command: str) -> Callable[..., Any]:
+	if command in FRAPPE_METHODS:
+		return FRAPPE_METHODS[command]
+	module, _dot, name = command.rpartition(".")
+	app = command.partition(".")[0]
+	try:
+		if app not in (APP, "frappe"):
+			throw(_("App {0} is not installed").format(app), AppNotInstalledError)
+		# Frappe imports the module. Here the site has done so when it started: a name in a request shall
+		# not run code, and any other module of this app is none of a client's business.
+		if app != APP or module not in sys.modules:
+			raise ModuleNotFoundError(f"No module named {module!r}")
+		method: Callable[..., Any] = getattr(sys.modules[module], name)
+	except Exception as error:
+		throw(_("Failed to get method for command {0} with {1}").format(command, error))
+	return method
+
+
+def _known_arguments(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+	"""What the method has parameters for; `ignore_permissions` and `flags` never come from outside."""
+	parameters = _signature(method).parameters
+	takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
+	return {
+		name: value
+		for name, value in given.items()
+		if (takes_all or name in parameters) and name not in ("ignore_permissions", "flags")
+	}
+
+
+_signature = lru_cache(maxsize=1024)(signature)
+
+
+def _refusal(error: Exception) -> Response:
+	status = getattr(error, "http_status_code", 500)
+	# A login that failed has set no cookies, and leaves those of an older session alone.
+	if type(error) is AuthenticationError and local.cookies:
+		local.cookies.deleted = True
+	trace = "".join(traceback.format_exception(error))
+	if status >= 500:
+		stand_in.logger("frappe").error(trace)
+	if not local.flags.disable_traceback and status != 404:
+		local.response.exception = trace.splitlines()[-1]
+		local.response.exc = json.dumps([trace])
+	local.response.exc_type = type(error).__name__
+	response = _json_response()
+	response.status_code = status
+	return response
+
+
+def _json_response() -> Response:
+	body = local.response
+	status = body.pop("http_status_code", None)
+	if local.message_log:
+		body["_server_messages"] = json.dumps([json.dumps(message) for message in local.message_log])
+	response = Response(mimetype="application/json", status=status)
+	response.data = json.dumps(body, default=stand_in.json_value, separators=(",", ":"))
+	return response

@@ -1,0 +1,129 @@
+"""The site's config file: what `frappe.conf` holds, and the users of the site."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_log = logging.getLogger(__name__)
+
+_STANDARD_ROLES = ("All", "Guest")
+_ADMINISTRATOR_ROLES = ("Administrator", "System Manager", "AI Assistant User")
+
+
+class BadSiteConfig(Exception):
+	"""The config file cannot be used; the message is one sentence that says where and why."""
+
+
+@dataclass(frozen=True)
+class User:
+	"""One entry of `standalone_users`. Without a password there is no login, without a key no token."""
+
+	name: str
+	password: str | None = field(default=None, repr=False)
+	api_key: str | None = None
+	api_secret: str | None = field(default=None, repr=False)
+	roles: tuple[str, ...] = ()
+	user_type: str = "System User"
+
+
+GUEST = User("Guest", roles=("Guest",), user_type="Website User")
+
+
+class Settings(NamedTuple):
+	"""One state of the file."""
+
+	values: dict[str, Any]
+	users: dict[str, User]
+
+	def roles_of(self, name: str) -> list[str]:
+		"""See `stand_in.get_roles`."""
+		user = self.users.get(name)
+		if user is None:
+			return ["Guest"]
+		roles = dict.fromkeys(user.roles)
+		if name == "Administrator":
+			roles |= dict.fromkeys(_ADMINISTRATOR_ROLES)
+			roles |= dict.fromkeys(role for other in self.users.values() for role in other.roles)
+		roles |= dict.fromkeys(_STANDARD_ROLES)
+		if user.user_type == "System User":
+			roles["Desk User"] = None
+		return list(roles)
+
+
+class SiteConfig:
+	"""The file, read anew when it has changed: a setting takes effect with the next request."""
+
+	def __init__(self, path: Path | None = None) -> None:
+		"""Without a path, or without users in the file, there is one Administrator with a made password.
+		Raises BadSiteConfig."""
+		self._path = path
+		self._administrator = User("Administrator", secrets.token_urlsafe(12))
+		self._read: object = self._version()
+		self._settings = self._load()
+
+	def current(self) -> Settings:
+		"""What the file says now. A file that has become unusable is reported once, and the last good one
+		stays in force."""
+		if (version := self._version()) != self._read:
+			self._read = version
+			try:
+				self._settings = self._load()
+			except BadSiteConfig as error:
+				_log.warning("%s The settings before that stay in force.", error)
+		return self._settings
+
+	def _version(self) -> object:
+		try:
+			stat = self._path.stat() if self._path else None
+		except OSError:
+			return None
+		return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+	def _load(self) -> Settings:
+		if self._path is None:
+			return Settings({}, {self._administrator.name: self._administrator})
+		try:
+			values = json.loads(self._path.read_text("utf-8"))
+		except OSError as error:
+			raise BadSiteConfig(f"{self._path} cannot be read: {error.strerror}.") from None
+		except ValueError as error:
+			raise BadSiteConfig(f"{self._path} is not valid JSON: {error}.") from None
+		if not isinstance(values, dict):
+			raise BadSiteConfig(f"{self._path} must hold a JSON object.")
+		entries = values.get("standalone_users")
+		if entries is None:
+			return Settings(values, {self._administrator.name: self._administrator})
+		if not isinstance(entries, dict) or not entries:
+			raise BadSiteConfig(f"{self._path}: standalone_users must be an object with a user a key.")
+		users = {name: self._user(name, entry) for name, entry in entries.items()}
+		keys = [user.api_key for user in users.values() if user.api_key]
+		if len(set(keys)) < len(keys):
+			raise BadSiteConfig(f"{self._path}: two of the standalone_users have the same api_key.")
+		return Settings(values, users)
+
+	def _user(self, name: str, entry: Any) -> User:
+		def wrong(what: str) -> BadSiteConfig:
+			return BadSiteConfig(f"{self._path}: standalone_users, {name!r}: {what}.")
+
+		if not name or name == "Guest":
+			raise wrong("this is no name for a user")
+		if not isinstance(entry, dict):
+			raise wrong("must be an object")
+		if unknown := entry.keys() - {"password", "api_key", "api_secret", "roles", "user_type"}:
+			raise wrong(f"there is no setting {', '.join(sorted(unknown))}")
+		for key in ("password", "api_key", "api_secret"):
+			if key in entry and (not isinstance(entry[key], str) or not entry[key]):
+				raise wrong(f"{key} must be a string that is not empty")
+		if ("api_key" in entry) != ("api_secret" in entry):
+			raise wrong("api_key and api_secret go together")
+		roles = entry.get("roles", [])
+		if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+			raise wrong("roles must be a list of strings")
+		if entry.get("user_type", "System User") not in ("System User", "Website User"):
+			raise wrong("user_type must be System User or Website User")
+		return User(name=name, **{**entry, "roles": tuple(roles)})

@@ -1,0 +1,186 @@
+"""The rows of the standalone site: one SQLite file, one connection a thread."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ai_assistant.store import REQUEST_FIELDS, Event, RequestExists, Row
+
+JSON_FIELDS = frozenset(("usage", "timing", "realtime", "attempts", "error"))
+
+
+class _Held:
+	"""A thread's hold on its connection, which closes with it.
+
+	The connection itself is in a cycle (its cache of statements refers back): it would stay open, and its
+	file descriptors with it, until some garbage collection.
+	"""
+
+	def __init__(self, connection: sqlite3.Connection) -> None:
+		self.connection = connection
+
+	def __del__(self) -> None:
+		self.connection.close()
+
+
+class Database:
+	"""The file: reads outside a transaction see the newest commit, the first write begins a transaction.
+
+	Usable from any thread; a transaction belongs to the thread that began it. A thread's connection is
+	closed when the thread ends: one that outlasts the site can still write down how it ended.
+	"""
+
+	def __init__(self, path: Path) -> None:
+		"""Opens the file, making it (for the user's eyes alone: it holds sessions) where there is none."""
+		path.touch(mode=0o600)
+		self._path = path
+		self._thread = threading.local()
+		# WAL lets readers and a writer work side by side; the file remembers it.
+		self._connection().execute("PRAGMA journal_mode = WAL")
+
+	def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+		"""All rows of a query, as tuples."""
+		return self._connection().execute(sql, parameters).fetchall()
+
+	def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+		"""Run a statement in the thread's transaction, beginning one if there is none.
+
+		A statement that fails changes nothing, and one that fails first leaves no transaction behind, nor
+		the lock on the file that comes with it.
+		"""
+		connection = self._connection()
+		begins = not connection.in_transaction
+		if begins:
+			# IMMEDIATE waits for the write lock here. A transaction that began as a reader could not wait
+			# for it: it would fail at once if another thread has written since.
+			connection.execute("BEGIN IMMEDIATE")
+		try:
+			connection.execute(sql, parameters)
+		except BaseException:
+			if begins:
+				connection.rollback()
+			raise
+
+	def commit(self) -> None:
+		"""End this thread's transaction, keeping what it wrote."""
+		self._connection().commit()
+
+	def rollback(self) -> None:
+		"""End this thread's transaction, undoing what it wrote."""
+		self._connection().rollback()
+
+	def close(self) -> None:
+		"""Close the connection of this thread, if it has one."""
+		self._thread.__dict__.clear()
+
+	def _connection(self) -> sqlite3.Connection:
+		held: _Held | None = getattr(self._thread, "held", None)
+		if held is None:
+			# Ten seconds for the write lock: a transaction here lasts well under a millisecond.
+			connection = sqlite3.connect(
+				self._path, timeout=10, isolation_level=None, check_same_thread=False
+			)
+			held = self._thread.held = _Held(connection)
+			# Durable against a crash of the process, as WAL is; syncing each commit would cost milliseconds.
+			connection.execute("PRAGMA synchronous = NORMAL")
+		return held.connection
+
+
+class SqliteStore:
+	"""`ai_assistant.store.Store` on a Database. SQLite compares keys byte by byte, as the interface asks.
+
+	A str with a lone surrogate raises UnicodeEncodeError, which leaves nothing written.
+	"""
+
+	def __init__(self, database: Database) -> None:
+		self._database = database
+		columns = ", ".join(
+			"created REAL" if field == "created" else f"{field} TEXT" for field in REQUEST_FIELDS
+		)
+		database.write(
+			f"CREATE TABLE IF NOT EXISTS request (name TEXT PRIMARY KEY, {columns}, UNIQUE (user, request_id))"
+		)
+		database.write("CREATE INDEX IF NOT EXISTS request_of_task ON request (user, task_id)")
+		database.write(
+			"CREATE TABLE IF NOT EXISTS event"
+			" (request TEXT, seq INTEGER, event TEXT, PRIMARY KEY (request, seq)) WITHOUT ROWID"
+		)
+		database.commit()
+
+	def open(self, row: Mapping[str, Any]) -> str:
+		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable."""
+		name = secrets.token_hex(8)
+		fields, values = _columns(row)
+		marks = ", ".join("?" * (len(fields) + 1))
+		try:
+			self._database.write(
+				f"INSERT INTO request ({', '.join(['name', *fields])}) VALUES ({marks})", [name, *values]
+			)
+		except sqlite3.IntegrityError as error:
+			if "request.request_id" in str(error):
+				raise RequestExists(row["request_id"]) from None
+			raise
+		return name
+
+	def get(self, user: str, request_id: str) -> Row | None:
+		"""The user's own request of that id. Another user's is None, as one that never was."""
+		rows = self._requests("user = ? AND request_id = ?", [user, request_id])
+		return rows[0] if rows else None
+
+	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status."""
+		return self._requests(
+			"user = ? AND task_id = ? AND (? IS NULL OR status = ?) ORDER BY created DESC, rowid DESC",
+			[user, task_id, status, status],
+		)
+
+	def append(self, name: str, event: Event) -> None:
+		"""Keep the next event of a request. Raises sqlite3.IntegrityError if it has that `seq` already."""
+		self._database.write(
+			"INSERT INTO event (request, seq, event) VALUES (?, ?, ?)", [name, event["seq"], _json(event)]
+		)
+
+	def events(self, name: str, after_seq: int = 0) -> list[Event]:
+		"""The events of a request with a `seq` above `after_seq`, in order."""
+		rows = self._database.read(
+			"SELECT event FROM event WHERE request = ? AND seq > ? ORDER BY seq", [name, after_seq]
+		)
+		return [json.loads(event) for (event,) in rows]
+
+	def finish(self, name: str, values: Mapping[str, Any]) -> None:
+		"""Write the outcome of a request: any of REQUEST_FIELDS."""
+		fields, given = _columns(values)
+		changes = ", ".join(f"{field} = ?" for field in fields)
+		self._database.write(f"UPDATE request SET {changes} WHERE name = ?", [*given, name])
+
+	def _requests(self, where: str, parameters: Sequence[Any]) -> list[Row]:
+		fields = ("name", *REQUEST_FIELDS)
+		rows = self._database.read(f"SELECT {', '.join(fields)} FROM request WHERE {where}", parameters)
+		return [
+			{
+				field: json.loads(value) if field in JSON_FIELDS and value is not None else value
+				for field, value in zip(fields, row, strict=True)
+			}
+			for row in rows
+		]
+
+
+def _columns(values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+	if unknown := values.keys() - set(REQUEST_FIELDS):
+		raise ValueError(f"a request has no {', '.join(sorted(unknown))}")
+	given = [
+		_json(value) if field in JSON_FIELDS and value is not None else value
+		for field, value in values.items()
+	]
+	return list(values), given
+
+
+def _json(value: Any) -> str:
+	# Not escaped to ASCII: a lone surrogate shall be refused in here as it is in a plain column.
+	return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,412 @@
+"""What this app uses of frappe, where no Frappe is installed: the same names, signatures and answers.
+
+`install()` makes it importable as `frappe`. It holds the calls the app makes and nothing else: anything
+more raises an AttributeError that names what is missing. What belongs to one request hangs on `local`,
+which `ai_assistant.standalone.site` fills as `frappe.init()` and `frappe.connect()` do.
+
+Behaviour is that of Frappe 15.72, out of frappe/__init__.py unless a docstring names another file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache, wraps
+from inspect import Parameter, isclass, signature
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ForwardRef, NoReturn, TypeVar, Union
+
+import pydantic
+from werkzeug.local import Local
+
+from .exceptions import EXCEPTIONS, FrappeTypeError, ValidationError
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+Emit = Callable[[str, Any, str], object]
+"""Sends `(event, message, room)` to the sockets in a room; it never blocks."""
+
+local = Local()
+conf: Any = local("conf")
+db: Any = local("db")
+flags: Any = local("flags")
+form_dict: Any = local("form_dict")
+message_log: Any = local("message_log")
+request: Any = local("request")
+response: Any = local("response")
+session: Any = local("session")
+
+
+class _dict(dict[str, Any]):
+	"""A dict whose keys can be read and set as attributes; a missing one reads as None."""
+
+	def __getattr__(self, key: str) -> Any:
+		return self.get(key)
+
+	def __setattr__(self, key: str, value: Any) -> None:
+		self[key] = value
+
+
+def _(msg: str, lang: str | None = None, context: str | None = None) -> str:
+	"""The message itself: this site speaks English alone."""
+	return msg
+
+
+# Whitelisted methods
+
+
+whitelisted: list[Callable[..., Any]] = []
+guest_methods: list[Callable[..., Any]] = []
+xss_safe_methods: list[Callable[..., Any]] = []
+allowed_http_methods_for_whitelisted_func: dict[Callable[..., Any], Sequence[str]] = {}
+
+
+def whitelist(
+	allow_guest: bool = False, xss_safe: bool = False, methods: Sequence[str] | None = None
+) -> Callable[[Method], Method]:
+	"""Let a function be called over HTTP; its annotated arguments are checked while a request is on.
+
+	Without `methods` it may be called by GET, POST, PUT and DELETE. Frappe strips markup out of what a
+	guest sends to a method that is not `xss_safe`; this site does not, and has no such method.
+	"""
+
+	def register(function: Method) -> Method:
+		checked = _check_types(function)
+		whitelisted.append(checked)
+		allowed_http_methods_for_whitelisted_func[checked] = methods or ["GET", "POST", "PUT", "DELETE"]
+		if allow_guest:
+			guest_methods.append(checked)
+			if xss_safe:
+				xss_safe_methods.append(checked)
+		return checked
+
+	return register
+
+
+def _check_types(function: Method) -> Method:
+	"""Check and convert arguments by their annotations, as frappe/utils/typing_validations.py does."""
+	parameters = signature(function).parameters
+	positional = [
+		name
+		for name, parameter in parameters.items()
+		if parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+	]
+
+	@wraps(function)
+	def checked(*args: Any, **kwargs: Any) -> Any:
+		if getattr(local, "request", None):
+			args = tuple(
+				_converted(parameters[name], value) for name, value in zip(positional, args, strict=False)
+			) + tuple(args[len(positional) :])
+			for name in kwargs.keys() & parameters.keys():
+				kwargs[name] = _converted(parameters[name], kwargs[name])
+		return function(*args, **kwargs)
+
+	return checked  # type: ignore[return-value]
+
+
+def _converted(parameter: Parameter, value: Any) -> Any:
+	expected = parameter.annotation
+	# Annotations that are strings are not looked at, so a `from __future__ import annotations` in an API
+	# module silently turns the check off: the same must happen here.
+	if any(isinstance(part, str | ForwardRef) for part in (expected, *getattr(expected, "__args__", ()))):
+		return value
+	if expected is Parameter.empty or parameter.kind in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL):
+		return value
+	# typing.Union and not `|`: its name is part of the answer.
+	if expected is bool:
+		expected = Union[int, bool, float]  # noqa: UP007
+	if parameter.default is not Parameter.empty:
+		expected = Union[expected, type(parameter.default)]  # noqa: UP007
+	try:
+		return _adapter(expected).validate_python(value)
+	except (TypeError, pydantic.ValidationError) as error:
+		raise FrappeTypeError(
+			f"Argument '{parameter.name}' should be of type '{_type_name(expected)}' but got "
+			f"'{_type_name(value)}' instead."
+		) from error
+
+
+@lru_cache(maxsize=2048)
+def _adapter(expected: Any) -> pydantic.TypeAdapter[Any]:
+	return pydantic.TypeAdapter(expected, config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+
+
+def _type_name(thing: object) -> object:
+	kind = thing if isclass(thing) else type(thing)
+	if kind.__module__ in ("typing", "types"):
+		return thing
+	return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+# Users and errors
+
+
+def get_roles(username: str | None = None) -> list[str]:
+	"""The roles of a user, by default of the one who asks. frappe/permissions.py: everybody who is logged
+	in has All and Guest too, a System User Desk User, and Administrator every role there is."""
+	if not getattr(local, "session", None) or not local.session.user:
+		return ["Guest"]
+	roles: list[str] = local.roles_of(username or local.session.user)
+	return roles
+
+
+def throw(msg: str, exc: type[Exception] | Exception = ValidationError, title: str | None = None) -> NoReturn:
+	"""Raise `exc` with the message, and show it to the user in the response's `_server_messages`."""
+	message_log.append(
+		_dict(
+			message=msg,
+			title=title or _("Message"),
+			indicator="red",
+			raise_exception=1,
+			__frappe_exc_id=secrets.token_hex(28),
+		)
+	)
+	if isinstance(exc, Exception):
+		exc.args = (msg,)
+		raise exc
+	raise exc(msg)
+
+
+# Transactions and realtime
+
+
+class Transaction:
+	"""`frappe.db`, as far as this app goes: the end of a transaction, on which realtime events wait.
+
+	frappe/database/database.py and frappe/realtime.py: a commit sends what waits, a rollback drops it.
+	"""
+
+	def __init__(self, commit: Callable[[], None], rollback: Callable[[], None], emit: Emit) -> None:
+		self._commit = commit
+		self._rollback = rollback
+		self.emit = emit
+		self.waiting: list[tuple[str, Any, str]] = []
+
+	def commit(self) -> None:
+		"""Make what was written durable and visible, then let the events go, in their order."""
+		self._commit()
+		waiting, self.waiting = self.waiting, []
+		for event in waiting:
+			_emit(self.emit, *event)
+
+	def rollback(self) -> None:
+		"""Undo what was written, and forget the events that waited for it."""
+		self.waiting = []
+		self._rollback()
+
+
+def publish_realtime(
+	event: str | None = None,
+	message: dict[str, Any] | None = None,
+	room: str | None = None,
+	user: str | None = None,
+	doctype: str | None = None,
+	docname: str | None = None,
+	task_id: str | None = None,
+	after_commit: bool = False,
+) -> None:
+	"""Send an event to one room: `room`, else that of `task_id`, `user`, `doctype` and `docname`, else all
+	System Users. With `after_commit` it waits for the commit, unless an equal one is waiting already.
+
+	Like frappe/realtime.py it says nothing where nobody listens: what could not be delivered is lost.
+	"""
+	message = {} if message is None else message
+	task_id = task_id or getattr(local, "task_id", None)
+	if event is None:
+		event = "task_progress" if task_id else "global"
+	elif event == "msgprint" and not user:
+		user = session.user
+	elif event == "list_update":
+		room = f"doctype:{doctype or message.get('doctype')}"
+	elif event == "docinfo_update":
+		room = f"doc:{doctype}/{docname}"
+
+	if not room:
+		if task_id:
+			after_commit = False
+			message.setdefault("task_id", task_id)
+			room = f"task_progress:{task_id}"
+		elif user:
+			room = f"user:{user}"
+		elif doctype and docname:
+			room = f"doc:{doctype}/{docname}"
+		else:
+			room = "all"
+
+	if not after_commit:
+		_emit(db.emit, event, message, room)
+	elif (event, message, room) not in db.waiting:
+		db.waiting.append((event, message, room))
+
+
+def _emit(emit: Emit, event: str, message: Any, room: str) -> None:
+	# Through JSON and back: a client must get the same values, and the caller the same TypeError, as
+	# where the message travels through Redis.
+	emit(event, json.loads(as_json(message)), room)
+
+
+def as_json(obj: Any, indent: int | None = 1) -> str:
+	"""JSON with sorted keys. frappe/utils/response.py: dates become strings, Decimals floats, iterables
+	lists. Raises TypeError for anything else that JSON does not know."""
+	return json.dumps(obj, indent=indent, sort_keys=True, default=json_value, separators=(",", ": "))
+
+
+def json_value(obj: object) -> object:
+	"""`default` of json.dumps for what a method may return."""
+	if isinstance(obj, date | datetime | time):
+		return str(obj)
+	if isinstance(obj, Decimal):
+		return float(obj)
+	if isinstance(obj, Iterable):
+		return list(obj)
+	raise TypeError(f"Object of type {type(obj)} with value of {obj!r} is not JSON serializable")
+
+
+# Logs
+
+
+_loggers: dict[str, tuple[logging.Logger, Callable[[Path], logging.Handler]]] = {}
+_log_folder: Path | None = None
+
+
+def logger(
+	module: str, *, allow_site: str | bool = True, max_size: int = 100_000, file_count: int = 20
+) -> logging.Logger:
+	"""The logger of `logs/<module>.log`; `max_size` is in bytes. frappe/utils/logger.py: it passes errors
+	alone until its level is set, and hands nothing on to the root logger."""
+	site = getattr(local, "site", None) if allow_site is True else allow_site
+	name = f"{module}-{site or 'all'}"
+	if name in _loggers:
+		return _loggers[name][0]
+
+	def to_file(folder: Path) -> logging.Handler:
+		handler = RotatingFileHandler(
+			folder / f"{module}.log",
+			maxBytes=max_size,
+			backupCount=file_count,
+			encoding="utf-8",
+			errors="backslashreplace",
+			delay=True,
+		)
+		handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {module} %(message)s"))
+		return handler
+
+	made = logging.getLogger(name)
+	made.setLevel(logging.ERROR)
+	made.propagate = False
+	_loggers[name] = made, to_file
+	if _log_folder:
+		made.addHandler(to_file(_log_folder))
+	return made
+
+
+def keep_logs_in(folder: Path | None) -> Path | None:
+	"""Write all logs, those of loggers that exist too, into this folder, or into none; returns the one before.
+
+	Not Frappe's: a bench has one folder for as long as it lives, a process may run one site after another.
+	"""
+	global _log_folder
+	before = _log_folder
+	_log_folder = folder
+	for existing, to_file in _loggers.values():
+		for handler in existing.handlers[:]:
+			if isinstance(handler, RotatingFileHandler):
+				existing.removeHandler(handler)
+				handler.close()
+		if folder:
+			existing.addHandler(to_file(folder))
+	return before
+
+
+# frappe.utils
+
+
+def now() -> str:
+	"""The local time as `2025-10-27 12:34:56.123456`. frappe/utils/data.py, where it is the time zone of
+	System Settings; here it is the machine's."""
+	return datetime.now().strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def cint(s: Any, default: int = 0) -> int:
+	"""The number as an int, `default` where it is none. frappe/utils/data.py."""
+	for convert in (int, lambda value: int(float(value))):
+		try:
+			return int(convert(s))
+		except (TypeError, ValueError, OverflowError):
+			pass
+	return default
+
+
+# The module
+
+
+def _module(name: str, contents: dict[str, Any]) -> ModuleType:
+	module = ModuleType(name, "What the standalone site has of it.")
+
+	def __getattr__(missing: str) -> NoReturn:
+		raise AttributeError(f"the standalone site has no {name}.{missing}")
+
+	module.__dict__.update(contents, __getattr__=__getattr__)
+	return module
+
+
+_exceptions = {exception.__name__: exception for exception in EXCEPTIONS}
+_utils = _module("frappe.utils", {"cint": cint, "now": now})
+_frappe = _module(
+	"frappe",
+	{
+		"_": _,
+		"_dict": _dict,
+		"as_json": as_json,
+		"conf": conf,
+		"db": db,
+		"exceptions": _module("frappe.exceptions", _exceptions),
+		"flags": flags,
+		"form_dict": form_dict,
+		"get_roles": get_roles,
+		"local": local,
+		"logger": logger,
+		"message_log": message_log,
+		"publish_realtime": publish_realtime,
+		"request": request,
+		"response": response,
+		"session": session,
+		"throw": throw,
+		"utils": _utils,
+		"whitelist": whitelist,
+		**_exceptions,
+	},
+)
+
+
+def install() -> bool:
+	"""Put the stand-in in the place of frappe, before anything of the app is imported.
+
+	Returns True where it is in place, False where a real Frappe is importable: that one is left alone.
+	Raises what a real Frappe raises where it cannot be imported whole.
+	"""
+	try:
+		found = importlib.import_module("frappe")
+	except ModuleNotFoundError as error:
+		if error.name != "frappe":
+			raise
+	else:
+		if found is _frappe:
+			return True
+		# PyPI's placeholder, and a folder of that name, import as well: neither can whitelist.
+		if hasattr(found, "whitelist"):
+			return False
+	for name in [name for name in sys.modules if name == "frappe" or name.startswith("frappe.")]:
+		del sys.modules[name]
+	for module in (_frappe, _frappe.exceptions, _frappe.utils):
+		sys.modules[module.__name__] = module
+	return True

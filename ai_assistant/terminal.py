@@ -1,0 +1,146 @@
+"""How a chat looks in a terminal: the indicator counts, the reasoning is dim, the answer is plain."""
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from ai_assistant.realtime.event import STATUS
+
+INDICATOR = "💡 Thinking {}s"
+# While the model thinks, the newest lines of its reasoning stand above the indicator.
+LINES_OF_REASONING = 8
+
+
+class View(Protocol):
+	"""Shows the events of one chat, in the order they are given."""
+
+	def show(self, event: dict[str, Any]) -> None: ...
+
+	def close(self) -> None: ...
+
+
+class Drawn:
+	"""For a terminal: the indicator counts in place, and goes away when the answer begins."""
+
+	def __init__(self, console: Console) -> None:
+		self._console = console
+		self._reasoning = ""
+		self._started = time.monotonic()
+		self._live: Live | None = None
+		self._note = ""
+
+	def show(self, event: dict[str, Any]) -> None:
+		kind = event["type"]
+		if kind == "reasoning":
+			if not self._live and not event["text"]:
+				self._started = time.monotonic()
+				self._live = Live(console=self._console, get_renderable=self._thinking, transient=True)
+				self._live.start()
+			self._reasoning += event["text"]
+		elif kind == STATUS:
+			if event["phase"] == "fallback":
+				self._note = f" ({event['failed']} failed, asking {event['provider']})"
+		else:
+			self._end_of_thinking()
+			self._console.print(event["text"], end="", markup=False, highlight=False, soft_wrap=True)
+			if kind == "completion":
+				self._console.print()
+
+	def close(self) -> None:
+		self._end_of_thinking()
+
+	def _thinking(self) -> Group:
+		lines = Text(self._reasoning, style="dim").wrap(self._console, self._console.width)
+		seconds = int(time.monotonic() - self._started)
+		return Group(*lines[-LINES_OF_REASONING:], Text(INDICATOR.format(seconds) + self._note))
+
+	def _end_of_thinking(self) -> None:
+		live, self._live = self._live, None
+		if not live:
+			return
+		live.stop()
+		if self._reasoning:
+			self._console.print(Text(self._reasoning.strip(), style="dim"))
+			seconds = time.monotonic() - self._started
+			self._console.print(Text(f"💡 Thought for {seconds:.1f}s", style="dim italic"))
+			self._console.print()
+
+
+class Plain:
+	"""For a file or a pipe: a line a second while the model thinks, then what it thought, then the answer."""
+
+	def __init__(self, console: Console) -> None:
+		self._console = console
+		self._reasoning = ""
+		self._thought = threading.Event()
+		self._counter: threading.Thread | None = None
+
+	def show(self, event: dict[str, Any]) -> None:
+		kind = event["type"]
+		if kind == "reasoning":
+			self._reasoning += event["text"]
+			if not self._counter:
+				self._counter = threading.Thread(target=self._count, daemon=True)
+				self._counter.start()
+		elif kind != STATUS:
+			self._end_of_thinking()
+			self._console.out(event["text"], end="", highlight=False)
+			if kind == "completion":
+				self._console.out("")
+
+	def close(self) -> None:
+		self._end_of_thinking()
+
+	def _count(self) -> None:
+		seconds = 0
+		self._console.out(INDICATOR.format(seconds), highlight=False)
+		while not self._thought.wait(1):
+			seconds += 1
+			self._console.out(INDICATOR.format(seconds), highlight=False)
+
+	def _end_of_thinking(self) -> None:
+		if self._thought.is_set():
+			return
+		self._thought.set()
+		if self._counter:
+			self._counter.join()
+		if self._reasoning:
+			self._console.out(f"── reasoning ──\n{self._reasoning.strip()}\n── answer ──", highlight=False)
+
+
+class Json:
+	"""For a program: each event on a line of its own."""
+
+	def __init__(self, console: Console) -> None:
+		self._file = console.file
+
+	def show(self, event: dict[str, Any]) -> None:
+		print(json.dumps(event, ensure_ascii=False), file=self._file, flush=True)
+
+	def close(self) -> None:
+		"""Nothing is held back."""
+
+
+def view_for(console: Console, as_json: bool) -> View:
+	if as_json:
+		return Json(console)
+	return Drawn(console) if console.is_terminal else Plain(console)
+
+
+def show_all(view: View, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+	"""Shows the events as they come; gives those that are numbered."""
+	seen: list[dict[str, Any]] = []
+	try:
+		for event in events:
+			view.show(event)
+			if event["type"] != STATUS:
+				seen.append(event)
+	finally:
+		view.close()
+	return seen

@@ -1,0 +1,135 @@
+"""The command line as a person or a script uses it: its output, its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import script
+from tests.support.provider import ScriptedProvider
+from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+	with ScriptedProvider() as provider:
+		with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
+			with running.client(running.first) as client:
+				client.chat("warm up").wait()
+			yield running
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+	return subprocess.run(
+		[sys.executable, "-m", "ai_assistant.cli", *arguments],
+		capture_output=True,
+		text=True,
+		env={**os.environ, **environment},
+	)
+
+
+def chat(site: Site, prompt: str, *options: str) -> subprocess.CompletedProcess[str]:
+	account = ["--user", site.first.user, "--password", site.first.password]
+	return run("chat", prompt, "--url", site.url, "--site", site.name, *account, *options)
+
+
+def test_a_chat_shows_the_thinking_and_then_the_answer(site: Site) -> None:
+	done = chat(site, script({"reasoning": "Let me see."}, {"sleep": 1.2}, {"text": "It is [so]."}))
+	assert done.returncode == 0, done.stderr
+	lines = done.stdout.splitlines()
+	assert lines == [
+		"💡 Thinking 0s",
+		"💡 Thinking 1s",
+		"── reasoning ──",
+		"Let me see.",
+		"── answer ──",
+		"It is [so].",
+	]
+	assert "scripted of scripted answered: 4 events over Socket.IO, whole and in order" in done.stderr
+
+
+def test_json_prints_the_events_one_a_line(site: Site) -> None:
+	done = chat(site, script({"reasoning": "Hm."}, {"text": "Yes 💡."}), "--json")
+	events = [json.loads(line) for line in done.stdout.splitlines()]
+	assert [event["type"] for event in events] == ["reasoning", "reasoning", "text", "completion"]
+	assert events[2]["text"] == "Yes 💡."
+	assert done.returncode == 0
+
+
+def test_an_api_key_will_do(site: Site) -> None:
+	done = run(
+		"chat", "hello", "--url", site.url, "--site", site.name, AI_ASSISTANT_TOKEN=str(site.first.token)
+	)
+	assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Hello there.")
+
+
+def test_a_failed_chat_shows_what_had_arrived_and_exits_with_1(site: Site) -> None:
+	done = chat(site, script({"text": "So far"}, {"error": "x"}))
+	assert done.returncode == 1
+	assert "So far" in done.stdout
+	assert "✗ scripted reported an error while it answered." in done.stderr
+	assert CANARY_KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+	("arguments", "said"),
+	[
+		(["--mode", "poet"], "mode accepts one of: chat, agent."),
+		(["--provider", "nobody"], "provider accepts one of"),
+	],
+)
+def test_a_refused_chat_says_why(site: Site, arguments: list[str], said: str) -> None:
+	done = chat(site, "hello", *arguments)
+	assert done.returncode == 1
+	assert said in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+	("arguments", "code", "said"),
+	[
+		(["chat"], 2, "PROMPT"),
+		(["chat", "x", "--url", "http://127.0.0.1:9"], 2, "--token"),
+		(["chat", "x", "--url", "http://127.0.0.1:9", "--token", "a:b"], 1, "refuses the socket"),
+		(
+			["chat", "x", "--url", "http://127.0.0.1:9", "--user", "a", "--password", "b"],
+			1,
+			"does not answer",
+		),
+		(["chat", "x", "--provider", "nobody"], 2, "openai"),
+		(["chat", "x", "--provider", "openai"], 2, "OPENAI_API_KEY"),
+		(["serve", "--site-config", "/no/such/file"], 2, "does not exist"),
+	],
+)
+def test_what_a_person_can_mend_is_said_in_a_line(arguments: list[str], code: int, said: str) -> None:
+	done = run(*arguments)
+	assert done.returncode == code
+	assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_wrong_password_is_said(site: Site) -> None:
+	done = run(
+		"chat", "x", "--url", site.url, "--site", site.name, "--user", site.first.user, "--password", "no"
+	)
+	assert done.returncode == 1
+	assert "Invalid login credentials" in done.stderr
+
+
+def test_a_config_that_is_no_json_is_said(tmp_path: Path) -> None:
+	config = tmp_path / "site_config.json"
+	config.write_text("{")
+	done = run("serve", "--port", "0", "--site-config", str(config))
+	assert done.returncode == 1
+	assert "not valid JSON" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_said(site: Site, tmp_path: Path) -> None:
+	config = tmp_path / "site_config.json"
+	config.write_text("{}")
+	port = site.url.rpartition(":")[2]
+	done = run("serve", "--port", port, "--site-config", str(config), XDG_STATE_HOME=str(tmp_path))
+	assert done.returncode == 1
+	assert "cannot start" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,147 @@
+"""What an app's API module may hold: stands in the place of `ai_assistant.api` in this room's tests.
+
+No `from __future__ import annotations` here: it would switch the check of arguments off.
+"""
+
+import threading
+import time
+from typing import Any
+
+import frappe
+from werkzeug.wrappers import Response
+
+from ai_assistant import store
+
+entered = threading.Event()
+leave = threading.Event()
+finished = threading.Event()
+
+
+@frappe.whitelist()
+def echo(
+	text: str = "", number: int = 0, flag: bool = False, both: list | str | None = None
+) -> dict[str, Any]:
+	return {"text": text, "number": number, "flag": flag, "both": both}
+
+
+@frappe.whitelist()
+def required(text: str) -> str:
+	return text
+
+
+@frappe.whitelist()
+def unchecked(number: "int") -> Any:
+	return number
+
+
+@frappe.whitelist()
+def everything(**kwargs: Any) -> dict[str, Any]:
+	return kwargs
+
+
+@frappe.whitelist(allow_guest=True)
+def for_guests() -> str:
+	return frappe.session.user
+
+
+@frappe.whitelist(methods=["POST"])
+def by_post() -> str:
+	return "posted"
+
+
+def not_whitelisted() -> str:
+	return "never"
+
+
+@frappe.whitelist()
+def nothing() -> None:
+	return None
+
+
+@frappe.whitelist()
+def roles() -> list[str]:
+	return frappe.get_roles()
+
+
+@frappe.whitelist()
+def setting(key: str) -> Any:
+	return frappe.conf.get(key)
+
+
+@frappe.whitelist()
+def keep(request_id: str, then: str = "") -> str:
+	"""Writes a row, and then does what the test wants to see the fate of the row by."""
+	store.current().open({"user": frappe.session.user, "request_id": request_id})
+	if then == "raise":
+		raise RuntimeError("after the row was written")
+	if then == "refuse":
+		frappe.throw("not like this", frappe.PermissionError, title="No")
+	if then == "commit":
+		frappe.db.commit()
+	if then == "respond":
+		return Response("kept", status=429, headers={"Retry-After": "7"}, mimetype="text/plain")
+	return "kept"
+
+
+@frappe.whitelist()
+def kept(request_id: str) -> bool:
+	return store.current().get(frappe.session.user, request_id) is not None
+
+
+@frappe.whitelist()
+def publish(events: list, room: str = "", user: str = "", task_id: str = "") -> None:
+	for event in events:
+		frappe.publish_realtime("news", event, room=room, user=user, task_id=task_id)
+
+
+@frappe.whitelist()
+def publish_later(events: list, user: str, then: str) -> None:
+	for event in events:
+		frappe.publish_realtime("news", event, user=user, after_commit=True)
+	if then == "commit":
+		frappe.db.commit()
+	if then == "rollback":
+		frappe.db.rollback()
+	if then == "raise":
+		raise RuntimeError("after the events were published")
+
+
+@frappe.whitelist()
+def log(text: str) -> None:
+	logger = frappe.logger("room")
+	logger.info("quiet %s", text)
+	logger.error("loud %s", text)
+
+
+@frappe.whitelist()
+def missing() -> Any:
+	return frappe.get_doc("User", "Administrator")
+
+
+@frappe.whitelist()
+def lines() -> Response:
+	def body() -> Any:
+		yield "first\n"
+		entered.set()
+		leave.wait(10)
+		yield f"{frappe.session.user}\n"
+
+	return Response(body(), mimetype="text/plain")
+
+
+@frappe.whitelist()
+def wait(request_id: str = "") -> str:
+	entered.set()
+	leave.wait(10)
+	if request_id:
+		store.current().open({"user": frappe.session.user, "request_id": request_id})
+		frappe.db.commit()
+		finished.set()
+	return "waited"
+
+
+@frappe.whitelist()
+def wait_for_ever() -> None:
+	entered.set()
+	while True:
+		time.sleep(60)

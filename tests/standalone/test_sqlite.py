@@ -1,0 +1,282 @@
+"""The store's interface on SQLite, and its transactions."""
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_assistant.standalone.sqlite import Database, SqliteStore
+from ai_assistant.store import REQUEST_FIELDS, RequestExists, Store
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+	opened = Database(tmp_path / "site.sqlite")
+	yield opened
+	opened.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+	return SqliteStore(database)
+
+
+def row(**values: Any) -> dict[str, Any]:
+	return {"user": "ann", "request_id": "r1", "task_id": "t1", "status": "running", "created": 1.5, **values}
+
+
+def test_a_request_comes_back_as_it_was_kept(store: Store) -> None:
+	given = row(
+		mode="chat",
+		provider="claude",
+		response="💭\0 ",
+		usage={"total_tokens": 3, "cost_usd": 0.5},
+		attempts=[{"provider": "a", "error": None}],
+		error=None,
+	)
+
+	name = store.open(given)
+
+	found = store.get("ann", "r1")
+	assert found == {"name": name, **dict.fromkeys(REQUEST_FIELDS), **given}
+	assert set(found) == {"name", *REQUEST_FIELDS}
+
+
+def test_the_outcome_of_a_request_is_written_over_what_was_there(store: Store) -> None:
+	name = store.open(row(usage={"total_tokens": 1}))
+
+	store.finish(name, {"status": "completed", "usage": None, "timing": {"duration_ms": 5}})
+
+	found = store.get("ann", "r1")
+	assert found and (found["status"], found["usage"], found["timing"], found["task_id"]) == (
+		"completed",
+		None,
+		{"duration_ms": 5},
+		"t1",
+	)
+
+
+def test_what_is_no_field_of_a_request_is_refused(store: Store) -> None:
+	with pytest.raises(ValueError, match="a request has no colour"):
+		store.open(row(colour="red"))
+	name = store.open(row())
+	with pytest.raises(ValueError, match="a request has no colour"):
+		store.finish(name, {"colour": "red"})
+
+
+def test_a_request_is_its_users_own(store: Store) -> None:
+	store.open(row())
+
+	assert store.get("bob", "r1") is None
+	assert store.get("ann", "r2") is None
+	assert store.of_task("bob", "t1") == []
+
+
+@pytest.mark.parametrize("other", ["R1", "r1 ", " r1", "r1\0", "ｒ1", "r01"])
+def test_keys_are_compared_byte_by_byte(store: Store, other: str) -> None:
+	store.open(row(request_id="r1", task_id="r1"))
+
+	assert store.get("ann", other) is None
+	assert store.of_task("ann", other) == []
+	store.open(row(request_id=other, task_id=other))
+	assert store.get("ann", other)
+	store.open(row(user=other))
+	assert store.get(other, "r1")
+
+
+def test_numbers_that_are_strings_stay_strings(store: Store) -> None:
+	store.open(row(request_id="007", task_id="1e3"))
+
+	assert store.get("ann", "7") is None
+	assert [found["task_id"] for found in store.of_task("ann", "1e3")] == ["1e3"]
+
+
+def test_a_second_request_of_an_id_is_refused_and_the_transaction_goes_on(
+	store: Store, database: Database
+) -> None:
+	first = store.open(row())
+	with pytest.raises(RequestExists):
+		store.open(row(task_id="another"))
+	store.open(row(request_id="r2"))
+	database.commit()
+
+	found = store.get("ann", "r1")
+	assert found and (found["name"], found["task_id"]) == (first, "t1")
+	assert store.get("ann", "r2")
+
+
+def test_two_users_may_use_the_same_id(store: Store) -> None:
+	assert store.open(row()) != store.open(row(user="bob"))
+
+
+def test_a_refused_request_leaves_no_lock_behind(store: Store, database: Database) -> None:
+	store.open(row())
+	database.commit()
+	with pytest.raises(RequestExists):
+		store.open(row())
+
+	with ThreadPoolExecutor(1) as thread:
+		# It would wait ten seconds for the lock, and fail.
+		thread.submit(lambda: (store.open(row(request_id="r2")), database.commit())).result(5)
+
+
+def test_of_two_threads_that_open_the_same_id_one_is_refused(store: Store, database: Database) -> None:
+	together = threading.Barrier(8)
+
+	def attempt() -> bool:
+		together.wait()
+		try:
+			store.open(row())
+		except RequestExists:
+			return False
+		database.commit()
+		return True
+
+	with ThreadPoolExecutor(8) as threads:
+		results = [done.result() for done in [threads.submit(attempt) for _ in range(8)]]
+	assert sorted(results) == [False] * 7 + [True]
+
+
+def test_the_requests_of_a_task_come_newest_first_all_or_in_one_status(store: Store) -> None:
+	for n, status in enumerate(("completed", "running", "running")):
+		store.open(row(request_id=f"r{n}", status=status, created=float(n)))
+	store.open(row(request_id="same time", created=2.0))
+	store.open(row(request_id="elsewhere", task_id="t2"))
+
+	def ids(status: str | None = None) -> list[str]:
+		return [found["request_id"] for found in store.of_task("ann", "t1", status)]
+
+	assert ids() == ["same time", "r2", "r1", "r0"]
+	assert ids("running") == ["same time", "r2", "r1"]
+	assert ids("failed") == []
+
+
+def test_events_come_back_in_order_after_a_number(store: Store) -> None:
+	name, other = store.open(row()), store.open(row(request_id="r2"))
+	events = [{"seq": seq, "type": "text", "text": f"💭{seq}", "partial": True} for seq in range(1, 12)]
+	for event in reversed(events):
+		store.append(name, event)
+	store.append(other, {"seq": 1, "type": "text", "text": "other"})
+
+	assert store.events(name) == events
+	assert store.events(name, after_seq=9) == events[9:]
+	assert store.events(name, after_seq=11) == []
+	assert store.events("nosuch") == []
+
+
+def test_a_number_is_given_to_one_event_of_a_request_alone(store: Store, database: Database) -> None:
+	name = store.open(row())
+	store.append(name, {"seq": 1, "type": "text", "text": "first"})
+	with pytest.raises(sqlite3.IntegrityError):
+		store.append(name, {"seq": 1, "type": "text", "text": "second"})
+	store.append(name, {"seq": 2, "type": "text", "text": "third"})
+	database.commit()
+
+	assert [event["text"] for event in store.events(name)] == ["first", "third"]
+
+
+def test_others_see_what_was_written_at_the_commit_and_not_before(store: Store, database: Database) -> None:
+	with ThreadPoolExecutor(1) as other:
+		name = store.open(row())
+		assert store.get("ann", "r1")
+		assert other.submit(store.get, "ann", "r1").result() is None
+		database.commit()
+		assert other.submit(store.get, "ann", "r1").result()
+		store.append(name, {"seq": 1, "type": "text", "text": ""})
+		assert other.submit(store.events, name).result() == []
+		database.commit()
+		assert len(other.submit(store.events, name).result()) == 1
+
+
+def test_a_rollback_undoes_what_was_written_since_the_commit(store: Store, database: Database) -> None:
+	name = store.open(row())
+	database.commit()
+	store.append(name, {"seq": 1, "type": "text", "text": ""})
+	store.finish(name, {"status": "failed"})
+	database.rollback()
+	database.rollback()
+
+	found = store.get("ann", "r1")
+	assert found and found["status"] == "running"
+	assert store.events(name) == []
+
+
+def test_writers_wait_for_each_other(store: Store, database: Database) -> None:
+	def write(thread: int) -> None:
+		for n in range(50):
+			name = store.open(row(request_id=f"{thread}-{n}"))
+			store.append(name, {"seq": 1, "type": "text", "text": ""})
+			database.commit()
+
+	with ThreadPoolExecutor(8) as threads:
+		for done in [threads.submit(write, thread) for thread in range(8)]:
+			done.result()
+	assert len(store.of_task("ann", "t1")) == 400
+
+
+@pytest.mark.parametrize("where", ["request_id", "response", "usage", "event"])
+def test_a_lone_surrogate_is_refused_and_harms_nothing(store: Store, database: Database, where: str) -> None:
+	name = store.open(row())
+	database.commit()
+	lone = "\ud83d"
+
+	with pytest.raises(UnicodeEncodeError):
+		if where == "event":
+			store.append(name, {"seq": 1, "type": "text", "text": lone})
+		elif where == "usage":
+			store.finish(name, {"usage": {"note": lone}})
+		else:
+			store.open({**row(request_id="r2"), where: lone})
+
+	with ThreadPoolExecutor(1) as other:
+		other.submit(lambda: (store.open(row(request_id="r3")), database.commit())).result(5)
+	store.append(name, {"seq": 1, "type": "text", "text": "whole"})
+	database.commit()
+	assert [event["text"] for event in store.events(name)] == ["whole"]
+
+
+def test_the_connections_of_a_thousand_threads_end_with_them(store: Store) -> None:
+	def descriptors() -> int:
+		return len(os.listdir("/proc/self/fd"))
+
+	store.get("ann", "r1")
+	before = descriptors()
+	most = 0
+	for _ in range(1000):
+		thread = threading.Thread(target=store.get, args=("ann", "r1"))
+		thread.start()
+		thread.join()
+		most = max(most, descriptors())
+	assert most <= before + 6
+
+
+def test_a_database_that_is_closed_keeps_no_file_open(tmp_path: Path) -> None:
+	before = len(os.listdir("/proc/self/fd"))
+	database = Database(tmp_path / "site.sqlite")
+	store = SqliteStore(database)
+	with ThreadPoolExecutor(4) as threads:
+		for done in [threads.submit(store.get, "ann", "r1") for _ in range(20)]:
+			done.result()
+	assert len(os.listdir("/proc/self/fd")) > before
+	database.close()
+
+	assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_file_keeps_its_rows_and_is_its_users_own(tmp_path: Path) -> None:
+	path = tmp_path / "site.sqlite"
+	for request_id in ("r1", "r2"):
+		database = Database(path)
+		store = SqliteStore(database)
+		store.open(row(request_id=request_id))
+		database.commit()
+		database.close()
+
+	assert stat.S_IMODE(path.stat().st_mode) == 0o600
+	assert len(SqliteStore(Database(path)).of_task("ann", "t1")) == 2

@@ -1,0 +1,52 @@
+"""The wheel that `bench get-app` and pip build holds everything that the app is."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+APP = ROOT / "ai_assistant"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+	from flit_core import buildapi
+
+	folder = tmp_path_factory.mktemp("wheel")
+	# flit builds what stands in the current folder.
+	build = f"from flit_core import buildapi; print(buildapi.build_wheel({str(folder)!r}))"
+	subprocess.run([sys.executable, "-c", build], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+	assert buildapi
+	return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_is_named_as_bench_names_the_app(wheel: zipfile.ZipFile) -> None:
+	assert Path(str(wheel.filename)).name.startswith("ai_assistant-")
+
+
+def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+	built = set(wheel.namelist())
+	tracked = subprocess.run(
+		["git", "ls-files", "ai_assistant"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+	).stdout.split()
+	assert len(tracked) > 30
+	assert set(tracked) <= built
+	assert {"ai_assistant/modules.txt", "ai_assistant/patches.txt", "ai_assistant/hooks.py"} <= built
+
+
+def test_frappe_is_no_dependency_of_pip(wheel: zipfile.ZipFile) -> None:
+	metadata = next(name for name in wheel.namelist() if name.endswith("METADATA"))
+	lines = wheel.read(metadata).decode().splitlines()
+	assert not [line for line in lines if line.lower().startswith("requires-dist: frappe")]
+
+
+@pytest.mark.parametrize("module", ["ai_assistant.api", "ai_assistant.cli", "ai_assistant.gateway"])
+def test_importing_does_not_import_litellm(module: str) -> None:
+	code = (
+		"from ai_assistant.standalone import stand_in; stand_in.install();"
+		f"import {module}, sys; sys.exit('litellm' in sys.modules)"
+	)
+	subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
