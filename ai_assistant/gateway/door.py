@@ -15,6 +15,17 @@ from typing import Any
 
 from .chunks import Ask, Provider, Usage
 from .errors import ProviderError
+from .feed import Junk
+
+# The words of some providers for it that litellm does not know.
+TOO_LONG = (
+	"context_length_exceeded",
+	"exceeds the context window",  # OpenAI's Responses
+	"endpoint's maximum context length",  # OpenRouter
+	"exceeds the context length",  # Ollama
+	"exceeded max context length",  # Ollama's cloud
+	"longer than the maximum model length",  # vLLM
+)
 
 
 def load() -> Any:
@@ -132,6 +143,8 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	names = {"provider": provider.name, "model": model}
 	causes = list(_causes(error))
 	litellm = load()
+	if any(isinstance(cause, Junk) for cause in causes):
+		return ProviderError("junk", **names)
 	if any(_too_long(litellm, cause) for cause in causes):
 		return ProviderError("too_long", **names)
 	if any(isinstance(cause, litellm.ContentPolicyViolationError) for cause in causes):
@@ -148,7 +161,7 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		return ProviderError("broke_off", **names)
 	if any(isinstance(cause, UnicodeDecodeError | json.JSONDecodeError) for cause in causes):
 		return ProviderError("junk", **names)
-	if isinstance(error, litellm.BadRequestError):
+	if isinstance(error, litellm.BadRequestError) and not any(_of_provider(cause) for cause in causes):
 		return ProviderError("misconfigured", **names)
 	return ProviderError("reported", **names)
 
@@ -166,13 +179,24 @@ def _causes(error: BaseException) -> list[BaseException]:
 	return seen
 
 
+def _of_provider(cause: BaseException) -> bool:
+	"""Whether an exception is what litellm makes of a provider's own error."""
+	from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
+	return isinstance(cause, BaseLLMException)
+
+
 def _too_long(litellm: Any, cause: BaseException) -> bool:
-	"""litellm knows the words of every provider for this, but looks for them with some providers only."""
+	"""litellm knows the words of most providers for this, but looks for them with some providers only."""
+	import openai
+
+	if isinstance(cause, litellm.ContextWindowExceededError):
+		return True
+	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
+		return False
 	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
-	return isinstance(cause, litellm.ContextWindowExceededError) or (
-		isinstance(cause, litellm.BadRequestError | litellm.APIConnectionError)
-		and checkers.is_error_str_context_window_exceeded(str(cause))
-	)
+	words = str(cause).lower()
+	return checkers.is_error_str_context_window_exceeded(words) or any(said in words for said in TOO_LONG)
 
 
 def _refusal(response: Any, names: dict[str, str]) -> ProviderError:

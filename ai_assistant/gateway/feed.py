@@ -14,6 +14,7 @@ Understanding the objects of each provider is litellm's part. Getting to them is
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 Parser = Callable[[dict[str, Any]], Any]
@@ -31,7 +32,10 @@ class Feed:
 		self._stream = stream
 		self._source = source
 		self._heard_end = False
-		self._chunks = self._from_lines() if hasattr(source, "chunk_parser") else self._from_sdk()
+		# httpx's lines, and not a source that litellm gets from an SDK.
+		self._lines: Any = getattr(source, "streaming_response", None)
+		of_lines = getattr(self._lines, "__name__", None) == "aiter_lines" and hasattr(source, "chunk_parser")
+		self._chunks = self._from_lines() if of_lines else self._from_sdk()
 
 	@classmethod
 	async def of(cls, litellm: Any, stream: Any) -> "Feed":
@@ -57,28 +61,26 @@ class Feed:
 
 	async def aclose(self) -> None:
 		await self._chunks.aclose()
-		source = self._source
-		if not hasattr(source, "aclose") and not hasattr(source, "close"):
-			source = source.streaming_response
-		closing = source.aclose() if hasattr(source, "aclose") else source.close()
-		if closing is not None:
-			await closing
+		for source in (self._source, self._lines):
+			if close := getattr(source, "aclose", None) or getattr(source, "close", None):
+				await close()
 
 	async def _from_lines(self) -> AsyncGenerator[Any, None]:
 		parse: Parser = self._source.chunk_parser
 		if self._stream.custom_llm_provider == "ollama_chat":
 			parse = _with_its_tags(parse)
-		async for said in objects(self._source.streaming_response):
-			self._heard_end = self._heard_end or _ends(said)
-			if not said:
-				continue
-			try:
-				chunk = parse(said)
-			except Exception as error:
-				if said.get("error"):
-					raise
-				raise Junk() from error
-			yield chunk
+		async with aclosing(objects(self._lines)) as said_by_provider:
+			async for said in said_by_provider:
+				self._heard_end = self._heard_end or _ends(said)
+				if not said:
+					continue
+				try:
+					chunk = parse(said)
+				except Exception as error:
+					if said.get("error"):
+						raise
+					raise Junk() from error
+				yield chunk
 
 	async def _from_sdk(self) -> AsyncGenerator[Any, None]:
 		async for chunk in self._source:
@@ -86,13 +88,13 @@ class Feed:
 			if usage is not None and hasattr(usage, "model_dump"):
 				chunk.usage = self._litellm.Usage(**usage.model_dump())
 			for choice in getattr(chunk, "choices", None) or []:
-				delta = getattr(choice, "delta", None)
+				delta: Any = getattr(choice, "delta", None)
 				if isinstance(getattr(delta, "content", None), list):
 					delta.reasoning_content, delta.content = _flat(delta.content)
 			yield chunk
 
 
-async def objects(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
+async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any], None]:
 	"""The JSON objects in server-sent events, or in lines of one object each; an empty one for `[DONE]`.
 
 	Raises Junk for what can be neither read nor passed over.
@@ -126,6 +128,13 @@ async def objects(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
 		yield said
 	if held:
 		raise Junk()
+
+
+def text(said: Any) -> str:
+	"""A delta's text, which is not always one. Raises Junk."""
+	if not isinstance(said, str):
+		raise Junk()
+	return said
 
 
 def _is_object(line: str) -> bool:

@@ -164,6 +164,8 @@ class Gateway:
 			yield from deltas.end()
 			yield Completion("cancelled", provider.name, ask.model)
 		except ProviderError as error:
+			# litellm's exception, with the provider's body and the key in it, ends here.
+			error.__context__ = None
 			yield from deltas.end()
 			raise _Failed(error, final=deltas.begun or error.kind == "total") from None
 		finally:
@@ -203,6 +205,7 @@ class _Deltas:
 
 	def end(self) -> Iterator[Delta]:
 		if rest := self._joiners[Reasoning].end():
+			self.begun = True
 			yield Reasoning(rest)
 		if rest := self._joiners[Text].end():
 			yield from self._text(rest)

@@ -6,7 +6,7 @@ from typing import Any
 from . import door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
-from .feed import Feed, Junk
+from .feed import Feed, text
 
 # litellm's names for ends that are ours by another name.
 FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}
@@ -69,12 +69,6 @@ def _said(message: Any) -> Iterator[Reasoning | Text]:
 	The reasoning is taken from one field alone: litellm repeats it in others (`thinking_blocks`).
 	"""
 	if reasoning := getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None):
-		yield Reasoning(_text(reasoning))
+		yield Reasoning(text(reasoning))
 	if message.content:
-		yield Text(_text(message.content))
-
-
-def _text(said: Any) -> str:
-	if not isinstance(said, str):
-		raise Junk()
-	return said
+		yield Text(text(message.content))

@@ -4,12 +4,13 @@ litellm can also bridge it to chat completions; that way an answer cut at max_to
 (litellm 1.97 drops `response.incomplete`), so its events are read here as they are.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from . import door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
+from .feed import Junk, text
 
 API = "openai"
 REASONING = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
@@ -35,16 +36,18 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 				"store": False,
 			}
 		)
-		response, spoke = (None if ask.stream else stream), False
+		response, spoke, thought = (None if ask.stream else stream), False, False
 		if ask.stream:
+			stream._process_chunk = _strictly(stream, stream._process_chunk)
 			async for event in stream:
 				kind = str(getattr(event.type, "value", event.type))
 				spoke = spoke or kind in REASONING or kind in TEXT
 				if kind in REASONING and event.delta:
-					yield Reasoning(event.delta)
+					thought = True
+					yield Reasoning(text(event.delta))
 				elif kind in TEXT and event.delta:
-					yield Text(event.delta)
-				elif kind == "response.reasoning_summary_part.added" and event.summary_index:
+					yield Text(text(event.delta))
+				elif kind == "response.reasoning_summary_part.added" and thought:
 					yield Reasoning("\n\n")
 				elif kind in ENDS:
 					response = event.response
@@ -83,15 +86,30 @@ def _item(message: dict[str, Any]) -> dict[str, Any]:
 	return {"role": message["role"], "content": content}
 
 
+def _strictly(stream: Any, process: Callable[[str], Any]) -> Callable[[str], Any]:
+	"""litellm passes over an event that is no JSON: the answer would have a hole, and look whole."""
+
+	def process_strictly(data: str) -> Any:
+		event = process(data)
+		if event is None and data and not stream.finished:
+			raise Junk()
+		return event
+
+	return process_strictly
+
+
 def _pieces(response: Any) -> list[Reasoning | Text]:
-	pieces: list[Reasoning | Text] = []
+	summaries: list[str] = []
+	texts: list[str] = []
 	for item in response.output:
 		if item.type == "reasoning":
-			summary = "\n\n".join(part.text for part in item.summary or [])
-			pieces += [Reasoning(summary)] if summary else []
+			summaries += [part.text for part in item.summary or []]
 		elif item.type == "message":
-			pieces += [Text(part.text) for part in item.content if getattr(part, "text", None)]
-	return pieces
+			texts += [
+				getattr(part, "text", None) or getattr(part, "refusal", None) or "" for part in item.content
+			]
+	reasoning, text = "\n\n".join(summaries), "".join(texts)
+	return [Reasoning(reasoning)] * bool(reasoning) + [Text(text)] * bool(text)
 
 
 def _finish_reason(response: Any) -> str:

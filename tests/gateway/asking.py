@@ -1,0 +1,130 @@
+"""How the tests of this room ask: a gateway before the scripted provider, and a thread that listens."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ai_assistant.gateway import (
+	Chunk,
+	Completion,
+	Fallback,
+	Gateway,
+	Provider,
+	ProviderError,
+	Reasoning,
+	Silence,
+	Text,
+	Timeouts,
+)
+from tests.support.provider import ScriptedProvider
+
+KEY = "sk-canary-0f3a"
+
+# A model of each family; those that litellm knows take a reasoning_effort.
+MODELS = {
+	"openai": "m1",
+	"deepseek": "deepseek-reasoner",
+	"openrouter": "x/m1",
+	"openai_responses": "gpt-5",
+	"anthropic": "claude-sonnet-4-5",
+	"gemini": "gemini-2.5-pro",
+	"ollama_chat": "m1",
+}
+
+# Long enough for a machine that does three other things: no test waits for them.
+PATIENT = Timeouts(first_token_s=20, idle_s=20, total_s=40)
+
+
+def family(server: ScriptedProvider, api: str, **fields: Any) -> Provider:
+	"""The scripted provider, spoken to as a family; its name is the family's, where none is given."""
+	given = {"name": api, "default_model": MODELS[api], "api_base": server.base(api), **fields}
+	return Provider(api=api, api_key=KEY, **given)
+
+
+def gateway(*providers: Provider, timeouts: Timeouts = PATIENT) -> Gateway:
+	return Gateway(providers, timeouts)
+
+
+def asked(script: list[dict[str, Any]], marker: str = "-") -> list[dict[str, Any]]:
+	"""The messages that make the provider play a script; by the marker a test finds its request again."""
+	return [{"role": "system", "content": marker}, {"role": "user", "content": json.dumps(script)}]
+
+
+@dataclass
+class Heard:
+	"""A stream to its end."""
+
+	chunks: list[Chunk] = field(default_factory=list)
+	error: ProviderError | None = None
+
+	@property
+	def reasoning(self) -> str:
+		return "".join(c.text for c in self.chunks if isinstance(c, Reasoning))
+
+	@property
+	def text(self) -> str:
+		return "".join(c.text for c in self.chunks if isinstance(c, Text))
+
+	@property
+	def said(self) -> list[Chunk]:
+		return [c for c in self.chunks if isinstance(c, Reasoning | Text)]
+
+	@property
+	def fallbacks(self) -> list[Fallback]:
+		return [c for c in self.chunks if isinstance(c, Fallback)]
+
+	@property
+	def completion(self) -> Completion:
+		assert self.error is None, self.error
+		ends = [c for c in self.chunks if isinstance(c, Completion)]
+		assert ends == self.chunks[-1:], "a stream ends with its one Completion"
+		return ends[0]
+
+	@property
+	def failure(self) -> ProviderError:
+		assert self.error is not None, self.chunks
+		assert not any(isinstance(c, Completion) for c in self.chunks)
+		return self.error
+
+
+def hear(stream: Iterable[Chunk]) -> Heard:
+	heard = Heard()
+	try:
+		heard.chunks.extend(stream)
+	except ProviderError as error:
+		heard.error = error
+	return heard
+
+
+class Listener:
+	"""Hears a stream on a thread of its own, as a request does, while the test does something to it."""
+
+	def __init__(self, stream: Iterable[Chunk]) -> None:
+		self._heard = Heard()
+		self._news = threading.Condition()
+		self._thread = threading.Thread(target=self._listen, args=(stream,), daemon=True)
+		self._thread.start()
+
+	def until(self, enough: Callable[[Heard], bool]) -> None:
+		with self._news:
+			assert self._news.wait_for(lambda: enough(self._heard), timeout=20), self._heard
+
+	def to_the_end(self) -> Heard:
+		self._thread.join(timeout=20)
+		assert not self._thread.is_alive(), self._heard
+		return self._heard
+
+	def _listen(self, stream: Iterable[Chunk]) -> None:
+		try:
+			for chunk in stream:
+				with self._news:
+					self._heard.chunks.append(chunk)
+					self._news.notify_all()
+		except ProviderError as error:
+			self._heard.error = error
+
+
+def silent(heard: Heard) -> bool:
+	return any(isinstance(c, Silence) for c in heard.chunks)

@@ -1,0 +1,253 @@
+"""The bridge from the one loop to the threads that wait."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+from collections.abc import AsyncGenerator, Awaitable
+from typing import TypeVar
+
+import pytest
+
+from ai_assistant.gateway.bridge import HIGH_WATER, Bridge, Cancel, provider_loop
+from tests.support.provider import ScriptedProvider
+
+from .asking import asked, family, gateway, hear
+
+T = TypeVar("T")
+
+# Longer than a test may take: a read that is not woken fails by pytest's own limit.
+FOR_EVER = 3600.0
+
+
+def on_the_loop(work: Awaitable[T]) -> T:
+	async def run() -> T:
+		return await work
+
+	return asyncio.run_coroutine_threadsafe(run(), provider_loop()).result(timeout=20)
+
+
+async def turn() -> None:
+	"""Once the loop comes to this, whatever it could do before has been done."""
+
+
+class Source:
+	"""An async generator that says what it has given out, and when it was closed."""
+
+	def __init__(self, items: int | None = None, then: BaseException | None = None) -> None:
+		self.given = 0
+		self.started = threading.Event()
+		self.closed = threading.Event()
+		self._items = items
+		self._then = then
+
+	async def numbers(self) -> AsyncGenerator[int, None]:
+		self.started.set()
+		try:
+			while self._items is None or self.given < self._items:
+				self.given += 1
+				yield self.given
+			if self._then:
+				raise self._then
+			await asyncio.Event().wait()
+		finally:
+			self.closed.set()
+
+
+async def from_one_to(last: int) -> AsyncGenerator[int, None]:
+	for n in range(1, last + 1):
+		yield n
+
+
+def read_to_the_end(bridge: Bridge[int]) -> list[int]:
+	items = []
+	while True:
+		try:
+			item = bridge.read(FOR_EVER)
+		except StopAsyncIteration:
+			return items
+		assert item is not None
+		items.append(item)
+
+
+def test_items_come_in_their_order_to_the_end() -> None:
+	last = 4 * HIGH_WATER
+	assert read_to_the_end(Bridge(from_one_to(last))) == list(range(1, last + 1))
+
+
+def test_a_generator_faster_than_its_reader_is_held_at_the_high_water_mark() -> None:
+	source = Source()
+	bridge = Bridge(source.numbers())
+	on_the_loop(turn())
+	assert source.given == HIGH_WATER
+
+	most = 0
+	for n in range(1, 10 * HIGH_WATER):
+		assert bridge.read(FOR_EVER) == n
+		most = max(most, source.given - n)
+	assert most <= HIGH_WATER
+	bridge.close()
+	assert source.closed.wait(20)
+
+
+def test_a_read_gives_up_after_its_time() -> None:
+	bridge = Bridge(Source(items=1).numbers())
+	assert bridge.read(FOR_EVER) == 1
+	assert bridge.read(0.01) is None
+	assert bridge.read(0) is None
+	assert bridge.read(-1) is None
+	bridge.close()
+
+
+def test_a_read_that_waits_is_woken() -> None:
+	bridge = Bridge(Source(items=0).numbers())
+	threading.Thread(target=bridge.wake).start()
+	assert bridge.read(FOR_EVER) is None
+	bridge.close()
+
+
+def test_a_cancel_wakes_the_read_that_waits_for_it() -> None:
+	bridge = Bridge(Source(items=0).numbers())
+	cancel = Cancel()
+	cancel.on_ask(bridge.wake)
+	assert not cancel.asked
+	threading.Thread(target=cancel).start()
+	assert bridge.read(FOR_EVER) is None
+	assert cancel.asked
+	bridge.close()
+
+
+def test_a_cancel_can_be_asked_for_when_nobody_listens() -> None:
+	cancel = Cancel()
+	cancel.on_ask(None)
+	cancel()
+	assert cancel.asked
+
+
+def test_an_exception_comes_after_what_was_given_before_it() -> None:
+	bridge = Bridge(Source(items=2, then=ValueError("spilt")).numbers())
+	assert [bridge.read(FOR_EVER), bridge.read(FOR_EVER)] == [1, 2]
+	with pytest.raises(ValueError, match="spilt"):
+		bridge.read(FOR_EVER)
+
+
+def test_closing_before_the_first_item_closes_the_generator() -> None:
+	source = Source(items=0)
+	bridge = Bridge(source.numbers())
+	assert source.started.wait(20)
+	bridge.close()
+	assert source.closed.wait(20)
+
+
+def test_closing_between_two_items_closes_the_generator() -> None:
+	source = Source(items=1)
+	bridge = Bridge(source.numbers())
+	assert bridge.read(FOR_EVER) == 1
+	assert not source.closed.is_set()
+	bridge.close()
+	assert source.closed.wait(20)
+
+
+def test_closing_while_it_waits_for_room_closes_the_generator() -> None:
+	source = Source()
+	bridge = Bridge(source.numbers())
+	on_the_loop(turn())
+	assert not source.closed.is_set()
+	bridge.close()
+	assert source.closed.wait(20)
+	assert source.given == HIGH_WATER
+
+
+def test_closing_at_once_leaves_nothing_running() -> None:
+	before = on_the_loop(tasks())
+	for _ in range(100):
+		Bridge(Source().numbers()).close()
+	assert on_the_loop(left(before)) == set()
+
+
+def test_closing_twice_and_after_the_end_does_no_harm() -> None:
+	bridge = Bridge(from_one_to(3))
+	assert read_to_the_end(bridge) == [1, 2, 3]
+	bridge.close()
+	bridge.close()
+
+
+async def tasks() -> set["asyncio.Task[object]"]:
+	return asyncio.all_tasks()
+
+
+async def left(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"]:
+	"""The tasks that have been started since and do not end."""
+	while new := asyncio.all_tasks() - before - {asyncio.current_task()}:
+		_, pending = await asyncio.wait(new, timeout=10)
+		if pending:
+			return pending
+	return set()
+
+
+def test_a_hundred_streams_leave_no_task_and_no_thread_behind(server: ScriptedProvider) -> None:
+	def a_stream(n: int) -> None:
+		one = gateway(family(server, ("openai", "anthropic")[n % 2]))
+		script = [
+			{"reasoning": "a"},
+			{"text": "b"},
+			[{"finish": "stop"}, {"hang": True}, {"cut": True}][n % 3],
+		]
+		stream = one.stream_generate(asked(script))
+		assert next(stream) and next(stream)
+		if n % 3 == 1:
+			stream.close()
+		else:
+			hear(stream)
+
+	for n in range(6):
+		a_stream(n)  # what is made once: connections, litellm's own worker
+	tasks_before = on_the_loop(tasks())
+	threads_before = set(threading.enumerate())
+	streams = [threading.Thread(target=a_stream, args=(n,)) for n in range(100)]
+	for batch in range(0, 100, 20):
+		for thread in streams[batch : batch + 20]:
+			thread.start()
+		for thread in streams[batch : batch + 20]:
+			thread.join()
+	assert on_the_loop(left(tasks_before)) == set()
+	new = {thread.name for thread in set(threading.enumerate()) - threads_before}
+	# asyncio keeps a pool of a few threads for all that is to be done beside a loop.
+	assert {name for name in new if not name.startswith("asyncio_")} == set()
+
+
+def test_all_streams_share_one_loop_on_one_thread() -> None:
+	assert provider_loop() is provider_loop()
+	assert [t.name for t in threading.enumerate()].count("ai-assistant-providers") == 1
+
+
+def test_a_forked_child_gets_a_loop_of_its_own_and_can_stream(server: ScriptedProvider) -> None:
+	both = [gateway(family(server, api)) for api in ("openai", "anthropic")]
+	script = [{"reasoning": "Hm."}, {"text": "Yes."}]
+	for one in both:
+		# The parent's connections are open and idle when the child begins.
+		assert hear(one.stream_generate(asked(script))).text == "Yes."
+	reads, writes = os.pipe()
+	child = os.fork()
+	if not child:
+		try:
+			heard = [hear(one.stream_generate(asked(script))) for one in both]
+			numbers = read_to_the_end(Bridge(from_one_to(3)))
+			names = [t.name for t in threading.enumerate()]
+			os.write(writes, json.dumps([[h.reasoning, h.text] for h in heard] + [numbers, names]).encode())
+		finally:
+			os._exit(0)
+	os.close(writes)
+	try:
+		with os.fdopen(reads, "rb") as answer:
+			first, second, numbers, names = json.loads(answer.read())
+	finally:
+		os.kill(child, signal.SIGKILL)
+		os.waitpid(child, 0)
+	assert first == second == ["Hm.", "Yes."]
+	assert numbers == [1, 2, 3]
+	assert names.count("ai-assistant-providers") == 1
+	# And the parent goes on as before.
+	for one in both:
+		assert hear(one.stream_generate(asked(script))).text == "Yes."
