@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# So that a pipe fails where its first command does.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test bench lint clean
 
@@ -17,7 +21,9 @@ $(STAMP): pyproject.toml ai_assistant/__init__.py
 		|| { echo "make: $(PYTHON) is older than Python 3.11; name another: make PYTHON=python3.12"; exit 1; }
 	@echo "→ building $(VENV) (a minute or two, once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -q -e '.[standalone,test]' \
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[standalone,test]' \
+		| awk '/^Collecting/ {printf "\r\033[K  %d packages, now %s", ++n, $$2} \
+			/^Installing/ {printf "\r\033[K  %d packages, installing them", n} {fflush()} END {print ""}' \
 		|| { echo "make: the packages could not be installed; pip says why above"; exit 1; }
 	@$(BIN)/python -m pip check
 	@touch $@
