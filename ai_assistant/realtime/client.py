@@ -133,9 +133,13 @@ class Client:
 				name, message = socket.receive()
 			except socketio.exceptions.SocketIOError:
 				return
-			inbox = self._inboxes.get(str(message.get("request_id"))) if isinstance(message, dict) else None
-			if inbox:
-				inbox.put((name, message))
+			if isinstance(message, dict):
+				self._deliver(name, message)
+
+	def _deliver(self, name: str, message: dict[str, Any]) -> None:
+		inbox = self._inboxes.get(str(message.get("request_id")))
+		if inbox:
+			inbox.put((name, message))
 
 
 class ChatStream:

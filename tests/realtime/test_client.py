@@ -1,0 +1,111 @@
+"""The client gives the events whole and in order, whatever the socket does to them."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ai_assistant.realtime.client import Client
+from ai_assistant.realtime.contract import violations
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Site, StandaloneSite, site_config
+
+STEPS = [{"reasoning": "Hm."}, *({"text": "word "} if n % 2 else {"reasoning": "so "} for n in range(20))]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[ScriptedProvider]:
+	with ScriptedProvider() as running:
+		yield running
+
+
+@pytest.fixture(scope="module")
+def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
+		yield running
+
+
+class Unreliable(Client):
+	"""A client whose socket loses, repeats and reorders what comes over it."""
+
+	def __init__(self, site: Site, fault: str) -> None:
+		super().__init__(site.url, site.name, user=site.first.user, password=site.first.password)
+		self.fault = fault
+		self.random = random.Random(7)
+		self.held: list[tuple[str, dict[str, Any]]] = []
+
+	def _deliver(self, name: str, message: dict[str, Any]) -> None:
+		lost = {
+			"loses every second": message.get("seq", 1) % 2 == 0,
+			"loses the first": message.get("seq") == 1,
+			"loses the last": message["type"] == "completion" if "type" in message else False,
+			"loses all": True,
+		}
+		if lost.get(self.fault):
+			return
+		if self.fault == "reorders":
+			self.held.append((name, message))
+			if len(self.held) < 4 and message.get("type") != "completion":
+				return
+			self.random.shuffle(self.held)
+			while self.held:
+				super()._deliver(*self.held.pop())
+			return
+		super()._deliver(name, message)
+		if self.fault == "repeats":
+			super()._deliver(name, message)
+
+
+@pytest.mark.parametrize(
+	"fault",
+	["loses every second", "loses the first", "loses the last", "loses all", "repeats", "reorders"],
+)
+def test_a_socket_that_misbehaves_is_made_good(site: Site, fault: str) -> None:
+	with Unreliable(site, fault) as client:
+		client.connect()
+		stream = client.chat(script(*STEPS))
+		events = [event for event in stream if event["type"] != "ai_status"]
+	assert stream.answer and stream.answer["response"] == "word " * 10
+	assert violations(events, stream.answer) == []
+	assert len(events) > 20
+
+
+def test_a_lost_event_is_asked_for_while_the_chat_still_runs(site: Site, provider: ScriptedProvider) -> None:
+	gate = unique("gate")
+	with Unreliable(site, "loses every second") as client:
+		client.connect()
+		stream = client.chat(script({"reasoning": "one"}, {"text": "two"}, {"gate": gate}, {"text": "three"}))
+		seen = []
+		for event in stream:
+			if event["type"] != "ai_status":
+				seen.append(event["text"])
+			if seen == ["", "one", "two"]:
+				provider.open(gate)
+	assert stream.answer and stream.answer["response"] == "twothree"
+
+
+def test_a_socket_that_breaks_is_opened_again(site: Site, provider: ScriptedProvider) -> None:
+	gate = unique("gate")
+	with site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script({"reasoning": "one"}, {"gate": gate}, {"text": "two"}))
+		events = []
+		for event in stream:
+			if event["type"] == "ai_status":
+				continue
+			events.append(event)
+			if event["text"] == "one":
+				before = client.socket.sid
+				client.socket.client.eio.ws.close()
+				client.socket.connected_event.clear()
+				assert client.socket.connected_event.wait(20)
+				provider.open(gate)
+		assert client.socket.sid != before
+	assert stream.answer and violations(events, stream.answer) == []
+
+
+def test_a_client_that_may_not_log_in_is_told_so(site: Site) -> None:
+	with pytest.raises(Exception, match="Invalid login credentials"):
+		Client(site.url, site.name, user=site.first.user, password="wrong")
