@@ -38,7 +38,7 @@ SENTENCES = {
 		"{provider} sent nothing for {seconds} seconds (the limit until the first token).",
 	),
 	"idle": ("timeout", "{provider} fell silent for {seconds} seconds in the middle of its answer."),
-	"total": ("timeout", "The answer took longer than {seconds} seconds in all."),
+	"total": ("timeout", "The answer of {provider} took longer than {seconds} seconds in all."),
 	"none": ("not_configured", "No AI provider is configured; an administrator can add one."),
 }
 

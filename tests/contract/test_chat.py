@@ -261,6 +261,21 @@ def test_a_used_request_id_is_a_conflict_and_asks_nobody(client: Client, provide
 	assert provider.count(marker) == 0
 
 
+def test_a_running_request_id_is_a_conflict_and_the_running_one_goes_on(
+	client: Client, provider: ScriptedProvider
+) -> None:
+	gate, request_id = unique("gate"), unique("request")[:60]
+	first = client.chat(script({"gate": gate}, {"text": "first"}), request_id=request_id)
+	provider.wait_for(gate)
+	response = client.http.post(
+		"/api/method/ai_assistant.api.chat_completion",
+		json={"messages": [{"role": "user", "content": "hello"}], "request_id": request_id},
+	)
+	assert (response.status_code, response.json()["message"]["error"]["code"]) == (409, "conflict")
+	provider.open(gate)
+	assert first.wait()["response"] == "first"
+
+
 def test_chats_of_one_user_at_once_do_not_mix(client: Client) -> None:
 	words = [unique("word") for _ in range(8)]
 	streams = [client.chat(script({"reasoning": word}, {"repeat": 30, "text": word})) for word in words]

@@ -54,6 +54,8 @@ FAULTS: list[tuple[str, list[dict[str, Any]], int, str, bool]] = [
 	),
 	("reports an error in the stream", [*SAID, {"error": SECRET}], 502, "provider_error", False),
 	("filters its answer", [*SAID, {"finish": "content_filter"}], 502, "content_filtered", False),
+	("hangs before its headers", [{"headers_after": "never"}], 504, "timeout", True),
+	("hangs before its first chunk", [{"hang": True}], 504, "timeout", True),
 	("stalls", [*SAID, {"hang": True}], 504, "timeout", True),
 ]
 
@@ -73,7 +75,11 @@ def test_a_provider_that_fails_is_said_in_one_sentence(
 	assert (answer["success"], answer["status"], answer["finish_reason"]) == (False, "failed", "error")
 	error = answer["error"]
 	assert (error["code"], error["retryable"]) == (code, retryable)
-	assert "scripted" in error["message"] and error["message"].endswith(".") and "\n" not in error["message"]
+	assert (
+		any(name in error["message"] for name in ("scripted", "claude"))
+		and error["message"].endswith(".")
+		and "\n" not in error["message"]
+	)
 	expected = ("I thought", "and said") if steps[:2] == SAID else ("", "")
 	assert (answer["reasoning"], answer["response"]) == expected
 	assert violations(events, answer) == []
