@@ -67,7 +67,7 @@ def serve(host: str, port: int, site_config: Path | None, provider: str | None, 
 
 	def ready(site: RunningSite) -> None:
 		say(f"The standalone site answers at {site.url} (site {site.name}). Ctrl-C stops it.")
-		if site_config is None:
+		if "standalone_users" not in site.config.current().values:
 			(account,) = site.users.values()
 			say(f"Log in as {account.name} with the password {account.password}")
 			say(f'Next: ai-assistant chat "Hello" --url {site.url} --user {account.name} --password …')

@@ -8,6 +8,7 @@ events come by a queue where a bench has Redis.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from http import HTTPStatus
@@ -16,6 +17,8 @@ from urllib.parse import unquote
 
 import socketio
 from werkzeug.http import parse_cookie
+
+_log = logging.getLogger(__name__)
 
 GetUserInfo = Callable[[str | None, str | None], tuple[int, Any]]
 """`Site.get_user_info`."""
@@ -74,7 +77,10 @@ class RealtimeServer:
 		# One task sends all, one event after the other: that is what keeps them in order.
 		while True:
 			event, message, room = await self._outbox.get()
-			await self.sio.emit(event, message, room=room, namespace=self._namespace)
+			try:
+				await self.sio.emit(event, message, room=room, namespace=self._namespace)
+			except Exception:
+				_log.exception("an event to %s could not be sent", room)
 
 	# What clients send
 
@@ -96,7 +102,7 @@ class RealtimeServer:
 			await self.sio.enter_room(sid, "all", namespace=namespace)
 
 	def _credentials(self, namespace: str, headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-		"""The Authorization header and the sid cookie; raises ConnectionRefusedError for what Frappe refuses."""
+		"""The Authorization header and the sid; raises ConnectionRefusedError where Frappe refuses."""
 		refused = socketio.exceptions.ConnectionRefusedError
 		host, origin = headers.get("host"), headers.get("origin")
 		# By whatever name the site is reached, it is this one: nginx says so to a bench's realtime server.

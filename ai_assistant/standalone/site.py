@@ -230,6 +230,9 @@ def _refusal(error: Exception) -> Response:
 	# A login that failed has set no cookies, and leaves those of an older session alone.
 	if type(error) is AuthenticationError and local.cookies:
 		local.cookies.deleted = True
+	if not isinstance(local.response.get("message"), str):
+		# What a method returned may be the very thing that could not be written.
+		local.response.pop("message", None)
 	trace = "".join(traceback.format_exception(error))
 	if status >= 500:
 		stand_in.logger("frappe").error(trace)

@@ -49,6 +49,9 @@ class _dict(dict[str, Any]):
 	"""A dict whose keys can be read and set as attributes; a missing one reads as None."""
 
 	def __getattr__(self, key: str) -> Any:
+		if key.startswith("__") and key.endswith("__"):
+			# What copy and pickle look for is not there, rather than None.
+			raise AttributeError(key)
 		return self.get(key)
 
 	def __setattr__(self, key: str, value: Any) -> None:
@@ -274,8 +277,33 @@ def json_value(obj: object) -> object:
 # Logs
 
 
-_loggers: dict[str, tuple[logging.Logger, Callable[[Path], logging.Handler]]] = {}
+_loggers: dict[str, tuple[logging.Logger, _LogFile]] = {}
 _log_folder: Path | None = None
+
+
+class _LogFile(RotatingFileHandler):
+	"""A logger's file in the folder of the site that runs; nothing where none does."""
+
+	def __init__(self, name: str, max_size: int, file_count: int) -> None:
+		super().__init__(
+			name,
+			maxBytes=max_size,
+			backupCount=file_count,
+			encoding="utf-8",
+			errors="backslashreplace",
+			delay=True,
+		)
+		self._name = name
+		self.move()
+
+	def move(self) -> None:
+		self.close()
+		if _log_folder:
+			self.baseFilename = str(_log_folder / self._name)
+
+	def emit(self, record: logging.LogRecord) -> None:
+		if _log_folder:
+			super().emit(record)
 
 
 def logger(
@@ -285,45 +313,27 @@ def logger(
 	alone until its level is set, and hands nothing on to the root logger."""
 	site = getattr(local, "site", None) if allow_site is True else allow_site
 	name = f"{module}-{site or 'all'}"
-	if name in _loggers:
-		return _loggers[name][0]
-
-	def to_file(folder: Path) -> logging.Handler:
-		handler = RotatingFileHandler(
-			folder / f"{module}.log",
-			maxBytes=max_size,
-			backupCount=file_count,
-			encoding="utf-8",
-			errors="backslashreplace",
-			delay=True,
-		)
-		handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {module} %(message)s"))
-		return handler
-
-	made = logging.getLogger(name)
-	made.setLevel(logging.ERROR)
-	made.propagate = False
-	_loggers[name] = made, to_file
-	if _log_folder:
-		made.addHandler(to_file(_log_folder))
-	return made
+	if name not in _loggers:
+		file = _LogFile(f"{module}.log", max_size, file_count)
+		file.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {module} %(message)s"))
+		made = logging.getLogger(name)
+		made.setLevel(logging.ERROR)
+		made.propagate = False
+		made.addHandler(file)
+		_loggers[name] = made, file
+	return _loggers[name][0]
 
 
 def keep_logs_in(folder: Path | None) -> Path | None:
-	"""Write all logs, those of loggers that exist too, into this folder, or into none; returns the one before.
+	"""Write all logs into this folder, or nowhere; returns the folder before.
 
 	Not Frappe's: a bench has one folder for as long as it lives, a process may run one site after another.
+	What the app has set on a logger stays.
 	"""
 	global _log_folder
-	before = _log_folder
-	_log_folder = folder
-	for existing, to_file in _loggers.values():
-		for handler in existing.handlers[:]:
-			if isinstance(handler, RotatingFileHandler):
-				existing.removeHandler(handler)
-				handler.close()
-		if folder:
-			existing.addHandler(to_file(folder))
+	before, _log_folder = _log_folder, folder
+	for _logger, file in _loggers.values():
+		file.move()
 	return before
 
 
@@ -405,8 +415,6 @@ def install() -> bool:
 		# PyPI's placeholder, and a folder of that name, import as well: neither can whitelist.
 		if hasattr(found, "whitelist"):
 			return False
-	for name in [name for name in sys.modules if name == "frappe" or name.startswith("frappe.")]:
-		del sys.modules[name]
 	for module in (_frappe, _frappe.exceptions, _frappe.utils):
 		sys.modules[module.__name__] = module
 	return True

@@ -59,6 +59,17 @@ def nothing() -> None:
 
 
 @frappe.whitelist()
+def no_json() -> object:
+	return object()
+
+
+@frappe.whitelist()
+def own_status() -> str:
+	frappe.local.response["http_status_code"] = 202
+	return "accepted"
+
+
+@frappe.whitelist()
 def roles() -> list[str]:
 	return frappe.get_roles()
 
@@ -78,6 +89,8 @@ def keep(request_id: str, then: str = "") -> str:
 		frappe.throw("not like this", frappe.PermissionError, title="No")
 	if then == "commit":
 		frappe.db.commit()
+	if then == "flag":
+		frappe.local.flags.commit = True
 	if then == "respond":
 		return Response("kept", status=429, headers={"Retry-After": "7"}, mimetype="text/plain")
 	return "kept"
@@ -107,6 +120,11 @@ def publish_later(events: list, user: str, then: str) -> None:
 
 
 @frappe.whitelist()
+def publish_what_cannot_be_sent() -> None:
+	frappe.db.emit("news", object(), "website")
+
+
+@frappe.whitelist()
 def log(text: str) -> None:
 	logger = frappe.logger("room")
 	logger.info("quiet %s", text)
@@ -127,6 +145,12 @@ def lines() -> Response:
 		yield f"{frappe.session.user}\n"
 
 	return Response(body(), mimetype="text/plain")
+
+
+@frappe.whitelist()
+def stream_whether_kept(request_id: str) -> Response:
+	store.current().open({"user": frappe.session.user, "request_id": request_id})
+	return Response(str(kept(request_id)) for _ in range(2))
 
 
 @frappe.whitelist()

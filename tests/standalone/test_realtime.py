@@ -95,7 +95,9 @@ def test_a_socket_that_left_the_room_of_a_task_gets_nothing_there(http: httpx.Cl
 	assert guest.messages("end") == []
 
 
-def test_a_socket_cannot_make_itself_somebody_else(http: httpx.Client, listen: Any) -> None:
+def test_a_socket_cannot_make_itself_somebody_else(
+	http: httpx.Client, listen: Any, caplog: pytest.LogCaptureFixture
+) -> None:
 	guest = listen(GUEST)
 	forged = {"HTTP_AUTHORIZATION": ANN["Authorization"], "HTTP_COOKIE": "any=1"}
 	guest.emit("connect", forged)
@@ -108,6 +110,7 @@ def test_a_socket_cannot_make_itself_somebody_else(http: httpx.Client, listen: A
 	publish(http, "end", room="website")
 
 	assert guest.messages("end") == []
+	assert caplog.messages == []
 
 
 def test_an_event_is_refused_before_the_server_has_started_and_after_it_has_stopped() -> None:
@@ -144,6 +147,15 @@ def test_text_arrives_whole_whatever_it_is(http: httpx.Client, listen: Any) -> N
 
 	got = ann.wait_for(lambda got: len(got) == len(texts))
 	assert [data["text"] for _event, data in got] == texts
+
+
+def test_an_event_that_cannot_be_sent_does_not_stop_those_after_it(http: httpx.Client, listen: Any) -> None:
+	ann = listen({**ANN, **COOKIE})
+
+	call(http, "publish_what_cannot_be_sent", headers=ANN)
+	publish(http, "end", room="website")
+
+	assert ann.messages("end") == []
 
 
 def test_after_a_commit_each_event_that_waited_leaves_once_and_in_order(

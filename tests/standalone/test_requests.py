@@ -230,6 +230,18 @@ def test_a_method_that_returns_nothing_has_an_empty_object_as_its_answer(http: h
 	assert (answer.content, answer.headers["content-type"]) == (b"{}", "application/json")
 
 
+def test_a_method_may_set_the_status_of_its_answer(http: httpx.Client) -> None:
+	answer = call(http, "own_status", headers=ANN)
+
+	assert (answer.status_code, answer.json()) == (202, {"message": "accepted"})
+
+
+def test_an_answer_that_is_no_json_is_500(http: httpx.Client) -> None:
+	answer = call(http, "no_json", headers=ANN)
+
+	assert (answer.status_code, answer.json()["exc_type"]) == (500, "TypeError")
+
+
 def test_a_response_passes_through_untouched_and_what_was_written_is_kept(http: httpx.Client) -> None:
 	answer = call(http, "keep", request_id="passes", then="respond", headers=ANN)
 
@@ -250,6 +262,7 @@ def test_a_response_passes_through_untouched_and_what_was_written_is_kept(http: 
 		("GET", "raise", False),
 		("GET", "respond", False),
 		("GET", "commit", True),
+		("GET", "flag", True),
 	],
 )
 def test_a_post_is_committed_a_get_and_an_error_are_rolled_back(
@@ -339,6 +352,17 @@ def test_a_streamed_response_leaves_piece_by_piece_and_keeps_its_request(ann: ht
 		assert methods.entered.wait(10)
 		methods.leave.set()
 		assert "".join(pieces) == "ann@example.com\n"
+
+
+@pytest.mark.parametrize(("http_method", "kept"), [("GET", "FalseFalse"), ("POST", "TrueTrue")])
+def test_the_transaction_has_ended_when_a_response_is_streamed(
+	http: httpx.Client, http_method: str, kept: str
+) -> None:
+	where = f"{API}.stream_whether_kept"
+
+	answer = http.request(http_method, where, params={"request_id": "streamed"}, headers=ANN)
+
+	assert answer.text == kept
 
 
 def test_many_requests_wait_at_once_and_another_still_gets_through(site: RunningSite) -> None:

@@ -77,7 +77,8 @@ def test_each_of_two_sites_has_its_own_rows(tmp_path: Path, config: Path) -> Non
 			assert (rows(first.url, "kept"), rows(second.url, "kept")) == (False, True)
 			assert second.store.get("ann@example.com", "r1")
 		assert rows(first.url, "keep") == "kept"
-		call(httpx.Client(base_url=first.url), "log", text="still here", headers=ANN)
+		with httpx.Client(base_url=first.url) as http:
+			call(http, "log", text="still here", headers=ANN)
 		assert "still here" in (tmp_path / "first" / "logs" / "room.log").read_text()
 
 
@@ -131,10 +132,10 @@ def test_a_request_under_way_is_answered_before_the_site_ends(tmp_path: Path, co
 				httpx.get(url)
 		methods.leave.set()
 
-	with ThreadPoolExecutor(2) as threads:
+	with ThreadPoolExecutor(2) as threads, httpx.Client(timeout=15) as http:
 		with running_site(site_config=config, data=tmp_path) as site:
-			client = httpx.Client(base_url=site.url, timeout=15)
-			answer = threads.submit(call, client, "wait", request_id="r1", headers=ANN)
+			http.base_url = site.url
+			answer = threads.submit(call, http, "wait", request_id="r1", headers=ANN)
 			assert methods.entered.wait(10)
 			threads.submit(let_it_go_once_the_site_listens_no_more, site.url)
 		assert answer.result(10).json() == {"message": "waited"}
@@ -144,10 +145,10 @@ def test_a_request_that_does_not_end_does_not_keep_the_site_alive(
 	tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	monkeypatch.setattr(server, "GRACE_S", 0)
-	with ThreadPoolExecutor(1) as thread:
+	with ThreadPoolExecutor(1) as thread, httpx.Client(timeout=15) as http:
 		with running_site(site_config=config, data=tmp_path) as site:
-			client = httpx.Client(base_url=site.url, timeout=15)
-			answer = thread.submit(call, client, "wait_for_ever", headers=ANN)
+			http.base_url = site.url
+			answer = thread.submit(call, http, "wait_for_ever", headers=ANN)
 			assert methods.entered.wait(10)
 		assert answer.result(10).status_code == 500
 
@@ -163,7 +164,7 @@ def process(tmp_path: Path, config: Path) -> Iterator[tuple[subprocess.Popen[str
 		"from tests.standalone import methods\n"
 		"sys.modules['ai_assistant.api'] = methods\n"
 		"folder = Path(sys.argv[1])\n"
-		"server.GRACE_S = 0\n"
+		"server.GRACE_S = 0.2\n"
 		"server.serve(port=0, data=folder, site_config=folder / 'site_config.json',\n"
 		"	ready=lambda site: print(site.url, flush=True))\n"
 		"print('ended', flush=True)\n"
@@ -219,6 +220,10 @@ def test_workers_are_made_as_they_are_needed_and_not_beyond_their_number() -> No
 		return n
 
 	assert workers.submit(lambda: "first").result(10) == "first"
+	assert workers._idle.acquire(timeout=10)
+	workers._idle.release()
+	assert workers.submit(lambda: "second").result(10) == "second"
+	assert workers._threads == 1
 	gate.set()
 	for n in range(5):
 		assert workers.submit(work, n).result(10) == n

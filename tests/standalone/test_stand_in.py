@@ -1,9 +1,9 @@
 """What is in the place of frappe, and what is not."""
 
+import copy
 import logging
 import subprocess
 import sys
-import types
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -79,6 +79,15 @@ def test_json_has_its_keys_sorted_and_knows_dates_decimals_and_sets() -> None:
 	assert written == '{\n "a": 1.5,\n "b": "2025-10-27 12:34:00",\n "c": [\n  1\n ]\n}'
 	with pytest.raises(TypeError, match="not JSON serializable"):
 		frappe.as_json({"a": object()})
+
+
+def test_a_dict_has_its_keys_as_attributes_and_can_be_copied() -> None:
+	given = frappe._dict(a={"b": 1})
+	given.c = 2
+
+	copied = copy.deepcopy(given)
+	given.a["b"] = 3
+	assert (copied.a, copied.c, copied["c"], copied.missing) == ({"b": 1}, 2, 2, None)
 
 
 def test_without_a_request_there_is_no_session_and_the_role_is_guest() -> None:
@@ -171,11 +180,13 @@ def test_a_logger_passes_errors_alone_until_its_level_is_set(tmp_path: Path) -> 
 	]
 
 
-def test_a_logger_follows_to_another_folder_with_its_level(tmp_path: Path) -> None:
-	logger = frappe.logger("test_moves")
-	logger.setLevel(logging.INFO)
+def test_a_logger_follows_to_another_folder_with_what_was_set_on_it(tmp_path: Path) -> None:
 	before = stand_in.keep_logs_in(None)
 	try:
+		logger = frappe.logger("test_moves")
+		logger.setLevel(logging.INFO)
+		logger.handlers[0].setFormatter(logging.Formatter("own %(message)s"))
+		logger.error("nowhere")
 		for name in ("first", "second"):
 			(tmp_path / name).mkdir()
 			stand_in.keep_logs_in(tmp_path / name)
@@ -184,7 +195,24 @@ def test_a_logger_follows_to_another_folder_with_its_level(tmp_path: Path) -> No
 		stand_in.keep_logs_in(before)
 
 	for name in ("first", "second"):
-		assert (tmp_path / name / "test_moves.log").read_text().endswith(f" INFO test_moves {name}\n")
+		assert (tmp_path / name / "test_moves.log").read_text() == f"own {name}\n"
+	assert not Path("test_moves.log").exists()
+
+
+def test_a_log_file_that_is_full_is_rotated(tmp_path: Path) -> None:
+	before = stand_in.keep_logs_in(tmp_path)
+	try:
+		logger = frappe.logger("test_rotates", max_size=100, file_count=2)
+		for n in range(10):
+			logger.error("%s %s", n, "x" * 60)
+	finally:
+		stand_in.keep_logs_in(before)
+
+	assert sorted(path.name for path in tmp_path.iterdir()) == [
+		"test_rotates.log",
+		"test_rotates.log.1",
+		"test_rotates.log.2",
+	]
 
 
 def installed_beside(folder: Path) -> str:
