@@ -56,7 +56,7 @@ def own_request(request_id: Any, task_id: Any = None) -> dict[str, Any]:
 	if by_request:
 		row = store.current().get(frappe.session.user, by_request)
 	elif by_task:
-		row = next(iter(store.current().of_task(frappe.session.user, by_task)), None)
+		row = next(iter(store.current().of_task(frappe.session.user, by_task, limit=1)), None)
 	else:
 		raise invalid("request_id or task_id is needed: the id that chat_completion answered.")
 	if row is None:

@@ -131,11 +131,13 @@ class SqliteStore:
 		rows = self._requests("user = ? AND request_id = ?", [user, request_id])
 		return rows[0] if rows else None
 
-	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status."""
+	def of_task(
+		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
+	) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
 		return self._requests(
-			"user = ? AND task_id = ? AND (? IS NULL OR status = ?) ORDER BY created DESC, rowid DESC",
-			[user, task_id, status, status],
+			"user = ? AND task_id = ? AND (? IS NULL OR status = ?) ORDER BY created DESC, rowid DESC LIMIT ?",
+			[user, task_id, status, status, -1 if limit is None else limit],
 		)
 
 	def append(self, name: str, event: Event) -> None:

@@ -53,8 +53,10 @@ class Store(Protocol):
 		"""The user's own request of that id. Another user's is None, as one that never was."""
 		...
 
-	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status."""
+	def of_task(
+		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
+	) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
 		...
 
 	def append(self, name: str, event: Event) -> None:

@@ -67,12 +67,15 @@ class FrappeStore:
 		rows = _requests("user = %(user)s AND request_id = %(id)s", {"user": user, "id": request_id})
 		return rows[0] if rows else None
 
-	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status."""
+	def of_task(
+		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
+	) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
 		return _requests(
 			"user = %(user)s AND task_id = %(task)s AND (%(status)s IS NULL OR status = %(status)s)"
-			" ORDER BY created DESC, creation DESC",
-			{"user": user, "task": task_id, "status": status},
+			" ORDER BY created DESC, creation DESC LIMIT %(limit)s",
+			# MariaDB knows no LIMIT for all.
+			{"user": user, "task": task_id, "status": status, "limit": 2**63 if limit is None else limit},
 		)
 
 	def append(self, name: str, event: Event) -> None:

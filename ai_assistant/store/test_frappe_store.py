@@ -155,6 +155,8 @@ class TestFrappeStore(TestCase):
 		for only, expected in ((None, [2, 1, 0]), ("running", [2, 1]), ("failed", [])):
 			ids = [found["request_id"] for found in self.store.of_task(ANN, "t1", only)]
 			self.assertEqual(ids, [f"request-{n}" for n in expected])
+		newest = self.store.of_task(ANN, "t1", limit=1)
+		self.assertEqual([found["request_id"] for found in newest], ["request-2"])
 
 	def test_events_come_back_as_they_were_and_in_order_after_a_number(self) -> None:
 		name, other = self.store.open(row()), self.store.open(row(request_id="request-2"))

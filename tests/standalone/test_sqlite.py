@@ -155,6 +155,7 @@ def test_the_requests_of_a_task_come_newest_first_all_or_in_one_status(store: St
 	assert ids() == ["same time", "r2", "r1", "r0"]
 	assert ids("running") == ["same time", "r2", "r1"]
 	assert ids("failed") == []
+	assert [found["request_id"] for found in store.of_task("ann", "t1", limit=1)] == ["same time"]
 
 
 def test_events_come_back_in_order_after_a_number(store: Store) -> None:
