@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test bench lint clean
+.PHONY: help setup demo serve test test-bench bench lint clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ serve: $(STAMP) ## start the standalone site on port 8000
 
 test: $(STAMP) ## the whole suite
 	@$(BIN)/python -m pytest
+
+test-bench: $(STAMP) ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
+	@$(BIN)/python tests/bench_site.py $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
 bench: $(STAMP) ## measure, as a table and as bench-results.json
 	@$(BIN)/python -m tests.bench

@@ -8,3 +8,40 @@ app_license = "mit"
 # Frappe checks the annotations of whitelisted methods, and so does our linter.
 export_python_type_annotations = True
 require_type_annotated_api_methods = True
+
+add_to_apps_screen = [
+	{
+		"name": "ai_assistant",
+		"logo": "/assets/ai_assistant/images/ai_assistant.svg",
+		"title": "AI Assistant",
+		"route": "/app/ai-assistant",
+		"has_permission": "ai_assistant.permissions.may_use",
+	}
+]
+
+after_install = "ai_assistant.install.after_install"
+after_migrate = "ai_assistant.install.after_migrate"
+before_uninstall = "ai_assistant.install.before_uninstall"
+after_uninstall = "ai_assistant.install.after_uninstall"
+
+permission_query_conditions = {
+	"AI Request": "ai_assistant.permissions.requests_of",
+	"AI Request Event": "ai_assistant.permissions.events_of",
+}
+has_permission = {
+	"AI Request": "ai_assistant.permissions.is_own_request",
+	"AI Request Event": "ai_assistant.permissions.is_own_event",
+}
+standard_queries = {
+	"AI Request": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
+	"AI Request Event": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
+}
+override_whitelisted_methods = {
+	"frappe.client.get_count": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_count"
+}
+
+# A user can be deleted though requests name them.
+ignore_links_on_delete = ["AI Request"]
+
+# In days; Log Settings takes them over, and an administrator may change them there.
+default_log_clearing_doctypes = {"AI Request": 30, "AI Request Event": 1}

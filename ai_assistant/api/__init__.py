@@ -106,9 +106,10 @@ def list_models() -> Answer:
 	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
 	configured = settings.load()
 	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
+	first = configured.default
 	default = {
-		"provider": providers[0].name if providers else None,
-		"model": providers[0].default_model if providers else None,
+		"provider": first.name if first else None,
+		"model": first.default_model if first else None,
 		"mode": "chat",
 	}
 	return {

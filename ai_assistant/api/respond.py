@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from ai_assistant import store
 from ai_assistant.chat.errors import HTTP_STATUS, ChatError, invalid
 from ai_assistant.chat.request import request_id_of, task_id_of
+from ai_assistant.permissions import may_use
 
 Answer = dict[str, Any] | Response
 P = ParamSpec("P")
@@ -19,8 +20,6 @@ P = ParamSpec("P")
 # Any JSON value: Frappe checks annotations with pydantic and answers what does not fit with a traceback
 # (frappe/utils/typing_validations.py); `chat.request` refuses it in one sentence instead.
 Field = str | int | float | bool | list[Any] | dict[str, Any] | None
-
-ROLES = {"AI Assistant User", "System Manager"}
 
 
 def answers(method: Callable[P, Answer]) -> Callable[P, Answer]:
@@ -57,7 +56,7 @@ def own_request(request_id: Any, task_id: Any = None) -> dict[str, Any]:
 	if by_request:
 		row = store.current().get(frappe.session.user, by_request)
 	elif by_task:
-		row = next(iter(store.current().of_task(frappe.session.user, by_task)), None)
+		row = next(iter(store.current().of_task(frappe.session.user, by_task, limit=1)), None)
 	else:
 		raise invalid("request_id or task_id is needed: the id that chat_completion answered.")
 	if row is None:
@@ -66,7 +65,7 @@ def own_request(request_id: Any, task_id: Any = None) -> dict[str, Any]:
 
 
 def _only_for_roles() -> None:
-	if not ROLES & set(frappe.get_roles()):
+	if not may_use():
 		raise ChatError(
 			"not_permitted", _("This needs the role AI Assistant User; an administrator can give it.")
 		)

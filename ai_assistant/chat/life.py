@@ -40,6 +40,7 @@ class Chat:
 			request.request_id,
 			max_delay_s=settings.realtime.max_delay_ms / 1000,
 			enabled=settings.realtime.enabled,
+			keep_content=settings.retention.keep_content,
 		)
 
 	@property

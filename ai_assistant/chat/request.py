@@ -19,6 +19,8 @@ from .settings import Settings
 ROLES = ("system", "user", "assistant")
 EFFORTS = ("none", "low", "medium", "high")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+# What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line.
+MODEL = re.compile(r"[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
 MESSAGE = "{role, content}"
 
@@ -62,6 +64,10 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		provider = mode.provider
 	temperature = _number(given.get("temperature"), "temperature", 0, 2)
 	effort = given.get("reasoning_effort")
+	model = _model(given.get("model"), provider, settings) or _mode_model(mode.model, provider, settings)
+	default = settings.default
+	if provider is None and default and (model is None or default.allows(model)):
+		provider = default.name
 	messages = _messages(given.get("messages"), settings)
 	if mode.system_prompt:
 		messages = [{"role": "system", "content": mode.system_prompt}, *messages]
@@ -71,7 +77,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		mode=name,
 		messages=messages,
 		provider=provider,
-		model=_model(given.get("model"), provider, settings) or _mode_model(mode.model, provider, settings),
+		model=model,
 		temperature=mode.temperature if temperature is None else temperature,
 		max_tokens=whole_number(given.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
 		reasoning_effort=mode.reasoning_effort
@@ -170,8 +176,11 @@ def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
 	if given is None:
 		return None
 	asked = [each for each in settings.providers if provider in (None, each.name)]
-	if isinstance(given, str) and len(given) <= MAX_TASK_ID and any(each.allows(given) for each in asked):
-		return given
+	if isinstance(given, str):
+		if any(given in each.models for each in asked if given != "*"):
+			return given
+		if MODEL.fullmatch(given) and any(each.allows(given) for each in asked):
+			return given
 	allowed = sorted({model for each in asked for model in each.models})
 	raise invalid("model accepts one of: {0}.", ", ".join(allowed))
 

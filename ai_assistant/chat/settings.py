@@ -1,4 +1,8 @@
-"""What the site is configured to do: the contract's section 5, read anew for every request."""
+"""What the site is configured to do: the contract's section 5, read anew for every request.
+
+The forms of a bench say it (AI Assistant Settings, AI Provider), and the key `ai_assistant` of site_config.json,
+of which each section wins over the forms' whole: a container needs no Desk.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -8,6 +12,7 @@ from typing import Any, TypeVar
 import frappe
 from frappe import _
 
+from ai_assistant import store
 from ai_assistant.gateway import Provider, Timeouts
 
 from .errors import ChatError
@@ -42,6 +47,13 @@ class Realtime:
 	max_delay_ms: int = 1000
 
 
+@dataclass(frozen=True)
+class Retention:
+	"""What is kept of a request that has ended; for how long is in Frappe's Log Settings."""
+
+	keep_content: bool = True
+
+
 MODES = (
 	Mode("chat", "You are a helpful assistant. Answer in the language of the question, in Markdown."),
 	Mode(
@@ -59,6 +71,14 @@ class Settings:
 	limits: Limits = Limits()
 	timeouts: Timeouts = field(default_factory=Timeouts)
 	realtime: Realtime = Realtime()
+	retention: Retention = Retention()
+	default_provider: str | None = None
+
+	@property
+	def default(self) -> Provider | None:
+		"""Who is asked first where neither the request nor its mode names a provider."""
+		first = min(self.providers, key=lambda each: (each.priority, each.name), default=None)
+		return self.provider(self.default_provider or "") or first
 
 	def provider(self, name: str) -> Provider | None:
 		return next((provider for provider in self.providers if provider.name == name), None)
@@ -66,26 +86,32 @@ class Settings:
 
 def load() -> Settings:
 	"""The site's settings. Raises ChatError `not_configured` naming what is wrong in the configuration."""
-	conf = frappe.conf.get(CONF_KEY, {})
-	if not isinstance(conf, Mapping | None):
+	given = frappe.conf.get(CONF_KEY)
+	if not isinstance(given, Mapping | None):
 		raise _wrong(CONF_KEY, "an object")
-	conf = conf or {}
+	conf = {**store.current().settings(), **(given or {})}
 	modes = {mode.name: mode for mode in MODES}
-	for n, given in enumerate(_list(conf, "modes")):
-		mode = _build(Mode, given, f"modes[{n}]")
+	for n, each in enumerate(_list(conf, "modes")):
+		mode = _build(Mode, each, f"modes[{n}]")
 		modes[mode.name] = mode
+	default = conf.get("default_provider")
+	if not isinstance(default, str | None):
+		raise _wrong("default_provider", "the name of a provider")
 	return Settings(
 		providers=tuple(
-			_provider(given, f"providers[{n}]") for n, given in enumerate(_list(conf, "providers"))
+			provider_of(each, f"providers[{n}]") for n, each in enumerate(_list(conf, "providers"))
 		),
 		modes=modes,
 		limits=_known(Limits, conf, "limits"),
 		timeouts=_known(Timeouts, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),
+		retention=_known(Retention, conf, "retention"),
+		default_provider=default,
 	)
 
 
-def _provider(given: Any, where: str) -> Provider:
+def provider_of(given: Any, where: str) -> Provider:
+	"""A provider from its JSON. Raises ChatError `not_configured` naming what is wrong, and that it is at `where`."""
 	if isinstance(given, Mapping) and isinstance(given.get("models"), list):
 		given = {**given, "models": tuple(given["models"])}
 	provider = _build(Provider, given, where)
@@ -125,15 +151,11 @@ def _build(kind: type[T], given: Any, where: str) -> T:
 			raise _wrong(
 				f"{where}.{name}", str(known[name].type).replace("tuple[str, ...]", "list of strings")
 			)
-	try:
-		return kind(**given)
-	except TypeError:
-		needed = [
-			name
-			for name in ("name", "api", "api_key", "default_model")
-			if name in known and name not in given
-		]
-		raise _wrong(f"{where}.{needed[0]}", "a string") from None
+	for name in ("name", "api", "api_key", "default_model"):
+		# An empty key would make litellm look for one in the process's environment.
+		if name in known and not given.get(name):
+			raise _wrong(f"{where}.{name}", "a string that is not empty")
+	return kind(**given)
 
 
 def _fits(value: Any, annotation: str) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import frappe
 
 TIMEOUT_S = 0.25
-# After a failure nobody is asked for this long: a frozen Redis costs a chat a quarter of each second, not more.
+# After a failure of Redis nobody is asked for this long: a frozen Redis costs a chat a quarter of each second, not more.
 BREAKER_S = 1.0
 CHANNEL = "events"
+NOBODY = "no realtime server is subscribed"
 
 _connections: dict[str, Any] = {}
 _failures: dict[str, tuple[float, str]] = {}
@@ -31,7 +32,7 @@ def why_not() -> str | None:
 	if failed_at and time.monotonic() - failed_at < BREAKER_S:
 		return reason
 	found = _ask(url)
-	if found:
+	if found and found != NOBODY:
 		_failures[url] = (time.monotonic(), found)
 	else:
 		_failures.pop(url, None)
@@ -51,4 +52,4 @@ def _ask(url: str) -> str | None:
 		return "redis does not answer"
 	except redis.exceptions.RedisError:
 		return "redis cannot be reached"
-	return None if listeners else "no realtime server is subscribed"
+	return None if listeners else NOBODY

@@ -27,15 +27,24 @@ class Publisher:
 	"""One request's events, from acceptance to completion. It belongs to the request's thread."""
 
 	def __init__(
-		self, name: str, user: str, task_id: str, request_id: str, max_delay_s: float, enabled: bool
+		self,
+		name: str,
+		user: str,
+		task_id: str,
+		request_id: str,
+		max_delay_s: float,
+		enabled: bool,
+		keep_content: bool,
 	) -> None:
 		"""`name` is the request's key in the store; `elapsed_ms` counts from this call.
 
-		One that is not `enabled` makes no events at all; it gathers the answer and finishes the row.
+		One that is not `enabled` makes no events at all; it gathers the answer and finishes the row. One that
+		does not `keep_content` leaves none of it in the store once the request has ended.
 		"""
 		self.name = name
 		self.user = user
 		self.enabled = enabled
+		self.keep_content = keep_content
 		self.ids = {"task_id": task_id, "request_id": request_id}
 		self.last_seq = 0
 		self.failed = 0
@@ -149,7 +158,11 @@ class Publisher:
 	def _finish(self, row: dict[str, Any] | None) -> None:
 		if row is not None:
 			row["realtime"] = {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq}
-			store.current().finish(self.name, row)
+			if self.keep_content:
+				store.current().finish(self.name, row)
+				return
+			store.current().finish(self.name, {**row, "response": None, "reasoning": None})
+			store.current().forget(self.name)
 
 	def _log(self, kind: str, characters: int, seq: int, reason: str | None) -> None:
 		ids = {"task": self.ids["task_id"], "request": self.ids["request_id"], "seq": seq, "user": self.user}

@@ -10,9 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_assistant.store import REQUEST_FIELDS, Event, RequestExists, Row
-
-JSON_FIELDS = frozenset(("usage", "timing", "realtime", "attempts", "error"))
+from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, Event, RequestExists, Row
 
 
 class _Held:
@@ -133,11 +131,13 @@ class SqliteStore:
 		rows = self._requests("user = ? AND request_id = ?", [user, request_id])
 		return rows[0] if rows else None
 
-	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status."""
+	def of_task(
+		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
+	) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
 		return self._requests(
-			"user = ? AND task_id = ? AND (? IS NULL OR status = ?) ORDER BY created DESC, rowid DESC",
-			[user, task_id, status, status],
+			"user = ? AND task_id = ? AND (? IS NULL OR status = ?) ORDER BY created DESC, rowid DESC LIMIT ?",
+			[user, task_id, status, status, -1 if limit is None else limit],
 		)
 
 	def append(self, name: str, event: Event) -> None:
@@ -158,6 +158,16 @@ class SqliteStore:
 		fields, given = _columns(values)
 		changes = ", ".join(f"{field} = ?" for field in fields)
 		self._database.write(f"UPDATE request SET {changes} WHERE name = ?", [*given, name])
+
+	def forget(self, name: str) -> None:
+		"""Empty the `text` of a request's events; all else about them stays."""
+		self._database.write(
+			"UPDATE event SET event = json_set(event, '$.text', '') WHERE request = ?", [name]
+		)
+
+	def settings(self) -> Mapping[str, Any]:
+		"""Nothing: this site has no forms, its config file says it all."""
+		return {}
 
 	def _requests(self, where: str, parameters: Sequence[Any]) -> list[Row]:
 		fields = ("name", *REQUEST_FIELDS)

@@ -32,8 +32,10 @@ REQUEST_FIELDS = (
 	"attempts",
 	"error",
 )
-"""`usage`, `timing`, `realtime`, `attempts` and `error` hold the contract's objects, or None; `created` is
-a UNIX time in seconds; the rest are strings or None."""
+"""Those of JSON_FIELDS hold the contract's objects, or None; `created` is a UNIX time in seconds; the rest are
+strings or None."""
+
+JSON_FIELDS = frozenset(("usage", "timing", "realtime", "attempts", "error"))
 
 
 class RequestExists(Exception):
@@ -51,8 +53,10 @@ class Store(Protocol):
 		"""The user's own request of that id. Another user's is None, as one that never was."""
 		...
 
-	def of_task(self, user: str, task_id: str, status: str | None = None) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status."""
+	def of_task(
+		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
+	) -> list[Row]:
+		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
 		...
 
 	def append(self, name: str, event: Event) -> None:
@@ -67,6 +71,14 @@ class Store(Protocol):
 		"""Write the outcome of a request: any of REQUEST_FIELDS."""
 		...
 
+	def forget(self, name: str) -> None:
+		"""Empty the `text` of a request's events; all else about them stays."""
+		...
+
+	def settings(self) -> Mapping[str, Any]:
+		"""What the site's own forms say, in the shape of the contract's section 5; {} where there are none."""
+		...
+
 
 _store: Store | None = None
 
@@ -78,9 +90,10 @@ def use(store: Store) -> None:
 
 
 def current() -> Store:
-	"""The store of this site."""
+	"""The store of this site: the bench's own, unless another was put in place."""
+	global _store
 	if _store is None:
-		raise RuntimeError(
-			"no store is in place: a site calls ai_assistant.store.use() before its first chat"
-		)
+		from .frappe_store import FrappeStore
+
+		_store = FrappeStore()
 	return _store

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ai_assistant.realtime.client import ApiError, Client
+from ai_assistant.realtime.contract import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config
@@ -102,6 +103,25 @@ def test_the_brake_answers_without_events(
 	finally:
 		process.configure(site_config(provider))
 	assert client.chat("hello").wait()["realtime"]["events"] > 0
+
+
+def test_a_site_that_keeps_no_content_answers_all_the_same(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	process.configure({**site_config(provider), "retention": {"keep_content": False}})
+	try:
+		said = unique("never-kept")
+		stream = client.chat(script({"reasoning": said}, {"text": said}))
+		events = [event for event in stream if event["type"] != "ai_status"]
+		answer = stream.answer
+		assert answer and violations(events, answer) == []
+		assert (answer["response"], answer["reasoning"]) == (said, said)
+		kept = client.get("get_request", request_id=stream.request_id)
+		assert kept == {**answer, "response": "", "reasoning": ""}
+		journal = client.get("get_events", request_id=stream.request_id)["events"]
+		assert journal == [{**event, "text": ""} for event in events]
+	finally:
+		process.configure(site_config(provider))
 
 
 def test_a_change_of_the_configuration_counts_from_the_next_request_on(

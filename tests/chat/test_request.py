@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,3 +83,41 @@ def test_a_site_without_providers_says_so() -> None:
 		assert error.code == "not_configured"
 	else:
 		raise AssertionError("a request without a provider was taken")
+
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def test_the_default_provider_is_asked_where_nothing_names_another() -> None:
+	settings = Settings(SETTINGS.providers, SETTINGS.modes, default_provider="two")
+	for fields, asked in (
+		({}, ("two", None)),
+		({"provider": "one"}, ("one", None)),
+		({"model": "c"}, ("two", "c")),
+	):
+		request = validate({"messages": HELLO, **fields}, settings)
+		assert (request.provider, request.model) == asked
+	# One that does not have the model leaves it to the others.
+	settings = Settings(SETTINGS.providers, SETTINGS.modes, default_provider="one")
+	assert validate({"messages": HELLO, "model": "c"}, settings).provider is None
+
+
+@pytest.mark.parametrize(
+	("model", "taken"),
+	[
+		("gpt-4.1", True),
+		("org/name:tag@2", True),
+		("arn:aws:bedrock:us-east-1:1:inference-profile/us.x", True),
+		("<img src=x onerror=alert(1)>", False),
+		("a\nb", False),
+		("a\ud800", False),
+		("x" * 141, False),
+	],
+)
+def test_any_model_is_still_the_name_of_one(model: str, taken: bool) -> None:
+	fields = {"messages": HELLO, "provider": "two", "model": model}
+	if taken:
+		assert validate(fields, SETTINGS).model == model
+	else:
+		with pytest.raises(ChatError, match="model accepts one of"):
+			validate(fields, SETTINGS)

@@ -5,10 +5,26 @@ from typing import Any
 import frappe
 import pytest
 
+from ai_assistant import store
 from ai_assistant.chat import settings
 from ai_assistant.chat.errors import ChatError
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
+
+
+class Forms:
+	"""A store that knows nothing but what the site's forms say."""
+
+	def __init__(self, **said: Any) -> None:
+		self._said = said
+
+	def settings(self) -> dict[str, Any]:
+		return self._said
+
+
+@pytest.fixture(autouse=True)
+def _no_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(store, "_store", Forms())
 
 
 def load(conf: Any) -> settings.Settings:
@@ -73,6 +89,30 @@ def test_a_key_is_in_no_repr() -> None:
 	assert "secret-key" not in repr(load({"providers": [{**PROVIDER, "api_key": "secret-key"}]}))
 
 
+def test_what_the_forms_say_counts_where_the_file_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+	forms = Forms(
+		providers=[PROVIDER],
+		limits={"max_tokens": 7, "max_messages": 8},
+		realtime={"enabled": False},
+		retention={"keep_content": False},
+	)
+	monkeypatch.setattr(store, "_store", forms)
+	assert (load(None).providers[0].name, load({}).limits.max_tokens) == ("p", 7)
+	found = load({"limits": {"max_tokens": 9}, "providers": []})
+	# A section wins whole: what it leaves out is as the app ships it.
+	assert (found.limits.max_tokens, found.limits.max_messages) == (9, 200)
+	assert found.providers == ()
+	assert (found.realtime.enabled, found.retention.keep_content) == (False, False)
+
+
+def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
+	providers = [{**PROVIDER, "name": "b", "priority": 2}, {**PROVIDER, "name": "a", "priority": 2}]
+	for named, expected in ((None, "a"), ("b", "b"), ("disabled", "a")):
+		found = load({"providers": providers, "default_provider": named}).default
+		assert found and found.name == expected
+	assert load({"default_provider": "b"}).default is None
+
+
 @pytest.mark.parametrize(
 	("conf", "where"),
 	[
@@ -83,6 +123,11 @@ def test_a_key_is_in_no_repr() -> None:
 		({"providers": ["x"]}, "providers[0]"),
 		({"providers": [{**PROVIDER, "api_bse": "x"}]}, "providers[0].api_bse"),
 		({"providers": [{"name": "p", "api": "openai", "default_model": "m"}]}, "providers[0].api_key"),
+		({"providers": [{**PROVIDER, "api_key": None}]}, "providers[0].api_key"),
+		({"providers": [{**PROVIDER, "api_key": ""}]}, "providers[0].api_key"),
+		({"providers": [{**PROVIDER, "name": ""}]}, "providers[0].name"),
+		({"default_provider": ["p"]}, "default_provider"),
+		({"retention": {"keep_content": 0}}, "retention.keep_content"),
 		({"providers": [{**PROVIDER, "api_base": "ftp://x"}]}, "providers[0].api_base"),
 		({"providers": [{**PROVIDER, "api_base": 5}]}, "providers[0].api_base"),
 		({"providers": [{**PROVIDER, "models": "m"}]}, "providers[0].models"),

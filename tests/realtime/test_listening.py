@@ -68,6 +68,8 @@ def test_a_subscribed_realtime_server_is_heard_of(conf: dict[str, str]) -> None:
 def test_redis_without_a_realtime_server_is_no_listener(conf: dict[str, str]) -> None:
 	with redis_that(numsub(0)) as conf["redis_queue"]:
 		assert listening.why_not() == "no realtime server is subscribed"
+	# It is asked for anew with each event: one that comes back hears the next.
+	assert not listening._failures
 
 
 def test_a_redis_that_is_gone_is_no_listener(conf: dict[str, str]) -> None:

@@ -155,6 +155,7 @@ def test_the_requests_of_a_task_come_newest_first_all_or_in_one_status(store: St
 	assert ids() == ["same time", "r2", "r1", "r0"]
 	assert ids("running") == ["same time", "r2", "r1"]
 	assert ids("failed") == []
+	assert [found["request_id"] for found in store.of_task("ann", "t1", limit=1)] == ["same time"]
 
 
 def test_events_come_back_in_order_after_a_number(store: Store) -> None:
@@ -179,6 +180,19 @@ def test_a_number_is_given_to_one_event_of_a_request_alone(store: Store, databas
 	database.commit()
 
 	assert [event["text"] for event in store.events(name)] == ["first", "third"]
+
+
+def test_a_request_that_is_forgotten_keeps_its_events_without_their_text(store: Store) -> None:
+	name, other = store.open(row()), store.open(row(request_id="r2"))
+	events = [{"seq": seq, "type": "text", "text": "said 💭", "partial": True} for seq in (1, 2)]
+	for event in events:
+		store.append(name, event)
+		store.append(other, event)
+
+	store.forget(name)
+
+	assert store.events(name) == [{**event, "text": ""} for event in events]
+	assert store.events(other) == events
 
 
 def test_others_see_what_was_written_at_the_commit_and_not_before(store: Store, database: Database) -> None:

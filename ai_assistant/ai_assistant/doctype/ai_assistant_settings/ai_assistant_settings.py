@@ -1,0 +1,94 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import cint
+
+from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
+
+# By field, what is accepted.
+BOUNDS = {
+	"first_token_s": (1, 3600),
+	"idle_s": (1, 3600),
+	"total_s": (1, 3600),
+	"max_delay_ms": (100, 1000),
+	"max_messages": (1, 10_000),
+	"max_chars": (1, 100_000_000),
+	"max_tokens": (1, 10_000_000),
+}
+
+
+class AIAssistantSettings(Document):
+	"""What the site is configured to do; the same sections under `ai_assistant` of site_config.json win."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
+		from frappe.types import DF
+
+		default_provider: DF.Link | None
+		first_token_s: DF.Int
+		idle_s: DF.Int
+		keep_content: DF.Check
+		max_chars: DF.Int
+		max_delay_ms: DF.Int
+		max_messages: DF.Int
+		max_tokens: DF.Int
+		modes: DF.Table[AIMode]
+		realtime_enabled: DF.Check
+		total_s: DF.Int
+	# end: auto-generated types
+
+	def validate(self) -> None:
+		for field, (low, high) in BOUNDS.items():
+			if not low <= cint(self.get(field)) <= high:
+				frappe.throw(
+					_("{0} accepts a whole number from {1} to {2}.").format(
+						_(self.meta.get_label(field)), low, high
+					)
+				)
+		if self.default_provider and not frappe.db.get_value("AI Provider", self.default_provider, "enabled"):
+			frappe.throw(
+				_("Default Provider accepts an enabled provider; {0} is disabled.").format(
+					frappe.bold(self.default_provider)
+				)
+			)
+		names: set[str] = set()
+		for row in self.modes:
+			_check_mode(row)
+			if row.mode in names:
+				frappe.throw(
+					_("Modes, row {0}: {1} is there already; give each mode a name of its own.").format(
+						row.idx, frappe.bold(row.mode)
+					)
+				)
+			names.add(row.mode)
+
+
+def _check_mode(row: AIMode) -> None:
+	for field in ("mode", "model", "temperature"):
+		row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
+	if not row.mode:
+		frappe.throw(_("Modes, row {0}: a mode needs a name.").format(row.idx))
+	if row.temperature is not None and not _is_temperature(row.temperature):
+		frappe.throw(
+			_("Modes, row {0}: Temperature accepts a number from 0 to 2, or nothing.").format(row.idx)
+		)
+	if row.provider and row.model:
+		allowed = frappe.get_all("AI Provider Model", filters={"parent": row.provider}, pluck="model")
+		if row.model not in allowed and "*" not in allowed:
+			frappe.throw(
+				_("Modes, row {0}: {1} is no model of {2}; accepted: {3}.").format(
+					row.idx, frappe.bold(row.model), frappe.bold(row.provider), ", ".join(allowed)
+				)
+			)
+
+
+def _is_temperature(value: str) -> bool:
+	try:
+		return 0 <= float(value) <= 2
+	except ValueError:
+		return False

@@ -1,0 +1,152 @@
+"""What the site is configured to do, as the next request sees it."""
+
+from typing import Any
+from unittest.mock import patch
+
+import frappe
+
+from ai_assistant.bench_tests import TestCase, provider
+from ai_assistant.chat import settings
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.request import validate
+from ai_assistant.store.frappe_store import FrappeStore
+
+test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def load(**conf: Any) -> settings.Settings:
+	"""As a request loads it, with this under `ai_assistant` in site_config.json."""
+	with patch.dict(frappe.local.conf, {settings.CONF_KEY: conf}):
+		return settings.load()
+
+
+class TestAIAssistantSettings(TestCase):
+	def setUp(self) -> None:
+		frappe.set_user("Administrator")
+		frappe.db.delete("Singles", {"doctype": "AI Assistant Settings"})
+		frappe.db.delete("AI Mode")
+		for name in frappe.get_all("AI Provider", pluck="name"):
+			frappe.delete_doc("AI Provider", name, force=True)
+		self.addCleanup(frappe.db.rollback)
+
+	def save(self, **values: Any) -> Any:
+		doc = frappe.get_single("AI Assistant Settings")
+		doc.update(values)
+		return doc.save()
+
+	def refused(self, sentence: str, **values: Any) -> None:
+		with self.assertRaisesRegex(frappe.ValidationError, sentence):
+			self.save(**values)
+
+	def test_without_being_touched_it_is_as_the_app_ships(self) -> None:
+		self.assertEqual(load(), settings.Settings(modes={mode.name: mode for mode in settings.MODES}))
+		self.save()
+		self.assertEqual(load(), settings.Settings(modes={mode.name: mode for mode in settings.MODES}))
+
+	def test_a_change_counts_from_the_next_request_on(self) -> None:
+		provider("p", extra='{"top_p": 0.5}', api_base="http://127.0.0.1:9/v1", priority=3).insert()
+		self.save(
+			first_token_s=5,
+			idle_s=6,
+			total_s=7,
+			realtime_enabled=0,
+			max_delay_ms=200,
+			max_messages=8,
+			max_chars=9,
+			max_tokens=10,
+			keep_content=0,
+			modes=[
+				{
+					"mode": "poet",
+					"system_prompt": "<verse>",
+					"temperature": "0",
+					"provider": "p",
+					"model": "m",
+				}
+			],
+		)
+		found = load()
+		self.assertEqual(
+			(found.timeouts.first_token_s, found.timeouts.idle_s, found.timeouts.total_s), (5, 6, 7)
+		)
+		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
+		self.assertEqual(
+			(found.limits.max_messages, found.limits.max_chars, found.limits.max_tokens), (8, 9, 10)
+		)
+		self.assertFalse(found.retention.keep_content)
+		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
+		(only,) = found.providers
+		self.assertEqual(
+			(only.name, only.models, only.priority, only.extra), ("p", ("m",), 3, {"top_p": 0.5})
+		)
+		self.save(realtime_enabled=1)
+		self.assertTrue(load().realtime.enabled)
+
+	def test_a_section_of_the_sites_file_wins(self) -> None:
+		provider("p").insert()
+		self.save(max_tokens=10, max_delay_ms=200)
+		found = load(providers=[], limits={"max_tokens": 5})
+		self.assertEqual(
+			(found.providers, found.limits.max_tokens, found.realtime.max_delay_ms), ((), 5, 200)
+		)
+
+	def test_disabled_providers_are_not_offered_and_the_default_is_asked_first(self) -> None:
+		provider("a", priority=1).insert()
+		provider("b", priority=2, default_model="n").insert()
+		off = provider("c", priority=3).insert()
+		self.save(default_provider="b")
+		off.enabled = 0
+		off.save()
+		found = load()
+		self.assertEqual([each.name for each in found.providers], ["a", "b"])
+
+		def asked(**fields: Any) -> str | None:
+			return validate({"messages": HELLO, **fields}, found).provider
+
+		self.assertEqual(asked(), "b")
+		self.assertEqual(asked(provider="a"), "a")
+		# The default does not have it.
+		self.assertEqual(asked(model="m"), None)
+		with self.assertRaisesRegex(ChatError, "provider accepts one of: a, b"):
+			asked(provider="c")
+		default = frappe.get_doc("AI Provider", "b")
+		default.enabled = 0
+		default.save()
+		self.assertEqual(load().default.name, "a")  # type: ignore[union-attr]
+
+	def test_what_cannot_work_is_refused_in_one_sentence(self) -> None:
+		provider("p", enabled=0).insert()
+		self.refused(
+			"Default Provider accepts an enabled provider; <strong>p</strong> is disabled",
+			default_provider="p",
+		)
+		self.refused("Could not find .*Default Provider: nobody", default_provider="nobody")
+		self.refused(r"Total \(seconds\) accepts a whole number from 1 to 3600", total_s=0)
+		self.refused("Longest Delay .* accepts a whole number from 100 to 1000", max_delay_ms=1001)
+		self.refused("Tokens accepts a whole number from 1", max_tokens=-1)
+		self.refused("row 2: <strong>x</strong> is there already", modes=[{"mode": "x"}, {"mode": "x "}])
+		self.refused("row 1: a mode needs a name", modes=[{"mode": " "}])
+		for temperature in ("warm", "2.1", "-1", "nan"):
+			self.refused(
+				"row 1: Temperature accepts a number from 0 to 2",
+				modes=[{"mode": "x", "temperature": temperature}],
+			)
+		self.refused(
+			"row 1: <strong>n</strong> is no model of <strong>p</strong>; accepted: m",
+			modes=[{"mode": "x", "provider": "p", "model": "n"}],
+		)
+		self.refused("Reasoning Effort", modes=[{"mode": "x", "reasoning_effort": "extreme"}])
+
+	def test_a_key_that_cannot_be_used_is_said_and_not_looked_for_elsewhere(self) -> None:
+		provider("p").insert()
+		frappe.db.sql("delete from `__Auth` where doctype = 'AI Provider'")
+		with self.assertRaisesRegex(ChatError, r"wrong at providers\[0\].api_key"):
+			load()
+
+	def test_it_costs_few_queries(self) -> None:
+		provider("p").insert()
+		load()
+		with self.assertQueryCount(6):
+			FrappeStore().settings()

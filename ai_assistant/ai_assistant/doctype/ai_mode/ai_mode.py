@@ -1,0 +1,24 @@
+from frappe.model.document import Document
+
+
+class AIMode(Document):
+	"""A way to chat; a row of AI Assistant Settings, which checks it."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		mode: DF.Data
+		model: DF.Data | None
+		parent: DF.Data
+		parentfield: DF.Data
+		parenttype: DF.Data
+		provider: DF.Link | None
+		reasoning_effort: DF.Literal["", "none", "low", "medium", "high"]
+		system_prompt: DF.Code | None
+		temperature: DF.Data | None
+	# end: auto-generated types

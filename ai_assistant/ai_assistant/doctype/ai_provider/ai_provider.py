@@ -1,0 +1,188 @@
+import json
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import cint
+
+from ai_assistant.chat.errors import ChatError, provider_failure
+from ai_assistant.chat.settings import provider_of
+from ai_assistant.gateway import Gateway, ProviderError, Reasoning, Text, Timeouts
+from ai_assistant.store import frappe_store
+
+ANY_MODEL = "*"
+# What the app itself gives litellm with each request, or what litellm reads as one of those.
+TAKEN = (
+	"api_base",
+	"api_key",
+	"base_url",
+	"custom_llm_provider",
+	"drop_params",
+	"input",
+	"max_retries",
+	"messages",
+	"model",
+	"store",
+	"stream",
+	"stream_options",
+	"timeout",
+)
+MAX_PRIORITY = 10_000
+TEST_TIMEOUTS = Timeouts(first_token_s=20, idle_s=20, total_s=30)
+
+
+class AIProvider(Document):
+	"""A provider that chats may be sent to. Its key is kept in Frappe's password table, encrypted."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
+		from frappe.types import DF
+
+		api: DF.Data
+		api_base: DF.Data | None
+		api_key: DF.Password | None
+		default_model: DF.Data
+		enabled: DF.Check
+		extra: DF.JSON | None
+		models: DF.Table[AIProviderModel]
+		priority: DF.Int
+		provider_name: DF.Data
+	# end: auto-generated types
+
+	def validate(self) -> None:
+		for field in ("api", "api_base", "api_key", "default_model"):
+			self.set(field, (self.get(field) or "").strip() or None)
+		self._check_api_base()
+		self._check_key()
+		self._check_models()
+		self._check_extra()
+		self._check_priority()
+
+	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
+		"""Refused: a key is used, not shown. `frappe.client.get_password` would show it to System Managers."""
+		frappe.throw(_("An API key cannot be read back; enter a new one instead."), frappe.PermissionError)
+
+	def _check_api_base(self) -> None:
+		if not self.api_base:
+			return
+		try:
+			parts = urlsplit(self.api_base)
+			usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+		except ValueError:
+			usable = False
+		if not usable or any(char.isspace() for char in self.api_base):
+			frappe.throw(
+				_("API Base accepts a URL that begins with http:// or https://, as {0}.").format(
+					"https://api.example.com/v1"
+				)
+			)
+
+	def _check_key(self) -> None:
+		if not self.api_key:
+			if self.enabled:
+				frappe.throw(
+					_("API Key is missing: enter the provider's key, or none for a server that needs no key.")
+				)
+			return
+		before = self.get_doc_before_save()
+		kept = before and self.is_dummy_password(self.api_key)
+		if kept and any(
+			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
+		):
+			# Else whoever configures could have the key sent to a server of their own, and read it there.
+			frappe.throw(_("Enter the API Key again: it was given for another API or API Base."))
+
+	def _check_models(self) -> None:
+		for row in self.models:
+			row.model = (row.model or "").strip()
+		names = [row.model for row in self.models]
+		if twice := next((name for name in names if names.count(name) > 1), None):
+			frappe.throw(
+				_("Allowed Models names {0} twice; name each model once.").format(frappe.bold(twice))
+			)
+		if self.default_model == ANY_MODEL:
+			frappe.throw(_("Default Model accepts the name of one model, not {0}.").format(ANY_MODEL))
+		if not names and self.default_model:
+			self.append("models", {"model": self.default_model})
+		elif self.default_model and self.default_model not in names and ANY_MODEL not in names:
+			frappe.throw(
+				_("Default Model {0} is not allowed; choose one of the Allowed Models: {1}.").format(
+					frappe.bold(self.default_model), ", ".join(names)
+				)
+			)
+
+	def _check_extra(self) -> None:
+		if not self.extra:
+			# A JSON column takes no empty string.
+			self.extra = None
+			return
+		try:
+			extra = json.loads(self.extra) if isinstance(self.extra, str) else self.extra
+		except ValueError:
+			extra = None
+		if not isinstance(extra, dict):
+			frappe.throw(_("Extra Parameters accepts a JSON object, as {0}.").format('{"top_p": 0.9}'))
+		if taken := next((name for name in extra if name in TAKEN), None):
+			frappe.throw(
+				_("Extra Parameters accepts what the app does not give itself, so not {0}.").format(
+					frappe.bold(taken)
+				)
+			)
+		if not isinstance(self.extra, str):
+			self.extra = json.dumps(extra)
+
+	def _check_priority(self) -> None:
+		others = frappe.get_all(
+			"AI Provider", filters={"name": ("!=", self.name)}, fields=["name", "enabled", "priority"]
+		)
+		if not self.priority:
+			self.priority = max((other.priority for other in others), default=0) + 1
+			return
+		if not 1 <= cint(self.priority) <= MAX_PRIORITY:
+			frappe.throw(_("Priority accepts a whole number from 1 to {0}.").format(MAX_PRIORITY))
+		if not self.enabled:
+			return
+		for other in others:
+			if other.enabled and other.priority == cint(self.priority):
+				frappe.throw(
+					_("Priority {0} is taken by {1}; give each enabled provider one of its own.").format(
+						self.priority, frappe.bold(other.name)
+					)
+				)
+
+
+@frappe.whitelist(methods=["POST"])
+def test_connection(provider: str) -> dict[str, Any]:
+	"""Streams one short answer from a saved provider, enabled or not. For System Managers.
+
+	Answers `{"success": bool, "message": one sentence, "first_chunk_ms": int or None}`; a failure is an
+	answer too, and holds neither the key nor the provider's own words.
+	"""
+	frappe.only_for("System Manager")
+	name = frappe.get_doc("AI Provider", provider).name
+	try:
+		gateway = Gateway([provider_of(frappe_store.provider(name), name)], TEST_TIMEOUTS)
+		started = time.monotonic()
+		first_chunk_ms = None
+		for chunk in gateway.stream_generate(
+			[{"role": "user", "content": "Answer with the one word hello."}]
+		):
+			if first_chunk_ms is None and isinstance(chunk, Reasoning | Text):
+				first_chunk_ms = round((time.monotonic() - started) * 1000)
+	except ChatError as error:
+		return {"success": False, "message": str(error), "first_chunk_ms": None}
+	except ProviderError as error:
+		return {"success": False, "message": provider_failure(error)["message"], "first_chunk_ms": None}
+	if first_chunk_ms is None:
+		message = _("{0} ended its answer without a word.").format(name)
+		return {"success": False, "message": message, "first_chunk_ms": None}
+	message = _("{0} answered; its first chunk came after {1} ms.").format(name, first_chunk_ms)
+	return {"success": True, "message": message, "first_chunk_ms": first_chunk_ms}

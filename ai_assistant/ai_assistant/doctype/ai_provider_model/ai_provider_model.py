@@ -1,0 +1,19 @@
+from frappe.model.document import Document
+
+
+class AIProviderModel(Document):
+	"""A model that may be asked of a provider; a row of AI Provider, which checks it."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		model: DF.Data
+		parent: DF.Data
+		parentfield: DF.Data
+		parenttype: DF.Data
+	# end: auto-generated types

@@ -1,0 +1,144 @@
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import add_days, now_datetime
+
+from ai_assistant.permissions import MANAGER
+
+LOGS = ("AI Request", "AI Request Event")
+BINARY = "utf8mb4_nopad_bin"
+"""The collation of ids: any other of MariaDB's ignores case, trailing spaces (utf8mb4_bin too), or both."""
+
+
+class AIRequest(Document):
+	"""One chat, from acceptance to outcome. `ai_assistant.store.frappe_store` writes the rows, and nobody else."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		attempts: DF.Code | None
+		completion_tokens: DF.Int
+		cost_usd: DF.Float
+		created: DF.Float
+		duration_ms: DF.Int
+		error: DF.Code | None
+		error_code: DF.Data | None
+		events: DF.Int
+		failed_events: DF.Int
+		finish_reason: DF.Data | None
+		first_reasoning_ms: DF.Int
+		first_text_ms: DF.Int
+		mode: DF.Data | None
+		model: DF.Data | None
+		prompt_tokens: DF.Int
+		provider: DF.Data | None
+		realtime: DF.Code | None
+		reasoning: DF.Code | None
+		reasoning_tokens: DF.Int
+		request_id: DF.Data | None
+		response: DF.Code | None
+		status: DF.Literal["queued", "running", "completed", "cancelled", "failed"]
+		task_id: DF.Data | None
+		thinking_ms: DF.Int
+		timing: DF.Code | None
+		total_tokens: DF.Int
+		usage: DF.Code | None
+		user: DF.Link | None
+	# end: auto-generated types
+
+	def validate(self) -> None:
+		frappe.throw(_("AI Requests are made by chats alone; they cannot be edited."), frappe.PermissionError)
+
+	def on_trash(self) -> None:
+		frappe.db.delete("AI Request Event", {"request": self.name})
+
+	@staticmethod
+	def clear_old_logs(days: int = 30) -> None:
+		"""What Log Settings calls (frappe/core/doctype/log_settings). The events go with their requests."""
+		request, event = frappe.qb.DocType("AI Request"), frappe.qb.DocType("AI Request Event")
+		old = request.creation < add_days(now_datetime(), -days)
+		frappe.db.delete(event, event.request.isin(frappe.qb.from_(request).select(request.name).where(old)))
+		frappe.db.delete(request, old)
+
+
+class SearchRefused(frappe.ValidationError):
+	"""A link search in a log that the user may read nothing of.
+
+	To a PermissionError of a query of an app's own Frappe answers with a page and 404 (frappe/desk/search.py).
+	"""
+
+	http_status_code = 403
+
+
+@frappe.whitelist()
+@frappe.validate_and_sanitize_search_inputs
+def find(
+	doctype: str,
+	txt: str,
+	searchfield: str,
+	start: int,
+	page_len: int,
+	filters: dict[str, Any] | list[Any] | None,
+) -> list[Any]:
+	"""The link search in requests and events, always within what the user may see.
+
+	Frappe's own leaves out `permission_query_conditions` for everybody who may read some row of the DocType and
+	sends `ignore_user_permissions=1`, and gives any field asked for (frappe/desk/search.py, `search_widget`).
+	"""
+	if not frappe.has_permission(doctype):
+		raise SearchRefused(doctype)
+	found: list[Any] = frappe.get_list(
+		doctype,
+		filters=filters,
+		or_filters={"name": ("like", f"%{txt}%")},
+		fields=["name"],
+		limit_start=start,
+		limit_page_length=page_len,
+		as_list=True,
+	)
+	return found
+
+
+@frappe.whitelist()
+def get_count(
+	doctype: str,
+	filters: str | dict[str, Any] | list[Any] | None = None,
+	debug: bool = False,
+	cache: bool = False,
+) -> int:
+	"""`frappe.client.get_count`, which counts for every user all rows that a filter finds (frappe/client.py): by
+	asking for `response like "a%"` and so on, one could read what others were answered.
+	"""
+	if doctype not in LOGS or MANAGER in frappe.get_roles():
+		counted: int = frappe.client.get_count(doctype, filters, debug, cache)
+		return counted
+	return len(frappe.get_list(doctype, filters=frappe.parse_json(filters), pluck="name", limit=0))
+
+
+def on_doctype_update() -> None:
+	"""Keys that are compared byte by byte, and the indexes that the store looks up by.
+
+	Frappe calls it whenever it has synced the DocType, and so does our own `after_migrate`. Its sync compares the
+	types of columns and not their collations (frappe/database/schema.py), so it leaves them alone, unless it
+	changes the length of a key: later releases must not.
+	"""
+	lengths = {"user": 140, "request_id": 64, "task_id": 140}
+	folding = frappe.db.sql(
+		"""select column_name from information_schema.columns
+		where table_schema = database() and table_name = 'tabAI Request'
+		and column_name in %s and collation_name != %s""",
+		(tuple(lengths), BINARY),
+		pluck=True,
+	)
+	if folding:
+		changes = (f"modify `{key}` varchar({lengths[key]}) collate {BINARY}" for key in folding)
+		frappe.db.sql_ddl(f"alter table `tabAI Request` {', '.join(changes)}")
+	frappe.db.add_unique("AI Request", ["user", "request_id"])
+	frappe.db.add_index("AI Request", ["user", "task_id"])

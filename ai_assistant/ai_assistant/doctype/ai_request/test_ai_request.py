@@ -1,0 +1,323 @@
+"""The log of requests: who sees it, what keeps its keys binary, how it is emptied."""
+
+from typing import Any
+
+import frappe
+from frappe.utils import add_days, now_datetime
+
+from ai_assistant import install
+from ai_assistant.ai_assistant.doctype.ai_request.ai_request import (
+	BINARY,
+	LOGS,
+	AIRequest,
+	on_doctype_update,
+)
+from ai_assistant.ai_assistant.doctype.ai_request_event.ai_request_event import AIRequestEvent
+from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
+from ai_assistant.permissions import MANAGER, USER
+from ai_assistant.store.frappe_store import FrappeStore
+
+test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
+
+ANN, BOB, CHIEF, STRANGER, WEB = (
+	f"{name}@permissions.test" for name in ("ann", "bob", "chief", "stranger", "web")
+)
+# Of each DocType, a field that is nobody else's business.
+FIELD = {
+	"AI Request": "response",
+	"AI Request Event": "text",
+	"AI Provider": "api_key",
+	"AI Assistant Settings": "default_provider",
+}
+
+
+def make_request(user: str, text: str) -> str:
+	store = FrappeStore()
+	name = store.open(
+		{
+			"user": user,
+			"request_id": "request-1",
+			"task_id": "t1",
+			"status": "completed",
+			"created": 1.5,
+			"response": text,
+		}
+	)
+	store.append(name, {"seq": 1, "type": "text", "text": text})
+	return name
+
+
+class TestAIRequest(TestCase):
+	@classmethod
+	def setUpClass(cls) -> None:
+		super().setUpClass()
+		frappe.set_user("Administrator")
+		make_user(ANN, USER)
+		make_user(BOB, USER)
+		make_user(CHIEF, MANAGER)
+		make_user(STRANGER, "Report Manager")
+		make_user(WEB)
+		cls.anns, cls.bobs = make_request(ANN, "said to ann"), make_request(BOB, "said to bob")
+		frappe.db.commit()
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		frappe.db.rollback()
+		for user in (ANN, BOB, CHIEF, STRANGER, WEB):
+			delete_user(user)
+		super().tearDownClass()
+
+	def tearDown(self) -> None:
+		frappe.db.rollback()
+		frappe.set_user("Administrator")
+
+	def names(self, doctype: str) -> tuple[str, str]:
+		return (self.anns, self.bobs) if doctype == LOGS[0] else (f"{self.anns}:1", f"{self.bobs}:1")
+
+	def reads(self, doctype: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
+		"""Every way that reads rows over HTTP."""
+		text = FIELD[doctype]
+		return {
+			"list": ("GET", f"/api/resource/{doctype}", {"fields": f'["name", "{text}"]', "limit": "0"}),
+			"list, version 2": ("GET", f"/api/v2/document/{doctype}", {"fields": f'["name", "{text}"]'}),
+			"client.get_list": (
+				"POST",
+				"/api/method/frappe.client.get_list",
+				{"doctype": doctype, "fields": [text]},
+			),
+			"report view": (
+				"POST",
+				"/api/method/frappe.desk.reportview.get",
+				{"doctype": doctype, "fields": f'["name", "{text}"]', "view": "Report"},
+			),
+			"export": (
+				"POST",
+				"/api/method/frappe.desk.reportview.export_query",
+				{
+					"doctype": doctype,
+					"fields": f'["`tab{doctype}`.`{text}`"]',
+					"file_format_type": "CSV",
+					"title": "x",
+				},
+			),
+			"link search": (
+				"GET",
+				"/api/method/frappe.desk.search.search_link",
+				{"doctype": doctype, "txt": "", "page_length": "500"},
+			),
+			"link search without user permissions": (
+				"GET",
+				"/api/method/frappe.desk.search.search_link",
+				{"doctype": doctype, "txt": "", "page_length": "500", "ignore_user_permissions": "1"},
+			),
+			"search widget for any field": (
+				"GET",
+				"/api/method/frappe.desk.search.search_widget",
+				{
+					"doctype": doctype,
+					"txt": "",
+					"ignore_user_permissions": "1",
+					"filter_fields": f'["{text}"]',
+				},
+			),
+			"group by": (
+				"GET",
+				"/api/method/frappe.desk.listview.get_group_by_count",
+				{"doctype": doctype, "current_filters": "[]", "field": "owner"},
+			),
+		}
+
+	def test_a_user_lists_their_own_rows_alone(self) -> None:
+		for doctype in LOGS:
+			own, others = self.names(doctype)
+			for way, (method, path, fields) in self.reads(doctype).items():
+				status, body = rest(method, path, ANN, **fields)
+				with self.subTest(doctype=doctype, way=way, status=status):
+					if way == "export" and doctype:
+						# Export is for System Managers.
+						self.assertEqual(status, 403)
+					if way == "group by":
+						counts = body["message"]
+						self.assertEqual(sum(each["count"] for each in counts), 1, counts)
+						continue
+					self.assertNotIn(others, str(body))
+					self.assertNotIn("said to bob", str(body))
+					if status == 200 and way != "client.get_list":
+						self.assertIn(own, str(body))
+
+	def test_a_user_counts_their_own_rows_alone(self) -> None:
+		for doctype in LOGS:
+			theirs = f'{{"{FIELD[doctype]}": ["like", "said%"], "owner": "Administrator"}}'
+			for path in (
+				"/api/method/frappe.client.get_count",
+				"/api/method/frappe.desk.reportview.get_count",
+				f"/api/v2/doctype/{doctype}/count",
+			):
+				for user, expected in ((ANN, 1), (CHIEF, 2), (STRANGER, None), (WEB, None), (None, None)):
+					status, body = rest("GET", path, user, doctype=doctype, filters=theirs)
+					with self.subTest(user=user, path=path, doctype=doctype):
+						self.assertEqual(status, 200 if expected else 403)
+						if expected:
+							self.assertEqual(body.get("message", body.get("data")), expected)
+		# Of all else Frappe counts as ever.
+		self.assertGreater(
+			rest("GET", "/api/method/frappe.client.get_count", ANN, doctype="DocType")[1]["message"], 100
+		)
+
+	def test_a_user_reads_one_row_where_it_is_their_own(self) -> None:
+		for doctype in LOGS:
+			own, others = self.names(doctype)
+			text = FIELD[doctype]
+			for path, fields in (
+				(f"/api/resource/{doctype}/{{}}", {}),
+				("/api/method/frappe.client.get", {"doctype": doctype, "name": "{}"}),
+				("/api/method/frappe.desk.form.load.getdoc", {"doctype": doctype, "name": "{}"}),
+			):
+				for name, expected in ((own, 200), (others, 403)):
+					given = {key: value.format(name) for key, value in fields.items()}
+					status, body = rest("GET", path.format(name), ANN, **given)
+					with self.subTest(doctype=doctype, path=path, name=name):
+						self.assertEqual(status, expected)
+						self.assertEqual("said to ann" in str(body), expected == 200)
+						self.assertNotIn("said to bob", str(body))
+			_status, body = rest(
+				"GET",
+				"/api/method/frappe.client.get_value",
+				ANN,
+				doctype=doctype,
+				fieldname=text,
+				filters=f'{{"name": "{others}"}}',
+			)
+			self.assertNotIn("said to bob", str(body))
+
+	def test_a_system_manager_reads_all(self) -> None:
+		for doctype in LOGS:
+			for way, (method, path, fields) in self.reads(doctype).items():
+				status, body = rest(method, path, CHIEF, **fields)
+				with self.subTest(doctype=doctype, way=way):
+					self.assertEqual(status, 200)
+					if way != "group by" and "search" not in way:
+						self.assertTrue("said to ann" in str(body) and "said to bob" in str(body), body)
+			for name in self.names(doctype):
+				self.assertEqual(rest("GET", f"/api/resource/{doctype}/{name}", CHIEF)[0], 200)
+
+	def test_nobody_else_reads_anything(self) -> None:
+		doctypes = tuple(FIELD)
+		for user in (STRANGER, WEB, None):
+			for doctype in doctypes:
+				for way, (method, path, fields) in self.reads(doctype).items():
+					with self.subTest(user=user, doctype=doctype, way=way):
+						self.assertEqual(rest(method, path, user, **fields)[0], 403)
+			for doctype in LOGS:
+				for name in self.names(doctype):
+					self.assertEqual(rest("GET", f"/api/resource/{doctype}/{name}", user)[0], 403)
+		for doctype in doctypes[2:]:
+			self.assertEqual(rest("GET", f"/api/resource/{doctype}", ANN)[0], 403)
+			self.assertEqual(
+				rest("POST", f"/api/resource/{doctype}", ANN, provider_name="x", api="x")[0], 403
+			)
+		self.assertEqual(
+			rest("GET", "/api/resource/AI Assistant Settings/AI Assistant Settings", ANN)[0], 403
+		)
+
+	def test_the_methods_are_for_users_with_a_role(self) -> None:
+		for user, expected in ((ANN, 200), (CHIEF, 200), (STRANGER, 403), (WEB, 403), (None, 403)):
+			status, _body = rest("GET", "/api/method/ai_assistant.api.list_models", user)
+			self.assertEqual(status, expected, user)
+
+	def test_nobody_makes_or_edits_rows(self) -> None:
+		for user in (ANN, CHIEF):
+			for doctype, fields in (
+				(LOGS[0], {"user": user, "request_id": "made-by-hand"}),
+				(LOGS[1], {"name": "x:1", "request": self.anns, "seq": 7, "type": "text"}),
+			):
+				own = self.names(doctype)[0]
+				self.assertEqual(rest("POST", f"/api/resource/{doctype}", user, **fields)[0], 403)
+				self.assertEqual(
+					rest("PUT", f"/api/resource/{doctype}/{own}", user, type="x", status="failed")[0], 403
+				)
+				value = {"doctype": doctype, "name": own, "fieldname": FIELD[doctype], "value": "x"}
+				self.assertEqual(rest("POST", "/api/method/frappe.client.set_value", user, **value)[0], 403)
+		for doctype in LOGS:
+			# Administrator has every permission.
+			with self.assertRaises(frappe.PermissionError):
+				frappe.get_doc({"doctype": doctype, "name": "x", "type": "text"}).insert()
+			with self.assertRaises(frappe.PermissionError):
+				frappe.get_doc(doctype, self.names(doctype)[0]).save()
+
+	def test_a_user_deletes_nothing_and_a_system_manager_deletes_a_request_with_its_events(self) -> None:
+		for doctype in LOGS:
+			self.assertEqual(rest("DELETE", f"/api/resource/{doctype}/{self.names(doctype)[0]}", ANN)[0], 403)
+		name = FrappeStore().open(
+			{
+				"user": BOB,
+				"request_id": "to-be-deleted",
+				"task_id": "t",
+				"status": "completed",
+				"created": 1.0,
+			}
+		)
+		FrappeStore().append(name, {"seq": 1, "type": "text", "text": "x"})
+		frappe.db.commit()
+		self.assertEqual(rest("DELETE", f"/api/resource/AI Request/{name}", CHIEF)[0], 202)
+		frappe.db.rollback()
+		self.assertFalse(frappe.db.exists("AI Request", name))
+		self.assertFalse(frappe.db.exists("AI Request Event", f"{name}:1"))
+
+	def test_a_request_keeps_nobody_from_deleting_its_user(self) -> None:
+		gone = make_user("gone@permissions.test", USER)
+		make_request(gone, "x")
+		frappe.delete_doc("User", gone)
+		self.assertFalse(frappe.db.exists("User", gone))
+		frappe.db.delete("AI Request Event", {"owner": "Administrator", "text": "x"})
+		frappe.db.delete("AI Request", {"user": gone})
+		frappe.db.commit()
+
+	def test_the_keys_stay_binary_when_the_doctype_is_synced_again(self) -> None:
+		def state() -> Any:
+			collations = frappe.db.sql(
+				"""select column_name, collation_name from information_schema.columns
+				where table_schema = database() and table_name = 'tabAI Request'
+				and column_name in ('user', 'request_id', 'task_id') order by 1"""
+			)
+			indexes = {
+				row.Key_name: row.Non_unique
+				for row in frappe.db.sql("show index from `tabAI Request`", as_dict=True)
+			}
+			return dict(collations), indexes["unique_user_request_id"], indexes["user_task_id_index"]
+
+		expected = dict.fromkeys(("user", "request_id", "task_id"), BINARY), 0, 1
+		self.assertEqual(state(), expected)
+		frappe.reload_doc("ai_assistant", "doctype", "ai_request", force=True)
+		frappe.db.updatedb("AI Request")
+		self.assertEqual(state(), expected)
+		# As after a dump of the schema alone, or somebody's hand.
+		frappe.db.sql_ddl("alter table `tabAI Request` modify request_id varchar(64)")
+		self.assertNotEqual(state(), expected)
+		install.after_migrate()
+		self.assertEqual(state(), expected)
+		on_doctype_update()
+		self.assertEqual(state(), expected)
+
+	def test_old_logs_are_cleared_and_new_ones_kept(self) -> None:
+		for old, days, clear, doctype in (
+			(31, 30, AIRequest.clear_old_logs, "AI Request"),
+			(2, 1, AIRequestEvent.clear_old_logs, "AI Request Event"),
+		):
+			name = f"{self.anns}:1" if doctype == "AI Request Event" else self.anns
+			frappe.db.set_value(
+				doctype, name, "creation", add_days(now_datetime(), -old), update_modified=False
+			)
+			clear(days)
+			self.assertFalse(frappe.db.exists(doctype, name))
+			self.assertFalse(frappe.db.exists("AI Request Event", f"{self.anns}:1"))
+			self.assertTrue(frappe.db.exists("AI Request", self.bobs))
+			self.assertTrue(frappe.db.exists("AI Request Event", f"{self.bobs}:1"))
+			frappe.db.rollback()
+
+	def test_log_settings_know_both_logs(self) -> None:
+		log_settings = frappe.get_doc("Log Settings")
+		log_settings.logs_to_clear = []
+		log_settings.add_default_logtypes()
+		days = {row.ref_doctype: row.days for row in log_settings.logs_to_clear}
+		self.assertEqual((days["AI Request"], days["AI Request Event"]), (30, 1))

@@ -1,0 +1,83 @@
+"""What installing leaves, and that uninstalling takes all of it away."""
+
+import frappe
+
+from ai_assistant import install
+from ai_assistant.bench_tests import TestCase, provider
+from ai_assistant.chat.settings import MODES
+from ai_assistant.permissions import USER
+
+
+class TestInstall(TestCase):
+	def setUp(self) -> None:
+		frappe.set_user("Administrator")
+		self.addCleanup(self._undo)
+
+	def _undo(self) -> None:
+		frappe.db.rollback()
+		frappe.clear_cache()
+
+	def test_installing_makes_the_role_and_the_modes_and_can_be_repeated(self) -> None:
+		for _time in range(2):
+			install.after_install()
+			install.after_migrate()
+		self.assertTrue(frappe.db.get_value("Role", USER, "desk_access"))
+		modes = frappe.get_single("AI Assistant Settings").modes
+		self.assertEqual(
+			[(row.mode, row.system_prompt) for row in modes if row.mode in ("chat", "agent")],
+			[(mode.name, mode.system_prompt) for mode in MODES],
+		)
+
+	def test_a_mode_that_was_changed_is_left_as_it_is(self) -> None:
+		install.after_install()
+		settings = frappe.get_single("AI Assistant Settings")
+		for row in settings.modes:
+			row.system_prompt = "Ours."
+		settings.save()
+		install.after_install()
+		prompts = {row.system_prompt for row in frappe.get_single("AI Assistant Settings").modes}
+		self.assertEqual(prompts, {"Ours."})
+
+	def test_uninstalling_leaves_nothing_behind_and_can_be_repeated(self) -> None:
+		provider("to be uninstalled", priority=1000).insert()
+		user = frappe.get_doc("User", "Administrator")
+		user.append("roles", {"role": USER})
+		user.save()
+		frappe.get_doc(
+			{
+				"doctype": "Custom Field",
+				"dt": "AI Provider",
+				"fieldname": "note",
+				"fieldtype": "Data",
+				"label": "Note",
+			}
+		).db_insert()
+		frappe.get_doc(
+			{"doctype": "Comment", "reference_doctype": "AI Provider", "reference_name": "x", "content": "x"}
+		).db_insert()
+		log_settings = frappe.get_doc("Log Settings")
+		log_settings.register_doctype("AI Request", 3)
+		log_settings.save()
+		frappe.db.set_value("User", "Administrator", "default_app", install.APP)
+
+		for _time in range(2):
+			install.before_uninstall()
+
+		doctypes = frappe.get_all("DocType", filters={"module": install.MODULE}, pluck="name")
+		for table, field in (
+			("Comment", "reference_doctype"),
+			("Custom Field", "dt"),
+			("Logs To Clear", "ref_doctype"),
+			("Singles", "doctype"),
+			("Version", "ref_doctype"),
+			("__Auth", "doctype"),
+		):
+			left = frappe.db.sql(
+				f"select 1 from `{table if table.startswith('__') else 'tab' + table}` where `{field}` in %s",
+				(doctypes,),
+			)
+			self.assertFalse(left, table)
+		for table in ("Has Role", "DocPerm", "Custom DocPerm"):
+			self.assertFalse(frappe.db.get_all(table, filters={"role": USER}), table)
+		self.assertFalse(frappe.db.exists("Role", USER))
+		self.assertFalse(frappe.db.get_value("User", "Administrator", "default_app"))

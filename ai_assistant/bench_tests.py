@@ -1,0 +1,84 @@
+"""What the tests beside the code share; `bench run-tests --app ai_assistant` runs them.
+
+This is also the one place that says where Frappe 15 and 16 differ for the app: in the name of the tests' class.
+Frappe 15 looks for no tests in the folder of the package itself, so there are none beside this file.
+"""
+
+import json
+import threading
+from typing import Any
+
+import frappe
+from frappe.utils.password import update_password
+from werkzeug.test import Client
+
+try:
+	# Frappe 16.
+	from frappe.tests import IntegrationTestCase as TestCase
+except ImportError:
+	# Frappe 15.
+	from frappe.tests.utils import FrappeTestCase as TestCase
+
+__all__ = ["TestCase", "delete_requests", "delete_user", "make_user", "provider", "rest"]
+
+PASSWORD = "Tests-Passw0rd"
+
+
+def make_user(name: str, *roles: str) -> str:
+	"""A user of the tests with an API key, committed: a request has its own connection."""
+	delete_user(name)
+	user = frappe.new_doc("User")
+	user.update({"email": name, "first_name": "Test", "send_welcome_email": 0, "api_key": name.split("@")[0]})
+	user.user_type = "System User" if roles else "Website User"
+	user.append_roles(*roles)
+	user.api_secret = PASSWORD
+	user.insert()
+	update_password(name, PASSWORD)
+	frappe.db.commit()
+	return name
+
+
+def delete_user(name: str) -> None:
+	delete_requests(name)
+	if frappe.db.exists("User", name):
+		frappe.delete_doc("User", name, force=True, delete_permanently=True)
+	frappe.db.commit()
+
+
+def delete_requests(user: str) -> None:
+	for name in frappe.get_all("AI Request", filters={"user": user}, pluck="name"):
+		frappe.db.delete("AI Request Event", {"request": name})
+	frappe.db.delete("AI Request", {"user": user})
+
+
+def provider(name: str, **given: Any) -> Any:
+	"""An AI Provider that is not saved yet."""
+	fields = {"api": "openai", "api_key": "sk-test", "default_model": "m", **given}
+	return frappe.get_doc({"doctype": "AI Provider", "provider_name": name, **fields})
+
+
+def rest(method: str, path: str, user: str | None = None, /, **fields: Any) -> tuple[int, Any]:
+	"""Status and body of a request to the site's own WSGI application; `user` is one of `make_user`, or a guest.
+
+	On a thread of its own, as `frappe.local` is a request's.
+	"""
+	from frappe.app import application
+
+	headers = {"X-Frappe-Site-Name": frappe.local.site}
+	if user:
+		headers["Authorization"] = f"token {user.split('@')[0]}:{PASSWORD}"
+	sent: dict[str, Any] = {"query_string": fields} if method == "GET" else {"json": fields}
+	answer: list[Any] = []
+
+	def ask() -> None:
+		response = Client(application).open(path, method=method, headers=headers, **sent)
+		answer.append((response.status_code, response.get_data(as_text=True)))
+
+	thread = threading.Thread(target=ask)
+	thread.start()
+	thread.join()
+	status, body = answer[0]
+	try:
+		return status, json.loads(body)
+	except ValueError:
+		return status, body

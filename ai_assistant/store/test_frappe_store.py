@@ -1,0 +1,251 @@
+"""The store's interface on MariaDB: the same promises that tests/standalone/test_sqlite.py checks on SQLite."""
+
+import threading
+import time
+from typing import Any
+
+import frappe
+
+from ai_assistant import store
+from ai_assistant.bench_tests import TestCase, delete_requests
+from ai_assistant.store import REQUEST_FIELDS, RequestExists
+from ai_assistant.store.frappe_store import FrappeStore
+
+ANN, BOB = "ann@store.test", "bob@store.test"
+
+
+def row(**values: Any) -> dict[str, Any]:
+	given = {"user": ANN, "request_id": "request-1", "task_id": "t1", "status": "running", "created": 1.5}
+	return {**given, **values}
+
+
+def event(seq: int, text: str = "said") -> dict[str, Any]:
+	return {
+		"type": "text",
+		"text": text,
+		"partial": True,
+		"task_id": "t1",
+		"request_id": "request-1",
+		"seq": seq,
+		"elapsed_ms": 3,
+		"timestamp": frappe.utils.now(),
+	}
+
+
+class TestFrappeStore(TestCase):
+	def setUp(self) -> None:
+		self.store = FrappeStore()
+		self._empty()
+		self.addCleanup(self._empty)
+
+	def _empty(self) -> None:
+		frappe.db.rollback()
+		for user in (ANN, BOB, ANN.upper(), f"{ANN} "):
+			delete_requests(user)
+		frappe.db.commit()
+
+	def test_it_is_the_store_of_a_bench(self) -> None:
+		self.assertIsInstance(store.current(), FrappeStore)
+
+	def test_a_request_comes_back_as_it_was_kept(self) -> None:
+		given = row(
+			mode="chat",
+			provider="claude",
+			response="💭\0 ",
+			created=time.time(),
+			usage={"total_tokens": 3, "cost_usd": 0.5},
+			attempts=[{"provider": "a", "error": None}],
+			error=None,
+		)
+		name = self.store.open(given)
+		self.assertEqual(
+			self.store.get(ANN, "request-1"), {"name": name, **dict.fromkeys(REQUEST_FIELDS), **given}
+		)
+
+	def test_what_desk_sums_is_in_columns_of_its_own(self) -> None:
+		name = self.store.open(row())
+		self.store.finish(
+			name,
+			{
+				"status": "failed",
+				"usage": {"prompt_tokens": 1, "total_tokens": 3, "cost_usd": None},
+				"timing": {"first_text_ms": None, "duration_ms": 9},
+				"realtime": {"events": 4, "failed": 2, "last_seq": 4},
+				"error": {"code": "timeout", "message": "Late.", "retryable": True},
+			},
+		)
+		found = frappe.get_doc("AI Request", name)
+		figures = (
+			"prompt_tokens",
+			"completion_tokens",
+			"total_tokens",
+			"cost_usd",
+			"first_text_ms",
+			"duration_ms",
+		)
+		self.assertEqual([found.get(figure) for figure in figures], [1, 0, 3, 0, 0, 9])
+		self.assertEqual((found.events, found.failed_events, found.error_code), (4, 2, "timeout"))
+		self.store.finish(name, {"usage": None, "error": None})
+		found = frappe.get_doc("AI Request", name)
+		self.assertEqual((found.total_tokens, found.error_code, found.duration_ms), (0, None, 9))
+
+	def test_what_is_no_field_of_a_request_is_refused(self) -> None:
+		with self.assertRaisesRegex(ValueError, "a request has no colour"):
+			self.store.open(row(colour="red"))
+
+	def test_keys_are_compared_byte_by_byte(self) -> None:
+		self.store.open(row(request_id="request-1", task_id="request-1"))
+		for other in ("Request-1", "request-1 ", " request-1", "request-1\0", "ｒequest-1", "réquest-1"):
+			self.assertIsNone(self.store.get(ANN, other), other)
+			self.assertEqual(self.store.of_task(ANN, other), [], other)
+			self.store.open(row(request_id=other, task_id=other))
+			self.assertEqual(self.store.get(ANN, other)["request_id"], other)  # type: ignore[index]
+			self.assertEqual([found["task_id"] for found in self.store.of_task(ANN, other)], [other])
+		for user in (ANN.upper(), f"{ANN} "):
+			self.assertIsNone(self.store.get(user, "request-1"))
+			self.store.open(row(user=user))
+
+	def test_numbers_that_are_strings_stay_strings(self) -> None:
+		self.store.open(row(request_id="00000007", task_id="1e3"))
+		self.assertIsNone(self.store.get(ANN, "7"))
+		self.assertEqual([found["task_id"] for found in self.store.of_task(ANN, "1e3")], ["1e3"])
+
+	def test_a_second_request_of_an_id_is_refused_and_the_transaction_goes_on(self) -> None:
+		first = self.store.open(row())
+		messages = list(frappe.local.message_log)
+		with self.assertRaises(RequestExists):
+			self.store.open(row(task_id="another"))
+		self.assertEqual(list(frappe.local.message_log), messages)
+		self.store.open(row(request_id="request-2"))
+		frappe.db.commit()
+		found = self.store.get(ANN, "request-1")
+		self.assertEqual((found["name"], found["task_id"]), (first, "t1"))  # type: ignore[index]
+		self.assertTrue(self.store.get(ANN, "request-2"))
+
+	def test_of_two_at_once_that_open_the_same_id_one_is_refused(self) -> None:
+		results: list[bool] = []
+		together = threading.Barrier(4)
+		site, sites_path = frappe.local.site, frappe.local.sites_path
+
+		def attempt() -> None:
+			frappe.init(site, sites_path=sites_path)
+			frappe.connect()
+			try:
+				together.wait(10)
+				FrappeStore().open(row())
+				frappe.db.commit()
+				results.append(True)
+			except RequestExists:
+				results.append(False)
+			finally:
+				frappe.destroy()
+
+		threads = [threading.Thread(target=attempt) for _ in range(4)]
+		for thread in threads:
+			thread.start()
+		for thread in threads:
+			thread.join()
+		self.assertEqual(sorted(results), [False, False, False, True])
+
+	def test_the_requests_of_a_task_come_newest_first_all_or_in_one_status(self) -> None:
+		for n, status in enumerate(("completed", "running", "running")):
+			self.store.open(row(request_id=f"request-{n}", status=status, created=1e9 + n / 1e6))
+		self.store.open(row(request_id="elsewhere", task_id="t2"))
+		self.store.open(row(user=BOB, request_id="another-users"))
+		for only, expected in ((None, [2, 1, 0]), ("running", [2, 1]), ("failed", [])):
+			ids = [found["request_id"] for found in self.store.of_task(ANN, "t1", only)]
+			self.assertEqual(ids, [f"request-{n}" for n in expected])
+		newest = self.store.of_task(ANN, "t1", limit=1)
+		self.assertEqual([found["request_id"] for found in newest], ["request-2"])
+
+	def test_events_come_back_as_they_were_and_in_order_after_a_number(self) -> None:
+		name, other = self.store.open(row()), self.store.open(row(request_id="request-2"))
+		events = [event(seq, f"💭{seq}") for seq in range(1, 12)]
+		for each in reversed(events):
+			self.store.append(name, each)
+		self.store.append(other, event(1))
+		self.assertEqual(self.store.events(name), events)
+		self.assertEqual(self.store.events(name, after_seq=9), events[9:])
+		self.assertEqual(self.store.events(name, after_seq=11), [])
+
+	def test_a_number_is_given_to_one_event_of_a_request_alone(self) -> None:
+		name = self.store.open(row())
+		self.store.append(name, event(1, "first"))
+		with self.assertRaises(Exception) as refused:
+			self.store.append(name, event(1, "second"))
+		self.assertTrue(frappe.db.is_unique_key_violation(refused.exception))
+		self.store.append(name, event(2))
+		self.assertEqual([each["text"] for each in self.store.events(name)], ["first", "said"])
+
+	def test_the_longest_event_and_an_answer_of_ten_megabytes_are_kept_whole(self) -> None:
+		name = self.store.open(row())
+		longest = event(1, "💭" * 8192)
+		self.store.append(name, longest)
+		self.assertEqual(self.store.events(name), [longest])
+		# Quotes and line breaks take two bytes in a statement.
+		answer = "a 💭 'quoted'\n" * 700_000
+		self.assertGreater(len(answer.encode()), 10_000_000)
+		self.store.finish(name, {"status": "completed", "response": answer, "reasoning": answer[::-1]})
+		frappe.db.commit()
+		found = self.store.get(ANN, "request-1")
+		assert found
+		self.assertTrue(found["response"] == answer and found["reasoning"] == answer[::-1])
+
+	def test_names_that_are_too_long_for_a_column_do_not_cost_the_answer(self) -> None:
+		name = self.store.open(row(mode="m" * 200, provider="p" * 200))
+		self.store.finish(name, {"status": "completed", "finish_reason": "f" * 200, "response": "kept"})
+		found = self.store.get(ANN, "request-1")
+		assert found
+		self.assertEqual((found["response"], len(found["finish_reason"])), ("kept", 140))
+
+	def test_a_request_that_is_forgotten_keeps_its_events_without_their_text(self) -> None:
+		name = self.store.open(row())
+		events = [event(1), event(2)]
+		for each in events:
+			self.store.append(name, each)
+		self.store.forget(name)
+		self.assertEqual(self.store.events(name), [{**each, "text": ""} for each in events])
+
+	def test_a_lone_surrogate_is_refused_and_harms_nothing(self) -> None:
+		name = self.store.open(row())
+		lone = "\ud83d"
+		for write in (
+			lambda: self.store.append(name, event(1, lone)),
+			lambda: self.store.finish(name, {"usage": {"note": lone}}),
+			lambda: self.store.finish(name, {"response": lone}),
+			lambda: self.store.open(row(request_id="request-2", response=lone)),
+		):
+			with self.assertRaises(UnicodeEncodeError):
+				write()
+		self.store.append(name, event(1, "whole"))
+		frappe.db.commit()
+		self.assertEqual([each["text"] for each in self.store.events(name)], ["whole"])
+
+	def test_a_rollback_undoes_what_was_written_since_the_commit(self) -> None:
+		name = self.store.open(row())
+		frappe.db.commit()
+		self.store.append(name, event(1))
+		self.store.finish(name, {"status": "failed"})
+		frappe.db.rollback()
+		self.assertEqual(self.store.get(ANN, "request-1")["status"], "running")  # type: ignore[index]
+		self.assertEqual(self.store.events(name), [])
+
+	def test_one_that_polls_sees_new_events_after_a_rollback(self) -> None:
+		name = self.store.open(row())
+		frappe.db.commit()
+		self.assertEqual(self.store.events(name), [])
+		site, sites_path = frappe.local.site, frappe.local.sites_path
+
+		def write() -> None:
+			frappe.init(site, sites_path=sites_path)
+			frappe.connect()
+			FrappeStore().append(name, event(1))
+			frappe.db.commit()
+			frappe.destroy()
+
+		thread = threading.Thread(target=write)
+		thread.start()
+		thread.join()
+		self.assertEqual(self.store.events(name), [])
+		frappe.db.rollback()
+		self.assertEqual(len(self.store.events(name)), 1)

@@ -1,0 +1,277 @@
+"""`make test-bench`: the app's own tests on a bench that stands, then the contract suite against its running site.
+
+Run by this checkout's Python it looks after the order of things; what needs Frappe it does in the bench's own
+Python, by running itself there (`inside`). The site gets the suite's users and configuration for as long as it
+takes, and everything back afterwards. A run that was killed is tidied up by the next.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+APP = "ai_assistant"
+CHECKOUT = Path(__file__).resolve().parent.parent
+# Where the site's own configuration waits meanwhile, in its site_config.json.
+KEPT = "before_test_bench"
+# The first name of the suite's users: one without it is a real user's and left alone.
+OWN = "Contract suite"
+
+
+class Unusable(Exception):
+	"""What the person at the terminal has to see to; one sentence."""
+
+
+class Bench:
+	def __init__(self, folder: Path, site: str) -> None:
+		self.folder, self.site = folder.resolve(), site
+		self.sites = self.folder / "sites"
+		self.python = self.folder / "env" / "bin" / "python"
+		for needed in (self.python, self.folder / "apps" / "frappe", self.sites / "apps.txt"):
+			if not needed.exists():
+				raise Unusable(f"There is no bench in {folder}: {needed} is missing.")
+		if not (self.sites / site / "site_config.json").exists():
+			raise Unusable(f"The bench in {folder} has no site {site}.")
+
+	def setting(self, key: str, default: Any) -> Any:
+		common = json.loads((self.sites / "common_site_config.json").read_text())
+		return (common | json.loads((self.sites / self.site / "site_config.json").read_text())).get(
+			key, default
+		)
+
+	def command(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+		"""`bench --site SITE …`, which is this, whether `bench` itself is on the path or not."""
+		helper = ["-m", "frappe.utils.bench_helper", "frappe", "--site", self.site]
+		return self.run(*helper, *arguments, **how)
+
+	def run(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+		return subprocess.run([self.python, *arguments], cwd=self.sites, text=True, **how)
+
+	def inside(self, step: str, **given: Any) -> Any:
+		"""What `_inside` answers from the bench's own Python."""
+		done = self.run(
+			__file__, "--inside", step, self.site, input=json.dumps(given), stdout=subprocess.PIPE, check=True
+		)
+		answer = json.loads(done.stdout.splitlines()[-1])
+		if isinstance(answer, dict) and "unusable" in answer:
+			raise Unusable(answer["unusable"])
+		return answer
+
+	def install(self) -> None:
+		"""The app from this checkout, where it is not there yet."""
+		where = self.run(
+			"-c",
+			f"import {APP}; print(list({APP}.__path__)[0])",
+			stdout=subprocess.PIPE,
+			stderr=subprocess.DEVNULL,
+		).stdout.strip()
+		if where and Path(where).resolve() != CHECKOUT / APP:
+			raise Unusable(f"The bench has the app from {where}, not from this checkout.")
+		if not where:
+			print(f"→ installing {APP} from {CHECKOUT}")
+			folder = self.folder / "apps" / APP
+			if not folder.exists():
+				folder.symlink_to(CHECKOUT)
+			self.run("-m", "pip", "install", "--quiet", "--editable", str(folder), check=True)
+			self.run("-m", "pip", "check", check=True)
+		listed = (self.sites / "apps.txt").read_text().split()
+		if APP not in listed:
+			(self.sites / "apps.txt").write_text("\n".join([*listed, APP]) + "\n")
+		installed = self.command("list-apps", stdout=subprocess.PIPE, check=True).stdout
+		if not re.search(rf"^{APP}\b", installed, re.MULTILINE):
+			self.command("install-app", APP, check=True)
+
+
+def main() -> int:
+	parser = argparse.ArgumentParser(prog="make test-bench")
+	parser.add_argument("bench", type=Path, nargs="?")
+	parser.add_argument("site", nargs="?")
+	parser.add_argument("--url")
+	parser.add_argument("--socketio-url")
+	given = parser.parse_args()
+	if not given.bench or not given.site:
+		raise Unusable("Name a bench and a site of it: make test-bench BENCH=folder SITE=name.")
+	bench = Bench(given.bench, given.site)
+	url = given.url or f"http://{given.site}:{bench.setting('webserver_port', 8000)}"
+	socketio_url = given.socketio_url or f"http://{given.site}:{bench.setting('socketio_port', 9000)}"
+	bench.install()
+	_expect_app(url)
+
+	bench.inside("allow_tests")
+	try:
+		own = _run_tests(bench)
+		contract = _contract(bench, url, socketio_url)
+	finally:
+		bench.inside("restore")
+	print(f"\nbench run-tests --app {APP}: {own[1]}")
+	print(f"contract suite on {url}: {contract[1]}")
+	return int(own[0] or contract[0])
+
+
+def _expect_app(url: str) -> None:
+	"""That the running web server has the app: one that was started before it was installed has not."""
+	try:
+		with urllib.request.urlopen(f"{url}/api/method/{APP}.api.list_models", timeout=60) as response:
+			status = response.status
+	except urllib.error.HTTPError as error:
+		status = error.code
+	except OSError as error:
+		raise Unusable(
+			f"No web server answers at {url} ({error}); start the bench, or name its URL."
+		) from None
+	if status != 403:
+		raise Unusable(
+			f"The web server at {url} does not know the app yet (HTTP {status}); restart the bench."
+		)
+
+
+def _run_tests(bench: Bench) -> tuple[int, str]:
+	done = bench.command("run-tests", "--app", APP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+	print(done.stdout)
+	ran = sum(int(count) for count in re.findall(r"^Ran (\d+) tests?", done.stdout, re.MULTILINE))
+	wrong = sum(int(n) for n in re.findall(r"(?:failures|errors)=(\d+)", done.stdout))
+	if not ran and not done.returncode:
+		return 1, "no test was found"
+	return done.returncode, f"{ran} ran, {wrong} failed"
+
+
+def _contract(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import PROVIDER_PORT, USERS, site_config
+
+	config = site_config(ScriptedProvider(PROVIDER_PORT))
+	tokens = bench.inside("prepare", users=USERS, config=config)
+	first, second, _third = USERS
+	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
+	environment = {
+		**os.environ,
+		"AI_ASSISTANT_URL": url,
+		"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
+		"AI_ASSISTANT_SITE": bench.site,
+		"AI_ASSISTANT_TOKEN": tokens[first],
+		"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
+	}
+	process = subprocess.Popen(
+		[sys.executable, "-m", "pytest", "tests/contract"],
+		cwd=CHECKOUT,
+		env=environment,
+		text=True,
+		stdout=subprocess.PIPE,
+	)
+	assert process.stdout
+	last = ""
+	for line in process.stdout:
+		print(line, end="", flush=True)
+		last = line.strip() or last
+	return process.wait(), re.sub(r"^=+ | =+$", "", last)
+
+
+def _wait_for_config(url: str, token: str, providers: list[str]) -> None:
+	"""Frappe 16 remembers site_config.json for a minute in each process (frappe/config.py)."""
+	deadline = time.monotonic() + 90
+	while time.monotonic() < deadline:
+		request = urllib.request.Request(
+			f"{url}/api/method/{APP}.api.list_models", headers={"Authorization": f"token {token}"}
+		)
+		try:
+			with urllib.request.urlopen(request, timeout=30) as response:
+				if [each["name"] for each in json.load(response)["message"]["providers"]] == providers:
+					return
+		except urllib.error.HTTPError:
+			pass
+		time.sleep(1)
+	raise Unusable(f"The site at {url} does not take the configuration in its site_config.json.")
+
+
+def _inside(step: str, site: str, given: dict[str, Any]) -> Any:
+	"""Runs in the bench's Python, in its sites folder."""
+	import frappe
+
+	frappe.init(site)
+	frappe.connect()
+	try:
+		frappe.set_user("Administrator")
+		answer = {"allow_tests": _allow_tests, "prepare": _prepare, "restore": _restore}[step](**given)
+		frappe.db.commit()
+		return answer
+	finally:
+		frappe.destroy()
+
+
+def _allow_tests() -> None:
+	import frappe
+	from frappe.installer import get_site_config_path, update_site_config
+
+	own = json.loads(Path(get_site_config_path()).read_text())
+	if KEPT not in own:
+		update_site_config(KEPT, {key: own.get(key) for key in (APP, "allow_tests")})
+	update_site_config("allow_tests", True)
+	# The tests begin with the site's forms alone.
+	update_site_config(APP, "None")
+
+
+def _prepare(users: dict[str, Any], config: dict[str, Any]) -> Any:
+	import frappe
+	from frappe.core.doctype.user.user import generate_keys
+	from frappe.installer import update_site_config
+	from frappe.utils.password import update_password
+
+	update_site_config(APP, config)
+	tokens = {}
+	for name, entry in users.items():
+		if (first_name := frappe.db.get_value("User", name, "first_name")) not in (None, OWN):
+			return {"unusable": f"The site has a user {name} of its own; test on another site."}
+		if not first_name:
+			user = frappe.new_doc("User")
+			user.update(
+				{
+					"email": name,
+					"first_name": OWN,
+					"user_type": entry.get("user_type", "System User"),
+					"send_welcome_email": 0,
+					# Frappe ends a user's oldest session with the third login.
+					"simultaneous_sessions": 1000,
+				}
+			)
+			user.append_roles(*entry["roles"])
+			user.insert()
+		update_password(name, entry["password"])
+		secret = generate_keys(name)["api_secret"]
+		tokens[name] = f"{frappe.db.get_value('User', name, 'api_key')}:{secret}"
+	return tokens
+
+
+def _restore() -> None:
+	import frappe
+	from frappe.installer import update_site_config
+
+	users = frappe.get_all("User", filters={"first_name": OWN}, pluck="name")
+	for user in users:
+		for request in frappe.get_all("AI Request", filters={"user": user}, pluck="name"):
+			frappe.db.delete("AI Request Event", {"request": request})
+		frappe.db.delete("AI Request", {"user": user})
+		frappe.delete_doc("User", user, force=True, delete_permanently=True)
+	for key, value in (frappe.conf.get(KEPT) or {}).items():
+		# The string removes the key (frappe/installer.py).
+		update_site_config(key, "None" if value is None else value)
+	update_site_config(KEPT, "None")
+
+
+if __name__ == "__main__":
+	if sys.argv[1:2] == ["--inside"]:
+		# Not this folder: it holds what the app is, and the bench has its own.
+		sys.path.pop(0)
+		print(json.dumps(_inside(sys.argv[2], sys.argv[3], json.load(sys.stdin))))
+	else:
+		sys.path.insert(0, str(CHECKOUT))
+		try:
+			sys.exit(main())
+		except Unusable as error:
+			sys.exit(f"make test-bench: {error}")
