@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import frappe
 
 from ai_assistant import store
-from ai_assistant.chat import life, request, settings
+from ai_assistant.chat import life, request, settings, waiting
 from ai_assistant.gateway import Chunk, Completion
 
 from .respond import Answer, Field, answers, own_request
@@ -35,7 +35,10 @@ def chat_completion(
 	"""
 	fields = dict(locals())
 	configured = settings.load()
-	chat = life.admit(request.validate(fields, configured), configured)
+	asked = request.validate(fields, configured)
+	if (answered := life.earlier(asked)) is not None:
+		return answered
+	chat = life.admit(asked, configured)
 	try:
 		return _generate_cloud_response(chat)
 	finally:
@@ -48,19 +51,23 @@ def _generate_cloud_response(chat: life.Chat) -> Answer:
 	try:
 		publisher.accepted()
 		for chunk in _chunks(chat):
+			chat.keep()
 			if isinstance(chunk, Completion):
 				return chat.completed(chunk)
 			publisher.forward(chunk)
 		raise AssertionError("the gateway ends with a Completion or an error")
+	except store.Lost:
+		# Whoever ended it wrote the completion; nothing more may come from here.
+		return chat.lost()
 	except Exception as error:
 		return chat.failed(error)
 
 
 def _chunks(chat: life.Chat) -> Iterable[Chunk]:
 	if chat.settings.realtime.enabled:
-		return chat.gateway.stream_generate(**chat.question, patience=chat.publisher.patience)
+		return chat.gateway.stream_generate(**chat.question, patience=chat.patience)
 	# The emergency brake: one question, one answer, and a publisher that publishes nothing.
-	return chat.gateway.generate(**chat.question).chunks()
+	return chat.gateway.generate(**chat.question, patience=chat.patience, waiting=chat.keep).chunks()
 
 
 @frappe.whitelist(methods=["GET"])
@@ -72,32 +79,37 @@ def get_request(request_id: Field = None) -> Answer:
 
 @frappe.whitelist(methods=["GET"])
 @answers
-def get_events(request_id: Field = None, task_id: Field = None, after_seq: Field = 0) -> Answer:
-	"""The events after `after_seq` of a request, or of the newest request of a task."""
+def get_events(
+	request_id: Field = None, task_id: Field = None, after_seq: Field = 0, wait: Field = 0
+) -> Answer:
+	"""The events after `after_seq` of a request, or of the newest request of a task.
+
+	With `wait` (seconds) it holds until there is one or the request ends, as long as this process has threads
+	to spare for that; without one to spare it answers at once.
+	"""
 	row = own_request(request_id, task_id)
 	after = request.whole_number(after_seq, "after_seq", 0, 2**31) or 0
-	events = store.current().events(row["name"])
+	seconds = request.real_number(wait, "wait", 0, waiting.LONGEST_S) or 0
+	row, events = waiting.events_after(row, after, seconds)
 	return {
 		"request_id": row["request_id"],
 		"task_id": row["task_id"],
 		"status": row["status"],
-		"last_seq": events[-1]["seq"] if events else 0,
-		"events": [event for event in events if event["seq"] > after],
+		"last_seq": events[-1]["seq"] if events else store.current().last_seq(row["name"]),
+		"events": events,
 	}
 
 
 @frappe.whitelist(methods=["POST"])
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
-	"""Stops a request, or all running requests of a task. One that has ended is left as it is."""
-	user = frappe.session.user
+	"""Stops a request, or all running requests of a task, in whatever process. An ended one is left as it is."""
 	if request_id:
 		rows = [own_request(request_id)]
 	else:
 		own_request(None, task_id)
-		rows = store.current().of_task(user, str(task_id), status="running")
-	running = [row["request_id"] for row in rows if row["status"] == "running"]
-	return {"cancelled": life.cancel(running, user)}
+		rows = store.current().of_task(frappe.session.user, str(task_id), status="running")
+	return {"cancelled": life.cancel(row for row in rows if row["status"] == "running")}
 
 
 @frappe.whitelist(methods=["GET"])

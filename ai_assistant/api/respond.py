@@ -10,6 +10,7 @@ from frappe import _
 from werkzeug.wrappers import Response
 
 from ai_assistant import store
+from ai_assistant.chat import life
 from ai_assistant.chat.errors import HTTP_STATUS, ChatError, invalid
 from ai_assistant.chat.request import request_id_of, task_id_of
 from ai_assistant.permissions import may_use
@@ -61,7 +62,7 @@ def own_request(request_id: Any, task_id: Any = None) -> dict[str, Any]:
 		raise invalid("request_id or task_id is needed: the id that chat_completion answered.")
 	if row is None:
 		raise ChatError("not_found", _("There is no such request or task."))
-	return row
+	return life.settled(row)
 
 
 def _only_for_roles() -> None:

@@ -18,6 +18,11 @@ from .errors import ChatError, provider_failure
 from .request import ChatRequest
 from .settings import Settings
 
+# A process that has not renewed its lease for this long is taken for dead. Long enough for a database that
+# restarts, short enough for somebody who waits.
+LEASE_S = 20.0
+RENEW_S = 1.0
+
 # The requests that run in this process, by site, user and request id. Their own threads add and remove them;
 # a thread that answers cancel() looks one up.
 _running: dict[tuple[str, str, str], Cancel] = {}
@@ -32,6 +37,7 @@ class Chat:
 		self.settings = settings
 		self.user = user
 		self.cancel = Cancel()
+		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(settings.providers, settings.timeouts)
 		self.publisher = Publisher(
 			name,
@@ -56,6 +62,24 @@ class Chat:
 			"reasoning_effort": request.reasoning_effort,
 			"cancel": self.cancel,
 		}
+
+	def patience(self) -> float:
+		"""Seconds until there is something to do without a chunk: for the publisher, or for the lease."""
+		return max(0.0, min(self.publisher.patience(), self._renew_at - time.monotonic()))
+
+	def keep(self) -> None:
+		"""Renews the lease, at most once a second, and hears of a cancel that another process was asked for.
+
+		Raises store.Lost where the request has been ended meanwhile.
+		"""
+		now = time.monotonic()
+		if now < self._renew_at:
+			return
+		self._renew_at = now + RENEW_S
+		asked = store.current().renew(self.publisher.name, time.time() + LEASE_S)
+		frappe.db.commit()
+		if asked:
+			self.cancel()
 
 	def completed(self, completion: Completion) -> dict[str, Any]:
 		"""Ends the request with the provider's completion; gives the answer object."""
@@ -95,6 +119,14 @@ class Chat:
 			error=failure,
 		)
 
+	def lost(self) -> dict[str, Any]:
+		"""The answer as another process has ended it."""
+		frappe.db.rollback()
+		row = store.current().get(self.user, self.request.request_id)
+		if row is None:
+			raise ChatError("not_found", _("The request was deleted while it ran."))
+		return answer(row)
+
 	def _end(self, **outcome: Any) -> dict[str, Any]:
 		row = self.publisher.complete(outcome)
 		ids = {"request_id": self.request.request_id, "task_id": self.request.task_id}
@@ -113,16 +145,71 @@ def admit(request: ChatRequest, settings: Settings) -> Chat:
 		"model": request.model,
 		"status": "running",
 		"created": time.time(),
+		"fingerprint": request.fingerprint,
+		"lease": time.time() + LEASE_S,
+		"cancel_asked": 0,
 	}
 	try:
 		name = store.current().open(row)
 	except store.RequestExists:
-		message = _("request_id {0} is running or was used already; send another or none.")
-		raise ChatError("conflict", message.format(request.request_id)) from None
+		raise _conflict(request) from None
 	chat = Chat(request, settings, name, user)
 	with _lock:
 		_running[_key(user, request.request_id)] = chat.cancel
 	return chat
+
+
+def earlier(request: ChatRequest) -> dict[str, Any] | None:
+	"""The answer to the same request of this user, where it was asked and has ended: nobody is asked twice.
+
+	Raises ChatError `conflict` while it runs, and where the request_id was used for another request.
+	"""
+	row = store.current().get(frappe.session.user, request.request_id)
+	if row is None:
+		return None
+	row = settled(row)
+	if row["status"] == "running" or row["fingerprint"] != request.fingerprint:
+		raise _conflict(request)
+	return answer(row)
+
+
+def settled(row: dict[str, Any]) -> dict[str, Any]:
+	"""The row as it is once a request whose process has died is ended; whoever asks first ends it."""
+	if row["status"] != "running" or row["lease"] > time.time():
+		return row
+	end_lost(row)
+	return store.current().get(row["user"], row["request_id"]) or row
+
+
+def sweep() -> None:
+	"""Ends all requests whose process has died. The scheduler does it every minute."""
+	for row in store.current().lapsed(time.time()):
+		end_lost(row)
+
+
+def end_lost(row: dict[str, Any]) -> None:
+	"""Ends a request for the process that died over it, with its completion; exactly once, whoever tries too."""
+	publisher = Publisher.after(row, store.current().events(row["name"]))
+	message = _("The process that ran this request died; what had arrived is kept.")
+	outcome = {
+		"status": "failed",
+		"finish_reason": "error",
+		"provider": row["provider"],
+		"model": row["model"],
+		"usage": None,
+		"attempts": [],
+		"error": {"code": "worker_lost", "message": message, "retryable": True},
+	}
+	try:
+		publisher.complete(outcome)
+	except store.Lost:
+		# Another was faster, or the process lives after all.
+		frappe.db.rollback()
+
+
+def _conflict(request: ChatRequest) -> ChatError:
+	message = _("request_id {0} is running, or was used for another request; send another or none.")
+	return ChatError("conflict", message.format(request.request_id))
 
 
 def release(chat: Chat) -> None:
@@ -131,14 +218,18 @@ def release(chat: Chat) -> None:
 		_running.pop(_key(chat.user, chat.request.request_id), None)
 
 
-def cancel(request_ids: Iterable[str], user: str) -> list[str]:
-	"""Asks the user's running requests to stop; gives those that run in this process."""
+def cancel(rows: Iterable[dict[str, Any]]) -> list[str]:
+	"""Asks running requests to stop, at once in this process, within RENEW_S in any other; gives their ids."""
+	rows = list(rows)
+	for row in rows:
+		store.current().ask_to_cancel(row["name"])
+	frappe.db.commit()
 	with _lock:
-		found = {each: _running.get(_key(user, each)) for each in request_ids}
-	for ask in found.values():
+		here = [_running.get(_key(row["user"], row["request_id"])) for row in rows]
+	for ask in here:
 		if ask:
 			ask()
-	return [each for each, ask in found.items() if ask]
+	return [row["request_id"] for row in rows]
 
 
 def _key(user: str, request_id: str) -> tuple[str, str, str]:

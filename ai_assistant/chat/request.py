@@ -1,5 +1,6 @@
 """Takes a client's fields apart: what comes out is safe to store, to log and to send."""
 
+import hashlib
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from frappe import _
 from ai_assistant.gateway.errors import SENTENCES
 
 from .errors import ChatError, invalid
-from .settings import Settings
+from .settings import Mode, Settings
 
 ROLES = ("system", "user", "assistant")
 EFFORTS = ("none", "low", "medium", "high")
@@ -38,6 +39,8 @@ class ChatRequest:
 	temperature: float | None
 	max_tokens: int | None
 	reasoning_effort: str | None
+	fingerprint: str
+	"""The same for the same request of a client, whatever the site's configuration has become since."""
 
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
@@ -60,30 +63,42 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	provider = given.get("provider")
 	if provider is not None:
 		provider = _one_of(provider, "provider", [each.name for each in settings.providers])
-	elif settings.provider(mode.provider or ""):
-		provider = mode.provider
-	temperature = _number(given.get("temperature"), "temperature", 0, 2)
 	effort = given.get("reasoning_effort")
-	model = _model(given.get("model"), provider, settings) or _mode_model(mode.model, provider, settings)
-	default = settings.default
+	own = {
+		"task_id": task_id_of(given.get("task_id")) or request_id,
+		"mode": name,
+		"messages": _messages(given.get("messages"), settings),
+		"provider": provider,
+		"model": _model(given.get("model"), provider, settings),
+		"temperature": real_number(given.get("temperature"), "temperature", 0, 2),
+		"max_tokens": whole_number(given.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
+		"reasoning_effort": None if effort is None else _one_of(effort, "reasoning_effort", EFFORTS),
+	}
+	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+	return ChatRequest(request_id=request_id, fingerprint=fingerprint, **_with_defaults(own, mode, settings))
+
+
+def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
+	"""The client's fields, and the mode's where it left them out."""
+	provider, default = own["provider"], settings.default
+	if provider is None and settings.provider(mode.provider or ""):
+		provider = mode.provider
+	model = own["model"] or _mode_model(mode.model, provider, settings)
 	if provider is None and default and (model is None or default.allows(model)):
 		provider = default.name
-	messages = _messages(given.get("messages"), settings)
+	messages = own["messages"]
 	if mode.system_prompt:
 		messages = [{"role": "system", "content": mode.system_prompt}, *messages]
-	return ChatRequest(
-		request_id=request_id,
-		task_id=task_id_of(given.get("task_id")) or request_id,
-		mode=name,
-		messages=messages,
-		provider=provider,
-		model=model,
-		temperature=mode.temperature if temperature is None else temperature,
-		max_tokens=whole_number(given.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
-		reasoning_effort=mode.reasoning_effort
-		if effort is None
-		else _one_of(effort, "reasoning_effort", EFFORTS),
-	)
+	return {
+		**own,
+		"messages": messages,
+		"provider": provider,
+		"model": model,
+		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],
+		"reasoning_effort": mode.reasoning_effort
+		if own["reasoning_effort"] is None
+		else own["reasoning_effort"],
+	}
 
 
 def request_id_of(given: Any) -> str | None:
@@ -113,7 +128,7 @@ def task_id_of(given: Any) -> str | None:
 def whole_number(given: Any, name: str, low: int, high: int) -> int | None:
 	"""A whole number from `low` to `high`, as a number or in digits; None where none was sent."""
 	try:
-		number = _number(given, name, low, high)
+		number = real_number(given, name, low, high)
 	except ChatError:
 		number = math.nan
 	if number is not None and not number.is_integer():
@@ -197,7 +212,8 @@ def _one_of(given: Any, name: str, accepted: list[str] | tuple[str, ...]) -> str
 	return given
 
 
-def _number(given: Any, name: str, low: float, high: float) -> float | None:
+def real_number(given: Any, name: str, low: float, high: float) -> float | None:
+	"""A number from `low` to `high`, also as a string; None where none was sent."""
 	if given is None:
 		return None
 	try:

@@ -79,14 +79,18 @@ class Gateway:
 		reasoning_effort: str | None = None,
 		*,
 		cancel: Cancel | None = None,
+		patience: Callable[[], float] = lambda: 1.0,
+		waiting: Callable[[], None] = lambda: None,
 	) -> Result:
 		"""The whole answer at once, asked for without streaming; otherwise as `stream_generate`.
 
-		Only the total deadline applies: without a stream there is no first token to wait for.
+		Only the total deadline applies: without a stream there is no first token to wait for. `waiting()` is
+		called whenever `patience()` has run out.
 		"""
 		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort, stream=False)
 		said: dict[type, str] = {Reasoning: "", Text: ""}
-		for chunk in self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), lambda: 60.0):
+		for chunk in self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), patience):
+			waiting()
 			if isinstance(chunk, Reasoning | Text):
 				said[type(chunk)] += chunk.text
 			elif isinstance(chunk, Completion):

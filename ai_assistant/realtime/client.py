@@ -7,6 +7,7 @@ journal has every event.
 
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,6 +22,11 @@ from .event import EVENT, STATUS
 REQUEST_TIMEOUT_S = 180
 # A gap may be an event still on its way; when it has not come by then, the journal is asked.
 GAP_S = 1.0
+# Without a socket the journal is followed: how long it may hold a question, and the pause where it does not.
+WAIT_S = 20
+RETRY_S = 0.25
+# How long the answer is looked for when the connection of its POST has broken.
+RECOVER_S = 120
 
 Inbox = queue.SimpleQueue[tuple[str, Any]]
 
@@ -156,8 +162,11 @@ class ChatStream:
 		self._next = 1
 		self._early: dict[int, dict[str, Any]] = {}
 		self._ended = False
+		self._answered = threading.Event()
 		inboxes[self.request_id] = self._inbox
 		threading.Thread(target=self._post, args=(body,), name="ai-assistant-post", daemon=True).start()
+		if not client.socket:
+			threading.Thread(target=self._follow, name="ai-assistant-journal", daemon=True).start()
 
 	def __iter__(self) -> Iterator[dict[str, Any]]:
 		"""The events; an `ai_status` comes between them, as it is, with the type `ai_status`."""
@@ -210,6 +219,25 @@ class ChatStream:
 		for event in found["events"]:
 			yield from self._in_order(event)
 
+	def _follow(self) -> None:
+		"""In the place of a socket: the events as the journal gets them."""
+		after = 0
+		while not self._ended:
+			try:
+				found = self._client.get(
+					"get_events", request_id=self.request_id, after_seq=after, wait=WAIT_S
+				)
+			except (ApiError, httpx.HTTPError, RuntimeError):
+				# Not accepted yet, refused, the site is away, or httpx's client is closed: the POST will tell.
+				if self._answered.wait(RETRY_S):
+					return
+				continue
+			for event in found["events"]:
+				self._inbox.put((EVENT, event))
+				after = event["seq"]
+			if not found["events"] and (found["status"] != "running" or self._answered.wait(RETRY_S)):
+				return
+
 	def _post(self, body: dict[str, Any]) -> None:
 		try:
 			self.answer = self._client.post("chat_completion", **body)
@@ -219,7 +247,25 @@ class ChatStream:
 				self.answer = error.answer
 		except httpx.HTTPError as error:
 			self.error = error
+			self._recover()
+		self._answered.set()
 		self._inbox.put(("answer", None))
+
+	def _recover(self) -> None:
+		"""Reads the answer back: a request goes on when the connection of its POST breaks."""
+		until = time.monotonic() + RECOVER_S
+		while time.monotonic() < until:
+			try:
+				found = self._client.get("get_request", request_id=self.request_id)
+			except (ApiError, RuntimeError):
+				# It was never accepted, or this client has been closed.
+				return
+			except httpx.HTTPError:
+				found = {"status": "running"}
+			if found["status"] != "running":
+				self.answer, self.error = found, None
+				return
+			time.sleep(RETRY_S)
 
 
 def _checked(response: httpx.Response) -> Any:

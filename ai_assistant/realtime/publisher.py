@@ -54,6 +54,21 @@ class Publisher:
 		self._said: dict[str, list[str]] = {"reasoning": [], "text": []}
 		self._batcher = Batcher(max_delay_s)
 
+	@classmethod
+	def after(cls, row: dict[str, Any], events: list[dict[str, Any]]) -> "Publisher":
+		"""One that goes on where the `events` of a stored request end, to say how it ended."""
+		found = cls(
+			row["name"], row["user"], row["task_id"], row["request_id"], max_delay_s=1.0, enabled=True
+		)
+		found._started -= time.time() - row["created"]
+		for event in events:
+			kind, text = event["type"], event["text"]
+			if kind in found._said and text:
+				found._said[kind].append(text)
+				found._first_ms.setdefault(kind, event["elapsed_ms"])
+			found.last_seq = event["seq"]
+		return found
+
 	def accepted(self) -> None:
 		"""Event 1: the thinking indicator starts, whatever the provider does. Commits the request's row with it."""
 		self._emit("reasoning", {"text": "", "partial": True})

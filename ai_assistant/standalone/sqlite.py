@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, Event, RequestExists, Row
+from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, Event, Lost, RequestExists, Row
+
+TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER"}
 
 
 class _Held:
@@ -46,8 +48,8 @@ class Database:
 		"""All rows of a query, as tuples."""
 		return self._connection().execute(sql, parameters).fetchall()
 
-	def write(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-		"""Run a statement in the thread's transaction, beginning one if there is none.
+	def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+		"""Run a statement in the thread's transaction, beginning one if there is none; gives how many rows it met.
 
 		A statement that fails changes nothing, and one that fails first leaves no transaction behind, nor
 		the lock on the file that comes with it.
@@ -59,7 +61,7 @@ class Database:
 			# for it: it would fail at once if another thread has written since.
 			connection.execute("BEGIN IMMEDIATE")
 		try:
-			connection.execute(sql, parameters)
+			return connection.execute(sql, parameters).rowcount
 		except BaseException:
 			if begins:
 				connection.rollback()
@@ -98,12 +100,16 @@ class SqliteStore:
 
 	def __init__(self, database: Database) -> None:
 		self._database = database
-		columns = ", ".join(
-			"created REAL" if field == "created" else f"{field} TEXT" for field in REQUEST_FIELDS
-		)
+		columns = [f"{field} {TYPES.get(field, 'TEXT')}" for field in REQUEST_FIELDS]
 		database.write(
-			f"CREATE TABLE IF NOT EXISTS request (name TEXT PRIMARY KEY, {columns}, UNIQUE (user, request_id))"
+			"CREATE TABLE IF NOT EXISTS request"
+			f" (name TEXT PRIMARY KEY, {', '.join(columns)}, UNIQUE (user, request_id))"
 		)
+		# A file of an earlier version lacks the columns that came later.
+		known = {name for _, name, *_ in database.read("PRAGMA table_info(request)")}
+		for field, column in zip(REQUEST_FIELDS, columns, strict=True):
+			if field not in known:
+				database.write(f"ALTER TABLE request ADD COLUMN {column}")
 		database.write("CREATE INDEX IF NOT EXISTS request_of_task ON request (user, task_id)")
 		database.write(
 			"CREATE TABLE IF NOT EXISTS event"
@@ -141,10 +147,13 @@ class SqliteStore:
 		)
 
 	def append(self, name: str, event: Event) -> None:
-		"""Keep the next event of a request. Raises sqlite3.IntegrityError if it has that `seq` already."""
-		self._database.write(
-			"INSERT INTO event (request, seq, event) VALUES (?, ?, ?)", [name, event["seq"], _json(event)]
-		)
+		"""Keep the next event of a request. Raises Lost where there is one of that `seq`."""
+		try:
+			self._database.write(
+				"INSERT INTO event (request, seq, event) VALUES (?, ?, ?)", [name, event["seq"], _json(event)]
+			)
+		except sqlite3.IntegrityError:
+			raise Lost(name) from None
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
 		"""The events of a request with a `seq` above `after_seq`, in order."""
@@ -153,11 +162,35 @@ class SqliteStore:
 		)
 		return [json.loads(event) for (event,) in rows]
 
+	def last_seq(self, name: str) -> int:
+		"""The `seq` of a request's newest event, 0 where there is none."""
+		((newest,),) = self._database.read("SELECT MAX(seq) FROM event WHERE request = ?", [name])
+		return newest or 0
+
+	def renew(self, name: str, lease: float) -> bool:
+		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
+		self._update(name, {"lease": lease})
+		((asked,),) = self._database.read("SELECT cancel_asked FROM request WHERE name = ?", [name])
+		return bool(asked)
+
+	def ask_to_cancel(self, name: str) -> None:
+		"""Leave word for the process that runs the request, whichever it is."""
+		self._database.write("UPDATE request SET cancel_asked = 1 WHERE name = ?", [name])
+
+	def lapsed(self, now: float) -> list[Row]:
+		"""The running requests of all users whose lease had run out by `now`."""
+		return self._requests("status = 'running' AND lease < ?", [now])
+
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS."""
+		"""Write the outcome of a running request: any of REQUEST_FIELDS. Raises Lost where it runs no longer."""
+		self._update(name, values)
+
+	def _update(self, name: str, values: Mapping[str, Any]) -> None:
 		fields, given = _columns(values)
 		changes = ", ".join(f"{field} = ?" for field in fields)
-		self._database.write(f"UPDATE request SET {changes} WHERE name = ?", [*given, name])
+		sql = f"UPDATE request SET {changes} WHERE name = ? AND status = 'running'"
+		if not self._database.write(sql, [*given, name]):
+			raise Lost(name)
 
 	def forget(self, name: str) -> None:
 		"""Empty the `text` of a request's events; all else about them stays."""

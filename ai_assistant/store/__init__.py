@@ -24,6 +24,9 @@ REQUEST_FIELDS = (
 	"model",
 	"finish_reason",
 	"created",
+	"fingerprint",
+	"lease",
+	"cancel_asked",
 	"response",
 	"reasoning",
 	"usage",
@@ -32,14 +35,18 @@ REQUEST_FIELDS = (
 	"attempts",
 	"error",
 )
-"""Those of JSON_FIELDS hold the contract's objects, or None; `created` is a UNIX time in seconds; the rest are
-strings or None."""
+"""Those of JSON_FIELDS hold the contract's objects, or None; `created` and `lease` are UNIX times in seconds;
+`cancel_asked` is 0 or 1; the rest are strings or None."""
 
 JSON_FIELDS = frozenset(("usage", "timing", "realtime", "attempts", "error"))
 
 
 class RequestExists(Exception):
 	"""This user already has a request of this id."""
+
+
+class Lost(Exception):
+	"""The request is no longer this process's: somebody else has ended it."""
 
 
 class Store(Protocol):
@@ -60,15 +67,31 @@ class Store(Protocol):
 		...
 
 	def append(self, name: str, event: Event) -> None:
-		"""Keep the next event of a request."""
+		"""Keep the next event of a request. Raises Lost where there is one of that `seq`."""
 		...
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
 		"""The events of a request with a `seq` above `after_seq`, in order."""
 		...
 
+	def last_seq(self, name: str) -> int:
+		"""The `seq` of a request's newest event, 0 where there is none."""
+		...
+
+	def renew(self, name: str, lease: float) -> bool:
+		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
+		...
+
+	def ask_to_cancel(self, name: str) -> None:
+		"""Leave word for the process that runs the request, whichever it is."""
+		...
+
+	def lapsed(self, now: float) -> list[Row]:
+		"""The running requests of all users whose lease had run out by `now`."""
+		...
+
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS."""
+		"""Write the outcome of a running request: any of REQUEST_FIELDS. Raises Lost where it runs no longer."""
 		...
 
 	def forget(self, name: str) -> None:

@@ -1,0 +1,173 @@
+"""Processes that die, freeze and race for a request, for real: nothing lost, nothing twice, one completion."""
+
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_assistant.realtime.client import Client
+from ai_assistant.realtime.contract import violations
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Site, StandaloneSite, site_config
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[ScriptedProvider]:
+	with ScriptedProvider() as running:
+		yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+	return tmp_path
+
+
+def start(folder: Path, provider: ScriptedProvider) -> StandaloneSite:
+	"""A process of the site whose rows are in `folder`; several may share one."""
+	return StandaloneSite(folder, {**site_config(provider), "timeouts": {"first_token_s": 30, "total_s": 60}})
+
+
+def rows(folder: Path, sql: str, *values: Any) -> list[Any]:
+	path = folder / "ai_assistant" / "standalone" / "site.sqlite"
+	with sqlite3.connect(path, timeout=10) as database:
+		return database.execute(sql, values).fetchall()
+
+
+def let_the_lease_run_out(folder: Path, request_id: str) -> None:
+	"""As if its holder had not renewed it for long: the clock is not waited for."""
+	rows(folder, "UPDATE request SET lease = 0 WHERE request_id = ?", request_id)
+
+
+def interrupted(client: Client, provider: ScriptedProvider, pieces: int) -> Any:
+	"""A chat of which some pieces have arrived, and whose provider then says nothing."""
+	steps = [{"text" if n % 2 else "reasoning": f"piece {n} "} for n in range(pieces)]
+	stream = client.chat(script(*steps, {"hang": True}))
+	seen = 0
+	for event in stream:
+		seen += event["type"] in ("reasoning", "text")
+		if seen == pieces + 1:
+			return stream
+	raise AssertionError("the chat ended early")
+
+
+def check(answer: dict[str, Any], journal: dict[str, Any], pieces: int) -> None:
+	texts = [f"piece {n} " for n in range(pieces)]
+	assert answer["reasoning"] == "".join(texts[0::2])
+	assert answer["response"] == "".join(texts[1::2])
+	assert (answer["status"], answer["error"]["code"]) == ("failed", "worker_lost")
+	assert violations(journal["events"], answer) == []
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 2, 5])
+def test_a_killed_process_is_followed_by_a_completion_and_nothing_is_lost(
+	folder: Path, provider: ScriptedProvider, pieces: int
+) -> None:
+	first = start(folder, provider)
+	with first as site, site.client(site.first) as client:
+		client.connect()
+		stream = interrupted(client, provider, pieces)
+		os.kill(first.pid, signal.SIGKILL)
+	with start(folder, provider) as site, site.client(site.first) as client:
+		assert client.get("get_request", request_id=stream.request_id)["status"] == "running"
+		let_the_lease_run_out(folder, stream.request_id)
+		answers: list[dict[str, Any]] = []
+
+		def ask() -> None:
+			answers.append(client.get("get_request", request_id=stream.request_id))
+
+		# Many notice at once: one ends it, all see the same end.
+		askers = [threading.Thread(target=ask) for _ in range(8)]
+		for asker in askers:
+			asker.start()
+		for asker in askers:
+			asker.join()
+		answer = client.get("get_request", request_id=stream.request_id)
+		assert all(each["status"] in ("failed", "running") for each in answers)
+		check(answer, client.get("get_events", request_id=stream.request_id), pieces)
+	assert rows(folder, "SELECT COUNT(*) FROM event WHERE event LIKE '%\"completion\"%'") == [(1,)]
+
+
+def test_a_process_that_comes_back_to_life_writes_nothing_more(
+	folder: Path, provider: ScriptedProvider
+) -> None:
+	frozen = start(folder, provider)
+	gate = unique("gate")
+	with frozen as site, site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script({"reasoning": "piece 0 "}, {"gate": gate}, {"text": "too late"}))
+		next(event for event in stream if event["text"])
+		os.kill(frozen.pid, signal.SIGSTOP)
+		with start(folder, provider) as other, other.client(other.first) as reader:
+			let_the_lease_run_out(folder, stream.request_id)
+			ended = reader.get("get_request", request_id=stream.request_id)
+			check(ended, reader.get("get_events", request_id=stream.request_id), 1)
+			provider.open(gate)
+			os.kill(frozen.pid, signal.SIGCONT)
+			# The one that had it answers as it was ended elsewhere.
+			assert stream.wait() == ended
+			assert reader.get("get_request", request_id=stream.request_id) == ended
+			check(ended, reader.get("get_events", request_id=stream.request_id), 1)
+
+
+@pytest.mark.parametrize(
+	"before",
+	[
+		pytest.param([{"headers_after": "never"}], id="before the headers"),
+		pytest.param([{"hang": True}], id="before the first chunk"),
+		pytest.param([{"text": "So"}, {"hang": True}], id="while it answers"),
+	],
+)
+@pytest.mark.parametrize("by", ["request_id", "task_id"])
+def test_a_cancel_reaches_a_request_of_another_process(
+	folder: Path, provider: ScriptedProvider, before: list[dict[str, Any]], by: str
+) -> None:
+	marker, task = unique("marker"), unique("task")
+	with start(folder, provider) as one, start(folder, provider) as other:
+		with one.client(one.first) as asking, other.client(other.first) as cancelling:
+			asking.connect()
+			stream = asking.chat(script(*before, {"note": marker}), task_id=task)
+			next(iter(stream))
+			asked = provider.wait_for(marker)
+			ids = {"request_id": stream.request_id, "task_id": task}
+			assert cancelling.post("cancel", **{by: ids[by]}) == {"cancelled": [stream.request_id]}
+			assert asked.hung_up.wait(10)
+			answer = stream.wait()
+			assert (answer["status"], answer["finish_reason"]) == ("cancelled", "cancelled")
+			assert cancelling.get("get_request", request_id=stream.request_id) == answer
+
+
+def test_events_of_another_process_are_waited_for(folder: Path, provider: ScriptedProvider) -> None:
+	gate = unique("gate")
+	with start(folder, provider) as one, start(folder, provider) as other:
+		with one.client(one.first) as asking, other.client(other.first) as reading:
+			stream = asking.chat(script({"text": "So"}, {"gate": gate}, {"text": " it is."}))
+			provider.wait_for(gate)
+			said, after, status = "", 0, "running"
+			while status == "running":
+				found = reading.get("get_events", request_id=stream.request_id, after_seq=after, wait=20)
+				after, status = found["last_seq"], found["status"]
+				said += "".join(event["text"] for event in found["events"])
+				provider.open(gate)
+			assert said == "So it is."
+			assert stream.wait()["response"] == said
+
+
+def test_the_sweep_ends_what_nobody_asks_for(folder: Path, provider: ScriptedProvider) -> None:
+	first = start(folder, provider)
+	with first as site, site.client(site.first) as client:
+		client.connect()
+		stream = interrupted(client, provider, 2)
+		os.kill(first.pid, signal.SIGKILL)
+	let_the_lease_run_out(folder, stream.request_id)
+	with start(folder, provider):
+		# The site sweeps as it starts.
+		status = "running"
+		while status == "running":
+			((status,),) = rows(folder, "SELECT status FROM request WHERE request_id = ?", stream.request_id)
+	assert status == "failed"
