@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import signal
 import socket
@@ -30,6 +31,8 @@ from .workers import Workers
 SITE = "standalone"
 REQUESTS = 200
 """Requests at a time: a chat is one for as long as it takes, and a cancel must still get through."""
+
+SWEEP_S = 60
 
 GRACE_S = 5
 """How long requests in flight may take to finish when the site stops."""
@@ -115,7 +118,32 @@ def running_site(
 		site = Site(name, config, database, realtime.emit)
 		url = f"http://{_reachable(host)}:{listener.getsockname()[1]}"
 		ended = stack.enter_context(_running(site, realtime, listener))
+		stack.enter_context(_sweeping(site))
 		yield RunningSite(url, name, config, site.store, ended)
+
+
+@contextmanager
+def _sweeping(site: Site) -> Iterator[None]:
+	"""Ends requests of dead processes at once and then every minute, as a bench's scheduler does (hooks.py)."""
+	sweep = importlib.import_module("ai_assistant.chat.life").sweep
+	stopped = threading.Event()
+
+	def work() -> None:
+		while True:
+			try:
+				site.run(sweep)
+			except Exception:
+				logging.getLogger(__name__).exception("the sweep failed")
+			if stopped.wait(SWEEP_S):
+				return
+
+	thread = threading.Thread(target=work, name="standalone-sweep", daemon=True)
+	thread.start()
+	try:
+		yield
+	finally:
+		stopped.set()
+		thread.join()
 
 
 @contextmanager

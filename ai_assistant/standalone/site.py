@@ -109,17 +109,30 @@ class Site:
 		local.cookies.send_with(response)
 		return response
 
+	def run(self, job: Callable[[], None]) -> None:
+		"""Runs a job as Frappe's scheduler does: as Administrator, without a request, committed at its end."""
+		self._connect()
+		local.session.user = "Administrator"
+		try:
+			job()
+			local.db.commit()
+		finally:
+			_forget()
+
 	def _init(self, request: Request) -> None:
-		settings = self.config.current()
-		local.conf = _dict(settings.values)
+		self._connect()
 		local.cookies = Cookies(request)
-		local.db = Transaction(self._database.commit, self._database.rollback, self._emit)
-		local.flags = _dict()
 		local.form_dict = _dict()
-		local.logins = self._logins
-		local.message_log = []
 		local.request = request
 		local.response = _dict()
+
+	def _connect(self) -> None:
+		settings = self.config.current()
+		local.conf = _dict(settings.values)
+		local.db = Transaction(self._database.commit, self._database.rollback, self._emit)
+		local.flags = _dict()
+		local.logins = self._logins
+		local.message_log = []
 		local.roles_of = settings.roles_of
 		local.session = _dict(data=_dict())
 		local.sessions = self._sessions

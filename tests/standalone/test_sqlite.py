@@ -6,13 +6,14 @@ import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ai_assistant.standalone.sqlite import Database, SqliteStore
-from ai_assistant.store import REQUEST_FIELDS, RequestExists, Store
+from ai_assistant.store import REQUEST_FIELDS, Lost, RequestExists, Store
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_events_come_back_in_order_after_a_number(store: Store) -> None:
 def test_a_number_is_given_to_one_event_of_a_request_alone(store: Store, database: Database) -> None:
 	name = store.open(row())
 	store.append(name, {"seq": 1, "type": "text", "text": "first"})
-	with pytest.raises(sqlite3.IntegrityError):
+	with pytest.raises(Lost):
 		store.append(name, {"seq": 1, "type": "text", "text": "second"})
 	store.append(name, {"seq": 2, "type": "text", "text": "third"})
 	database.commit()
@@ -294,3 +295,32 @@ def test_the_file_keeps_its_rows_and_is_its_users_own(tmp_path: Path) -> None:
 
 	assert stat.S_IMODE(path.stat().st_mode) == 0o600
 	assert len(SqliteStore(Database(path)).of_task("ann", "t1")) == 2
+
+
+def test_a_lease_is_renewed_until_the_request_ends(store: Store, database: Database) -> None:
+	name = store.open({**row(), "lease": 5.0, "cancel_asked": 0})
+	database.commit()
+	assert [found["name"] for found in store.lapsed(6.0)] == [name]
+	assert store.renew(name, 7.0) is False
+	assert store.lapsed(6.0) == []
+	store.ask_to_cancel(name)
+	assert store.renew(name, 8.0) is True
+	store.finish(name, {"status": "completed"})
+	assert store.lapsed(9.0) == []
+	with pytest.raises(Lost):
+		store.renew(name, 10.0)
+	with pytest.raises(Lost):
+		store.finish(name, {"status": "failed"})
+	found = store.get(row()["user"], row()["request_id"])
+	assert found and (found["status"], found["lease"]) == ("completed", 8.0)
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path: Path) -> None:
+	with closing(Database(tmp_path / "old.sqlite")) as database:
+		database.write(
+			"CREATE TABLE request (name TEXT PRIMARY KEY, user TEXT, request_id TEXT, task_id TEXT, status TEXT)"
+		)
+		database.commit()
+		store = SqliteStore(database)
+		name = store.open({**row(), "lease": 5.0})
+		assert [found["name"] for found in store.lapsed(6.0)] == [name]
