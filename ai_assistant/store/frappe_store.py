@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 from frappe.utils.password import get_decrypted_password
 
-from . import JSON_FIELDS, REQUEST_FIELDS, Event, RequestExists, Row
+from . import JSON_FIELDS, REQUEST_FIELDS, Event, Lost, RequestExists, Row
 
 REQUEST, EVENT = "AI Request", "AI Request Event"
 SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
@@ -35,7 +35,10 @@ FIGURES = {
 	"error": {"code": "error_code"},
 }
 NUMBERS = {column for figures in FIGURES.values() for column in figures.values()} - {"error_code"} | {
-	"created"
+	"created",
+	"lease",
+	"cancel_asked",
+	"first_chunk_ms",
 }
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
@@ -79,20 +82,21 @@ class FrappeStore:
 		)
 
 	def append(self, name: str, event: Event) -> None:
-		"""Keep the next event of a request. Raises the database's IntegrityError if it has that `seq` already."""
+		"""Keep the next event of a request. Raises Lost where there is one of that `seq`."""
 		rest = {key: value for key, value in event.items() if key not in ("seq", "type", "text")}
-		_insert(
-			EVENT,
-			f"{name}:{event['seq']}",
-			event.get("timestamp") or frappe.utils.now(),
-			{
-				"request": name,
-				"seq": event["seq"],
-				"type": event["type"],
-				"text": event["text"],
-				"payload": _json(rest),
-			},
-		)
+		columns = {
+			"request": name,
+			"seq": event["seq"],
+			"type": event["type"],
+			"text": event["text"],
+			"payload": _json(rest),
+		}
+		try:
+			_insert(EVENT, f"{name}:{event['seq']}", event.get("timestamp") or frappe.utils.now(), columns)
+		except Exception as error:
+			if frappe.db.is_duplicate_entry(error):
+				raise Lost(name) from None
+			raise
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
 		"""The events of a request with a `seq` above `after_seq`, in order."""
@@ -105,8 +109,28 @@ class FrappeStore:
 			for seq, kind, text, payload in rows
 		]
 
+	def last_seq(self, name: str) -> int:
+		"""The `seq` of a request's newest event, 0 where there is none."""
+		((newest,),) = frappe.db.sql(f"SELECT MAX(seq) FROM `tab{EVENT}` WHERE request = %s", (name,))
+		return newest or 0
+
+	def renew(self, name: str, lease: float) -> bool:
+		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
+		asked = _lock_running(name)
+		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
+		return asked
+
+	def ask_to_cancel(self, name: str) -> None:
+		"""Leave word for the process that runs the request, whichever it is."""
+		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET cancel_asked = 1 WHERE name = %s", (name,))
+
+	def lapsed(self, now: float) -> list[Row]:
+		"""The running requests of all users whose lease had run out by `now`."""
+		return _requests("status = 'running' AND lease < %(now)s", {"now": now})
+
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS."""
+		"""Write the outcome of a running request: any of REQUEST_FIELDS. Raises Lost where it runs no longer."""
+		_lock_running(name)
 		columns = {"modified": frappe.utils.now(), **_columns(values)}
 		long = {
 			field: value for field, value in columns.items() if isinstance(value, str) and len(value) > PIECE
@@ -145,6 +169,16 @@ class FrappeStore:
 			"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
 			"retention": {"keep_content": bool(single.get("keep_content", 1))},
 		}
+
+
+def _lock_running(name: str) -> bool:
+	"""Locks a running request's row until the commit; whether a cancel was asked for. Raises Lost."""
+	found = frappe.db.sql(
+		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status = 'running' FOR UPDATE", (name,)
+	)
+	if not found:
+		raise Lost(name)
+	return bool(found[0][0])
 
 
 def provider(name: str) -> dict[str, Any]:
@@ -224,6 +258,9 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
 		if field in FIGURES:
 			known = value or {}
 			columns.update({column: known.get(key) for key, column in FIGURES[field].items()})
+		if field == "timing" and value:
+			firsts = (value["first_reasoning_ms"], value["first_text_ms"])
+			columns["first_chunk_ms"] = min((first for first in firsts if first is not None), default=None)
 		if field in JSON_FIELDS and value is not None:
 			value = _json(value)
 		elif field in CUT and value is not None:

@@ -24,6 +24,7 @@ class AIRequest(Document):
 		from frappe.types import DF
 
 		attempts: DF.Code | None
+		cancel_asked: DF.Check
 		completion_tokens: DF.Int
 		cost_usd: DF.Float
 		created: DF.Float
@@ -32,9 +33,12 @@ class AIRequest(Document):
 		error_code: DF.Data | None
 		events: DF.Int
 		failed_events: DF.Int
+		fingerprint: DF.Data | None
 		finish_reason: DF.Data | None
+		first_chunk_ms: DF.Int
 		first_reasoning_ms: DF.Int
 		first_text_ms: DF.Int
+		lease: DF.Float
 		mode: DF.Data | None
 		model: DF.Data | None
 		prompt_tokens: DF.Int
