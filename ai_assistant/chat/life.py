@@ -16,7 +16,7 @@ from ai_assistant.realtime.publisher import Publisher
 
 from .errors import ChatError, provider_failure
 from .request import ChatRequest
-from .settings import Settings
+from .settings import Settings, load
 
 # A process that has not renewed its lease for this long is taken for dead. Long enough for a database that
 # restarts, short enough for somebody who waits.
@@ -189,7 +189,8 @@ def sweep() -> None:
 
 def end_lost(row: dict[str, Any]) -> None:
 	"""Ends a request for the process that died over it, with its completion; exactly once, whoever tries too."""
-	publisher = Publisher.after(row, store.current().events(row["name"]))
+	keep_content = load().retention.keep_content
+	publisher = Publisher.after(row, store.current().events(row["name"]), keep_content)
 	message = _("The process that ran this request died; what had arrived is kept.")
 	outcome = {
 		"status": "failed",

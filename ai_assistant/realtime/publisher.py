@@ -55,11 +55,11 @@ class Publisher:
 		self._batcher = Batcher(max_delay_s)
 
 	@classmethod
-	def after(cls, row: dict[str, Any], events: list[dict[str, Any]]) -> "Publisher":
+	def after(cls, row: dict[str, Any], events: list[dict[str, Any]], keep_content: bool) -> "Publisher":
 		"""One that goes on where the `events` of a stored request end, to say how it ended."""
-		found = cls(
-			row["name"], row["user"], row["task_id"], row["request_id"], max_delay_s=1.0, enabled=True
-		)
+		ids = (row["name"], row["user"], row["task_id"], row["request_id"])
+		# A request without events is one of the emergency brake's.
+		found = cls(*ids, max_delay_s=1.0, enabled=bool(events), keep_content=keep_content)
 		found._started -= time.time() - row["created"]
 		for event in events:
 			kind, text = event["type"], event["text"]
