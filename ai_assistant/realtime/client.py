@@ -1,8 +1,8 @@
 """The client's end: asks over REST, hears its events over Socket.IO, and gives them whole and in order.
 
-It is `socketio.SimpleClient`, because the other clients run handlers concurrently and so reorder events. What
-the socket lost (while it was away, or because nothing is published) is asked for by `get_events`: the
-journal has every event.
+No python-socketio client promises the order of events (engineio handles each packet on a thread of its own), so
+they are put in order by `seq`. What the socket lost (while it was away, or because nothing is published) is asked
+for by `get_events`: the journal has every event.
 """
 
 import queue
@@ -64,7 +64,7 @@ class Client:
 		self.site = site
 		self.socketio_url = (socketio_url or url).rstrip("/")
 		self.http = httpx.Client(base_url=self.url, timeout=REQUEST_TIMEOUT_S)
-		self._inboxes: dict[str, Inbox] = {}
+		self._inboxes: dict[str, list[Inbox]] = {}
 		self._socket: Any = None
 		if token:
 			self.http.headers["Authorization"] = f"token {token}"
@@ -143,54 +143,60 @@ class Client:
 				self._deliver(name, message)
 
 	def _deliver(self, name: str, message: dict[str, Any]) -> None:
-		inbox = self._inboxes.get(str(message.get("request_id")))
-		if inbox:
+		for inbox in list(self._inboxes.get(str(message.get("request_id")), [])):
 			inbox.put((name, message))
 
 
 class ChatStream:
-	"""One chat as its client sees it: its events in the order of `seq`, each once, and then the answer."""
+	"""One chat as its client sees it: its events in the order of `seq`, each once, and then the answer.
 
-	def __init__(self, client: Client, body: dict[str, Any], inboxes: dict[str, Inbox]) -> None:
+	It can be iterated over in parts, and again: what has been given is not given twice.
+	"""
+
+	def __init__(self, client: Client, body: dict[str, Any], inboxes: dict[str, list[Inbox]]) -> None:
 		self.request_id: str = body["request_id"]
 		self.answer: dict[str, Any] | None = None
 		"""The answer object, of a failed chat too; None where the request was refused or got no answer."""
-		self.error: ApiError | httpx.HTTPError | None = None
+		self.error: Exception | None = None
+		"""ApiError where the server refused or the chat failed, httpx.HTTPError where it did not answer."""
+		self.read_back = 0
+		"""How many events the journal had to make good, because the socket did not bring them."""
 		self._client = client
 		self._inboxes = inboxes
 		self._inbox: Inbox = queue.SimpleQueue()
 		self._next = 1
 		self._early: dict[int, dict[str, Any]] = {}
+		self._gap_until: float | None = None
 		self._ended = False
+		self._done = False
 		self._answered = threading.Event()
-		inboxes[self.request_id] = self._inbox
+		inboxes.setdefault(self.request_id, []).append(self._inbox)
 		threading.Thread(target=self._post, args=(body,), name="ai-assistant-post", daemon=True).start()
 		if not client.socket:
 			threading.Thread(target=self._follow, name="ai-assistant-journal", daemon=True).start()
 
 	def __iter__(self) -> Iterator[dict[str, Any]]:
 		"""The events; an `ai_status` comes between them, as it is, with the type `ai_status`."""
-		answered = False
-		try:
-			while not (answered and self._ended):
-				waits = self._early or answered
-				try:
-					kind, found = self._inbox.get(timeout=self._gap_s() if waits else None)
-				except queue.Empty:
-					yield from self._from_journal()
-					if answered and not self._ended:
-						return
-					continue
-				if kind == EVENT:
-					yield from self._in_order(found)
-				elif kind == STATUS:
-					yield {"type": STATUS, **found}
-				elif kind == "answer":
-					answered = True
-					if not self.answer or not self.answer["realtime"]["last_seq"]:
-						return
-		finally:
-			self._inboxes.pop(self.request_id, None)
+		while not self._done:
+			try:
+				kind, found = self._inbox.get(timeout=self._patience())
+			except queue.Empty:
+				self._gap_until = None
+				yield from self._from_journal()
+				# The journal was whole before the answer came: what it lacks will not come.
+				self._done = self._answered.is_set()
+				continue
+			if kind == EVENT:
+				yield from self._in_order(found)
+			elif kind == STATUS:
+				yield {"type": STATUS, **found}
+			self._done = self._answered.is_set() and (
+				self._ended or not self.answer or not self.answer["realtime"]["last_seq"]
+			)
+		if self._inbox in self._inboxes.get(self.request_id, []):
+			self._inboxes[self.request_id].remove(self._inbox)
+			if not self._inboxes[self.request_id]:
+				del self._inboxes[self.request_id]
 
 	def wait(self) -> dict[str, Any]:
 		"""The answer object, with the events left aside. Raises what `error` would hold."""
@@ -200,8 +206,13 @@ class ChatStream:
 			raise self.error or AssertionError("a chat ends with an answer or an error")
 		return self.answer
 
-	def _gap_s(self) -> float:
-		return GAP_S if self._client.socket else 0.0
+	def _patience(self) -> float | None:
+		"""Seconds to wait for the next message; None, for as long as it takes, where nothing is missing."""
+		if not self._early and not self._answered.is_set():
+			return None
+		if self._gap_until is None:
+			self._gap_until = time.monotonic() + (GAP_S if self._client.socket else 0.0)
+		return max(0.0, self._gap_until - time.monotonic())
 
 	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
 		if event["seq"] >= self._next:
@@ -209,6 +220,8 @@ class ChatStream:
 		while found := self._early.pop(self._next, None):
 			self._next += 1
 			self._ended = found["type"] == "completion"
+			if not self._early and not self._answered.is_set():
+				self._gap_until = None
 			yield found
 
 	def _from_journal(self) -> Iterator[dict[str, Any]]:
@@ -217,6 +230,7 @@ class ChatStream:
 		except (ApiError, httpx.HTTPError):
 			return
 		for event in found["events"]:
+			self.read_back += event["seq"] not in self._early
 			yield from self._in_order(event)
 
 	def _follow(self) -> None:
@@ -248,8 +262,12 @@ class ChatStream:
 		except httpx.HTTPError as error:
 			self.error = error
 			self._recover()
-		self._answered.set()
-		self._inbox.put(("answer", None))
+		except Exception as error:
+			# What cannot even be written as JSON: the one who iterates is told, and not left to wait.
+			self.error = error
+		finally:
+			self._answered.set()
+			self._inbox.put(("answer", None))
 
 	def _recover(self) -> None:
 		"""Reads the answer back: a request goes on when the connection of its POST breaks."""

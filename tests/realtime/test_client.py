@@ -40,6 +40,7 @@ class Unreliable(Client):
 		lost = {
 			"loses every second": message.get("seq", 1) % 2 == 0,
 			"loses the first": message.get("seq") == 1,
+			"loses the second": message.get("seq") == 2,
 			"loses the last": message["type"] == "completion" if "type" in message else False,
 			"loses all": True,
 		}
@@ -109,3 +110,71 @@ def test_a_socket_that_breaks_is_opened_again(site: Site, provider: ScriptedProv
 def test_a_client_that_may_not_log_in_is_told_so(site: Site) -> None:
 	with pytest.raises(Exception, match="Invalid login credentials"):
 		Client(site.url, site.name, user=site.first.user, password="wrong")
+
+
+def test_one_lost_event_does_not_hold_up_those_that_follow(site: Site, provider: ScriptedProvider) -> None:
+	gate = unique("gate")
+	# More events after the lost one than the patience of the client lasts, one a second.
+	steps = [{"reasoning": "lost "}, {"repeat": 60, "text": "word ", "every": 0.05}, {"gate": gate}]
+	with Unreliable(site, "loses the second") as client:
+		client.connect()
+		stream = client.chat(script(*steps, {"text": "end"}))
+		for event in stream:
+			if event["type"] == "text":
+				# It came before the end, for the provider still waits at the gate.
+				provider.open(gate)
+	assert stream.answer and stream.answer["response"] == "word " * 60 + "end"
+	assert stream.read_back >= 1
+
+
+def test_what_the_journal_made_good_is_counted(site: Site) -> None:
+	for fault, all_of_them in (("loses all", True), ("", False)):
+		with Unreliable(site, fault) as client:
+			client.connect()
+			stream = client.chat("hello")
+			count = len([event for event in stream if event["type"] != "ai_status"])
+		assert stream.read_back == (count if all_of_them else 0)
+
+
+def test_a_stream_can_be_left_and_taken_up_again(site: Site) -> None:
+	with site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script(*STEPS))
+		seen = []
+		for event in stream:
+			seen.append(event)
+			if len(seen) == 3:
+				break
+		seen += list(stream)
+		assert list(stream) == []
+		assert stream.wait() == stream.answer
+		assert violations([event for event in seen if event["type"] != "ai_status"], stream.wait()) == []
+
+
+@pytest.mark.parametrize(
+	"field", [{"temperature": float("nan")}, {"task_id": b"bytes"}, {"task_id": "\ud800"}]
+)
+def test_what_cannot_be_sent_is_an_error_and_no_endless_wait(site: Site, field: dict[str, Any]) -> None:
+	with site.client(site.first) as client:
+		client.connect()
+		stream = client.chat("hello", **field)
+		assert list(stream) == []
+		assert stream.error and stream.answer is None
+		with pytest.raises(type(stream.error)):
+			stream.wait()
+
+
+def test_two_streams_of_one_request_id_do_not_disturb_each_other(
+	site: Site, provider: ScriptedProvider
+) -> None:
+	gate, request_id = unique("gate"), unique("request")[:60]
+	with site.client(site.first) as client:
+		client.connect()
+		first = client.chat(script({"gate": gate}, {"text": "first"}), request_id=request_id)
+		provider.wait_for(gate)
+		second = client.chat("hello", request_id=request_id)
+		with pytest.raises(Exception, match="409"):
+			second.wait()
+		provider.open(gate)
+		assert first.wait()["response"] == "first"
+		assert first.read_back == 0
