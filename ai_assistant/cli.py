@@ -19,9 +19,11 @@ from rich.console import Console
 from ai_assistant import __version__
 from ai_assistant.realtime.client import ApiError, ChatStream, Client
 from ai_assistant.realtime.contract import violations
-from ai_assistant.terminal import show_all, view_for
+from ai_assistant.terminal import printable, show_all, view_for
 
 LOCAL = "local"
+# As it was called, so that what is printed can be pasted.
+PROGRAM = sys.argv[0] if sys.argv[0].endswith("ai-assistant") else "ai-assistant"
 
 # Providers whose key may stand in the environment, each with the model that is asked where none is named.
 KEYS = {
@@ -55,27 +57,42 @@ def main() -> None:
 	"--site-config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="As a bench has it."
 )
 @click.option(
+	"--data", type=click.Path(file_okay=False, path_type=Path), help="The folder of its database and logs."
+)
+@click.option(
 	"--provider", type=click.Choice([LOCAL, *KEYS]), help="The local model, or a key of the environment."
 )
 @click.option("--model", help="Another model of that provider.")
-def serve(host: str, port: int, site_config: Path | None, provider: str | None, model: str | None) -> None:
+def serve(
+	host: str,
+	port: int,
+	site_config: Path | None,
+	data: Path | None,
+	provider: str | None,
+	model: str | None,
+) -> None:
 	"""Start the standalone site. Without --site-config it answers with the local model."""
-	if site_config and provider:
-		raise click.UsageError("--site-config names its providers itself; leave --provider out.")
+	if site_config and (provider or model):
+		raise click.UsageError("--site-config names its providers itself; leave --provider and --model out.")
+	if model and provider in (None, LOCAL):
+		raise click.UsageError(f"--model goes with one of --provider {', '.join(KEYS)}.")
 	from ai_assistant.standalone.server import RunningSite
 	from ai_assistant.standalone.server import serve as serve_site
 
 	def ready(site: RunningSite) -> None:
 		say(f"The standalone site answers at {site.url} (site {site.name}). Ctrl-C stops it.")
-		if "standalone_users" not in site.config.current().values:
+		if site.config.current().values.get("standalone_users") is None:
 			(account,) = site.users.values()
-			say(f"Log in as {account.name} with the password {account.password}")
-			say(f'Next: ai-assistant chat "Hello" --url {site.url} --user {account.name} --password …')
+			say(
+				f"Its one user is {account.name}, with a password made for this run. Next, in another terminal:"
+			)
+			who = f"--user {account.name} --password {account.password}"
+			say(f'  {PROGRAM} chat "Hello" --url {site.url} --site {site.name} {who}')
 
 	with ExitStack() as stack:
 		config = site_config or stack.enter_context(_config_for(provider or LOCAL, model))
 		with _as_click_error():
-			serve_site(host, port, site_config=config, ready=ready)
+			serve_site(host, port, site_config=config, data=data, ready=ready)
 
 
 @main.command()
@@ -114,16 +131,26 @@ def chat(
 		if url:
 			if not token and not (user and password):
 				raise click.UsageError("--url needs --token, or --user and --password.")
-			host = httpx.URL(url).host
-			at = Address(url, socketio_url, site or host, user, password, token)
+			at = Address(url, socketio_url, site or httpx.URL(url).host, user, password, token)
+		elif user or site or socketio_url:
+			raise click.UsageError("--user, --site and --socketio-url go with --url.")
 		else:
 			at = stack.enter_context(_site_of_its_own(provider or LOCAL, model))
 			provider = None
 		client = stack.enter_context(Client(at.url, at.site, at.socketio_url, at.user, at.password, at.token))
+		# A wrong key is said in the site's own words; a refused socket has none.
+		client.get("list_models")
 		client.connect()
 		started = time.monotonic()
 		stream = client.chat(prompt, mode=mode, provider=provider, model=model)
-		events = show_all(view_for(Console(highlight=False), as_json), stream)
+		try:
+			events = show_all(view_for(Console(highlight=False), as_json), stream)
+		except (KeyboardInterrupt, BrokenPipeError):
+			# Nobody looks any more: the provider need not go on.
+			client.post("cancel", request_id=stream.request_id)
+			raise
+		if stream.answer and not events and not as_json:
+			click.echo(printable(stream.answer["response"]))
 		status = _verdict(stream, events, time.monotonic() - started)
 	sys.exit(status)
 
@@ -146,20 +173,25 @@ def _verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) -
 	if answer is None:
 		say(f"✗ {stream.error}")
 		return FAILED
-	wrong = violations(events, answer)
-	for sentence in wrong:
-		say(f"✗ {sentence}")
-	if answer["status"] == "failed":
-		say(f"✗ {answer['error']['message']}")
 	who = f"{answer['model']} of {answer['provider']}"
 	tokens = answer["usage"]["total_tokens"] if answer["usage"] else "an unknown number of"
+	figures = f"{tokens} tokens, {seconds:.1f} s"
+	if answer["status"] == "failed":
+		say(f"✗ {answer['error']['message']}")
+		return FAILED
+	if not answer["realtime"]["last_seq"]:
+		say(f"✓ {who} answered, without events: realtime is switched off on this site; {figures}.")
+		return 0
+	wrong = violations(events, answer)
+	if stream.read_back:
+		heard = len(events) - stream.read_back
+		wrong += [] if heard else ["Not one event came over Socket.IO; all were read back from the journal."]
+		say(f"{stream.read_back} of {len(events)} events were read back from the journal.")
+	for sentence in wrong:
+		say(f"✗ {sentence}")
 	if wrong:
 		return VIOLATED
-	if answer["status"] == "failed":
-		return FAILED
-	say(
-		f"✓ {who} answered: {len(events)} events over Socket.IO, whole and in order; {tokens} tokens, {seconds:.1f} s."
-	)
+	say(f"✓ {who} answered: {len(events)} events over Socket.IO, whole and in order; {figures}.")
 	return 0
 
 
@@ -225,8 +257,16 @@ def _as_click_error() -> Iterator[None]:
 		yield
 	except (BadSiteConfig, ModelUnavailable, ApiError) as error:
 		raise click.ClickException(str(error)) from None
+	except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
+		raise click.ClickException(
+			f"--url accepts an address such as http://127.0.0.1:8000: {error}"
+		) from None
 	except httpx.HTTPError as error:
 		raise click.ClickException(f"The site does not answer: {error}") from None
+	except BrokenPipeError:
+		# What reads the output has seen enough; Python would complain once more when it closes it.
+		os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+		sys.exit(FAILED)
 	except socketio.exceptions.ConnectionError as error:
 		raise click.ClickException(f"The realtime server refuses the socket: {error}") from None
 	except OSError as error:

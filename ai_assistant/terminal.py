@@ -1,6 +1,7 @@
 """How a chat looks in a terminal: the indicator counts, the reasoning is dim, the answer is plain."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -15,6 +16,12 @@ from ai_assistant.realtime.event import STATUS
 INDICATOR = "💡 Thinking {}s"
 # While the model thinks, the newest lines of its reasoning stand above the indicator.
 LINES_OF_REASONING = 8
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+	"""Without control characters: what a model writes must not move the cursor or rename the window."""
+	return CONTROL.sub("", text)
 
 
 class View(Protocol):
@@ -42,13 +49,15 @@ class Drawn:
 				self._started = time.monotonic()
 				self._live = Live(console=self._console, get_renderable=self._thinking, transient=True)
 				self._live.start()
-			self._reasoning += event["text"]
+			self._reasoning += printable(event["text"])
 		elif kind == STATUS:
 			if event["phase"] == "fallback":
 				self._note = f" ({event['failed']} failed, asking {event['provider']})"
 		else:
 			self._end_of_thinking()
-			self._console.print(event["text"], end="", markup=False, highlight=False, soft_wrap=True)
+			self._console.print(
+				printable(event["text"]), end="", markup=False, highlight=False, soft_wrap=True
+			)
 			if kind == "completion":
 				self._console.print()
 
@@ -76,7 +85,7 @@ class Plain:
 	"""For a file or a pipe: a line a second while the model thinks, then what it thought, then the answer."""
 
 	def __init__(self, console: Console) -> None:
-		self._console = console
+		self._file = console.file
 		self._reasoning = ""
 		self._thought = threading.Event()
 		self._counter: threading.Thread | None = None
@@ -84,25 +93,25 @@ class Plain:
 	def show(self, event: dict[str, Any]) -> None:
 		kind = event["type"]
 		if kind == "reasoning":
-			self._reasoning += event["text"]
+			self._reasoning += printable(event["text"])
 			if not self._counter:
 				self._counter = threading.Thread(target=self._count, daemon=True)
 				self._counter.start()
 		elif kind != STATUS:
 			self._end_of_thinking()
-			self._console.out(event["text"], end="", highlight=False)
+			self._print(printable(event["text"]), end="")
 			if kind == "completion":
-				self._console.out("")
+				self._print("")
 
 	def close(self) -> None:
 		self._end_of_thinking()
 
 	def _count(self) -> None:
 		seconds = 0
-		self._console.out(INDICATOR.format(seconds), highlight=False)
+		self._print(INDICATOR.format(seconds))
 		while not self._thought.wait(1):
 			seconds += 1
-			self._console.out(INDICATOR.format(seconds), highlight=False)
+			self._print(INDICATOR.format(seconds))
 
 	def _end_of_thinking(self) -> None:
 		if self._thought.is_set():
@@ -111,7 +120,11 @@ class Plain:
 		if self._counter:
 			self._counter.join()
 		if self._reasoning:
-			self._console.out(f"── reasoning ──\n{self._reasoning.strip()}\n── answer ──", highlight=False)
+			self._print(f"── reasoning ──\n{self._reasoning.strip()}\n── answer ──")
+
+	def _print(self, text: str, end: str = "\n") -> None:
+		# Not through rich, which would turn tabs into spaces: a file gets the answer as it is.
+		print(text, end=end, file=self._file, flush=True)
 
 
 class Json:

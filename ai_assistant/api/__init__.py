@@ -2,14 +2,14 @@
 
 # Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
 from collections.abc import Iterable
+from typing import Any
 
 import frappe
 
-from ai_assistant import store
 from ai_assistant.chat import life, request, settings, waiting
 from ai_assistant.gateway import Chunk, Completion
 
-from .respond import Answer, Field, answers, own_request
+from .respond import Answer, Field, answers, outcome
 
 
 @frappe.whitelist(methods=["POST"])
@@ -37,15 +37,15 @@ def chat_completion(
 	configured = settings.load()
 	asked = request.validate(fields, configured)
 	if (answered := life.earlier(asked)) is not None:
-		return answered
+		return outcome(answered)
 	chat = life.admit(asked, configured)
 	try:
-		return _generate_cloud_response(chat)
+		return outcome(_generate_cloud_response(chat))
 	finally:
 		life.release(chat)
 
 
-def _generate_cloud_response(chat: life.Chat) -> Answer:
+def _generate_cloud_response(chat: life.Chat) -> dict[str, Any]:
 	"""The gateway's chunks in, published events out; ended by exactly one completion, whatever happens."""
 	publisher = chat.publisher
 	try:
@@ -56,7 +56,7 @@ def _generate_cloud_response(chat: life.Chat) -> Answer:
 				return chat.completed(chunk)
 			publisher.forward(chunk)
 		raise AssertionError("the gateway ends with a Completion or an error")
-	except store.Lost:
+	except life.Lost:
 		# Whoever ended it wrote the completion; nothing more may come from here.
 		return chat.lost()
 	except Exception as error:
@@ -74,7 +74,7 @@ def _chunks(chat: life.Chat) -> Iterable[Chunk]:
 @answers
 def get_request(request_id: Field = None) -> Answer:
 	"""The answer object of one of the user's own requests, in whatever status."""
-	return life.answer_of(own_request(request_id))
+	return life.answer_of(life.own(request_id))
 
 
 @frappe.whitelist(methods=["GET"])
@@ -87,29 +87,17 @@ def get_events(
 	With `wait` (seconds) it holds until there is one or the request ends, as long as this process has threads
 	to spare for that; without one to spare it answers at once.
 	"""
-	row = own_request(request_id, task_id)
+	row = life.own(request_id, task_id)
 	after = request.whole_number(after_seq, "after_seq", 0, 2**31) or 0
 	seconds = request.real_number(wait, "wait", 0, waiting.LONGEST_S) or 0
-	row, events = waiting.events_after(row, after, seconds)
-	return {
-		"request_id": row["request_id"],
-		"task_id": row["task_id"],
-		"status": row["status"],
-		"last_seq": events[-1]["seq"] if events else store.current().last_seq(row["name"]),
-		"events": events,
-	}
+	return waiting.journal(row, after, seconds)
 
 
 @frappe.whitelist(methods=["POST"])
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 	"""Stops a request, or all running requests of a task, in whatever process. An ended one is left as it is."""
-	if request_id:
-		rows = [own_request(request_id)]
-	else:
-		own_request(None, task_id)
-		rows = store.current().of_task(frappe.session.user, str(task_id), status="running")
-	return {"cancelled": life.cancel(row for row in rows if row["status"] == "running")}
+	return {"cancelled": life.cancel(life.running(request_id, task_id))}
 
 
 @frappe.whitelist(methods=["GET"])
@@ -118,12 +106,8 @@ def list_models() -> Answer:
 	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
 	configured = settings.load()
 	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
-	first = configured.default
-	default = {
-		"provider": first.name if first else None,
-		"model": first.default_model if first else None,
-		"mode": "chat",
-	}
+	first, model = configured.first_for(configured.modes["chat"])
+	default = {"provider": first.name if first else None, "model": model, "mode": "chat"}
 	return {
 		"modes": list(configured.modes),
 		"providers": [

@@ -9,11 +9,9 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant import store
-from ai_assistant.chat import life
-from ai_assistant.chat.errors import HTTP_STATUS, ChatError, invalid
-from ai_assistant.chat.request import request_id_of, task_id_of
+from ai_assistant.chat.errors import HTTP_STATUS, ChatError, internal_error
 from ai_assistant.permissions import may_use
+from ai_assistant.realtime.log import fields, logger
 
 Answer = dict[str, Any] | Response
 P = ParamSpec("P")
@@ -34,35 +32,24 @@ def answers(method: Callable[P, Answer]) -> Callable[P, Answer]:
 	def answer(*args: P.args, **kwargs: P.kwargs) -> Answer:
 		try:
 			_only_for_roles()
-			answered = method(*args, **kwargs)
+			return method(*args, **kwargs)
 		except ChatError as error:
 			refusal = error.as_dict()
 			if error.retry_after is not None:
 				refusal["retry_after"] = error.retry_after
 			return _with_status({"success": False, "error": refusal})
-		# A stored request that failed was still found: only the one who ran it gets its error as a status.
-		if method.__name__ == "chat_completion" and isinstance(answered, dict) and answered.get("error"):
-			return _with_status(answered)
-		return answered
+		except Exception:
+			# Its place is the log, with its traceback; the client gets a sentence.
+			frappe.db.rollback()
+			logger().exception(f"[API] {method.__name__} failed {fields(user=frappe.session.user)}")
+			return _with_status({"success": False, "error": internal_error()})
 
 	return answer
 
 
-def own_request(request_id: Any, task_id: Any = None) -> dict[str, Any]:
-	"""The row of the user's own request, or of the newest of their task.
-
-	Raises ChatError `not_found`, the same whether somebody else has such a request or nobody.
-	"""
-	by_request, by_task = request_id_of(request_id), task_id_of(task_id)
-	if by_request:
-		row = store.current().get(frappe.session.user, by_request)
-	elif by_task:
-		row = next(iter(store.current().of_task(frappe.session.user, by_task, limit=1)), None)
-	else:
-		raise invalid("request_id or task_id is needed: the id that chat_completion answered.")
-	if row is None:
-		raise ChatError("not_found", _("There is no such request or task."))
-	return life.settled(row)
+def outcome(answered: dict[str, Any]) -> Answer:
+	"""The answer of a chat: one that failed has its error's HTTP status."""
+	return _with_status(answered) if answered.get("error") else answered
 
 
 def _only_for_roles() -> None:

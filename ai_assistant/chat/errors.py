@@ -55,3 +55,9 @@ def provider_failure(error: ProviderError) -> dict[str, Any]:
 	if error.retry_after is not None:
 		failure["retry_after"] = error.retry_after
 	return failure
+
+
+def internal_error() -> dict[str, Any]:
+	"""A defect of ours as the contract's `error` object; what it was is in the log."""
+	message = _("Something went wrong on the site; an administrator finds it in the log.")
+	return {"code": "internal_error", "message": message, "retryable": False}

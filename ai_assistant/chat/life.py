@@ -14,9 +14,11 @@ from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
 from ai_assistant.realtime.log import fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
-from .errors import ChatError, provider_failure
-from .request import ChatRequest
+from .errors import ChatError, internal_error, invalid, provider_failure
+from .request import ChatRequest, request_id_of, task_id_of
 from .settings import Settings, load
+
+Lost = store.Lost
 
 # A process that has not renewed its lease for this long is taken for dead. Long enough for a database that
 # restarts, short enough for somebody who waits.
@@ -30,7 +32,7 @@ _lock = threading.Lock()
 
 
 class Chat:
-	"""An accepted request. Its row exists and event 1 is out once `admit()` returns one."""
+	"""A request that `admit()` has let in: what runs it, what publishes it, and how it ends."""
 
 	def __init__(self, request: ChatRequest, settings: Settings, name: str, user: str) -> None:
 		self.request = request
@@ -106,9 +108,10 @@ class Chat:
 			# The row's transaction may be what failed: what comes next needs a clean one.
 			frappe.db.rollback()
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
-			message = _("Something went wrong on the site; an administrator finds it in the log.")
-			failure = {"code": "internal_error", "message": message, "retryable": False}
-		last = attempts[-1] if attempts else {}
+			failure = internal_error()
+		# Where all failed, the error is that of the first; the completion names the one it is about.
+		told = error.values.get("provider") if isinstance(error, ProviderError) else None
+		last = next((each for each in attempts if each["provider"] == told), {})
 		return self._end(
 			status="failed",
 			finish_reason="error",
@@ -128,13 +131,22 @@ class Chat:
 		return answer(row)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
-		row = self.publisher.complete(outcome)
+		row = self.publisher.row(outcome)
+		try:
+			self.publisher.complete(row)
+		except store.Lost:
+			return self.lost()
+		except Exception:
+			# The store is out of reach: what was asked for is told all the same. The lease runs out on the
+			# row, and whoever finds it ends it with what is in the journal.
+			frappe.db.rollback()
+			logger().exception(f"[Chat] not stored {fields(request=self.request.request_id, user=self.user)}")
 		ids = {"request_id": self.request.request_id, "task_id": self.request.task_id}
 		return answer({**ids, **row})
 
 
 def admit(request: ChatRequest, settings: Settings) -> Chat:
-	"""Keeps the request and sends event 1. Raises ChatError `conflict` for a request_id already used."""
+	"""Opens the request's row; event 1 commits it. Raises ChatError `conflict` for a request_id already used."""
 	user = frappe.session.user
 	row = {
 		"user": user,
@@ -202,7 +214,7 @@ def end_lost(row: dict[str, Any]) -> None:
 		"error": {"code": "worker_lost", "message": message, "retryable": True},
 	}
 	try:
-		publisher.complete(outcome)
+		publisher.complete(publisher.row(outcome))
 	except store.Lost:
 		# Another was faster, or the process lives after all.
 		frappe.db.rollback()
@@ -259,6 +271,36 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
 	if row.get("error"):
 		found["error"] = row["error"]
 	return found
+
+
+def own(request_id: Any, task_id: Any = None) -> dict[str, Any]:
+	"""The row of the user's own request, or of the newest of their task, ended where its process has died.
+
+	Raises ChatError `not_found`, the same whether somebody else has such a request or nobody, and
+	`invalid_request` for ids that can be none.
+	"""
+	by_request, by_task = request_id_of(request_id), task_id_of(task_id)
+	user = frappe.session.user
+	if by_request:
+		row = store.current().get(user, by_request)
+	elif by_task:
+		row = next(iter(store.current().of_task(user, by_task, limit=1)), None)
+	else:
+		raise invalid("request_id or task_id is needed: the id that chat_completion answered.")
+	if row is None:
+		raise ChatError("not_found", _("There is no such request or task."))
+	return settled(row)
+
+
+def running(request_id: Any, task_id: Any = None) -> list[dict[str, Any]]:
+	"""The user's own request if it runs, or all that run of their task. Raises as `own`."""
+	row = own(request_id, task_id)
+	rows = (
+		[row]
+		if request_id_of(request_id)
+		else store.current().of_task(row["user"], row["task_id"], "running")
+	)
+	return [each for each in rows if each["status"] == "running"]
 
 
 def answer_of(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,17 +12,18 @@ from typing import Any
 
 from frappe import _
 
-from ai_assistant.gateway.errors import SENTENCES
+from ai_assistant.gateway import ProviderError
 
 from .errors import ChatError, invalid
-from .settings import Mode, Settings
+from .settings import EFFORTS, Mode, Settings
 
 ROLES = ("system", "user", "assistant")
-EFFORTS = ("none", "low", "medium", "high")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line.
 MODEL = re.compile(r"[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
+# Parts cost time however short they are: 50,000 empty ones kept litellm, and so all chats, busy for 5 s.
+MAX_PARTS = 500
 MESSAGE = "{role, content}"
 
 
@@ -55,7 +56,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	if _flag(given.get("background"), "background"):
 		raise invalid("background is not accepted yet; leave it out or send false.")
 	if not settings.providers:
-		raise ChatError("not_configured", _(SENTENCES["none"][1]))
+		raise ChatError("not_configured", _(ProviderError("none").template))
 
 	request_id = request_id_of(given.get("request_id")) or str(uuid.uuid4())
 	name = _one_of(given.get("mode") or "chat", "mode", list(settings.modes))
@@ -148,6 +149,9 @@ def _messages(given: Any, settings: Settings) -> list[dict[str, Any]]:
 	if len(given) > limits.max_messages:
 		raise invalid("messages accepts at most {0} messages.", limits.max_messages)
 	messages = [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
+	parts = sum(len(message["content"]) for message in messages if isinstance(message["content"], list))
+	if parts > MAX_PARTS:
+		raise invalid("messages accepts at most {0} content parts in all; these are {1}.", MAX_PARTS, parts)
 	size = sum(_size(message["content"]) for message in messages)
 	if size > limits.max_chars:
 		raise invalid(

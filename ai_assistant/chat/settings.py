@@ -5,7 +5,7 @@ of which each section wins over the forms' whole: a container needs no Desk.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from inspect import formatannotation
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from ai_assistant.gateway import Provider, Timeouts
 from .errors import ChatError
 
 CONF_KEY = "ai_assistant"
+
+EFFORTS = ("none", "low", "medium", "high")
 
 T = TypeVar("T")
 
@@ -80,6 +82,13 @@ class Settings:
 		first = min(self.providers, key=lambda each: (each.priority, each.name), default=None)
 		return self.provider(self.default_provider or "") or first
 
+	def first_for(self, mode: Mode) -> tuple[Provider | None, str | None]:
+		"""Who is asked first in a mode where the request names nobody, and for which model."""
+		provider = self.provider(mode.provider or "") or self.default
+		if provider is None:
+			return None, None
+		return provider, mode.model if mode.model and provider.allows(mode.model) else provider.default_model
+
 	def provider(self, name: str) -> Provider | None:
 		return next((provider for provider in self.providers if provider.name == name), None)
 
@@ -93,14 +102,21 @@ def load() -> Settings:
 	modes = {mode.name: mode for mode in MODES}
 	for n, each in enumerate(_list(conf, "modes")):
 		mode = _build(Mode, each, f"modes[{n}]")
-		modes[mode.name] = mode
+		if mode.reasoning_effort not in (None, *EFFORTS):
+			raise _wrong(f"modes[{n}].reasoning_effort", ", ".join(EFFORTS))
+		if mode.temperature is not None and mode.temperature > 2:
+			raise _wrong(f"modes[{n}].temperature", "a number from 0 to 2")
+		# What is not said of a mode that ships stays as it ships.
+		modes[mode.name] = replace(modes[mode.name], **each) if mode.name in modes else mode
+	providers = [provider_of(each, f"providers[{n}]") for n, each in enumerate(_list(conf, "providers"))]
+	for n, each in enumerate(providers):
+		if any(each.name == earlier.name for earlier in providers[:n]):
+			raise _wrong(f"providers[{n}].name", "a name that no other provider has")
 	default = conf.get("default_provider")
 	if not isinstance(default, str | None):
 		raise _wrong("default_provider", "the name of a provider")
 	return Settings(
-		providers=tuple(
-			provider_of(each, f"providers[{n}]") for n, each in enumerate(_list(conf, "providers"))
-		),
+		providers=tuple(providers),
 		modes=modes,
 		limits=_known(Limits, conf, "limits"),
 		timeouts=_known(Timeouts, conf, "timeouts"),
@@ -147,10 +163,8 @@ def _build(kind: type[T], given: Any, where: str) -> T:
 	for name, value in given.items():
 		if name not in known:
 			raise _wrong(f"{where}.{name}", ", ".join(known))
-		if value is not None and not _fits(value, str(known[name].type)):
-			raise _wrong(
-				f"{where}.{name}", str(known[name].type).replace("tuple[str, ...]", "list of strings")
-			)
+		if not _fits(value, wanted := formatannotation(known[name].type)):
+			raise _wrong(f"{where}.{name}", wanted.replace("tuple[str, ...]", "list of strings"))
 	for name in ("name", "api", "api_key", "default_model"):
 		# An empty key would make litellm look for one in the process's environment.
 		if name in known and not given.get(name):
@@ -159,6 +173,8 @@ def _build(kind: type[T], given: Any, where: str) -> T:
 
 
 def _fits(value: Any, annotation: str) -> bool:
+	if value is None:
+		return "None" in annotation
 	if "bool" in annotation or isinstance(value, bool):
 		return "bool" in annotation and isinstance(value, bool)
 	if "int" in annotation or "float" in annotation:

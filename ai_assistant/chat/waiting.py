@@ -21,7 +21,15 @@ LOOK_S = 0.2
 SHARE = 0.5
 
 
-def events_after(
+def journal(row: dict[str, Any], after_seq: int, seconds: float) -> dict[str, Any]:
+	"""The contract's answer of get_events: what `_events_after` finds."""
+	row, events = _events_after(row, after_seq, seconds)
+	last_seq = events[-1]["seq"] if events else store.current().last_seq(row["name"])
+	ids = {"request_id": row["request_id"], "task_id": row["task_id"]}
+	return {**ids, "status": row["status"], "last_seq": last_seq, "events": events}
+
+
+def _events_after(
 	row: dict[str, Any], after_seq: int, seconds: float
 ) -> tuple[dict[str, Any], list[store.Event]]:
 	"""The request's row and its events after `after_seq`, once there is one, the request ends or time is up."""

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import threading
 from urllib.parse import quote
 
 import frappe
@@ -13,6 +14,7 @@ copy_to_stderr = True
 MARKS = {"reasoning": "💭 REASONING", "text": "📝 TEXT", "completion": "✅ COMPLETION"}
 
 
+_setting_up = threading.Lock()
 LINE = logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
@@ -22,14 +24,25 @@ def logger() -> logging.Logger:
 	`frappe.logger` makes one a site at ERROR (frappe/utils/logger.py), which would drop every line here.
 	"""
 	found: logging.Logger = frappe.logger("ai_assistant")
-	if not any(handler.formatter is LINE for handler in found.handlers):
-		if copy_to_stderr:
-			found.addHandler(logging.StreamHandler(sys.stderr))
-		for handler in found.handlers:
-			handler.setFormatter(LINE)
-		if found.level == logging.ERROR:
-			found.setLevel(logging.INFO)
+	if not _is_set_up(found):
+		with _setting_up:
+			# Another thread may have been faster; a second copy would say every line twice.
+			if not _is_set_up(found):
+				_set_up(found)
 	return found
+
+
+def _is_set_up(found: logging.Logger) -> bool:
+	return any(handler.formatter is LINE for handler in found.handlers)
+
+
+def _set_up(found: logging.Logger) -> None:
+	if copy_to_stderr:
+		found.addHandler(logging.StreamHandler(sys.stderr))
+	for handler in found.handlers:
+		handler.setFormatter(LINE)
+	if found.level == logging.ERROR:
+		found.setLevel(logging.INFO)
 
 
 def escaped(value: object) -> str:

@@ -8,6 +8,7 @@ join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are in 
 
 import hashlib
 import time
+from collections import deque
 from typing import Any
 
 import frappe
@@ -53,6 +54,7 @@ class Publisher:
 		self._first_ms: dict[str, int] = {}
 		self._said: dict[str, list[str]] = {"reasoning": [], "text": []}
 		self._batcher = Batcher(max_delay_s)
+		self._outbox: deque[Batch] = deque()
 
 	@classmethod
 	def after(cls, row: dict[str, Any], events: list[dict[str, Any]], keep_content: bool) -> "Publisher":
@@ -98,32 +100,33 @@ class Publisher:
 		due = self._batcher.due_in(now)
 		return heartbeat if due is None else min(due, heartbeat)
 
-	def complete(self, outcome: dict[str, Any]) -> dict[str, Any]:
+	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
+		"""The values of the finished request: its `outcome` with `response`, `reasoning`, `timing`, `realtime`.
+
+		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts` and `error`.
+		"""
+		realtime = {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq}
+		said = {"response": self.said("text"), "reasoning": self.said("reasoning")}
+		return {**outcome, **said, "timing": self.timing(), "realtime": realtime}
+
+	def complete(self, row: dict[str, Any]) -> None:
 		"""Sends what still waits and then the completion; the request's row is finished in the same commit.
 
-		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts` and `error`. Gives the
-		row's values: the outcome with the whole `response` and `reasoning`, `timing` and `realtime`.
+		`row` is what `row()` gave; its `realtime` counts the completion afterwards. Raises store.Lost where
+		somebody else has ended the request, and what the database raises.
 		"""
 		self._send(self._batcher.flush())
-		response, reasoning = self.said("text"), self.said("reasoning")
-		row = {
-			**outcome,
-			"response": response,
-			"reasoning": reasoning,
-			"timing": self.timing(),
-		}
 		shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
 		event = {
 			"text": "",
 			"partial": False,
 			**{name: row[name] for name in shown},
-			"reasoning_length": len(reasoning),
-			"text_length": len(response),
-			"text_sha256": hashlib.sha256(response.encode()).hexdigest(),
+			"reasoning_length": len(row["reasoning"]),
+			"text_length": len(row["response"]),
+			"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
 			**({"error": row["error"]} if row["error"] else {}),
 		}
 		self._emit("completion", event, row)
-		return row
 
 	def said(self, kind: str) -> str:
 		return "".join(self._said[kind])
@@ -142,12 +145,16 @@ class Publisher:
 		}
 
 	def _send(self, batches: list[Batch]) -> None:
-		for batch in batches:
+		# A batch leaves the outbox once it is stored: what the store refused is sent with what comes next.
+		self._outbox += batches
+		while self._outbox:
+			batch = self._outbox[0]
 			self._emit(batch.kind, {"text": batch.text, "partial": True})
+			self._outbox.popleft()
 
 	def _emit(self, kind: str, fields_of_kind: dict[str, Any], row: dict[str, Any] | None = None) -> None:
 		if not self.enabled:
-			self._finish(row)
+			self._finish(row, 0, 0)
 			frappe.db.commit()
 			return
 		seq = self.last_seq + 1
@@ -160,19 +167,20 @@ class Publisher:
 			"timestamp": frappe.utils.now(),
 		}
 		store.current().append(self.name, event)
-		self.last_seq = seq
 		reason = listening.why_not()
-		self.failed += reason is not None
-		self._finish(row)
+		failed = self.failed + (reason is not None)
+		self._finish(row, seq, failed)
 		if reason is None:
 			frappe.publish_realtime(EVENT, event, user=self.user, after_commit=True)
 		frappe.db.commit()
+		# Only now is it true: a number whose event was not stored is given to the next.
+		self.last_seq, self.failed = seq, failed
 		self._spoke = time.monotonic()
 		self._log(kind, len(event["text"]), seq, reason)
 
-	def _finish(self, row: dict[str, Any] | None) -> None:
+	def _finish(self, row: dict[str, Any] | None, last_seq: int, failed: int) -> None:
 		if row is not None:
-			row["realtime"] = {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq}
+			row["realtime"] = {"events": last_seq, "failed": failed, "last_seq": last_seq}
 			if self.keep_content:
 				store.current().finish(self.name, row)
 				return

@@ -98,7 +98,7 @@ def running_site(
 	if not stand_in.install():
 		raise RuntimeError("Frappe is installed here: use its bench, or a virtual environment without it")
 	config = SiteConfig(site_config)
-	folder = data or _state_folder()
+	folder = data or _state_folder(port)
 	# For the user alone: it holds conversations and sessions.
 	folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 	logs = folder / "logs"
@@ -200,9 +200,10 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 		workers.shutdown()
 
 
-def _state_folder() -> Path:
+def _state_folder(port: int) -> Path:
+	# One a port: two sites in one folder would take each other's sessions for their own.
 	state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-	return Path(state) / "ai_assistant" / "standalone"
+	return Path(state) / "ai_assistant" / "standalone" / str(port)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """What needs a site of one's own: its logs, its files, its configuration while it runs."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,3 +183,42 @@ def test_the_key_is_in_no_file_but_the_configuration(client: Client, process: St
 	for path in files:
 		assert CANARY_KEY.encode() not in path.read_bytes(), path
 	assert CANARY_KEY not in "".join(process.stderr)
+
+
+def test_a_store_that_refuses_costs_a_sentence_and_nothing_that_had_arrived(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	gate = unique("gate")
+	stream = client.chat(script({"text": "one "}, {"gate": gate}, {"text": "two"}))
+	next(event for event in stream if event["type"] == "text")
+	with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
+		database.execute("ALTER TABLE event RENAME TO event_away")
+	try:
+		provider.open(gate)
+		for _ in stream:
+			pass
+	finally:
+		with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
+			database.execute("ALTER TABLE event_away RENAME TO event")
+	assert stream.answer and stream.error
+	assert (stream.answer["status"], stream.answer["error"]["code"]) == ("failed", "internal_error")
+	assert stream.answer["response"] == "one two"
+	assert "Traceback" not in str(stream.error) and "event" not in stream.answer["error"]["message"]
+
+
+def test_a_defect_is_a_sentence_with_the_traceback_in_the_log(
+	client: Client, process: StandaloneSite
+) -> None:
+	with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
+		database.execute("ALTER TABLE request RENAME TO request_away")
+	try:
+		response = client.http.get(
+			"/api/method/ai_assistant.api.get_request", params={"request_id": "12345678"}
+		)
+	finally:
+		with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
+			database.execute("ALTER TABLE request_away RENAME TO request")
+	assert response.status_code == 500
+	assert response.json()["message"]["error"]["code"] == "internal_error"
+	assert "Traceback" not in response.text and "sqlite" not in response.text
+	assert "no such table" in process.log_file.read_text()

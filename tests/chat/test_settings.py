@@ -141,6 +141,15 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"realtime": {"enabled": "yes"}}, "realtime.enabled"),
 		({"limits": []}, "limits"),
 		({"limits": "x"}, "limits"),
+		({"limits": {"max_chars": None}}, "limits.max_chars"),
+		({"timeouts": {"idle_s": None}}, "timeouts.idle_s"),
+		({"realtime": {"max_delay_ms": None}}, "realtime.max_delay_ms"),
+		({"providers": [{**PROVIDER, "models": None}]}, "providers[0].models"),
+		({"providers": [{**PROVIDER, "priority": None}]}, "providers[0].priority"),
+		({"providers": [{**PROVIDER, "extra": None}]}, "providers[0].extra"),
+		({"providers": [PROVIDER, PROVIDER]}, "providers[1].name"),
+		({"modes": [{"name": "x", "temperature": 9}]}, "modes[0].temperature"),
+		({"modes": [{"name": "x", "reasoning_effort": "extreme"}]}, "modes[0].reasoning_effort"),
 	],
 )
 def test_a_wrong_configuration_is_named(conf: Any, where: str) -> None:
@@ -148,3 +157,18 @@ def test_a_wrong_configuration_is_named(conf: Any, where: str) -> None:
 		load(conf)
 	assert refused.value.code == "not_configured"
 	assert f" {where};" in str(refused.value)
+
+
+def test_what_is_not_said_of_a_shipped_mode_stays_as_it_ships() -> None:
+	found = load({"modes": [{"name": "chat", "temperature": 0.2}]})
+	assert found.modes["chat"].temperature == 0.2
+	assert found.modes["chat"].system_prompt == settings.MODES[0].system_prompt
+
+
+def test_the_first_to_be_asked_is_the_modes_the_sites_or_the_first_in_order() -> None:
+	two = [{**PROVIDER, "priority": 1}, {**PROVIDER, "name": "q", "models": ["m", "n"], "priority": 2}]
+	plain = load({"providers": two})
+	assert plain.first_for(plain.modes["chat"]) == (plain.providers[0], "m")
+	own = load({"providers": two, "modes": [{"name": "chat", "provider": "q", "model": "n"}]})
+	assert own.first_for(own.modes["chat"]) == (own.providers[1], "n")
+	assert load({}).first_for(settings.MODES[0]) == (None, None)

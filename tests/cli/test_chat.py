@@ -93,7 +93,11 @@ def test_a_refused_chat_says_why(site: Site, arguments: list[str], said: str) ->
 	[
 		(["chat"], 2, "PROMPT"),
 		(["chat", "x", "--url", "http://127.0.0.1:9"], 2, "--token"),
-		(["chat", "x", "--url", "http://127.0.0.1:9", "--token", "a:b"], 1, "refuses the socket"),
+		(["chat", "x", "--url", "http://127.0.0.1:9", "--token", "a:b"], 1, "does not answer"),
+		(["chat", "x", "--url", "127.0.0.1:9", "--token", "a:b"], 1, "--url accepts"),
+		(["chat", "x", "--url", "http://[::1", "--token", "a:b"], 1, "--url accepts"),
+		(["chat", "x", "--user", "a", "--password", "b"], 2, "go with --url"),
+		(["serve", "--model", "x"], 2, "--model goes with"),
 		(
 			["chat", "x", "--url", "http://127.0.0.1:9", "--user", "a", "--password", "b"],
 			1,
@@ -133,3 +137,53 @@ def test_a_port_in_use_is_said(site: Site, tmp_path: Path) -> None:
 	done = run("serve", "--port", port, "--site-config", str(config), XDG_STATE_HOME=str(tmp_path))
 	assert done.returncode == 1
 	assert "cannot start" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_wrong_token_is_said(site: Site) -> None:
+	done = run("chat", "x", "--url", site.url, "--site", site.name, "--token", "no:body")
+	assert done.returncode == 1
+	assert "HTTP 401" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_prompt_that_cannot_be_sent_is_an_error_and_no_hang(site: Site) -> None:
+	done = chat(site, b"a\xff".decode(errors="surrogateescape"))
+	assert done.returncode == 1
+	assert "✗" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_the_chat(site: Site) -> None:
+	account = f"--user {site.first.user} --password {site.first.password} --url {site.url} --site {site.name}"
+	prompt = script({"repeat": 100, "text": "word\n", "every": 0.05})
+	command = f"{sys.executable} -m ai_assistant.cli chat '{prompt}' --json {account} | head -1"
+	done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+	assert json.loads(done.stdout)["seq"] == 1
+	assert done.stderr == ""
+
+
+def test_a_site_whose_realtime_is_off_still_shows_its_answer(tmp_path: Path) -> None:
+	with ScriptedProvider() as provider:
+		config = {**site_config(provider), "realtime": {"enabled": False}}
+		with StandaloneSite(tmp_path, config) as site:
+			done = chat(site, script({"reasoning": "Hm."}, {"text": "Yes."}))
+	assert done.returncode == 0
+	assert done.stdout == "Yes.\n"
+	assert "realtime is switched off" in done.stderr
+
+
+def test_events_that_did_not_come_over_the_socket_are_no_success(site: Site) -> None:
+	deaf = (
+		"import sys; from ai_assistant.realtime import client; "
+		"client.Client._deliver = lambda *_: None; from ai_assistant.cli import main; main()"
+	)
+	account = ["--user", site.first.user, "--password", site.first.password]
+	command = [sys.executable, "-c", deaf, "chat", "hello", "--url", site.url, "--site", site.name, *account]
+	done = subprocess.run(command, capture_output=True, text=True)
+	assert done.returncode == 3
+	assert "Hello there." in done.stdout
+	assert "Not one event came over Socket.IO" in done.stderr
+
+
+def test_control_characters_of_a_model_do_not_reach_the_terminal(site: Site) -> None:
+	done = chat(site, script({"reasoning": "\x1b[2Ja"}, {"text": "\x1b]0;pwned\x07b\tc"}))
+	assert "\x1b" not in done.stdout and "\x07" not in done.stdout
+	assert "[2Ja" in done.stdout and "b\tc" in done.stdout

@@ -38,6 +38,12 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 		["messages[0].content[0]", "text"],
 	),
 	("too many messages", {"messages": HELLO * 11}, ["messages", "10"]),
+	(
+		"too many content parts",
+		{"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 501}]},
+		["messages", "500 content parts", "501"],
+	),
+	("a model that is no text", {"model": "\ud800"}, ["model"]),
 	("too many characters", {"messages": [{"role": "user", "content": "x" * 20_001}]}, ["messages", "20000"]),
 	("an unknown mode", {"mode": "poet"}, ["mode", "chat, agent"]),
 	("a mode of another type", {"mode": {"name": "chat"}}, ["mode"]),
@@ -123,6 +129,14 @@ def test_reading_names_a_bad_field_too(
 		return
 	assert refused.value.status == 417
 	assert named in refused.value.answer["error"]["message"]
+
+
+@pytest.mark.parametrize("request_id", [[], False, 0, {}])
+def test_a_cancel_takes_no_other_thing_for_no_request_id(client: Client, request_id: Any) -> None:
+	with pytest.raises(ApiError) as refused:
+		client.post("cancel", request_id=request_id, task_id="a task")
+	assert refused.value.status == 417
+	assert "request_id" in str(refused.value)
 
 
 def test_after_seq_accepts_whole_numbers(client: Client) -> None:

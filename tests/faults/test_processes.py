@@ -34,7 +34,7 @@ def start(folder: Path, provider: ScriptedProvider) -> StandaloneSite:
 
 
 def rows(folder: Path, sql: str, *values: Any) -> list[Any]:
-	path = folder / "ai_assistant" / "standalone" / "site.sqlite"
+	path = folder / "data" / "site.sqlite"
 	with sqlite3.connect(path, timeout=10) as database:
 		return database.execute(sql, values).fetchall()
 

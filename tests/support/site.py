@@ -109,7 +109,8 @@ class StandaloneSite:
 		self._module = module
 		self.folder = folder
 		self.config_file = folder / "site_config.json"
-		self.log_file = folder / "ai_assistant" / "standalone" / "logs" / "ai_assistant.log"
+		self.data = folder / "data"
+		self.log_file = self.data / "logs" / "ai_assistant.log"
 		self.stderr: list[str] = []
 		self._users = {
 			name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}"}
@@ -124,12 +125,13 @@ class StandaloneSite:
 		written.replace(self.config_file)
 
 	def __enter__(self) -> Site:
-		command = ["-m", self._module, "serve", "--port", "0", "--site-config", str(self.config_file)]
+		command = ["-m", self._module, "serve", "--port", "0"]
+		command += ["--site-config", str(self.config_file), "--data", str(self.data)]
 		self._process = subprocess.Popen(
 			[sys.executable, *command],
 			stderr=subprocess.PIPE,
 			text=True,
-			env={**os.environ, "XDG_STATE_HOME": str(self.folder), "PYTHONUNBUFFERED": "1"},
+			env={**os.environ, "PYTHONUNBUFFERED": "1"},
 		)
 		self.pid = self._process.pid
 		assert self._process.stderr

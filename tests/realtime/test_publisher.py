@@ -1,0 +1,144 @@
+"""The publisher against a store and a Frappe that note what is asked of them, and refuse when told to."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import frappe
+import pytest
+
+from ai_assistant import store
+from ai_assistant.gateway import Reasoning, Silence, Text
+from ai_assistant.realtime import listening, log
+from ai_assistant.realtime.publisher import Publisher
+
+OUTCOME = {
+	"status": "completed",
+	"finish_reason": "stop",
+	"provider": "p",
+	"model": "m",
+	"usage": None,
+	"attempts": [],
+	"error": None,
+}
+
+
+class Site:
+	"""A store and a database in one, with the events that a commit has let go."""
+
+	def __init__(self) -> None:
+		self.done: list[str] = []
+		self.stored: list[dict[str, Any]] = []
+		self.sent: list[dict[str, Any]] = []
+		self.row: dict[str, Any] = {}
+		self.refuse: set[str] = set()
+		self._written: list[dict[str, Any]] = []
+		self.waiting: list[tuple[str, Any, str]] = []
+
+	def _do(self, what: str) -> None:
+		self.done.append(what)
+		if what in self.refuse:
+			raise OSError(f"{what} refused")
+
+	def append(self, name: str, event: dict[str, Any]) -> None:
+		self._do("append")
+		self._written.append(event)
+
+	def finish(self, name: str, values: dict[str, Any]) -> None:
+		self._do("finish")
+		self.row = dict(values)
+
+	def emit(self, event: str, message: Any, room: str) -> None:
+		self.sent.append({"event": event, "room": room, **message})
+
+	def commit(self) -> None:
+		self._do("commit")
+		self.stored += self._written
+		self._written = []
+		for event, message, room in self.waiting:
+			self.done.append("send")
+			self.emit(event, message, room)
+		self.waiting = []
+
+	def rollback(self) -> None:
+		self._written, self.waiting = [], []
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+	made = Site()
+	monkeypatch.setattr(store, "_store", made)
+	frappe.local.db, frappe.local.conf = made, {}
+	yield made
+	del frappe.local.db, frappe.local.conf
+
+
+def publisher(enabled: bool = True) -> Publisher:
+	return Publisher("row", "a@example.com", "t", "r-1234567", 1.0, enabled, keep_content=True)
+
+
+def test_each_event_is_stored_then_committed_then_sent_to_its_user_alone(site: Site) -> None:
+	one = publisher()
+	one.accepted()
+	one.forward(Reasoning("Hm."))
+	one.forward(Text("Yes."))
+	one.complete(one.row(OUTCOME))
+	assert site.done == ["append", "commit", "send"] * 3 + ["append", "finish", "commit", "send"]
+	assert {event["room"] for event in site.sent} == {"user:a@example.com"}
+	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4]
+	assert site.row["realtime"] == {"events": 4, "failed": 0, "last_seq": 4}
+
+
+def test_what_nobody_heard_is_stored_counted_and_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(listening, "why_not", lambda: "no realtime server is subscribed")
+	said: list[str] = []
+	monkeypatch.setattr(log.logger(), "warning", said.append)
+	one = publisher()
+	one.accepted()
+	one.complete(one.row(OUTCOME))
+	assert site.sent == []
+	assert [event["seq"] for event in site.stored] == [1, 2]
+	assert site.row["realtime"] == {"events": 2, "failed": 2, "last_seq": 2}
+	line = r"\[WebSocket\] ❌ \w+ not emitted: no realtime server is subscribed task=t request=r-1234567 seq=\d user=\S+"
+	assert [bool(re.fullmatch(line, each)) for each in said] == [True, True]
+
+
+@pytest.mark.parametrize("refused", ["append", "commit"])
+def test_what_the_store_refused_is_sent_with_what_comes_next(site: Site, refused: str) -> None:
+	one = publisher()
+	one.accepted()
+	site.refuse = {refused}
+	with pytest.raises(OSError):
+		one.forward(Text("lost? "))
+	frappe.db.rollback()
+	site.refuse = set()
+	one.forward(Text("no."))
+	one.complete(one.row(OUTCOME))
+	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4]
+	assert "".join(event["text"] for event in site.stored) == "lost? no."
+	assert site.sent == [
+		{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored
+	]
+
+
+def test_a_publisher_that_is_off_stores_the_answer_and_no_event(site: Site) -> None:
+	one = publisher(enabled=False)
+	one.accepted()
+	one.forward(Text("Yes."))
+	one.forward(Silence())
+	one.complete(one.row(OUTCOME))
+	assert site.stored == site.sent == []
+	assert (site.row["response"], site.row["realtime"]["events"]) == ("Yes.", 0)
+
+
+def test_one_that_takes_over_goes_on_where_the_journal_ends(site: Site) -> None:
+	one = publisher()
+	one.accepted()
+	one.forward(Reasoning("Hm."))
+	one.forward(Text("Yes"))
+	row = {"name": "row", "user": "a@example.com", "task_id": "t", "request_id": "r-1234567", "created": 0.0}
+	heir = Publisher.after(row, list(site.stored), keep_content=True)
+	heir.complete(heir.row({**OUTCOME, "status": "failed", "error": {"code": "worker_lost"}}))
+	assert (site.row["response"], site.row["reasoning"]) == ("Yes", "Hm.")
+	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4]
+	assert site.row["timing"]["first_text_ms"] == site.stored[2]["elapsed_ms"]
