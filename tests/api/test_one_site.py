@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -185,39 +186,56 @@ def test_the_key_is_in_no_file_but_the_configuration(client: Client, process: St
 	assert CANARY_KEY not in "".join(process.stderr)
 
 
-def test_a_store_that_refuses_costs_a_sentence_and_nothing_that_had_arrived(
+@contextmanager
+def without_table(process: StandaloneSite, name: str) -> Iterator[None]:
+	"""The store refuses what needs this table for as long as the context lasts."""
+	path = process.data / "site.sqlite"
+	with sqlite3.connect(path, timeout=10) as database:
+		database.execute(f"ALTER TABLE {name} RENAME TO {name}_away")
+	try:
+		yield
+	finally:
+		with sqlite3.connect(path, timeout=10) as database:
+			database.execute(f"ALTER TABLE {name}_away RENAME TO {name}")
+
+
+def test_a_store_that_refuses_in_the_middle_costs_nothing_that_had_arrived(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider
 ) -> None:
 	gate = unique("gate")
-	stream = client.chat(script({"text": "one "}, {"gate": gate}, {"text": "two"}))
+	stream = client.chat(script({"text": "one "}, {"gate": gate}, {"text": "two"}, {"hang": True}))
 	next(event for event in stream if event["type"] == "text")
-	with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
-		database.execute("ALTER TABLE event RENAME TO event_away")
-	try:
+	with without_table(process, "event"):
 		provider.open(gate)
 		for _ in stream:
 			pass
-	finally:
-		with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
-			database.execute("ALTER TABLE event_away RENAME TO event")
 	assert stream.answer and stream.error
 	assert (stream.answer["status"], stream.answer["error"]["code"]) == ("failed", "internal_error")
 	assert stream.answer["response"] == "one two"
 	assert "Traceback" not in str(stream.error) and "event" not in stream.answer["error"]["message"]
 
 
+def test_a_store_that_refuses_at_the_end_costs_nothing_of_the_answer(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	gate = unique("gate")
+	stream = client.chat(script({"text": "one "}, {"gate": gate}, {"text": "two"}))
+	next(event for event in stream if event["type"] == "text")
+	with without_table(process, "event"):
+		provider.open(gate)
+		for _ in stream:
+			pass
+	assert stream.answer and stream.error is None
+	assert (stream.answer["status"], stream.answer["response"]) == ("completed", "one two")
+
+
 def test_a_defect_is_a_sentence_with_the_traceback_in_the_log(
 	client: Client, process: StandaloneSite
 ) -> None:
-	with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
-		database.execute("ALTER TABLE request RENAME TO request_away")
-	try:
+	with without_table(process, "request"):
 		response = client.http.get(
 			"/api/method/ai_assistant.api.get_request", params={"request_id": "12345678"}
 		)
-	finally:
-		with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
-			database.execute("ALTER TABLE request_away RENAME TO request")
 	assert response.status_code == 500
 	assert response.json()["message"]["error"]["code"] == "internal_error"
 	assert "Traceback" not in response.text and "sqlite" not in response.text
