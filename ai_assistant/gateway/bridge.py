@@ -103,6 +103,9 @@ class Bridge(Generic[T]):
 				self._queue.put(item)
 				if self._queue.qsize() >= HIGH_WATER:
 					await self._wait_for_room()
+				else:
+					# Where the next item lies ready nothing else would give the other streams their turn.
+					await asyncio.sleep(0)
 			self._queue.put(StopAsyncIteration())
 		except Exception as error:
 			self._queue.put(error)

@@ -17,6 +17,9 @@ from .chunks import Ask, Provider, Usage
 from .errors import ProviderError
 from .feed import Junk
 
+# Anthropic's, DeepSeek's and Zhipu's.
+CUT_SHORT = ("model_context_window_exceeded", "insufficient_system_resource", "network_error")
+
 # The words of some providers for it that litellm does not know.
 TOO_LONG = (
 	"context_length_exceeded",
@@ -36,17 +39,27 @@ def load() -> Any:
 	import litellm
 
 	if not litellm.disable_streaming_logging:
-		# Its logging of streams costs more CPU than the stream itself.
-		litellm.disable_streaming_logging = True
 		litellm.suppress_debug_info = True
 		litellm.telemetry = False
 		# A hundred equal chunks are an error to litellm; to a user they are a table or an ASCII drawing.
 		litellm.REPEATED_STREAMING_CHUNK_LIMIT = 10**9  # type: ignore[attr-defined]
+		# To guess at tokens that a provider has not counted, it would fetch a tokenizer from the network.
+		litellm.disable_hf_tokenizer_download = True
+		# About a model of Ollama's it would ask the server, synchronously, and several times a question:
+		# the whole loop would wait for it.
+		from litellm.llms.ollama.common_utils import OllamaModelInfo
+
+		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
+		# Answers cut short in ways that it does not know, and takes for a regular end.
+		reasons = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
+		reasons.update(dict.fromkeys(CUT_SHORT, "length"))
 		# It serialises its own Responses objects in a way that pydantic warns of, once a request.
 		warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning, r"pydantic\.main")
 		# Its warnings quote the provider's bodies.
 		for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
 			logging.getLogger(name).setLevel(logging.CRITICAL)
+		# Its logging of streams costs more CPU than the stream itself. Last, for a thread that comes meanwhile.
+		litellm.disable_streaming_logging = True
 	return litellm
 
 
@@ -152,6 +165,8 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	for cause in causes:
 		if isinstance(cause, httpx.HTTPStatusError):
 			return _refusal(cause.response, names)
+	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
+		return ProviderError("misconfigured", **names)
 	if any(
 		isinstance(c, httpx.ConnectError | httpx.ConnectTimeout | aiohttp.ClientConnectorError)
 		for c in causes
@@ -220,9 +235,9 @@ def _seconds(retry_after: str | None) -> int | None:
 		return None
 	try:
 		return max(0, round(float(retry_after)))
-	except ValueError:
+	except (ValueError, OverflowError):
 		pass
 	try:
 		return max(0, round(parsedate_to_datetime(retry_after).timestamp() - time.time()))
-	except ValueError:
+	except (ValueError, OverflowError):
 		return None

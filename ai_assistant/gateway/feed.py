@@ -9,7 +9,9 @@ Understanding the objects of each provider is litellm's part. Getting to them is
 - deletes `<think>` and `</think>` wherever they stand in an answer of Ollama's;
 - drops a `content` that is a list of parts, as Mistral's models send it while they think;
 - puts an estimate in the place of a usage that comes together with text;
-- says "stop" where the provider just closed the connection.
+- says "stop" where the provider just closed the connection;
+
+and because the OpenAI SDK takes an event without data (a comment, once an event had an id) for broken JSON.
 """
 
 import json
@@ -69,10 +71,10 @@ class Feed:
 		parse: Parser = self._source.chunk_parser
 		if self._stream.custom_llm_provider == "ollama_chat":
 			parse = _with_its_tags(parse)
-		async with aclosing(objects(self._lines)) as said_by_provider:
-			async for said in said_by_provider:
+		async with aclosing(objects(self._lines)) as heard:
+			async for said in heard:
 				self._heard_end = self._heard_end or _ends(said)
-				if not said:
+				if said is None:
 					continue
 				try:
 					chunk = parse(said)
@@ -83,6 +85,8 @@ class Feed:
 				yield chunk
 
 	async def _from_sdk(self) -> AsyncGenerator[Any, None]:
+		if events := getattr(self._source, "_iter_events", None):
+			self._source._iter_events = lambda: _with_data(events())
 		async for chunk in self._source:
 			usage = getattr(chunk, "usage", None)
 			if usage is not None and hasattr(usage, "model_dump"):
@@ -94,8 +98,8 @@ class Feed:
 			yield chunk
 
 
-async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any], None]:
-	"""The JSON objects in server-sent events, or in lines of one object each; an empty one for `[DONE]`.
+async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:
+	"""The JSON objects in server-sent events, or in lines of one object each; None for `[DONE]`.
 
 	Raises Junk for what can be neither read nor passed over.
 	"""
@@ -108,11 +112,11 @@ async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any], N
 			if held and not data:
 				raise Junk()
 			continue
-		if not held and not data and not line.startswith("{"):
+		if not held and not data and not line.lstrip().startswith(("{", "[")):
 			# A comment, the name or the number of an event.
 			continue
 		if not held and line.strip() == "[DONE]":
-			yield {}
+			yield None
 			continue
 		held = f"{held}\n{line}" if held else line
 		try:
@@ -130,7 +134,13 @@ async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any], N
 		raise Junk()
 
 
-def text(said: Any) -> str:
+async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+	async for event in events:
+		if event.data:
+			yield event
+
+
+def string(said: Any) -> str:
 	"""A delta's text, which is not always one. Raises Junk."""
 	if not isinstance(said, str):
 		raise Junk()
@@ -144,9 +154,9 @@ def _is_object(line: str) -> bool:
 		return False
 
 
-def _ends(said: dict[str, Any]) -> bool:
+def _ends(said: dict[str, Any] | None) -> bool:
 	"""Whether an object is an end that litellm does not tell: `[DONE]`, or one of Gemini's."""
-	if not said or (said.get("promptFeedback") or {}).get("blockReason"):
+	if said is None or (said.get("promptFeedback") or {}).get("blockReason"):
 		return True
 	return any(candidate.get("finishReason") for candidate in said.get("candidates") or [])
 

@@ -6,7 +6,7 @@ from typing import Any
 from . import door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
-from .feed import Feed, text
+from .feed import Feed, string
 
 # litellm's names for ends that are ours by another name.
 FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}
@@ -69,6 +69,6 @@ def _said(message: Any) -> Iterator[Reasoning | Text]:
 	The reasoning is taken from one field alone: litellm repeats it in others (`thinking_blocks`).
 	"""
 	if reasoning := getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None):
-		yield Reasoning(text(reasoning))
+		yield Reasoning(string(reasoning))
 	if message.content:
-		yield Text(text(message.content))
+		yield Text(string(message.content))

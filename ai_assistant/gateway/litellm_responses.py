@@ -10,7 +10,7 @@ from typing import Any
 from . import door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
-from .feed import Junk, text
+from .feed import Junk, string
 
 API = "openai"
 REASONING = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
@@ -44,9 +44,9 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 				spoke = spoke or kind in REASONING or kind in TEXT
 				if kind in REASONING and event.delta:
 					thought = True
-					yield Reasoning(text(event.delta))
+					yield Reasoning(string(event.delta))
 				elif kind in TEXT and event.delta:
-					yield Text(text(event.delta))
+					yield Text(string(event.delta))
 				elif kind == "response.reasoning_summary_part.added" and thought:
 					yield Reasoning("\n\n")
 				elif kind in ENDS:
@@ -66,8 +66,9 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
 	finally:
-		if ask.stream and hasattr(stream, "aclose"):
-			await stream.aclose()
+		if ask.stream and stream is not None:
+			# The stream itself has no way to be closed.
+			await stream.response.aclose()
 
 
 def _parameters(chat: dict[str, Any]) -> dict[str, Any]:
@@ -87,12 +88,17 @@ def _item(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strictly(stream: Any, process: Callable[[str], Any]) -> Callable[[str], Any]:
-	"""litellm passes over an event that is no JSON: the answer would have a hole, and look whole."""
+	"""litellm passes over an event that is no JSON: the answer would have a hole, and look whole.
+
+	And it looks for an error's message one level below where OpenAI documents it.
+	"""
 
 	def process_strictly(data: str) -> Any:
 		event = process(data)
 		if event is None and data and not stream.finished:
 			raise Junk()
+		if event is not None and event.type == "error" and getattr(event, "error", None) is None:
+			event.error = {"code": event.code, "message": event.message}
 		return event
 
 	return process_strictly

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import traceback
 from collections.abc import AsyncGenerator, Awaitable
 from typing import TypeVar
 
@@ -28,8 +29,10 @@ def on_the_loop(work: Awaitable[T]) -> T:
 	return asyncio.run_coroutine_threadsafe(run(), provider_loop()).result(timeout=20)
 
 
-async def turn() -> None:
-	"""Once the loop comes to this, whatever it could do before has been done."""
+async def many_turns() -> None:
+	"""When this is over, all the others on the loop have done what they could without waiting."""
+	for _ in range(10 * HIGH_WATER):
+		await asyncio.sleep(0)
 
 
 class Source:
@@ -79,7 +82,7 @@ def test_items_come_in_their_order_to_the_end() -> None:
 def test_a_generator_faster_than_its_reader_is_held_at_the_high_water_mark() -> None:
 	source = Source()
 	bridge = Bridge(source.numbers())
-	on_the_loop(turn())
+	on_the_loop(many_turns())
 	assert source.given == HIGH_WATER
 
 	most = 0
@@ -89,6 +92,29 @@ def test_a_generator_faster_than_its_reader_is_held_at_the_high_water_mark() -> 
 	assert most <= HIGH_WATER
 	bridge.close()
 	assert source.closed.wait(20)
+
+
+def test_a_stream_that_always_has_more_does_not_keep_the_others_waiting() -> None:
+	async def much_work_and_no_pause() -> AsyncGenerator[int, None]:
+		while True:
+			# Slower than its reader: it is never held back for want of room.
+			yield sum(range(20_000))
+
+	busy = Bridge(much_work_and_no_pause())
+	enough = threading.Event()
+
+	def read_on() -> None:
+		while not enough.is_set():
+			busy.read(FOR_EVER)
+
+	reader = threading.Thread(target=read_on, daemon=True)
+	reader.start()
+	try:
+		assert read_to_the_end(Bridge(from_one_to(20))) == list(range(1, 21))
+	finally:
+		enough.set()
+		reader.join()
+		busy.close()
 
 
 def test_a_read_gives_up_after_its_time() -> None:
@@ -152,7 +178,7 @@ def test_closing_between_two_items_closes_the_generator() -> None:
 def test_closing_while_it_waits_for_room_closes_the_generator() -> None:
 	source = Source()
 	bridge = Bridge(source.numbers())
-	on_the_loop(turn())
+	on_the_loop(many_turns())
 	assert not source.closed.is_set()
 	bridge.close()
 	assert source.closed.wait(20)
@@ -236,6 +262,8 @@ def test_a_forked_child_gets_a_loop_of_its_own_and_can_stream(server: ScriptedPr
 			numbers = read_to_the_end(Bridge(from_one_to(3)))
 			names = [t.name for t in threading.enumerate()]
 			os.write(writes, json.dumps([[h.reasoning, h.text] for h in heard] + [numbers, names]).encode())
+		except BaseException:
+			traceback.print_exc()
 		finally:
 			os._exit(0)
 	os.close(writes)

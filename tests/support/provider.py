@@ -46,7 +46,9 @@ class Asked:
 		self.path = path
 		self.headers = headers
 		self.body = body
-		self.key = headers.get("authorization", headers.get("x-api-key", "")).removeprefix("Bearer ")
+		sent = [headers.get(name, "") for name in ("authorization", "x-api-key", "x-goog-api-key")]
+		self.key = "".join(sent).removeprefix("Bearer ")
+		self.peer: tuple[str, int] | None = None
 		self.hung_up = threading.Event()
 		self.answered = threading.Event()
 		self.written: list[tuple[float, bytes]] = []
@@ -117,6 +119,7 @@ class ScriptedProvider:
 	async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 		try:
 			while asked := await _read_request(reader):
+				asked.peer = writer.get_extra_info("peername")
 				with self._arrived:
 					self.asked.append(asked)
 					self._arrived.notify_all()
@@ -127,6 +130,10 @@ class ScriptedProvider:
 					await asyncio.wait({watch, play}, return_when=asyncio.FIRST_COMPLETED)
 					if not play.done() or not await play:
 						return
+				except ConnectionError:
+					# Writing may find out before reading does.
+					asked.hung_up.set()
+					raise
 				finally:
 					play.cancel()
 					watch.cancel()

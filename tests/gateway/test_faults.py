@@ -1,0 +1,489 @@
+"""Everything that can go wrong with a provider: the contract's code, one sentence, and not a word of the provider's."""
+
+import gc
+import json
+import re
+import socket
+import socketserver
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from ai_assistant.gateway import ProviderError, Timeouts
+from ai_assistant.gateway.errors import SENTENCES
+from tests.support.provider import ScriptedProvider
+from tests.support.wire import FAMILIES, Step
+
+from .asking import KEY, MODELS, Heard, asked, family, gateway, hear
+
+# What the scripted provider says of itself when it refuses, where a script does not put it into its mouth.
+ITS_WORDS = "scripted refusal"
+
+EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
+BOTH_WAYS = pytest.mark.parametrize("way", ["stream", "whole"])
+
+# Short: here the provider says nothing more, and the limit is what is tested.
+SHORT_OF_FIRST = Timeouts(first_token_s=0.3, idle_s=20, total_s=40)
+SHORT_OF_NEXT = Timeouts(first_token_s=20, idle_s=0.3, total_s=40)
+
+
+def answer(
+	server: ScriptedProvider, api: str, script: list[Step], way: str = "stream", **options: Any
+) -> Heard:
+	one = gateway(family(server, api, name=f"My {api}"), **options)
+	if way == "stream":
+		return hear(one.stream_generate(asked(script)))
+	try:
+		return Heard(list(one.generate(asked(script)).chunks()))
+	except ProviderError as error:
+		return Heard(error=error)
+
+
+def check(heard: Heard, api: str, kind: str, code: str) -> ProviderError:
+	"""That it failed like this, in our own words, which name the provider."""
+	error = heard.failure
+	assert (error.kind, error.code) == (kind, code)
+	numbers = {name: error.values[name] for name in ("status", "seconds") if name in error.values}
+	assert str(error) == SENTENCES[kind][1].format(provider=f"My {api}", model=MODELS[api], **numbers)
+	assert f"My {api}" in str(error) and all(re.fullmatch("[0-9.]+", number) for number in numbers.values())
+	assert error.retryable == (code in ("rate_limited", "provider_unavailable", "timeout"))
+	assert [(a.provider, a.model, a.error) for a in error.attempts] == [(f"My {api}", MODELS[api], code)]
+	return error
+
+
+def everything_in(error: BaseException | None) -> str:
+	"""All that a log could say of an exception, the values of its frames and what led to it included."""
+	if error is None:
+		return ""
+	told = traceback.TracebackException.from_exception(error, capture_locals=True)
+	own = [repr(error), str(error), repr(error.args), repr(vars(error)), *told.format()]
+	return "\n".join([*own, everything_in(error.__cause__), everything_in(error.__context__)])
+
+
+REFUSALS = {
+	400: ("refused", "provider_error"),
+	401: ("refused_key", "provider_auth"),
+	402: ("refused", "provider_error"),
+	403: ("refused_key", "provider_auth"),
+	404: ("unknown_model", "provider_error"),
+	408: ("unavailable", "provider_unavailable"),
+	413: ("too_long", "context_too_long"),
+	418: ("refused", "provider_error"),
+	429: ("rate_limited", "rate_limited"),
+	500: ("unavailable", "provider_unavailable"),
+	502: ("unavailable", "provider_unavailable"),
+	503: ("unavailable", "provider_unavailable"),
+	529: ("unavailable", "provider_unavailable"),
+}
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("status", REFUSALS)
+@BOTH_WAYS
+def test_a_refusal_is_told_by_its_status(server: ScriptedProvider, api: str, status: int, way: str) -> None:
+	in_its_words = answer(server, api, [{"status": status}], way)
+	with_our_key = answer(server, api, [{"status": status, "echo": True}], way)
+	for heard in (in_its_words, with_our_key):
+		error = check(heard, api, *REFUSALS[status])
+		assert heard.said == []
+		assert ITS_WORDS not in everything_in(error)
+		assert KEY not in everything_in(error)
+		assert error.__cause__ is None and error.__context__ is None
+
+
+def test_the_provider_does_quote_what_must_not_be_told(server: ScriptedProvider) -> None:
+	"""That the test above can fail: what is kept from the user has been in the provider's answer."""
+	for api in MODELS:
+		answer(server, api, [{"status": 400, "echo": True}])
+		assert server.asked[-1].key == KEY
+		assert ITS_WORDS in json.dumps(FAMILIES[api]("m1").refusal(400, ITS_WORDS))
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize(
+	("header", "seconds"),
+	[
+		("7", 7),
+		("0", 0),
+		("1.6", 2),
+		("-5", 0),
+		("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+		("soon", None),
+		("inf", None),
+		("nan", None),
+		("1e999", None),
+		("", None),
+	],
+)
+def test_the_providers_advice_when_to_retry_is_kept(
+	server: ScriptedProvider, api: str, header: str, seconds: int | None
+) -> None:
+	heard = answer(server, api, [{"status": 429, "headers": {"retry-after": header}}])
+	assert check(heard, api, "rate_limited", "rate_limited").retry_after == seconds
+
+
+@EVERY_FAMILY
+def test_the_advice_may_be_a_date(server: ScriptedProvider, api: str) -> None:
+	headers = {"retry-after": "Thu, 31 Dec 2099 23:59:59 GMT"}
+	error = answer(server, api, [{"status": 429, "headers": headers}]).failure
+	assert error.retry_after is not None and error.retry_after > 10**9
+
+
+@EVERY_FAMILY
+@BOTH_WAYS
+@pytest.mark.parametrize("body", ["<html>Bad gateway</html>", "", "{", "[]", '"-"', "null"])
+def test_an_error_need_not_be_json(server: ScriptedProvider, api: str, way: str, body: str) -> None:
+	check(
+		answer(server, api, [{"status": 502, "body": body}], way), api, "unavailable", "provider_unavailable"
+	)
+
+
+TOO_LONG = [
+	(
+		"openai",
+		400,
+		"This model's maximum context length is 4097 tokens. However, your messages resulted in 4294.",
+	),
+	("openai", 400, "the request exceeds the available context size (4096 tokens), try increasing it"),
+	("openai", 400, "The decoder prompt (length 5951) is longer than the maximum model length of 4096."),
+	("openai", 400, "The input (5163 tokens) is longer than the model's context length (4096 tokens)."),
+	(
+		"deepseek",
+		400,
+		"This model's maximum context length is 65536 tokens. However, you requested 70000 tokens",
+	),
+	(
+		"openrouter",
+		400,
+		"This endpoint's maximum context length is 32768 tokens. However, you requested 42832.",
+	),
+	(
+		"openai_responses",
+		400,
+		"Your input exceeds the context window of this model. Please adjust your input.",
+	),
+	("anthropic", 400, "prompt is too long: 208310 tokens > 200000 maximum"),
+	("anthropic", 400, "input length and `max_tokens` exceed context limit: 189136 + 20000 > 204648"),
+	(
+		"gemini",
+		400,
+		"The input token count (1102335) exceeds the maximum number of tokens allowed (1048576).",
+	),
+	("ollama_chat", 400, "the input length exceeds the context length"),
+	("ollama_chat", 500, "the input length exceeds the context length"),
+	("ollama_chat", 400, "prompt too long; exceeded max context length by 4021 tokens"),
+]
+
+
+@pytest.mark.parametrize(("api", "status", "words"), TOO_LONG)
+@BOTH_WAYS
+def test_messages_that_are_too_long_are_known_by_the_providers_words(
+	server: ScriptedProvider, api: str, status: int, words: str, way: str
+) -> None:
+	body = FAMILIES[api]("m1").refusal(status, words)
+	error = check(
+		answer(server, api, [{"status": status, "body": body}], way), api, "too_long", "context_too_long"
+	)
+	assert words not in str(error) + repr(error.args) + repr(error.values)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_responses_may_find_out_later_that_messages_are_too_long(
+	server: ScriptedProvider, nested: bool
+) -> None:
+	error = {
+		"code": "context_length_exceeded",
+		"message": "Your input exceeds the context window of this model.",
+	}
+	said = {"type": "error", "sequence_number": 2, **({"error": error} if nested else error)}
+	script = [{"text": ""}, {"raw": f"event: error\ndata: {json.dumps(said)}\n\n"}]
+	check(answer(server, "openai_responses", script), "openai_responses", "too_long", "context_too_long")
+
+
+@pytest.mark.parametrize("api", ["openai", "openai_responses"])
+@BOTH_WAYS
+def test_a_prompt_may_be_filtered_at_once(server: ScriptedProvider, api: str, way: str) -> None:
+	words = "Your request was rejected as a result of our safety system."
+	error = {"message": words, "type": "invalid_request_error", "code": "content_policy_violation"}
+	heard = answer(server, api, [{"status": 400, "body": {"error": error}}], way)
+	check(heard, api, "filtered", "content_filtered")
+
+
+@BOTH_WAYS
+def test_a_prompt_that_gemini_blocks_is_filtered(server: ScriptedProvider, way: str) -> None:
+	said = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}
+	script = [{"raw": f"data: {json.dumps(said)}\n\n" if way == "stream" else json.dumps(said)}]
+	check(answer(server, "gemini", script, way), "gemini", "filtered", "content_filtered")
+
+
+@EVERY_FAMILY
+@BOTH_WAYS
+def test_an_answer_may_be_filtered(server: ScriptedProvider, api: str, way: str) -> None:
+	heard = answer(server, api, [{"text": "Hel"}, {"finish": "content_filter"}], way)
+	check(heard, api, "filtered", "content_filtered")
+	if way == "stream":
+		assert heard.text == "Hel"
+
+
+# Silence
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("script", [[{"headers_after": "never"}], [{"hang": True}]], ids=["headers", "chunk"])
+def test_silence_before_the_first_chunk_is_a_timeout(
+	server: ScriptedProvider, api: str, script: list[Step]
+) -> None:
+	heard = answer(server, api, script, timeouts=SHORT_OF_FIRST)
+	assert "0.3 seconds (the limit until the first token)" in str(check(heard, api, "first_token", "timeout"))
+	assert heard.said == []
+
+
+@EVERY_FAMILY
+def test_silence_in_the_middle_is_a_timeout(server: ScriptedProvider, api: str) -> None:
+	heard = answer(
+		server, api, [{"reasoning": "Hm"}, {"text": "Hel"}, {"hang": True}], timeouts=SHORT_OF_NEXT
+	)
+	assert "silent for 0.3 seconds" in str(check(heard, api, "idle", "timeout"))
+	assert (heard.reasoning, heard.text) == ("Hm", "Hel")
+
+
+# Connections
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+	"""An address where nobody listens."""
+	with socket.socket() as taken:
+		taken.bind(("127.0.0.1", 0))
+		yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@contextmanager
+def somebody_who_says(answer: bytes) -> Iterator[str]:
+	"""An address where a server reads one request, answers these bytes and hangs up."""
+
+	class Handler(socketserver.BaseRequestHandler):
+		def handle(self) -> None:
+			self.request.recv(1 << 20)
+			self.request.sendall(answer)
+
+	with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
+		serving = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+		serving.start()
+		try:
+			yield f"http://127.0.0.1:{listening.server_address[1]}"
+		finally:
+			listening.shutdown()
+			serving.join()
+
+
+@EVERY_FAMILY
+@BOTH_WAYS
+def test_a_provider_that_is_not_there_cannot_be_reached(server: ScriptedProvider, api: str, way: str) -> None:
+	with nobody() as address:
+		one = gateway(family(server, api, name=f"My {api}", api_base=address))
+		heard = answer_of(one, way)
+	check(heard, api, "unreachable", "provider_unavailable")
+
+
+@EVERY_FAMILY
+@BOTH_WAYS
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\ncontent-len"])
+def test_a_connection_may_break_before_there_is_an_answer(
+	server: ScriptedProvider, api: str, way: str, said: bytes
+) -> None:
+	with somebody_who_says(said) as address:
+		one = gateway(family(server, api, name=f"My {api}", api_base=address))
+		heard = answer_of(one, way)
+	check(heard, api, "broke_off", "provider_unavailable")
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("base", ["not an address", "ftp://127.0.0.1/v1", "/v1", "http://"])
+def test_an_address_that_is_none_is_a_matter_of_configuration(
+	server: ScriptedProvider, api: str, base: str
+) -> None:
+	heard = answer_of(gateway(family(server, api, name=f"My {api}", api_base=base)), "stream")
+	check(heard, api, "misconfigured", "provider_error")
+
+
+def test_an_api_that_litellm_does_not_know_is_a_matter_of_configuration(server: ScriptedProvider) -> None:
+	unknown = family(server, "openai")
+	object.__setattr__(unknown, "api", "nonsense")
+	assert answer_of(gateway(unknown), "stream").failure.kind == "misconfigured"
+
+
+def answer_of(one: Any, way: str) -> Heard:
+	try:
+		stream = one.stream_generate(asked([])) if way == "stream" else one.generate(asked([])).chunks()
+		return hear(stream)
+	except ProviderError as error:
+		return Heard(error=error)
+
+
+@EVERY_FAMILY
+def test_a_connection_may_be_cut_before_the_first_chunk(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"cut": True}])
+	check(heard, api, "broke_off", "provider_unavailable")
+	assert heard.said == []
+
+
+@EVERY_FAMILY
+def test_a_connection_may_be_cut_in_the_middle(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"reasoning": "Hm"}, {"text": "Hel"}, {"cut": True}])
+	check(heard, api, "broke_off", "provider_unavailable")
+	assert (heard.reasoning, heard.text) == ("Hm", "Hel")
+
+
+@EVERY_FAMILY
+def test_a_connection_may_be_cut_before_a_whole_answer(server: ScriptedProvider, api: str) -> None:
+	check(answer(server, api, [{"cut": True}], "whole"), api, "broke_off", "provider_unavailable")
+
+
+@EVERY_FAMILY
+def test_a_regular_close_is_no_end_of_an_answer(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"reasoning": "Hm"}, {"text": "Hel"}, {"raw": "\n"}])
+	check(heard, api, "unfinished", "provider_error")
+	assert (heard.reasoning, heard.text) == ("Hm", "Hel")
+
+
+@EVERY_FAMILY
+def test_a_stream_of_nothing_is_no_answer(server: ScriptedProvider, api: str) -> None:
+	check(answer(server, api, [{"raw": ""}]), api, "no_answer", "provider_error")
+
+
+# Bytes that are no answer
+
+
+@EVERY_FAMILY
+def test_a_web_page_is_no_answer(server: ScriptedProvider, api: str) -> None:
+	page = "<html>\n<title>Sign in</title>\n\n<p>data: none</p></html>\n"
+	assert answer(server, api, [{"raw": page}]).failure.code == "provider_error"
+	assert answer(server, api, [{"raw": page}], "whole").failure.code == "provider_error"
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize(
+	"body", ["{}", "[]", "null", "5", '{"choices": []}', '{"choices": null}', '{"error": {}}']
+)
+def test_json_that_is_no_answer_is_an_error_of_the_provider(
+	server: ScriptedProvider, api: str, body: str
+) -> None:
+	assert answer(server, api, [{"raw": body}], "whole").failure.code == "provider_error"
+
+
+def broken(api: str, junk: str) -> Step:
+	return {"raw": f"{junk}\n" if api == "ollama_chat" else f"data: {junk}\n\n"}
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize(
+	"junk", ['{"choices": [', '{"message": {"content": "l', "{]", "[1, 2", '{"a": "\xff', "{}{}"]
+)
+def test_a_hole_in_an_answer_is_an_error_and_never_passed_over(
+	server: ScriptedProvider, api: str, junk: str
+) -> None:
+	heard = answer(server, api, [{"text": "Hel"}, broken(api, junk), {"text": "lo"}])
+	check(heard, api, "junk", "provider_error")
+	assert heard.text == "Hel"
+
+
+# Objects that litellm cannot make anything of
+ODD = {
+	"openai": {"choices": [None]},
+	"deepseek": {"choices": [{"index": 0, "delta": None}]},
+	"openrouter": {"id": "1"},
+	"openai_responses": {"type": "response.output_text.delta"},
+	"anthropic": {"type": "content_block_delta", "index": 0, "delta": None},
+	"gemini": {"candidates": [{"content": {"parts": [{"text": None}]}}]},
+	"ollama_chat": {"model": "m1", "done": False},
+}
+
+
+@EVERY_FAMILY
+def test_an_object_that_is_not_understood_is_an_error_and_never_passed_over(
+	server: ScriptedProvider, api: str
+) -> None:
+	heard = answer(server, api, [{"text": "Hel"}, broken(api, json.dumps(ODD[api])), {"text": "lo"}])
+	assert (heard.failure.code, heard.text) == ("provider_error", "Hel")
+
+
+@EVERY_FAMILY
+def test_a_broken_end_is_no_end(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"text": "Hel"}, broken(api, '{"choices": [')])
+	check(heard, api, "junk", "provider_error")
+	assert heard.text == "Hel"
+
+
+@EVERY_FAMILY
+def test_bytes_that_are_no_utf_8_do_not_pass_for_text(server: ScriptedProvider, api: str) -> None:
+	letter = json.dumps("QQ").encode()
+	stream = b"".join(FAMILIES[api](MODELS[api]).step(step) for step in ({"text": "Hel"}, {"text": "QQ"}))
+	assert letter in stream
+	raw = stream.replace(letter, b'"\xff"').decode("latin-1")
+	heard = answer(server, api, [{"raw": raw}, {"finish": "stop"}])
+	# Where httpx decodes, it has replaced them; the SDKs raise.
+	if heard.error:
+		assert (heard.error.code, heard.text) == ("provider_error", "Hel")
+	else:
+		assert heard.text == "Hel\ufffd"
+	assert heard.text.startswith("Hel")
+
+
+# Errors that come where an answer should
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("before", [[], [{"reasoning": "Hm"}, {"text": "Hel"}]], ids=["first", "later"])
+def test_an_error_in_the_stream_is_the_providers(
+	server: ScriptedProvider, api: str, before: list[Step]
+) -> None:
+	heard = answer(server, api, [*before, {"error_echo": True}])
+	error = check(heard, api, "reported", "provider_error")
+	assert (heard.reasoning, heard.text) == (("Hm", "Hel") if before else ("", ""))
+	assert KEY not in everything_in(error)
+	assert error.__cause__ is None and error.__context__ is None
+
+
+@pytest.mark.parametrize("api", ["openrouter", "gemini"])
+def test_an_error_in_the_stream_does_not_blame_the_configuration(server: ScriptedProvider, api: str) -> None:
+	said = {"error": {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}}
+	heard = answer(server, api, [{"text": "Hel"}, {"raw": f"data: {json.dumps(said)}\n\n"}])
+	check(heard, api, "reported", "provider_error")
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("cut", [{"cut": True}, {"raw": "\n"}, {"error_echo": True}], ids=str)
+def test_what_was_held_back_comes_before_the_error(server: ScriptedProvider, api: str, cut: Step) -> None:
+	heard = answer(server, api, [{"text": " <thi"}, cut])
+	assert heard.error and heard.text == " <thi"
+
+
+def test_nothing_of_it_reaches_a_log_or_the_terminal(
+	server: ScriptedProvider, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+	caplog.set_level("DEBUG")
+	faults: list[list[Step]] = [
+		*([{"status": status, "echo": True}] for status in REFUSALS),
+		[{"status": 500}],
+		[{"error_echo": True}],
+		[{"text": "Hel"}, {"error_echo": True}],
+		[{"text": "Hel"}, {"cut": True}],
+		[{"text": "Hel"}, {"raw": "\n"}],
+	]
+	for api in MODELS:
+		for script in faults:
+			for way in ("stream", "whole"):
+				answer(server, api, script, way)
+	# What asyncio has to say of a task that failed and was left alone, it says when that is collected.
+	gc.collect()
+	out, err = capfd.readouterr()
+	for said in (out, err, caplog.text):
+		assert KEY not in said
+		assert ITS_WORDS not in said
+	assert (out, err) == ("", "")
+	assert [r.getMessage() for r in caplog.records if r.levelname in ("WARNING", "ERROR", "CRITICAL")] == []

@@ -1,0 +1,511 @@
+"""Who is asked, for how long, and who may stop it."""
+
+import gc
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ai_assistant.gateway import (
+	Attempt,
+	Cancel,
+	Completion,
+	Fallback,
+	Gateway,
+	Provider,
+	ProviderError,
+	Reasoning,
+	Result,
+	Silence,
+	Text,
+	Timeouts,
+)
+from tests.support.provider import ScriptedProvider
+from tests.support.wire import Step
+
+from .asking import KEY, MODELS, Heard, Listener, asked, family, gateway, hear, silent
+
+EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
+
+# "broken" and "slow" are models that fail where "good" answers.
+BROKEN: list[Step] = [{"status": 503, "for": "broken"}, {"reasoning": "Hm."}, {"text": "Yes."}]
+SLOW: list[Step] = [{"headers_after": "never", "for": "slow"}, {"text": "Yes."}]
+
+
+def named(server: ScriptedProvider, name: str, model: str = "good", **fields: Any) -> Provider:
+	return family(server, "openai", name=name, default_model=model, **fields)
+
+
+def attempts_of(heard: Heard) -> list[tuple[str, str, str]]:
+	attempts = heard.error.attempts if heard.error else heard.completion.attempts
+	return [(attempt.provider, attempt.model, attempt.error) for attempt in attempts]
+
+
+# Who is asked
+
+
+def test_a_provider_that_fails_is_followed_by_the_next_in_order(server: ScriptedProvider) -> None:
+	providers = [named(server, "c", priority=3), named(server, "a", "broken"), named(server, "b", priority=2)]
+	providers[1] = replace(providers[1], priority=1)
+	heard = hear(gateway(*providers).stream_generate(asked(BROKEN)))
+	failed = Attempt("a", "broken", "provider_unavailable")
+	assert heard.chunks[:3] == [Fallback(failed, "b", "good"), Reasoning("Hm."), Text("Yes.")]
+	assert heard.completion.attempts == (failed,)
+	assert (heard.completion.provider, heard.completion.model) == ("b", "good")
+
+
+def test_providers_of_the_same_priority_are_asked_by_name(server: ScriptedProvider) -> None:
+	providers = [named(server, name, "broken") for name in ("d", "b", "c")] + [
+		named(server, "a", "broken", priority=101)
+	]
+	heard = hear(gateway(*providers).stream_generate(asked(BROKEN)))
+	assert [name for name, _, _ in attempts_of(heard)] == ["b", "c", "d", "a"]
+	assert [f.failed.provider + f.provider for f in heard.fallbacks] == ["bc", "cd", "da"]
+
+
+def test_the_preferred_provider_is_asked_first_and_the_others_after_it(server: ScriptedProvider) -> None:
+	providers = [named(server, name, "broken", priority=n) for n, name in enumerate("abc")]
+	heard = hear(gateway(*providers).stream_generate(asked(BROKEN), "c"))
+	assert [name for name, _, _ in attempts_of(heard)] == ["c", "a", "b"]
+
+
+def test_a_preferred_provider_that_there_is_not_changes_nothing(server: ScriptedProvider) -> None:
+	heard = hear(gateway(named(server, "a"), named(server, "b")).stream_generate(asked(BROKEN), "z"))
+	assert heard.completion.provider == "a"
+
+
+def test_a_model_is_asked_of_the_first_provider_that_allows_it(server: ScriptedProvider) -> None:
+	providers = [
+		named(server, "a", models=("good",)),
+		named(server, "b", models=("good", "rare")),
+		named(server, "c", models=("*",)),
+	]
+	one = gateway(*providers)
+	assert hear(one.stream_generate(asked(BROKEN), model="rare")).completion.provider == "b"
+	assert hear(one.stream_generate(asked(BROKEN), model="any")).completion.provider == "c"
+	assert hear(one.stream_generate(asked(BROKEN), model="good")).completion.provider == "a"
+	assert hear(one.stream_generate(asked(BROKEN), "c", model="rare")).completion.provider == "c"
+	# Whether the preferred one allows it has been asked before.
+	assert hear(one.stream_generate(asked(BROKEN), "a", model="rare")).completion.provider == "a"
+
+
+def test_the_others_are_asked_for_their_own_model(server: ScriptedProvider, marker: str) -> None:
+	one = gateway(named(server, "a", priority=1), named(server, "b", "its-own"))
+	heard = hear(one.stream_generate(asked(BROKEN, marker), model="broken"))
+	assert attempts_of(heard) == [("a", "broken", "provider_unavailable")]
+	assert heard.completion.model == "its-own"
+	assert [a.body["model"] for a in server.asked if marker in str(a.body)] == ["broken", "its-own"]
+
+
+def test_where_all_fail_the_first_ones_error_is_told_with_all_attempts(server: ScriptedProvider) -> None:
+	script = [{"status": 401, "for": "broken"}, {"cut": True}]
+	one = gateway(named(server, "a", "broken"), named(server, "b"), named(server, "c"))
+	heard = hear(one.stream_generate(asked(script)))
+	assert (heard.failure.code, "a" in str(heard.failure)) == ("provider_auth", True)
+	assert attempts_of(heard) == [
+		("a", "broken", "provider_auth"),
+		("b", "good", "provider_unavailable"),
+		("c", "good", "provider_unavailable"),
+	]
+	assert len(heard.fallbacks) == 2
+
+
+@pytest.mark.parametrize("said", [{"reasoning": "Hm"}, {"text": "Hel"}, {"text": "<think>Hm"}, {"text": "<"}])
+def test_after_its_first_chunk_a_failure_is_final(server: ScriptedProvider, said: Step, marker: str) -> None:
+	heard = hear(
+		gateway(named(server, "a"), named(server, "b")).stream_generate(asked([said, {"cut": True}], marker))
+	)
+	assert len(heard.said) == 1
+	assert attempts_of(heard) == [("a", "good", "provider_unavailable")]
+	assert heard.fallbacks == []
+	assert server.count(marker) == 1
+
+
+def test_half_a_character_is_a_first_chunk_too(server: ScriptedProvider, marker: str) -> None:
+	script = [{"reasoning": "\ud83d"}, {"cut": True}]
+	heard = hear(gateway(named(server, "a"), named(server, "b")).stream_generate(asked(script, marker)))
+	assert heard.said == [Reasoning("\ufffd")]
+	assert attempts_of(heard) == [("a", "good", "provider_unavailable")]
+	assert server.count(marker) == 1
+
+
+def test_a_later_provider_that_fails_after_its_first_chunk_says_so_itself(server: ScriptedProvider) -> None:
+	script = [{"status": 401, "for": "broken"}, {"text": "Hel"}, {"cut": True}]
+	one = gateway(named(server, "a", "broken"), named(server, "b"), named(server, "c"))
+	heard = hear(one.stream_generate(asked(script)))
+	assert heard.text == "Hel"
+	assert heard.failure.code == "provider_unavailable" and "b" in str(heard.failure)
+	assert attempts_of(heard) == [("a", "broken", "provider_auth"), ("b", "good", "provider_unavailable")]
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("fault", [{"status": 429}, {"status": 500}, {"status": 503}, {"cut": True}], ids=str)
+def test_a_provider_that_fails_is_asked_once(
+	server: ScriptedProvider, api: str, fault: Step, marker: str
+) -> None:
+	for stream in (True, False):
+		one = gateway(family(server, api))
+		with pytest.raises(ProviderError):
+			list(one.stream_generate(asked([fault], marker))) if stream else one.generate(
+				asked([fault], marker)
+			)
+	assert server.count(marker) == 2
+
+
+def test_families_may_follow_one_another(server: ScriptedProvider) -> None:
+	script = [{"status": 503, "for": "x/broken"}, {"reasoning": "Hm."}, {"text": "Yes."}]
+	broken = [
+		family(server, api, default_model="x/broken", name=f"{n} {api}") for n, api in enumerate(MODELS)
+	]
+	heard = hear(gateway(*broken, family(server, "gemini", name="last")).stream_generate(asked(script)))
+	assert [attempt[2] for attempt in attempts_of(heard)] == ["provider_unavailable"] * 7
+	assert (heard.reasoning, heard.text, heard.completion.provider) == ("Hm.", "Yes.", "last")
+
+
+def test_without_streaming_the_next_is_asked_too(server: ScriptedProvider) -> None:
+	one = gateway(named(server, "a", "broken"), named(server, "b"))
+	result = one.generate(asked(BROKEN))
+	assert isinstance(result, Result)
+	assert (result.reasoning, result.text, result.completion.provider) == ("Hm.", "Yes.", "b")
+	assert result.completion.attempts == (Attempt("a", "broken", "provider_unavailable"),)
+	assert list(result.chunks()) == [Reasoning("Hm."), Text("Yes."), result.completion]
+
+
+def test_without_a_provider_nothing_is_configured() -> None:
+	assert hear(Gateway([]).stream_generate(asked([]))).failure.code == "not_configured"
+	with pytest.raises(ProviderError, match="No AI provider is configured") as raised:
+		Gateway([]).generate(asked([]))
+	assert raised.value.attempts == () and not raised.value.retryable
+
+
+def test_what_a_provider_is_told_beside_the_question_is_in_its_configuration(
+	server: ScriptedProvider, marker: str
+) -> None:
+	extra = {"extra_headers": {"x-team": "seven"}, "max_retries": 9, "api_key": "another"}
+	hear(gateway(named(server, "a", extra=extra)).stream_generate(asked([{"status": 500}], marker)))
+	assert server.wait_for(marker).headers["x-team"] == "seven"
+	assert server.wait_for(marker).key == KEY
+	assert server.count(marker) == 1
+
+
+def test_a_key_is_in_nothing_that_is_printed(server: ScriptedProvider) -> None:
+	one = named(server, "a", extra={"extra_headers": {"x": KEY}})
+	assert KEY not in repr(one) + str(one) + repr(gateway(one))
+
+
+def test_many_may_ask_at_once_and_each_gets_its_own_answer(server: ScriptedProvider) -> None:
+	listeners = []
+	for n in range(40):
+		api = list(MODELS)[n % 7]
+		script = [{"reasoning": f"{n} "}, {"text": f"{n}-"}, {"gate": "all at once"}, {"text": f"-{n}"}]
+		listeners.append(Listener(gateway(family(server, api)).stream_generate(asked(script))))
+	for listener in listeners:
+		listener.until(lambda heard: bool(heard.text))
+	server.open("all at once")
+	heard = [listener.to_the_end() for listener in listeners]
+	assert [(h.reasoning, h.text) for h in heard] == [(f"{n} ", f"{n}--{n}") for n in range(40)]
+
+
+# For how long
+
+
+def test_a_provider_that_says_nothing_for_too_long_is_followed_by_the_next(server: ScriptedProvider) -> None:
+	limits = Timeouts(first_token_s=1, idle_s=20, total_s=40)
+	slow = named(server, "a", "slow")
+	heard = hear(gateway(slow, named(server, "b"), timeouts=limits).stream_generate(asked(SLOW)))
+	assert attempts_of(heard) == [("a", "slow", "timeout")]
+	assert (heard.text, heard.completion.provider) == ("Yes.", "b")
+
+
+def test_a_slow_answer_is_not_silent_as_long_as_it_goes_on(server: ScriptedProvider) -> None:
+	limits = Timeouts(first_token_s=20, idle_s=1, total_s=40)
+	script = [{"repeat": 15, "text": "la ", "every": 0.1}]
+	assert (
+		hear(gateway(named(server, "a"), timeouts=limits).stream_generate(asked(script))).text == "la " * 15
+	)
+
+
+def test_keeping_the_connection_alive_is_not_saying_something(server: ScriptedProvider) -> None:
+	limits = Timeouts(first_token_s=0.5, idle_s=20, total_s=40)
+	alive = [step for _ in range(400) for step in ({"raw": ": still here\n\n"}, {"sleep": 0.05})]
+	heard = hear(gateway(named(server, "a"), timeouts=limits).stream_generate(asked([{"text": ""}, *alive])))
+	assert heard.failure.kind == "first_token"
+
+
+def test_the_total_is_of_all_attempts_together_and_ends_them(server: ScriptedProvider, marker: str) -> None:
+	limits = Timeouts(first_token_s=1, idle_s=20, total_s=1.8)
+	one = gateway(*(named(server, name, "slow") for name in "abc"), timeouts=limits)
+	heard = hear(one.stream_generate(asked(SLOW, marker)))
+	assert (heard.failure.kind, heard.failure.code) == ("total", "timeout")
+	assert str(heard.failure) == "The answer of b took longer than 1.8 seconds in all."
+	assert attempts_of(heard) == [("a", "slow", "timeout"), ("b", "slow", "timeout")]
+	assert server.count(marker) == 2
+
+
+def test_the_total_ends_an_answer_that_goes_on_and_on(server: ScriptedProvider, marker: str) -> None:
+	limits = Timeouts(first_token_s=20, idle_s=20, total_s=1.5)
+	script = [{"repeat": 10_000, "text": "la ", "every": 0.02}]
+	one = gateway(named(server, "a"), named(server, "b"), timeouts=limits)
+	heard = hear(one.stream_generate(asked(script, marker)))
+	assert heard.failure.kind == "total"
+	assert heard.text.startswith("la la ") and set(heard.text) == set("la ")
+	assert server.wait_for(marker).hung_up.wait(20)
+	assert server.count(marker) == 1
+
+
+@EVERY_FAMILY
+def test_without_streaming_there_is_no_first_token_to_wait_for(server: ScriptedProvider, api: str) -> None:
+	one = gateway(family(server, api), timeouts=Timeouts(first_token_s=0.01, idle_s=0.01, total_s=20))
+	assert one.generate(asked([{"sleep": 0.1}, {"text": "Yes."}])).text == "Yes."
+
+
+@pytest.mark.parametrize("api", ["openai", "openai_responses", "anthropic"])
+def test_without_streaming_the_total_counts(server: ScriptedProvider, api: str, marker: str) -> None:
+	one = gateway(family(server, api), timeouts=Timeouts(first_token_s=20, idle_s=20, total_s=1))
+	with pytest.raises(ProviderError) as raised:
+		one.generate(asked([{"hang": True}], marker))
+	assert raised.value.kind == "total"
+	assert server.wait_for(marker).hung_up.wait(20)
+
+
+def test_a_caller_with_patience_gets_its_turn_when_nothing_comes(server: ScriptedProvider) -> None:
+	script = [{"text": "a"}, {"gate": "enough silence"}, {"text": "b"}]
+	stream = gateway(named(server, "a")).stream_generate(asked(script), patience=lambda: 0.01)
+	heard = Heard()
+	for chunk in stream:
+		heard.chunks.append(chunk)
+		if heard.chunks.count(Silence()) == 3:
+			server.open("enough silence")
+	assert heard.text == "ab" and heard.completion.finish_reason == "stop"
+	assert heard.chunks.count(Silence()) >= 3
+
+
+def test_patience_is_asked_for_each_time(server: ScriptedProvider) -> None:
+	waits = iter([0.01, 0.02])
+	stream = gateway(named(server, "a")).stream_generate(
+		asked([{"headers_after": "never"}]), patience=lambda: next(waits)
+	)
+	assert [next(stream), next(stream)] == [Silence(), Silence()]
+	with pytest.raises(RuntimeError, match="StopIteration"):
+		next(stream)
+
+
+# Who may stop it
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+	"""What closes a connection must not be the garbage collector."""
+	gc.disable()
+	yield
+	gc.enable()
+
+
+def to_be_stopped(heard: Heard) -> bool:
+	return bool(heard.said)
+
+
+PHASES: dict[str, tuple[list[Step], Callable[[Heard], bool]]] = {
+	"before the headers": ([{"headers_after": "never"}], silent),
+	"before the first chunk": ([{"hang": True}], silent),
+	"in the middle": (
+		[{"reasoning": "Hm"}, {"repeat": 100_000, "text": "la ", "every": 0.01}],
+		to_be_stopped,
+	),
+	"while it is silent": ([{"text": "Hel"}, {"hang": True}], lambda h: to_be_stopped(h) and silent(h)),
+}
+EVERY_PHASE = pytest.mark.parametrize(("script", "come"), PHASES.values(), ids=PHASES)
+
+
+@pytest.mark.usefixtures("no_collector")
+@EVERY_FAMILY
+@EVERY_PHASE
+def test_a_cancel_hangs_up_and_completes(
+	server: ScriptedProvider, api: str, script: list[Step], come: Callable[[Heard], bool], marker: str
+) -> None:
+	cancel = Cancel()
+	one = gateway(family(server, api), family(server, api, name="other"))
+	listener = Listener(one.stream_generate(asked(script, marker), cancel=cancel, patience=lambda: 0.01))
+	at_the_provider = server.wait_for(marker)
+	listener.until(come)
+	assert not at_the_provider.hung_up.is_set()
+	cancel()
+	heard = listener.to_the_end()
+	assert heard.completion == Completion("cancelled", api, MODELS[api])
+	assert at_the_provider.hung_up.wait(20)
+	assert server.count(marker) == 1
+
+
+@pytest.mark.usefixtures("no_collector")
+@EVERY_FAMILY
+@EVERY_PHASE
+def test_closing_the_generator_hangs_up(
+	server: ScriptedProvider, api: str, script: list[Step], come: Callable[[Heard], bool], marker: str
+) -> None:
+	stream = gateway(family(server, api)).stream_generate(asked(script, marker), patience=lambda: 0.01)
+	heard = Heard()
+	while not come(heard):
+		heard.chunks.append(next(stream))
+	at_the_provider = server.wait_for(marker)
+	assert not at_the_provider.hung_up.is_set()
+	stream.close()
+	assert at_the_provider.hung_up.wait(20)
+
+
+@pytest.mark.usefixtures("no_collector")
+@EVERY_FAMILY
+def test_closing_hangs_up_on_a_provider_that_is_too_fast(
+	server: ScriptedProvider, api: str, marker: str
+) -> None:
+	script = [{"repeat": 1_000_000, "text": "0123456789"}]
+	stream = gateway(family(server, api)).stream_generate(asked(script, marker))
+	assert next(stream) == Text("0123456789")
+	stream.close()
+	assert server.wait_for(marker).hung_up.wait(20)
+
+
+@EVERY_FAMILY
+def test_a_whole_answer_can_be_cancelled(server: ScriptedProvider, api: str, marker: str) -> None:
+	cancel = Cancel()
+	results: list[Result] = []
+	ask = asked([{"hang": True}], marker)
+	asking = threading.Thread(
+		target=lambda: results.append(gateway(family(server, api)).generate(ask, cancel=cancel)), daemon=True
+	)
+	asking.start()
+	at_the_provider = server.wait_for(marker)
+	cancel()
+	asking.join(20)
+	assert results == [Result("", "", Completion("cancelled", api, MODELS[api]))]
+	assert at_the_provider.hung_up.wait(20)
+
+
+def test_who_cancels_before_it_begins_asks_nobody(server: ScriptedProvider, marker: str) -> None:
+	cancel = Cancel()
+	cancel()
+	heard = hear(gateway(named(server, "a")).stream_generate(asked([], marker), cancel=cancel))
+	assert heard.chunks == [Completion("cancelled", "a", "good")]
+	# Whatever the loop still had to do about it has been done when it has answered this.
+	hear(gateway(named(server, "a")).stream_generate(asked([])))
+	assert server.count(marker) == 0
+
+
+def test_what_was_held_back_comes_before_the_end_of_a_cancelled_answer(server: ScriptedProvider) -> None:
+	cancel = Cancel()
+	script = [{"reasoning": "Hm\ud83d"}, {"text": "a\ud83d"}, {"gate": "now"}, {"hang": True}]
+	listener = Listener(gateway(named(server, "a")).stream_generate(asked(script), cancel=cancel))
+	listener.until(lambda heard: heard.text == "a")
+	cancel()
+	heard = listener.to_the_end()
+	assert (heard.reasoning, heard.text) == ("Hm\ufffd", "a\ufffd")
+	assert heard.completion.finish_reason == "cancelled"
+
+
+def test_a_tag_that_has_not_ended_comes_before_the_end_of_a_cancelled_answer(
+	server: ScriptedProvider,
+) -> None:
+	cancel = Cancel()
+	script = [{"text": "<think>a</thi"}, {"hang": True}]
+	listener = Listener(gateway(named(server, "a")).stream_generate(asked(script), cancel=cancel))
+	listener.until(lambda heard: heard.reasoning == "a")
+	cancel()
+	assert listener.to_the_end().reasoning == "a</thi"
+
+
+def test_a_tag_that_has_not_ended_comes_before_a_timeout(server: ScriptedProvider) -> None:
+	limits = Timeouts(first_token_s=1, idle_s=20, total_s=40)
+	heard = hear(
+		gateway(named(server, "a"), timeouts=limits).stream_generate(
+			asked([{"text": " <thi"}, {"hang": True}])
+		)
+	)
+	assert (heard.text, heard.failure.code) == (" <thi", "timeout")
+
+
+def test_a_cancel_after_a_fallback_keeps_the_attempts(server: ScriptedProvider) -> None:
+	cancel = Cancel()
+	script = [{"status": 503, "for": "broken"}, {"text": "Hel"}, {"hang": True}]
+	one = gateway(named(server, "a", "broken"), named(server, "b"), named(server, "c"))
+	listener = Listener(one.stream_generate(asked(script), cancel=cancel))
+	listener.until(lambda heard: heard.text == "Hel")
+	cancel()
+	heard = listener.to_the_end()
+	assert heard.completion.finish_reason == "cancelled"
+	assert attempts_of(heard) == [("a", "broken", "provider_unavailable")]
+
+
+def test_who_cancels_during_a_fallback_asks_nobody_else(server: ScriptedProvider, marker: str) -> None:
+	cancel = Cancel()
+	one = gateway(named(server, "a", "broken"), named(server, "b"))
+	chunks = []
+	for chunk in one.stream_generate(asked(BROKEN, marker), cancel=cancel):
+		chunks.append(chunk)
+		if isinstance(chunk, Fallback):
+			cancel()
+	assert isinstance(chunks[-1], Completion) and chunks[-1].finish_reason == "cancelled"
+	assert [type(chunk) for chunk in chunks] == [Fallback, Completion]
+	hear(gateway(named(server, "a")).stream_generate(asked([])))
+	assert server.count(marker) == 1
+
+
+def test_a_stream_that_is_never_begun_asks_nobody(server: ScriptedProvider, marker: str) -> None:
+	stream = gateway(named(server, "a")).stream_generate(asked([], marker))
+	stream.close()
+	hear(gateway(named(server, "a")).stream_generate(asked([])))
+	assert server.count(marker) == 0
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("stream", [True, False])
+def test_nothing_but_the_questions_is_sent_and_on_one_connection(
+	api: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	with ScriptedProvider() as fresh:
+		# Where litellm would look for an Ollama of its own accord.
+		monkeypatch.setenv("OLLAMA_API_BASE", fresh.base("ollama_chat"))
+		one = gateway(family(fresh, api))
+		for _ in range(3):
+			if stream:
+				hear(
+					one.stream_generate(
+						asked([{"reasoning": "Hm."}, {"text": "Yes."}]), reasoning_effort="low"
+					)
+				)
+			else:
+				one.generate(asked([{"text": "Yes."}]), reasoning_effort="low")
+		assert len(fresh.asked) == 3
+		assert len({request.peer for request in fresh.asked}) == 1
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import sys
+from ai_assistant.gateway import Gateway, Provider
+for api, base in zip(("openai", "openai_responses"), sys.argv[1:3]):
+	one = Gateway([Provider(api, api, "-", "llama-3.1-8b", api_base=base)])
+	answer = one.stream_generate([{"role": "user", "content": sys.argv[3] if api == "openai" else "Hi"}])
+	print("".join(chunk.text for chunk in answer if hasattr(chunk, "text")))
+"""
+
+
+def test_no_tokenizer_is_fetched_for_tokens_that_were_not_counted_and_nothing_is_printed() -> None:
+	chunk = {"choices": [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}]}
+	uncounted = json.dumps([{"raw": f"data: {json.dumps(chunk)}\n\n"}])
+	with ScriptedProvider() as fresh:
+		bases = [fresh.base("openai"), fresh.base("openai_responses")]
+		run = subprocess.run(
+			[sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *bases, uncounted],
+			capture_output=True,
+			text=True,
+			env={"HF_ENDPOINT": bases[0], "HF_HOME": "/nowhere", "PATH": "/nowhere"},
+		)
+		assert (run.returncode, run.stdout.split("\n"), run.stderr) == (
+			0,
+			["Yes.", "Let me think.Hello there.", ""],
+			"",
+		)
+		assert len(fresh.asked) == 2

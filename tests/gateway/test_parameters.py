@@ -1,0 +1,191 @@
+"""What a model does not take is named and never sent; and litellm is imported by the first question alone."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ai_assistant.gateway import door
+from ai_assistant.gateway.chunks import Ask
+from tests.support.provider import ScriptedProvider
+
+from .asking import MODELS, asked, family, gateway, hear
+
+NO_TEMPERATURE = ("temperature",)
+NO_EFFORT = ("reasoning_effort",)
+NEITHER = ("reasoning_effort", "temperature")
+
+# api, model, what is asked for, what is not sent
+DROPPED: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
+	# A temperature beside thinking, which Anthropic refuses
+	("anthropic", "claude-sonnet-4-5", {"temperature": 0.5, "reasoning_effort": "low"}, NO_TEMPERATURE),
+	("anthropic", "claude-opus-4-6", {"temperature": 0.5, "reasoning_effort": "low"}, NO_TEMPERATURE),
+	("anthropic", "claude-sonnet-4-5", {"temperature": 0.5}, ()),
+	# A thinking budget that is not below max_tokens: then there is no thinking, and the temperature may stay
+	("anthropic", "claude-sonnet-4-5", {"reasoning_effort": "high", "max_tokens": 1000}, NO_EFFORT),
+	("anthropic", "claude-sonnet-4-5", {"reasoning_effort": "low", "max_tokens": 1024}, NO_EFFORT),
+	("anthropic", "claude-sonnet-4-5", {"reasoning_effort": "low", "max_tokens": 1025}, ()),
+	(
+		"anthropic",
+		"claude-sonnet-4-5",
+		{"temperature": 0.5, "reasoning_effort": "high", "max_tokens": 1000},
+		NO_EFFORT,
+	),
+	# An effort that a model does not make, or that nobody knows of
+	("anthropic", "claude-3-5-haiku-20241022", {"temperature": 0.5, "reasoning_effort": "low"}, NO_EFFORT),
+	("openai", "gpt-4o", {"temperature": 0.5, "reasoning_effort": "low"}, NO_EFFORT),
+	("openai", "smollm2", {"temperature": 0.5, "reasoning_effort": "low"}, NO_EFFORT),
+	("openai_responses", "nobody-knows", {"reasoning_effort": "high"}, NO_EFFORT),
+	("openrouter", "nobody/knows", {"reasoning_effort": "high"}, NO_EFFORT),
+	("deepseek", "deepseek-chat", {"reasoning_effort": "high"}, NO_EFFORT),
+	("gemini", "gemini-2.0-flash", {"reasoning_effort": "high"}, NO_EFFORT),
+	("ollama_chat", "qwen3:0.6b", {"reasoning_effort": "high"}, NO_EFFORT),
+	# A model that takes one temperature only
+	("openai", "gpt-5", {"temperature": 0.5}, NO_TEMPERATURE),
+	("openai", "gpt-5", {"temperature": 1.0}, ()),
+	("openai", "o3", {"temperature": 0.2, "reasoning_effort": "low"}, NO_TEMPERATURE),
+	("openai_responses", "gpt-5", {"temperature": 0.5, "reasoning_effort": "low"}, NO_TEMPERATURE),
+	# No effort at all is an effort that few models know
+	("openai", "gpt-5", {"reasoning_effort": "none", "temperature": 0.5}, NEITHER),
+	("openai", "gpt-5.1", {"reasoning_effort": "none", "temperature": 0.5}, ()),
+	("openai", "smollm2", {"reasoning_effort": "none", "temperature": 0.5}, NO_EFFORT),
+	("openai_responses", "gpt-5.1", {"reasoning_effort": "none"}, ()),
+	("anthropic", "claude-sonnet-4-5", {"reasoning_effort": "none", "temperature": 0.5}, NO_EFFORT),
+	("gemini", "gemini-2.5-pro", {"reasoning_effort": "none"}, NO_EFFORT),
+	# Nothing is dropped that fits
+	("openai", "gpt-5", {"reasoning_effort": "high", "max_tokens": 500}, ()),
+	("gemini", "gemini-2.5-pro", {"temperature": 0.5, "reasoning_effort": "low", "max_tokens": 4000}, ()),
+	("openai", "smollm2", {"temperature": 0.0, "max_tokens": 1}, ()),
+	("openai", "smollm2", {}, ()),
+]
+
+# What the parameters are called on the way to one provider or another
+NAMES = {
+	"temperature": {"temperature"},
+	"max_tokens": {"max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"},
+	"reasoning_effort": {"reasoning_effort", "reasoning", "thinking", "thinkingConfig"},
+}
+
+
+def keys_in(body: Any) -> Iterator[str]:
+	if isinstance(body, dict):
+		for key, value in body.items():
+			yield key
+			yield from keys_in(value)
+
+
+@pytest.mark.parametrize(("api", "model", "wanted", "dropped"), DROPPED)
+def test_what_does_not_fit_is_named_and_not_sent(
+	server: ScriptedProvider,
+	api: str,
+	model: str,
+	wanted: dict[str, Any],
+	dropped: tuple[str, ...],
+	marker: str,
+) -> None:
+	one = gateway(family(server, api, default_model=model))
+	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), **wanted))
+	assert heard.completion.dropped == dropped
+	sent = set(keys_in(server.wait_for(marker).body))
+	for name in set(wanted) - set(dropped):
+		assert NAMES[name] & sent, f"{name} was not sent"
+	for name in dropped:
+		assert not NAMES[name] & sent, f"{name} was sent"
+
+
+@pytest.mark.parametrize("api", MODELS)
+def test_without_streaming_the_same_is_dropped(server: ScriptedProvider, api: str, marker: str) -> None:
+	one = gateway(family(server, api))
+	wanted: dict[str, Any] = {"temperature": 0.5, "reasoning_effort": "low", "max_tokens": 4000}
+	messages = asked([{"text": "Yes."}], marker)
+	assert one.generate(messages, **wanted).completion.dropped == (
+		hear(one.stream_generate(messages, **wanted)).completion.dropped
+	)
+	whole, streamed = (request.body for request in server.asked if marker in str(request.body))
+	for name in (
+		"temperature",
+		"max_tokens",
+		"max_completion_tokens",
+		"thinking",
+		"generationConfig",
+		"options",
+	):
+		assert whole.get(name) == streamed.get(name)
+
+
+@pytest.mark.parametrize("limit", [None, 4000])
+def test_claude_thinks_within_its_max_tokens(
+	server: ScriptedProvider, marker: str, limit: int | None
+) -> None:
+	one = gateway(family(server, "anthropic"))
+	messages = asked([{"text": "Yes."}], marker)
+	hear(one.stream_generate(messages, reasoning_effort="medium", max_tokens=limit, temperature=0.7))
+	sent = server.wait_for(marker).body
+	assert sent["thinking"]["type"] == "enabled"
+	assert 1024 <= sent["thinking"]["budget_tokens"] < sent["max_tokens"]
+	assert limit is None or sent["max_tokens"] == limit
+
+
+def test_claude_adapts_where_it_can(server: ScriptedProvider, marker: str) -> None:
+	one = gateway(family(server, "anthropic", default_model="claude-opus-4-6"))
+	messages = asked([{"text": "Yes."}], marker)
+	heard = hear(one.stream_generate(messages, reasoning_effort="high", max_tokens=1000))
+	assert server.wait_for(marker).body["thinking"] == {"type": "adaptive"}
+	assert server.wait_for(marker).body["max_tokens"] == 1000
+	assert heard.completion.dropped == ()
+
+
+def test_gemini_is_asked_to_show_its_thoughts(server: ScriptedProvider, marker: str) -> None:
+	hear(gateway(family(server, "gemini")).stream_generate(asked([], marker), reasoning_effort="low"))
+	thinking = server.wait_for(marker).body["generationConfig"]["thinkingConfig"]
+	assert thinking["includeThoughts"] is True
+
+
+def test_responses_is_asked_for_summaries_and_to_keep_nothing(server: ScriptedProvider, marker: str) -> None:
+	hear(
+		gateway(family(server, "openai_responses")).stream_generate(asked([], marker), reasoning_effort="low")
+	)
+	sent = server.wait_for(marker).body
+	assert sent["reasoning"] == {"effort": "low", "summary": "auto"}
+	assert sent["store"] is False
+
+
+def test_parameters_are_told_apart_without_a_provider() -> None:
+	ask = Ask([], "claude-sonnet-4-5", temperature=0.5, max_tokens=4000, reasoning_effort="low")
+	sent, dropped = door.parameters(door.load(), "anthropic", ask)
+	assert sent == {"max_tokens": 4000, "reasoning_effort": "low"}
+	assert dropped == ("temperature",)
+
+
+@pytest.mark.parametrize("api", MODELS)
+def test_three_hundred_equal_chunks_are_an_answer(server: ScriptedProvider, api: str) -> None:
+	row = "+----+----+\n"
+	heard = hear(gateway(family(server, api)).stream_generate(asked([{"repeat": 300, "text": row}])))
+	assert heard.text == row * 300
+	assert heard.completion.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("api", MODELS)
+def test_three_hundred_equal_thoughts_are_reasoning(server: ScriptedProvider, api: str) -> None:
+	script = [{"repeat": 300, "reasoning": "Wait, "}, {"text": "Yes."}]
+	heard = hear(gateway(family(server, api)).stream_generate(asked(script)))
+	assert (heard.reasoning, heard.text) == ("Wait, " * 300, "Yes.")
+
+
+def test_importing_the_gateway_imports_neither_litellm_nor_frappe() -> None:
+	code = "import ai_assistant.gateway, sys; print({'litellm', 'openai', 'frappe'} & set(sys.modules))"
+	run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+	assert (run.stdout.strip(), run.stderr) == ("set()", "")
+
+
+def test_litellm_fetches_nothing_and_says_nothing_when_it_is_imported() -> None:
+	code = "from ai_assistant.gateway import door; print(door.load() is door.load())"
+	environment = {
+		"HTTPS_PROXY": "http://127.0.0.1:9",
+		"HTTP_PROXY": "http://127.0.0.1:9",
+		"PATH": "/nowhere",
+	}
+	run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+	assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "True", "")

@@ -1,0 +1,449 @@
+"""Seven families, one vocabulary: whatever shape an answer comes in, and wherever its bytes are cut."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+
+from ai_assistant.gateway import Completion, Reasoning, Text, Usage, litellm_chat, litellm_responses
+from ai_assistant.gateway.bridge import provider_loop
+from ai_assistant.gateway.chunks import Ask, Provider
+from ai_assistant.gateway.gateway import _Deltas
+from tests.support.provider import ScriptedProvider
+from tests.support.wire import FAMILIES, Step, encode
+
+from .asking import MODELS, Heard, asked, family, gateway, hear
+
+EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
+# What has no field for its reasoning, or a model behind it that does not use it.
+THINKS_IN_TAGS = ("openai", "deepseek", "openrouter", "ollama_chat")
+OF_LINES = [api for api in MODELS if api not in ("openai", "openai_responses")]
+
+
+def answer(server: ScriptedProvider, api: str, script: list[Step]) -> Heard:
+	return hear(gateway(family(server, api)).stream_generate(asked(script)))
+
+
+def whole(server: ScriptedProvider, api: str, script: list[Step]) -> Heard:
+	return Heard(list(gateway(family(server, api)).generate(asked(script)).chunks()))
+
+
+@EVERY_FAMILY
+def test_reasoning_and_text_arrive_as_they_are_written(server: ScriptedProvider, api: str) -> None:
+	script = [{"reasoning": "Let"}, {"reasoning": " me…"}, {"text": "Hé"}, {"text": "llo"}]
+	heard = answer(server, api, script)
+	assert heard.said == [Reasoning("Let"), Reasoning(" me…"), Text("Hé"), Text("llo")]
+	assert heard.completion.finish_reason == "stop"
+	assert (heard.completion.provider, heard.completion.model) == (api, MODELS[api])
+
+
+@EVERY_FAMILY
+def test_an_answer_without_reasoning_has_none(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"text": " a\n"}, {"text": "\n b "}])
+	assert heard.said == [Text(" a\n"), Text("\n b ")]
+
+
+@EVERY_FAMILY
+def test_reasoning_and_text_may_take_turns(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"reasoning": "a"}, {"text": "b"}, {"reasoning": "c"}, {"text": "d"}])
+	assert (heard.reasoning.replace("\n\n", ""), heard.text) == ("ac", "bd")
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("ask", [answer, whole])
+def test_tokens_are_the_providers_own_count(server: ScriptedProvider, api: str, ask: Any) -> None:
+	usage = {"prompt": 1200, "completion": 340, "reasoning": 56}
+	heard = ask(server, api, [{"reasoning": "a"}, {"text": "b"}, {"finish": "stop", "usage": usage}])
+	counted = heard.completion.usage
+	assert isinstance(counted, Usage)
+	# Anthropic says at the beginning of a stream what the prompt took.
+	prompt = 11 if (api, ask) == ("anthropic", answer) else 1200
+	assert (counted.prompt_tokens, counted.completion_tokens) == (prompt, 340)
+	assert counted.total_tokens == prompt + 340
+	if api not in ("anthropic", "ollama_chat"):  # whose APIs do not count reasoning on its own
+		assert counted.reasoning_tokens == 56
+
+
+def test_the_cost_comes_from_the_price_list_and_is_unknown_without_one(server: ScriptedProvider) -> None:
+	known, unknown = (
+		answer(server, api, [{"text": "a"}]).completion.usage for api in ("gemini", "openrouter")
+	)
+	assert known and known.cost_usd and known.cost_usd > 0
+	assert unknown and unknown.cost_usd is None
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("ask", [answer, whole])
+def test_an_answer_cut_at_max_tokens_ends_with_length(server: ScriptedProvider, api: str, ask: Any) -> None:
+	heard = ask(server, api, [{"text": "Half an"}, {"finish": "length"}])
+	assert (heard.text, heard.completion.finish_reason) == ("Half an", "length")
+
+
+@pytest.mark.parametrize(
+	("api", "reason"),
+	[
+		("anthropic", "model_context_window_exceeded"),
+		("deepseek", "insufficient_system_resource"),
+		("openai", "network_error"),
+	],
+)
+@pytest.mark.parametrize("ask", [answer, whole])
+def test_an_answer_that_ran_out_of_something_else_does_not_pass_for_whole(
+	server: ScriptedProvider, api: str, reason: str, ask: Any
+) -> None:
+	heard = ask(server, api, [{"text": "Half an"}, {"finish": reason}])
+	assert (heard.text, heard.completion.finish_reason) == ("Half an", "length")
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("ask", [answer, whole])
+def test_an_end_nobody_has_heard_of_is_an_end(server: ScriptedProvider, api: str, ask: Any) -> None:
+	heard = ask(server, api, [{"text": "Yes."}, {"finish": "because"}])
+	assert (heard.text, heard.completion.finish_reason) == ("Yes.", "stop")
+
+
+@EVERY_FAMILY
+def test_a_whole_answer_says_the_same_as_a_stream(server: ScriptedProvider, api: str) -> None:
+	script = [{"reasoning": "Let me… 💡"}, {"text": "Héllo"}, {"text": " there."}]
+	streamed, at_once = answer(server, api, script), whole(server, api, script)
+	assert (at_once.reasoning, at_once.text) == (streamed.reasoning, streamed.text)
+	assert at_once.completion.finish_reason == streamed.completion.finish_reason == "stop"
+	assert len(at_once.said) == 2
+
+
+@EVERY_FAMILY
+def test_an_emoji_cut_between_its_surrogates_comes_whole(server: ScriptedProvider, api: str) -> None:
+	script = [{"reasoning": "a\ud83d"}, {"reasoning": "\udca1b"}, {"text": "c\ud83d"}, {"text": "\udca1d"}]
+	heard = answer(server, api, script)
+	assert (heard.reasoning, heard.text) == ("a💡b", "c💡d")
+
+
+@EVERY_FAMILY
+def test_half_an_emoji_that_stays_alone_is_replaced(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"reasoning": "\udca1a\ud83d"}, {"text": "b\ud83d"}])
+	assert (heard.reasoning, heard.text) == ("\ufffda\ufffd", "b\ufffd")
+
+
+@pytest.mark.parametrize("api", THINKS_IN_TAGS)
+def test_tags_cut_across_chunks_are_thinking(server: ScriptedProvider, api: str) -> None:
+	pieces = ["\n<th", "ink>\nI thi", "nk </", "b", "</thi", "nk>\n", "\n", "Yes <", "3"]
+	heard = answer(server, api, [{"text": piece} for piece in pieces])
+	assert (heard.reasoning, heard.text) == ("I think </b", "Yes <3")
+
+
+@pytest.mark.parametrize("api", THINKS_IN_TAGS)
+@pytest.mark.parametrize("ask", [answer, whole])
+def test_tags_later_in_an_answer_are_part_of_it(server: ScriptedProvider, api: str, ask: Any) -> None:
+	said = "Write `<think>` like this:\n<think>\nx\n</think>\n"
+	heard = ask(server, api, [{"text": "<think>Hm.</think>"}, {"text": said}])
+	assert (heard.reasoning, heard.text) == ("Hm.", said)
+
+
+@EVERY_FAMILY
+def test_where_reasoning_has_a_field_tags_are_text(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"reasoning": "Hm."}, {"text": "<think>"}, {"text": "x</think>y"}])
+	assert (heard.reasoning, heard.text) == ("Hm.", "<think>x</think>y")
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("ask", [answer, whole])
+def test_nothing_is_said_twice(server: ScriptedProvider, api: str, ask: Any) -> None:
+	# Anthropic's thinking is also in litellm's thinking_blocks, OpenRouter's in its reasoning_details.
+	heard = ask(server, api, [{"reasoning": "one two"}, {"text": "three four"}])
+	assert (heard.reasoning, heard.text) == ("one two", "three four")
+
+
+@EVERY_FAMILY
+def test_the_parameters_of_a_chat_reach_the_provider(server: ScriptedProvider, api: str, marker: str) -> None:
+	messages = [
+		{"role": "system", "content": f"Be brief. {marker}"},
+		{"role": "user", "content": "Hi"},
+		{"role": "assistant", "content": [{"type": "text", "text": "Hello."}]},
+		{"role": "user", "content": [{"type": "text", "text": "Who"}, {"type": "text", "text": " are you?"}]},
+	]
+	heard = hear(gateway(family(server, api)).stream_generate(messages, max_tokens=77))
+	assert heard.text == "Hello there."
+	sent = json.dumps(server.wait_for(marker).body)
+	for words in ("Be brief.", "Hi", "Hello.", "Who", " are you?", "77", MODELS[api]):
+		assert words in sent + server.wait_for(marker).path
+
+
+# Responses, whose events litellm gives out as they are
+
+
+def test_parts_are_called_after_who_said_them(server: ScriptedProvider, marker: str) -> None:
+	part = {"type": "text", "text": "Hi"}
+	messages = [{"role": role, "content": [part]} for role in ("system", "user", "assistant")]
+	messages.append({"role": "user", "content": marker})
+	hear(gateway(family(server, "openai_responses")).stream_generate(messages))
+	sent = server.wait_for(marker).body["input"]
+	assert [message["content"][0]["type"] for message in sent[:3]] == [
+		"input_text",
+		"input_text",
+		"output_text",
+	]
+	assert sent[3]["content"] == marker
+
+
+def event(kind: str, **fields: Any) -> Step:
+	body = json.dumps({"type": kind, "sequence_number": 1, **fields})
+	return {"raw": f"event: {kind}\ndata: {body}\n\n"}
+
+
+def summary(text: str, item: int, part: int) -> list[Step]:
+	place = {"item_id": f"rs_{item}", "output_index": item, "summary_index": part}
+	opened = {"type": "summary_text", "text": ""}
+	return [
+		event("response.reasoning_summary_part.added", **place, part=opened),
+		event("response.reasoning_summary_text.delta", **place, delta=text),
+	]
+
+
+def test_the_parts_of_a_summary_are_paragraphs(server: ScriptedProvider) -> None:
+	parts = [*summary("First.", 0, 0), *summary("Second.", 0, 1), *summary("Third.", 1, 0)]
+	heard = answer(server, "openai_responses", [{"text": ""}, *parts, {"text": "Yes."}, {"finish": "stop"}])
+	assert (heard.reasoning, heard.text) == ("First.\n\nSecond.\n\nThird.", "Yes.")
+
+
+def test_the_parts_of_a_whole_summary_are_paragraphs(server: ScriptedProvider) -> None:
+	response = FAMILIES["openai_responses"]("gpt-5").whole([{"text": "Yes."}])
+	summaries = [
+		{
+			"id": f"rs_{n}",
+			"type": "reasoning",
+			"summary": [{"type": "summary_text", "text": t} for t in texts],
+		}
+		for n, texts in enumerate([["First.", "Second."], ["Third."]])
+	]
+	response["output"] = [*summaries, *response["output"]]
+	heard = whole(server, "openai_responses", [{"raw": json.dumps(response)}])
+	assert (heard.reasoning, heard.text) == ("First.\n\nSecond.\n\nThird.", "Yes.")
+
+
+def test_a_refusal_is_the_answer(server: ScriptedProvider) -> None:
+	place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+	refused = event("response.refusal.delta", **place, delta="I cannot.")
+	assert answer(server, "openai_responses", [{"text": ""}, refused, {"finish": "stop"}]).text == "I cannot."
+	response = FAMILIES["openai_responses"]("gpt-5").whole([{"text": "-"}])
+	response["output"][0]["content"] = [{"type": "refusal", "refusal": "I cannot."}]
+	assert whole(server, "openai_responses", [{"raw": json.dumps(response)}]).text == "I cannot."
+
+
+# Shapes that are not in the books
+
+
+def sse(body: Any) -> Step:
+	return {"raw": f"data: {json.dumps(body)}\n\n"}
+
+
+def delta(finish: str | None = None, **said: Any) -> dict[str, Any]:
+	"""One chunk of an OpenAI-compatible stream."""
+	choice = {"index": 0, "delta": said, "finish_reason": finish}
+	return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+
+
+DONE = {"raw": "data: [DONE]\n\n"}
+
+
+@pytest.mark.parametrize(
+	"odd",
+	[
+		{**delta(), "choices": []},
+		{**delta(), "choices": None},
+		{k: v for k, v in delta().items() if k != "choices"},
+		{**delta(), "choices": [{"index": 0}]},
+		{**delta(), "choices": [{"index": 0, "delta": None, "finish_reason": None}]},
+		{**delta(), "usage": None},
+		delta(),
+		delta(content=None),
+		delta(content=""),
+		delta(finish="", content=None),
+		delta(role="assistant", refusal=None, tool_calls=None),
+	],
+	ids=json.dumps,
+)
+def test_a_chunk_that_says_nothing_is_passed_over(server: ScriptedProvider, odd: dict[str, Any]) -> None:
+	heard = answer(server, "openai", [sse(odd), {"text": "a"}, sse(odd), {"text": "b"}])
+	assert heard.text == "ab"
+	assert heard.completion.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("api", ["openai", "deepseek", "openrouter"])
+def test_usage_that_comes_with_text_is_the_providers_own(server: ScriptedProvider, api: str) -> None:
+	def counted(chunk: dict[str, Any], completion: int) -> Step:
+		details = {"reasoning_tokens": 5}
+		usage = {"prompt_tokens": 30, "completion_tokens": completion, "total_tokens": 30 + completion}
+		return sse({**chunk, "usage": {**usage, "completion_tokens_details": details}})
+
+	chunks = [
+		counted(delta(content="a"), 7),
+		counted(delta(content="b"), 8),
+		counted(delta(finish="stop"), 9),
+	]
+	usage = answer(server, api, [*chunks, DONE]).completion.usage
+	assert usage and (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (30, 9, 39)
+	assert usage.reasoning_tokens == 5
+
+
+@pytest.mark.parametrize("api", ["openai", "deepseek", "openrouter"])
+@pytest.mark.parametrize("count", [{}, {"prompt_tokens": 3}, {"prompt_tokens": None, "total_tokens": None}])
+def test_usage_may_be_incomplete(server: ScriptedProvider, api: str, count: dict[str, Any]) -> None:
+	usage = {**delta(), "choices": [], "usage": count}
+	heard = answer(server, api, [sse(delta(content="a")), sse(delta(finish="stop")), sse(usage), DONE])
+	assert (heard.text, heard.completion.finish_reason) == ("a", "stop")
+
+
+@pytest.mark.parametrize("api", ["openai", "mistral"])
+def test_content_may_be_a_list_of_parts(server: ScriptedProvider, api: str) -> None:
+	thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]
+	parts = [{"type": "text", "text": "Yes"}, {"type": "text", "text": "."}]
+	script = [
+		sse(delta(content=thinking)),
+		sse(delta(content=parts)),
+		sse(delta(finish="stop", content="!")),
+		DONE,
+	]
+	one = Provider(api, api, "-", "m1", api_base=server.base("openai"))
+	heard = hear(gateway(one).stream_generate(asked(script)))
+	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.!")
+
+
+@pytest.mark.parametrize("api", ["openai", "deepseek"])
+@pytest.mark.parametrize("odd", [["a"], {"a": 1}, 5])
+def test_reasoning_that_is_no_text_is_an_error_of_the_provider(
+	server: ScriptedProvider, api: str, odd: Any
+) -> None:
+	heard = answer(server, api, [{"text": "a"}, sse(delta(reasoning_content=odd)), {"text": "b"}])
+	assert (heard.failure.code, heard.text) == ("provider_error", "a")
+
+
+@EVERY_FAMILY
+def test_text_may_talk_about_the_protocol(server: ScriptedProvider, api: str) -> None:
+	said = ["data: [DONE]\n\n", "[DONE]", "None", "data: {}", "event: x", ": comment", '{"error": 1}']
+	heard = answer(server, api, [{"text": piece} for piece in said])
+	assert [chunk.text for chunk in heard.said] == said
+	assert heard.completion.finish_reason == "stop"
+
+
+@EVERY_FAMILY
+def test_a_hundred_thousand_characters_may_come_at_once(server: ScriptedProvider, api: str) -> None:
+	thought, said = "é" * 100_000, "0123456789" * 10_000
+	heard = answer(server, api, [{"reasoning": thought}, {"text": said}])
+	assert (heard.reasoning, heard.text) == (thought, said)
+
+
+@EVERY_FAMILY
+def test_a_thousand_chunks_may_come_without_a_pause(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"repeat": 1000, "text": "0123456789"}])
+	assert heard.text == "0123456789" * 1000
+	assert len(heard.said) == 1000
+
+
+# Bytes
+
+
+def wire(api: str, script: list[Step]) -> bytes:
+	"""The stream of a script as bytes, its characters in UTF-8; only halves of a character stay escaped."""
+	stream = b"".join(encode(FAMILIES[api](MODELS[api]), script))
+	return re.sub(rb"\\u(?!d[89a-f])([0-9a-f]{4})", lambda escaped: chr(int(escaped[1], 16)).encode(), stream)
+
+
+def at_bytes(stream: bytes, *cuts: int) -> list[Step]:
+	"""A script that writes these bytes, with a pause at each cut."""
+	parts = [stream[a:b].decode("latin-1") for a, b in zip((0, *cuts), (*cuts, len(stream)), strict=True)]
+	return [step for part in parts for step in ({"sleep": 0.001}, {"raw": part})][1:]
+
+
+def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> list[list[Any]]:
+	"""What is heard of a stream cut in seven, often enough that there is a cut at each of its bytes."""
+	stream = wire(api, script)
+	provider = family(server, api)
+	adapter = litellm_responses if api == "openai_responses" else litellm_chat
+
+	async def one(first: int) -> list[Any]:
+		cuts = [cut for n in range(6) if 0 < (cut := first + n * apart) < len(stream)]
+		ask = Ask(asked(at_bytes(stream, *cuts)), MODELS[api])
+		async with room:
+			deltas, heard = _Deltas(), []
+			async for chunk in adapter.answer(provider, ask):
+				if isinstance(chunk, Completion):
+					return [*heard, *deltas.end(), chunk]
+				heard += deltas.whole(chunk)
+		raise AssertionError("no Completion")
+
+	async def all_of_them() -> list[list[Any]]:
+		return await asyncio.gather(*(one(first) for first in range(apart)))
+
+	room = asyncio.Semaphore(24)
+	apart = -(-len(stream) // 6)
+	return asyncio.run_coroutine_threadsafe(all_of_them(), provider_loop()).result()
+
+
+@EVERY_FAMILY
+def test_it_makes_no_difference_at_which_byte_a_stream_is_cut(server: ScriptedProvider, api: str) -> None:
+	halves = [{"text": "é\ud83d"}, {"text": "\udca1."}, {"finish": "stop"}]
+	thinking = [{"reasoning": "Über 💡"}]
+	if api in ("openai", "ollama_chat"):
+		thinking = [{"text": "<thi"}, {"text": "nk>Über 💡</thin"}, {"text": "k>"}]
+	for heard in cut_everywhere(server, api, thinking + halves):
+		end = heard.pop()
+		assert "".join(c.text for c in heard if isinstance(c, Reasoning)) == "Über 💡"
+		assert "".join(c.text for c in heard if isinstance(c, Text)) == "é💡."
+		assert end.finish_reason == "stop"
+		assert end.usage and end.usage.completion_tokens == 7
+
+
+SPOKEN = [{"reasoning": "a"}, {"text": "b"}, {"text": "c"}, {"finish": "stop"}]
+
+
+def spoken_as(server: ScriptedProvider, api: str, stream: bytes) -> None:
+	heard = answer(server, api, at_bytes(stream))
+	assert (heard.reasoning, heard.text, heard.completion.finish_reason) == ("a", "bc", "stop")
+
+
+@EVERY_FAMILY
+def test_lines_may_end_in_crlf(server: ScriptedProvider, api: str) -> None:
+	spoken_as(server, api, wire(api, SPOKEN).replace(b"\n", b"\r\n"))
+
+
+@EVERY_FAMILY
+def test_a_space_after_the_colon_may_be_missing(server: ScriptedProvider, api: str) -> None:
+	spoken_as(server, api, re.sub(rb"(?m)^(data|event): ", rb"\1:", wire(api, SPOKEN)))
+
+
+@pytest.mark.parametrize("api", [api for api in MODELS if api != "ollama_chat"])
+def test_comments_and_other_fields_are_passed_over(server: ScriptedProvider, api: str) -> None:
+	stream = wire(api, SPOKEN).replace(b"data:", b"id: 7\nretry: 100\n: {\nfuture\nfuture: {\ndata:")
+	comments = b": ping\n\n:\n\n"
+	spoken_as(server, api, comments + stream.replace(b"\n\n", b"\n\n" + comments))
+
+
+@pytest.mark.parametrize("api", [api for api in MODELS if api != "ollama_chat"])
+def test_an_event_may_have_several_data_lines(server: ScriptedProvider, api: str) -> None:
+	stream = wire(api, SPOKEN)
+	assert b'", "' in stream
+	spoken_as(server, api, stream.replace(b'", "', b'",\ndata: "'))
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\u0085"])
+def test_the_line_ends_of_unicode_are_no_line_ends(server: ScriptedProvider, api: str, end: str) -> None:
+	heard = answer(
+		server, api, at_bytes(wire(api, [{"text": f"a{end} b"}, {"text": "c"}, {"finish": "stop"}]))
+	)
+	# httpx takes them for some: where litellm reads its lines, the character itself is gone by then.
+	assert heard.text == ("a\n bc" if api in OF_LINES else f"a{end} bc")
+	assert heard.completion.finish_reason == "stop"
+
+
+@EVERY_FAMILY
+def test_blank_lines_do_no_harm(server: ScriptedProvider, api: str) -> None:
+	blank = b"\n\n"
+	spoken_as(server, api, blank + wire(api, SPOKEN).replace(b"}\n", b"}\n" + blank) + blank)
+
+
+def test_the_end_may_be_said_by_done_alone(server: ScriptedProvider) -> None:
+	heard = answer(server, "deepseek", [sse(delta(content="a")), DONE])
+	assert (heard.text, heard.completion.finish_reason) == ("a", "stop")
