@@ -9,6 +9,9 @@ app_license = "mit"
 export_python_type_annotations = True
 require_type_annotated_api_methods = True
 
+# None but Frappe itself, whose version pyproject.toml names.
+required_apps: list[str] = []
+
 add_to_apps_screen = [
 	{
 		"name": "ai_assistant",

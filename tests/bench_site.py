@@ -2,7 +2,8 @@
 
 Run by this checkout's Python it looks after the order of things; what needs Frappe it does in the bench's own
 Python, by running itself there (`inside`). The site gets the suite's users and configuration for as long as it
-takes, and everything back afterwards. A run that was killed is tidied up by the next.
+takes, and everything back afterwards; a run that was killed is tidied up by the next. What `bench run-tests`
+itself does to a site, Frappe's own users for tests for one, it does here too: it should be a site for tests.
 """
 
 import argparse

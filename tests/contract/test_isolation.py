@@ -9,7 +9,7 @@ import socketio
 from ai_assistant.realtime.client import ApiError, Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site
+from tests.support.site import Site, live_site
 
 
 def _refusal(client: Client, verb: str, method: str, **params: Any) -> tuple[int, Any]:
@@ -110,6 +110,8 @@ def test_two_users_at_once_hear_their_own_events_alone(site: Site, client: Clien
 def test_a_socket_without_the_right_to_is_refused(
 	site: Site, headers: dict[str, str], origin: str | None, namespace: str | None, refusal: str
 ) -> None:
+	if origin and live_site() and site.socketio_url == site.url:
+		pytest.skip("the nginx of a bench puts the site's own Origin in the place of the client's")
 	socket = socketio.Client(websocket_extra_options={"origin": origin or site.url}, reconnection=False)
 	refused: list[Any] = []
 	socket.on("connect_error", refused.append, namespace=namespace or f"/{site.name}")

@@ -8,6 +8,7 @@ from frappe.utils import add_days, now_datetime
 from ai_assistant.permissions import MANAGER
 
 LOGS = ("AI Request", "AI Request Event")
+DOCTYPES = (*LOGS, "AI Provider", "AI Provider Model", "AI Mode", "AI Assistant Settings")
 BINARY = "utf8mb4_nopad_bin"
 """The collation of ids: any other of MariaDB's ignores case, trailing spaces (utf8mb4_bin too), or both."""
 
@@ -120,7 +121,7 @@ def get_count(
 	"""`frappe.client.get_count`, which counts for every user all rows that a filter finds (frappe/client.py): by
 	asking for `response like "a%"` and so on, one could read what others were answered.
 	"""
-	if doctype not in LOGS or MANAGER in frappe.get_roles():
+	if doctype not in DOCTYPES or MANAGER in frappe.get_roles():
 		counted: int = frappe.client.get_count(doctype, filters, debug, cache)
 		return counted
 	return len(frappe.get_list(doctype, filters=frappe.parse_json(filters), pluck="name", limit=0))

@@ -159,6 +159,10 @@ class TestAIRequest(TestCase):
 						self.assertEqual(status, 200 if expected else 403)
 						if expected:
 							self.assertEqual(body.get("message", body.get("data")), expected)
+		for user in (ANN, STRANGER, None):
+			for doctype in ("AI Provider", "AI Provider Model", "AI Mode", "AI Assistant Settings"):
+				status, _body = rest("GET", "/api/method/frappe.client.get_count", user, doctype=doctype)
+				self.assertEqual(status, 403, (user, doctype))
 		# Of all else Frappe counts as ever.
 		self.assertGreater(
 			rest("GET", "/api/method/frappe.client.get_count", ANN, doctype="DocType")[1]["message"], 100
