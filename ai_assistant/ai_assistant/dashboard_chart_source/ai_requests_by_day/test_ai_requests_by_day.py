@@ -12,8 +12,6 @@ from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import FrappeStore
 
-test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
-
 ANN, BOB, CHIEF, STRANGER, NEW = (f"{name}@chart.test" for name in ("ann", "bob", "chief", "stranger", "new"))
 SOURCE = (
 	"/api/method/ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day.get"
@@ -23,7 +21,7 @@ CARD = "/api/method/frappe.desk.doctype.number_card.number_card.get_result"
 # By user: age in days, status, tokens, cost, milliseconds to the first chunk.
 REQUESTS: dict[str, list[tuple[int, str, int, float, int | None]]] = {
 	ANN: [
-		(0, "completed", 100, 0.01, 400),
+		(0, "completed", 100, 0.0125, 400),
 		(0, "completed", 50, 0.02, 600),
 		(0, "failed", 0, 0, None),
 		(1, "cancelled", 7, 0.0, 90),
@@ -111,7 +109,6 @@ class TestAIRequestsByDay(TestCase):
 			"AI Requests Today": (3, 1),
 			"AI Requests Failed Today": (1, 0),
 			"AI Tokens Today": (150, 5000),
-			"AI Cost Today": (0.03, 1.5),
 			"AI First Chunk Today": (500, 2000),
 		}
 		for name, numbers in expected.items():
@@ -125,6 +122,14 @@ class TestAIRequestsByDay(TestCase):
 			self.assertEqual(
 				rest("POST", CARD, STRANGER, doc=json.dumps(card["data"]), filters=filters)[0], 403
 			)
+
+	def test_the_card_of_the_cost_shows_a_users_own_cents(self) -> None:
+		method = frappe.db.get_value("Number Card", "AI Cost Today", "method")
+		for user, shown in ((ANN, "0.0325"), (BOB, "1.50"), (NEW, "0.00")):
+			self.assertEqual(rest("GET", "/api/resource/Number Card/AI Cost Today", user)[0], 200)
+			self.assertEqual(rest("POST", f"/api/method/{method}", user, filters="[]")[1]["message"], shown)
+		for other in (STRANGER, None):
+			self.assertEqual(rest("POST", f"/api/method/{method}", other)[0], 403)
 
 	def test_the_tokens_by_model_are_a_users_own_whoever_looked_before(self) -> None:
 		def drawn(user: str) -> Any:
