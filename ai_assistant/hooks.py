@@ -40,7 +40,10 @@ standard_queries = {
 	"AI Request Event": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 }
 override_whitelisted_methods = {
-	"frappe.client.get_count": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_count"
+	"frappe.client.get_count": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_count",
+	"frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
+		"ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_chart"
+	),
 }
 
 # A user can be deleted though requests name them.

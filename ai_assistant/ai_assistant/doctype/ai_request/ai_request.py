@@ -127,6 +127,22 @@ def get_count(
 	return len(frappe.get_list(doctype, filters=frappe.parse_json(filters), pluck="name", limit=0))
 
 
+@frappe.whitelist()
+def get_chart(**given: Any) -> Any:
+	"""`frappe.desk.doctype.dashboard_chart.dashboard_chart.get`, which draws a heatmap of whatever DocType, figure and
+	filter it is sent from the rows of all users (its `get_heatmap_chart_config`): the same hole as `get_count`.
+	"""
+	from frappe.desk.doctype.dashboard_chart import dashboard_chart
+
+	if given.get("chart_name"):
+		chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
+	else:
+		chart = frappe._dict(frappe.parse_json(given.get("chart")) or {})
+	if chart.type == "Heatmap" and chart.document_type in LOGS and MANAGER not in frappe.get_roles():
+		raise frappe.PermissionError
+	return frappe.call(dashboard_chart.get, **given)
+
+
 def on_doctype_update() -> None:
 	"""Keys that are compared byte by byte, and the indexes that the store looks up by.
 
