@@ -7,6 +7,7 @@ own: the loop goes on serving other streams meanwhile.
 import asyncio
 import json
 import logging
+import math
 import os
 import time
 import warnings
@@ -29,6 +30,8 @@ TOO_LONG = (
 	"exceeded max context length",  # Ollama's cloud
 	"longer than the maximum model length",  # vLLM
 )
+
+DAY_S = 86_400.0
 
 
 def load() -> Any:
@@ -230,14 +233,14 @@ def _refusal(response: Any, names: dict[str, str]) -> ProviderError:
 
 
 def _seconds(retry_after: str | None) -> int | None:
-	"""A Retry-After header, in either of its forms, as seconds from now."""
+	"""A Retry-After header, in either of its forms, as seconds from now, at most a day."""
 	if not retry_after:
 		return None
 	try:
-		return max(0, round(float(retry_after)))
-	except (ValueError, OverflowError):
-		pass
-	try:
-		return max(0, round(parsedate_to_datetime(retry_after).timestamp() - time.time()))
-	except (ValueError, OverflowError):
-		return None
+		seconds = float(retry_after)
+	except ValueError:
+		try:
+			seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+		except (ValueError, OverflowError):
+			return None
+	return round(max(0.0, min(seconds, DAY_S))) if math.isfinite(seconds) else None

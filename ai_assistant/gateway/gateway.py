@@ -1,5 +1,6 @@
 """Asks the providers of a site, in order, and yields one stream of typed chunks whoever answers."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -167,14 +168,21 @@ class Gateway:
 				yield from deltas.whole(chunk)
 			yield from deltas.end()
 			yield Completion("cancelled", provider.name, ask.model)
-		except ProviderError as error:
+		except Exception as error:
+			failure = error if isinstance(error, ProviderError) else _unforeseen(error, names)
 			# litellm's exception, with the provider's body and the key in it, ends here.
-			error.__context__ = None
+			failure.__context__ = None
 			yield from deltas.end()
-			raise _Failed(error, final=deltas.begun or error.kind == "total") from None
+			raise _Failed(failure, final=deltas.begun or failure.kind == "total") from None
 		finally:
 			cancel.on_ask(None)
 			bridge.close()
+
+
+def _unforeseen(error: Exception, names: dict[str, str]) -> ProviderError:
+	"""A defect in an adapter. Its name is logged and its words are not: they may be the provider's."""
+	logging.getLogger(__name__).error("an adapter raised %s", type(error).__name__)
+	return ProviderError("reported", **names)
 
 
 class _Failed(Exception):

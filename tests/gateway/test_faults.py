@@ -130,7 +130,8 @@ def test_the_providers_advice_when_to_retry_is_kept(
 def test_the_advice_may_be_a_date(server: ScriptedProvider, api: str) -> None:
 	headers = {"retry-after": "Thu, 31 Dec 2099 23:59:59 GMT"}
 	error = answer(server, api, [{"status": 429, "headers": headers}]).failure
-	assert error.retry_after is not None and error.retry_after > 10**9
+	# At most a day: the header may say anything.
+	assert error.retry_after == 86_400
 
 
 @EVERY_FAMILY

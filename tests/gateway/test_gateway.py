@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -286,13 +287,13 @@ def test_a_caller_with_patience_gets_its_turn_when_nothing_comes(server: Scripte
 
 
 def test_patience_is_asked_for_each_time(server: ScriptedProvider) -> None:
-	waits = iter([0.01, 0.02])
+	waits = [0.01, 0.02, 0.03]
 	stream = gateway(named(server, "a")).stream_generate(
-		asked([{"headers_after": "never"}]), patience=lambda: next(waits)
+		asked([{"headers_after": "never"}]), patience=lambda: waits.pop()
 	)
 	assert [next(stream), next(stream)] == [Silence(), Silence()]
-	with pytest.raises(RuntimeError, match="StopIteration"):
-		next(stream)
+	assert waits == [0.01]
+	stream.close()
 
 
 # Who may stop it
@@ -509,3 +510,18 @@ def test_no_tokenizer_is_fetched_for_tokens_that_were_not_counted_and_nothing_is
 			"",
 		)
 		assert len(fresh.asked) == 2
+
+
+def test_a_defect_of_an_adapter_is_a_sentence_without_the_providers_words(
+	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	def defect(error: Exception, *_: Any) -> ProviderError:
+		raise RuntimeError(f"cannot map: {error}")
+
+	monkeypatch.setattr("ai_assistant.gateway.door.provider_error", defect)
+	steps: list[Step] = [{"text": "So far"}, {"error": "the provider's words"}]
+	heard = hear(gateway(named(server, "a")).stream_generate(asked(steps)))
+	assert heard.error and heard.error.code == "provider_error"
+	assert heard.chunks == [Text("So far")]
+	trace = "".join(traceback.format_exception(heard.error))
+	assert "the provider's words" not in trace and "cannot map" not in trace

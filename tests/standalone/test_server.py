@@ -97,10 +97,10 @@ def test_the_folder_is_in_the_users_state_folder_unless_one_is_given(
 ) -> None:
 	monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 	with running_site():
-		assert (tmp_path / "ai_assistant" / "standalone" / "site.sqlite").exists()
+		assert (tmp_path / "ai_assistant" / "standalone" / "0" / "site.sqlite").exists()
 	monkeypatch.delenv("XDG_STATE_HOME")
 	monkeypatch.setenv("HOME", "/home/ann")
-	assert server._state_folder() == Path("/home/ann/.local/state/ai_assistant/standalone")
+	assert server._state_folder(8000) == Path("/home/ann/.local/state/ai_assistant/standalone/8000")
 
 
 def test_a_port_that_is_taken_and_a_config_that_cannot_be_used_are_told(tmp_path: Path) -> None:
