@@ -116,10 +116,17 @@ def test_every_command_is_run_here_or_by_what_it_belongs_to() -> None:
 		assert not command.startswith("make ") or command in ci, command
 
 
-def test_the_configuration_is_one_that_the_site_takes() -> None:
+def test_the_configuration_is_one_that_the_site_takes(monkeypatch: pytest.MonkeyPatch) -> None:
 	import frappe
 
+	from ai_assistant import store
 	from ai_assistant.chat import settings
+
+	class NoForms:
+		def settings(self) -> dict[str, Any]:
+			return {}
+
+	monkeypatch.setattr(store, "_store", NoForms())
 
 	(example,) = [json.loads(text) for kind, text in BLOCKS if kind == "json" and "ai_assistant" in text]
 	frappe.local.conf = example
