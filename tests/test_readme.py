@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 # bench's own commands need a bench; make's are what runs this suite, and `.ci/run` runs the demo.
 ELSEWHERE = ("bench ", "make ")
+PROGRAM = ".venv/bin/ai-assistant"
 
 
 def commands() -> list[str]:
@@ -46,24 +47,29 @@ def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -
 def environment(site: Site) -> dict[str, str]:
 	return {
 		**os.environ,
-		"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 		"URL": site.url,
 		"SITE": site.name,
-		"USER": site.first.user,
+		"LOGIN": site.first.user,
 		"PASSWORD": site.first.password,
 		"TOKEN": str(site.first.token),
 	}
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(("curl ", "ai-assistant chat "))])
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(("curl ", PROGRAM + " chat "))])
 def test_a_command_does_what_it_says(
 	site: Site, command: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
 	# One folder for all: a login's cookies are used by the next command.
 	folder = tmp_path_factory.getbasetemp() / "readme"
 	folder.mkdir(exist_ok=True)
+	command = command.replace(PROGRAM, f"{sys.executable} -m ai_assistant.cli")
 	done = subprocess.run(
-		command, shell=True, cwd=folder, env=environment(site), capture_output=True, text=True
+		command,
+		shell=True,
+		cwd=folder,
+		env={**environment(site), "PYTHONPATH": str(ROOT)},
+		capture_output=True,
+		text=True,
 	)
 	assert done.returncode == 0, done.stderr
 	if command.startswith("curl "):
@@ -78,7 +84,7 @@ def test_a_command_does_what_it_says(
 def test_a_site_starts_and_stops(command: str, tmp_path: Path, provider: ScriptedProvider) -> None:
 	(tmp_path / "site_config.json").write_text(json.dumps({"ai_assistant": site_config(provider)}))
 	program, *arguments = command.split()
-	assert program == ".venv/bin/ai-assistant"
+	assert program == PROGRAM
 	# A port that is free here, whatever the one in the README.
 	process = subprocess.Popen(
 		[sys.executable, "-m", "ai_assistant.cli", *arguments, "--port", "0"],
@@ -110,7 +116,7 @@ def test_the_python_runs_and_says_something(code: str, site: Site, provider: Scr
 
 def test_every_command_is_run_here_or_by_what_it_belongs_to() -> None:
 	for command in commands():
-		assert command.startswith((*ELSEWHERE, "curl ", "ai-assistant chat ")) or " serve" in command, command
+		assert command.startswith((*ELSEWHERE, "curl ", PROGRAM + " chat ")) or " serve" in command, command
 	ci = (ROOT / ".ci" / "run").read_text()
 	for command in commands():
 		assert not command.startswith("make ") or command in ci, command
