@@ -43,6 +43,10 @@ def before_uninstall() -> None:
 		frappe.db.delete("Deleted Document", {"deleted_doctype": ("in", doctypes)})
 		for table in ("__Auth", "__UserSettings", "__global_search"):
 			frappe.db.delete(table, {"doctype": ("in", doctypes)})
+	jobs = frappe.get_all("Scheduled Job Type", filters={"method": ("like", f"{APP}.%")}, pluck="name")
+	if jobs:
+		frappe.db.delete("Scheduled Job Log", {"scheduled_job_type": ("in", jobs)})
+		frappe.db.delete("Scheduled Job Type", {"name": ("in", jobs)})
 	if workspaces:
 		frappe.db.set_value("User", {"default_workspace": ("in", workspaces)}, "default_workspace", None)
 	frappe.db.set_value("User", {"default_app": APP}, "default_app", None)
@@ -56,7 +60,7 @@ def after_uninstall() -> None:
 	if APP in frappe.get_installed_apps():
 		# A dry run: there are none.
 		return
-	for mention in (f'%"module": "{MODULE}"%', f'%"app_name": "{APP}"%'):
+	for mention in (f'%"module": "{MODULE}"%', f'%"app_name": "{APP}"%', f'%"method": "{APP}.%'):
 		frappe.db.delete("Deleted Document", {"data": ("like", mention)})
 	# Frappe ends here without one.
 	frappe.db.commit()

@@ -2,8 +2,8 @@
 
 Run by this checkout's Python it looks after the order of things; what needs Frappe it does in the bench's own
 Python, by running itself there (`inside`). The site gets the suite's users and configuration for as long as it
-takes, and everything back afterwards; a run that was killed is tidied up by the next. What `bench run-tests`
-itself does to a site, Frappe's own users for tests for one, it does here too: it should be a site for tests.
+takes, and everything back afterwards; a run that was killed is tidied up by the next. It should be a site for
+tests all the same: `bench run-tests` calls the `before_tests` of all its apps.
 """
 
 import argparse

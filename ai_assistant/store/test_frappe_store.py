@@ -8,7 +8,7 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, delete_requests
-from ai_assistant.store import REQUEST_FIELDS, RequestExists
+from ai_assistant.store import REQUEST_FIELDS, Lost, RequestExists
 from ai_assistant.store.frappe_store import FrappeStore
 
 ANN, BOB = "ann@store.test", "bob@store.test"
@@ -59,7 +59,8 @@ class TestFrappeStore(TestCase):
 		)
 		name = self.store.open(given)
 		self.assertEqual(
-			self.store.get(ANN, "request-1"), {"name": name, **dict.fromkeys(REQUEST_FIELDS), **given}
+			self.store.get(ANN, "request-1"),
+			{"name": name, **dict.fromkeys(REQUEST_FIELDS), "lease": 0, "cancel_asked": 0, **given},
 		)
 
 	def test_what_desk_sums_is_in_columns_of_its_own(self) -> None:
@@ -67,9 +68,8 @@ class TestFrappeStore(TestCase):
 		self.store.finish(
 			name,
 			{
-				"status": "failed",
 				"usage": {"prompt_tokens": 1, "total_tokens": 3, "cost_usd": None},
-				"timing": {"first_text_ms": None, "duration_ms": 9},
+				"timing": {"first_reasoning_ms": 7, "first_text_ms": None, "duration_ms": 9},
 				"realtime": {"events": 4, "failed": 2, "last_seq": 4},
 				"error": {"code": "timeout", "message": "Late.", "retryable": True},
 			},
@@ -80,10 +80,11 @@ class TestFrappeStore(TestCase):
 			"completion_tokens",
 			"total_tokens",
 			"cost_usd",
+			"first_chunk_ms",
 			"first_text_ms",
 			"duration_ms",
 		)
-		self.assertEqual([found.get(figure) for figure in figures], [1, 0, 3, 0, 0, 9])
+		self.assertEqual([found.get(figure) for figure in figures], [1, 0, 3, 0, 7, 0, 9])
 		self.assertEqual((found.events, found.failed_events, found.error_code), (4, 2, "timeout"))
 		self.store.finish(name, {"usage": None, "error": None})
 		found = frappe.get_doc("AI Request", name)
@@ -171,11 +172,28 @@ class TestFrappeStore(TestCase):
 	def test_a_number_is_given_to_one_event_of_a_request_alone(self) -> None:
 		name = self.store.open(row())
 		self.store.append(name, event(1, "first"))
-		with self.assertRaises(Exception) as refused:
+		with self.assertRaises(Lost):
 			self.store.append(name, event(1, "second"))
-		self.assertTrue(frappe.db.is_unique_key_violation(refused.exception))
 		self.store.append(name, event(2))
 		self.assertEqual([each["text"] for each in self.store.events(name)], ["first", "said"])
+
+	def test_a_request_is_held_by_a_lease_until_it_ends(self) -> None:
+		name = self.store.open(row(lease=10.5))
+		self.store.append(name, event(1))
+		self.assertEqual(self.store.last_seq(name), 1)
+		self.assertEqual([each["name"] for each in self.store.lapsed(11) if each["user"] == ANN], [name])
+		self.assertFalse(self.store.renew(name, time.time() + 60))
+		self.assertNotIn(name, [each["name"] for each in self.store.lapsed(11)])
+		self.store.ask_to_cancel(name)
+		self.assertTrue(self.store.renew(name, time.time() + 60))
+		self.store.finish(name, {"status": "cancelled"})
+		for late in (
+			lambda: self.store.renew(name, 1.0),
+			lambda: self.store.finish(name, {"status": "failed"}),
+		):
+			with self.assertRaises(Lost):
+				late()
+		self.assertEqual(self.store.get(ANN, "request-1")["status"], "cancelled")  # type: ignore[index]
 
 	def test_the_longest_event_and_an_answer_of_ten_megabytes_are_kept_whole(self) -> None:
 		name = self.store.open(row())
