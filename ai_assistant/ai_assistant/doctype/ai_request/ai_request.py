@@ -163,3 +163,5 @@ def on_doctype_update() -> None:
 		frappe.db.sql_ddl(f"alter table `tabAI Request` {', '.join(changes)}")
 	frappe.db.add_unique("AI Request", ["user", "request_id"])
 	frappe.db.add_index("AI Request", ["user", "task_id"])
+	# The sweep asks every minute who has let go of a running request.
+	frappe.db.add_index("AI Request", ["status", "lease"])
