@@ -95,6 +95,13 @@ def test_a_site_starts_and_stops(command: str, tmp_path: Path, provider: Scripte
 	)
 	assert process.stderr
 	assert any("The standalone site answers at http://127.0.0.1:" in line for line in process.stderr)
+	if "--site-config" in command:
+		# The others would ask a real provider.
+		hint = next(line for line in process.stderr if " chat " in line).strip()
+		assert hint.startswith("ai-assistant chat ")
+		said = hint.replace("ai-assistant", f"{sys.executable} -m ai_assistant.cli", 1)
+		done = subprocess.run(said, shell=True, cwd=ROOT, capture_output=True, text=True)
+		assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Hello there."), done.stderr
 	process.send_signal(signal.SIGINT)
 	process.stderr.read()
 	assert process.wait() == 0
