@@ -2,6 +2,8 @@
 
 import os
 
+from hypothesis import settings
+
 from ai_assistant.standalone import stand_in
 
 for name in list(os.environ):
@@ -10,3 +12,9 @@ for name in list(os.environ):
 		del os.environ[name]
 
 stand_in.install()
+
+# How long an example takes is no part of what a test says. In CI the same examples each time: a find of luck
+# belongs on a developer's machine, where it can be looked into.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
