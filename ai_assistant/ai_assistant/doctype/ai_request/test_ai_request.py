@@ -79,11 +79,15 @@ class TestAIRequest(TestCase):
 		text = FIELD[doctype]
 		return {
 			"list": ("GET", f"/api/resource/{doctype}", {"fields": f'["name", "{text}"]', "limit": "0"}),
-			"list, version 2": ("GET", f"/api/v2/document/{doctype}", {"fields": f'["name", "{text}"]'}),
+			"list, version 2": (
+				"GET",
+				f"/api/v2/document/{doctype}",
+				{"fields": f'["name", "{text}"]', "limit": "0"},
+			),
 			"client.get_list": (
 				"POST",
 				"/api/method/frappe.client.get_list",
-				{"doctype": doctype, "fields": [text]},
+				{"doctype": doctype, "fields": [text], "limit_page_length": 0},
 			),
 			"report view": (
 				"POST",
@@ -147,7 +151,7 @@ class TestAIRequest(TestCase):
 
 	def test_a_user_counts_their_own_rows_alone(self) -> None:
 		for doctype in LOGS:
-			theirs = f'{{"{FIELD[doctype]}": ["like", "said%"], "owner": "Administrator"}}'
+			theirs = f'{{"{FIELD[doctype]}": ["like", "said to %"], "owner": "Administrator"}}'
 			for path in (
 				"/api/method/frappe.client.get_count",
 				"/api/method/frappe.desk.reportview.get_count",
