@@ -14,7 +14,7 @@ from ai_assistant.realtime.client import Client
 from ai_assistant.realtime.contract import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site, StandaloneSite, site_config
+from tests.support.site import StandaloneSite, site_config
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 import logging
 import re
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 

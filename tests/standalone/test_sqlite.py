@@ -1,7 +1,6 @@
 """The store's interface on SQLite, and its transactions."""
 
 import os
-import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
