@@ -51,4 +51,6 @@ ignore_links_on_delete = ["AI Request"]
 
 # In days; Log Settings takes them over, and an administrator may change them there.
 default_log_clearing_doctypes = {"AI Request": 30, "AI Request Event": 1}
-scheduler_events = {"cron": {"* * * * *": ["ai_assistant.chat.life.sweep"]}}
+scheduler_events = {
+	"cron": {"* * * * *": ["ai_assistant.chat.life.sweep", "ai_assistant.chat.queue.enqueue_again"]}
+}

@@ -85,7 +85,11 @@ def _make_settings() -> None:
 				"reasoning_effort": mode.reasoning_effort,
 			},
 		)
-	if missing:
+	# A Single does not get the defaults of fields that an update brings.
+	new = [field for field in settings.meta.fields if field.default and settings.get(field.fieldname) is None]
+	for field in new:
+		settings.set(field.fieldname, field.default)
+	if missing or new:
 		settings.save(ignore_permissions=True)
 
 

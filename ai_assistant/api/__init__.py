@@ -6,7 +6,7 @@ from typing import Any
 
 import frappe
 
-from ai_assistant.chat import life, request, settings, waiting
+from ai_assistant.chat import life, queue, request, settings, waiting
 from ai_assistant.gateway import Chunk, Completion
 
 from .respond import Answer, Field, answers, outcome
@@ -38,9 +38,21 @@ def chat_completion(
 	asked = request.validate(fields, configured)
 	if (answered := life.earlier(asked)) is not None:
 		return outcome(answered)
+	if asked.background:
+		return queue.put(asked, configured)
 	chat = life.admit(asked, configured)
 	try:
 		return outcome(_generate_cloud_response(chat))
+	finally:
+		life.release(chat)
+
+
+def answer_queued(name: str) -> None:
+	"""A worker's job: answers a request that `chat_completion` has put into the queue. `name` is its row's."""
+	if (chat := queue.take(name)) is None:
+		return
+	try:
+		_generate_cloud_response(chat)
 	finally:
 		life.release(chat)
 
@@ -49,7 +61,6 @@ def _generate_cloud_response(chat: life.Chat) -> dict[str, Any]:
 	"""The gateway's chunks in, published events out; ended by exactly one completion, whatever happens."""
 	publisher = chat.publisher
 	try:
-		publisher.accepted()
 		for chunk in _chunks(chat):
 			chat.keep()
 			if isinstance(chunk, Completion):
@@ -73,8 +84,10 @@ def _chunks(chat: life.Chat) -> Iterable[Chunk]:
 @frappe.whitelist(methods=["GET"])
 @answers
 def get_request(request_id: Field = None) -> Answer:
-	"""The answer object of one of the user's own requests, in whatever status."""
-	return life.answer_of(life.own(request_id))
+	"""The answer object of one of the user's own requests, in whatever status; a queued one has its `position`."""
+	row = life.own(request_id)
+	answered = life.answer_of(row)
+	return {**answered, "position": queue.position_of(row)} if row["status"] == "queued" else answered
 
 
 @frappe.whitelist(methods=["GET"])
@@ -96,8 +109,12 @@ def get_events(
 @frappe.whitelist(methods=["POST"])
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
-	"""Stops a request, or all running requests of a task, in whatever process. An ended one is left as it is."""
-	return {"cancelled": life.cancel(life.running(request_id, task_id))}
+	"""Stops a request, or all of a task that have not ended, in whatever process. An ended one is left as it is."""
+	rows = life.unended(request_id, task_id)
+	cancelled = life.cancel(rows)
+	if any(row["status"] == "queued" for row in rows):
+		queue.tell_positions()
+	return {"cancelled": cancelled}
 
 
 @frappe.whitelist(methods=["GET"])

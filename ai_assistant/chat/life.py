@@ -32,24 +32,16 @@ _lock = threading.Lock()
 
 
 class Chat:
-	"""A request that `admit()` has let in: what runs it, what publishes it, and how it ends."""
+	"""A request that runs in this process: what asks, what publishes, and how it ends."""
 
-	def __init__(self, request: ChatRequest, settings: Settings, name: str, user: str) -> None:
+	def __init__(self, request: ChatRequest, settings: Settings, publisher: Publisher) -> None:
 		self.request = request
 		self.settings = settings
-		self.user = user
+		self.publisher = publisher
+		self.user = publisher.user
 		self.cancel = Cancel()
 		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(settings.providers, settings.timeouts)
-		self.publisher = Publisher(
-			name,
-			user,
-			request.task_id,
-			request.request_id,
-			max_delay_s=settings.realtime.max_delay_ms / 1000,
-			enabled=settings.realtime.enabled,
-			keep_content=settings.retention.keep_content,
-		)
 
 	@property
 	def question(self) -> dict[str, Any]:
@@ -146,7 +138,12 @@ class Chat:
 
 
 def admit(request: ChatRequest, settings: Settings) -> Chat:
-	"""Opens the request's row; event 1 commits it. Raises ChatError `conflict` for a request_id already used."""
+	"""Accepts a request that this process answers. Raises ChatError `conflict` for a request_id already used."""
+	return hold(Chat(request, settings, accept(request, settings, "running")))
+
+
+def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
+	"""Opens the request's row, `running` or `queued`, and commits it with event 1. Raises as `admit`."""
 	user = frappe.session.user
 	row = {
 		"user": user,
@@ -155,32 +152,46 @@ def admit(request: ChatRequest, settings: Settings) -> Chat:
 		"mode": request.mode,
 		"provider": request.provider,
 		"model": request.model,
-		"status": "running",
+		"status": status,
 		"created": time.time(),
 		"fingerprint": request.fingerprint,
 		"lease": time.time() + LEASE_S,
 		"cancel_asked": 0,
 	}
 	try:
-		name = store.current().open(row)
+		name = store.current().open(row, asdict(request) if status == "queued" else None)
 	except store.RequestExists:
 		raise _conflict(request) from None
-	chat = Chat(request, settings, name, user)
+	publisher = Publisher(
+		name,
+		user,
+		request.task_id,
+		request.request_id,
+		max_delay_s=settings.realtime.max_delay_ms / 1000,
+		enabled=settings.realtime.enabled,
+		keep_content=settings.retention.keep_content,
+	)
+	publisher.accepted()
+	return publisher
+
+
+def hold(chat: Chat) -> Chat:
+	"""Lets a cancel find the chat, until `release`."""
 	with _lock:
-		_running[_key(user, request.request_id)] = chat.cancel
+		_running[_key(chat.user, chat.request.request_id)] = chat.cancel
 	return chat
 
 
 def earlier(request: ChatRequest) -> dict[str, Any] | None:
 	"""The answer to the same request of this user, where it was asked and has ended: nobody is asked twice.
 
-	Raises ChatError `conflict` while it runs, and where the request_id was used for another request.
+	Raises ChatError `conflict` until it has ended, and where the request_id was used for another request.
 	"""
 	row = store.current().get(frappe.session.user, request.request_id)
 	if row is None:
 		return None
 	row = settled(row)
-	if row["status"] == "running" or row["fingerprint"] != request.fingerprint:
+	if row["status"] in store.UNENDED or row["fingerprint"] != request.fingerprint:
 		raise _conflict(request)
 	return answer(row)
 
@@ -200,23 +211,28 @@ def sweep() -> None:
 
 
 def end_lost(row: dict[str, Any]) -> None:
-	"""Ends a request for the process that died over it, with its completion; exactly once, whoever tries too."""
-	keep_content = load().retention.keep_content
-	publisher = Publisher.after(row, store.current().events(row["name"]), keep_content)
+	"""Ends a request for the process that died over it."""
 	message = _("The process that ran this request died; what had arrived is kept.")
+	error = {"code": "worker_lost", "message": message, "retryable": True}
+	end(row, "failed", error, load().retention.keep_content)
+
+
+def end(row: dict[str, Any], status: str, error: dict[str, Any] | None, keep_content: bool) -> None:
+	"""Ends a request that runs nowhere, with its completion; exactly once, whoever tries too."""
+	publisher = Publisher.after(row, store.current().events(row["name"]), keep_content)
 	outcome = {
-		"status": "failed",
-		"finish_reason": "error",
+		"status": status,
+		"finish_reason": "error" if error else status,
 		"provider": row["provider"],
 		"model": row["model"],
 		"usage": None,
 		"attempts": [],
-		"error": {"code": "worker_lost", "message": message, "retryable": True},
+		"error": error,
 	}
 	try:
 		publisher.complete(publisher.row(outcome))
 	except store.Lost:
-		# Another was faster, or the process lives after all.
+		# Another was faster, or somebody runs it after all.
 		frappe.db.rollback()
 
 
@@ -232,11 +248,18 @@ def release(chat: Chat) -> None:
 
 
 def cancel(rows: Iterable[dict[str, Any]]) -> list[str]:
-	"""Asks running requests to stop, at once in this process, within RENEW_S in any other; gives their ids."""
+	"""Ends queued requests, and asks running ones to stop: at once in this process, within RENEW_S in any other.
+
+	Gives their ids.
+	"""
 	rows = list(rows)
 	for row in rows:
 		store.current().ask_to_cancel(row["name"])
 	frappe.db.commit()
+	for row in rows:
+		if row["status"] == "queued":
+			# A worker that takes it at this moment loses it again at its next event.
+			end(row, "cancelled", None, load().retention.keep_content)
 	with _lock:
 		here = [_running.get(_key(row["user"], row["request_id"])) for row in rows]
 	for ask in here:
@@ -292,20 +315,20 @@ def own(request_id: Any, task_id: Any = None) -> dict[str, Any]:
 	return settled(row)
 
 
-def running(request_id: Any, task_id: Any = None) -> list[dict[str, Any]]:
-	"""The user's own request if it runs, or all that run of their task. Raises as `own`."""
+def unended(request_id: Any, task_id: Any = None) -> list[dict[str, Any]]:
+	"""The user's own request if it has not ended, or all such of their task. Raises as `own`."""
 	row = own(request_id, task_id)
 	rows = (
 		[row]
 		if request_id_of(request_id)
-		else store.current().of_task(row["user"], row["task_id"], "running")
+		else store.current().of_task(row["user"], row["task_id"], unended=True)
 	)
-	return [each for each in rows if each["status"] == "running"]
+	return [each for each in rows if each["status"] in store.UNENDED]
 
 
 def answer_of(row: dict[str, Any]) -> dict[str, Any]:
-	"""The answer object of a stored request; of one that still runs, with what has arrived by now."""
-	if row["status"] != "running":
+	"""The answer object of a stored request; of one that has not ended, with what has arrived by now."""
+	if row["status"] not in store.UNENDED:
 		return answer(row)
 	events = store.current().events(row["name"])
 	said = {

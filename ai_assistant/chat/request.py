@@ -40,8 +40,9 @@ class ChatRequest:
 	temperature: float | None
 	max_tokens: int | None
 	reasoning_effort: str | None
+	background: bool
 	fingerprint: str
-	"""The same for the same request of a client, whatever the site's configuration has become since."""
+	"""The same for the same question of a client, whatever the site's configuration has become since."""
 
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
@@ -53,8 +54,6 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	given = {name: None if value == "" else value for name, value in fields.items()}
 	if given.get("tools") is not None or given.get("tool_choice") is not None:
 		raise invalid("tools and tool_choice are not accepted yet; leave them out.")
-	if _flag(given.get("background"), "background"):
-		raise invalid("background is not accepted yet; leave it out or send false.")
 	if not settings.providers:
 		raise ChatError("not_configured", _(ProviderError("none").template))
 
@@ -75,8 +74,10 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		"max_tokens": whole_number(given.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
 		"reasoning_effort": None if effort is None else _one_of(effort, "reasoning_effort", EFFORTS),
 	}
+	background = _flag(given.get("background"), "background")
 	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
-	return ChatRequest(request_id=request_id, fingerprint=fingerprint, **_with_defaults(own, mode, settings))
+	complete = _with_defaults(own, mode, settings)
+	return ChatRequest(request_id=request_id, background=background, fingerprint=fingerprint, **complete)
 
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:

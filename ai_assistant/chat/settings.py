@@ -44,6 +44,13 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Background:
+	"""Of `timeouts`, what a worker alone keeps: no web server's patience ends there."""
+
+	total_background_s: float = 1200
+
+
+@dataclass(frozen=True)
 class Realtime:
 	enabled: bool = True
 	max_delay_ms: int = 1000
@@ -72,6 +79,7 @@ class Settings:
 	modes: Mapping[str, Mode] = field(default_factory=dict)
 	limits: Limits = Limits()
 	timeouts: Timeouts = field(default_factory=Timeouts)
+	background: Background = Background()
 	realtime: Realtime = Realtime()
 	retention: Retention = Retention()
 	default_provider: str | None = None
@@ -120,6 +128,7 @@ def load() -> Settings:
 		modes=modes,
 		limits=_known(Limits, conf, "limits"),
 		timeouts=_known(Timeouts, conf, "timeouts"),
+		background=_known(Background, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),
 		retention=_known(Retention, conf, "retention"),
 		default_provider=default,

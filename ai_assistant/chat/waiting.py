@@ -41,7 +41,7 @@ def _events_after(
 			if events and events[-1]["type"] == "completion":
 				# It ended after the row was read.
 				return {**row, "status": events[-1]["status"]}, events
-			if events or row["status"] != "running" or not kept or time.monotonic() >= until:
+			if events or row["status"] not in store.UNENDED or not kept or time.monotonic() >= until:
 				return row, events
 			frappe.db.rollback()
 			time.sleep(min(LOOK_S, max(0.0, until - time.monotonic())))

@@ -27,6 +27,12 @@ WAIT_S = 20
 RETRY_S = 0.25
 # How long the answer is looked for when the connection of its POST has broken.
 RECOVER_S = 120
+# A server that is asked speaks every three seconds, if only to say that it waits: a socket that is silent for
+# longer has gone without a word, and the journal is looked into.
+SILENCE_S = 7.0
+# How often somebody who waits looks whether the socket is still connected.
+LOOK_S = 1.0
+UNENDED = ("queued", "running")
 
 Inbox = queue.SimpleQueue[tuple[str, Any]]
 
@@ -167,7 +173,8 @@ class ChatStream:
 		self._next = 1
 		self._early: dict[int, dict[str, Any]] = {}
 		self._gap_until: float | None = None
-		self._ended = False
+		self._heard = time.monotonic()
+		self._ended = threading.Event()
 		self._done = False
 		self._answered = threading.Event()
 		inboxes.setdefault(self.request_id, []).append(self._inbox)
@@ -181,17 +188,21 @@ class ChatStream:
 			try:
 				kind, found = self._inbox.get(timeout=self._patience())
 			except queue.Empty:
-				self._gap_until = None
+				if self._all_is_well():
+					continue
+				self._gap_until, self._heard = None, time.monotonic()
+				answered = self._answered.is_set()
 				yield from self._from_journal()
 				# The journal was whole before the answer came: what it lacks will not come.
-				self._done = self._answered.is_set()
+				self._done = answered
 				continue
+			self._heard = time.monotonic()
 			if kind == EVENT:
 				yield from self._in_order(found)
 			elif kind == STATUS:
 				yield {"type": STATUS, **found}
 			self._done = self._answered.is_set() and (
-				self._ended or not self.answer or not self.answer["realtime"]["last_seq"]
+				self._ended.is_set() or not self.answer or not self.answer["realtime"]["last_seq"]
 			)
 		if self._inbox in self._inboxes.get(self.request_id, []):
 			self._inboxes[self.request_id].remove(self._inbox)
@@ -206,20 +217,32 @@ class ChatStream:
 			raise self.error or AssertionError("a chat ends with an answer or an error")
 		return self.answer
 
-	def _patience(self) -> float | None:
-		"""Seconds to wait for the next message; None, for as long as it takes, where nothing is missing."""
+	def _patience(self) -> float:
+		"""Seconds to wait for the next message before looking what is the matter."""
 		if not self._early and not self._answered.is_set():
-			return None
+			return LOOK_S
 		if self._gap_until is None:
 			self._gap_until = time.monotonic() + (GAP_S if self._client.socket else 0.0)
 		return max(0.0, self._gap_until - time.monotonic())
+
+	def _all_is_well(self) -> bool:
+		"""Whether nothing is missing and more may come by itself: what is late is with the provider."""
+		if self._early or self._answered.is_set():
+			return False
+		socket = self._client.socket
+		if not socket:
+			return True
+		# Cleared while it connects anew, and `connected` once it has given that up.
+		there = socket.connected and socket.connected_event.is_set()
+		return there and time.monotonic() - self._heard < SILENCE_S
 
 	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
 		if event["seq"] >= self._next:
 			self._early[event["seq"]] = event
 		while found := self._early.pop(self._next, None):
 			self._next += 1
-			self._ended = found["type"] == "completion"
+			if found["type"] == "completion":
+				self._ended.set()
 			if not self._early and not self._answered.is_set():
 				self._gap_until = None
 			yield found
@@ -236,7 +259,7 @@ class ChatStream:
 	def _follow(self) -> None:
 		"""In the place of a socket: the events as the journal gets them."""
 		after = 0
-		while not self._ended:
+		while not self._ended.is_set():
 			try:
 				found = self._client.get(
 					"get_events", request_id=self.request_id, after_seq=after, wait=WAIT_S
@@ -249,12 +272,13 @@ class ChatStream:
 			for event in found["events"]:
 				self._inbox.put((EVENT, event))
 				after = event["seq"]
-			if not found["events"] and (found["status"] != "running" or self._answered.wait(RETRY_S)):
+			if not found["events"] and (found["status"] not in UNENDED or self._answered.wait(RETRY_S)):
 				return
 
 	def _post(self, body: dict[str, Any]) -> None:
 		try:
-			self.answer = self._client.post("chat_completion", **body)
+			answer = self._client.post("chat_completion", **body)
+			self.answer = self._end_of(answer) if answer["status"] in UNENDED else answer
 		except ApiError as error:
 			self.error = error
 			if error.answer.get("request_id"):
@@ -269,6 +293,17 @@ class ChatStream:
 			self._answered.set()
 			self._inbox.put(("answer", None))
 
+	def _end_of(self, answer: dict[str, Any]) -> dict[str, Any]:
+		"""The answer of a request that a worker runs, once it has ended: the completion says when."""
+		while answer["status"] in UNENDED:
+			self._ended.wait(SILENCE_S)
+			try:
+				answer = self._client.get("get_request", request_id=self.request_id)
+			except httpx.HTTPError:
+				# The site is away, and the request is not lost for that.
+				time.sleep(RETRY_S)
+		return answer
+
 	def _recover(self) -> None:
 		"""Reads the answer back: a request goes on when the connection of its POST breaks."""
 		until = time.monotonic() + RECOVER_S
@@ -280,7 +315,7 @@ class ChatStream:
 				return
 			except httpx.HTTPError:
 				found = {"status": "running"}
-			if found["status"] != "running":
+			if found["status"] not in UNENDED:
 				self.answer, self.error = found, None
 				return
 			time.sleep(RETRY_S)

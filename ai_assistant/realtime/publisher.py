@@ -57,11 +57,17 @@ class Publisher:
 		self._outbox: deque[Batch] = deque()
 
 	@classmethod
-	def after(cls, row: dict[str, Any], events: list[dict[str, Any]], keep_content: bool) -> "Publisher":
-		"""One that goes on where the `events` of a stored request end, to say how it ended."""
+	def after(
+		cls,
+		row: dict[str, Any],
+		events: list[dict[str, Any]],
+		keep_content: bool,
+		max_delay_s: float = 1.0,
+	) -> "Publisher":
+		"""One that goes on where the `events` of a stored request end."""
 		ids = (row["name"], row["user"], row["task_id"], row["request_id"])
 		# A request without events is one of the emergency brake's.
-		found = cls(*ids, max_delay_s=1.0, enabled=bool(events), keep_content=keep_content)
+		found = cls(*ids, max_delay_s=max_delay_s, enabled=bool(events), keep_content=keep_content)
 		found._started -= time.time() - row["created"]
 		for event in events:
 			kind, text = event["type"], event["text"]
@@ -87,11 +93,11 @@ class Publisher:
 			return
 		self._send(self._batcher.due(now))
 		if isinstance(chunk, Fallback):
-			self._status(
+			self.status(
 				"fallback", failed=chunk.failed.provider, error=chunk.failed.error, provider=chunk.provider
 			)
 		elif now - self._spoke >= HEARTBEAT_S:
-			self._status("answering" if "text" in self._first_ms else "thinking")
+			self.status("answering" if "text" in self._first_ms else "thinking")
 
 	def patience(self) -> float:
 		"""Seconds until there is something to do without a chunk: a batch is due, or a heartbeat."""
@@ -172,7 +178,8 @@ class Publisher:
 		self._finish(row, seq, failed)
 		if reason is None:
 			frappe.publish_realtime(EVENT, event, user=self.user, after_commit=True)
-		frappe.db.commit()
+		with listening.bounded():
+			frappe.db.commit()
 		# Only now is it true: a number whose event was not stored is given to the next.
 		self.last_seq, self.failed = seq, failed
 		self._spoke = time.monotonic()
@@ -195,13 +202,19 @@ class Publisher:
 		size = "" if kind == "completion" else f": {characters} chars"
 		logger().info(f"[WebSocket] {MARKS[kind]} emitted{size} {fields(**ids)}")
 
-	def _status(self, phase: str, **more: Any) -> None:
-		"""An `ai_status`: neither stored nor numbered, so it needs no commit, and nobody misses a lost one."""
+	def status(self, phase: str, **more: Any) -> None:
+		"""Sends an `ai_status`, unless this publisher is off."""
 		self._spoke = time.monotonic()
-		message = {**self.ids, "phase": phase, "elapsed_ms": self._elapsed_ms(), **more}
-		if listening.why_not() is None:
-			frappe.publish_realtime(STATUS, message, user=self.user)
-		logger().debug(f"[WebSocket] status {phase} {fields(request=self.ids['request_id'], user=self.user)}")
+		if self.enabled:
+			send_status(self.user, self.ids, phase, self._elapsed_ms(), **more)
 
 	def _elapsed_ms(self) -> int:
 		return round((time.monotonic() - self._started) * 1000)
+
+
+def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **more: Any) -> None:
+	"""An `ai_status`: neither stored nor numbered, so it needs no commit, and nobody misses a lost one."""
+	if listening.why_not() is None:
+		message = {**ids, "phase": phase, "elapsed_ms": elapsed_ms, **more}
+		frappe.publish_realtime(STATUS, message, user=user)
+	logger().debug(f"[WebSocket] status {phase} {fields(request=ids['request_id'], user=user)}")

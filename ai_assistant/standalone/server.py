@@ -20,6 +20,7 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 
 from ai_assistant import store
+from ai_assistant.hooks import scheduler_events
 
 from . import stand_in
 from .realtime_server import RealtimeServer
@@ -32,7 +33,7 @@ SITE = "standalone"
 REQUESTS = 200
 """Requests at a time: a chat is one for as long as it takes, and a cancel must still get through."""
 
-SWEEP_S = 60
+MINUTE_S = 60
 
 GRACE_S = 5
 """How long requests in flight may take to finish when the site stops."""
@@ -118,26 +119,28 @@ def running_site(
 		site = Site(name, config, database, realtime.emit)
 		url = f"http://{_reachable(host)}:{listener.getsockname()[1]}"
 		ended = stack.enter_context(_running(site, realtime, listener))
-		stack.enter_context(_sweeping(site))
+		stack.callback(site.jobs.close, GRACE_S)
+		stack.enter_context(_scheduling(site))
 		yield RunningSite(url, name, config, site.store, ended)
 
 
 @contextmanager
-def _sweeping(site: Site) -> Iterator[None]:
-	"""Ends requests of dead processes at once and then every minute, as a bench's scheduler does (hooks.py)."""
-	sweep = importlib.import_module("ai_assistant.chat.life").sweep
+def _scheduling(site: Site) -> Iterator[None]:
+	"""Does at once and then every minute what a bench's scheduler does each minute (hooks.py)."""
 	stopped = threading.Event()
 
 	def work() -> None:
 		while True:
-			try:
-				site.run(sweep)
-			except Exception:
-				logging.getLogger(__name__).exception("the sweep failed")
-			if stopped.wait(SWEEP_S):
+			for path in scheduler_events["cron"]["* * * * *"]:
+				module, _dot, name = path.rpartition(".")
+				try:
+					site.run(getattr(importlib.import_module(module), name))
+				except Exception:
+					logging.getLogger(__name__).exception("the scheduled %s failed", name)
+			if stopped.wait(MINUTE_S):
 				return
 
-	thread = threading.Thread(target=work, name="standalone-sweep", daemon=True)
+	thread = threading.Thread(target=work, name="standalone-scheduler", daemon=True)
 	thread.start()
 	try:
 		yield

@@ -25,6 +25,7 @@ from . import stand_in
 from .auth import UNSAFE_METHODS, Cookies, authenticate, csrf_token, get_logged_user, get_user_info, logout
 from .credentials import Logins
 from .exceptions import AppNotInstalledError, AuthenticationError, DoesNotExistError, PermissionError
+from .jobs import Jobs
 from .sessions import Sessions
 from .site_config import SiteConfig
 from .sqlite import Database, SqliteStore
@@ -65,6 +66,7 @@ class Site:
 		self.store = SqliteStore(database)
 		self._database = database
 		self._emit = emit
+		self.jobs = Jobs(self.run)
 		self._logins = Logins()
 		self._sessions = Sessions(database)
 
@@ -109,10 +111,10 @@ class Site:
 		local.cookies.send_with(response)
 		return response
 
-	def run(self, job: Callable[[], None]) -> None:
-		"""Runs a job as Frappe's scheduler does: as Administrator, without a request, committed at its end."""
+	def run(self, job: Callable[[], None], user: str = "Administrator") -> None:
+		"""Runs a job as Frappe's scheduler and workers do: as a user, without a request, committed at its end."""
 		self._connect()
-		local.session.user = "Administrator"
+		local.session.user = user
 		try:
 			job()
 			local.db.commit()
@@ -131,6 +133,7 @@ class Site:
 		local.conf = _dict(settings.values)
 		local.db = Transaction(self._database.commit, self._database.rollback, self._emit)
 		local.flags = _dict()
+		local.jobs = self.jobs
 		local.logins = self._logins
 		local.message_log = []
 		local.roles_of = settings.roles_of

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, Event, Lost, RequestExists, Row
+from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Event, Lost, RequestExists, Row
 
 TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER"}
 
@@ -100,14 +100,15 @@ class SqliteStore:
 
 	def __init__(self, database: Database) -> None:
 		self._database = database
-		columns = [f"{field} {TYPES.get(field, 'TEXT')}" for field in REQUEST_FIELDS]
+		fields = (*REQUEST_FIELDS, "question")
+		columns = [f"{field} {TYPES.get(field, 'TEXT')}" for field in fields]
 		database.write(
 			"CREATE TABLE IF NOT EXISTS request"
 			f" (name TEXT PRIMARY KEY, {', '.join(columns)}, UNIQUE (user, request_id))"
 		)
 		# A file of an earlier version lacks the columns that came later.
 		known = {name for _, name, *_ in database.read("PRAGMA table_info(request)")}
-		for field, column in zip(REQUEST_FIELDS, columns, strict=True):
+		for field, column in zip(fields, columns, strict=True):
 			if field not in known:
 				database.write(f"ALTER TABLE request ADD COLUMN {column}")
 		database.write("CREATE INDEX IF NOT EXISTS request_of_task ON request (user, task_id)")
@@ -117,14 +118,17 @@ class SqliteStore:
 		)
 		database.commit()
 
-	def open(self, row: Mapping[str, Any]) -> str:
-		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable."""
+	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
+
+		A queued one is kept with its `question` (anything that JSON can say), until it ends.
+		"""
 		name = secrets.token_hex(8)
 		fields, values = _columns(row)
-		marks = ", ".join("?" * (len(fields) + 1))
+		fields, values = ["name", "question", *fields], [name, question and _json(question), *values]
 		try:
 			self._database.write(
-				f"INSERT INTO request ({', '.join(['name', *fields])}) VALUES ({marks})", [name, *values]
+				f"INSERT INTO request ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})", values
 			)
 		except sqlite3.IntegrityError as error:
 			if "request.request_id" in str(error):
@@ -132,18 +136,29 @@ class SqliteStore:
 			raise
 		return name
 
+	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
+		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
+
+		Raises Lost where it is not queued: of several who try, one may run it.
+		"""
+		self._update(name, {"status": "running", "lease": lease}, ("queued",))
+		((question,),) = self._database.read("SELECT question FROM request WHERE name = ?", [name])
+		return self._requests("name = ?", [name])[0], json.loads(question)
+
+	def queued(self) -> list[Row]:
+		"""The queued requests of all users, in the order in which they were accepted."""
+		return self._requests("status = 'queued' ORDER BY created, rowid", [])
+
 	def get(self, user: str, request_id: str) -> Row | None:
 		"""The user's own request of that id. Another user's is None, as one that never was."""
 		rows = self._requests("user = ? AND request_id = ?", [user, request_id])
 		return rows[0] if rows else None
 
-	def of_task(
-		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
-	) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
+	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
 		return self._requests(
-			"user = ? AND task_id = ? AND (? IS NULL OR status = ?) ORDER BY created DESC, rowid DESC LIMIT ?",
-			[user, task_id, status, status, -1 if limit is None else limit],
+			"user = ? AND task_id = ? AND (NOT ? OR status IN (?, ?)) ORDER BY created DESC, rowid DESC LIMIT ?",
+			[user, task_id, unended, *UNENDED, -1 if limit is None else limit],
 		)
 
 	def append(self, name: str, event: Event) -> None:
@@ -169,7 +184,7 @@ class SqliteStore:
 
 	def renew(self, name: str, lease: float) -> bool:
 		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
-		self._update(name, {"lease": lease})
+		self._update(name, {"lease": lease}, ("running",))
 		((asked,),) = self._database.read("SELECT cancel_asked FROM request WHERE name = ?", [name])
 		return bool(asked)
 
@@ -182,14 +197,16 @@ class SqliteStore:
 		return self._requests("status = 'running' AND lease < ?", [now])
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a running request: any of REQUEST_FIELDS. Raises Lost where it runs no longer."""
-		self._update(name, values)
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
+		self._update(name, values, UNENDED)
+		self._database.write("UPDATE request SET question = NULL WHERE name = ?", [name])
 
-	def _update(self, name: str, values: Mapping[str, Any]) -> None:
+	def _update(self, name: str, values: Mapping[str, Any], statuses: Sequence[str]) -> None:
 		fields, given = _columns(values)
 		changes = ", ".join(f"{field} = ?" for field in fields)
-		sql = f"UPDATE request SET {changes} WHERE name = ? AND status = 'running'"
-		if not self._database.write(sql, [*given, name]):
+		marks = ", ".join("?" * len(statuses))
+		sql = f"UPDATE request SET {changes} WHERE name = ? AND status IN ({marks})"
+		if not self._database.write(sql, [*given, name, *statuses]):
 			raise Lost(name)
 
 	def forget(self, name: str) -> None:

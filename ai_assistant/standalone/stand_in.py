@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from inspect import Parameter, isclass, signature
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -274,6 +274,44 @@ def json_value(obj: object) -> object:
 	raise TypeError(f"Object of type {type(obj)} with value of {obj!r} is not JSON serializable")
 
 
+# Jobs
+
+
+QUEUES = ("short", "default", "long")
+
+
+def enqueue(
+	method: str,
+	queue: str = "default",
+	timeout: int | None = None,
+	*,
+	job_id: str | None = None,
+	deduplicate: bool = False,
+	**kwargs: Any,
+) -> None:
+	"""Run a method soon, as the user who asks and outside of the request. frappe/utils/background_jobs.py: a queue of
+	its own must be declared under `workers`; `deduplicate` leaves out a job whose id is queued or runs.
+
+	This site ends no job after its `timeout`, in seconds.
+	"""
+	known = (*QUEUES, *(conf.get("workers") or {}))
+	if queue not in known:
+		throw(_("Queue should be one of {0}").format(", ".join(known)))
+	if deduplicate and not job_id:
+		throw(_("`job_id` paramater is required for deduplication."))
+	if deduplicate and is_job_enqueued(str(job_id)):
+		return
+	module, _dot, name = method.rpartition(".")
+	job = partial(getattr(importlib.import_module(module), name), **kwargs)
+	local.jobs.put(job_id or secrets.token_hex(8), session.user, job)
+
+
+def is_job_enqueued(job_id: str) -> bool:
+	"""Whether a job of this id waits or runs. frappe/utils/background_jobs.py."""
+	there: bool = job_id in local.jobs
+	return there
+
+
 # Logs
 
 
@@ -370,7 +408,8 @@ def _module(name: str, contents: dict[str, Any]) -> ModuleType:
 
 
 _exceptions = {exception.__name__: exception for exception in EXCEPTIONS}
-_utils = _module("frappe.utils", {"cint": cint, "now": now})
+_background_jobs = _module("frappe.utils.background_jobs", {"is_job_enqueued": is_job_enqueued})
+_utils = _module("frappe.utils", {"background_jobs": _background_jobs, "cint": cint, "now": now})
 _frappe = _module(
 	"frappe",
 	{
@@ -379,6 +418,7 @@ _frappe = _module(
 		"as_json": as_json,
 		"conf": conf,
 		"db": db,
+		"enqueue": enqueue,
 		"exceptions": _module("frappe.exceptions", _exceptions),
 		"flags": flags,
 		"form_dict": form_dict,
@@ -415,6 +455,6 @@ def install() -> bool:
 		# PyPI's placeholder, and a folder of that name, import as well: neither can whitelist.
 		if hasattr(found, "whitelist"):
 			return False
-	for module in (_frappe, _frappe.exceptions, _frappe.utils):
+	for module in (_frappe, _frappe.exceptions, _frappe.utils, _background_jobs):
 		sys.modules[module.__name__] = module
 	return True

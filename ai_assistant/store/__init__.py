@@ -14,6 +14,8 @@ Event = dict[str, Any]
 Row = dict[str, Any]
 """A request: `name` (the store's own key), and the fields `REQUEST_FIELDS`."""
 
+UNENDED = ("queued", "running")
+
 REQUEST_FIELDS = (
 	"user",
 	"request_id",
@@ -52,18 +54,30 @@ class Lost(Exception):
 class Store(Protocol):
 	"""Keys are compared byte by byte: neither case nor trailing spaces are folded."""
 
-	def open(self, row: Mapping[str, Any]) -> str:
-		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable."""
+	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
+
+		A queued one is kept with its `question` (anything that JSON can say), until it ends.
+		"""
+		...
+
+	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
+		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
+
+		Raises Lost where it is not queued: of several who try, one may run it.
+		"""
+		...
+
+	def queued(self) -> list[Row]:
+		"""The queued requests of all users, in the order in which they were accepted."""
 		...
 
 	def get(self, user: str, request_id: str) -> Row | None:
 		"""The user's own request of that id. Another user's is None, as one that never was."""
 		...
 
-	def of_task(
-		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
-	) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
+	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
 		...
 
 	def append(self, name: str, event: Event) -> None:
@@ -91,7 +105,7 @@ class Store(Protocol):
 		...
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a running request: any of REQUEST_FIELDS. Raises Lost where it runs no longer."""
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
 		...
 
 	def forget(self, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 from frappe.utils.password import get_decrypted_password
 
-from . import JSON_FIELDS, REQUEST_FIELDS, Event, Lost, RequestExists, Row
+from . import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Event, Lost, RequestExists, Row
 
 REQUEST, EVENT = "AI Request", "AI Request Event"
 SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
@@ -53,11 +53,15 @@ class FrappeStore:
 	A str with a lone surrogate raises UnicodeEncodeError, which leaves nothing written.
 	"""
 
-	def open(self, row: Mapping[str, Any]) -> str:
-		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable."""
+	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
+
+		A queued one is kept with its `question` (anything that JSON can say), until it ends.
+		"""
 		name: str = frappe.generate_hash(length=20)
+		asked = {} if question is None else {"question": _json(question)}
 		try:
-			_insert(REQUEST, name, frappe.utils.now(), _columns(row))
+			_insert(REQUEST, name, frappe.utils.now(), {**_columns(row), **asked})
 		except Exception as error:
 			# MariaDB undoes the statement alone.
 			if frappe.db.is_unique_key_violation(error):
@@ -65,20 +69,40 @@ class FrappeStore:
 			raise
 		return name
 
+	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
+		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
+
+		Raises Lost where it is not queued: of several who try, one may run it.
+		"""
+		_lock(name, ("queued",))
+		frappe.db.sql(
+			f"UPDATE `tab{REQUEST}` SET status = 'running', lease = %s WHERE name = %s", (lease, name)
+		)
+		((question,),) = frappe.db.sql(f"SELECT question FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		return _requests("name = %(name)s", {"name": name})[0], json.loads(question)
+
+	def queued(self) -> list[Row]:
+		"""The queued requests of all users, in the order in which they were accepted."""
+		return _requests("status = 'queued' ORDER BY created, creation", {})
+
 	def get(self, user: str, request_id: str) -> Row | None:
 		"""The user's own request of that id. Another user's is None, as one that never was."""
 		rows = _requests("user = %(user)s AND request_id = %(id)s", {"user": user, "id": request_id})
 		return rows[0] if rows else None
 
-	def of_task(
-		self, user: str, task_id: str, status: str | None = None, limit: int | None = None
-	) -> list[Row]:
-		"""The user's requests of a task, newest first, all or those in one status, at most `limit`."""
+	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
 		return _requests(
-			"user = %(user)s AND task_id = %(task)s AND (%(status)s IS NULL OR status = %(status)s)"
+			"user = %(user)s AND task_id = %(task)s AND (NOT %(unended)s OR status IN %(open)s)"
 			" ORDER BY created DESC, creation DESC LIMIT %(limit)s",
-			# MariaDB knows no LIMIT for all.
-			{"user": user, "task": task_id, "status": status, "limit": 2**63 if limit is None else limit},
+			{
+				"user": user,
+				"task": task_id,
+				"unended": unended,
+				"open": UNENDED,
+				# MariaDB knows no LIMIT for all.
+				"limit": 2**63 if limit is None else limit,
+			},
 		)
 
 	def append(self, name: str, event: Event) -> None:
@@ -116,7 +140,7 @@ class FrappeStore:
 
 	def renew(self, name: str, lease: float) -> bool:
 		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
-		asked = _lock_running(name)
+		asked = _lock(name, ("running",))
 		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
 		return asked
 
@@ -129,9 +153,9 @@ class FrappeStore:
 		return _requests("status = 'running' AND lease < %(now)s", {"now": now})
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a running request: any of REQUEST_FIELDS. Raises Lost where it runs no longer."""
-		_lock_running(name)
-		columns = {"modified": frappe.utils.now(), **_columns(values)}
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
+		_lock(name, UNENDED)
+		columns = {"modified": frappe.utils.now(), "question": None, **_columns(values)}
 		long = {
 			field: value for field, value in columns.items() if isinstance(value, str) and len(value) > PIECE
 		}
@@ -165,16 +189,17 @@ class FrappeStore:
 			"providers": _providers("enabled = 1"),
 			"modes": _modes(),
 			"limits": numbers("max_messages", "max_chars", "max_tokens"),
-			"timeouts": numbers("first_token_s", "idle_s", "total_s"),
+			"timeouts": numbers("first_token_s", "idle_s", "total_s", "total_background_s"),
 			"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
 			"retention": {"keep_content": bool(single.get("keep_content", 1))},
 		}
 
 
-def _lock_running(name: str) -> bool:
-	"""Locks a running request's row until the commit; whether a cancel was asked for. Raises Lost."""
+def _lock(name: str, statuses: tuple[str, ...]) -> bool:
+	"""Locks a request's row until the commit; whether a cancel was asked for. Raises Lost for another status."""
 	found = frappe.db.sql(
-		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status = 'running' FOR UPDATE", (name,)
+		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
+		(name, statuses),
 	)
 	if not found:
 		raise Lost(name)

@@ -150,13 +150,13 @@ class TestFrappeStore(TestCase):
 			thread.join()
 		self.assertEqual(sorted(results), ["opened", "refused", "refused", "refused"])
 
-	def test_the_requests_of_a_task_come_newest_first_all_or_in_one_status(self) -> None:
-		for n, status in enumerate(("completed", "running", "running")):
+	def test_the_requests_of_a_task_come_newest_first_all_or_those_unended(self) -> None:
+		for n, status in enumerate(("completed", "running", "queued")):
 			self.store.open(row(request_id=f"request-{n}", status=status, created=1e9 + n / 1e6))
 		self.store.open(row(request_id="elsewhere", task_id="t2"))
 		self.store.open(row(user=BOB, request_id="another-users"))
-		for only, expected in ((None, [2, 1, 0]), ("running", [2, 1]), ("failed", [])):
-			ids = [found["request_id"] for found in self.store.of_task(ANN, "t1", only)]
+		for unended, expected in ((False, [2, 1, 0]), (True, [2, 1])):
+			ids = [found["request_id"] for found in self.store.of_task(ANN, "t1", unended)]
 			self.assertEqual(ids, [f"request-{n}" for n in expected])
 		newest = self.store.of_task(ANN, "t1", limit=1)
 		self.assertEqual([found["request_id"] for found in newest], ["request-2"])
@@ -196,6 +196,35 @@ class TestFrappeStore(TestCase):
 			with self.assertRaises(Lost):
 				late()
 		self.assertEqual(self.store.get(ANN, "request-1")["status"], "cancelled")  # type: ignore[index]
+
+	def test_a_queued_request_keeps_its_question_and_is_started_once(self) -> None:
+		question = {"messages": [{"role": "user", "content": "💭"}], "temperature": None}
+		later = self.store.open(row(request_id="later-1", status="queued", created=3.0), question)
+		name = self.store.open(row(request_id="sooner-1", status="queued", created=2.0), question)
+		self.store.open(row(request_id="running-1"))
+		own = [each["name"] for each in self.store.queued() if each["user"] == ANN]
+		self.assertEqual(own, [name, later])
+		found, asked = self.store.start(name, 99.5)
+		self.assertEqual(
+			(found["request_id"], found["status"], found["lease"]), ("sooner-1", "running", 99.5)
+		)
+		self.assertEqual(asked, question)
+		with self.assertRaises(Lost):
+			self.store.start(name, 99.5)
+
+	def test_a_queued_request_may_end_without_having_been_started(self) -> None:
+		name = self.store.open(row(status="queued"), {"messages": []})
+		self.assertNotIn(name, [each["name"] for each in self.store.lapsed(1e12)])
+		with self.assertRaises(Lost):
+			self.store.renew(name, 1.0)
+		self.store.finish(name, {"status": "cancelled"})
+		for late in (
+			lambda: self.store.start(name, 1.0),
+			lambda: self.store.finish(name, {"status": "failed"}),
+		):
+			with self.assertRaises(Lost):
+				late()
+		self.assertIsNone(frappe.db.get_value("AI Request", name, "question"))
 
 	def test_the_longest_event_and_an_answer_of_ten_megabytes_are_kept_whole(self) -> None:
 		name = self.store.open(row())

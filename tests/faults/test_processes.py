@@ -12,6 +12,7 @@ import pytest
 
 from ai_assistant.realtime.client import Client
 from ai_assistant.realtime.contract import violations
+from ai_assistant.standalone import jobs
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
@@ -171,3 +172,31 @@ def test_the_sweep_ends_what_nobody_asks_for(folder: Path, provider: ScriptedPro
 		while status == "running":
 			((status,),) = rows(folder, "SELECT status FROM request WHERE request_id = ?", stream.request_id)
 	assert status == "failed"
+
+
+def test_what_was_queued_when_a_process_died_is_answered_by_the_next(
+	folder: Path, provider: ScriptedProvider
+) -> None:
+	first, gate = start(folder, provider), unique("gate")
+	messages = [{"role": "user", "content": script({"gate": gate}, {"text": "Yes."})}]
+	with first as site, site.client(site.first) as client:
+		ids = [
+			client.post("chat_completion", messages=messages, background=True)["request_id"]
+			# More than it answers at a time.
+			for _ in range(jobs.AT_ONCE + 2)
+		]
+		assert client.get("get_request", request_id=ids[-1])["position"] == 2
+		os.kill(first.pid, signal.SIGKILL)
+	for request_id in ids:
+		let_the_lease_run_out(folder, request_id)
+	provider.open(gate)
+	with start(folder, provider) as site, site.client(site.first) as client:
+		for request_id in ids:
+			events, status, after = [], "queued", 0
+			while status in ("queued", "running"):
+				found = client.get("get_events", request_id=request_id, after_seq=after, wait=20)
+				status, after = found["status"], found["last_seq"]
+				events += found["events"]
+			answer = client.get("get_request", request_id=request_id)
+			assert violations(events, answer) == []
+			assert answer["status"] == ("completed" if request_id in ids[-2:] else "failed")

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 
 import frappe
 import pytest
+import redis
+from frappe.utils import background_jobs
 
 from ai_assistant.realtime import listening
 
 
 @contextmanager
-def redis_that(answer: bytes | None) -> Iterator[str]:
-	"""A server that answers every command the same in Redis' protocol, or never (None)."""
+def redis_that(answer: bytes | list[bytes | None] | None) -> Iterator[str]:
+	"""A server that answers who is subscribed with this in Redis' protocol, or never (None); with the newest of a list."""
+	answers = answer if isinstance(answer, list) else [answer]
 	server = socket.create_server(("127.0.0.1", 0))
 
 	def serve() -> None:
@@ -28,9 +31,11 @@ def redis_that(answer: bytes | None) -> Iterator[str]:
 		with connection:
 			while data := connection.recv(4096):
 				for command in data.split(b"*")[1:]:
-					if b"NUMSUB" in command and answer is not None:
-						connection.sendall(answer)
-					elif b"NUMSUB" not in command:
+					if b"NUMSUB" in command:
+						connection.sendall(answers[-1] or b"")
+					elif b"PING" in command:
+						connection.sendall(b"+PONG\r\n")
+					else:
 						connection.sendall(b"+OK\r\n")
 
 	threading.Thread(target=serve, daemon=True).start()
@@ -78,22 +83,41 @@ def test_a_redis_that_is_gone_is_no_listener(conf: dict[str, str]) -> None:
 	assert listening.why_not() == "redis cannot be reached"
 
 
-def test_a_frozen_redis_is_asked_once_and_then_left_alone(
+def test_a_frozen_redis_is_waited_for_once_however_long_it_is_frozen(
 	conf: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	asked = []
+	asked_by = []
 	ask = listening._ask
-	monkeypatch.setattr(listening, "_ask", lambda url: asked.append(url) or ask(url))
+	monkeypatch.setattr(listening, "_ask", lambda url: asked_by.append(threading.get_ident()) or ask(url))
 	with redis_that(None) as conf["redis_queue"]:
 		assert [listening.why_not() for _ in range(20)] == ["redis does not answer"] * 20
-	assert len(asked) == 1
+		assert not listening.redis_answers()
+		# A thread of its own asks on.
+		while len(asked_by) < 3:
+			assert listening.why_not() == "redis does not answer"
+	assert asked_by.count(threading.get_ident()) == 1
 
 
-def test_one_that_comes_back_is_noticed_once_the_breaker_closes(
+def test_one_that_comes_back_is_heard_of(conf: dict[str, str]) -> None:
+	answers: list[bytes | None] = [None]
+	with redis_that(answers) as conf["redis_queue"]:
+		assert listening.why_not() == "redis does not answer"
+		answers[0] = numsub(1)
+		while listening.why_not():
+			pass
+
+
+def test_a_publish_to_a_redis_that_freezes_under_it_is_ended(
 	conf: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	with redis_that(numsub(1)) as url:
-		conf["redis_queue"] = url
-		listening._failures[url] = (listening.time.monotonic() - listening.BREAKER_S, "redis does not answer")
-		assert listening.why_not() is None
-		assert url not in listening._failures
+	with redis_that(None) as conf["redis_queue"]:
+		connection = redis.Redis.from_url(conf["redis_queue"])
+		monkeypatch.setattr(
+			background_jobs, "get_redis_connection_without_auth", lambda: connection, raising=False
+		)
+		with pytest.raises(redis.exceptions.ConnectionError), listening.bounded():
+			# As Frappe asks: without a timeout.
+			connection.pubsub_numsub("events")
+		with listening.bounded():
+			# And one that answers is left alone.
+			assert connection.ping()

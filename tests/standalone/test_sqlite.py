@@ -143,18 +143,17 @@ def test_of_two_threads_that_open_the_same_id_one_is_refused(store: Store, datab
 	assert sorted(results) == [False] * 7 + [True]
 
 
-def test_the_requests_of_a_task_come_newest_first_all_or_in_one_status(store: Store) -> None:
-	for n, status in enumerate(("completed", "running", "running")):
+def test_the_requests_of_a_task_come_newest_first_all_or_those_unended(store: Store) -> None:
+	for n, status in enumerate(("completed", "running", "queued")):
 		store.open(row(request_id=f"r{n}", status=status, created=float(n)))
 	store.open(row(request_id="same time", created=2.0))
 	store.open(row(request_id="elsewhere", task_id="t2"))
 
-	def ids(status: str | None = None) -> list[str]:
-		return [found["request_id"] for found in store.of_task("ann", "t1", status)]
+	def ids(unended: bool) -> list[str]:
+		return [found["request_id"] for found in store.of_task("ann", "t1", unended)]
 
-	assert ids() == ["same time", "r2", "r1", "r0"]
-	assert ids("running") == ["same time", "r2", "r1"]
-	assert ids("failed") == []
+	assert ids(False) == ["same time", "r2", "r1", "r0"]
+	assert ids(True) == ["same time", "r2", "r1"]
 	assert [found["request_id"] for found in store.of_task("ann", "t1", limit=1)] == ["same time"]
 
 
@@ -323,3 +322,40 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path:
 		store = SqliteStore(database)
 		name = store.open({**row(), "lease": 5.0})
 		assert [found["name"] for found in store.lapsed(6.0)] == [name]
+
+
+def test_a_queued_request_keeps_its_question_and_is_started_once(store: Store, database: Database) -> None:
+	question = {"messages": [{"role": "user", "content": "💭"}], "temperature": None}
+	store.open(row(request_id="later", status="queued", created=3.0), question)
+	name = store.open(row(request_id="sooner", status="queued", created=2.0), question)
+	store.open(row(request_id="running"))
+	database.commit()
+	assert [each["request_id"] for each in store.queued()] == ["sooner", "later"]
+	started: list[Any] = []
+
+	def start() -> None:
+		try:
+			started.append(store.start(name, 99.0))
+			database.commit()
+		except Lost:
+			database.rollback()
+
+	with ThreadPoolExecutor(8) as threads:
+		for done in [threads.submit(start) for _ in range(8)]:
+			done.result()
+	((found, asked),) = started
+	assert (found["request_id"], found["status"], found["lease"]) == ("sooner", "running", 99.0)
+	assert asked == question
+	assert [each["request_id"] for each in store.queued()] == ["later"]
+
+
+def test_a_queued_request_may_end_without_having_been_started(store: Store, database: Database) -> None:
+	name = store.open(row(status="queued"), {"messages": []})
+	assert store.lapsed(1e12) == []
+	with pytest.raises(Lost):
+		store.renew(name, 1.0)
+	store.finish(name, {"status": "cancelled"})
+	for late in (lambda: store.start(name, 1.0), lambda: store.finish(name, {"status": "failed"})):
+		with pytest.raises(Lost):
+			late()
+	assert database.read("SELECT question FROM request") == [(None,)]

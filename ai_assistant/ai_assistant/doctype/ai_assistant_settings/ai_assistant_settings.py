@@ -10,6 +10,7 @@ BOUNDS = {
 	"first_token_s": (1, 3600),
 	"idle_s": (1, 3600),
 	"total_s": (1, 3600),
+	"total_background_s": (1, 86_400),
 	"max_delay_ms": (100, 1000),
 	"max_messages": (1, 10_000),
 	"max_chars": (1, 100_000_000),
@@ -39,6 +40,7 @@ class AIAssistantSettings(Document):
 		max_tokens: DF.Int
 		modes: DF.Table[AIMode]
 		realtime_enabled: DF.Check
+		total_background_s: DF.Int
 		total_s: DF.Int
 	# end: auto-generated types
 

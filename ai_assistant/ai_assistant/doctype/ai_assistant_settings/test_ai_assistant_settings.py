@@ -51,6 +51,7 @@ class TestAIAssistantSettings(TestCase):
 			first_token_s=5,
 			idle_s=6,
 			total_s=7,
+			total_background_s=700,
 			realtime_enabled=0,
 			max_delay_ms=200,
 			max_messages=8,
@@ -71,6 +72,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(
 			(found.timeouts.first_token_s, found.timeouts.idle_s, found.timeouts.total_s), (5, 6, 7)
 		)
+		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
 		self.assertEqual(
 			(found.limits.max_messages, found.limits.max_chars, found.limits.max_tokens), (8, 9, 10)

@@ -44,6 +44,7 @@ class AIRequest(Document):
 		model: DF.Data | None
 		prompt_tokens: DF.Int
 		provider: DF.Data | None
+		question: DF.Code | None
 		realtime: DF.Code | None
 		reasoning: DF.Code | None
 		reasoning_tokens: DF.Int

@@ -1,0 +1,109 @@
+"""Requests that a worker answers: how they come into the queue and out of it, and where they stand meanwhile.
+
+The row is the request and has its question; Frappe's queue holds no more than the row's name. So a job that is lost
+is enqueued again, one that comes twice does nothing the second time, and Redis keeps nobody's words.
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import frappe
+
+from ai_assistant import store
+from ai_assistant.realtime import listening, publisher
+from ai_assistant.realtime.log import fields, logger
+from ai_assistant.realtime.publisher import Publisher
+
+from . import life
+from .errors import ChatError, internal_error
+from .request import ChatRequest
+from .settings import Settings, load
+
+JOB = "ai_assistant.api.answer_queued"
+OWN_QUEUE, ELSE = "ai", "long"
+# RQ kills a job that outlasts its timeout; ours ends by a deadline of its own before that.
+MARGIN_S = 120
+# Beyond the first hundred nobody watches the position move.
+TOLD = 100
+
+
+def put(request: ChatRequest, settings: Settings) -> dict[str, Any]:
+	"""Accepts a request for a worker and gives the answer object, `queued`, with its `position`.
+
+	Raises ChatError `conflict` for a request_id already used.
+	"""
+	accepted = life.accept(request, settings, "queued")
+	position = len(store.current().queued())
+	accepted.status("queued", position=position)
+	_enqueue(accepted.name, settings)
+	row = accepted.row({"status": "queued", "provider": request.provider, "model": request.model})
+	return {**life.answer({**row, **accepted.ids, "timing": None}), "position": position}
+
+
+def take(name: str) -> life.Chat | None:
+	"""The queued request as one that runs here; None where another worker has it, or it was cancelled."""
+	try:
+		row, question = store.current().start(name, time.time() + life.LEASE_S)
+	except store.Lost:
+		frappe.db.rollback()
+		return None
+	frappe.db.commit()
+	tell_positions()
+	try:
+		request, settings = ChatRequest(**question), load()
+	except Exception as error:
+		# Nothing has arrived yet that could be kept or not.
+		failure = error.as_dict() if isinstance(error, ChatError) else internal_error()
+		logger().exception(f"[Queue] not run {fields(request=row['request_id'], user=row['user'])}")
+		life.end(row, "failed", failure, keep_content=True)
+		return None
+	timeouts = replace(settings.timeouts, total_s=settings.background.total_background_s)
+	events = store.current().events(name)
+	publishing = Publisher.after(
+		row, events, settings.retention.keep_content, settings.realtime.max_delay_ms / 1000
+	)
+	return life.hold(life.Chat(request, replace(settings, timeouts=timeouts), publishing))
+
+
+def tell_positions() -> None:
+	"""Sends those who wait where they stand by now."""
+	for position, row in enumerate(store.current().queued()[:TOLD], start=1):
+		ids = {"task_id": row["task_id"], "request_id": row["request_id"]}
+		elapsed_ms = round((time.time() - row["created"]) * 1000)
+		publisher.send_status(row["user"], ids, "queued", elapsed_ms, position=position)
+
+
+def position_of(row: dict[str, Any]) -> int:
+	"""1 for the queued request that is next."""
+	return 1 + len([each for each in store.current().queued() if each["created"] < row["created"]])
+
+
+def enqueue_again() -> None:
+	"""Enqueues what Frappe's queue has lost, or never got. The scheduler does it every minute."""
+	rows = store.current().queued()
+	if rows and listening.redis_answers():
+		from frappe.utils.background_jobs import is_job_enqueued
+
+		settings = load()
+		for row in rows:
+			if not is_job_enqueued(row["name"]):
+				_enqueue(row["name"], settings)
+
+
+def _enqueue(name: str, settings: Settings) -> None:
+	declared = frappe.conf.get("workers") or {}
+	try:
+		if not listening.redis_answers():
+			raise ConnectionError("redis does not answer")
+		frappe.enqueue(
+			JOB,
+			queue=OWN_QUEUE if OWN_QUEUE in declared else ELSE,
+			timeout=round(settings.background.total_background_s) + MARGIN_S,
+			job_id=name,
+			deduplicate=True,
+			name=name,
+		)
+	except Exception as error:
+		# It is accepted and stored: the scheduler enqueues it as soon as that can be done.
+		logger().warning(f"[Queue] not enqueued yet: {type(error).__name__} {fields(request=name)}")
