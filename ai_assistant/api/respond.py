@@ -9,6 +9,7 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
+from ai_assistant import store
 from ai_assistant.chat.errors import HTTP_STATUS, ChatError, internal_error
 from ai_assistant.permissions import may_use
 from ai_assistant.realtime.log import fields, logger
@@ -38,7 +39,10 @@ def answers(method: Callable[P, Answer]) -> Callable[P, Answer]:
 			if error.retry_after is not None:
 				refusal["retry_after"] = error.retry_after
 			return _with_status({"success": False, "error": refusal})
-		except Exception:
+		except Exception as error:
+			if isinstance(error, store.Away) or store.current().gone(error):
+				message = _("The site's database cannot be reached for now; ask again in a moment.")
+				return _with_status({"success": False, "error": ChatError("busy", message).as_dict()})
 			# Its place is the log, with its traceback; the client gets a sentence.
 			frappe.db.rollback()
 			logger().exception(f"[API] {method.__name__} failed {fields(user=frappe.session.user)}")

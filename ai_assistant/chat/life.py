@@ -70,8 +70,12 @@ class Chat:
 		if now < self._renew_at:
 			return
 		self._renew_at = now + RENEW_S
-		asked = store.current().renew(self.publisher.name, time.time() + LEASE_S)
-		frappe.db.commit()
+		try:
+			with store.transaction() as kept:
+				asked = kept.renew(self.publisher.name, time.time() + LEASE_S)
+		except store.Away:
+			# The lease outlasts a restart of the database.
+			return
 		if asked:
 			self.cancel()
 
@@ -97,8 +101,6 @@ class Chat:
 		if isinstance(error, ProviderError):
 			failure = provider_failure(error)
 		else:
-			# The row's transaction may be what failed: what comes next needs a clean one.
-			frappe.db.rollback()
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
 			failure = internal_error()
 		# Where all failed, the error is that of the first; the completion names the one it is about.
@@ -116,7 +118,6 @@ class Chat:
 
 	def lost(self) -> dict[str, Any]:
 		"""The answer as another process has ended it."""
-		frappe.db.rollback()
 		row = store.current().get(self.user, self.request.request_id)
 		if row is None:
 			raise ChatError("not_found", _("The request was deleted while it ran."))
@@ -131,7 +132,6 @@ class Chat:
 		except Exception:
 			# The store is out of reach: what was asked for is told all the same. The lease runs out on the
 			# row, and whoever finds it ends it with what is in the journal.
-			frappe.db.rollback()
 			logger().exception(f"[Chat] not stored {fields(request=self.request.request_id, user=self.user)}")
 		ids = {"request_id": self.request.request_id, "task_id": self.request.task_id}
 		return answer({**ids, **row})
@@ -233,7 +233,7 @@ def end(row: dict[str, Any], status: str, error: dict[str, Any] | None, keep_con
 		publisher.complete(publisher.row(outcome))
 	except store.Lost:
 		# Another was faster, or somebody runs it after all.
-		frappe.db.rollback()
+		pass
 
 
 def _conflict(request: ChatRequest) -> ChatError:
@@ -253,9 +253,9 @@ def cancel(rows: Iterable[dict[str, Any]]) -> list[str]:
 	Gives their ids.
 	"""
 	rows = list(rows)
-	for row in rows:
-		store.current().ask_to_cancel(row["name"])
-	frappe.db.commit()
+	with store.transaction() as kept:
+		for row in rows:
+			kept.ask_to_cancel(row["name"])
 	for row in rows:
 		if row["status"] == "queued":
 			# A worker that takes it at this moment loses it again at its next event.

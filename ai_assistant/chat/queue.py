@@ -44,11 +44,10 @@ def put(request: ChatRequest, settings: Settings) -> dict[str, Any]:
 def take(name: str) -> life.Chat | None:
 	"""The queued request as one that runs here; None where another worker has it, or it was cancelled."""
 	try:
-		row, question = store.current().start(name, time.time() + life.LEASE_S)
+		with store.transaction() as kept:
+			row, question = kept.start(name, time.time() + life.LEASE_S)
 	except store.Lost:
-		frappe.db.rollback()
 		return None
-	frappe.db.commit()
 	tell_positions()
 	try:
 		request, settings = ChatRequest(**question), load()

@@ -297,11 +297,7 @@ class ChatStream:
 		"""The answer of a request that a worker runs, once it has ended: the completion says when."""
 		while answer["status"] in UNENDED:
 			self._ended.wait(SILENCE_S)
-			try:
-				answer = self._client.get("get_request", request_id=self.request_id)
-			except httpx.HTTPError:
-				# The site is away, and the request is not lost for that.
-				time.sleep(RETRY_S)
+			answer = self._read()
 		return answer
 
 	def _recover(self) -> None:
@@ -309,16 +305,25 @@ class ChatStream:
 		until = time.monotonic() + RECOVER_S
 		while time.monotonic() < until:
 			try:
-				found = self._client.get("get_request", request_id=self.request_id)
+				found = self._read()
 			except (ApiError, RuntimeError):
 				# It was never accepted, or this client has been closed.
 				return
-			except httpx.HTTPError:
-				found = {"status": "running"}
 			if found["status"] not in UNENDED:
 				self.answer, self.error = found, None
 				return
 			time.sleep(RETRY_S)
+
+	def _read(self) -> dict[str, Any]:
+		"""The answer object as the site has it. A site that is away has not lost the request for that."""
+		try:
+			answer: dict[str, Any] = self._client.get("get_request", request_id=self.request_id)
+		except (ApiError, httpx.HTTPError) as error:
+			if isinstance(error, ApiError) and error.status < 500:
+				raise
+			time.sleep(RETRY_S)
+			return {"status": "running"}
+		return answer
 
 
 def _checked(response: httpx.Response) -> Any:

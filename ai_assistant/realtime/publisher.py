@@ -22,6 +22,10 @@ from .event import EVENT, STATUS
 from .log import MARKS, fields, logger
 
 HEARTBEAT_S = 3.0
+# How often a store that is away is tried, and how long a completion waits for it: as long as the request's lease
+# keeps others from ending it (ai_assistant.chat.life).
+RETRY_S = 0.25
+AWAY_S = 20.0
 
 
 class Publisher:
@@ -54,7 +58,11 @@ class Publisher:
 		self._first_ms: dict[str, int] = {}
 		self._said: dict[str, list[str]] = {"reasoning": [], "text": []}
 		self._batcher = Batcher(max_delay_s)
+		# What waits for the store: while it is away nothing is lost and the stream goes on.
 		self._outbox: deque[Batch] = deque()
+		# The event of which it is not known whether it was stored.
+		self._unsure: store.Event | None = None
+		self._retry_at: float | None = None
 
 	@classmethod
 	def after(
@@ -103,7 +111,7 @@ class Publisher:
 		"""Seconds until there is something to do without a chunk: a batch is due, or a heartbeat."""
 		now = time.monotonic()
 		heartbeat = max(0.0, self._spoke + HEARTBEAT_S - now)
-		due = self._batcher.due_in(now)
+		due = self._batcher.due_in(now) if self._retry_at is None else max(0.0, self._retry_at - now)
 		return heartbeat if due is None else min(due, heartbeat)
 
 	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +126,10 @@ class Publisher:
 	def complete(self, row: dict[str, Any]) -> None:
 		"""Sends what still waits and then the completion; the request's row is finished in the same commit.
 
-		`row` is what `row()` gave; its `realtime` counts the completion afterwards. Raises store.Lost where
-		somebody else has ended the request, and what the database raises.
+		`row` is what `row()` gave; its `realtime` counts the completion afterwards. A store that is away is waited
+		for. Raises store.Lost where somebody else has ended the request, store.Away after AWAY_S seconds.
 		"""
-		self._send(self._batcher.flush())
+		self._outbox += self._batcher.flush()
 		shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
 		event = {
 			"text": "",
@@ -132,7 +140,16 @@ class Publisher:
 			"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
 			**({"error": row["error"]} if row["error"] else {}),
 		}
-		self._emit("completion", event, row)
+		until = time.monotonic() + AWAY_S
+		while True:
+			try:
+				self._drain()
+				return self._emit("completion", event, row)
+			except store.Away as away:
+				self._put_off(away)
+				if time.monotonic() > until:
+					raise
+				time.sleep(RETRY_S)
 
 	def said(self, kind: str) -> str:
 		return "".join(self._said[kind])
@@ -151,20 +168,34 @@ class Publisher:
 		}
 
 	def _send(self, batches: list[Batch]) -> None:
-		# A batch leaves the outbox once it is stored: what the store refused is sent with what comes next.
 		self._outbox += batches
+		if self._retry_at is not None and time.monotonic() < self._retry_at:
+			return
+		try:
+			self._drain()
+		except store.Away as away:
+			self._put_off(away)
+
+	def _drain(self) -> None:
+		# A batch leaves the outbox once it is stored: what the store refused is sent with what comes next.
 		while self._outbox:
 			batch = self._outbox[0]
 			self._emit(batch.kind, {"text": batch.text, "partial": True})
 			self._outbox.popleft()
 
+	def _put_off(self, away: store.Away) -> None:
+		if self._retry_at is None:
+			logger().warning(f"[Store] away: {away} {fields(request=self.ids['request_id'], user=self.user)}")
+		self._retry_at = time.monotonic() + RETRY_S
+
 	def _emit(self, kind: str, fields_of_kind: dict[str, Any], row: dict[str, Any] | None = None) -> None:
 		if not self.enabled:
-			self._finish(row, 0, 0)
-			frappe.db.commit()
+			with store.transaction():
+				self._finish(row, 0, 0)
 			return
 		seq = self.last_seq + 1
-		event = {
+		attempted = self._unsure is not None
+		self._unsure = event = self._unsure or {
 			"type": kind,
 			**fields_of_kind,
 			**self.ids,
@@ -172,18 +203,26 @@ class Publisher:
 			"elapsed_ms": self._elapsed_ms(),
 			"timestamp": frappe.utils.now(),
 		}
-		store.current().append(self.name, event)
 		reason = listening.why_not()
 		failed = self.failed + (reason is not None)
-		self._finish(row, seq, failed)
-		if reason is None:
-			frappe.publish_realtime(EVENT, event, user=self.user, after_commit=True)
-		with listening.bounded():
-			frappe.db.commit()
+		with listening.bounded(), store.transaction() as kept:
+			if not (attempted and self._is_kept(event)):
+				kept.append(self.name, event)
+				self._finish(row, seq, failed)
+			if reason is None:
+				frappe.publish_realtime(EVENT, event, user=self.user, after_commit=True)
 		# Only now is it true: a number whose event was not stored is given to the next.
 		self.last_seq, self.failed = seq, failed
+		self._unsure = self._retry_at = None
 		self._spoke = time.monotonic()
 		self._log(kind, len(event["text"]), seq, reason)
+
+	def _is_kept(self, event: store.Event) -> bool:
+		"""Whether an attempt to store the event, which broke off, has stored it. Raises store.Lost."""
+		found = store.current().events(self.name, event["seq"] - 1)
+		if found and found[0]["timestamp"] != event["timestamp"]:
+			raise store.Lost(self.name)
+		return bool(found)
 
 	def _finish(self, row: dict[str, Any] | None, last_seq: int, failed: int) -> None:
 		if row is not None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Event, Lost, RequestExists, Row
 
+from . import stand_in
+
 TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER"}
 
 
@@ -214,6 +216,16 @@ class SqliteStore:
 		self._database.write(
 			"UPDATE event SET event = json_set(event, '$.text', '') WHERE request = ?", [name]
 		)
+
+	def gone(self, error: Exception) -> bool:
+		"""Whether an error of the database says that it cannot be reached, or not just now: it is locked.
+
+		What was begun is given up then.
+		"""
+		if not isinstance(error, sqlite3.OperationalError):
+			return False
+		stand_in.db.rollback()
+		return True
 
 	def settings(self) -> Mapping[str, Any]:
 		"""Nothing: this site has no forms, its config file says it all."""

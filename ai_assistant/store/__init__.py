@@ -1,12 +1,15 @@
 """Where requests and their events are kept: one small interface, one implementation a site.
 
 On a bench the rows are the DocTypes AI Request and AI Request Event; the standalone site keeps the
-same things in SQLite. Nothing here commits: the caller ends the transaction with `frappe.db.commit()`,
-because a commit is also what lets an event go (see `ai_assistant.realtime.publisher`).
+same things in SQLite. No store commits by itself: a commit is also what lets an event go (see
+`ai_assistant.realtime.publisher`), so it is for the caller to say when, by `transaction()`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
+
+import frappe
 
 Event = dict[str, Any]
 """An `ai_progress` event as the client gets it, with at least `seq`, `type` and `text`."""
@@ -49,6 +52,10 @@ class RequestExists(Exception):
 
 class Lost(Exception):
 	"""The request is no longer this process's: somebody else has ended it."""
+
+
+class Away(Exception):
+	"""The store cannot be reached for now; whether what was last asked of it was kept is not known."""
 
 
 class Store(Protocol):
@@ -112,6 +119,13 @@ class Store(Protocol):
 		"""Empty the `text` of a request's events; all else about them stays."""
 		...
 
+	def gone(self, error: Exception) -> bool:
+		"""Whether an error of the database says that it cannot be reached, or not just now.
+
+		The connection is given up then with all that was begun on it, and the next call makes another.
+		"""
+		...
+
 	def settings(self) -> Mapping[str, Any]:
 		"""What the site's own forms say, in the shape of the contract's section 5; {} where there are none."""
 		...
@@ -134,3 +148,21 @@ def current() -> Store:
 
 		_store = FrappeStore()
 	return _store
+
+
+@contextmanager
+def transaction() -> Iterator[Store]:
+	"""What is written in it is committed at its end, or else nothing of it is.
+
+	Raises Away where the database cannot be reached; the next transaction begins anew, on another connection.
+	"""
+	kept = current()
+	try:
+		yield kept
+		frappe.db.commit()
+	except Exception as error:
+		if kept.gone(error):
+			raise Away(type(error).__name__) from error
+		with suppress(Exception):
+			frappe.db.rollback()
+		raise

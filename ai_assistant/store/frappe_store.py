@@ -6,6 +6,7 @@ document costs three times as much (1.4 ms against 0.5 ms an event, its commit i
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import frappe
@@ -172,6 +173,24 @@ class FrappeStore:
 	def forget(self, name: str) -> None:
 		"""Empty the `text` of a request's events; all else about them stays."""
 		frappe.db.sql(f"UPDATE `tab{EVENT}` SET text = '' WHERE request = %s", (name,))
+
+	def gone(self, error: Exception) -> bool:
+		"""Whether an error of the database says that it cannot be reached, or not just now.
+
+		The connection is given up then with all that was begun on it, and the next call makes another.
+		"""
+		# Every driver of Python's has these two; Frappe has names of its own for a lock that was waited for in vain.
+		if type(error).__name__ not in ("OperationalError", "InterfaceError") and not isinstance(
+			error, frappe.QueryDeadlockError | frappe.QueryTimeoutError
+		):
+			return False
+		with suppress(Exception):
+			frappe.db.close()
+		# A commit that fails takes their callbacks from the events that wait for it and leaves the events, and while
+		# there are any, no callback is set for more (frappe/realtime.py): none would ever leave again.
+		frappe.db.after_commit.reset()
+		frappe.realtime.clear_realtime_log()
+		return True
 
 	def settings(self) -> Mapping[str, Any]:
 		"""AI Assistant Settings and the enabled AI Providers, in the shape of the contract's section 5.

@@ -10,6 +10,7 @@ import pytest
 from ai_assistant import store
 from ai_assistant.gateway import Reasoning, Silence, Text
 from ai_assistant.realtime import listening, log
+from ai_assistant.realtime import publisher as publishing
 from ai_assistant.realtime.publisher import Publisher
 
 OUTCOME = {
@@ -32,6 +33,8 @@ class Site:
 		self.sent: list[dict[str, Any]] = []
 		self.row: dict[str, Any] = {}
 		self.refuse: set[str] = set()
+		self.away: set[str] = set()
+		"""What breaks the connection; a commit that does is done all the same."""
 		self._written: list[dict[str, Any]] = []
 		self.waiting: list[tuple[str, Any, str]] = []
 
@@ -39,6 +42,15 @@ class Site:
 		self.done.append(what)
 		if what in self.refuse:
 			raise OSError(f"{what} refused")
+		if what in self.away and what != "commit":
+			raise ConnectionError
+
+	def gone(self, error: Exception) -> bool:
+		self.rollback()
+		return isinstance(error, ConnectionError)
+
+	def events(self, name: str, after_seq: int) -> list[dict[str, Any]]:
+		return self.stored[after_seq:]
 
 	def append(self, name: str, event: dict[str, Any]) -> None:
 		self._do("append")
@@ -55,6 +67,8 @@ class Site:
 		self._do("commit")
 		self.stored += self._written
 		self._written = []
+		if "commit" in self.away:
+			raise ConnectionError
 		for event, message, room in self.waiting:
 			self.done.append("send")
 			self.emit(event, message, room)
@@ -119,6 +133,67 @@ def test_what_the_store_refused_is_sent_with_what_comes_next(site: Site, refused
 	assert site.sent == [
 		{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored
 	]
+
+
+@pytest.mark.parametrize("broken", ["append", "commit"])
+def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
+	site: Site, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+	monkeypatch.setattr(publishing, "RETRY_S", 0.0)
+	one = publisher()
+	one.accepted()
+	site.away = {broken}
+	one.forward(Reasoning("Hm."))
+	one.forward(Text("still "))
+	assert one.patience() == 0.0
+	assert len(site.sent) == 1
+	site.away = set()
+	one.forward(Silence())
+	assert [event["text"] for event in site.sent] == ["", "Hm.", "still "]
+	one.forward(Text("whole"))
+	one.complete(one.row(OUTCOME))
+	assert [event["seq"] for event in site.stored] == list(range(1, len(site.stored) + 1))
+	assert "".join(event["text"] for event in site.stored) == "Hm.still whole"
+	assert site.sent == [
+		{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored
+	]
+
+
+@pytest.mark.parametrize("broken", ["append", "finish", "commit"])
+def test_a_completion_waits_for_a_store_that_is_away(
+	site: Site, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+	one = publisher()
+	one.accepted()
+	one.forward(Text("Yes."))
+	site.away = {broken}
+	slept = []
+
+	def sleep(seconds: float) -> None:
+		slept.append(seconds)
+		site.away = set()
+
+	monkeypatch.setattr(publishing.time, "sleep", sleep)
+	one.complete(one.row(OUTCOME))
+	assert slept == [publishing.RETRY_S]
+	assert [event["type"] for event in site.stored] == ["reasoning", "text", "completion"]
+	assert [event["seq"] for event in site.sent] == [1, 2, 3]
+	assert site.row["status"] == "completed"
+
+
+def test_what_another_ended_meanwhile_is_lost_to_one_whose_commit_broke_off(
+	site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(publishing, "RETRY_S", 0.0)
+	one = publisher()
+	one.accepted()
+	site.away = {"append"}
+	one.forward(Text("late"))
+	site.away = set()
+	site.stored.append({"seq": 2, "type": "completion", "text": "", "timestamp": "of another"})
+	with pytest.raises(store.Lost):
+		one.forward(Silence())
+	assert len(site.stored) == 2
 
 
 def test_a_publisher_that_is_off_stores_the_answer_and_no_event(site: Site) -> None:
