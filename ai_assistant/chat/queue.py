@@ -90,14 +90,18 @@ def enqueue_again() -> None:
 				_enqueue(row["name"], settings)
 
 
+def name_of_queue() -> str:
+	"""Frappe's queue for chats: our own where the bench declares it (`workers` in common_site_config.json)."""
+	return OWN_QUEUE if OWN_QUEUE in (frappe.conf.get("workers") or {}) else ELSE
+
+
 def _enqueue(name: str, settings: Settings) -> None:
-	declared = frappe.conf.get("workers") or {}
 	try:
 		if not listening.redis_answers():
 			raise ConnectionError("redis does not answer")
 		frappe.enqueue(
 			JOB,
-			queue=OWN_QUEUE if OWN_QUEUE in declared else ELSE,
+			queue=name_of_queue(),
 			timeout=round(settings.background.total_background_s) + MARGIN_S,
 			job_id=name,
 			deduplicate=True,

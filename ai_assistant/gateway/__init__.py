@@ -16,6 +16,7 @@ from .chunks import (
 )
 from .errors import ProviderError
 from .gateway import Gateway
+from .preload import preload
 
 __all__ = [
 	"Attempt",
@@ -32,4 +33,5 @@ __all__ = [
 	"Text",
 	"Timeouts",
 	"Usage",
+	"preload",
 ]

@@ -1,0 +1,53 @@
+"""`bench --site S ai-assistant …`."""
+
+import multiprocessing
+
+import click
+import frappe
+from frappe.commands import get_site, pass_context
+
+from ai_assistant import gateway
+from ai_assistant.chat import queue
+
+
+@click.group("ai-assistant")
+def ai_assistant() -> None:
+	"""What AI Assistant needs on a bench."""
+
+
+@ai_assistant.command()
+@click.option(
+	"--workers",
+	default=4,
+	show_default=True,
+	type=click.IntRange(1, 256),
+	help="Chats at a time; each holds some 60 MB while it runs.",
+)
+@click.option("--quiet", is_flag=True, help="Say no more than what is wrong.")
+@pass_context
+def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
+	"""Answer chats in the background, for all sites of the bench.
+
+	Frappe's own worker pool (frappe.utils.background_jobs) with the gateway loaded before it forks: `bench worker
+	--queue ai` does the same, and spends seconds and 200 MB on that for each chat. SIGTERM or Ctrl-C lets the chats
+	that run finish and takes no more.
+	"""
+	from frappe.utils import background_jobs
+
+	with frappe.init_site(get_site(context)):
+		name = queue.name_of_queue()
+	click.echo("Loading the gateway …", err=True)
+	gateway.preload()
+	if name != queue.OWN_QUEUE:
+		click.echo(
+			f"The queue {queue.OWN_QUEUE!r} is not declared, so this serves {name!r} with all that is in it. To declare it:"
+			f" bench set-config -g -p workers \"{{'{queue.OWN_QUEUE}': {{'timeout': 1800}}}}\", then bench restart.",
+			err=True,
+		)
+	click.echo(f"{workers} workers serve the queue {name!r}. SIGTERM or Ctrl-C finishes what runs.", err=True)
+	# What is loaded is shared by forking alone, which is not every Python's default.
+	multiprocessing.set_start_method("fork")
+	background_jobs.start_worker_pool(queue=name, num_workers=workers, quiet=quiet)
+
+
+commands = [ai_assistant]
