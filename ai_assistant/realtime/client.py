@@ -174,6 +174,7 @@ class ChatStream:
 		self._early: dict[int, dict[str, Any]] = {}
 		self._gap_until: float | None = None
 		self._heard = time.monotonic()
+		self._sid = client.socket.sid if client.socket else None
 		self._ended = threading.Event()
 		self._done = False
 		self._answered = threading.Event()
@@ -234,7 +235,9 @@ class ChatStream:
 			return True
 		# Cleared while it connects anew, and `connected` once it has given that up.
 		there = socket.connected and socket.connected_event.is_set()
-		return there and time.monotonic() - self._heard < SILENCE_S
+		# A connection has an id of its own: what came between two of them went by.
+		before, self._sid = self._sid, socket.sid if there else self._sid
+		return there and self._sid == before and time.monotonic() - self._heard < SILENCE_S
 
 	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
 		if event["seq"] >= self._next:

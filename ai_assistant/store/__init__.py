@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-import frappe
-
 Event = dict[str, Any]
 """An `ai_progress` event as the client gets it, with at least `seq`, `type` and `text`."""
 
@@ -156,6 +154,9 @@ def transaction() -> Iterator[Store]:
 
 	Raises Away where the database cannot be reached; the next transaction begins anew, on another connection.
 	"""
+	# The standalone site imports this module before it has put its stand-in for frappe in place.
+	import frappe
+
 	kept = current()
 	try:
 		yield kept

@@ -1,6 +1,8 @@
 """A client that lost its socket, its connection or its patience still gets every character."""
 
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -147,3 +149,37 @@ def test_a_client_whose_connection_breaks_reads_its_answer_back(
 	assert stream.error is None and stream.answer
 	assert stream.answer["response"] == "So it is."
 	assert violations(events, stream.answer) == []
+
+
+def drop_the_socket(client: Client) -> None:
+	"""As a network that goes away does it: nobody says goodbye."""
+	client.socket.client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_socket_that_is_dropped_at_any_event_loses_none(
+	site: Site, provider: ScriptedProvider, background: bool
+) -> None:
+	pieces = [{"text" if n % 2 else "reasoning": f"piece {n} "} for n in range(8)]
+
+	def chat(dropped_at: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+		gate, events = unique("gate"), []
+		steps = [*pieces[: dropped_at - 1], {"gate": gate}, *pieces[dropped_at - 1 :]]
+		with site.client(site.first) as client:
+			client.connect()
+			stream = client.chat(script(*steps), background=background)
+			for event in stream:
+				if event["type"] == "ai_status":
+					continue
+				events.append(event)
+				if event["seq"] == dropped_at:
+					drop_the_socket(client)
+					provider.open(gate)
+			return events, stream.wait()
+
+	with ThreadPoolExecutor(5) as threads:
+		for events, answer in threads.map(chat, range(1, len(pieces) + 2)):
+			assert violations(events, answer) == []
+			assert answer["reasoning"] + answer["response"] == "".join(
+				piece[kind] for kind in ("reasoning", "text") for piece in pieces if kind in piece
+			)
