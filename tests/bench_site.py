@@ -12,9 +12,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +52,35 @@ class Bench:
 
 	def command(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
 		"""`bench --site SITE …`, which is this, whether `bench` itself is on the path or not."""
-		helper = ["-m", "frappe.utils.bench_helper", "frappe", "--site", self.site]
-		return self.run(*helper, *arguments, **how)
+		return self.run(*self._helper, *arguments, **how)
+
+	@property
+	def _helper(self) -> list[str]:
+		return ["-m", "frappe.utils.bench_helper", "frappe", "--site", self.site]
+
+	@contextmanager
+	def worker(self, workers: int = 4) -> Iterator[subprocess.Popen[str]]:
+		"""`bench --site SITE ai-assistant worker`, which runs for as long as the context lasts."""
+		command = [self.python, *self._helper, "ai-assistant", "worker", "--workers", str(workers)]
+		process = subprocess.Popen(
+			command, cwd=self.sites, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+		)
+		assert process.stdout
+		listening = 0
+		for line in process.stdout:
+			listening += "Listening on" in line
+			if listening == workers:
+				break
+		else:
+			raise Unusable(f"The bench's AI worker ended at once, with {process.wait()}.")
+		# Read on, or a full pipe would stop it.
+		reader = threading.Thread(target=process.stdout.read, daemon=True)
+		reader.start()
+		try:
+			yield process
+		finally:
+			process.terminate()
+			process.wait()
 
 	def run(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
 		return subprocess.run([self.python, *arguments], cwd=self.sites, text=True, **how)
@@ -108,7 +138,8 @@ def main() -> int:
 	bench.inside("allow_tests")
 	try:
 		own = _run_tests(bench)
-		contract = _contract(bench, url, socketio_url)
+		with bench.worker():
+			contract = _contract(bench, url, socketio_url)
 	finally:
 		bench.inside("restore")
 	print(f"\nbench run-tests --app {APP}: {own[1]}")
