@@ -1,5 +1,6 @@
 """`bench --site S ai-assistant …`."""
 
+import importlib
 import multiprocessing
 
 import click
@@ -8,6 +9,18 @@ from frappe.commands import get_site, pass_context
 
 from ai_assistant import gateway
 from ai_assistant.chat import queue
+
+# What Frappe's pool imports before it forks (frappe.utils.background_jobs, `start_worker_pool`). It must not come after
+# the gateway: some of it registers abstract classes, upon which each child looks through all of litellm's classes anew
+# (25 MB and 60 ms a chat).
+OF_THE_POOL = (
+	"frappe.database.query",
+	"frappe.query_builder",
+	"frappe.utils.safe_exec",
+	"frappe.utils.scheduler",
+	"frappe.utils.typing_validations",
+	"frappe.website.path_resolver",
+)
 
 
 @click.group("ai-assistant")
@@ -34,9 +47,14 @@ def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
 	"""
 	from frappe.utils import background_jobs
 
-	with frappe.init_site(get_site(context)):
-		name = queue.name_of_queue()
 	click.echo("Loading the gateway …", err=True)
+	frappe.init(get_site(context))
+	frappe.connect()
+	name = queue.name_of_queue()
+	queue.rehearse()
+	frappe.destroy()
+	for module in OF_THE_POOL:
+		importlib.import_module(module)
 	gateway.preload()
 	if name != queue.OWN_QUEUE:
 		click.echo(

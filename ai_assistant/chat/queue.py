@@ -4,6 +4,7 @@ The row is the request and has its question; Frappe's queue holds no more than t
 is enqueued again, one that comes twice does nothing the second time, and Redis keeps nobody's words.
 """
 
+import importlib
 import time
 from dataclasses import replace
 from typing import Any
@@ -93,6 +94,19 @@ def enqueue_again() -> None:
 def name_of_queue() -> str:
 	"""Frappe's queue for chats: our own where the bench declares it (`workers` in common_site_config.json)."""
 	return OWN_QUEUE if OWN_QUEUE in (frappe.conf.get("workers") or {}) else ELSE
+
+
+def rehearse() -> None:
+	"""Does what every chat does first and none need do anew: a worker's children share what it loads."""
+	# What a job calls, Frappe imports when it is called.
+	from ai_assistant import api
+
+	load()
+	store.current().queued()
+	listening.why_not()
+	logger()
+	importlib.import_module("frappe.realtime")
+	frappe.as_json({"timestamp": frappe.utils.now(), "by": api.answer_queued.__name__})
 
 
 def _enqueue(name: str, settings: Settings) -> None:
