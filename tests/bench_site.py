@@ -52,16 +52,16 @@ class Bench:
 
 	def command(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
 		"""`bench --site SITE …`, which is this, whether `bench` itself is on the path or not."""
-		return self.run(*self._helper, *arguments, **how)
+		return self.run(*self.helper, *arguments, **how)
 
 	@property
-	def _helper(self) -> list[str]:
+	def helper(self) -> list[str]:
 		return ["-m", "frappe.utils.bench_helper", "frappe", "--site", self.site]
 
 	@contextmanager
 	def worker(self, workers: int = 4) -> Iterator[subprocess.Popen[str]]:
 		"""`bench --site SITE ai-assistant worker`, which runs for as long as the context lasts."""
-		command = [self.python, *self._helper, "ai-assistant", "worker", "--workers", str(workers)]
+		command = [self.python, *self.helper, "ai-assistant", "worker", "--workers", str(workers)]
 		process = subprocess.Popen(
 			command, cwd=self.sites, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
 		)
@@ -140,11 +140,13 @@ def main() -> int:
 		own = _run_tests(bench)
 		with bench.worker():
 			contract = _contract(bench, url, socketio_url)
+		faults = _faults(bench)
 	finally:
 		bench.inside("restore")
 	print(f"\nbench run-tests --app {APP}: {own[1]}")
 	print(f"contract suite on {url}: {contract[1]}")
-	return int(own[0] or contract[0])
+	print(f"faults: {faults[1]}")
+	return int(own[0] or contract[0] or faults[0])
 
 
 def _expect_app(url: str) -> None:
@@ -182,18 +184,37 @@ def _contract(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 	tokens = bench.inside("prepare", users=USERS, config=config)
 	first, second, _third = USERS
 	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
-	environment = {
-		**os.environ,
-		"AI_ASSISTANT_URL": url,
-		"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
-		"AI_ASSISTANT_SITE": bench.site,
-		"AI_ASSISTANT_TOKEN": tokens[first],
-		"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
-	}
+	return _pytest(
+		"tests/contract",
+		AI_ASSISTANT_URL=url,
+		AI_ASSISTANT_SOCKETIO_URL=socketio_url,
+		AI_ASSISTANT_SITE=bench.site,
+		AI_ASSISTANT_TOKEN=tokens[first],
+		AI_ASSISTANT_SECOND_TOKEN=tokens[second],
+	)
+
+
+def _faults(bench: Bench) -> tuple[int, str]:
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import PROVIDER_PORT, USERS, site_config
+
+	config = site_config(ScriptedProvider(PROVIDER_PORT))
+	# Nothing ends by a deadline of its own here.
+	config["timeouts"] = {"first_token_s": 60, "idle_s": 100, "total_s": 110}
+	tokens = bench.inside("prepare", users=USERS, config=config)
+	return _pytest(
+		"tests/faults/bench",
+		AI_ASSISTANT_BENCH=str(bench.folder),
+		AI_ASSISTANT_SITE=bench.site,
+		AI_ASSISTANT_TOKEN=tokens[next(iter(USERS))],
+	)
+
+
+def _pytest(folder: str, **environment: str) -> tuple[int, str]:
 	process = subprocess.Popen(
-		[sys.executable, "-m", "pytest", "tests/contract"],
+		[sys.executable, "-m", "pytest", folder],
 		cwd=CHECKOUT,
-		env=environment,
+		env={**os.environ, **environment},
 		text=True,
 		stdout=subprocess.PIPE,
 	)

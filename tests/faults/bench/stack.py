@@ -1,0 +1,184 @@
+"""A bench's processes, all its own: started beside those that stand, to be killed, frozen and restarted at will.
+
+The code and the site's folder are the bench's; Redis, the database (a copy of the site's), the realtime server, gunicorn
+and the workers are others on ports of their own, told by the variables that Frappe reads (frappe/__init__.py,
+`get_site_config`; node_utils.js). So no fault reaches what somebody may be working with.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench_site import Bench
+
+
+class Stack:
+	def __init__(self, bench: Bench, folder: Path) -> None:
+		self.bench, self.folder = bench, folder
+		self.ports = {name: _free_port() for name in ("queue", "cache", "database", "realtime", "web")}
+		self.url = f"http://{bench.site}:{self.ports['web']}"
+		self.socketio_url = f"http://{bench.site}:{self.ports['realtime']}"
+		redis = "redis://127.0.0.1:{}"
+		self.environment = {
+			**os.environ,
+			"FRAPPE_REDIS_QUEUE": redis.format(self.ports["queue"]),
+			"FRAPPE_REDIS_CACHE": redis.format(self.ports["cache"]),
+			"FRAPPE_DB_HOST": "127.0.0.1",
+			"FRAPPE_DB_PORT": str(self.ports["database"]),
+			"FRAPPE_SOCKETIO_PORT": str(self.ports["realtime"]),
+		}
+		self.running: dict[str, subprocess.Popen[bytes]] = {}
+		frappe = bench.folder / "apps" / "frappe"
+		gunicorn = ["--worker-class", "gthread", "--threads", "32", "-t", "120", "--graceful-timeout", "30"]
+		self._commands: dict[str, list[str | Path]] = {
+			"queue": self._redis("queue"),
+			"cache": self._redis("cache"),
+			"database": ["mariadbd", *self._database_options()],
+			"realtime": ["node", frappe / "socketio.js"],
+			"web": [
+				bench.folder / "env" / "bin" / "gunicorn",
+				*("-b", f"127.0.0.1:{self.ports['web']}", "-w", "1", *gunicorn, "frappe.app:application"),
+			],
+			"worker": [bench.python, *bench.helper, "ai-assistant", "worker", "--workers", "12"],
+			"plain worker": [bench.python, *bench.helper, "worker", "--queue", "ai"],
+		}
+
+	def make_database(self) -> None:
+		"""A copy of the site's database on a server of our own."""
+		data = self.folder / "mariadb"
+		install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+		subprocess.run(
+			[*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True
+		)
+		self.start("database")
+		name = self.bench.setting("db_name", "")
+		password = self.bench.setting("db_password", "")
+		host = self.bench.setting("db_host", "127.0.0.1")
+		theirs = [f"-h{host}", f"-P{self.bench.setting('db_port', 3306)}", f"-u{name}", f"-p{password}"]
+		ours = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{self.ports['database']}", "-uroot"]
+		grant = (
+			f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;"
+			f" CREATE USER '{name}'@'%' IDENTIFIED BY '{password}';"
+			f" GRANT ALL ON `{name}`.* TO '{name}'@'%';"
+		)
+		subprocess.run([*ours, "-e", grant], check=True)
+		dump = subprocess.Popen(
+			["mariadb-dump", "--no-defaults", *theirs, "--single-transaction", name], stdout=subprocess.PIPE
+		)
+		subprocess.run([*ours, name], stdin=dump.stdout, check=True)
+		assert dump.wait() == 0
+
+	def start(self, name: str) -> None:
+		"""Starts a process and waits until it answers on its port, a worker until it listens."""
+		log = self.folder / f"{name.replace(' ', '-')}.log"
+		with log.open("ab") as output:
+			before = output.tell()
+			self.running[name] = subprocess.Popen(
+				[str(part) for part in self._commands[name]],
+				cwd=self.bench.sites,
+				env=self.environment,
+				stdout=output,
+				stderr=subprocess.STDOUT,
+				# A group of its own, which can be killed with all it has forked.
+				start_new_session=True,
+			)
+		deadline = time.monotonic() + 60
+		while time.monotonic() < deadline and self.running[name].poll() is None:
+			if name in self.ports and _answers(self.ports[name]):
+				return
+			if name not in self.ports and b"Listening on" in log.read_bytes()[before:]:
+				return
+			time.sleep(0.1)
+		raise AssertionError(f"{name} did not start: {log.read_text()[-2000:]}")
+
+	def signal(self, name: str, number: signal.Signals) -> None:
+		self.running[name].send_signal(number)
+
+	def kill(self, name: str) -> None:
+		"""Kill -9 of a process and of all that it has forked, the work horses in sessions of their own too."""
+		for pid in [self.running[name].pid, *_descendants(self.running[name].pid)]:
+			try:
+				os.kill(pid, signal.SIGKILL)
+			except ProcessLookupError:
+				pass
+		self.running.pop(name).wait()
+
+	def stop(self, name: str, within_s: float = 30) -> None:
+		"""As supervisor stops it: TERM, and KILL where that was not enough."""
+		if name not in self.running:
+			return
+		process = self.running[name]
+		process.terminate()
+		try:
+			process.wait(within_s)
+			del self.running[name]
+		except subprocess.TimeoutExpired:
+			self.kill(name)
+
+	def stop_all(self) -> None:
+		for name in list(self.running):
+			self.signal(name, signal.SIGCONT)
+			self.kill(name)
+
+	def figures(self, name: str) -> dict[str, int]:
+		"""What a process and all it has forked hold: threads, open files, kB of memory."""
+		found = {"threads": 0, "files": 0, "memory": 0}
+		for pid in [self.running[name].pid, *_descendants(self.running[name].pid)]:
+			found["threads"] += len(os.listdir(f"/proc/{pid}/task"))
+			found["files"] += len(os.listdir(f"/proc/{pid}/fd"))
+			status = Path(f"/proc/{pid}/status").read_text()
+			found["memory"] += int(status.split("VmRSS:")[1].split()[0])
+		return found
+
+	def children(self, name: str) -> list[int]:
+		return _children(self.running[name].pid)
+
+	def _redis(self, name: str) -> list[str | Path]:
+		return ["redis-server", "--port", str(self.ports[name]), "--bind", "127.0.0.1", "--save", ""]
+
+	def _database_options(self) -> list[str]:
+		data = self.folder / "mariadb"
+		options: dict[str, Any] = {
+			"datadir": data,
+			"port": self.ports["database"],
+			"bind-address": "127.0.0.1",
+			"socket": self.folder / "mariadb.sock",
+			"pid-file": self.folder / "mariadb.pid",
+			"user": "root",
+			"character-set-server": "utf8mb4",
+			"collation-server": "utf8mb4_unicode_ci",
+		}
+		return ["--no-defaults", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _children(pid: int) -> list[int]:
+	found = []
+	for task in Path(f"/proc/{pid}/task").iterdir():
+		found += [int(child) for child in (task / "children").read_text().split()]
+	return found
+
+
+def _descendants(pid: int) -> list[int]:
+	try:
+		children = _children(pid)
+	except FileNotFoundError:
+		return []
+	return [*children, *(each for child in children for each in _descendants(child))]
+
+
+def _free_port() -> int:
+	with socket.create_server(("127.0.0.1", 0)) as listener:
+		port: int = listener.getsockname()[1]
+		return port
+
+
+def _answers(port: int) -> bool:
+	try:
+		with socket.create_connection(("127.0.0.1", port), timeout=1):
+			return True
+	except OSError:
+		return False

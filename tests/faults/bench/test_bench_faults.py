@@ -1,0 +1,252 @@
+"""A bench whose processes are killed, frozen and restarted under chats: nothing lost, nothing twice, one completion."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from ai_assistant.realtime.client import ChatStream, Client
+from tests.faults.bench.stack import Stack
+from tests.faults.rounds import rounds
+from tests.support import script, unique
+from tests.support.ledger import LEDGER
+from tests.support.provider import ScriptedProvider
+
+Result = tuple[list[dict[str, Any]], dict[str, Any]]
+
+BOTH = pytest.mark.parametrize("background", [False, True], ids=["in the request", "in the background"])
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+	token = os.environ["AI_ASSISTANT_TOKEN"]
+	with Client(stack.url, stack.bench.site, stack.socketio_url, token=token) as made:
+		made.connect()
+		yield made
+
+
+def pieces(first: int, count: int) -> list[dict[str, Any]]:
+	"""Steps of which each makes an event: the first chunk of a phase leaves at once."""
+	return [{"text" if n % 2 else "reasoning": f"piece {n} "} for n in range(first, first + count)]
+
+
+def said(count: int) -> str:
+	"""What `count` pieces say to somebody who reads reasoning and text as they come."""
+	return "".join(f"piece {n} " for n in range(count))
+
+
+class Chat:
+	"""A chat that is followed on a thread of its own, and whose progress can be waited for."""
+
+	def __init__(self, threads: ThreadPoolExecutor, client: Client, prompt: str, background: bool) -> None:
+		self.stream: ChatStream = client.chat(prompt, background=background)
+		self.events: list[dict[str, Any]] = []
+		self._changed = threading.Condition()
+		self._done: Future[Result] = threads.submit(self._follow)
+
+	def wait_for(self, seq: int) -> None:
+		with self._changed:
+			assert self._changed.wait_for(lambda: len(self.events) >= seq, 30), f"only {len(self.events)}"
+
+	def result(self) -> Result:
+		return self._done.result()
+
+	def _follow(self) -> Result:
+		for event in self.stream:
+			if event["type"] != "ai_status":
+				with self._changed:
+					self.events.append(event)
+					self._changed.notify_all()
+		if self.stream.answer is None:
+			raise self.stream.error or AssertionError("no answer")
+		return self.events, self.stream.answer
+
+
+@contextmanager
+def chats(client: Client) -> Iterator[Callable[[str, bool], Chat]]:
+	with ThreadPoolExecutor(32) as threads:
+		yield lambda prompt, background: Chat(threads, client, prompt, background)
+
+
+@pytest.mark.timeout(180)
+@BOTH
+def test_a_process_killed_at_every_tenth_event(stack: Stack, client: Client, background: bool) -> None:
+	name = "worker" if background else "web"
+	lengths = range(10, 101, 10)
+	with chats(client) as chat:
+		running = {n: chat(script(*pieces(0, n), {"hang": True}), background) for n in lengths}
+		for n, each in running.items():
+			each.wait_for(n + 1)
+		stack.kill(name)
+		stack.start(name)
+		# The clients ask for their answers: whoever does first ends the request, and several do at once.
+		for n, each in running.items():
+			fault = f"kill -9 of the {name} process, at every tenth event"
+			LEDGER.settle(fault, said(n), *each.result(), end="worker_lost")
+
+
+@pytest.mark.timeout(180)
+def test_a_restart_of_the_bench_lets_what_is_short_end(
+	stack: Stack, client: Client, provider: ScriptedProvider
+) -> None:
+	fault, gate = "bench restart: TERM, and KILL after 30 s", unique("gate")
+	short, long = [*pieces(0, 3), {"gate": gate}, *pieces(3, 3)], [*pieces(0, 3), {"hang": True}]
+	with chats(client) as chat:
+		running = [(chat(script(*steps), bg), steps) for steps in (short, long) for bg in (False, True)]
+		for each, _steps in running:
+			each.wait_for(4)
+		stopping = [
+			threading.Thread(target=stack.stop, args=(name,), kwargs={"within_s": 30})
+			for name in ("web", "worker")
+		]
+		for thread in stopping:
+			thread.start()
+		provider.open(gate)
+		for thread in stopping:
+			thread.join()
+		for name in ("web", "worker"):
+			stack.start(name)
+		for each, steps in running:
+			end, count = ("completed", 6) if steps is short else ("worker_lost", 3)
+			LEDGER.settle(f"{fault}; {end}", said(count), *each.result(), end=end)
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["frozen until the answer is there", "killed", "killed and restarted"])
+def test_redis_goes_away(
+	stack: Stack, client: Client, provider: ScriptedProvider, how: str, background: bool
+) -> None:
+	gates = [unique("gate"), unique("gate")]
+	steps = [*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2)]
+	with chats(client) as chat:
+		one = chat(script(*steps), background)
+		one.wait_for(5)
+		asked = provider.wait_for(gates[0])
+		if how.startswith("frozen"):
+			stack.signal("queue", signal.SIGSTOP)
+		else:
+			stack.kill("queue")
+			# The realtime server ends when Redis does.
+			stack.running.pop("realtime").wait(20)
+		provider.open(gates[0])
+		if how == "killed and restarted":
+			for name in ("queue", "realtime"):
+				stack.start(name)
+		provider.open(gates[1])
+		# Whoever waits for Redis keeps the provider waiting, or does not end.
+		assert asked.answered.wait(20)
+		found = {"status": "running"}
+		while found["status"] in ("queued", "running"):
+			found = client.get("get_request", request_id=one.stream.request_id)
+		if how.startswith("frozen"):
+			stack.signal("queue", signal.SIGCONT)
+		events, answer = one.result()
+		LEDGER.settle(f"Redis {how}", said(10), events, answer, end="completed")
+		if how != "killed and restarted":
+			assert answer["realtime"]["failed"] == answer["realtime"]["events"] - 5
+
+
+@BOTH
+def test_the_realtime_server_is_killed_and_restarted(
+	stack: Stack, client: Client, provider: ScriptedProvider, background: bool
+) -> None:
+	gates = [unique("gate"), unique("gate")]
+	steps = [*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2)]
+	with chats(client) as chat:
+		one = chat(script(*steps), background)
+		one.wait_for(5)
+		stack.kill("realtime")
+		provider.open(gates[0])
+		# From the journal, while there is no socket.
+		one.wait_for(9)
+		stack.start("realtime")
+		provider.open(gates[1])
+		events, answer = one.result()
+		LEDGER.settle("the realtime server killed and restarted", said(10), events, answer, end="completed")
+		assert answer["realtime"]["failed"] >= 1
+
+
+@BOTH
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+@pytest.mark.parametrize("at_the_end", [False, True], ids=["midway", "at the end"])
+def test_the_database_restarts(
+	stack: Stack,
+	client: Client,
+	provider: ScriptedProvider,
+	background: bool,
+	number: signal.Signals,
+	at_the_end: bool,
+) -> None:
+	gates = [unique("gate"), unique("gate")]
+	steps = [*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2)]
+	with chats(client) as chat:
+		one = chat(script(*steps), background)
+		one.wait_for(5)
+		asked = provider.wait_for(gates[0])
+		stack.signal("database", number)
+		stack.running.pop("database").wait(30)
+		provider.open(gates[0])
+		if at_the_end:
+			provider.open(gates[1])
+			assert asked.answered.wait(20)
+		stack.start("database")
+		provider.open(gates[1])
+		where = "at the end of the answer" if at_the_end else "midway"
+		how = "stopped" if number == signal.SIGTERM else "killed"
+		fault = f"MariaDB {how} and started again, {where}"
+		LEDGER.settle(fault, said(10), *one.result(), end="completed")
+
+
+def test_what_is_accepted_while_redis_is_away_is_answered_when_it_is_back(
+	stack: Stack, client: Client, provider: ScriptedProvider
+) -> None:
+	stack.kill("queue")
+	with chats(client) as chat:
+		one = chat(script(*pieces(0, 4)), True)
+		found = {"status": "queued", "events": []}
+		while not found["events"]:
+			try:
+				found = client.get("get_events", request_id=one.stream.request_id)
+			except Exception:
+				# Not accepted yet.
+				continue
+		assert found["status"] == "queued"
+		stack.start("queue")
+		for name in ("worker", "realtime"):
+			stack.stop(name, within_s=1)
+			stack.start(name)
+		# What the scheduler calls each minute.
+		execute = ["execute", "ai_assistant.chat.queue.enqueue_again"]
+		assert stack.bench.command(*execute, env=stack.environment).returncode == 0
+		LEDGER.settle("background, accepted without Redis", said(4), *one.result(), end="completed")
+
+
+def test_a_plain_worker_of_frappe_answers_too(stack: Stack, client: Client) -> None:
+	stack.stop("worker")
+	stack.start("plain worker")
+	try:
+		with chats(client) as chat:
+			one = chat(script(*pieces(0, 4)), True)
+			LEDGER.settle("a plain `bench worker --queue ai`", said(4), *one.result(), end="completed")
+	finally:
+		stack.stop("plain worker")
+
+
+@pytest.mark.timeout(240)
+def test_a_hundred_rounds_of_faults_leave_nothing_behind(
+	stack: Stack, client: Client, provider: ScriptedProvider
+) -> None:
+	# gunicorn makes its threads as they are needed, and each thread what it keeps.
+	rounds(client, provider, 100)
+	before = stack.figures("web")
+	rounds(client, provider, 100)
+	after = stack.figures("web")
+	# What each round left behind would be there a hundred times, or for each kind of fault 25 times.
+	assert after["threads"] <= before["threads"] + 10
+	assert after["files"] <= before["files"] + 10
+	assert after["memory"] <= before["memory"] * 1.05

@@ -1,0 +1,50 @@
+"""Rounds of faults that a site has to survive without keeping anything of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from ai_assistant.realtime.client import Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+
+FAULTS: list[dict[str, Any]] = [{"cut": True}, {"error": "x"}, {"raw": "data: {\n\n"}, {"hang": True}]
+
+
+def rounds(client: Client, provider: ScriptedProvider, count: int) -> None:
+	"""That many chats, many of them at once: cut, broken, or cancelled in a silence, with and without a client."""
+	with ThreadPoolExecutor(32) as threads:
+		for done in [
+			threads.submit(_round, client, provider, FAULTS[n % len(FAULTS)], n) for n in range(count)
+		]:
+			done.result()
+
+
+def _round(client: Client, provider: ScriptedProvider, fault: dict[str, Any], n: int) -> None:
+	marker = unique()[:60]
+	pieces = [{"text" if m % 2 else "reasoning": f"piece {m} "} for m in range(n % 3)]
+	prompt = script({"note": marker}, *pieces, fault)
+	if "hang" in fault and n % 8 == 3:
+		_hang_up(client, provider, prompt, marker)
+		return
+	stream = client.chat(prompt, request_id=marker)
+	for event in stream:
+		if "hang" in fault and event.get("seq") == n % 3 + 1:
+			client.post("cancel", request_id=marker)
+	assert stream.answer and stream.answer["status"] in ("failed", "cancelled")
+
+
+def _hang_up(client: Client, provider: ScriptedProvider, prompt: str, request_id: str) -> None:
+	"""Whoever asked goes without a word, and somebody else cancels."""
+	body = {"messages": [{"role": "user", "content": prompt}], "request_id": request_id}
+	with pytest.raises(httpx.ReadTimeout):
+		client.http.post(
+			"/api/method/ai_assistant.api.chat_completion", json=body, timeout=httpx.Timeout(30, read=0.1)
+		)
+	provider.wait_for(request_id)
+	client.post("cancel", request_id=request_id)
+	found = {"status": "running"}
+	while found["status"] == "running":
+		found = client.get("get_request", request_id=request_id)

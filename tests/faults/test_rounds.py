@@ -1,0 +1,44 @@
+"""A hundred faults leave no thread, task or connection behind, and memory flat; counted in the site's own process."""
+
+import asyncio
+import gc
+import os
+import threading
+from pathlib import Path
+
+from ai_assistant.gateway.bridge import provider_loop
+from ai_assistant.realtime.client import Client
+from ai_assistant.standalone.server import running_site
+from tests.faults.rounds import rounds
+from tests.support.provider import ScriptedProvider
+from tests.support.site import StandaloneSite, site_config
+
+
+def figures() -> dict[str, int]:
+	gc.collect()
+	tasks = asyncio.run_coroutine_threadsafe(_tasks(), provider_loop()).result()
+	kilobytes = Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]
+	files = len(os.listdir("/proc/self/fd"))
+	return {"threads": threading.active_count(), "tasks": tasks, "files": files, "memory": int(kilobytes)}
+
+
+async def _tasks() -> int:
+	return len(asyncio.all_tasks())
+
+
+def test_a_hundred_rounds_of_faults_leave_nothing_behind(tmp_path: Path) -> None:
+	with ScriptedProvider() as provider:
+		config = StandaloneSite(tmp_path, {**site_config(provider), "timeouts": {"first_token_s": 30}})
+		with running_site(site_config=config.config_file, data=tmp_path / "data") as site:
+			user = next(iter(site.users.values()))
+			with Client(site.url, site.name, user=user.name, password=user.password) as client:
+				client.connect()
+				# Its threads are made as they are needed, and each keeps a connection to the database.
+				rounds(client, provider, 100)
+				before = figures()
+				rounds(client, provider, 100)
+				after = figures()
+	# What each round left behind would be there a hundred times, or for each kind of fault 25 times.
+	for name in ("threads", "tasks", "files"):
+		assert after[name] <= before[name] + 10, name
+	assert after["memory"] <= before["memory"] * 1.05

@@ -1,0 +1,58 @@
+"""What each fault did to the chats it met, counted; printed as a table at the end of a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ai_assistant.realtime.contract import violations
+
+
+@dataclass
+class Row:
+	fault: str
+	chats: int = 0
+	lost: int = 0
+	repeated: int = 0
+	completions: int = 0
+	ends: tuple[str, ...] = ()
+
+
+class Ledger:
+	def __init__(self) -> None:
+		self.rows: dict[str, Row] = {}
+
+	def settle(
+		self, fault: str, said: str, events: Sequence[dict[str, Any]], answer: dict[str, Any], end: str
+	) -> None:
+		"""Books one chat: what its client got, beside what was `said` to it, and the `end` it should have had.
+
+		`events` are all that arrived at the client, by whatever way, in the order of arrival.
+		"""
+		row = self.rows.setdefault(fault, Row(fault))
+		row.chats += 1
+		got = [event for event in events if event["type"] in ("reasoning", "text")]
+		text = "".join(event["text"] for event in got)
+		numbers = [event["seq"] for event in events]
+		row.repeated += len(numbers) - len(set(numbers))
+		row.lost += max(0, len(said) - len(text))
+		row.completions += sum(event["type"] == "completion" for event in events)
+		found = answer["error"]["code"] if answer.get("error") else answer["status"]
+		row.ends = tuple(dict.fromkeys((*row.ends, found)))
+		assert text == said
+		assert violations(events, answer) == []
+		assert found == end
+
+	def table(self) -> list[str]:
+		lines = [
+			"| fault | chats | characters lost | repeated | completions | ended as |",
+			"| --- | --- | --- | --- | --- | --- |",
+		]
+		for row in self.rows.values():
+			ends = ", ".join(f"`{end}`" for end in row.ends)
+			lines.append(
+				f"| {row.fault} | {row.chats} | {row.lost} | {row.repeated} | {row.completions} | {ends} |"
+			)
+		return lines
+
+
+LEDGER = Ledger()
