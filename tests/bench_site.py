@@ -117,6 +117,8 @@ class Bench:
 			(self.sites / "apps.txt").write_text("\n".join([*listed, APP]) + "\n")
 		installed = self.command("list-apps", stdout=subprocess.PIPE, check=True).stdout
 		if not re.search(rf"^{APP}\b", installed, re.MULTILINE):
+			# Frappe 15.72 remembers which modules there are, and would find none of the app's (`app_modules`).
+			self.command("clear-cache", check=True)
 			self.command("install-app", APP, check=True)
 
 

@@ -163,8 +163,9 @@ def test_a_socket_that_is_dropped_at_any_event_loses_none(
 	pieces = [{"text" if n % 2 else "reasoning": f"piece {n} "} for n in range(8)]
 
 	def chat(dropped_at: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-		gate, events = unique("gate"), []
-		steps = [*pieces[: dropped_at - 1], {"gate": gate}, *pieces[dropped_at - 1 :]]
+		gates, events = [unique("gate"), unique("gate")], []
+		before, after = pieces[: dropped_at - 1], pieces[dropped_at - 1 :]
+		steps = [*before, {"gate": gates[0]}, *after[:1], {"gate": gates[1]}, *after[1:]]
 		with site.client(site.first) as client:
 			client.connect()
 			stream = client.chat(script(*steps), background=background)
@@ -174,11 +175,14 @@ def test_a_socket_that_is_dropped_at_any_event_loses_none(
 				events.append(event)
 				if event["seq"] == dropped_at:
 					drop_the_socket(client)
-					provider.open(gate)
+					provider.open(gates[0])
+				# The answer goes on once its reader has, without a socket.
+				if event["seq"] == dropped_at + 1:
+					provider.open(gates[1])
 			return events, stream.wait()
 
-	with ThreadPoolExecutor(5) as threads:
-		for events, answer in threads.map(chat, range(1, len(pieces) + 2)):
+	with ThreadPoolExecutor(3) as threads:
+		for events, answer in threads.map(chat, range(1, len(pieces) + 1)):
 			said = "".join(text for piece in pieces for text in piece.values())
 			LEDGER.settle(
 				"the client's socket dropped, at every event", said, events, answer, end="completed"

@@ -200,6 +200,8 @@ def test_the_database_restarts(
 		how = "stopped" if number == signal.SIGTERM else "killed"
 		fault = f"MariaDB {how} and started again, {where}"
 		LEDGER.settle(fault, said(10), *one.result(), end="completed")
+		# The socket was there all along, and had them all.
+		assert one.stream.read_back == 0
 
 
 def test_what_is_accepted_while_redis_is_away_is_answered_when_it_is_back(
