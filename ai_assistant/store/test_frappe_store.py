@@ -3,6 +3,7 @@
 import threading
 import time
 from typing import Any
+from unittest.mock import patch
 
 import frappe
 
@@ -278,6 +279,29 @@ class TestFrappeStore(TestCase):
 		frappe.db.rollback()
 		self.assertEqual(self.store.get(ANN, "request-1")["status"], "running")  # type: ignore[index]
 		self.assertEqual(self.store.events(name), [])
+
+	def test_events_leave_again_after_a_commit_that_broke_off(self) -> None:
+		sent: list[str] = []
+		with patch("frappe.realtime.emit_via_redis", lambda event, *_: sent.append(event)):
+			frappe.publish_realtime("before", {}, user=ANN, after_commit=True)
+			((own,),) = frappe.db.sql("SELECT CONNECTION_ID()")
+			site, sites_path = frappe.local.site, frappe.local.sites_path
+
+			def kill() -> None:
+				frappe.init(site, sites_path=sites_path)
+				frappe.connect()
+				frappe.db.sql(f"KILL {own}")
+				frappe.destroy()
+
+			thread = threading.Thread(target=kill)
+			thread.start()
+			thread.join()
+			with self.assertRaises(store.Away), store.transaction():
+				pass
+			with store.transaction() as kept:
+				self.assertEqual(kept.last_seq("nothing"), 0)
+				frappe.publish_realtime("after", {}, user=ANN, after_commit=True)
+		self.assertEqual(sent, ["after"])
 
 	def test_one_that_polls_sees_new_events_after_a_rollback(self) -> None:
 		name = self.store.open(row())
