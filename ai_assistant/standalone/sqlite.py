@@ -17,6 +17,9 @@ from . import stand_in
 TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER"}
 
 
+AWAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+
+
 class _Held:
 	"""A thread's hold on its connection, which closes with it.
 
@@ -222,7 +225,8 @@ class SqliteStore:
 
 		What was begun is given up then.
 		"""
-		if not isinstance(error, sqlite3.OperationalError):
+		# Of its errors' numbers the lowest byte is the kind.
+		if getattr(error, "sqlite_errorcode", 0) & 0xFF not in AWAY:
 			return False
 		stand_in.db.rollback()
 		return True

@@ -44,6 +44,8 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
 COLUMN = 140
+# Too many connections, shutting down, the connection killed or interrupted, read only; nobody there, gone, lost.
+AWAY = (1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
 # A statement that is longer than max_allowed_packet (16 MiB by default) is refused.
 PIECE = 1_000_000
 
@@ -179,9 +181,12 @@ class FrappeStore:
 
 		The connection is given up then with all that was begun on it, and the next call makes another.
 		"""
-		# Every driver of Python's has these two; Frappe has names of its own for a lock that was waited for in vain.
-		if type(error).__name__ not in ("OperationalError", "InterfaceError") and not isinstance(
-			error, frappe.QueryDeadlockError | frappe.QueryTimeoutError
+		# What every driver raises on a connection that is closed, what Frappe makes of a lock that was waited for in vain,
+		# and MariaDB's own numbers.
+		if not (
+			type(error).__name__ == "InterfaceError"
+			or isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError)
+			or (type(error).__name__ == "OperationalError" and error.args[:1] and error.args[0] in AWAY)
 		):
 			return False
 		with suppress(Exception):
