@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import litellm_chat, litellm_responses
+from . import litellm_chat, litellm_responses, openai_compatible
 from .bridge import Bridge, Cancel
 from .chunks import (
 	Ask,
@@ -137,8 +137,10 @@ class Gateway:
 		self, provider: Provider, ask: Ask, cancel: Cancel, patience: Callable[[], float], deadline: float
 	) -> Iterator[Chunk]:
 		"""One provider's answer. Raises _Failed; everything it had sent is yielded first."""
-		adapter = litellm_responses if provider.api == "openai_responses" else litellm_chat
-		bridge = Bridge(adapter.answer(provider, ask))
+		if cancel.asked:
+			yield Completion("cancelled", provider.name, ask.model)
+			return
+		bridge = Bridge(_answer(provider, ask))
 		deltas = _Deltas()
 		names = {"provider": provider.name, "model": ask.model}
 		limits = self.timeouts
@@ -177,6 +179,15 @@ class Gateway:
 		finally:
 			cancel.on_ask(None)
 			bridge.close()
+
+
+def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, None]:
+	"""Of the adapter that speaks the provider's API. One named `litellm/x` is litellm's x, whoever else speaks it."""
+	if provider.api == "openai_responses":
+		return litellm_responses.answer(provider, ask)
+	if provider.api in openai_compatible.APIS:
+		return openai_compatible.answer(provider, ask)
+	return litellm_chat.answer(replace(provider, api=provider.api.removeprefix("litellm/")), ask)
 
 
 def _unforeseen(error: Exception, names: dict[str, str]) -> ProviderError:

@@ -25,9 +25,11 @@ def preload() -> None:
 	loop = provider_loop()
 	server = asyncio.run_coroutine_threadsafe(asyncio.start_server(_answer, "127.0.0.1", 0), loop).result()
 	url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-	gateway = Gateway([Provider("rehearsal", "openai", "none", "none", api_base=url)])
-	for _chunk in gateway.stream_generate([{"role": "user", "content": "Hello"}]):
-		pass
+	# By both adapters.
+	for api in ("openai", "litellm/openai"):
+		gateway = Gateway([Provider("rehearsal", api, "none", "none", api_base=url)])
+		for _chunk in gateway.stream_generate([{"role": "user", "content": "Hello"}]):
+			pass
 	loop.call_soon_threadsafe(server.close)
 	asyncio.run_coroutine_threadsafe(litellm.close_litellm_async_clients(), loop).result()
 	litellm.in_memory_llm_clients_cache.flush_cache()
