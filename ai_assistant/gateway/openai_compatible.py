@@ -46,7 +46,7 @@ APIS = {
 	),
 	"openai": Api("https://api.openai.com/v1"),
 	"openrouter": Api("https://openrouter.ai/api/v1"),
-	"together_ai": Api("https://api.together.xyz/v1"),
+	"together_ai": Api("https://api.together.xyz/v1", takes_effort=False),
 	"xai": Api("https://api.x.ai/v1"),
 }
 
@@ -183,9 +183,9 @@ async def _objects(response: "httpx.Response") -> AsyncGenerator[dict[str, Any] 
 def parameters(api: str, ask: Ask, listed: model_list.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""The parameters that the model takes, by the API's names, and our names of those it does not."""
 	temperature, effort, limit = ask.temperature, ask.reasoning_effort, ask.max_tokens
-	if effort and not _takes_effort(api, effort, listed):
-		effort = None
 	reasons = api == "openai" and REASONS.match(ask.model)
+	if effort and not (_takes_effort(api, effort, listed) and (reasons or api != "openai")):
+		effort = None
 	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
 		# Its only one is its default; a search takes none at all.
 		temperature = temperature if temperature == 1 and "search" not in ask.model else None
