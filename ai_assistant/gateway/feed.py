@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from .lines import Junk, Objects, flat
+from .lines import Junk, Objects, flat, read_to_the_end
 
 Parser = Callable[[dict[str, Any]], Any]
 
@@ -106,6 +106,9 @@ async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | 
 
 async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
 	async for event in events:
+		if event.data.startswith("[DONE]"):
+			# The SDK would hang up here.
+			await read_to_the_end(events)
 		if event.data:
 			yield event
 

@@ -1,11 +1,15 @@
 """Bytes to lines, and lines to the JSON objects in them: what all streams of providers have in common."""
 
+import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 # More than any answer has in one piece; what would be heaped up without an end in sight stops here.
 MAX_BYTES = 16 * 1024 * 1024
+# For the end of a body after the end of its answer.
+LAST_BYTES_S = 0.1
 
 
 class Junk(Exception):
@@ -110,6 +114,17 @@ def _is_object(line: str) -> bool:
 		return isinstance(json.loads(line), dict)
 	except ValueError:
 		return False
+
+
+async def read_to_the_end(source: AsyncIterator[object]) -> None:
+	"""Reads what follows `[DONE]`, if it comes soon: a connection read to its end can be used again."""
+
+	async def read() -> None:
+		async for _ in source:
+			pass
+
+	with suppress(Exception):
+		await asyncio.wait_for(read(), LAST_BYTES_S)
 
 
 def flat(parts: list[Any]) -> tuple[str | None, str | None]:

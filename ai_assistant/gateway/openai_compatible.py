@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage
 from .errors import CUT_SHORT, ProviderError, is_filtered, is_too_long, refusal
-from .lines import MAX_BYTES, Junk, Lines, Objects, flat, string
+from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
 
 if TYPE_CHECKING:
 	import httpx
@@ -64,8 +64,6 @@ FINISH_REASONS = {
 }
 # Of an error's body; what a provider says of its reason is in its beginning.
 MAX_ERROR_BYTES = 64 * 1024
-# For the end of a body after the end of its answer: a connection read to its end can be used again.
-LAST_BYTES_S = 0.1
 IDLE_CONNECTION_S = 55
 MAX_IDLE_CONNECTIONS = 200
 # What the app says itself in each request, or what is an argument of litellm's and not of an API.
@@ -172,8 +170,7 @@ async def _objects(response: "httpx.Response") -> AsyncGenerator[dict[str, Any] 
 		for said in objects.of(lines.of(data)):
 			yield said
 			if said is None:
-				with suppress(Exception):
-					await asyncio.wait_for(_to_the_end(source), LAST_BYTES_S)
+				await read_to_the_end(source)
 				return
 	for said in objects.of(lines.end()):
 		yield said
@@ -255,11 +252,6 @@ def _flattened(message: dict[str, Any]) -> dict[str, Any]:
 	if isinstance(content, list):
 		content = "".join(part["text"] for part in content)
 	return {**message, "content": content}
-
-
-async def _to_the_end(source: Any) -> None:
-	async for _ in source:
-		pass
 
 
 async def _read(response: "httpx.Response", most: int) -> bytes:
