@@ -233,8 +233,10 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
 		for name, kind in (("the wire", "httpx"), ("litellm", "litellm"), ("litellm, no logging", "quiet")):
 			say(f"a loop: {name}")
 			one = found.setdefault(name, {})
-			one["cpu"] = {n: of_a_loop(kind, base, n) for n in (*LENGTHS[:3], 3000)}
-			one["cpu"]["paced"] = of_a_loop(kind, base, PACED, EVERY, 3)
+			one["cpu"] = {
+				n: of_a_loop(kind, base, n, runs=RUNS if n < 10_000 else 1) for n in (*LENGTHS[:3], 3000)
+			}
+			one["cpu"]["paced"] = of_a_loop(kind, base, PACED, EVERY)
 		contenders = [
 			lambda: site("direct", "openai", base),
 			lambda: site("by litellm", "litellm/openai", base),
@@ -248,13 +250,13 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
 				took = first_chunks(contender)
 				one = found[contender.name] = {"cold_ms": cold * 1000, "mb": resident_mb(contender.pid)}
 				one["first_ms"] = {"p50": percentile(took, 0.5) * 1000, "p99": percentile(took, 0.99) * 1000}
-				slow = contender.name in ("naive", "litellm's proxy")
+				# A hundred thousand chunks take those by litellm minutes.
+				lengths = LENGTHS if contender.name == "direct" else LENGTHS[:3]
 				one["cpu"] = {
-					n: cpu_a_chunk(contender, n, runs=1 if n > 10_000 else RUNS)
-					for n in (*LENGTHS, 3000)
-					if n < 100_000 or not slow
+					n: cpu_a_chunk(contender, n, runs=RUNS if n < 10_000 or contender.name == "direct" else 1)
+					for n in (*lengths, 3000)
 				}
-				one["cpu"]["paced"] = cpu_a_chunk(contender, PACED, EVERY, 3)
+				one["cpu"]["paced"] = cpu_a_chunk(contender, PACED, EVERY)
 				one["at_once"] = {}
 				for chats in LEVELS:
 					one["at_once"][chats] = at_once(contender, chats)

@@ -132,7 +132,7 @@ def write(found: dict[str, Any]) -> None:
 
 Written by `make bench` on {date.today()}: {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, litellm
 {version("litellm")}, httpx {version("httpx")}. All contenders answered the same scripted provider in one run; a figure is the median of its
-runs (5; 3 at 50 a second; 1 of 100,000 chunks). Provider and client share the cores with what is measured: the ratios say
+runs (5; 1 of 10,000 chunks by litellm). Provider and client share the cores with what is measured: the ratios say
 more than the milliseconds. Who is compared, and how, is in `tests/bench/compare.py`; all figures are in
 `performance.json`.
 

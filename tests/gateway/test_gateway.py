@@ -386,7 +386,14 @@ def test_a_whole_answer_can_be_cancelled(server: ScriptedProvider, api: str, mar
 	assert at_the_provider.hung_up.wait(20)
 
 
-def test_who_cancels_before_it_begins_asks_nobody(server: ScriptedProvider, marker: str) -> None:
+def test_who_cancels_before_it_begins_asks_nobody(
+	server: ScriptedProvider, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	with monkeypatch.context() as patched:
+		patched.setattr("ai_assistant.gateway.gateway._answer", None)
+		asked_to_stop = Cancel()
+		asked_to_stop()
+		hear(gateway(named(server, "a")).stream_generate(asked([]), cancel=asked_to_stop)).completion
 	cancel = Cancel()
 	cancel()
 	heard = hear(gateway(named(server, "a")).stream_generate(asked([], marker), cancel=cancel))

@@ -13,6 +13,7 @@ from ai_assistant.gateway.lines import Junk, Lines, Objects
 from tests.support.provider import ScriptedProvider
 
 from .asking import DIRECT, asked, family, gateway, hear
+from .test_faults import somebody_who_says
 
 EVERY_API = pytest.mark.parametrize("api", DIRECT)
 
@@ -165,6 +166,13 @@ def test_a_model_of_fireworks_has_its_whole_name(server: ScriptedProvider, marke
 	one = Provider("p", "fireworks_ai", "-", "llama", api_base=server.base("openai"))
 	hear(gateway(one).stream_generate(asked([], marker)))
 	assert server.wait_for(marker).body["model"] == "accounts/fireworks/models/llama"
+
+
+def test_a_web_page_is_known_by_its_type(server: ScriptedProvider) -> None:
+	page = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
+	with somebody_who_says(page) as address:
+		one = gateway(family(server, "openai", api_base=address))
+		assert hear(one.stream_generate(asked([]))).failure.kind == "junk"
 
 
 @EVERY_API
