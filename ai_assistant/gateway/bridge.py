@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 # A provider that writes faster than the site can store has to wait: memory stays flat.
 HIGH_WATER = 256
-# Items of one stream that lie ready, before the others have their turn: some 0.2 ms, with litellm 5.
+# Items of one stream that lie ready, before the others have their turn: some 0.2 ms, with litellm 6.
 TURN = 16
 
 _lock = threading.Lock()
