@@ -41,8 +41,15 @@ test: $(STAMP) ## the whole suite
 test-bench: $(STAMP) ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
 	@$(BIN)/python tests/bench_site.py $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
-bench: $(STAMP) ## measure, as a table and as bench-results.json
+bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md
 	@$(BIN)/python -m tests.bench
+
+# What the project is measured against, apart from its own packages.
+build/proxy/.installed:
+	@echo "→ building build/proxy, litellm's proxy (a minute or two, once)"
+	@$(PYTHON) -m venv build/proxy
+	@build/proxy/bin/python -m pip install --disable-pip-version-check -q 'litellm[proxy]==1.97.*'
+	@touch $@
 
 lint: $(STAMP) ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from .chunks import (
 )
 from .errors import ProviderError
 from .gateway import Gateway
-from .preload import preload
+from .preload import preload, warm
 
 __all__ = [
 	"Attempt",
@@ -34,4 +34,5 @@ __all__ = [
 	"Timeouts",
 	"Usage",
 	"preload",
+	"warm",
 ]

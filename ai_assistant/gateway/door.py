@@ -7,31 +7,13 @@ own: the loop goes on serving other streams meanwhile.
 import asyncio
 import json
 import logging
-import math
 import os
-import time
 import warnings
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .chunks import Ask, Provider, Usage
-from .errors import ProviderError
-from .feed import Junk
-
-# Anthropic's, DeepSeek's and Zhipu's.
-CUT_SHORT = ("model_context_window_exceeded", "insufficient_system_resource", "network_error")
-
-# The words of some providers for it that litellm does not know.
-TOO_LONG = (
-	"context_length_exceeded",
-	"exceeds the context window",  # OpenAI's Responses
-	"endpoint's maximum context length",  # OpenRouter
-	"exceeds the context length",  # Ollama
-	"exceeded max context length",  # Ollama's cloud
-	"longer than the maximum model length",  # vLLM
-)
-
-DAY_S = 86_400.0
+from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
+from .lines import Junk
 
 
 def load() -> Any:
@@ -167,7 +149,7 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		return ProviderError("filtered", **names)
 	for cause in causes:
 		if isinstance(cause, httpx.HTTPStatusError):
-			return _refusal(cause.response, names)
+			return refusal(cause.response.status_code, cause.response.headers, names)
 	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
 		return ProviderError("misconfigured", **names)
 	if any(
@@ -213,34 +195,5 @@ def _too_long(litellm: Any, cause: BaseException) -> bool:
 	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
 		return False
 	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
-	words = str(cause).lower()
-	return checkers.is_error_str_context_window_exceeded(words) or any(said in words for said in TOO_LONG)
-
-
-def _refusal(response: Any, names: dict[str, str]) -> ProviderError:
-	status = response.status_code
-	if status in (401, 403):
-		return ProviderError("refused_key", **names)
-	if status == 429:
-		return ProviderError("rate_limited", _seconds(response.headers.get("retry-after")), **names)
-	if status == 413:
-		return ProviderError("too_long", **names)
-	if status == 404:
-		return ProviderError("unknown_model", **names)
-	if status >= 500 or status == 408:
-		return ProviderError("unavailable", status=status, **names)
-	return ProviderError("refused", status=status, **names)
-
-
-def _seconds(retry_after: str | None) -> int | None:
-	"""A Retry-After header, in either of its forms, as seconds from now, at most a day."""
-	if not retry_after:
-		return None
-	try:
-		seconds = float(retry_after)
-	except ValueError:
-		try:
-			seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
-		except (ValueError, OverflowError):
-			return None
-	return round(max(0.0, min(seconds, DAY_S))) if math.isfinite(seconds) else None
+	words = str(cause)
+	return checkers.is_error_str_context_window_exceeded(words) or is_too_long(words)

@@ -4,7 +4,47 @@ A provider's error body may hold the key it was sent, the prompt, or somebody's 
 made here from what kind of failure it was, and the body is dropped with the exception that carried it.
 """
 
+import math
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
 from .chunks import Attempt
+
+DAY_S = 86_400.0
+
+# Answers cut short in ways that OpenAI's API has no name for: Anthropic's, DeepSeek's and Zhipu's.
+CUT_SHORT = ("model_context_window_exceeded", "insufficient_system_resource", "network_error")
+
+# The words of providers for messages that are too long, in lower case.
+TOO_LONG = (
+	"context_length_exceeded",
+	"maximum context length is",  # OpenAI, DeepSeek, OpenRouter, vLLM
+	"exceeds the context window",  # OpenAI's Responses
+	"model's maximum context limit",
+	"longer than the model's context length",
+	"longer than the maximum model length",  # vLLM
+	"exceeds the available context size",  # llama.cpp
+	"exceeds the context length",  # Ollama
+	"exceeded max context length",  # Ollama's cloud
+	"exceeds the maximum number of tokens allowed",
+	"input tokens exceed the configured limit",
+	"tokens + `max_new_tokens` must be",  # Together
+	"prompt is too long",
+	"prompt contains too many tokens",  # Mistral
+	"too large for model with",  # Mistral: "… tokens too large for model with … maximum context length"
+	"maximum prompt length is",  # xAI
+	"reduce the length of the messages",  # Groq
+)
+# And for those that a filter has stopped.
+FILTERED = (
+	"content_policy_violation",
+	"content_filter",
+	"rejected as a result of our safety system",
+	"rejected as a result of the safety system",
+	"violating our usage policy",
+	"data_inspection_failed",
+)
 
 SENTENCES = {
 	"refused_key": (
@@ -63,3 +103,44 @@ class ProviderError(Exception):
 	@property
 	def retryable(self) -> bool:
 		return self.code in RETRYABLE
+
+
+def is_too_long(words: str) -> bool:
+	"""Whether a provider's own words for an error say that the messages are too long."""
+	words = words.lower()
+	return any(said in words for said in TOO_LONG)
+
+
+def is_filtered(words: str) -> bool:
+	"""Whether they say that a filter has stopped them."""
+	words = words.lower()
+	return any(said in words for said in FILTERED)
+
+
+def refusal(status: int, headers: Mapping[str, str], names: dict[str, str]) -> ProviderError:
+	"""What an HTTP error comes down to. `headers` answers to lower-case names."""
+	if status in (401, 403):
+		return ProviderError("refused_key", **names)
+	if status == 429:
+		return ProviderError("rate_limited", _seconds(headers.get("retry-after")), **names)
+	if status == 413:
+		return ProviderError("too_long", **names)
+	if status == 404:
+		return ProviderError("unknown_model", **names)
+	if status >= 500 or status == 408:
+		return ProviderError("unavailable", status=status, **names)
+	return ProviderError("refused", status=status, **names)
+
+
+def _seconds(retry_after: str | None) -> int | None:
+	"""A Retry-After header, in either of its forms, as seconds from now, at most a day."""
+	if not retry_after:
+		return None
+	try:
+		seconds = float(retry_after)
+	except ValueError:
+		try:
+			seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+		except (ValueError, OverflowError):
+			return None
+	return round(max(0.0, min(seconds, DAY_S))) if math.isfinite(seconds) else None

@@ -14,16 +14,13 @@ Understanding the objects of each provider is litellm's part. Getting to them is
 and because the OpenAI SDK takes an event without data (a comment, once an event had an id) for broken JSON.
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
+from .lines import Junk, Objects, flat, read_to_the_end
+
 Parser = Callable[[dict[str, Any]], Any]
-
-
-class Junk(Exception):
-	"""A provider sent something that is no part of an answer."""
 
 
 class Feed:
@@ -94,64 +91,26 @@ class Feed:
 			for choice in getattr(chunk, "choices", None) or []:
 				delta: Any = getattr(choice, "delta", None)
 				if isinstance(getattr(delta, "content", None), list):
-					delta.reasoning_content, delta.content = _flat(delta.content)
+					delta.reasoning_content, delta.content = flat(delta.content)
 			yield chunk
 
 
 async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:
-	"""The JSON objects in server-sent events, or in lines of one object each; None for `[DONE]`.
-
-	Raises Junk for what can be neither read nor passed over.
-	"""
-	held = ""
+	"""As `Objects`, of lines that come one by one."""
+	found = Objects()
 	async for line in lines:
-		data = line.startswith("data:")
-		if data:
-			line = line[5:].removeprefix(" ")
-		if not line.strip():
-			if held and not data:
-				raise Junk()
-			continue
-		if not held and not data and not line.lstrip().startswith(("{", "[")):
-			# A comment, the name or the number of an event.
-			continue
-		if not held and line.strip() == "[DONE]":
-			yield None
-			continue
-		held = f"{held}\n{line}" if held else line
-		try:
-			# Not strict: a string may go over a line's end.
-			said = json.loads(held, strict=False)
-		except ValueError:
-			if held != line and _is_object(line):
-				raise Junk() from None
-			continue
-		if not isinstance(said, dict):
-			raise Junk()
-		held = ""
-		yield said
-	if held:
-		raise Junk()
+		for said in found.of((line,)):
+			yield said
+	found.end()
 
 
 async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
 	async for event in events:
+		if event.data.startswith("[DONE]"):
+			# The SDK would hang up here.
+			await read_to_the_end(events)
 		if event.data:
 			yield event
-
-
-def string(said: Any) -> str:
-	"""A delta's text, which is not always one. Raises Junk."""
-	if not isinstance(said, str):
-		raise Junk()
-	return said
-
-
-def _is_object(line: str) -> bool:
-	try:
-		return isinstance(json.loads(line), dict)
-	except ValueError:
-		return False
 
 
 def _ends(said: dict[str, Any] | None) -> bool:
@@ -173,14 +132,3 @@ def _with_its_tags(parse: Parser) -> Parser:
 		return chunk
 
 	return parse_the_rest
-
-
-def _flat(parts: list[Any]) -> tuple[str | None, str | None]:
-	"""The reasoning and the text in a list of content parts."""
-	reasoning, text = "", ""
-	for part in parts:
-		if part["type"] == "thinking":
-			reasoning += "".join(piece["text"] for piece in part["thinking"])
-		elif part["type"] == "text":
-			text += part["text"]
-	return reasoning or None, text or None

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
-from . import litellm_chat, litellm_responses
+from . import litellm_chat, litellm_responses, openai_compatible
 from .bridge import Bridge, Cancel
 from .chunks import (
 	Ask,
@@ -54,6 +55,7 @@ class Gateway:
 		*,
 		cancel: Cancel | None = None,
 		patience: Callable[[], float] = lambda: 1.0,
+		gathers: Callable[[], bool] = lambda: False,
 	) -> Iterator[Chunk]:
 		"""A generator of Reasoning, Text, Silence and Fallback, ended by one Completion.
 
@@ -62,13 +64,15 @@ class Gateway:
 		fails before its first chunk is followed by the next; after it the failure is final.
 
 		`patience()` gives the seconds the caller can wait for a chunk before it wants its turn (a Silence).
+		While `gathers()` is true, deltas of one kind are held until then and given as one: many cost one turn.
 		`cancel()` from any thread, or closing the generator, hangs up on the provider in whatever phase; a
 		cancel still gives a Completion, with finish_reason `cancelled`.
 
 		Raises ProviderError. What came before it has been yielded whole.
 		"""
 		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort)
-		yield from self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), patience)
+		route = self.route(preferred_provider, model)
+		yield from self._ask(ask, route, cancel or Cancel(), patience, gathers)
 
 	def generate(
 		self,
@@ -109,7 +113,12 @@ class Gateway:
 		return [(first, model or first.default_model)] + [(p, p.default_model) for p in order[1:]]
 
 	def _ask(
-		self, ask: Ask, route: list[tuple[Provider, str]], cancel: Cancel, patience: Callable[[], float]
+		self,
+		ask: Ask,
+		route: list[tuple[Provider, str]],
+		cancel: Cancel,
+		patience: Callable[[], float],
+		gathers: Callable[[], bool] = lambda: False,
 	) -> Iterator[Chunk]:
 		deadline = time.monotonic() + self.timeouts.total_s
 		attempts: list[Attempt] = []
@@ -117,7 +126,8 @@ class Gateway:
 		final = False
 		for n, (provider, model) in enumerate(route):
 			try:
-				for chunk in self._attempt(provider, replace(ask, model=model), cancel, patience, deadline):
+				asked = replace(ask, model=model)
+				for chunk in self._attempt(provider, asked, cancel, patience, gathers, deadline):
 					yield replace(chunk, attempts=tuple(attempts)) if isinstance(chunk, Completion) else chunk
 				return
 			except _Failed as failed:
@@ -134,38 +144,47 @@ class Gateway:
 		raise error
 
 	def _attempt(
-		self, provider: Provider, ask: Ask, cancel: Cancel, patience: Callable[[], float], deadline: float
+		self,
+		provider: Provider,
+		ask: Ask,
+		cancel: Cancel,
+		patience: Callable[[], float],
+		gathers: Callable[[], bool],
+		deadline: float,
 	) -> Iterator[Chunk]:
 		"""One provider's answer. Raises _Failed; everything it had sent is yielded first."""
-		adapter = litellm_responses if provider.api == "openai_responses" else litellm_chat
-		bridge = Bridge(adapter.answer(provider, ask))
+		if cancel.asked:
+			yield Completion("cancelled", provider.name, ask.model)
+			return
+		bridge = Bridge(_answer(provider, ask))
 		deltas = _Deltas()
 		names = {"provider": provider.name, "model": ask.model}
 		limits = self.timeouts
-		heard = time.monotonic()
 		cancel.on_ask(bridge.wake)
 		try:
 			while not cancel.asked:
 				silence = ("idle", limits.idle_s) if deltas.begun else ("first_token", limits.first_token_s)
-				silent_until = heard + silence[1] if ask.stream else deadline
+				silent_until = bridge.heard + silence[1] if ask.stream else deadline
 				now = time.monotonic()
-				chunk = bridge.read(min(patience(), silent_until - now, deadline - now))
-				if chunk is None:
+				together = gathers()
+				chunks = bridge.take(min(patience(), silent_until - now, deadline - now), together)
+				if not chunks:
 					now = time.monotonic()
 					if now >= deadline:
 						raise ProviderError("total", seconds=f"{limits.total_s:g}", **names)
-					if now >= silent_until:
+					# Asked anew: something may just have come.
+					if ask.stream and now >= bridge.heard + silence[1]:
 						raise ProviderError(silence[0], seconds=f"{silence[1]:g}", **names)
 					yield Silence()
 					continue
-				heard = time.monotonic()
-				if isinstance(chunk, Completion):
-					yield from deltas.end()
-					if chunk.finish_reason == "content_filter":
-						raise ProviderError("filtered", **names)
-					yield chunk
-					return
-				yield from deltas.whole(chunk)
+				for chunk in _joined(chunks) if together else chunks:
+					if isinstance(chunk, Completion):
+						yield from deltas.end()
+						if chunk.finish_reason == "content_filter":
+							raise ProviderError("filtered", **names)
+						yield chunk
+						return
+					yield from deltas.whole(chunk)
 			yield from deltas.end()
 			yield Completion("cancelled", provider.name, ask.model)
 		except Exception as error:
@@ -177,6 +196,24 @@ class Gateway:
 		finally:
 			cancel.on_ask(None)
 			bridge.close()
+
+
+def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, None]:
+	"""Of the adapter that speaks the provider's API. One named `litellm/x` is litellm's x, whoever else speaks it."""
+	if provider.api == "openai_responses":
+		return litellm_responses.answer(provider, ask)
+	if provider.api in openai_compatible.APIS:
+		return openai_compatible.answer(provider, ask)
+	return litellm_chat.answer(replace(provider, api=provider.api.removeprefix("litellm/")), ask)
+
+
+def _joined(chunks: list[Delta | Completion]) -> Iterator[Delta | Completion]:
+	"""The same with neighbours of one kind in one."""
+	for kind, alike in groupby(chunks, type):
+		if kind is Completion:
+			yield from alike
+		else:
+			yield kind("".join(chunk.text for chunk in alike))  # type: ignore[union-attr]
 
 
 def _unforeseen(error: Exception, names: dict[str, str]) -> ProviderError:

@@ -6,7 +6,8 @@ from typing import Any
 from . import door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
-from .feed import Feed, string
+from .feed import Feed
+from .lines import string
 
 # litellm's names for ends that are ours by another name.
 FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}

@@ -10,7 +10,7 @@ from typing import Any
 from . import door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
-from .feed import Junk, string
+from .lines import Junk, string
 
 API = "openai"
 REASONING = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}

@@ -60,6 +60,11 @@ class Batcher:
 		"""Seconds until `due()` has something, None where nothing waits."""
 		return max(0.0, self._due - now) if self._pieces else None
 
+	@property
+	def gathers(self) -> bool:
+		"""Whether something waits, so that more of its kind need not be looked at before `due_in()`."""
+		return bool(self._pieces)
+
 	def flush(self) -> list[Batch]:
 		"""All that waits, because nothing of its kind follows."""
 		text = "".join(self._pieces)

@@ -114,6 +114,10 @@ class Publisher:
 		due = self._batcher.due_in(now) if self._retry_at is None else max(0.0, self._retry_at - now)
 		return heartbeat if due is None else min(due, heartbeat)
 
+	def gathers(self) -> bool:
+		"""Whether more of what came last can wait until `patience()` is over: it would only be gathered here."""
+		return self._batcher.gathers
+
 	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
 		"""The values of the finished request: its `outcome` with `response`, `reasoning`, `timing`, `realtime`.
 

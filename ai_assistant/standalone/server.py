@@ -121,6 +121,7 @@ def running_site(
 		ended = stack.enter_context(_running(site, realtime, listener))
 		stack.callback(site.jobs.close, GRACE_S)
 		stack.enter_context(_scheduling(site))
+		importlib.import_module("ai_assistant.gateway").warm()
 		yield RunningSite(url, name, config, site.store, ended)
 
 

@@ -1,4 +1,4 @@
-"""`make bench`: the figures, in one run, as a table and as bench-results.json.
+"""`make bench`: the figures, in one run, as a table, as bench-results.json and as docs/performance.md.
 
 Provider, client and clock are in this process; the site under test is one of its own, as a user runs it. CPU is
 the site's alone, as the kernel counts it.
@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,9 +26,11 @@ from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
+from . import compare, report
+from .compare import percentile
+
 RESULTS = Path("bench-results.json")
 CHATS = 60
-CHUNKS = 3000
 PACED_S = 12
 RATE = 50
 
@@ -49,15 +50,6 @@ class Figure:
 		if self.target is None:
 			return None
 		return self.value <= self.target and (self.at_least is None or self.value >= self.at_least)
-
-
-def percentile(values: list[float], share: float) -> float:
-	return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-def cpu_seconds(pid: int) -> float:
-	"""CPU time of another process, in the kernel's nanoseconds (Linux' clock id of a process)."""
-	return time.clock_gettime((~pid << 3) | 2)
 
 
 @contextmanager
@@ -163,39 +155,6 @@ def pace(client: Client, provider: ScriptedProvider) -> list[Figure]:
 	]
 
 
-def cpu(provider: ScriptedProvider) -> list[Figure]:
-	"""CPU a provider chunk: a bare litellm loop, this site, and the naive one; the least of some runs each."""
-	unpaced = script({"repeat": CHUNKS, "text": "word "})
-	paced = script({"repeat": RATE * 8, "text": "word ", "every": 1 / RATE})
-	figures: dict[tuple[str, str], float] = {}
-	for kind, prompt, chunks, runs in (
-		("unpaced", unpaced, CHUNKS, 5),
-		(f"at {RATE} a second", paced, RATE * 8, 2),
-	):
-		command = [sys.executable, "-m", "tests.bench.bare", provider.base("openai"), prompt, str(runs)]
-		printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-		figures["litellm alone", kind] = min(json.loads(line) for line in printed.splitlines()) / chunks
-		for name, module in (("this site", "ai_assistant.cli"), ("an event a chunk", "tests.bench.naive")):
-			with site_and_client(provider, module) as (process, client):
-				client.chat("warm up").wait()
-				spent = []
-				for _ in range(runs):
-					before = cpu_seconds(process.pid)
-					client.chat(prompt).wait()
-					spent.append(cpu_seconds(process.pid) - before)
-			figures[name, kind] = min(spent) / chunks
-	found = [
-		Figure(f"CPU a chunk {kind}, {name}", value * 1e6, "µs") for (name, kind), value in figures.items()
-	]
-	for kind in ("unpaced", f"at {RATE} a second"):
-		ratio = figures["this site", kind] / figures["litellm alone", kind]
-		naive = figures["an event a chunk", kind] / figures["litellm alone", kind]
-		target = 1.25 if kind == "unpaced" else None
-		found.append(Figure(f"CPU {kind}, this site against litellm alone", ratio, "x", target))
-		found.append(Figure(f"CPU {kind}, an event a chunk against litellm alone", naive, "x"))
-	return found
-
-
 def main() -> None:
 	figures: list[Figure] = []
 	with ScriptedProvider() as provider:
@@ -208,8 +167,11 @@ def main() -> None:
 			for name, measure in parts:
 				console.print(f"measuring {name} …", style="dim")
 				figures += measure(client, provider)
-		console.print("measuring CPU …", style="dim")
-		figures += cpu(provider)
+	compared = json.loads(
+		json.dumps(compare.measure(lambda name: console.print(f"measuring {name} …", style="dim")))
+	)
+	report.write(compared)
+	reached = report.goals(compared)
 	table = Table("figure", "measured", "target", "")
 	for figure in figures:
 		target = "" if figure.target is None else f"≤ {figure.target:g} {figure.unit}"
@@ -217,6 +179,8 @@ def main() -> None:
 			target = f"{figure.at_least:g} to {figure.target:g}"
 		mark = {None: "", True: "✓", False: "✗"}[figure.reached]
 		table.add_row(figure.name, f"{figure.value:.4g} {figure.unit}", target, mark)
+	for what, measured, goal, is_reached in reached:
+		table.add_row(what, measured, goal, "✓" if is_reached == "yes" else "✗")
 	console.print(table)
 	machine: dict[str, Any] = {
 		"cores": os.cpu_count(),
@@ -224,9 +188,12 @@ def main() -> None:
 		"machine": platform.machine(),
 	}
 	rows = [{**vars(figure), "reached": figure.reached} for figure in figures]
-	RESULTS.write_text(json.dumps({"machine": machine, "figures": rows}, indent=1) + "\n")
+	RESULTS.write_text(
+		json.dumps({"machine": machine, "figures": rows, "compared": compared}, indent=1) + "\n"
+	)
 	console.print(f"Kept in {RESULTS}.")
-	sys.exit(any(figure.reached is False for figure in figures))
+	console.print("The comparison is in docs/performance.md.")
+	sys.exit(any(figure.reached is False for figure in figures) or any(row[3] == "no" for row in reached))
 
 
 if __name__ == "__main__":

@@ -22,16 +22,28 @@ from tests.support.provider import ScriptedProvider
 
 KEY = "sk-canary-0f3a"
 
-# A model of each family; those that litellm knows take a reasoning_effort.
+# A model of each family, and of each adapter that speaks it; those that litellm knows take a reasoning_effort.
 MODELS = {
 	"openai": "m1",
 	"deepseek": "deepseek-reasoner",
 	"openrouter": "x/m1",
+	"groq": "openai/gpt-oss-20b",
+	"mistral": "magistral-medium-2509",
+	"litellm/openai": "m1",
+	"litellm/deepseek": "deepseek-reasoner",
+	"litellm/openrouter": "x/m1",
 	"openai_responses": "gpt-5",
 	"anthropic": "claude-sonnet-4-5",
 	"gemini": "gemini-2.5-pro",
 	"ollama_chat": "m1",
 }
+DIRECT = ("openai", "deepseek", "openrouter", "groq", "mistral")
+
+
+def spoken(api: str) -> str:
+	"""The family of the wire that an adapter speaks."""
+	return api.removeprefix("litellm/")
+
 
 # Long enough for a machine that does three other things: no test waits for them.
 PATIENT = Timeouts(first_token_s=20, idle_s=20, total_s=40)
@@ -39,7 +51,7 @@ PATIENT = Timeouts(first_token_s=20, idle_s=20, total_s=40)
 
 def family(server: ScriptedProvider, api: str, **fields: Any) -> Provider:
 	"""The scripted provider, spoken to as a family; its name is the family's, where none is given."""
-	given = {"name": api, "default_model": MODELS[api], "api_base": server.base(api), **fields}
+	given = {"name": api, "default_model": MODELS[api], "api_base": server.base(spoken(api)), **fields}
 	return Provider(api=api, api_key=KEY, **given)
 
 

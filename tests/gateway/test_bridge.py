@@ -64,14 +64,12 @@ async def from_one_to(last: int) -> AsyncGenerator[int, None]:
 
 
 def read_to_the_end(bridge: Bridge[int]) -> list[int]:
-	items = []
+	items: list[int] = []
 	while True:
 		try:
-			item = bridge.read(FOR_EVER)
+			items += bridge.take(FOR_EVER)
 		except StopAsyncIteration:
 			return items
-		assert item is not None
-		items.append(item)
 
 
 def test_items_come_in_their_order_to_the_end() -> None:
@@ -85,11 +83,12 @@ def test_a_generator_faster_than_its_reader_is_held_at_the_high_water_mark() -> 
 	on_the_loop(many_turns())
 	assert source.given == HIGH_WATER
 
-	most = 0
-	for n in range(1, 10 * HIGH_WATER):
-		assert bridge.read(FOR_EVER) == n
-		most = max(most, source.given - n)
-	assert most <= HIGH_WATER
+	last = 0
+	while last < 10 * HIGH_WATER:
+		items = bridge.take(FOR_EVER)
+		assert items == list(range(last + 1, last + len(items) + 1))
+		assert len(items) <= HIGH_WATER
+		last = items[-1]
 	bridge.close()
 	assert source.closed.wait(20)
 
@@ -105,7 +104,7 @@ def test_a_stream_that_always_has_more_does_not_keep_the_others_waiting() -> Non
 
 	def read_on() -> None:
 		while not enough.is_set():
-			busy.read(FOR_EVER)
+			busy.take(FOR_EVER)
 
 	reader = threading.Thread(target=read_on, daemon=True)
 	reader.start()
@@ -119,17 +118,17 @@ def test_a_stream_that_always_has_more_does_not_keep_the_others_waiting() -> Non
 
 def test_a_read_gives_up_after_its_time() -> None:
 	bridge = Bridge(Source(items=1).numbers())
-	assert bridge.read(FOR_EVER) == 1
-	assert bridge.read(0.01) is None
-	assert bridge.read(0) is None
-	assert bridge.read(-1) is None
+	assert bridge.take(FOR_EVER) == [1]
+	assert bridge.take(0.01) == []
+	assert bridge.take(0) == []
+	assert bridge.take(-1) == []
 	bridge.close()
 
 
 def test_a_read_that_waits_is_woken() -> None:
 	bridge = Bridge(Source(items=0).numbers())
 	threading.Thread(target=bridge.wake).start()
-	assert bridge.read(FOR_EVER) is None
+	assert bridge.take(FOR_EVER) == []
 	bridge.close()
 
 
@@ -139,7 +138,7 @@ def test_a_cancel_wakes_the_read_that_waits_for_it() -> None:
 	cancel.on_ask(bridge.wake)
 	assert not cancel.asked
 	threading.Thread(target=cancel).start()
-	assert bridge.read(FOR_EVER) is None
+	assert bridge.take(FOR_EVER) == []
 	assert cancel.asked
 	bridge.close()
 
@@ -151,11 +150,67 @@ def test_a_cancel_can_be_asked_for_when_nobody_listens() -> None:
 	assert cancel.asked
 
 
+class Told:
+	"""An async generator that gives out what it is told to."""
+
+	def __init__(self) -> None:
+		self._told: asyncio.Queue[object] = asyncio.Queue()
+
+	async def items(self) -> AsyncGenerator[object, None]:
+		while (item := await self._told.get()) is not None:
+			yield item
+
+	def give(self, *items: object) -> None:
+		async def put() -> None:
+			for item in items:
+				self._told.put_nowait(item)
+			await many_turns()
+
+		on_the_loop(put())
+
+
+def test_a_reader_that_gathers_is_not_woken_by_more_of_a_kind() -> None:
+	told = Told()
+	bridge = Bridge(told.items())
+	told.give(1)
+	assert bridge.take(FOR_EVER, gathers=True) == [1]
+	told.give(2, 3)
+	assert not bridge._is_due()
+	assert bridge.take(0.01, gathers=True) == [2, 3]
+	told.give(4)
+	assert bridge.take(FOR_EVER) == [4]
+	bridge.close()
+
+
+@pytest.mark.parametrize(
+	"urgent", [[2, "other"], list(range(HIGH_WATER // 2)), [2, None]], ids=["kind", "many", "end"]
+)
+def test_a_reader_that_gathers_is_woken_by_another_kind_by_many_and_by_the_end(urgent: list[object]) -> None:
+	told = Told()
+	bridge = Bridge(told.items())
+	told.give(1)
+	assert bridge.take(FOR_EVER) == [1]
+	threading.Thread(target=told.give, args=urgent).start()
+	items: list[object] = []
+	while len(items) < len([item for item in urgent if item is not None]):
+		items += bridge.take(FOR_EVER, gathers=True)
+	assert items == [item for item in urgent if item is not None]
+	bridge.close()
+
+
+def test_a_reader_that_gathers_can_be_woken() -> None:
+	bridge = Bridge(Source(items=0).numbers())
+	threading.Thread(target=bridge.wake).start()
+	assert bridge.take(FOR_EVER, gathers=True) == []
+	bridge.close()
+
+
 def test_an_exception_comes_after_what_was_given_before_it() -> None:
 	bridge = Bridge(Source(items=2, then=ValueError("spilt")).numbers())
-	assert [bridge.read(FOR_EVER), bridge.read(FOR_EVER)] == [1, 2]
+	on_the_loop(many_turns())
+	assert bridge.take(FOR_EVER) == [1, 2]
 	with pytest.raises(ValueError, match="spilt"):
-		bridge.read(FOR_EVER)
+		bridge.take(FOR_EVER)
 
 
 def test_closing_before_the_first_item_closes_the_generator() -> None:
@@ -169,7 +224,7 @@ def test_closing_before_the_first_item_closes_the_generator() -> None:
 def test_closing_between_two_items_closes_the_generator() -> None:
 	source = Source(items=1)
 	bridge = Bridge(source.numbers())
-	assert bridge.read(FOR_EVER) == 1
+	assert bridge.take(FOR_EVER) == [1]
 	assert not source.closed.is_set()
 	bridge.close()
 	assert source.closed.wait(20)

@@ -18,7 +18,7 @@ from ai_assistant.gateway.errors import SENTENCES
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, Step
 
-from .asking import KEY, MODELS, Heard, asked, family, gateway, hear
+from .asking import DIRECT, KEY, MODELS, Heard, asked, family, gateway, hear, spoken
 
 # What the scripted provider says of itself when it refuses, where a script does not put it into its mouth.
 ITS_WORDS = "scripted refusal"
@@ -100,7 +100,7 @@ def test_the_provider_does_quote_what_must_not_be_told(server: ScriptedProvider)
 	for api in MODELS:
 		answer(server, api, [{"status": 400, "echo": True}])
 		assert server.asked[-1].key == KEY
-		assert ITS_WORDS in json.dumps(FAMILIES[api]("m1").refusal(400, ITS_WORDS))
+		assert ITS_WORDS in json.dumps(FAMILIES[spoken(api)]("m1").refusal(400, ITS_WORDS))
 
 
 @EVERY_FAMILY
@@ -180,12 +180,15 @@ TOO_LONG = [
 ]
 
 
-@pytest.mark.parametrize(("api", "status", "words"), TOO_LONG)
+@pytest.mark.parametrize(
+	("api", "status", "words"),
+	[*TOO_LONG, *((f"litellm/{api}", *said) for api, *said in TOO_LONG if api in DIRECT)],
+)
 @BOTH_WAYS
 def test_messages_that_are_too_long_are_known_by_the_providers_words(
 	server: ScriptedProvider, api: str, status: int, words: str, way: str
 ) -> None:
-	body = FAMILIES[api]("m1").refusal(status, words)
+	body = FAMILIES[spoken(api)]("m1").refusal(status, words)
 	error = check(
 		answer(server, api, [{"status": status, "body": body}], way), api, "too_long", "context_too_long"
 	)
@@ -205,7 +208,7 @@ def test_responses_may_find_out_later_that_messages_are_too_long(
 	check(answer(server, "openai_responses", script), "openai_responses", "too_long", "context_too_long")
 
 
-@pytest.mark.parametrize("api", ["openai", "openai_responses"])
+@pytest.mark.parametrize("api", ["openai", "litellm/openai", "openai_responses"])
 @BOTH_WAYS
 def test_a_prompt_may_be_filtered_at_once(server: ScriptedProvider, api: str, way: str) -> None:
 	words = "Your request was rejected as a result of our safety system."
@@ -393,11 +396,16 @@ def test_a_hole_in_an_answer_is_an_error_and_never_passed_over(
 	assert heard.text == "Hel"
 
 
-# Objects that litellm cannot make anything of
+# Objects that nothing can be made of
 ODD = {
 	"openai": {"choices": [None]},
-	"deepseek": {"choices": [{"index": 0, "delta": None}]},
+	"deepseek": {"choices": [{"index": 0, "delta": 5}]},
 	"openrouter": {"id": "1"},
+	"groq": {"choices": 5},
+	"mistral": {"choices": [{"index": 0, "delta": {"content": [{"type": "text"}]}}]},
+	"litellm/openai": {"choices": [None]},
+	"litellm/deepseek": {"choices": [{"index": 0, "delta": None}]},
+	"litellm/openrouter": {"id": "1"},
 	"openai_responses": {"type": "response.output_text.delta"},
 	"anthropic": {"type": "content_block_delta", "index": 0, "delta": None},
 	"gemini": {"candidates": [{"content": {"parts": [{"text": None}]}}]},
@@ -423,7 +431,9 @@ def test_a_broken_end_is_no_end(server: ScriptedProvider, api: str) -> None:
 @EVERY_FAMILY
 def test_bytes_that_are_no_utf_8_do_not_pass_for_text(server: ScriptedProvider, api: str) -> None:
 	letter = json.dumps("QQ").encode()
-	stream = b"".join(FAMILIES[api](MODELS[api]).step(step) for step in ({"text": "Hel"}, {"text": "QQ"}))
+	stream = b"".join(
+		FAMILIES[spoken(api)](MODELS[api]).step(step) for step in ({"text": "Hel"}, {"text": "QQ"})
+	)
 	assert letter in stream
 	raw = stream.replace(letter, b'"\xff"').decode("latin-1")
 	heard = answer(server, api, [{"raw": raw}, {"finish": "stop"}])
@@ -450,7 +460,7 @@ def test_an_error_in_the_stream_is_the_providers(
 	assert error.__cause__ is None and error.__context__ is None
 
 
-@pytest.mark.parametrize("api", ["openrouter", "gemini"])
+@pytest.mark.parametrize("api", ["openrouter", "litellm/openrouter", "gemini"])
 def test_an_error_in_the_stream_does_not_blame_the_configuration(server: ScriptedProvider, api: str) -> None:
 	said = {"error": {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}}
 	heard = answer(server, api, [{"text": "Hel"}, {"raw": f"data: {json.dumps(said)}\n\n"}])

@@ -164,7 +164,7 @@ def test_families_may_follow_one_another(server: ScriptedProvider) -> None:
 		family(server, api, default_model="x/broken", name=f"{n} {api}") for n, api in enumerate(MODELS)
 	]
 	heard = hear(gateway(*broken, family(server, "gemini", name="last")).stream_generate(asked(script)))
-	assert [attempt[2] for attempt in attempts_of(heard)] == ["provider_unavailable"] * 7
+	assert [attempt[2] for attempt in attempts_of(heard)] == ["provider_unavailable"] * len(MODELS)
 	assert (heard.reasoning, heard.text, heard.completion.provider) == ("Hm.", "Yes.", "last")
 
 
@@ -202,7 +202,7 @@ def test_a_key_is_in_nothing_that_is_printed(server: ScriptedProvider) -> None:
 def test_many_may_ask_at_once_and_each_gets_its_own_answer(server: ScriptedProvider) -> None:
 	listeners = []
 	for n in range(40):
-		api = list(MODELS)[n % 7]
+		api = list(MODELS)[n % len(MODELS)]
 		script = [{"reasoning": f"{n} "}, {"text": f"{n}-"}, {"gate": "all at once"}, {"text": f"-{n}"}]
 		listeners.append(Listener(gateway(family(server, api)).stream_generate(asked(script))))
 	for listener in listeners:
@@ -386,7 +386,14 @@ def test_a_whole_answer_can_be_cancelled(server: ScriptedProvider, api: str, mar
 	assert at_the_provider.hung_up.wait(20)
 
 
-def test_who_cancels_before_it_begins_asks_nobody(server: ScriptedProvider, marker: str) -> None:
+def test_who_cancels_before_it_begins_asks_nobody(
+	server: ScriptedProvider, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	with monkeypatch.context() as patched:
+		patched.setattr("ai_assistant.gateway.gateway._answer", None)
+		asked_to_stop = Cancel()
+		asked_to_stop()
+		hear(gateway(named(server, "a")).stream_generate(asked([]), cancel=asked_to_stop)).completion
 	cancel = Cancel()
 	cancel()
 	heard = hear(gateway(named(server, "a")).stream_generate(asked([], marker), cancel=cancel))

@@ -11,7 +11,7 @@ from ai_assistant.gateway import door
 from ai_assistant.gateway.chunks import Ask
 from tests.support.provider import ScriptedProvider
 
-from .asking import MODELS, asked, family, gateway, hear
+from .asking import DIRECT, MODELS, asked, family, gateway, hear
 
 NO_TEMPERATURE = ("temperature",)
 NO_EFFORT = ("reasoning_effort",)
@@ -76,7 +76,10 @@ def keys_in(body: Any) -> Iterator[str]:
 			yield from keys_in(value)
 
 
-@pytest.mark.parametrize(("api", "model", "wanted", "dropped"), DROPPED)
+@pytest.mark.parametrize(
+	("api", "model", "wanted", "dropped"),
+	[*DROPPED, *((f"litellm/{api}", *row) for api, *row in DROPPED if api in DIRECT)],
+)
 def test_what_does_not_fit_is_named_and_not_sent(
 	server: ScriptedProvider,
 	api: str,

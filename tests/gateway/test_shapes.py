@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Completion, Reasoning, Text, Usage, litellm_chat, litellm_responses
+from ai_assistant.gateway import Completion, Reasoning, Text, Usage
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.chunks import Ask, Provider
-from ai_assistant.gateway.gateway import _Deltas
+from ai_assistant.gateway.gateway import _answer, _Deltas
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, Step, encode
 
-from .asking import MODELS, Heard, asked, family, gateway, hear
+from .asking import DIRECT, MODELS, Heard, asked, family, gateway, hear, spoken
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
 # What has no field for its reasoning, or a model behind it that does not use it.
-THINKS_IN_TAGS = ("openai", "deepseek", "openrouter", "ollama_chat")
-OF_LINES = [api for api in MODELS if api not in ("openai", "openai_responses")]
+THINKS_IN_TAGS = ("openai", "deepseek", "openrouter", "litellm/openai", "litellm/deepseek", "ollama_chat")
+OPENAI_SHAPED = ("openai", "deepseek", "openrouter")
+# What litellm reads from httpx's lines.
+OF_LINES = [api for api in MODELS if api not in (*DIRECT, "litellm/openai", "openai_responses")]
 
 
 def answer(server: ScriptedProvider, api: str, script: list[Step]) -> Heard:
@@ -264,13 +266,16 @@ DONE = {"raw": "data: [DONE]\n\n"}
 	],
 	ids=json.dumps,
 )
-def test_a_chunk_that_says_nothing_is_passed_over(server: ScriptedProvider, odd: dict[str, Any]) -> None:
-	heard = answer(server, "openai", [sse(odd), {"text": "a"}, sse(odd), {"text": "b"}])
+@pytest.mark.parametrize("api", ["openai", "litellm/openai"])
+def test_a_chunk_that_says_nothing_is_passed_over(
+	server: ScriptedProvider, api: str, odd: dict[str, Any]
+) -> None:
+	heard = answer(server, api, [sse(odd), {"text": "a"}, sse(odd), {"text": "b"}])
 	assert heard.text == "ab"
 	assert heard.completion.finish_reason == "stop"
 
 
-@pytest.mark.parametrize("api", ["openai", "deepseek", "openrouter"])
+@pytest.mark.parametrize("api", [api for api in MODELS if spoken(api) in OPENAI_SHAPED])
 def test_usage_that_comes_with_text_is_the_providers_own(server: ScriptedProvider, api: str) -> None:
 	def counted(chunk: dict[str, Any], completion: int) -> Step:
 		details = {"reasoning_tokens": 5}
@@ -287,7 +292,7 @@ def test_usage_that_comes_with_text_is_the_providers_own(server: ScriptedProvide
 	assert usage.reasoning_tokens == 5
 
 
-@pytest.mark.parametrize("api", ["openai", "deepseek", "openrouter"])
+@pytest.mark.parametrize("api", [api for api in MODELS if spoken(api) in OPENAI_SHAPED])
 @pytest.mark.parametrize("count", [{}, {"prompt_tokens": 3}, {"prompt_tokens": None, "total_tokens": None}])
 def test_usage_may_be_incomplete(server: ScriptedProvider, api: str, count: dict[str, Any]) -> None:
 	usage = {**delta(), "choices": [], "usage": count}
@@ -295,7 +300,7 @@ def test_usage_may_be_incomplete(server: ScriptedProvider, api: str, count: dict
 	assert (heard.text, heard.completion.finish_reason) == ("a", "stop")
 
 
-@pytest.mark.parametrize("api", ["openai", "mistral"])
+@pytest.mark.parametrize("api", ["openai", "mistral", "litellm/openai", "litellm/mistral"])
 def test_content_may_be_a_list_of_parts(server: ScriptedProvider, api: str) -> None:
 	thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]
 	parts = [{"type": "text", "text": "Yes"}, {"type": "text", "text": "."}]
@@ -310,7 +315,7 @@ def test_content_may_be_a_list_of_parts(server: ScriptedProvider, api: str) -> N
 	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.!")
 
 
-@pytest.mark.parametrize("api", ["openai", "deepseek"])
+@pytest.mark.parametrize("api", [*DIRECT, "litellm/openai", "litellm/deepseek"])
 @pytest.mark.parametrize("odd", [["a"], {"a": 1}, 5])
 def test_reasoning_that_is_no_text_is_an_error_of_the_provider(
 	server: ScriptedProvider, api: str, odd: Any
@@ -346,7 +351,7 @@ def test_a_thousand_chunks_may_come_without_a_pause(server: ScriptedProvider, ap
 
 def wire(api: str, script: list[Step]) -> bytes:
 	"""The stream of a script as bytes, its characters in UTF-8; only halves of a character stay escaped."""
-	stream = b"".join(encode(FAMILIES[api](MODELS[api]), script))
+	stream = b"".join(encode(FAMILIES[spoken(api)](MODELS[api]), script))
 	return re.sub(rb"\\u(?!d[89a-f])([0-9a-f]{4})", lambda escaped: chr(int(escaped[1], 16)).encode(), stream)
 
 
@@ -360,14 +365,13 @@ def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> li
 	"""What is heard of a stream cut in seven, often enough that there is a cut at each of its bytes."""
 	stream = wire(api, script)
 	provider = family(server, api)
-	adapter = litellm_responses if api == "openai_responses" else litellm_chat
 
 	async def one(first: int) -> list[Any]:
 		cuts = [cut for n in range(6) if 0 < (cut := first + n * apart) < len(stream)]
 		ask = Ask(asked(at_bytes(stream, *cuts)), MODELS[api])
 		async with room:
 			deltas, heard = _Deltas(), []
-			async for chunk in adapter.answer(provider, ask):
+			async for chunk in _answer(provider, ask):
 				if isinstance(chunk, Completion):
 					return [*heard, *deltas.end(), chunk]
 				heard += deltas.whole(chunk)
@@ -385,7 +389,7 @@ def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> li
 def test_it_makes_no_difference_at_which_byte_a_stream_is_cut(server: ScriptedProvider, api: str) -> None:
 	halves = [{"text": "é\ud83d"}, {"text": "\udca1."}, {"finish": "stop"}]
 	thinking = [{"reasoning": "Über 💡"}]
-	if api in ("openai", "ollama_chat"):
+	if spoken(api) in ("openai", "ollama_chat"):
 		thinking = [{"text": "<thi"}, {"text": "nk>Über 💡</thin"}, {"text": "k>"}]
 	for heard in cut_everywhere(server, api, thinking + halves):
 		end = heard.pop()
@@ -444,6 +448,7 @@ def test_blank_lines_do_no_harm(server: ScriptedProvider, api: str) -> None:
 	spoken_as(server, api, blank + wire(api, SPOKEN).replace(b"}\n", b"}\n" + blank) + blank)
 
 
-def test_the_end_may_be_said_by_done_alone(server: ScriptedProvider) -> None:
-	heard = answer(server, "deepseek", [sse(delta(content="a")), DONE])
+@pytest.mark.parametrize("api", ["openai", "deepseek", "litellm/deepseek"])
+def test_the_end_may_be_said_by_done_alone(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [sse(delta(content="a")), DONE])
 	assert (heard.text, heard.completion.finish_reason) == ("a", "stop")

@@ -150,6 +150,41 @@ class OpenRouter(OpenAI):
 		return super().step(step)
 
 
+class Groq(OpenAI):
+	"""`reasoning`, and the usage in a field of its own."""
+
+	reasoning_field = "reasoning"
+
+	def step(self, step: Step) -> bytes:
+		if "finish" not in step:
+			return super().step(step)
+		end = json.loads(self._chunk({}, step["finish"]).removeprefix(b"data: "))
+		end["x_groq"] = {"id": "req_1", "usage": self._usage({**USAGE, **step.get("usage", {})})}
+		return sse(end) + sse("[DONE]")
+
+
+class Mistral(OpenAI):
+	"""Thinking as parts of the content; the usage comes with the last chunk."""
+
+	def step(self, step: Step) -> bytes:
+		if "reasoning" in step:
+			return self._chunk({"content": self._thinking(step["reasoning"])})
+		if "finish" not in step:
+			return super().step(step)
+		end = json.loads(self._chunk({"content": ""}, step["finish"]).removeprefix(b"data: "))
+		return sse({**end, "usage": self._usage({**USAGE, **step.get("usage", {})})}) + sse("[DONE]")
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		said = super().whole(steps)
+		message = said["choices"][0]["message"]
+		if reasoning := message.pop(self.reasoning_field, None):
+			message["content"] = [*self._thinking(reasoning), {"type": "text", "text": message["content"]}]
+		return said
+
+	def _thinking(self, text: str) -> list[dict[str, Any]]:
+		return [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+
+
 class Responses(Family):
 	"""OpenAI's Responses API, whose reasoning comes as summaries."""
 
@@ -420,6 +455,8 @@ FAMILIES: dict[str, type[Family]] = {
 	"openai": OpenAI,
 	"deepseek": DeepSeek,
 	"openrouter": OpenRouter,
+	"groq": Groq,
+	"mistral": Mistral,
 	"openai_responses": Responses,
 	"anthropic": Anthropic,
 	"gemini": Gemini,

@@ -1,0 +1,165 @@
+"""What `compare` found, as docs/performance.md and its plot."""
+
+import json
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .compare import LENGTHS, PACED
+
+DOCS = Path("docs")
+COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#7f7f7f")
+WIDTH, HEIGHT, MARGIN = 640, 360, 60
+
+
+def number(value: float | None) -> str:
+	if value is None:
+		return "–"
+	return "–" if value == float("inf") else f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+	lines = [heads, ["---"] * len(heads), *rows]
+	return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def goals(found: dict[str, Any]) -> list[list[str]]:
+	"""What the site was built to reach, each a ratio or a bound within this one run."""
+	direct, litellm, proxy = found["direct"], found["litellm"], found.get("litellm's proxy")
+	added = {
+		share: direct["first_ms"][share] - found["the wire"]["first_ms"][share] for share in ("p50", "p99")
+	}
+	most = {
+		name: max([int(n) for n, at in found[name]["at_once"].items() if at["p99_ms"] <= 250], default=0)
+		for name in ("direct", "naive")
+	}
+	hundred = direct["at_once"].get("100", {})
+	rows = [
+		(
+			"CPU a chunk, unpaced, against a litellm loop",
+			direct["cpu"]["3000"] / litellm["cpu"]["3000"],
+			0.15,
+		),
+		(
+			"CPU a chunk at 50 a second, against the same",
+			direct["cpu"]["paced"] / litellm["cpu"]["paced"],
+			0.3,
+		),
+		("added to the first chunk, p50, ms", added["p50"], 5),
+		("added to the first chunk, p99, ms", added["p99"], 25),
+		("first request of a process to its first chunk, ms", direct["cold_ms"], 300),
+		("100 chats at once: p99 to the client, ms", hundred.get("p99_ms", float("inf")), 250),
+		("100 chats at once: memory a chat, MB", hundred.get("mb_a_chat", float("inf")), 1.5),
+		("CPU a token of 100,000 against 1,000", direct["cpu"]["100000"] / direct["cpu"]["1000"], 1.1),
+	]
+	shown = [
+		[name, f"{value:.2f}", f"≤ {goal:g}", "yes" if value <= goal else "no"] for name, value, goal in rows
+	]
+	if proxy:
+		theirs = proxy["first_ms"]["p50"] - found["the wire"]["first_ms"]["p50"]
+		ratio = added["p50"] / theirs
+		shown.append(
+			["the same against litellm's proxy", f"{ratio:.2f}", "≤ 0.5", "yes" if ratio <= 0.5 else "no"]
+		)
+	reached = "yes" if most["direct"] >= max(100, 5 * most["naive"]) else "no"
+	shown.append(
+		[
+			"chats at once before p99 passes 250 ms (naive)",
+			f"{most['direct']} ({most['naive']})",
+			"≥ 100, ≥ 5 x",
+			reached,
+		]
+	)
+	return shown
+
+
+def plot(found: dict[str, Any]) -> str:
+	"""CPU a chunk over the length of the answer, both logarithmic."""
+	lines = {name: one["cpu"] for name, one in found.items() if isinstance(one, dict) and "cpu" in one}
+
+	def x(length: int) -> float:
+		return MARGIN + (len(str(length)) - 3) * (WIDTH - 2 * MARGIN - 90) / 3
+
+	def y(value: float) -> float:
+		from math import log10
+
+		return HEIGHT - MARGIN - (log10(max(value, 1))) * (HEIGHT - 2 * MARGIN) / 4
+
+	parts = [
+		f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">',
+		f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+		f'<text x="{MARGIN}" y="24" font-size="13">CPU a chunk, µs, by the length of the answer in chunks</text>',
+	]
+	for value in (1, 10, 100, 1000, 10_000):
+		parts.append(
+			f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN - 90}" y1="{y(value):.0f}" y2="{y(value):.0f}" stroke="#ddd"/>'
+			f'<text x="{MARGIN - 6}" y="{y(value) + 4:.0f}" text-anchor="end">{value:,}</text>'
+		)
+	for length in LENGTHS:
+		parts.append(f'<text x="{x(length):.0f}" y="{HEIGHT - 36}" text-anchor="middle">{length:,}</text>')
+	for colour, (name, cpu) in zip(COLOURS, lines.items(), strict=False):
+		points = [(x(n), y(cpu[str(n)])) for n in LENGTHS if str(n) in cpu]
+		joined = " ".join(f"{a:.0f},{b:.0f}" for a, b in points)
+		parts.append(
+			f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2"/>'
+			f'<text x="{points[-1][0] + 6:.0f}" y="{points[-1][1] + 4:.0f}" fill="{colour}">{name}</text>'
+		)
+	return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def write(found: dict[str, Any]) -> None:
+	"""`found` is that of `compare.measure`, once through JSON."""
+	contenders = {name: one for name, one in found.items() if isinstance(one, dict)}
+	cpu = [
+		[name, *(number(one["cpu"].get(str(n))) for n in (*LENGTHS, "paced"))]
+		for name, one in contenders.items()
+		if "cpu" in one
+	]
+	first = [
+		[name, number(one["first_ms"]["p50"]), number(one["first_ms"]["p99"]), number(one.get("cold_ms"))]
+		for name, one in contenders.items()
+		if "first_ms" in one
+	]
+	many = [
+		[name, chats, *(number(at[key]) for key in ("p50_ms", "p99_ms", "mb_a_chat", "cores", "failed"))]
+		for name, one in contenders.items()
+		for chats, at in one.get("at_once", {}).items()
+	]
+	text = f"""# Performance
+
+Written by `make bench` on {date.today()}: {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, litellm
+{version("litellm")}, httpx {version("httpx")}. All contenders answered the same scripted provider in one run; a figure is the median of its
+runs (5; 1 of 10,000 chunks by litellm). Provider and client share the cores with what is measured: the ratios say
+more than the milliseconds. Who is compared, and how, is in `tests/bench/compare.py`; all figures are in
+`performance.json`.
+
+## What it is to reach
+
+{table(["what", "measured", "goal", "reached"], goals(found))}
+
+## CPU a chunk, µs
+
+Of answers of 100 to 100,000 chunks as fast as they are taken, and of one of {PACED} chunks at 50 a second. A site's figure is
+the whole way, to the published event and the stored answer.
+
+{table(["", *(f"{n:,}" for n in LENGTHS), "at 50 a second"], cpu)}
+
+![CPU a chunk by the length of the answer](images/performance.svg)
+
+## From the question to the first chunk, ms
+
+{table(["", "p50", "p99", "first request of the process"], first)}
+
+## Many at once
+
+Chats of 4 s at 50 chunks a second, begun within one second: from the provider's write of the first chunk to the
+client's receipt; the memory that the process grew by for each, and the cores it took.
+
+{table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
+"""
+	(DOCS / "performance.md").write_text(text)
+	(DOCS / "performance.json").write_text(json.dumps(found, indent=1) + "\n")
+	(DOCS / "images" / "performance.svg").write_text(plot(found))
