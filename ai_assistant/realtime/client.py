@@ -27,9 +27,12 @@ WAIT_S = 20
 RETRY_S = 0.25
 # How long the answer is looked for when the connection of its POST has broken.
 RECOVER_S = 120
-# A server that is asked speaks every three seconds, if only to say that it waits: a socket that is silent for
-# longer has gone without a word, and the journal is looked into.
-SILENCE_S = 7.0
+# A server that is asked speaks every three seconds, if only to say that it waits, and at once the first time: a socket
+# that is silent for longer has gone without a word, or is connected to nobody. (Frappe's realtime server forgets a
+# site's namespace with its last socket: one that is being let in at that moment stays in the forgotten one, and no
+# event ever reaches it. frappe/realtime/index.js, `cleanupEmptyChildNamespaces`; seen on 16-dev.)
+SILENCE_S = 5.0
+FIRST_S = 1.0
 # How often somebody who waits looks whether the socket is still connected.
 LOOK_S = 1.0
 UNENDED = ("queued", "running")
@@ -175,6 +178,8 @@ class ChatStream:
 		self._gap_until: float | None = None
 		self._heard = time.monotonic()
 		self._sid = client.socket.sid if client.socket else None
+		# The socket is connected, and has not brought what the journal had.
+		self._deaf = False
 		self._ended = threading.Event()
 		self._done = False
 		self._answered = threading.Event()
@@ -191,13 +196,17 @@ class ChatStream:
 			except queue.Empty:
 				if self._all_is_well():
 					continue
+				missing = self._early or self._answered.is_set()
 				self._gap_until, self._heard = None, time.monotonic()
 				answered = self._answered.is_set()
-				yield from self._from_journal()
+				for event in self._from_journal():
+					self._deaf = self._deaf or not missing
+					yield event
 				# The journal was whole before the answer came: what it lacks will not come.
 				self._done = answered
 				continue
 			self._heard = time.monotonic()
+			self._deaf = False
 			if kind == EVENT:
 				yield from self._in_order(found)
 			elif kind == STATUS:
@@ -237,7 +246,13 @@ class ChatStream:
 		there = socket.connected and socket.connected_event.is_set()
 		# A connection has an id of its own: what came between two of them went by.
 		before, self._sid = self._sid, socket.sid if there else self._sid
-		return there and self._sid == before and time.monotonic() - self._heard < SILENCE_S
+		silence = time.monotonic() - self._heard
+		return (
+			there
+			and self._sid == before
+			and not self._deaf
+			and silence < (SILENCE_S if self._next > 1 else FIRST_S)
+		)
 
 	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
 		if event["seq"] >= self._next:
@@ -286,6 +301,9 @@ class ChatStream:
 			self.error = error
 			if error.answer.get("request_id"):
 				self.answer = error.answer
+			elif error.status >= 500 and not error.answer:
+				# A proxy's page, or Frappe itself without its database: nobody knows what became of the request.
+				self._recover()
 		except httpx.HTTPError as error:
 			self.error = error
 			self._recover()
