@@ -64,7 +64,7 @@ test: $(STAMP) page ## the whole suite, but for what needs a browser
 	@$(BIN)/python -m pytest
 
 test-browser: $(STAMP) page ## the page in a real Chromium, which is installed where it is missing
-	@PYTHON=$(BIN)/python tests/browser/setup.sh
+	@tests/browser/setup.sh
 	@AI_ASSISTANT_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 test-bench: $(STAMP) ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
