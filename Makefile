@@ -67,7 +67,8 @@ test-browser: $(STAMP) page ## the page in a real Chromium, which is installed w
 	@tests/browser/setup.sh
 	@AI_ASSISTANT_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
-test-bench: $(STAMP) ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
+test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
+	@$(if $(NPM),tests/browser/setup.sh)
 	@$(BIN)/python tests/bench_site.py $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
 bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md

@@ -359,6 +359,27 @@ test("where the realtime server brings nothing, as when its Redis is down, the p
 	assert.match(await page.locator(".answer > .words").textContent(), /^So it is\.{25}!/);
 });
 
+const redis = Number(process.env.REDIS_PID);
+
+test("with Redis frozen the page streams all the same", { skip: !redis && "only a bench has Redis" }, async (t) => {
+	const page = await open(t);
+	await page.click("#events-toggle");
+	await says(page, ".state", "Connected");
+	const [frozen, gate] = [unique("gate"), unique("gate")];
+	await ask(page, { reasoning: "Hm." }, { gate: frozen }, { repeat: 40, text: ".", every: 0.1 }, { gate }, { text: "!" });
+	await says(page, ".thinking .words", "Hm.");
+	process.kill(redis, "SIGSTOP");
+	try {
+		await openGate(frozen);
+		await says(page, ".turn .block", "....");
+		await openGate(gate);
+		await finished(page);
+	} finally {
+		process.kill(redis, "SIGCONT");
+	}
+	assert.match(await page.locator(".answer > .words").textContent(), /^\.{40}!/);
+});
+
 test("without any socket the page streams from the journal", async (t) => {
 	const wire = await Wire.over(t);
 	wire.refuse = true;

@@ -14,6 +14,8 @@ __all__ = ["provider", "site"]
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.skipif(not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it")
+@pytest.mark.skipif(
+	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
+)
 def test_the_page_in_chromium(site: Site, provider: ScriptedProvider) -> None:
 	run_tests(site, provider, Path(__file__).parent / "page.test.mjs")

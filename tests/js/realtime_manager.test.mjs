@@ -83,6 +83,30 @@ test("a silent provider is told by status, and so is the next one that is asked"
 	assert.deepEqual([fallback.failed, fallback.provider], ["scripted", "claude"]);
 });
 
+for (const socket of ["with", "without"]) {
+	test(`in the background, ${socket} a socket, the chat resolves once it has ended`, async (t) => {
+		const { manager: client, events } = manager(t);
+		if (socket === "with") await client.connect();
+		const gate = unique("gate");
+		const text = next(client, "text");
+		const chat = client.chat(script({ reasoning: "Hm." }, { text: "one" }, { gate }, { text: "two" }), { background: true });
+		await text;
+		await openGate(gate);
+		const answer = await chat;
+		assert.deepEqual([answer.status, answer.response], ["completed", "onetwo"]);
+		assertWhole(events(), answer);
+
+		const failing = client.chat(script({ text: "half" }, { error: "x" }), { background: true });
+		await assert.rejects(failing, (error) => error.code === "provider_error" && error.answer.response === "half");
+
+		const id = unique("request");
+		const hanging = client.chat(script({ text: "So" }, { hang: true }), { background: true, request_id: id });
+		await next(client, "text", (event) => event.request_id === id);
+		await client.cancel(id);
+		assert.equal((await hanging).status, "cancelled");
+	});
+}
+
 test("a provider that fails rejects with a sentence and what had arrived", async (t) => {
 	const { manager: client, events } = manager(t);
 	await client.connect();

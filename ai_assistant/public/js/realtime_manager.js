@@ -55,6 +55,7 @@ const GET_MS = 45_000;
  * @property {{ events: number, failed: number, last_seq: number } | null} realtime
  * @property {{ provider: string, model: string, error: string }[]} attempts
  * @property {Failure} [error]
+ * @property {number} [position] of a queued request, 1 for the next
  *
  * @typedef {object} Progress one `ai_progress`; a completion has `status`, `usage`, `timing` and more
  * @property {string} type `reasoning`, `text` or `completion`; more may be added
