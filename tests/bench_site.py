@@ -301,7 +301,11 @@ def _inside(step: str, site: str, given: dict[str, Any]) -> Any:
 def _allow_tests() -> None:
 	import frappe
 	from frappe.installer import get_site_config_path, update_site_config
+	from frappe.utils.password import get_encryption_key
 
+	# Made at first need, by whoever needs it: a web server that remembers an older site_config.json would make
+	# another one and put it in the place of this process's.
+	get_encryption_key()
 	own = json.loads(Path(get_site_config_path()).read_text())
 	if KEPT not in own:
 		update_site_config(KEPT, {key: own.get(key) for key in (APP, "allow_tests")})
