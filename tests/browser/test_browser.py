@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import provider, site
 from tests.js.test_javascript import run_tests
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site
-
-__all__ = ["provider", "site"]
 
 
 @pytest.mark.timeout(420)

@@ -1,7 +1,7 @@
 // RealtimeManager in Node, as an extension host runs it, against a site that stands: every scenario of the contract.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 
 import { ApiError, RealtimeManager } from "../../ai_assistant/public/js/realtime_manager.js";
 import { Wire, count, logIn, manager, next, openGate, progressIn, script, site, unique } from "./support.mjs";
@@ -153,92 +153,93 @@ test("a cancel gives what had arrived, however early it comes", async (t) => {
 	assert.equal((await Promise.all(chats))[0].status, "cancelled");
 });
 
-for (const [fault, onFrame] of Object.entries({
-	"loses every second event": (event, pass) => event?.seq % 2 === 0 || pass(),
-	"loses the first event": (event, pass) => event?.seq === 1 || pass(),
-	"loses the completion": (event, pass) => event?.type === "completion" || pass(),
-	"loses all": (event, pass) => event || pass(),
-	"repeats all": (event, pass) => (pass(), event && pass()),
-	"brings them in threes, the last one first": (() => {
-		const held = [];
-		return (event, pass) => {
-			held.unshift(pass);
-			if (event?.seq % 3 && event.type !== "completion") return;
-			for (const each of held.splice(0)) each();
-		};
-	})(),
-})) {
-	test(`a socket that ${fault} is made good`, async (t) => {
+// Each of these waits for something that does not come.
+describe("a socket", { concurrency: 3 }, () => {
+	for (const [fault, onFrame] of Object.entries({
+		"loses every second event": (event, pass) => event?.seq % 2 === 0 || pass(),
+		"loses the first event": (event, pass) => event?.seq === 1 || pass(),
+		"loses the completion": (event, pass) => event?.type === "completion" || pass(),
+		"loses all": (event, pass) => event || pass(),
+		"repeats all": (event, pass) => (pass(), event && pass()),
+		"brings them in threes, the last one first": (() => {
+			const held = [];
+			return (event, pass) => {
+				held.unshift(pass);
+				if (event?.seq % 3 && event.type !== "completion") return;
+				for (const each of held.splice(0)) each();
+			};
+		})(),
+	})) {
+		test(`that ${fault} is made good`, async (t) => {
+			const wire = await Wire.over(t);
+			wire.onFrame = (text, pass) => onFrame(progressIn(text), pass);
+			const { manager: client, events, heard } = manager(t, wire.options);
+			assert.equal(await client.connect(), true);
+			const answer = await client.chat(script(...STEPS));
+			assert.equal(answer.response, "word ".repeat(10));
+			assertWhole(events(), answer);
+			assert.equal(heard.some(([name]) => name === "gap"), fault.startsWith("loses"));
+		});
+	}
+
+	test("with a gap is filled from the journal while the provider still writes", async (t) => {
 		const wire = await Wire.over(t);
-		wire.onFrame = (text, pass) => onFrame(progressIn(text), pass);
-		const { manager: client, events, heard } = manager(t, wire.options);
-		assert.equal(await client.connect(), true);
-		const answer = await client.chat(script(...STEPS));
-		assert.equal(answer.response, "word ".repeat(10));
-		assertWhole(events(), answer);
-		assert.equal(heard.some(([name]) => name === "gap"), fault.startsWith("loses"));
+		wire.onFrame = (text, pass) => progressIn(text)?.seq === 2 || pass();
+		const { manager: client, heard } = manager(t, wire.options);
+		await client.connect();
+		const gate = unique("gate");
+		const text = next(client, "text", (event) => event.text === "two");
+		const chat = client.chat(script({ reasoning: "one" }, { text: "two" }, { gate }, { text: "three" }));
+		await text;
+		assert.deepEqual(heard.map(([name, event]) => [name, event.from ?? event.seq]).slice(0, 4), [
+			["reasoning", 1],
+			["gap", 2],
+			["reasoning", 2],
+			["text", 3],
+		]);
+		await openGate(gate);
+		assert.equal((await chat).response, "twothree");
 	});
-}
 
-test("a gap is filled while the provider still writes", async (t) => {
-	const wire = await Wire.over(t);
-	wire.onFrame = (text, pass) => progressIn(text)?.seq === 2 || pass();
-	const { manager: client, heard } = manager(t, wire.options);
-	await client.connect();
-	const gate = unique("gate");
-	const text = next(client, "text", (event) => event.text === "two");
-	const chat = client.chat(script({ reasoning: "one" }, { text: "two" }, { gate }, { text: "three" }));
-	await text;
-	assert.deepEqual(heard.map(([name, event]) => [name, event.from ?? event.seq]).slice(0, 4), [
-		["reasoning", 1],
-		["gap", 2],
-		["reasoning", 2],
-		["text", 3],
-	]);
-	await openGate(gate);
-	assert.equal((await chat).response, "twothree");
-});
+	test("that falls silent is not waited for", async (t) => {
+		const wire = await Wire.over(t);
+		const { manager: client } = manager(t, wire.options);
+		await client.connect();
+		wire.onFrame = () => {};
+		const id = unique("request");
+		// The pieces keep coming, and none of them gets here.
+		const chat = client.chat(script({ repeat: 70, reasoning: "so ", every: 0.1 }), { request_id: id });
+		assert.equal((await next(client, "reasoning", (event) => event.seq > 1)).text.slice(0, 3), "so ");
+		await client.cancel(id);
+		assert.equal((await chat).status, "cancelled");
+	});
 
-test("a socket that falls silent is not waited for", async (t) => {
-	const wire = await Wire.over(t);
-	const { manager: client } = manager(t, wire.options);
-	await client.connect();
-	wire.onFrame = () => {};
-	const gate = unique("gate");
-	const text = next(client, "text");
-	// Longer than the site's patience with a silent provider is not to be had: the pieces keep coming.
-	const chat = client.chat(script({ repeat: 70, reasoning: "so ", every: 0.1 }, { text: "two" }), { request_id: gate });
-	assert.equal((await next(client, "reasoning", (event) => event.seq > 1)).text.slice(0, 3), "so ");
-	await client.cancel(gate);
-	assert.equal((await chat).status, "cancelled");
-	void text;
-});
-
-test("a socket that drops in the middle loses nothing, and comes back", async (t) => {
-	const wire = await Wire.over(t);
-	const { manager: client, events, heard } = manager(t, wire.options);
-	await client.connect();
-	const [away, back] = [unique("gate"), unique("gate")];
-	const first = next(client, "text", (event) => event.text === "one");
-	const chat = client.chat(script({ text: "one" }, { gate: away }, { text: "two" }, { gate: back }, { text: "three" }));
-	await first;
-	wire.refuse = true;
-	const gone = next(client, "disconnect");
-	const second = next(client, "text", (event) => event.text === "two");
-	wire.cut();
-	await gone;
-	await openGate(away);
-	// By the journal: there is no socket.
-	await second;
-	assert.equal(client.connected, false);
-	const returned = next(client, "reconnect");
-	wire.refuse = false;
-	await returned;
-	await openGate(back);
-	const answer = await chat;
-	assert.equal(answer.response, "onetwothree");
-	assertWhole(events(), answer);
-	assert.equal(heard.filter(([name]) => name === "reconnect").length, 1);
+	test("that drops in the middle loses nothing, and comes back", async (t) => {
+		const wire = await Wire.over(t);
+		const { manager: client, events, heard } = manager(t, wire.options);
+		await client.connect();
+		const [away, back] = [unique("gate"), unique("gate")];
+		const first = next(client, "text", (event) => event.text === "one");
+		const chat = client.chat(script({ text: "one" }, { gate: away }, { text: "two" }, { gate: back }, { text: "three" }));
+		await first;
+		wire.refuse = true;
+		const gone = next(client, "disconnect");
+		const second = next(client, "text", (event) => event.text === "two");
+		wire.cut();
+		await gone;
+		await openGate(away);
+		// By the journal: there is no socket.
+		await second;
+		assert.equal(client.connected, false);
+		const returned = next(client, "reconnect");
+		wire.refuse = false;
+		await returned;
+		await openGate(back);
+		const answer = await chat;
+		assert.equal(answer.response, "onetwothree");
+		assertWhole(events(), answer);
+		assert.equal(heard.filter(([name]) => name === "reconnect").length, 1);
+	});
 });
 
 test("without any socket the chat streams all the same", async (t) => {

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import provider, site
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site
-
-__all__ = ["provider", "site"]
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.skipif(

@@ -68,6 +68,7 @@ export function openPage({ site, csrf_token, socketio_port }) {
 	function rest() {
 		running = null;
 		document.body.classList.remove("busy");
+		if (document.activeElement === stop || document.activeElement === document.body) prompt.focus();
 		stop.hidden = true;
 		stop.disabled = false;
 	}
