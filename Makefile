@@ -52,12 +52,12 @@ endif
 
 # The page is an extra here: where it cannot be had, the reason is said and the rest goes on.
 demo: $(STAMP) ## watch a real local model think and answer
-	-@$(MAKE) --no-print-directory page
+	-@$(MAKE) --silent --no-print-directory page
 	@$(BIN)/ai-assistant chat "Write a short story about a lighthouse keeper and a whale."
 	@echo "→ In a browser: make serve, then http://127.0.0.1:8000/ai-assistant"
 
 serve: $(STAMP) ## start the standalone site on port 8000
-	-@$(MAKE) --no-print-directory page
+	-@$(MAKE) --silent --no-print-directory page
 	@$(BIN)/ai-assistant serve
 
 test: $(STAMP) page ## the whole suite, but for what needs a browser
