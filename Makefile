@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE_STAMP := node_modules/.installed
+BUNDLE := ai_assistant/public/dist/standalone/ai_assistant.bundle.js
+SCRIPTS := $(shell find ai_assistant/public/js ai_assistant/public/css -type f)
+NPM := $(shell command -v npm)
 
 # So that a pipe fails where its first command does.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-bench bench lint clean
+.PHONY: help setup page demo serve test test-browser test-bench bench lint clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,16 +33,42 @@ $(STAMP): pyproject.toml ai_assistant/__init__.py
 	@touch $@
 	@echo "→ $(VENV) is ready"
 
+ifdef NPM
+page: $(BUNDLE) ## bundle the script of the page /ai-assistant; the others do it by themselves
+
+$(NODE_STAMP): package.json
+	@echo "→ installing the packages of the page"
+	@npm install --silent || { echo "make: the page's packages could not be installed; npm says why above"; exit 1; }
+	@touch $@
+
+$(BUNDLE): $(NODE_STAMP) $(SCRIPTS)
+	@npm run --silent bundle
+	@touch $@
+else
+page:
+	@echo "make: npm is not here: the page /ai-assistant is not bundled, and its scripts are not tested."
+	@echo "      All else works; with Node 20 and npm, make again."
+endif
+
+# The page is an extra here: where it cannot be had, the reason is said and the rest goes on.
 demo: $(STAMP) ## watch a real local model think and answer
+	-@$(MAKE) --silent --no-print-directory page
 	@$(BIN)/ai-assistant chat "Write a short story about a lighthouse keeper and a whale."
+	@echo "→ In a browser: make serve, then http://127.0.0.1:8000/ai-assistant"
 
 serve: $(STAMP) ## start the standalone site on port 8000
+	-@$(MAKE) --silent --no-print-directory page
 	@$(BIN)/ai-assistant serve
 
-test: $(STAMP) ## the whole suite
+test: $(STAMP) page ## the whole suite, but for what needs a browser
 	@$(BIN)/python -m pytest
 
-test-bench: $(STAMP) ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
+test-browser: $(STAMP) page ## the page in a real Chromium, which is installed where it is missing
+	@tests/browser/setup.sh
+	@AI_ASSISTANT_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
+	@$(if $(NPM),tests/browser/setup.sh)
 	@$(BIN)/python tests/bench_site.py $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
 bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md
@@ -51,10 +81,11 @@ build/proxy/.installed:
 	@build/proxy/bin/python -m pip install --disable-pip-version-check -q 'litellm[proxy]==1.97.*'
 	@touch $@
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) page ## ruff, mypy and tsc
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(if $(NPM),npm run --silent check)
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules tests/browser/node_modules ai_assistant/public/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -81,6 +81,7 @@ def serve(
 
 	def ready(site: RunningSite) -> None:
 		say(f"The standalone site answers at {site.url} (site {site.name}). Ctrl-C stops it.")
+		say(f"Its page for people is {site.url}/ai-assistant")
 		if site.config.current().values.get("standalone_users") is None:
 			(account,) = site.users.values()
 			say(

@@ -1,4 +1,5 @@
-"""`make test-bench`: the app's own tests on a bench that stands, then the contract suite against its running site.
+"""`make test-bench`: the app's own tests on a bench that stands, then the contract suite, the JavaScript client and
+the page in Chromium against its running site.
 
 Run by this checkout's Python it looks after the order of things; what needs Frappe it does in the bench's own
 Python, by running itself there (`inside`). The site gets the suite's users and configuration for as long as it
@@ -121,6 +122,17 @@ class Bench:
 			self.command("clear-cache", check=True)
 			self.command("install-app", APP, check=True)
 
+	def build(self) -> None:
+		"""The page's bundle, as `bench build` makes it."""
+		if (CHECKOUT / "node_modules" / "socket.io-client").exists():
+			self.command("build", "--app", APP, check=True)
+
+	def redis_pid(self) -> int:
+		import redis
+
+		found: Any = redis.from_url(self.setting("redis_queue", "")).info("server")
+		return int(found["process_id"])
+
 
 def main() -> int:
 	parser = argparse.ArgumentParser(prog="make test-bench")
@@ -135,20 +147,21 @@ def main() -> int:
 	url = given.url or f"http://{given.site}:{bench.setting('webserver_port', 8000)}"
 	socketio_url = given.socketio_url or f"http://{given.site}:{bench.setting('socketio_port', 9000)}"
 	bench.install()
+	bench.build()
 	_expect_app(url)
 
 	bench.inside("allow_tests")
 	try:
 		own = _run_tests(bench)
 		with bench.worker():
-			contract = _contract(bench, url, socketio_url)
-		faults = _faults(bench)
+			outside = _outside(bench, url, socketio_url)
+		outside["faults"] = _faults(bench)
 	finally:
 		bench.inside("restore")
 	print(f"\nbench run-tests --app {APP}: {own[1]}")
-	print(f"contract suite on {url}: {contract[1]}")
-	print(f"faults: {faults[1]}")
-	return int(own[0] or contract[0] or faults[0])
+	for suite, (_status, said) in outside.items():
+		print(f"{suite}: {said}")
+	return int(any(status for status, _said in [own, *outside.values()]))
 
 
 def _expect_app(url: str) -> None:
@@ -178,7 +191,8 @@ def _run_tests(bench: Bench) -> tuple[int, str]:
 	return done.returncode, f"{ran} ran, {wrong} failed"
 
 
-def _contract(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
+def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, str]]:
+	"""The suites that know the site by its address alone; what each of them came to."""
 	from tests.support.provider import ScriptedProvider
 	from tests.support.site import PROVIDER_PORT, USERS, site_config
 
@@ -186,14 +200,38 @@ def _contract(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 	tokens = bench.inside("prepare", users=USERS, config=config)
 	first, second, _third = USERS
 	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
-	return _pytest(
-		"tests/contract",
-		AI_ASSISTANT_URL=url,
-		AI_ASSISTANT_SOCKETIO_URL=socketio_url,
-		AI_ASSISTANT_SITE=bench.site,
-		AI_ASSISTANT_TOKEN=tokens[first],
-		AI_ASSISTANT_SECOND_TOKEN=tokens[second],
-	)
+	environment = {
+		"AI_ASSISTANT_URL": url,
+		"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
+		"AI_ASSISTANT_SITE": bench.site,
+		"AI_ASSISTANT_TOKEN": tokens[first],
+		"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
+	}
+	done = {
+		f"contract suite on {url}": _pytest("tests/contract", **environment),
+		f"JavaScript client on {url}": _pytest("tests/js", **environment),
+	}
+	if page := _with_assets([url, f"http://{bench.site}"]):
+		environment["AI_ASSISTANT_BROWSER"] = "1"
+		environment["REDIS_PID"] = str(bench.redis_pid())
+		if page != url:
+			# nginx brings both together.
+			environment.update(AI_ASSISTANT_URL=page, AI_ASSISTANT_SOCKETIO_URL=page)
+		done[f"page in Chromium on {page}"] = _pytest("tests/browser", **environment)
+	else:
+		done["page in Chromium"] = (0, "left out: no web server here serves /assets; nginx would")
+	return done
+
+
+def _with_assets(urls: list[str]) -> str | None:
+	"""The first address that serves the page's files too: gunicorn alone does not."""
+	for url in urls:
+		try:
+			with urllib.request.urlopen(f"{url}/assets/{APP}/images/{APP}.svg", timeout=30):
+				return url
+		except OSError:
+			continue
+	return None
 
 
 def _faults(bench: Bench) -> tuple[int, str]:
@@ -263,7 +301,11 @@ def _inside(step: str, site: str, given: dict[str, Any]) -> Any:
 def _allow_tests() -> None:
 	import frappe
 	from frappe.installer import get_site_config_path, update_site_config
+	from frappe.utils.password import get_encryption_key
 
+	# Made at first need, by whoever needs it: a web server that remembers an older site_config.json would make
+	# another one and put it in the place of this process's.
+	get_encryption_key()
 	own = json.loads(Path(get_site_config_path()).read_text())
 	if KEPT not in own:
 		update_site_config(KEPT, {key: own.get(key) for key in (APP, "allow_tests")})

@@ -69,19 +69,6 @@ def authenticate(request: Request) -> None:
 			local.session = _dict(user=user.name, sid=user.name, data=_dict())
 
 
-def csrf_token() -> str | None:
-	"""The CSRF token of the session at hand, made at its first page; None for a guest or an API key.
-
-	From now on the POSTs of that session must carry it, in X-Frappe-CSRF-Token or as `csrf_token`.
-	"""
-	if session.data.user_type is None:
-		return None
-	if not session.data.csrf_token:
-		session.data.csrf_token = local.sessions.give_csrf_token(session.sid)
-	token: str = session.data.csrf_token
-	return token
-
-
 @whitelist()
 def get_logged_user() -> str:
 	"""The name of the user who asks."""

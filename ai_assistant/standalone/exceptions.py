@@ -52,6 +52,13 @@ class SecurityException(Exception):
 	"""Too many failed logins."""
 
 
+class Redirect(Exception):
+	"""A page that sends elsewhere: to `frappe.local.flags.redirect_location`."""
+
+	def __init__(self, http_status_code: int = 301) -> None:
+		self.http_status_code = http_status_code
+
+
 EXCEPTIONS: tuple[type[Exception], ...] = (
 	ValidationError,
 	FrappeTypeError,
@@ -62,6 +69,7 @@ EXCEPTIONS: tuple[type[Exception], ...] = (
 	CSRFTokenError,
 	InvalidAuthorizationToken,
 	SecurityException,
+	Redirect,
 )
 
 for _exception in EXCEPTIONS:

@@ -1,6 +1,6 @@
 """The site's HTTP side: a WSGI application that answers as Frappe's web server does.
 
-It serves `/api/method/<dotted path>` and one plain page. The order of things, the statuses and the bodies
+It serves `/api/method/<dotted path>`, the pages of `pages.py` and one plain page. The order of things, the statuses and the bodies
 are those of frappe/app.py, frappe/handler.py and frappe/utils/response.py of Frappe 15.72.
 """
 
@@ -21,22 +21,27 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import ClosingIterator
 
-from . import stand_in
-from .auth import UNSAFE_METHODS, Cookies, authenticate, csrf_token, get_logged_user, get_user_info, logout
+from . import pages, stand_in
+from .auth import UNSAFE_METHODS, Cookies, authenticate, get_logged_user, get_user_info, logout
 from .credentials import Logins
-from .exceptions import AppNotInstalledError, AuthenticationError, DoesNotExistError, PermissionError
+from .exceptions import (
+	AppNotInstalledError,
+	AuthenticationError,
+	DoesNotExistError,
+	PermissionError,
+	Redirect,
+)
 from .jobs import Jobs
 from .sessions import Sessions
 from .site_config import SiteConfig
 from .sqlite import Database, SqliteStore
-from .stand_in import Emit, Transaction, _, _dict, cint, local, session, throw
+from .stand_in import Emit, Transaction, _, _dict, cint, get_csrf_token, local, session, throw
 
 if TYPE_CHECKING:
 	from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 APP = "ai_assistant"
 MAX_BODY = 25 * 1024 * 1024
-PAGES = ("/", "/app", "/ai-assistant")
 
 _METHOD_PATH = re.compile(r"/api(?:/v1)?/method/([^/]+)(?:/.*)?", re.DOTALL)
 
@@ -104,6 +109,8 @@ class Site:
 		except HTTPException as error:
 			# werkzeug's own refusals are answered by werkzeug, in Frappe too.
 			return Response.force_type(error.get_response(request.environ), request.environ)
+		except Redirect as error:
+			response = pages.redirect(error.http_status_code)
 		except Exception as error:
 			response = _refusal(error)
 		finally:
@@ -149,13 +156,23 @@ class Site:
 			return _called(match[1])
 		if request.path.startswith("/api/"):
 			raise DoesNotExistError
-		if request.path in PAGES and request.method in ("GET", "HEAD"):
-			return self._page()
+		if request.method not in ("GET", "HEAD"):
+			raise NotFound
+		if request.path == "/":
+			local.flags.redirect_location = "/ai-assistant"
+			raise Redirect(302)
+		if request.path == "/app":
+			return self._desk()
+		if request.path in pages.PAGES:
+			return pages.page(request.path)
+		if request.path.startswith(pages.ASSETS):
+			return pages.asset(request.path, request.environ)
 		raise NotFound
 
-	def _page(self) -> Response:
+	def _desk(self) -> Response:
+		"""In the place of Desk: who one is, and the CSRF token that a session has from its first page on."""
 		lines = [f"AI Assistant, the standalone site {self.name}.", f"You are {session.user}."]
-		if token := csrf_token():
+		if token := get_csrf_token():
 			lines.append(f"The CSRF token of your session is {token}.")
 		return Response("\n".join(lines) + "\n", headers={"Cache-Control": "no-store"})
 

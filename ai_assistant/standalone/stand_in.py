@@ -394,6 +394,23 @@ def cint(s: Any, default: int = 0) -> int:
 	return default
 
 
+# frappe.sessions
+
+
+def get_csrf_token() -> str | None:
+	"""The CSRF token of the session at hand, made at its first page; None for a guest or an API key.
+
+	From now on the POSTs of that session must carry it, in X-Frappe-CSRF-Token or as `csrf_token`.
+	frappe/sessions.py, which makes one for an API key too.
+	"""
+	if session.data.user_type is None:
+		return None
+	if not session.data.csrf_token:
+		session.data.csrf_token = local.sessions.give_csrf_token(session.sid)
+	token: str = session.data.csrf_token
+	return token
+
+
 # The module
 
 
@@ -410,6 +427,7 @@ def _module(name: str, contents: dict[str, Any]) -> ModuleType:
 _exceptions = {exception.__name__: exception for exception in EXCEPTIONS}
 _background_jobs = _module("frappe.utils.background_jobs", {"is_job_enqueued": is_job_enqueued})
 _utils = _module("frappe.utils", {"background_jobs": _background_jobs, "cint": cint, "now": now})
+_sessions = _module("frappe.sessions", {"get_csrf_token": get_csrf_token})
 _frappe = _module(
 	"frappe",
 	{
@@ -430,6 +448,7 @@ _frappe = _module(
 		"request": request,
 		"response": response,
 		"session": session,
+		"sessions": _sessions,
 		"throw": throw,
 		"utils": _utils,
 		"whitelist": whitelist,
@@ -455,6 +474,6 @@ def install() -> bool:
 		# PyPI's placeholder, and a folder of that name, import as well: neither can whitelist.
 		if hasattr(found, "whitelist"):
 			return False
-	for module in (_frappe, _frappe.exceptions, _frappe.utils, _background_jobs):
+	for module in (_frappe, _frappe.exceptions, _sessions, _utils, _background_jobs):
 		sys.modules[module.__name__] = module
 	return True

@@ -213,7 +213,7 @@ def test_a_session_goes_before_an_api_key_but_not_before_a_wrong_one(ann: httpx.
 
 
 def token_of(client: httpx.Client) -> str:
-	page = client.get("/")
+	page = client.get("/app")
 	assert page.headers["cache-control"] == "no-store"
 	return page.text.split("token of your session is ")[1].split(".")[0]
 
@@ -222,7 +222,7 @@ def test_a_session_that_opened_no_page_needs_no_csrf_token(ann: httpx.Client) ->
 	assert call(ann, "by_post").json() == {"message": "posted"}
 
 
-@pytest.mark.parametrize("page", ["/", "/app", "/ai-assistant"])
+@pytest.mark.parametrize("page", ["/app", "/ai-assistant"])
 def test_a_session_that_opened_a_page_needs_the_csrf_token_for_a_post(ann: httpx.Client, page: str) -> None:
 	assert ann.get(page).status_code == 200
 
@@ -255,7 +255,7 @@ def test_an_api_key_needs_no_csrf_token_but_beside_a_sid_it_does(ann: httpx.Clie
 
 
 def test_a_guest_gets_no_csrf_token(http: httpx.Client) -> None:
-	page = http.get("/")
+	page = http.get("/app")
 
 	assert (page.status_code, "token" in page.text) == (200, False)
 	assert "You are Guest." in page.text

@@ -1,6 +1,7 @@
 """What a request becomes: methods, arguments, answers, errors and transactions, as in frappe/app.py."""
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from ai_assistant.standalone.server import RunningSite
 
 from . import methods
-from .conftest import ANN, call
+from .conftest import ANN, call, log_in
 
 API = "/api/method/ai_assistant.api"
 
@@ -389,3 +390,50 @@ def test_a_logger_writes_errors_to_the_sites_own_file(http: httpx.Client, data: 
 	written = (data / "logs" / "room.log").read_text()
 	assert " ERROR room loud line\n" in written
 	assert "quiet" not in written
+
+
+def test_the_page_sends_a_guest_to_the_login(http: httpx.Client) -> None:
+	answer = http.get("/")
+	assert (answer.status_code, answer.headers["location"]) == (302, "/ai-assistant")
+	answer = http.get("/ai-assistant")
+	assert (answer.status_code, answer.headers["location"]) == (302, "/login?redirect-to=/ai-assistant")
+	login = http.get("/login")
+	assert login.status_code == 200
+	assert 'name="pwd" type="password"' in login.text
+
+
+def test_the_page_knows_who_looks_at_it_and_no_secret(ann: httpx.Client) -> None:
+	answer = ann.get("/ai-assistant")
+
+	assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+	assert answer.headers["content-type"].startswith("text/html")
+	(boot,) = re.findall(r'<script type="application/json" id="boot">(.*?)</script>', answer.text)
+	token = json.loads(boot).pop("csrf_token")
+	assert json.loads(boot) == {
+		"site": "standalone",
+		"user": "ann@example.com",
+		"csrf_token": token,
+		"socketio_port": None,
+		"may_use": True,
+	}
+	assert call(ann, "by_post", headers={"X-Frappe-CSRF-Token": token}).status_code == 200
+
+
+def test_the_page_tells_a_user_without_the_role(http: httpx.Client) -> None:
+	log_in(http, "bob@example.com")
+
+	answer = http.get("/ai-assistant")
+
+	assert answer.status_code == 403
+	assert "bob@example.com may not use the AI Assistant yet: it needs the role" in answer.text
+	assert 'id="prompt"' not in answer.text
+
+
+def test_the_files_of_the_page_are_served_and_no_others(http: httpx.Client) -> None:
+	svg = http.get("/assets/ai_assistant/images/ai_assistant.svg")
+	assert (svg.status_code, svg.headers["content-type"]) == (200, "image/svg+xml; charset=utf-8")
+	again = http.get(svg.request.url, headers={"If-None-Match": svg.headers["etag"]})
+	assert (again.status_code, again.content) == (304, b"")
+	for path in ("", "images", "nosuch.js", "../hooks.py", "%2e%2e/hooks.py", "..%2fhooks.py", "/etc/passwd"):
+		assert http.get(f"/assets/ai_assistant/{path}").status_code == 404
+	assert http.get("/assets/frappe/images/ai_assistant.svg").status_code == 404

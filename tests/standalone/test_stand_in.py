@@ -54,7 +54,10 @@ def test_an_exception_carries_its_http_status() -> None:
 		"CSRFTokenError": 400,
 		"InvalidAuthorizationToken": 400,
 		"SecurityException": None,
+		# Each carries its own.
+		"Redirect": None,
 	}
+	assert (frappe.Redirect().http_status_code, frappe.Redirect(302).http_status_code) == (301, 302)
 	assert repr(frappe.PermissionError) == "<class 'frappe.exceptions.PermissionError'>"
 
 

@@ -15,6 +15,7 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
 	{"repeat": n, "text"|"reasoning": str, "every": seconds}   n pieces, one each `every` seconds
 	{"text": str, "times": n}     one piece, n times as long
+Tests in JavaScript ask over HTTP: GET /open/<gate> opens a gate, GET /count/<marker> says how often the marker came.
 A script that does not end (cut, hang, finish, error) finishes with "stop". A prompt that is no script is
 answered with a short reasoning and a short text.
 """
@@ -146,7 +147,13 @@ class ScriptedProvider:
 
 	async def _play(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
 		"""Plays one script; True where the connection can be used again."""
-		name = asked.path.split("/")[1]
+		name, _, rest = asked.path[1:].partition("/")
+		if name in ("open", "count"):
+			if name == "open":
+				self._gate(rest).set()
+			_head(writer, 200, "application/json", str(self.count(rest)).encode())
+			await writer.drain()
+			return True
 		steps = [{"error": asked.key} if "error_echo" in step else step for step in script_of(asked.body)]
 		streaming = bool(asked.body.get("stream")) or "stream" in asked.path
 		model = asked.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", asked.path)

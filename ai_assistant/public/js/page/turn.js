@@ -1,0 +1,124 @@
+/** One question and its answer, as they stand on the page. */
+import { copyButton, h, seconds } from "./dom.js";
+import { MarkdownStream } from "./markdown.js";
+import { ThinkingIndicator } from "./thinking_indicator.js";
+
+export class Turn {
+	/**
+	 * @param {string} prompt
+	 * @param {(sentence: string) => void} announce for those who do not see the page
+	 */
+	constructor(prompt, announce) {
+		this.#announce = announce;
+		this.#waiting = h("p", { className: "waiting", textContent: "Sending…" });
+		this.#words = h("div", { className: "words" });
+		this.#foot = h("footer", { hidden: true });
+		this.#answer = h("div", { className: "answer", "aria-busy": "true" }, this.#waiting, this.#words, this.#foot);
+		this.element = h(
+			"article",
+			{ className: "turn" },
+			h("h2", { className: "sr-only", textContent: "You asked" }),
+			h("div", { className: "question", textContent: prompt }),
+			h("h2", { className: "sr-only", textContent: "Answer" }),
+			this.#answer,
+		);
+		this.#markdown = new MarkdownStream(this.#words, announce);
+	}
+
+	#announce;
+	#waiting;
+	#words;
+	#foot;
+	#answer;
+	#markdown;
+	/** @type {ThinkingIndicator | null} */
+	#thinking = null;
+
+	/** @param {string} text @param {number} startedAt `Date.now()` of event 1 */
+	reason(text, startedAt) {
+		this.#waiting.remove();
+		if (!this.#thinking) {
+			this.#thinking = new ThinkingIndicator(startedAt, this.#announce);
+			this.#answer.prepend(this.#thinking.element);
+		}
+		this.#thinking.reason(text);
+	}
+
+	/** @param {string} text */
+	write(text) {
+		if (!text) return;
+		this.#waiting.remove();
+		this.#thinking?.stop();
+		if (!this.#markdown.text) this.#announce("The answer begins.");
+		this.#markdown.append(text);
+	}
+
+	/** @param {import("../realtime_manager.js").Phase} status */
+	phase({ phase, position, failed, provider }) {
+		const words = {
+			queued: position ? `Waiting in the queue, number ${position}` : "Waiting in the queue",
+			fallback: `${failed} failed, asking ${provider}`,
+			thinking: "",
+			answering: "",
+		}[phase];
+		if (words) this.#announce(`${words}.`);
+		// A queue is left when something else is told; which provider answers instead stays true.
+		if (words || phase === "thinking") this.#thinking?.note(words || this.#fallback);
+		if (phase === "fallback") this.#fallback = words ?? "";
+	}
+
+	#fallback = "";
+
+	/**
+	 * The chat has ended, however.
+	 *
+	 * @param {import("../realtime_manager.js").Answer | null} answer what had arrived, where it was accepted
+	 * @param {{ sentence: string, again?: () => void, login?: boolean } | null} error
+	 */
+	end(answer, error) {
+		this.#waiting.remove();
+		if (answer && !this.#thinking && answer.reasoning) this.reason(answer.reasoning, Date.now());
+		this.#thinking?.stop(answer?.timing?.thinking_ms);
+		// Where nothing is published the answer comes whole.
+		if (answer && !this.#markdown.text) this.#markdown.append(answer.response);
+		this.#markdown.finish();
+		this.#answer.removeAttribute("aria-busy");
+		const cancelled = answer?.status === "cancelled";
+		if (error) this.#foot.before(this.#complaint(error));
+		else if (cancelled) this.#foot.before(h("p", { className: "stopped" }, "Stopped."));
+		this.#foot.hidden = false;
+		if (this.#markdown.text) this.#foot.append(copyButton(() => this.#markdown.text, this.#announce));
+		this.#foot.append(h("span", { className: "figures" }, answer ? figures(answer) : ""));
+		if (!error) this.#announce(cancelled ? "Stopped." : "The answer is complete.");
+	}
+
+	/** @param {{ sentence: string, again?: () => void, login?: boolean }} error */
+	#complaint({ sentence, again, login }) {
+		const box = h("div", { className: "error", role: "alert" }, h("p", {}, sentence));
+		if (login) box.append(h("a", { href: "/login?redirect-to=/ai-assistant", className: "button" }, "Log in"));
+		if (again) {
+			const button = h("button", { type: "button" }, "Try again");
+			button.addEventListener("click", () => {
+				button.remove();
+				again();
+			});
+			box.append(button);
+		}
+		return box;
+	}
+}
+
+/** @param {import("../realtime_manager.js").Answer} answer */
+function figures({ provider, model, usage, timing }) {
+	const cost = usage?.cost_usd;
+	return [
+		model && `${model} of ${provider}`,
+		usage?.total_tokens != null && `${usage.total_tokens} tokens`,
+		// Half a cent at least is said in cents, less to one digit.
+		cost && `$${cost < 0.005 ? cost.toPrecision(1) : cost.toFixed(2)}`,
+		timing?.first_text_ms != null && `first word ${seconds(timing.first_text_ms)}`,
+		timing?.duration_ms != null && `${seconds(timing.duration_ms)} in all`,
+	]
+		.filter(Boolean)
+		.join(" · ");
+}

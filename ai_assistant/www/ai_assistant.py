@@ -1,0 +1,43 @@
+"""The page `/ai-assistant`. Guests are sent to the login; a user without the role is told so."""
+
+from typing import Any
+
+import frappe
+import frappe.sessions
+from frappe.utils import cint
+
+from ai_assistant.permissions import may_use
+
+no_cache = 1
+sitemap = 0
+
+
+def get_context(context: Any) -> None:
+	"""What the template and its script need. Raises frappe.Redirect for a guest."""
+	if frappe.session.user == "Guest":
+		frappe.local.flags.redirect_location = "/login?redirect-to=/ai-assistant"
+		# Not Frappe's 301, which a browser remembers for good.
+		raise frappe.Redirect(302)
+	allowed = may_use()
+	if not allowed:
+		context.http_status_code = 403
+	context.boot = {
+		"site": frappe.local.site,
+		"user": frappe.session.user,
+		"csrf_token": frappe.sessions.get_csrf_token(),
+		"socketio_port": _socketio_port(),
+		"may_use": allowed,
+	}
+	# A GET is rolled back, and the token with it.
+	frappe.db.commit()
+
+
+def _socketio_port() -> int | None:
+	"""The realtime server's own port; None where it answers at the page's address.
+
+	nginx brings both together (`bench setup nginx`). A browser that speaks to the web server's own port has no
+	nginx before it.
+	"""
+	port = frappe.request.host.rpartition(":")[2]
+	direct = cint(port) and cint(port) == cint(frappe.conf.get("webserver_port"))
+	return cint(frappe.conf.get("socketio_port") or 9000) if direct else None

