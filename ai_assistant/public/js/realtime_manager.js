@@ -18,8 +18,13 @@ const STATUS = "ai_status";
 
 /** A gap may be an event still on its way; when it has not come by then, the journal is asked. */
 const GAP_MS = 1000;
-/** The site gives a sign of life every three seconds: a socket that brings none for this long is not relied upon. */
+/**
+ * The site gives a sign of life every three seconds, and at once the first time: a socket that brings none for this long
+ * is not relied upon. It may be connected to nobody: Frappe's realtime server forgets a site's namespace with its
+ * last socket, and one that is being let in at that moment stays in the forgotten one (`cleanupEmptyChildNamespaces`).
+ */
 const SILENCE_MS = 5000;
+const FIRST_MS = 1000;
 /** How long the journal may hold a question (seconds, the site takes up to 25), and the pause where it does not. */
 const WAIT_S = 20;
 const RETRY_MS = 250;
@@ -114,8 +119,8 @@ export class ApiError extends Error {
 		this.retryAfter = retryAfter ? Number(retryAfter) : null;
 		/** @type {Answer | null} of a request that was accepted and failed */
 		this.answer = answer?.request_id ? answer : null;
-		/** Whether it was a proxy that answered: the request behind it may go on. */
-		this.fromProxy = body === null && status >= 502 && status <= 504;
+		/** Whether a proxy answered, or Frappe itself without its database: the request behind it may go on. */
+		this.ofNobody = status >= 500 && !answer;
 	}
 }
 
@@ -142,6 +147,8 @@ class Chat {
 		/** The socket has been away: it may have lost any number of events without a visible gap. */
 		this.stale = false;
 		this.heardAt = Date.now();
+		/** The socket is connected and has not brought what the journal had. */
+		this.deaf = false;
 		/** @type {number | null} since when something is known to be missing */
 		this.missingSince = null;
 		this.wake = () => {};
@@ -429,7 +436,10 @@ export class RealtimeManager {
 	#patience(chat, answered) {
 		if (!this.connected || chat.stale) return 0;
 		const now = Date.now();
-		if (!chat.early.size && !answered) return chat.heardAt + SILENCE_MS - now;
+		if (!chat.early.size && !answered) {
+			if (chat.deaf) return 0;
+			return chat.heardAt + (chat.next > 1 ? SILENCE_MS : FIRST_MS) - now;
+		}
 		chat.missingSince ??= now;
 		return chat.missingSince + GAP_MS - now;
 	}
@@ -453,6 +463,7 @@ export class RealtimeManager {
 			return;
 		}
 		giveUp.at = 0;
+		chat.deaf ||= this.connected && !known && found.events.some((/** @type {Progress} */ event) => event.seq >= chat.next);
 		chat.stale = false;
 		chat.missingSince = null;
 		const last = found.events.at(-1)?.seq ?? 0;
@@ -499,6 +510,7 @@ export class RealtimeManager {
 		if (this.debug) this.#log("📊", `Full data: ${JSON.stringify(event)}`);
 		for (const chat of this.#chats.get(event?.request_id) ?? []) {
 			chat.heardAt = Date.now();
+			chat.deaf = false;
 			this.#order(chat, event);
 			chat.wake();
 		}
@@ -550,7 +562,7 @@ function isOver(status) {
 
 /** Whether nobody knows what became of the request. @param {unknown} error */
 function isBroken(error) {
-	return !(error instanceof ApiError) || error.fromProxy;
+	return !(error instanceof ApiError) || error.ofNobody;
 }
 
 /** @param {Answer} answer @param {unknown} error the POST's own, where it has told @returns {Answer} */
