@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ REQUESTS = 200
 """Requests at a time: a chat is one for as long as it takes, and a cancel must still get through."""
 
 MINUTE_S = 60
+
+LOOK_S = 0.2
+"""How often the main thread looks whether the site shall end."""
 
 GRACE_S = 5
 """How long requests in flight may take to finish when the site stops."""
@@ -75,7 +79,10 @@ def serve(
 		before = [signal.signal(number, lambda *_: site.ended.set()) for number in signals]
 		try:
 			ready(site)
-			site.ended.wait()
+			# Not `ended.wait()`: a signal that comes as it begins is noticed only with the next one, and one that
+			# comes while it holds its lock has the handler wait for that lock for ever.
+			while not site.ended.is_set():
+				time.sleep(LOOK_S)
 		finally:
 			for number, handler in zip(signals, before, strict=True):
 				signal.signal(number, handler)
