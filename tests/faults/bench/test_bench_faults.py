@@ -243,8 +243,8 @@ def test_a_plain_worker_of_frappe_answers_too(stack: Stack, client: Client) -> N
 def test_a_hundred_rounds_of_faults_leave_nothing_behind(
 	stack: Stack, client: Client, provider: ScriptedProvider
 ) -> None:
-	# gunicorn makes its threads as they are needed, and each thread what it keeps.
-	rounds(client, provider, 100)
+	# gunicorn makes its threads as they are needed, and pools of connections fill as many ask at once.
+	rounds(client, provider, 300)
 	before = stack.figures("web")
 	rounds(client, provider, 100)
 	after = stack.figures("web")
