@@ -27,6 +27,10 @@ HTTP_STATUS = {
 """The contract's table, and `internal_error`: a defect of ours, which is in the Error Log with its traceback."""
 
 
+# When it is worth asking again where chats hold all places: when one of them ends, nobody knows.
+BUSY_S = 2
+
+
 class ChatError(Exception):
 	"""What is refused, with a code of HTTP_STATUS and one sentence that is already translated."""
 

@@ -41,6 +41,10 @@ class Limits:
 	max_messages: int = 200
 	max_chars: int = 400_000
 	max_tokens: int = 32_000
+	requests_per_minute: int = 20
+	concurrent_per_user: int = 4
+	concurrent_per_site: int = 64
+	web_percent: int = 50
 
 
 @dataclass(frozen=True)
@@ -120,13 +124,17 @@ def load() -> Settings:
 	for n, each in enumerate(providers):
 		if any(each.name == earlier.name for earlier in providers[:n]):
 			raise _wrong(f"providers[{n}].name", "a name that no other provider has")
+	limits = _known(Limits, conf, "limits")
+	for name, value in vars(limits).items():
+		if value < 1:
+			raise _wrong(f"limits.{name}", "a number from 1")
 	default = conf.get("default_provider")
 	if not isinstance(default, str | None):
 		raise _wrong("default_provider", "the name of a provider")
 	return Settings(
 		providers=tuple(providers),
 		modes=modes,
-		limits=_known(Limits, conf, "limits"),
+		limits=limits,
 		timeouts=_known(Timeouts, conf, "timeouts"),
 		background=_known(Background, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),

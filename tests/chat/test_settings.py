@@ -79,6 +79,7 @@ def test_the_contracts_example_is_understood() -> None:
 			"realtime": {"enabled": True, "max_delay_ms": 1000},
 		}
 	)
+	assert found.limits == settings.Limits()
 	assert [provider.name for provider in found.providers] == ["claude", "local"]
 	assert found.providers[1].allows("anything") and not found.providers[0].allows("anything")
 	assert found.modes["agent"].system_prompt == "Act."
@@ -142,6 +143,7 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"limits": []}, "limits"),
 		({"limits": "x"}, "limits"),
 		({"limits": {"max_chars": None}}, "limits.max_chars"),
+		({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
 		({"timeouts": {"idle_s": None}}, "timeouts.idle_s"),
 		({"realtime": {"max_delay_ms": None}}, "realtime.max_delay_ms"),
 		({"providers": [{**PROVIDER, "models": None}]}, "providers[0].models"),

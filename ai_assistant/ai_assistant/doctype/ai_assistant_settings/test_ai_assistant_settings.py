@@ -57,6 +57,10 @@ class TestAIAssistantSettings(TestCase):
 			max_messages=8,
 			max_chars=9,
 			max_tokens=10,
+			requests_per_minute=11,
+			concurrent_per_user=12,
+			concurrent_per_site=13,
+			web_percent=14,
 			keep_content=0,
 			modes=[
 				{
@@ -74,9 +78,7 @@ class TestAIAssistantSettings(TestCase):
 		)
 		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
-		self.assertEqual(
-			(found.limits.max_messages, found.limits.max_chars, found.limits.max_tokens), (8, 9, 10)
-		)
+		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 11, 12, 13, 14))
 		self.assertFalse(found.retention.keep_content)
 		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = found.providers
@@ -128,6 +130,8 @@ class TestAIAssistantSettings(TestCase):
 		self.refused(r"Total \(seconds\) accepts a whole number from 1 to 3600", total_s=0)
 		self.refused("Longest Delay .* accepts a whole number from 100 to 1000", max_delay_ms=1001)
 		self.refused("Tokens accepts a whole number from 1", max_tokens=-1)
+		self.refused("Requests a Minute accepts a whole number from 1", requests_per_minute=0)
+		self.refused(r"Share of Web Threads \(%\) accepts a whole number from 1 to 100", web_percent=101)
 		self.refused("row 2: <strong>x</strong> is there already", modes=[{"mode": "x"}, {"mode": "x "}])
 		self.refused("row 1: a mode needs a name", modes=[{"mode": " "}])
 		for temperature in ("warm", "2.1", "-1", "nan"):
