@@ -133,6 +133,7 @@ class TestAdmission(TestCase):
 		self.refused("busy", 2, USERS[0], "queued", concurrent_per_user=2)
 		self.ask(3, USERS[1], concurrent_per_site=others + 1)
 		self.refused("busy", 4, USERS[1], concurrent_per_site=others + 1)
+		self.ask(4, USERS[1], "queued", concurrent_per_site=others + 1)
 
 	def test_whoever_is_refused_holds_nobody_up(self) -> None:
 		self.ask(1)
