@@ -73,12 +73,15 @@ class TestAdmission(TestCase):
 		)
 		return life.accept(request(n), settings, status).name
 
-	def refused(self, code: str, n: int, *who: str, **limits: int) -> ChatError:
+	def refused(
+		self, code: str, n: int, user: str = USERS[0], status: str = "running", **limits: int
+	) -> ChatError:
 		with self.assertRaises(ChatError) as refusal:
-			self.ask(n, *who, **limits)
+			self.ask(n, user, status, **limits)
 		self.assertEqual(refusal.exception.code, code)
 		self.assertIsNone(store.current().get(frappe.session.user, f"request-{n}"))
-		return refusal.exception
+		error: ChatError = refusal.exception
+		return error
 
 	def race(self, **limits: int) -> Counter[str]:
 		"""Fifty who ask at once, while those who run already renew their leases and end."""
@@ -92,7 +95,7 @@ class TestAdmission(TestCase):
 				kept.finish(name, {"status": "completed", "response": "x"})
 			return "kept"
 
-		asking = [lambda n=n: self.ask(n, **limits) and "let in" for n in range(RACERS)]
+		asking = [lambda n=n: self.ask(n, USERS[0], "running", **limits) and "let in" for n in range(RACERS)]
 		return Counter(at_once([*asking, *(lambda name=name: keep(name) for name in running)]))
 
 	def test_of_fifty_at_once_as_many_are_let_in_as_a_user_may_have(self) -> None:
