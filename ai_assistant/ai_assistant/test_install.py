@@ -45,6 +45,7 @@ class TestInstall(TestCase):
 			"concurrent_per_user": 4,
 			"concurrent_per_site": 64,
 			"web_percent": 50,
+			"thinking_idle_s": 120,
 		}
 		for field in new:
 			frappe.db.delete("Singles", {"doctype": "AI Assistant Settings", "field": field})

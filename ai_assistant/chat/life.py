@@ -102,7 +102,7 @@ class Chat:
 		"""Ends the request with what went wrong; what had arrived is kept and given all the same."""
 		attempts = [asdict(attempt) for attempt in error.attempts] if isinstance(error, ProviderError) else []
 		if isinstance(error, ProviderError):
-			failure = provider_failure(error)
+			failure = provider_failure(error, self.request.background)
 		else:
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
 			failure = internal_error()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import frappe
 from frappe import _
+from frappe.utils import cint
 
 from ai_assistant import store
 from ai_assistant.gateway import Provider, Timeouts
@@ -20,6 +21,10 @@ from .errors import ChatError
 CONF_KEY = "ai_assistant"
 
 EFFORTS = ("none", "low", "medium", "high")
+
+# After so many seconds gunicorn kills the process of a request and nginx gives up, unless the bench says otherwise by
+# this key of its configuration, from which both get theirs; an answer needs some of them to end and to be stored.
+HTTP_TIMEOUT, HTTP_TIMEOUT_S, TO_END_S = "http_timeout", 120, 10
 
 T = TypeVar("T")
 
@@ -135,12 +140,18 @@ def load() -> Settings:
 		providers=tuple(providers),
 		modes=modes,
 		limits=limits,
-		timeouts=_known(Timeouts, conf, "timeouts"),
+		timeouts=_within_web(_known(Timeouts, conf, "timeouts")),
 		background=_known(Background, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),
 		retention=_known(Retention, conf, "retention"),
 		default_provider=default,
 	)
+
+
+def _within_web(timeouts: Timeouts) -> Timeouts:
+	"""The same, with a total that ends before the web server does. A worker has its own (`Background`)."""
+	patience = max(2 * TO_END_S, cint(frappe.conf.get(HTTP_TIMEOUT)) or HTTP_TIMEOUT_S)
+	return replace(timeouts, total_s=min(timeouts.total_s, patience - TO_END_S))
 
 
 def provider_of(given: Any, where: str) -> Provider:

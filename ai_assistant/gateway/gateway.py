@@ -163,7 +163,7 @@ class Gateway:
 		cancel.on_ask(bridge.wake)
 		try:
 			while not cancel.asked:
-				silence = ("idle", limits.idle_s) if deltas.begun else ("first_token", limits.first_token_s)
+				silence = deltas.silence(limits)
 				silent_until = bridge.heard + silence[1] if ask.stream else deadline
 				now = time.monotonic()
 				together = gathers()
@@ -235,8 +235,15 @@ class _Deltas:
 
 	def __init__(self) -> None:
 		self.begun = False
+		self._thinks = False
 		self._joiners = {Reasoning: SurrogateJoiner(), Text: SurrogateJoiner()}
 		self._splitter: ThinkSplitter | None = ThinkSplitter()
+
+	def silence(self, limits: Timeouts) -> tuple[str, float]:
+		"""What a silence after these deltas is called, and the seconds that it may last."""
+		if not self.begun:
+			return "first_token", limits.first_token_s
+		return ("thinking_idle", limits.thinking_idle_s) if self._thinks else ("idle", limits.idle_s)
 
 	def whole(self, delta: Delta) -> Iterator[Delta]:
 		kind = type(delta)
@@ -247,7 +254,7 @@ class _Deltas:
 			if self._splitter and not self.begun:
 				# A provider that has a field for its reasoning puts none between tags.
 				yield from self._end_of_tags()
-			self.begun = True
+			self.begun = self._thinks = True
 			yield Reasoning(text)
 		else:
 			yield from self._text(text)
@@ -263,6 +270,8 @@ class _Deltas:
 	def _text(self, text: str) -> Iterator[Delta]:
 		pieces: list[Delta] = self._splitter.feed(text) if self._splitter else [Text(text)]
 		self.begun = self.begun or bool(pieces)
+		if pieces:
+			self._thinks = isinstance(pieces[-1], Reasoning)
 		yield from pieces
 
 	def _end_of_tags(self) -> Iterator[Delta]:

@@ -245,7 +245,9 @@ class FrappeStore:
 				"concurrent_per_site",
 				"web_percent",
 			),
-			"timeouts": numbers("first_token_s", "idle_s", "total_s", "total_background_s"),
+			"timeouts": numbers(
+				"first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"
+			),
 			"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
 			"retention": {"keep_content": bool(single.get("keep_content", 1))},
 		}

@@ -86,6 +86,21 @@ def test_the_contracts_example_is_understood() -> None:
 	assert found.modes["chat"] == settings.MODES[0]
 
 
+@pytest.mark.parametrize(
+	("asked", "bench", "expected"),
+	[(3600, {}, 110), (30, {}, 30), (3600, {"http_timeout": 200}, 190), (3600, {"http_timeout": 1}, 10)],
+)
+def test_a_chat_in_a_web_request_ends_before_the_web_server_does(
+	asked: int, bench: dict[str, int], expected: int
+) -> None:
+	frappe.local.conf = {"ai_assistant": {"timeouts": {"total_s": asked, "total_background_s": 9}}, **bench}
+	try:
+		found = settings.load()
+	finally:
+		del frappe.local.conf
+	assert (found.timeouts.total_s, found.background.total_background_s) == (expected, 9)
+
+
 def test_a_key_is_in_no_repr() -> None:
 	assert "secret-key" not in repr(load({"providers": [{**PROVIDER, "api_key": "secret-key"}]}))
 

@@ -231,6 +231,25 @@ def test_a_slow_answer_is_not_silent_as_long_as_it_goes_on(server: ScriptedProvi
 	)
 
 
+@pytest.mark.parametrize(
+	("said", "kind"),
+	[
+		([{"reasoning": "Hm"}], "thinking_idle"),
+		([{"text": "<think>Hm"}], "thinking_idle"),
+		([{"reasoning": "Hm"}, {"text": "So"}], "idle"),
+		([{"text": "<think>Hm</think>So"}], "idle"),
+		([{"text": "So"}, {"reasoning": "Hm"}], "thinking_idle"),
+	],
+)
+def test_a_silence_has_the_limit_of_what_was_going_on(
+	server: ScriptedProvider, said: list[Step], kind: str
+) -> None:
+	# Where the other one counts it is the total that ends it.
+	limits = Timeouts(first_token_s=20, total_s=3, **{"thinking_idle_s": 20, "idle_s": 20, f"{kind}_s": 0.3})
+	heard = hear(gateway(named(server, "a"), timeouts=limits).stream_generate(asked([*said, {"hang": True}])))
+	assert heard.failure.kind == kind
+
+
 def test_keeping_the_connection_alive_is_not_saying_something(server: ScriptedProvider) -> None:
 	limits = Timeouts(first_token_s=0.5, idle_s=20, total_s=40)
 	alive = [step for _ in range(400) for step in ({"raw": ": still here\n\n"}, {"sleep": 0.05})]

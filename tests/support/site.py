@@ -44,7 +44,7 @@ def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 			entry("scripted", "openai", 1),
 			entry("claude", "anthropic", 3, "claude-sonnet-4-5"),
 		],
-		"timeouts": {"first_token_s": 5, "idle_s": 5, "total_s": 10},
+		"timeouts": {"first_token_s": 5, "thinking_idle_s": 5, "idle_s": 5, "total_s": 10},
 		"limits": {
 			"max_messages": 10,
 			"max_chars": 20_000,

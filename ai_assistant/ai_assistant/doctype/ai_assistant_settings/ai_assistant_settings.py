@@ -8,6 +8,7 @@ from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
 # By field, what is accepted.
 BOUNDS = {
 	"first_token_s": (1, 3600),
+	"thinking_idle_s": (1, 3600),
 	"idle_s": (1, 3600),
 	"total_s": (1, 3600),
 	"total_background_s": (1, 86_400),
@@ -47,6 +48,7 @@ class AIAssistantSettings(Document):
 		modes: DF.Table[AIMode]
 		realtime_enabled: DF.Check
 		requests_per_minute: DF.Int
+		thinking_idle_s: DF.Int
 		total_background_s: DF.Int
 		total_s: DF.Int
 		web_percent: DF.Int

@@ -49,6 +49,7 @@ class TestAIAssistantSettings(TestCase):
 		provider("p", extra='{"top_p": 0.5}', api_base="http://127.0.0.1:9/v1", priority=3).insert()
 		self.save(
 			first_token_s=5,
+			thinking_idle_s=16,
 			idle_s=6,
 			total_s=7,
 			total_background_s=700,
@@ -76,6 +77,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(
 			(found.timeouts.first_token_s, found.timeouts.idle_s, found.timeouts.total_s), (5, 6, 7)
 		)
+		self.assertEqual(found.timeouts.thinking_idle_s, 16)
 		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
 		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 11, 12, 13, 14))
@@ -87,6 +89,14 @@ class TestAIAssistantSettings(TestCase):
 		)
 		self.save(realtime_enabled=1)
 		self.assertTrue(load().realtime.enabled)
+
+	def test_a_chat_ends_before_the_benchs_web_server_does(self) -> None:
+		self.save(total_s=3000)
+		with patch.dict(frappe.local.conf, {"http_timeout": 200}):
+			self.assertEqual(load().timeouts.total_s, 190)
+		with patch.dict(frappe.local.conf):
+			frappe.local.conf.pop("http_timeout", None)
+			self.assertEqual(load().timeouts.total_s, 110)
 
 	def test_a_section_of_the_sites_file_wins(self) -> None:
 		provider("p").insert()
