@@ -46,6 +46,7 @@ class TestInstall(TestCase):
 			"concurrent_per_site": 64,
 			"web_percent": 50,
 			"thinking_idle_s": 120,
+			"max_answer_chars": 1_000_000,
 		}
 		for field in new:
 			frappe.db.delete("Singles", {"doctype": "AI Assistant Settings", "field": field})

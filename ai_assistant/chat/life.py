@@ -27,6 +27,8 @@ Lost = store.Lost
 LEASE_S = 20.0
 RENEW_S = 1.0
 MINUTE_S = 60.0
+# An answer that is this much longer than its tokens allow is one of a provider that does not count them.
+CHARS_A_TOKEN, LEEWAY_CHARS = 20, 4096
 
 # The requests that run in this process, by site, user and request id. Their own threads add and remove them;
 # a thread that answers cancel() looks one up.
@@ -44,7 +46,7 @@ class Chat:
 		self.user = publisher.user
 		self.cancel = Cancel()
 		self._renew_at = time.monotonic() + RENEW_S
-		self.gateway = Gateway(settings.providers, settings.timeouts)
+		self.gateway = Gateway(settings.providers, settings.timeouts, _max_chars(request, settings.limits))
 
 	@property
 	def question(self) -> dict[str, Any]:
@@ -184,6 +186,13 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 	)
 	publisher.accepted()
 	return publisher
+
+
+def _max_chars(request: ChatRequest, limits: Limits) -> int:
+	"""The most characters of an answer: the site's limit, or what the `max_tokens` that were asked for can be."""
+	if request.max_tokens is None:
+		return limits.max_answer_chars
+	return min(limits.max_answer_chars, LEEWAY_CHARS + CHARS_A_TOKEN * request.max_tokens)
 
 
 def _let_in(demand: store.Demand, limits: Limits, status: str, now: float) -> None:

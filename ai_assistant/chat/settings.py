@@ -46,6 +46,7 @@ class Limits:
 	max_messages: int = 200
 	max_chars: int = 400_000
 	max_tokens: int = 32_000
+	max_answer_chars: int = 1_000_000
 	requests_per_minute: int = 20
 	concurrent_per_user: int = 4
 	concurrent_per_site: int = 64

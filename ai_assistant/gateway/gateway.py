@@ -1,6 +1,7 @@
 """Asks the providers of a site, in order, and yields one stream of typed chunks whoever answers."""
 
 import logging
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -39,10 +40,20 @@ class Gateway:
 	...     print(chunk)
 	"""
 
-	def __init__(self, providers: Sequence[Provider], timeouts: Timeouts | None = None) -> None:
-		"""`providers` are asked in the order of their `priority`, of their names where that is equal."""
+	def __init__(
+		self,
+		providers: Sequence[Provider],
+		timeouts: Timeouts | None = None,
+		max_chars: int = sys.maxsize,
+	) -> None:
+		"""`providers` are asked in the order of their `priority`, of their names where that is equal.
+
+		An answer is cut after `max_chars` characters, reasoning and text together: its finish_reason is `length`
+		then, and the provider is hung up on.
+		"""
 		self.providers = sorted(providers, key=lambda p: (p.priority, p.name))
 		self.timeouts = timeouts or Timeouts()
+		self.max_chars = max_chars
 
 	def stream_generate(
 		self,
@@ -157,7 +168,7 @@ class Gateway:
 			yield Completion("cancelled", provider.name, ask.model)
 			return
 		bridge = Bridge(_answer(provider, ask))
-		deltas = _Deltas()
+		deltas, room = _Deltas(), self.max_chars
 		names = {"provider": provider.name, "model": ask.model}
 		limits = self.timeouts
 		cancel.on_ask(bridge.wake)
@@ -184,7 +195,14 @@ class Gateway:
 							raise ProviderError("filtered", **names)
 						yield chunk
 						return
-					yield from deltas.whole(chunk)
+					for delta in deltas.whole(chunk):
+						if len(delta.text) > room:
+							if room:
+								yield replace(delta, text=delta.text[:room])
+							yield Completion("length", provider.name, ask.model)
+							return
+						room -= len(delta.text)
+						yield delta
 			yield from deltas.end()
 			yield Completion("cancelled", provider.name, ask.model)
 		except Exception as error:

@@ -240,6 +240,7 @@ class FrappeStore:
 				"max_messages",
 				"max_chars",
 				"max_tokens",
+				"max_answer_chars",
 				"requests_per_minute",
 				"concurrent_per_user",
 				"concurrent_per_site",

@@ -16,6 +16,7 @@ BOUNDS = {
 	"max_messages": (1, 10_000),
 	"max_chars": (1, 100_000_000),
 	"max_tokens": (1, 10_000_000),
+	"max_answer_chars": (1, 100_000_000),
 	"requests_per_minute": (1, 100_000),
 	"concurrent_per_user": (1, 10_000),
 	"concurrent_per_site": (1, 100_000),
@@ -41,6 +42,7 @@ class AIAssistantSettings(Document):
 		first_token_s: DF.Int
 		idle_s: DF.Int
 		keep_content: DF.Check
+		max_answer_chars: DF.Int
 		max_chars: DF.Int
 		max_delay_ms: DF.Int
 		max_messages: DF.Int

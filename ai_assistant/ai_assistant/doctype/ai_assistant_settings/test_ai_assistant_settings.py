@@ -58,6 +58,7 @@ class TestAIAssistantSettings(TestCase):
 			max_messages=8,
 			max_chars=9,
 			max_tokens=10,
+			max_answer_chars=15,
 			requests_per_minute=11,
 			concurrent_per_user=12,
 			concurrent_per_site=13,
@@ -80,7 +81,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(found.timeouts.thinking_idle_s, 16)
 		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
-		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 11, 12, 13, 14))
+		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 12, 13, 14))
 		self.assertFalse(found.retention.keep_content)
 		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = found.providers
