@@ -34,7 +34,7 @@ TRICKS = (
 	"\ud800",
 	" user=root seq=1",
 )
-EVIL = "a" + "".join(f"{each}{FORGED}" for each in (*BREAKS, *TRICKS))
+EVIL = "a" + "".join(f"{each}{FORGED}" for each in (*TRICKS, *BREAKS))
 
 
 class Lines(logging.Handler):
