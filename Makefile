@@ -13,22 +13,24 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page demo serve test test-browser test-bench bench lint clean
+.PHONY: help setup page demo serve test test-browser test-bench bench lint lock audit clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv with all that the project needs
 
-$(STAMP): pyproject.toml ai_assistant/__init__.py
+# The versions and hashes of requirements.lock, and nothing that is not in it: the same packages each time.
+$(STAMP): pyproject.toml requirements.lock ai_assistant/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "make: $(PYTHON) is older than Python 3.11; name another: make PYTHON=python3.12"; exit 1; }
 	@echo "→ building $(VENV) (a minute or two, once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[standalone,test]' \
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock \
 		| awk '/^Collecting/ {printf "\r\033[K  %d packages, now %s", ++n, $$2} \
 			/^Installing/ {printf "\r\033[K  %d packages, installing them", n} {fflush()} END {print ""}' \
 		|| { echo "make: the packages could not be installed; pip says why above"; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m pip check
 	@touch $@
 	@echo "→ $(VENV) is ready"
@@ -86,6 +88,24 @@ lint: $(STAMP) page ## ruff, mypy and tsc
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(if $(NPM),npm run --silent check)
+
+# For every Python and platform that the demo runs on, without the host that the packages came from.
+lock: build/lock/.installed ## write requirements.lock anew from pyproject.toml
+	@build/lock/bin/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate \
+		--no-header --extra standalone --extra test pyproject.toml -o requirements.lock
+
+build/lock/.installed:
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --disable-pip-version-check -q 'uv<1'
+	@touch $@
+
+audit: build/audit/.installed ## look requirements.lock up among the known vulnerabilities (asks PyPI)
+	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+
+build/audit/.installed:
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install --disable-pip-version-check -q 'pip-audit~=2.9'
+	@touch $@
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) node_modules tests/browser/node_modules ai_assistant/public/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,14 @@
 """The wheel that `bench get-app` and pip build holds everything that the app is."""
 
+import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "ai_assistant"
@@ -50,3 +53,41 @@ def test_importing_does_not_import_litellm(module: str) -> None:
 		f"import {module}, sys; sys.exit('litellm' in sys.modules)"
 	)
 	subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def dependencies() -> list[Requirement]:
+	return [Requirement(each) for each in requires("ai_assistant") or []]
+
+
+def locked() -> dict[str, str]:
+	"""The version of each package in requirements.lock."""
+	return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+
+
+def test_what_is_locked_is_what_the_project_asks_for() -> None:
+	versions = locked()
+	for each in dependencies():
+		assert each.specifier.contains(versions[each.name.lower().replace("_", "-")]), each
+
+
+def test_each_locked_package_has_hashes_and_none_names_the_host_it_came_from() -> None:
+	entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text().strip())
+	assert len(entries) == len(locked()) > 40
+	for entry in entries:
+		assert "--hash=sha256:" in entry, entry
+		assert not re.search(r"://|@|--(index|extra|find)", entry), entry
+
+
+def test_litellms_malicious_releases_are_outside_its_range() -> None:
+	(litellm,) = [each for each in dependencies() if each.name == "litellm"]
+	for version in ("1.82.7", "1.82.8", "1.107.0"):
+		assert not litellm.specifier.contains(version)
+
+
+def test_each_dependency_has_its_line_in_the_docs() -> None:
+	lines = (ROOT / "docs" / "dependencies.md").read_text().splitlines()
+	for each in dependencies():
+		(line,) = [line for line in lines if line.startswith(f"| `{each.name}` |")]
+		for part in str(each.specifier).split(","):
+			assert part in line, f"{each.name}: {part}"
+	assert len([line for line in lines if line.startswith("| `")]) == len(dependencies())

@@ -38,6 +38,25 @@ class TestInstall(TestCase):
 		prompts = {row.system_prompt for row in frappe.get_single("AI Assistant Settings").modes}
 		self.assertEqual(prompts, {"Ours."})
 
+	def test_a_site_that_is_upgraded_gets_the_defaults_of_new_settings(self) -> None:
+		install.after_install()
+		new = {
+			"requests_per_minute": 20,
+			"concurrent_per_user": 4,
+			"concurrent_per_site": 64,
+			"web_percent": 50,
+			"thinking_idle_s": 120,
+			"max_answer_chars": 1_000_000,
+		}
+		for field in new:
+			frappe.db.delete("Singles", {"doctype": "AI Assistant Settings", "field": field})
+		frappe.db.set_single_value("AI Assistant Settings", "max_tokens", 7)
+		frappe.clear_document_cache("AI Assistant Settings", "AI Assistant Settings")
+		install.after_migrate()
+		found = frappe.get_single("AI Assistant Settings")
+		self.assertEqual({field: found.get(field) for field in new}, new)
+		self.assertEqual(found.max_tokens, 7)
+
 	def test_uninstalling_leaves_nothing_behind_and_can_be_repeated(self) -> None:
 		provider("to be uninstalled", priority=1000).insert()
 		user = frappe.get_doc("User", "Administrator")

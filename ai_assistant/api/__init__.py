@@ -6,7 +6,7 @@ from typing import Any
 
 import frappe
 
-from ai_assistant.chat import life, queue, request, settings, waiting
+from ai_assistant.chat import life, places, queue, request, settings, waiting
 from ai_assistant.gateway import Chunk, Completion
 
 from .respond import Answer, Field, answers, outcome
@@ -40,11 +40,12 @@ def chat_completion(
 		return outcome(answered)
 	if asked.background:
 		return queue.put(asked, configured)
-	chat = life.admit(asked, configured)
-	try:
-		return outcome(_generate_cloud_response(chat))
-	finally:
-		life.release(chat)
+	with places.for_chat(configured.limits):
+		chat = life.admit(asked, configured)
+		try:
+			return outcome(_generate_cloud_response(chat))
+		finally:
+			life.release(chat)
 
 
 def answer_queued(name: str) -> None:

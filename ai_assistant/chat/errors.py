@@ -27,6 +27,10 @@ HTTP_STATUS = {
 """The contract's table, and `internal_error`: a defect of ours, which is in the Error Log with its traceback."""
 
 
+# When it is worth asking again where chats hold all places: when one of them ends, nobody knows.
+BUSY_S = 2
+
+
 class ChatError(Exception):
 	"""What is refused, with a code of HTTP_STATUS and one sentence that is already translated."""
 
@@ -45,11 +49,19 @@ def invalid(message: str, *values: object) -> ChatError:
 	return ChatError("invalid_request", _(message).format(*values))
 
 
-def provider_failure(error: ProviderError) -> dict[str, Any]:
+# What a worker answers has another deadline, and no web server's patience to end before.
+TOTAL_IN_WEB = (
+	"The answer of {provider} took longer than {seconds} seconds in all; one that does can be asked for"
+	" in the background (background: true)."
+)
+
+
+def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 	"""A provider's failure as the contract's `error` object, in the reader's language."""
+	template = TOTAL_IN_WEB if error.kind == "total" and not background else error.template
 	failure = {
 		"code": error.code,
-		"message": _(error.template).format(**error.values),
+		"message": _(template).format(**error.values),
 		"retryable": error.retryable,
 	}
 	if error.retry_after is not None:

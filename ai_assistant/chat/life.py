@@ -1,5 +1,6 @@
 """One request from acceptance to result: its row, its events, its end."""
 
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -11,12 +12,13 @@ from frappe import _
 
 from ai_assistant import store
 from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
+from ai_assistant.realtime import listening
 from ai_assistant.realtime.log import fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
-from .errors import ChatError, internal_error, invalid, provider_failure
+from .errors import BUSY_S, ChatError, internal_error, invalid, provider_failure
 from .request import ChatRequest, request_id_of, task_id_of
-from .settings import Settings, load
+from .settings import Limits, Settings, load
 
 Lost = store.Lost
 
@@ -24,6 +26,9 @@ Lost = store.Lost
 # restarts, short enough for somebody who waits.
 LEASE_S = 20.0
 RENEW_S = 1.0
+MINUTE_S = 60.0
+# An answer that is this much longer than its tokens allow is one of a provider that does not count them.
+CHARS_A_TOKEN, LEEWAY_CHARS = 20, 4096
 
 # The requests that run in this process, by site, user and request id. Their own threads add and remove them;
 # a thread that answers cancel() looks one up.
@@ -41,7 +46,7 @@ class Chat:
 		self.user = publisher.user
 		self.cancel = Cancel()
 		self._renew_at = time.monotonic() + RENEW_S
-		self.gateway = Gateway(settings.providers, settings.timeouts)
+		self.gateway = Gateway(settings.providers, settings.timeouts, _max_chars(request, settings.limits))
 
 	@property
 	def question(self) -> dict[str, Any]:
@@ -99,7 +104,7 @@ class Chat:
 		"""Ends the request with what went wrong; what had arrived is kept and given all the same."""
 		attempts = [asdict(attempt) for attempt in error.attempts] if isinstance(error, ProviderError) else []
 		if isinstance(error, ProviderError):
-			failure = provider_failure(error)
+			failure = provider_failure(error, self.request.background)
 		else:
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
 			failure = internal_error()
@@ -138,13 +143,18 @@ class Chat:
 
 
 def admit(request: ChatRequest, settings: Settings) -> Chat:
-	"""Accepts a request that this process answers. Raises ChatError `conflict` for a request_id already used."""
+	"""Accepts a request that this process answers.
+
+	Raises ChatError `conflict` for a request_id already used, `rate_limited` and `busy` beyond the site's limits.
+	"""
 	return hold(Chat(request, settings, accept(request, settings, "running")))
 
 
 def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 	"""Opens the request's row, `running` or `queued`, and commits it with event 1. Raises as `admit`."""
-	user = frappe.session.user
+	user, kept = frappe.session.user, store.current()
+	# Whoever stands in line behind this one shall not wait for a Redis that does not answer.
+	listening.why_not()
 	row = {
 		"user": user,
 		"request_id": request.request_id,
@@ -153,15 +163,18 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 		"provider": request.provider,
 		"model": request.model,
 		"status": status,
-		"created": time.time(),
 		"fingerprint": request.fingerprint,
-		"lease": time.time() + LEASE_S,
 		"cancel_asked": 0,
 	}
 	try:
-		name = store.current().open(row, asdict(request) if status == "queued" else None)
-	except store.RequestExists:
-		raise _conflict(request) from None
+		now = time.time()
+		_let_in(kept.demand(user, now, now - MINUTE_S), settings.limits, status, now)
+		row.update(created=time.time(), lease=time.time() + LEASE_S)
+		name = kept.open(row, asdict(request) if status == "queued" else None)
+	except (store.RequestExists, ChatError) as refused:
+		# The next in line need not wait for the end of this HTTP request.
+		frappe.db.rollback()
+		raise _conflict(request) if isinstance(refused, store.RequestExists) else refused from None
 	publisher = Publisher(
 		name,
 		user,
@@ -173,6 +186,34 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 	)
 	publisher.accepted()
 	return publisher
+
+
+def _max_chars(request: ChatRequest, limits: Limits) -> int:
+	"""The most characters of an answer: the site's limit, or what the `max_tokens` that were asked for can be."""
+	if request.max_tokens is None:
+		return limits.max_answer_chars
+	return min(limits.max_answer_chars, LEEWAY_CHARS + CHARS_A_TOKEN * request.max_tokens)
+
+
+def _let_in(demand: store.Demand, limits: Limits, status: str, now: float) -> None:
+	"""Raises ChatError `rate_limited` or `busy` where one more would be too many.
+
+	A queued request counts to its user's, which bounds the queue; to the site's it counts once a worker runs it.
+	"""
+	if len(demand.recent) >= limits.requests_per_minute:
+		# Let in again once fewer than the limit are a minute old.
+		until = demand.recent[-limits.requests_per_minute] + MINUTE_S
+		seconds = max(1, math.ceil(until - now))
+		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
+		raise ChatError("rate_limited", message.format(limits.requests_per_minute, seconds), seconds)
+	if demand.own >= limits.concurrent_per_user:
+		message = _(
+			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
+		)
+		raise ChatError("busy", message.format(limits.concurrent_per_user), BUSY_S)
+	if status == "running" and demand.running >= limits.concurrent_per_site:
+		message = _("The site answers {0} chats at once, and has as many; ask again in a moment.")
+		raise ChatError("busy", message.format(limits.concurrent_per_site), BUSY_S)
 
 
 def hold(chat: Chat) -> Chat:

@@ -24,6 +24,8 @@ MODEL = re.compile(r"[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
 # Parts cost time however short they are: 50,000 empty ones kept litellm, and so all chats, busy for 5 s.
 MAX_PARTS = 500
+# What JSON makes of a character at most (two escaped surrogates), and of a message or part around its text.
+CHARS_A_CHAR, CHARS_AROUND = 12, 1000
 MESSAGE = "{role, content}"
 
 
@@ -139,26 +141,32 @@ def whole_number(given: Any, name: str, low: int, high: int) -> int | None:
 
 
 def _messages(given: Any, settings: Settings) -> list[dict[str, Any]]:
+	limits = settings.limits
 	if isinstance(given, str):
+		longest = CHARS_A_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS)
+		if len(given) > longest:
+			raise invalid(
+				"messages accepts at most {0} characters of JSON; these are {1}.", longest, len(given)
+			)
 		try:
 			given = json.loads(given)
 		except (ValueError, RecursionError):
 			raise invalid("messages accepts a list of {0}, or the same as a JSON string.", MESSAGE) from None
 	if not isinstance(given, list) or not given:
 		raise invalid("messages accepts a list of at least one {0}.", MESSAGE)
-	limits = settings.limits
 	if len(given) > limits.max_messages:
 		raise invalid("messages accepts at most {0} messages.", limits.max_messages)
-	messages = [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
-	parts = sum(len(message["content"]) for message in messages if isinstance(message["content"], list))
+	# Counted before anything is looked into.
+	contents = [each.get("content") for each in given if isinstance(each, dict)]
+	parts = sum(len(content) for content in contents if isinstance(content, list))
 	if parts > MAX_PARTS:
 		raise invalid("messages accepts at most {0} content parts in all; these are {1}.", MAX_PARTS, parts)
-	size = sum(_size(message["content"]) for message in messages)
+	size = sum(_size(content) for content in contents)
 	if size > limits.max_chars:
 		raise invalid(
 			"messages accepts at most {0} characters in all; these are {1}.", limits.max_chars, size
 		)
-	return messages
+	return [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
 
 
 def _message(given: Any, where: str) -> dict[str, Any]:
@@ -179,8 +187,13 @@ def _part(given: Any, where: str) -> dict[str, str]:
 	return {"type": "text", "text": _utf8(given["text"])}
 
 
-def _size(content: str | list[dict[str, str]]) -> int:
-	return len(content) if isinstance(content, str) else sum(len(part["text"]) for part in content)
+def _size(content: Any) -> int:
+	"""The characters of a message's content, whatever else may be wrong with it."""
+	if isinstance(content, str):
+		return len(content)
+	parts = content if isinstance(content, list) else []
+	texts = (part.get("text") for part in parts if isinstance(part, dict))
+	return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _utf8(text: str) -> str:

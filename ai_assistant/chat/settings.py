@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import frappe
 from frappe import _
+from frappe.utils import cint
 
 from ai_assistant import store
 from ai_assistant.gateway import Provider, Timeouts
@@ -20,6 +21,10 @@ from .errors import ChatError
 CONF_KEY = "ai_assistant"
 
 EFFORTS = ("none", "low", "medium", "high")
+
+# After so many seconds gunicorn kills the process of a request and nginx gives up, unless the bench says otherwise by
+# this key of its configuration, from which both get theirs; an answer needs some of them to end and to be stored.
+HTTP_TIMEOUT, HTTP_TIMEOUT_S, TO_END_S = "http_timeout", 120, 10
 
 T = TypeVar("T")
 
@@ -41,6 +46,11 @@ class Limits:
 	max_messages: int = 200
 	max_chars: int = 400_000
 	max_tokens: int = 32_000
+	max_answer_chars: int = 1_000_000
+	requests_per_minute: int = 20
+	concurrent_per_user: int = 4
+	concurrent_per_site: int = 64
+	web_percent: int = 50
 
 
 @dataclass(frozen=True)
@@ -120,19 +130,29 @@ def load() -> Settings:
 	for n, each in enumerate(providers):
 		if any(each.name == earlier.name for earlier in providers[:n]):
 			raise _wrong(f"providers[{n}].name", "a name that no other provider has")
+	limits = _known(Limits, conf, "limits")
+	for name, value in vars(limits).items():
+		if value < 1:
+			raise _wrong(f"limits.{name}", "a number from 1")
 	default = conf.get("default_provider")
 	if not isinstance(default, str | None):
 		raise _wrong("default_provider", "the name of a provider")
 	return Settings(
 		providers=tuple(providers),
 		modes=modes,
-		limits=_known(Limits, conf, "limits"),
-		timeouts=_known(Timeouts, conf, "timeouts"),
+		limits=limits,
+		timeouts=_within_web(_known(Timeouts, conf, "timeouts")),
 		background=_known(Background, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),
 		retention=_known(Retention, conf, "retention"),
 		default_provider=default,
 	)
+
+
+def _within_web(timeouts: Timeouts) -> Timeouts:
+	"""The same, with a total that ends before the web server does. A worker has its own (`Background`)."""
+	patience = max(2 * TO_END_S, cint(frappe.conf.get(HTTP_TIMEOUT)) or HTTP_TIMEOUT_S)
+	return replace(timeouts, total_s=min(timeouts.total_s, patience - TO_END_S))
 
 
 def provider_of(given: Any, where: str) -> Provider:

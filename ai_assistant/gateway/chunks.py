@@ -124,8 +124,9 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-	"""Seconds: until a provider's first chunk, between two chunks, and for all attempts together."""
+	"""Seconds: until a provider's first chunk, between two chunks (apart while it thinks), and for all attempts together."""
 
 	first_token_s: float = 60
+	thinking_idle_s: float = 120
 	idle_s: float = 60
 	total_s: float = 110

@@ -77,6 +77,10 @@ SENTENCES = {
 		"timeout",
 		"{provider} sent nothing for {seconds} seconds (the limit until the first token).",
 	),
+	"thinking_idle": (
+		"timeout",
+		"{provider} fell silent for {seconds} seconds while it was thinking.",
+	),
 	"idle": ("timeout", "{provider} fell silent for {seconds} seconds in the middle of its answer."),
 	"total": ("timeout", "The answer of {provider} took longer than {seconds} seconds in all."),
 	"none": ("not_configured", "No AI provider is configured; an administrator can add one."),

@@ -1,6 +1,7 @@
 """Asks the providers of a site, in order, and yields one stream of typed chunks whoever answers."""
 
 import logging
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -39,10 +40,20 @@ class Gateway:
 	...     print(chunk)
 	"""
 
-	def __init__(self, providers: Sequence[Provider], timeouts: Timeouts | None = None) -> None:
-		"""`providers` are asked in the order of their `priority`, of their names where that is equal."""
+	def __init__(
+		self,
+		providers: Sequence[Provider],
+		timeouts: Timeouts | None = None,
+		max_chars: int = sys.maxsize,
+	) -> None:
+		"""`providers` are asked in the order of their `priority`, of their names where that is equal.
+
+		An answer is cut after `max_chars` characters, reasoning and text together: its finish_reason is `length`
+		then, and the provider is hung up on.
+		"""
 		self.providers = sorted(providers, key=lambda p: (p.priority, p.name))
 		self.timeouts = timeouts or Timeouts()
+		self.max_chars = max_chars
 
 	def stream_generate(
 		self,
@@ -157,13 +168,13 @@ class Gateway:
 			yield Completion("cancelled", provider.name, ask.model)
 			return
 		bridge = Bridge(_answer(provider, ask))
-		deltas = _Deltas()
+		deltas, room = _Deltas(), self.max_chars
 		names = {"provider": provider.name, "model": ask.model}
 		limits = self.timeouts
 		cancel.on_ask(bridge.wake)
 		try:
 			while not cancel.asked:
-				silence = ("idle", limits.idle_s) if deltas.begun else ("first_token", limits.first_token_s)
+				silence = deltas.silence(limits)
 				silent_until = bridge.heard + silence[1] if ask.stream else deadline
 				now = time.monotonic()
 				together = gathers()
@@ -184,7 +195,14 @@ class Gateway:
 							raise ProviderError("filtered", **names)
 						yield chunk
 						return
-					yield from deltas.whole(chunk)
+					for delta in deltas.whole(chunk):
+						if len(delta.text) > room:
+							if room:
+								yield replace(delta, text=delta.text[:room])
+							yield Completion("length", provider.name, ask.model)
+							return
+						room -= len(delta.text)
+						yield delta
 			yield from deltas.end()
 			yield Completion("cancelled", provider.name, ask.model)
 		except Exception as error:
@@ -235,8 +253,15 @@ class _Deltas:
 
 	def __init__(self) -> None:
 		self.begun = False
+		self._thinks = False
 		self._joiners = {Reasoning: SurrogateJoiner(), Text: SurrogateJoiner()}
 		self._splitter: ThinkSplitter | None = ThinkSplitter()
+
+	def silence(self, limits: Timeouts) -> tuple[str, float]:
+		"""What a silence after these deltas is called, and the seconds that it may last."""
+		if not self.begun:
+			return "first_token", limits.first_token_s
+		return ("thinking_idle", limits.thinking_idle_s) if self._thinks else ("idle", limits.idle_s)
 
 	def whole(self, delta: Delta) -> Iterator[Delta]:
 		kind = type(delta)
@@ -247,7 +272,7 @@ class _Deltas:
 			if self._splitter and not self.begun:
 				# A provider that has a field for its reasoning puts none between tags.
 				yield from self._end_of_tags()
-			self.begun = True
+			self.begun = self._thinks = True
 			yield Reasoning(text)
 		else:
 			yield from self._text(text)
@@ -263,6 +288,8 @@ class _Deltas:
 	def _text(self, text: str) -> Iterator[Delta]:
 		pieces: list[Delta] = self._splitter.feed(text) if self._splitter else [Text(text)]
 		self.begun = self.begun or bool(pieces)
+		if pieces:
+			self._thinks = isinstance(pieces[-1], Reasoning)
 		yield from pieces
 
 	def _end_of_tags(self) -> Iterator[Delta]:

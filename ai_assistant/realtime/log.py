@@ -14,8 +14,25 @@ copy_to_stderr = True
 MARKS = {"reasoning": "💭 REASONING", "text": "📝 TEXT", "completion": "✅ COMPLETION"}
 
 
+class _Line(logging.Formatter):
+	"""A line a record, and those of a traceback behind it indented: whatever an exception says, it looks like no record."""
+
+	def format(self, record: logging.LogRecord) -> str:
+		return "\n\t".join(_printable(line) for line in super().format(record).split("\n"))
+
+
+def _printable(line: str) -> str:
+	"""Without what moves a terminal's cursor, breaks a line or turns its direction."""
+	if line.isprintable():
+		return line
+	return "".join(
+		char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
+		for char in line
+	)
+
+
 _setting_up = threading.Lock()
-LINE = logging.Formatter("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
+LINE = _Line("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
 def logger() -> logging.Logger:

@@ -117,7 +117,7 @@ def running_site(
 		database = stack.enter_context(closing(Database(folder / "site.sqlite")))
 		# What clients may call is what this has imported.
 		importlib.import_module("ai_assistant.api")
-		importlib.import_module("ai_assistant.chat.waiting").allow(REQUESTS)
+		importlib.import_module("ai_assistant.chat.places").serve(REQUESTS)
 		# Each request has the store of its own site, as it has the database of its own site on a bench.
 		own_store: Any = stand_in.local("store")
 		store.use(own_store)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Event, Lost, RequestExists, Row
+from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Demand, Event, Lost, RequestExists, Row
 
 from . import stand_in
 
@@ -59,18 +59,24 @@ class Database:
 		A statement that fails changes nothing, and one that fails first leaves no transaction behind, nor
 		the lock on the file that comes with it.
 		"""
+		begins = self.begin()
 		connection = self._connection()
-		begins = not connection.in_transaction
-		if begins:
-			# IMMEDIATE waits for the write lock here. A transaction that began as a reader could not wait
-			# for it: it would fail at once if another thread has written since.
-			connection.execute("BEGIN IMMEDIATE")
 		try:
 			return connection.execute(sql, parameters).rowcount
 		except BaseException:
 			if begins:
 				connection.rollback()
 			raise
+
+	def begin(self) -> bool:
+		"""Begin this thread's transaction, if there is none: nobody else writes until it ends. Whether it did."""
+		connection = self._connection()
+		if connection.in_transaction:
+			return False
+		# IMMEDIATE waits for the write lock here. A transaction that began as a reader could not wait
+		# for it: it would fail at once if another thread has written since.
+		connection.execute("BEGIN IMMEDIATE")
+		return True
 
 	def commit(self) -> None:
 		"""End this thread's transaction, keeping what it wrote."""
@@ -117,6 +123,8 @@ class SqliteStore:
 			if field not in known:
 				database.write(f"ALTER TABLE request ADD COLUMN {column}")
 		database.write("CREATE INDEX IF NOT EXISTS request_of_task ON request (user, task_id)")
+		database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
+		database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
 		database.write(
 			"CREATE TABLE IF NOT EXISTS event"
 			" (request TEXT, seq INTEGER, event TEXT, PRIMARY KEY (request, seq)) WITHOUT ROWID"
@@ -140,6 +148,24 @@ class SqliteStore:
 				raise RequestExists(row["request_id"]) from None
 			raise
 		return name
+
+	def demand(self, user: str, now: float, since: float) -> Demand:
+		"""What there is to do at the UNIX time `now`, with the requests accepted after `since` as `recent`.
+
+		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
+		was opened meanwhile. So it holds a lock for all of the site; let it be short.
+		"""
+		self._database.commit()
+		self._database.begin()
+		((own, running),) = self._database.read(
+			"SELECT COALESCE(SUM(user = ?), 0), COALESCE(SUM(status = 'running'), 0) FROM request"
+			" WHERE (status = 'queued' AND user = ?) OR (status = 'running' AND lease > ?)",
+			[user, user, now],
+		)
+		recent = self._database.read(
+			"SELECT created FROM request WHERE user = ? AND created > ? ORDER BY created", [user, since]
+		)
+		return Demand(own, running, [created for (created,) in recent])
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		"""Make a queued request one that runs and is held until `lease`; gives it and its question.

@@ -7,7 +7,7 @@ same things in SQLite. No store commits by itself: a commit is also what lets an
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Event = dict[str, Any]
 """An `ai_progress` event as the client gets it, with at least `seq`, `type` and `text`."""
@@ -44,6 +44,17 @@ REQUEST_FIELDS = (
 JSON_FIELDS = frozenset(("usage", "timing", "realtime", "attempts", "error"))
 
 
+class Demand(NamedTuple):
+	"""What a site has to do when somebody asks for more."""
+
+	own: int
+	"""How many requests of the user are queued, or run and are held."""
+	running: int
+	"""How many of all users run and are held."""
+	recent: list[float]
+	"""When the user's latest were accepted (`created`), the oldest first."""
+
+
 class RequestExists(Exception):
 	"""This user already has a request of this id."""
 
@@ -63,6 +74,14 @@ class Store(Protocol):
 		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
 
 		A queued one is kept with its `question` (anything that JSON can say), until it ends.
+		"""
+		...
+
+	def demand(self, user: str, now: float, since: float) -> Demand:
+		"""What there is to do at the UNIX time `now`, with the requests accepted after `since` as `recent`.
+
+		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
+		was opened meanwhile. So it holds a lock for all of the site; let it be short.
 		"""
 		...
 

@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe.utils.password import get_decrypted_password
 
-from . import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Event, Lost, RequestExists, Row
+from . import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Demand, Event, Lost, RequestExists, Row
 
 REQUEST, EVENT = "AI Request", "AI Request Event"
 SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
@@ -48,6 +48,8 @@ COLUMN = 140
 AWAY = (1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
 # A statement that is longer than max_allowed_packet (16 MiB by default) is refused.
 PIECE = 1_000_000
+# How long one who asks stands in line before the site is said to be busy.
+IN_LINE_S = 5
 
 
 class FrappeStore:
@@ -71,6 +73,28 @@ class FrappeStore:
 				raise RequestExists(row["request_id"]) from None
 			raise
 		return name
+
+	def demand(self, user: str, now: float, since: float) -> Demand:
+		"""What there is to do at the UNIX time `now`, with the requests accepted after `since` as `recent`.
+
+		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
+		was opened meanwhile. So it holds a lock for all of the site; let it be short.
+		"""
+		# A transaction sees what was committed when it first read without a lock: this one begins behind the lock. The
+		# row that is locked is one that always exists and that nobody writes to. Locking what is counted would
+		# deadlock with those who renew their leases.
+		frappe.db.commit()
+		frappe.db.sql(f"SELECT name FROM tabDocType WHERE name = %s FOR UPDATE WAIT {IN_LINE_S}", (REQUEST,))
+		((own, running),) = frappe.db.sql(
+			f"SELECT COALESCE(SUM(user = %(user)s), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
+			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
+			{"user": user, "now": now},
+		)
+		recent = frappe.db.sql(
+			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s ORDER BY created",
+			(user, since),
+		)
+		return Demand(int(own), int(running), [created for (created,) in recent])
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
@@ -212,8 +236,19 @@ class FrappeStore:
 			"default_provider": single.get("default_provider") or None,
 			"providers": _providers("enabled = 1"),
 			"modes": _modes(),
-			"limits": numbers("max_messages", "max_chars", "max_tokens"),
-			"timeouts": numbers("first_token_s", "idle_s", "total_s", "total_background_s"),
+			"limits": numbers(
+				"max_messages",
+				"max_chars",
+				"max_tokens",
+				"max_answer_chars",
+				"requests_per_minute",
+				"concurrent_per_user",
+				"concurrent_per_site",
+				"web_percent",
+			),
+			"timeouts": numbers(
+				"first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"
+			),
 			"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
 			"retention": {"keep_content": bool(single.get("keep_content", 1))},
 		}

@@ -4,6 +4,8 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +149,37 @@ def test_a_change_of_the_configuration_counts_from_the_next_request_on(
 	finally:
 		process.configure(config)
 	assert client.chat("hello").wait()["status"] == "completed"
+
+
+def peak_kb(process: StandaloneSite) -> int:
+	return int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+def test_a_provider_without_end_is_cut_hung_up_on_and_leaves_memory_flat(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	def flood(megabytes: int) -> dict[str, Any]:
+		marker = unique("marker")
+		steps = {"text": "x", "times": 10_000, "repeat": 100 * megabytes}
+		answer = client.chat(script({"reasoning": "Hm."}, steps, {"note": marker})).wait()
+		asked = provider.wait_for(marker)
+		# What lies in the buffers of sockets and of the bridge was written, and is no part of the answer.
+		assert megabytes < 100 or asked.hung_up.wait(20)
+		assert sum(len(data) for _at, data in asked.written) < 20_000_000
+		return answer
+
+	flood(2)
+	before = peak_kb(process)
+	answer = flood(100)
+	assert (answer["status"], answer["finish_reason"]) == ("completed", "length")
+	assert len(answer["reasoning"]) + len(answer["response"]) == 1_000_000
+	assert peak_kb(process) < before + 20_000
+	assert client.get("get_request", request_id=answer["request_id"]) == answer
+
+
+def test_a_provider_that_does_not_count_its_tokens_is_cut_too(client: Client) -> None:
+	answer = client.chat(script({"text": "x", "times": 10_000}), max_tokens=5).wait()
+	assert (len(answer["response"]), answer["finish_reason"]) == (4096 + 5 * 20, "length")
 
 
 def test_an_unreachable_provider_is_said(

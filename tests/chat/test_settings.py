@@ -79,10 +79,26 @@ def test_the_contracts_example_is_understood() -> None:
 			"realtime": {"enabled": True, "max_delay_ms": 1000},
 		}
 	)
+	assert found.limits == settings.Limits()
 	assert [provider.name for provider in found.providers] == ["claude", "local"]
 	assert found.providers[1].allows("anything") and not found.providers[0].allows("anything")
 	assert found.modes["agent"].system_prompt == "Act."
 	assert found.modes["chat"] == settings.MODES[0]
+
+
+@pytest.mark.parametrize(
+	("asked", "bench", "expected"),
+	[(3600, {}, 110), (30, {}, 30), (3600, {"http_timeout": 200}, 190), (3600, {"http_timeout": 1}, 10)],
+)
+def test_a_chat_in_a_web_request_ends_before_the_web_server_does(
+	asked: int, bench: dict[str, int], expected: int
+) -> None:
+	frappe.local.conf = {"ai_assistant": {"timeouts": {"total_s": asked, "total_background_s": 9}}, **bench}
+	try:
+		found = settings.load()
+	finally:
+		del frappe.local.conf
+	assert (found.timeouts.total_s, found.background.total_background_s) == (expected, 9)
 
 
 def test_a_key_is_in_no_repr() -> None:
@@ -142,6 +158,7 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"limits": []}, "limits"),
 		({"limits": "x"}, "limits"),
 		({"limits": {"max_chars": None}}, "limits.max_chars"),
+		({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
 		({"timeouts": {"idle_s": None}}, "timeouts.idle_s"),
 		({"realtime": {"max_delay_ms": None}}, "realtime.max_delay_ms"),
 		({"providers": [{**PROVIDER, "models": None}]}, "providers[0].models"),

@@ -129,5 +129,6 @@ def test_an_answer_that_takes_too_long_in_all_is_ended_and_kept(client: Client) 
 	answer = stream.answer
 	assert answer and stream.error and stream.error.status == 504
 	assert answer["error"]["code"] == "timeout" and "10 seconds" in answer["error"]["message"]
+	assert "background: true" in answer["error"]["message"]
 	assert answer["response"].startswith("word word ")
 	assert violations(events, answer) == []

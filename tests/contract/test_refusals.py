@@ -13,6 +13,12 @@ from tests.support.site import CANARY_KEY, Site
 
 HELLO = [{"role": "user", "content": "hello"}]
 
+
+def nested(depth: int) -> list[Any]:
+	"""A list in a list in a list."""
+	return [nested(depth - 1)] if depth else []
+
+
 BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("no messages", {"messages": None}, ["messages", "{role, content}"]),
 	("empty messages", {"messages": []}, ["messages", "at least one"]),
@@ -42,6 +48,27 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 		"too many content parts",
 		{"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 501}]},
 		["messages", "500 content parts", "501"],
+	),
+	("more content parts than are looked into", {"messages": [{"content": [None] * 501}]}, ["501"]),
+	("more characters than are looked into", {"messages": [{"content": "x" * 20_001}]}, ["20001"]),
+	(
+		"more JSON than is read",
+		{"messages": "[" + " " * 800_000},
+		["messages", "at most 750000 characters of JSON", "800001"],
+	),
+	(
+		"a message that is deeply nested",
+		{"messages": [{"role": "user", "content": nested(400)}]},
+		["messages[0].content[0]"],
+	),
+	("a role that is deeply nested", {"messages": [{"role": nested(400), "content": "x"}]}, ["role"]),
+	("tools that are deeply nested", {"tools": nested(400)}, ["tools"]),
+	*(
+		(f"a {name} of a million characters", {name: "1" * 1_000_000}, [name])
+		for name in (
+			*("mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens"),
+			*("reasoning_effort", "background"),
+		)
 	),
 	("a model that is no text", {"model": "\ud800"}, ["model"]),
 	("too many characters", {"messages": [{"role": "user", "content": "x" * 20_001}]}, ["messages", "20000"]),

@@ -29,7 +29,7 @@ from ai_assistant.gateway import (
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
-from .asking import KEY, MODELS, Heard, Listener, asked, family, gateway, hear, silent
+from .asking import KEY, MODELS, PATIENT, Heard, Listener, asked, family, gateway, hear, silent
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
 
@@ -229,6 +229,56 @@ def test_a_slow_answer_is_not_silent_as_long_as_it_goes_on(server: ScriptedProvi
 	assert (
 		hear(gateway(named(server, "a"), timeouts=limits).stream_generate(asked(script))).text == "la " * 15
 	)
+
+
+# How much
+
+
+@EVERY_FAMILY
+def test_an_answer_without_end_is_cut_at_the_limit_and_hung_up_on(
+	server: ScriptedProvider, api: str, marker: str
+) -> None:
+	script = [{"reasoning": "Hm. "}, {"repeat": 1_000_000, "text": "la ", "every": 0.001}]
+	one = Gateway([family(server, api)], PATIENT, max_chars=99)
+	heard = hear(one.stream_generate(asked(script, marker)))
+	assert heard.reasoning + heard.text == "Hm. " + ("la " * 32)[:95]
+	assert (heard.completion.finish_reason, heard.completion.model) == ("length", MODELS[api])
+	assert server.wait_for(marker).hung_up.wait(20)
+
+
+@pytest.mark.parametrize(("limit", "reason"), [(7, "stop"), (6, "length"), (4, "length"), (3, "length")])
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_limit_is_of_reasoning_and_text_together_and_exact(
+	server: ScriptedProvider, limit: int, reason: str, stream: bool
+) -> None:
+	one = Gateway([named(server, "a")], PATIENT, max_chars=limit)
+	question = asked([{"reasoning": "Hm. "}, {"text": "Yes"}])
+	if stream:
+		heard = hear(one.stream_generate(question))
+		found = heard.reasoning, heard.text, heard.completion.finish_reason
+	else:
+		result = one.generate(question)
+		found = result.reasoning, result.text, result.completion.finish_reason
+	assert found == ("Hm. "[:limit], "Yes"[: max(0, limit - 4)], reason)
+
+
+@pytest.mark.parametrize(
+	("said", "kind"),
+	[
+		([{"reasoning": "Hm"}], "thinking_idle"),
+		([{"text": "<think>Hm"}], "thinking_idle"),
+		([{"reasoning": "Hm"}, {"text": "So"}], "idle"),
+		([{"text": "<think>Hm</think>So"}], "idle"),
+		([{"text": "So"}, {"reasoning": "Hm"}], "thinking_idle"),
+	],
+)
+def test_a_silence_has_the_limit_of_what_was_going_on(
+	server: ScriptedProvider, said: list[Step], kind: str
+) -> None:
+	# Where the other one counts it is the total that ends it.
+	limits = Timeouts(first_token_s=20, total_s=3, **{"thinking_idle_s": 20, "idle_s": 20, f"{kind}_s": 0.3})
+	heard = hear(gateway(named(server, "a"), timeouts=limits).stream_generate(asked([*said, {"hang": True}])))
+	assert heard.failure.kind == kind
 
 
 def test_keeping_the_connection_alive_is_not_saying_something(server: ScriptedProvider) -> None:

@@ -44,8 +44,17 @@ def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 			entry("scripted", "openai", 1),
 			entry("claude", "anthropic", 3, "claude-sonnet-4-5"),
 		],
-		"timeouts": {"first_token_s": 5, "idle_s": 5, "total_s": 10},
-		"limits": {"max_messages": 10, "max_chars": 20_000, "max_tokens": 1000},
+		"timeouts": {"first_token_s": 5, "thinking_idle_s": 5, "idle_s": 5, "total_s": 10},
+		"limits": {
+			"max_messages": 10,
+			"max_chars": 20_000,
+			"max_tokens": 1000,
+			# The suite is one busy user.
+			"requests_per_minute": 100_000,
+			"concurrent_per_user": 1000,
+			"concurrent_per_site": 1000,
+			"web_percent": 100,
+		},
 	}
 
 

@@ -8,6 +8,7 @@ from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
 # By field, what is accepted.
 BOUNDS = {
 	"first_token_s": (1, 3600),
+	"thinking_idle_s": (1, 3600),
 	"idle_s": (1, 3600),
 	"total_s": (1, 3600),
 	"total_background_s": (1, 86_400),
@@ -15,6 +16,11 @@ BOUNDS = {
 	"max_messages": (1, 10_000),
 	"max_chars": (1, 100_000_000),
 	"max_tokens": (1, 10_000_000),
+	"max_answer_chars": (1, 100_000_000),
+	"requests_per_minute": (1, 100_000),
+	"concurrent_per_user": (1, 10_000),
+	"concurrent_per_site": (1, 100_000),
+	"web_percent": (1, 100),
 }
 
 
@@ -30,18 +36,24 @@ class AIAssistantSettings(Document):
 		from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
 		from frappe.types import DF
 
+		concurrent_per_site: DF.Int
+		concurrent_per_user: DF.Int
 		default_provider: DF.Link | None
 		first_token_s: DF.Int
 		idle_s: DF.Int
 		keep_content: DF.Check
+		max_answer_chars: DF.Int
 		max_chars: DF.Int
 		max_delay_ms: DF.Int
 		max_messages: DF.Int
 		max_tokens: DF.Int
 		modes: DF.Table[AIMode]
 		realtime_enabled: DF.Check
+		requests_per_minute: DF.Int
+		thinking_idle_s: DF.Int
 		total_background_s: DF.Int
 		total_s: DF.Int
+		web_percent: DF.Int
 	# end: auto-generated types
 
 	def validate(self) -> None:

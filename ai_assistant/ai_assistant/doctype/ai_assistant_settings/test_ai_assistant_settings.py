@@ -49,6 +49,7 @@ class TestAIAssistantSettings(TestCase):
 		provider("p", extra='{"top_p": 0.5}', api_base="http://127.0.0.1:9/v1", priority=3).insert()
 		self.save(
 			first_token_s=5,
+			thinking_idle_s=16,
 			idle_s=6,
 			total_s=7,
 			total_background_s=700,
@@ -57,6 +58,11 @@ class TestAIAssistantSettings(TestCase):
 			max_messages=8,
 			max_chars=9,
 			max_tokens=10,
+			max_answer_chars=15,
+			requests_per_minute=11,
+			concurrent_per_user=12,
+			concurrent_per_site=13,
+			web_percent=14,
 			keep_content=0,
 			modes=[
 				{
@@ -72,11 +78,10 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(
 			(found.timeouts.first_token_s, found.timeouts.idle_s, found.timeouts.total_s), (5, 6, 7)
 		)
+		self.assertEqual(found.timeouts.thinking_idle_s, 16)
 		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
-		self.assertEqual(
-			(found.limits.max_messages, found.limits.max_chars, found.limits.max_tokens), (8, 9, 10)
-		)
+		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 12, 13, 14))
 		self.assertFalse(found.retention.keep_content)
 		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = found.providers
@@ -85,6 +90,14 @@ class TestAIAssistantSettings(TestCase):
 		)
 		self.save(realtime_enabled=1)
 		self.assertTrue(load().realtime.enabled)
+
+	def test_a_chat_ends_before_the_benchs_web_server_does(self) -> None:
+		self.save(total_s=3000)
+		with patch.dict(frappe.local.conf, {"http_timeout": 200}):
+			self.assertEqual(load().timeouts.total_s, 190)
+		with patch.dict(frappe.local.conf):
+			frappe.local.conf.pop("http_timeout", None)
+			self.assertEqual(load().timeouts.total_s, 110)
 
 	def test_a_section_of_the_sites_file_wins(self) -> None:
 		provider("p").insert()
@@ -128,6 +141,8 @@ class TestAIAssistantSettings(TestCase):
 		self.refused(r"Total \(seconds\) accepts a whole number from 1 to 3600", total_s=0)
 		self.refused("Longest Delay .* accepts a whole number from 100 to 1000", max_delay_ms=1001)
 		self.refused("Tokens accepts a whole number from 1", max_tokens=-1)
+		self.refused("Requests a Minute accepts a whole number from 1", requests_per_minute=0)
+		self.refused(r"Share of Web Threads \(%\) accepts a whole number from 1 to 100", web_percent=101)
 		self.refused("row 2: <strong>x</strong> is there already", modes=[{"mode": "x"}, {"mode": "x "}])
 		self.refused("row 1: a mode needs a name", modes=[{"mode": " "}])
 		for temperature in ("warm", "2.1", "-1", "nan"):

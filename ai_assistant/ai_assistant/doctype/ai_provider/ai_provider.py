@@ -180,7 +180,7 @@ def test_connection(provider: str) -> dict[str, Any]:
 	except ChatError as error:
 		return {"success": False, "message": str(error), "first_chunk_ms": None}
 	except ProviderError as error:
-		return {"success": False, "message": provider_failure(error)["message"], "first_chunk_ms": None}
+		return {"success": False, "message": provider_failure(error, True)["message"], "first_chunk_ms": None}
 	if first_chunk_ms is None:
 		message = _("{0} ended its answer without a word.").format(name)
 		return {"success": False, "message": message, "first_chunk_ms": None}

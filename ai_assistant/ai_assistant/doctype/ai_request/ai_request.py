@@ -164,5 +164,7 @@ def on_doctype_update() -> None:
 		frappe.db.sql_ddl(f"alter table `tabAI Request` {', '.join(changes)}")
 	frappe.db.add_unique("AI Request", ["user", "request_id"])
 	frappe.db.add_index("AI Request", ["user", "task_id"])
-	# The sweep asks every minute who has let go of a running request.
+	# Whoever asks is told apart from those who have asked too often within a minute.
+	frappe.db.add_index("AI Request", ["user", "created"])
+	# The sweep asks every minute who has let go of a running request, and whoever asks how many run.
 	frappe.db.add_index("AI Request", ["status", "lease"])

@@ -1,0 +1,197 @@
+"""Who is let in, and what those are told who are not; ai_assistant/chat/test_admission.py asks it of MariaDB."""
+
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from ai_assistant.realtime.client import Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Account, Site, StandaloneSite, site_config
+
+RACERS = 50
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[ScriptedProvider]:
+	with ScriptedProvider() as running:
+		yield running
+
+
+@pytest.fixture(scope="module")
+def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
+	return StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider))
+
+
+@pytest.fixture(scope="module")
+def site(process: StandaloneSite) -> Iterator[Site]:
+	with process as running:
+		yield running
+
+
+@pytest.fixture(autouse=True)
+def _nothing_before(process: StandaloneSite, site: Site) -> Iterator[None]:
+	yield
+	for user in (site.first, site.second):
+		with site.client(user) as client:
+			# Of a user without requests there is no such task.
+			client.http.post(site.method("cancel"), json={"task_id": "t"})
+	rows(process, "UPDATE request SET created = 0")
+
+
+def rows(process: StandaloneSite, sql: str, *values: Any) -> list[Any]:
+	with sqlite3.connect(process.data / "site.sqlite", timeout=10) as database:
+		return database.execute(sql, values).fetchall()
+
+
+class Asking:
+	"""Chats over HTTP whose provider answers when the gate opens."""
+
+	def __init__(
+		self, process: StandaloneSite, site: Site, provider: ScriptedProvider, **limits: int
+	) -> None:
+		config = site_config(provider)
+		process.configure({**config, "limits": {**config["limits"], **limits}, "timeouts": {"total_s": 60}})
+		self.site, self.provider, self.gate = site, provider, unique("gate")
+
+	def ask(self, account: Account | None = None, **fields: Any) -> httpx.Response:
+		account = account or self.site.first
+		prompt = script({"text": "So"}, {"gate": self.gate}, {"text": "."})
+		return httpx.post(
+			self.site.method("chat_completion"),
+			json={"messages": [{"role": "user", "content": prompt}], "task_id": "t", **fields},
+			headers={"Authorization": f"token {account.token}"},
+			timeout=60,
+		)
+
+
+def refusal(response: httpx.Response) -> tuple[int, str]:
+	"""Status and code of what was refused with the time to ask again."""
+	error = response.json()["message"]["error"]
+	assert error["retryable"] and error["message"].endswith(".")
+	assert int(response.headers["Retry-After"]) == error["retry_after"] >= 1
+	return response.status_code, error["code"]
+
+
+def race(asking: Asking, let_in: int) -> Counter[tuple[int, str]]:
+	"""Fifty who ask at once; the gate opens when all have their answer but those who were let in."""
+	with ThreadPoolExecutor(RACERS) as threads:
+		asked = [threads.submit(asking.ask) for _ in range(RACERS)]
+		deadline = time.monotonic() + 30
+		while sum(each.done() for each in asked) < RACERS - let_in and time.monotonic() < deadline:
+			time.sleep(0.02)
+		asking.provider.open(asking.gate)
+		responses = [each.result() for each in asked]
+	return Counter((200, "") if each.status_code == 200 else refusal(each) for each in responses)
+
+
+def test_of_fifty_at_once_as_many_are_let_in_as_a_user_may_have(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	asking = Asking(process, site, provider, concurrent_per_user=4)
+	(before,) = rows(process, "SELECT COUNT(*) FROM request")
+	assert race(asking, 4) == {(200, ""): 4, (503, "busy"): RACERS - 4}
+	# Who is refused leaves no row.
+	assert rows(process, "SELECT COUNT(*) FROM request") == [(before[0] + 4,)]
+	assert asking.ask().status_code == 200
+
+
+def test_of_fifty_at_once_as_many_are_let_in_as_a_user_may_ask_in_a_minute(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	asking = Asking(process, site, provider, requests_per_minute=7)
+	assert race(asking, 7) == {(200, ""): 7, (429, "rate_limited"): RACERS - 7}
+	assert asking.ask(site.second).status_code == 200
+	# The background is no way round.
+	late = asking.ask(background=True)
+	assert refusal(late) == (429, "rate_limited")
+	(oldest,) = rows(
+		process, "SELECT MIN(created) FROM request WHERE user = ? AND created > 0", site.first.user
+	)
+	left = oldest[0] + 60 - time.time()
+	assert left <= int(late.headers["Retry-After"]) <= left + 2
+	rows(process, "UPDATE request SET created = created - 60 WHERE created = ?", oldest[0])
+	assert asking.ask().status_code == 200
+	assert refusal(asking.ask()) == (429, "rate_limited")
+
+
+def test_one_whose_process_died_counts_no_more_and_others_do_not_count(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	asking = Asking(process, site, provider, concurrent_per_user=1)
+	held = asking.ask(background=True)
+	assert held.json()["message"]["status"] == "queued"
+	assert refusal(asking.ask()) == (503, "busy")
+	provider.open(asking.gate)
+	with site.client(site.first) as client:
+		ended(client, held.json()["message"]["request_id"])
+	name = unique("dead")
+	columns = "name, user, request_id, task_id, status, created, lease"
+	values = (name, site.first.user, name, "t", "running", 0, time.time() + 60)
+	rows(process, f"INSERT INTO request ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+	assert refusal(asking.ask()) == (503, "busy")
+	assert asking.ask(site.second).status_code == 200
+	rows(process, "UPDATE request SET lease = 1 WHERE name = ?", name)
+	assert asking.ask().status_code == 200
+
+
+def ended(client: Client, request_id: str) -> None:
+	seq = 0
+	while (found := client.get("get_events", request_id=request_id, after_seq=seq, wait=20))["status"] in (
+		"queued",
+		"running",
+	):
+		seq = found["last_seq"]
+
+
+def test_what_is_queued_counts_to_its_user_and_a_cancel_makes_room(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	asking = Asking(process, site, provider, concurrent_per_user=2)
+	held = [asking.ask(background=True).json()["message"]["request_id"] for _ in range(2)]
+	assert refusal(asking.ask(background=True)) == (503, "busy")
+	with site.client(site.first) as client:
+		client.post("cancel", request_id=held[0])
+		ended(client, held[0])
+	assert asking.ask(background=True).json()["message"]["status"] == "queued"
+
+
+def test_the_site_has_a_limit_of_its_own_which_the_queue_waits_for(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	asking = Asking(process, site, provider, concurrent_per_site=1)
+	with ThreadPoolExecutor(1) as thread:
+		chat = thread.submit(asking.ask)
+		provider.wait_for(asking.gate)
+		assert refusal(asking.ask(site.second)) == (503, "busy")
+		assert asking.ask(site.second, background=True).json()["message"]["status"] == "queued"
+		provider.open(asking.gate)
+		assert chat.result().status_code == 200
+
+
+def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_on(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	# Of the 200 threads of a standalone site two.
+	asking = Asking(process, site, provider, web_percent=1)
+	with ThreadPoolExecutor(2) as threads:
+		chats = [threads.submit(asking.ask, account) for account in (site.first, site.second)]
+		while len([each for each in provider.asked if asking.gate in str(each.body)]) < 2:
+			time.sleep(0.02)
+		assert refusal(asking.ask()) == (503, "busy")
+		assert asking.ask(background=True).json()["message"]["status"] == "queued"
+		with site.client(site.first) as client:
+			# Does not wait: nobody opens the gate until it has answered.
+			assert client.get("get_events", task_id="t", after_seq=100, wait=25)["status"] in (
+				"queued",
+				"running",
+			)
+		provider.open(asking.gate)
+		assert [chat.result().status_code for chat in chats] == [200, 200]
+	assert asking.ask().status_code == 200

@@ -1,0 +1,150 @@
+"""Every line that the app logs, with values that would forge another."""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import frappe
+import pytest
+
+import ai_assistant
+from ai_assistant import store
+from ai_assistant.api import respond
+from ai_assistant.chat import life, queue
+from ai_assistant.chat.request import ChatRequest
+from ai_assistant.chat.settings import Settings
+from ai_assistant.gateway import Completion, Text
+from ai_assistant.realtime import listening, log
+from ai_assistant.realtime.publisher import Publisher
+from tests.realtime.test_publisher import OUTCOME, Site
+
+FORGED = "[2026-01-01 00:00:00] [WebSocket] ✅ COMPLETION emitted task=t request=r seq=1 user=root"
+BREAKS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029")
+TRICKS = (
+	"\x1b[2K\x1b[1A",
+	"\x9b2K",
+	"\u202e",
+	"\u2066",
+	"\u200f",
+	"\0",
+	"\x08" * 9,
+	"\ud800",
+	" user=root seq=1",
+)
+EVIL = "a" + "".join(f"{each}{FORGED}" for each in (*TRICKS, *BREAKS))
+
+
+class Lines(logging.Handler):
+	"""What is logged, as it is written, and from where in the package."""
+
+	def __init__(self) -> None:
+		super().__init__()
+		self.setFormatter(log.LINE)
+		self.written: list[str] = []
+		self.places: set[tuple[str, int]] = set()
+
+	def emit(self, record: logging.LogRecord) -> None:
+		self.written.append(self.format(record))
+		self.places.add((Path(record.pathname).name, record.lineno))
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+	logger, handler = log.logger(), Lines()
+	level = logger.level
+	logger.addHandler(handler)
+	logger.setLevel(logging.DEBUG)
+	yield handler
+	logger.setLevel(level)
+	logger.removeHandler(handler)
+
+
+class Refusing(Site):
+	"""A store that says evil things."""
+
+	def get(self, *_given: Any) -> None:
+		raise RuntimeError(EVIL)
+
+	def start(self, name: str, lease: float) -> Any:
+		return {"name": name, "user": EVIL, "request_id": EVIL, "task_id": EVIL, "created": 0.0}, {EVIL: 1}
+
+	def queued(self) -> list[Any]:
+		return []
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
+	made = Refusing()
+	monkeypatch.setattr(store, "_store", made)
+	local = {"db": made, "conf": {}, "session": frappe._dict(user=EVIL), "site": "s", "request": None}
+	for name, value in local.items():
+		setattr(frappe.local, name, value)
+	yield made
+	for name in local:
+		delattr(frappe.local, name)
+
+
+def evil(enabled: bool = True) -> Publisher:
+	return Publisher(EVIL, EVIL, EVIL, EVIL, 1.0, enabled, keep_content=True)
+
+
+def chat() -> life.Chat:
+	request = ChatRequest(EVIL, EVIL, EVIL, [], EVIL, EVIL, None, None, None, False, "")
+	return life.Chat(request, Settings(), evil())
+
+
+def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
+	one = evil()
+	one.accepted()
+	one.status("thinking")
+	one.forward(Text("x"))
+	site.away = {"append"}
+	evil().forward(Text("x"))
+	site.away = set()
+	with patch.context() as context:
+		context.setattr(listening, "why_not", lambda: "redis does not answer")
+		one.complete(one.row(OUTCOME))
+	chat().completed(Completion("stop", EVIL, EVIL, dropped=("temperature",)))
+	chat().failed(RuntimeError(EVIL))
+	site.refuse = {"append"}
+	chat().completed(Completion("stop", EVIL, EVIL))
+	site.refuse = set()
+	with patch.context() as context:
+		context.setattr(life, "end", lambda *given, **named: None)
+		assert queue.take(EVIL) is None
+		context.setattr(frappe, "enqueue", lambda *given, **named: 1 / 0)
+		queue._enqueue(EVIL, Settings())
+		context.setattr(respond, "may_use", lambda: True)
+		respond.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
+
+
+def test_no_value_in_any_line_forges_another(
+	site: Refusing, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	log_all(site, monkeypatch)
+	for record in lines.written:
+		first, *rest = record.split("\n")
+		assert re.match(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[\w+\] ", first)
+		assert first.count("user=") <= 1 and FORGED not in first
+		# A traceback may quote it, where nobody takes it for a record.
+		assert all(line.startswith("\t") for line in rest)
+		for line in (first, *rest):
+			assert line.replace("\t", "").isprintable(), line
+			assert line.splitlines() == [line]
+
+
+def test_the_lines_above_are_all_there_are(
+	site: Refusing, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	log_all(site, monkeypatch)
+	package = Path(ai_assistant.__file__).parent
+	there = {
+		(path.name, number)
+		for path in package.rglob("*.py")
+		for number, line in enumerate(path.read_text().splitlines(), start=1)
+		if re.search(r"\blogger\(\)\.\w+\(", line)
+	}
+	assert lines.places == there

@@ -1,0 +1,84 @@
+"""How many threads of a process chats and waits may hold."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import frappe
+import pytest
+
+from ai_assistant.chat import places
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.settings import Limits
+
+
+@pytest.fixture(autouse=True)
+def _site() -> Iterator[None]:
+	frappe.local.site, frappe.local.session = "s", frappe._dict(user="ann")
+	before = places._threads
+	yield
+	places.serve(before)
+	del frappe.local.site, frappe.local.session
+	assert not places._held
+
+
+def test_chats_may_hold_their_share_of_the_threads_and_no_more() -> None:
+	places.serve(8)
+	with ExitStack() as stack:
+		for _ in range(4):
+			stack.enter_context(places.for_chat(Limits()))
+		with pytest.raises(ChatError) as refused, places.for_chat(Limits()):
+			pass
+		assert (refused.value.code, refused.value.retry_after) == ("busy", 2)
+		assert not stack.enter_context(places.for_wait(Limits()))
+	with places.for_chat(Limits()), places.for_wait(Limits()) as held:
+		assert held
+
+
+def test_one_who_waits_takes_a_place_from_those_who_chat() -> None:
+	places.serve(2)
+	with places.for_wait(Limits()) as held:
+		assert held
+		with pytest.raises(ChatError, match="in the background"), places.for_chat(Limits()):
+			pass
+
+
+def test_a_process_with_one_thread_answers_one_chat_and_lets_nobody_wait() -> None:
+	places.serve(1)
+	with places.for_wait(Limits()) as held:
+		assert not held
+		with places.for_chat(Limits()):
+			with pytest.raises(ChatError), places.for_chat(Limits()):
+				pass
+
+
+def test_a_user_waits_for_as_many_chats_as_they_may_have_and_others_wait_too() -> None:
+	places.serve(100)
+	limits = Limits(concurrent_per_user=1)
+	with places.for_chat(limits), places.for_wait(limits) as first, places.for_wait(limits) as second:
+		assert (first, second) == (True, False)
+		frappe.local.session.user = "bob"
+		with places.for_wait(limits) as held:
+			assert held
+		frappe.local.session.user = "ann"
+
+
+def test_a_chat_that_fails_gives_its_place_back() -> None:
+	places.serve(1)
+	with pytest.raises(KeyError), places.for_chat(Limits()):
+		raise KeyError
+
+
+@pytest.mark.parametrize(
+	("command", "threads"),
+	[
+		(["gunicorn", "-w", "2", "frappe.app:application"], 1),
+		(["gunicorn", "--threads", "32", "frappe.app:application"], 32),
+		(["gunicorn", "--threads=8"], 8),
+		(["gunicorn", "--threads"], 1),
+	],
+)
+def test_the_threads_are_those_that_gunicorn_was_told(
+	monkeypatch: pytest.MonkeyPatch, command: list[str], threads: int
+) -> None:
+	monkeypatch.setattr("sys.argv", command)
+	assert places._threads_of_gunicorn() == threads
