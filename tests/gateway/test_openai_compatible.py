@@ -29,7 +29,7 @@ for prompt in json.loads(sys.argv[2]):
 			print(end.finish_reason, end.dropped, end.usage.cost_usd > 0)
 		except ProviderError as error:
 			print(error.code)
-print({"litellm", "openai", "aiohttp", "pydantic"} & set(sys.modules))
+print({"litellm", "openai", "httpx", "pydantic"} & set(sys.modules))
 """
 
 
