@@ -99,8 +99,9 @@ def over_http(url: str) -> Callable[[str], tuple[float, float]]:
 		) as response:
 			if response.status_code != 200:
 				raise AssertionError(response.read())
-			held = b""
+			held = end = b""
 			for data in response.iter_bytes():
+				end = (end + data)[-64:]
 				if stamps is None:
 					held += data
 					for line in held.split(b"\n"):
@@ -110,6 +111,8 @@ def over_http(url: str) -> Callable[[str], tuple[float, float]]:
 							if text:
 								stamps = (float(text[:16]), time.monotonic())
 								break
+			if b"[DONE]" not in end:
+				raise AssertionError(f"the answer was cut short: {end!r}")
 		assert stamps
 		return stamps
 
@@ -150,7 +153,9 @@ def proxy(base: str) -> Iterator[Contender]:
 		config.write_text(json.dumps({"model_list": [{"model_name": "scripted", "litellm_params": model}]}))
 		port = "18643"
 		command = (str(PROXY.absolute()), "--config", str(config), "--port", port, "--host", "127.0.0.1")
-		with started(*command, env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"}) as process:
+		# Equal chunks would be a fault to it, of which it makes an end.
+		settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "REPEATED_STREAMING_CHUNK_LIMIT": str(10**9)}
+		with started(*command, env=settings) as process:
 			url = f"http://127.0.0.1:{port}"
 			until = time.monotonic() + 90
 			while True:
