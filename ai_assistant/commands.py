@@ -8,7 +8,7 @@ import frappe
 from frappe.commands import get_site, pass_context
 
 from ai_assistant import gateway
-from ai_assistant.chat import queue
+from ai_assistant.chat import queue, settings
 
 # What Frappe's pool imports before it forks (frappe.utils.background_jobs, `start_worker_pool`). It must not come after
 # the gateway: some of it registers abstract classes, upon which each child looks through all of litellm's classes anew
@@ -41,8 +41,8 @@ def ai_assistant() -> None:
 def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
 	"""Answer chats in the background, for all sites of the bench.
 
-	Frappe's own worker pool (frappe.utils.background_jobs) with the gateway loaded before it forks: `bench worker
-	--queue ai` does the same, and spends seconds and 200 MB on that for each chat. SIGTERM or Ctrl-C lets the chats
+	Frappe's own worker pool (frappe.utils.background_jobs) with what the site's providers need loaded before it forks:
+	`bench worker --queue ai` does the same, and spends up to seconds and 200 MB on that for each chat. SIGTERM or Ctrl-C lets the chats
 	that run finish and takes no more.
 	"""
 	from frappe.utils import background_jobs
@@ -52,10 +52,11 @@ def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
 	frappe.connect()
 	name = queue.name_of_queue()
 	queue.rehearse()
+	providers = settings.load().providers
 	frappe.destroy()
 	for module in OF_THE_POOL:
 		importlib.import_module(module)
-	gateway.preload()
+	gateway.preload(providers)
 	if name != queue.OWN_QUEUE:
 		click.echo(
 			f"The queue {queue.OWN_QUEUE!r} is not declared, so this serves {name!r} with all that is in it. To declare it:"

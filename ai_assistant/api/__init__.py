@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 
 from ai_assistant.chat import life, places, queue, request, settings, waiting
-from ai_assistant.gateway import Chunk, Completion
+from ai_assistant.gateway import Chunk, Completion, warm
 
 from .respond import Answer, Field, answers, outcome
 
@@ -123,6 +123,8 @@ def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 @answers
 def list_models() -> Answer:
 	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
+	# Who asks for this is about to chat.
+	warm()
 	configured = settings.load()
 	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
 	first, model = configured.first_for(configured.modes["chat"])

@@ -12,6 +12,10 @@ MAX_BYTES = 16 * 1024 * 1024
 LAST_BYTES_S = 0.1
 
 
+# Not strict: a string may go over a line's end.
+_decode = json.JSONDecoder(strict=False).decode
+
+
 class Junk(Exception):
 	"""A provider sent something that is no part of an answer."""
 
@@ -91,8 +95,7 @@ class Objects:
 					continue
 			held = f"{self._held}\n{line}" if self._held else line
 			try:
-				# Not strict: a string may go over a line's end.
-				said = json.loads(held, strict=False)
+				said = _decode(held)
 			except ValueError:
 				if len(held) > MAX_BYTES or (self._held and _is_object(line)):
 					raise Junk() from None

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from . import door, openai_compatible
@@ -16,23 +17,25 @@ CHUNKS: tuple[dict[str, Any], ...] = (
 )
 
 
-def preload() -> None:
-	"""Imports litellm (2 to 4 s) and asks a provider made up for it, as much as a first question costs over the import.
+def preload(providers: Iterable[Provider]) -> None:
+	"""Loads what asking these providers needs, and asks one made up for it: a first question costs more than imports.
 
-	A child that is forked afterwards shares what that has loaded, and makes connections and a loop of its own.
+	litellm (2 to 4 s, 190 MB) only where one of them is asked by it. A child that is forked afterwards shares what has
+	been loaded, and makes connections and a loop of its own.
 	"""
-	litellm = door.load()
+	by_litellm = any(provider.api not in openai_compatible.APIS for provider in providers)
+	litellm = door.load() if by_litellm else None
 	loop = provider_loop()
 	server = asyncio.run_coroutine_threadsafe(asyncio.start_server(_answer, "127.0.0.1", 0), loop).result()
 	url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-	# By both adapters.
-	for api in ("openai", "litellm/openai"):
+	for api in ("openai", "litellm/openai") if by_litellm else ("openai",):
 		gateway = Gateway([Provider("rehearsal", api, "none", "none", api_base=url)])
 		for _chunk in gateway.stream_generate([{"role": "user", "content": "Hello"}]):
 			pass
 	loop.call_soon_threadsafe(server.close)
-	asyncio.run_coroutine_threadsafe(litellm.close_litellm_async_clients(), loop).result()
-	litellm.in_memory_llm_clients_cache.flush_cache()
+	if litellm:
+		asyncio.run_coroutine_threadsafe(litellm.close_litellm_async_clients(), loop).result()
+		litellm.in_memory_llm_clients_cache.flush_cache()
 	# What stays is never looked at again by the collector, whose marks would unshare it page by page.
 	gc.collect()
 	gc.freeze()

@@ -17,6 +17,8 @@ from . import stand_in
 TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER"}
 
 
+# For the write lock: a transaction here lasts well under a millisecond.
+BUSY_S = 10
 AWAY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
@@ -27,11 +29,31 @@ class _Held:
 	file descriptors with it, until some garbage collection.
 	"""
 
-	def __init__(self, connection: sqlite3.Connection) -> None:
+	def __init__(self, connection: sqlite3.Connection, turn: threading.Lock) -> None:
 		self.connection = connection
+		self._turn = turn
+		self._has_turn = False
+
+	def begin(self) -> None:
+		# SQLite lets who finds the file locked sleep for up to 100 ms and look again: of many threads some wait
+		# for half a second. Its own lock is for other processes.
+		self._has_turn = self._has_turn or self._turn.acquire(timeout=BUSY_S)
+		try:
+			# IMMEDIATE waits for the write lock here. A transaction that began as a reader could not wait
+			# for it: it would fail at once if another process has written since.
+			self.connection.execute("BEGIN IMMEDIATE")
+		except BaseException:
+			self.end()
+			raise
+
+	def end(self) -> None:
+		if self._has_turn:
+			self._has_turn = False
+			self._turn.release()
 
 	def __del__(self) -> None:
 		self.connection.close()
+		self.end()
 
 
 class Database:
@@ -46,12 +68,13 @@ class Database:
 		path.touch(mode=0o600)
 		self._path = path
 		self._thread = threading.local()
+		self._turn = threading.Lock()
 		# WAL lets readers and a writer work side by side; the file remembers it.
-		self._connection().execute("PRAGMA journal_mode = WAL")
+		self._held().connection.execute("PRAGMA journal_mode = WAL")
 
 	def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
 		"""All rows of a query, as tuples."""
-		return self._connection().execute(sql, parameters).fetchall()
+		return self._held().connection.execute(sql, parameters).fetchall()
 
 	def write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
 		"""Run a statement in the thread's transaction, beginning one if there is none; gives how many rows it met.
@@ -59,48 +82,50 @@ class Database:
 		A statement that fails changes nothing, and one that fails first leaves no transaction behind, nor
 		the lock on the file that comes with it.
 		"""
-		begins = self.begin()
-		connection = self._connection()
+		held, begins = self._held(), self.begin()
 		try:
-			return connection.execute(sql, parameters).rowcount
+			return held.connection.execute(sql, parameters).rowcount
 		except BaseException:
 			if begins:
-				connection.rollback()
+				self.rollback()
 			raise
 
 	def begin(self) -> bool:
 		"""Begin this thread's transaction, if there is none: nobody else writes until it ends. Whether it did."""
-		connection = self._connection()
-		if connection.in_transaction:
+		held = self._held()
+		if held.connection.in_transaction:
 			return False
-		# IMMEDIATE waits for the write lock here. A transaction that began as a reader could not wait
-		# for it: it would fail at once if another thread has written since.
-		connection.execute("BEGIN IMMEDIATE")
+		held.begin()
 		return True
 
 	def commit(self) -> None:
 		"""End this thread's transaction, keeping what it wrote."""
-		self._connection().commit()
+		held = self._held()
+		held.connection.commit()
+		held.end()
 
 	def rollback(self) -> None:
 		"""End this thread's transaction, undoing what it wrote."""
-		self._connection().rollback()
+		held = self._held()
+		try:
+			held.connection.rollback()
+		finally:
+			held.end()
 
 	def close(self) -> None:
 		"""Close the connection of this thread, if it has one."""
 		self._thread.__dict__.clear()
 
-	def _connection(self) -> sqlite3.Connection:
+	def _held(self) -> _Held:
 		held: _Held | None = getattr(self._thread, "held", None)
 		if held is None:
-			# Ten seconds for the write lock: a transaction here lasts well under a millisecond.
 			connection = sqlite3.connect(
-				self._path, timeout=10, isolation_level=None, check_same_thread=False
+				self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
 			)
-			held = self._thread.held = _Held(connection)
+			held = self._thread.held = _Held(connection, self._turn)
 			# Durable against a crash of the process, as WAL is; syncing each commit would cost milliseconds.
 			connection.execute("PRAGMA synchronous = NORMAL")
-		return held.connection
+		return held
 
 
 class SqliteStore:

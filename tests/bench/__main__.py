@@ -167,10 +167,13 @@ def main() -> None:
 			for name, measure in parts:
 				console.print(f"measuring {name} …", style="dim")
 				figures += measure(client, provider)
-	compared = json.loads(
-		json.dumps(compare.measure(lambda name: console.print(f"measuring {name} …", style="dim")))
+	rows = [{**vars(figure), "reached": figure.reached} for figure in figures]
+	RESULTS.write_text(json.dumps({"figures": rows}, indent=1) + "\n")
+	compared = compare.measure(
+		lambda name: console.print(f"measuring {name} …", style="dim"),
+		lambda found: report.KEPT.write_text(json.dumps(found, indent=1) + "\n"),
 	)
-	report.write(compared)
+	report.write(compared, rows)
 	reached = report.goals(compared)
 	table = Table("figure", "measured", "target", "")
 	for figure in figures:
@@ -187,7 +190,6 @@ def main() -> None:
 		"python": platform.python_version(),
 		"machine": platform.machine(),
 	}
-	rows = [{**vars(figure), "reached": figure.reached} for figure in figures]
 	RESULTS.write_text(
 		json.dumps({"machine": machine, "figures": rows, "compared": compared}, indent=1) + "\n"
 	)

@@ -1,7 +1,8 @@
-"""A loop that reads the same stream and joins its text. Prints the CPU seconds that took, a line a run.
+"""A loop that reads the same stream and joins its text, for each prompt on a line of standard input.
 
-Arguments: `httpx` (the bytes, and their JSON), `litellm` (as it comes) or `quiet` (without its streaming
-logging, as the gateway has it); the provider's api_base; the prompt; the number of runs.
+Arguments: `httpx` or `aiohttp` (the bytes, and their JSON), `litellm` (as it comes) or `quiet` (without its streaming
+logging, as the gateway has it); the provider's api_base. Prints, a line a prompt, when the first text was written and
+when the last was read.
 """
 
 import asyncio
@@ -11,21 +12,36 @@ import sys
 import time
 from typing import Any
 
-WARM_UP = '{"chunks": 1}'
+
+def _lines(rest: bytes, data: bytes, text: list[str]) -> bytes:
+	*lines, rest = (rest + data).split(b"\n")
+	for line in lines:
+		if line.startswith(b"data: {"):
+			said = json.loads(line[6:])
+			if said["choices"] and (piece := said["choices"][0]["delta"].get("content")):
+				text.append(piece)
+	return rest
+
+
+def _body(prompt: str) -> dict[str, Any]:
+	return {"model": "scripted", "messages": [{"role": "user", "content": prompt}], "stream": True}
 
 
 async def _by_httpx(client: Any, api_base: str, prompt: str) -> str:
-	text = []
-	body = {"model": "scripted", "messages": [{"role": "user", "content": prompt}], "stream": True}
+	text: list[str] = []
 	rest = b""
-	async with client.stream("POST", f"{api_base}/chat/completions", json=body) as response:
+	async with client.stream("POST", f"{api_base}/chat/completions", json=_body(prompt)) as response:
 		async for data in response.aiter_bytes():
-			*lines, rest = (rest + data).split(b"\n")
-			for line in lines:
-				if line.startswith(b"data: {"):
-					said = json.loads(line[6:])
-					if said["choices"] and (piece := said["choices"][0]["delta"].get("content")):
-						text.append(piece)
+			rest = _lines(rest, data, text)
+	return "".join(text)
+
+
+async def _by_aiohttp(client: Any, api_base: str, prompt: str) -> str:
+	text: list[str] = []
+	rest = b""
+	async with client.post(f"{api_base}/chat/completions", json=_body(prompt)) as response:
+		async for data in response.content.iter_any():
+			rest = _lines(rest, data, text)
 	return "".join(text)
 
 
@@ -47,12 +63,16 @@ async def _by_litellm(litellm: Any, api_base: str, prompt: str) -> str:
 	return "".join(text)
 
 
-async def main(kind: str, api_base: str, prompt: str, runs: int) -> None:
+async def main(kind: str, api_base: str) -> None:
 	by: Any
 	if kind == "httpx":
 		import httpx
 
 		read, by = _by_httpx, httpx.AsyncClient(timeout=None)
+	elif kind == "aiohttp":
+		import aiohttp
+
+		read, by = _by_aiohttp, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
 	else:
 		# As it comes: but for the price list, which it would fetch, and equal chunks, which it takes for a fault.
 		os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -65,12 +85,10 @@ async def main(kind: str, api_base: str, prompt: str, runs: int) -> None:
 			from ai_assistant.gateway import door
 
 			read, by = _by_litellm, door.load()
-	await read(by, api_base, WARM_UP)
-	for _ in range(runs):
-		before = time.process_time()
-		await read(by, api_base, prompt)
-		print(json.dumps(time.process_time() - before), flush=True)
+	while prompt := await asyncio.to_thread(sys.stdin.readline):
+		text = await read(by, api_base, prompt)
+		print(json.dumps([float(text[:16]), time.monotonic()]), flush=True)
 
 
 if __name__ == "__main__":
-	asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+	asyncio.run(main(sys.argv[1], sys.argv[2]))

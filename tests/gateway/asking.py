@@ -38,6 +38,16 @@ MODELS = {
 	"ollama_chat": "m1",
 }
 DIRECT = ("openai", "deepseek", "openrouter", "groq", "mistral")
+# One of each way an answer takes through an adapter: what depends on no more than that need not be tried with all.
+ADAPTERS = (
+	"openai",
+	"litellm/openai",
+	"litellm/deepseek",
+	"openai_responses",
+	"anthropic",
+	"gemini",
+	"ollama_chat",
+)
 
 
 def spoken(api: str) -> str:

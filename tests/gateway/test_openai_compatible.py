@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, door, lines, model_list, openai_compatible
+from ai_assistant.gateway import Provider, ProviderError, door, lines, model_list, openai_compatible
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.lines import Junk, Lines, Objects
 from tests.support.provider import ScriptedProvider
@@ -29,7 +29,7 @@ for prompt in json.loads(sys.argv[2]):
 			print(end.finish_reason, end.dropped, end.usage.cost_usd > 0)
 		except ProviderError as error:
 			print(error.code)
-print({"litellm", "openai", "aiohttp", "pydantic"} & set(sys.modules))
+print({"litellm", "openai", "httpx", "pydantic"} & set(sys.modules))
 """
 
 
@@ -213,6 +213,19 @@ def test_a_whole_answer_is_bounded(server: ScriptedProvider, monkeypatch: pytest
 	monkeypatch.setattr(openai_compatible, "MAX_BYTES", 1000)
 	with pytest.raises(Exception, match="no answer"):
 		gateway(family(server, "openai")).generate(asked([{"text": "x" * 5000}]))
+
+
+def test_a_whole_answer_is_read_no_further_than_its_bound(
+	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(openai_compatible, "MAX_BYTES", 1000)
+	head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
+	with somebody_who_says(head + b" " * 5000) as address:
+		one = gateway(family(server, "openai", api_base=address))
+		with pytest.raises(ProviderError) as raised:
+			one.generate(asked([]))
+	# Read on, it would have broken off.
+	assert raised.value.kind == "junk"
 
 
 def test_lines_end_where_events_have_their_ends_and_nowhere_else() -> None:

@@ -3,18 +3,21 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support import script
 from tests.support.provider import ScriptedProvider
 
 CHILD = """
 import os, sys
 from ai_assistant.gateway import Gateway, Provider, Text, preload
-preload()
-assert "litellm" in sys.modules
+provider = Provider("p", sys.argv[3], "key", "scripted", api_base=sys.argv[1])
+preload([provider])
+assert "aiohttp" in sys.modules
+assert ("litellm" in sys.modules) == (sys.argv[3] == "litellm/openai")
 if os.fork():
 	os.wait()
 	sys.exit()
-provider = Provider("p", "openai", "key", "scripted", api_base=sys.argv[1])
 for chunk in Gateway([provider]).stream_generate([{"role": "user", "content": sys.argv[2]}]):
 	if isinstance(chunk, Text):
 		print(chunk.text, end="", flush=True)
@@ -22,9 +25,10 @@ os._exit(0)
 """
 
 
-def test_a_child_of_a_process_that_has_preloaded_asks_at_once() -> None:
+@pytest.mark.parametrize("api", ["openai", "litellm/openai"])
+def test_a_child_of_a_process_that_has_preloaded_asks_at_once(api: str) -> None:
 	with ScriptedProvider() as provider:
 		prompt = script({"text": "It "}, {"text": "works."})
-		command = [sys.executable, "-W", "error", "-c", CHILD, provider.base("openai"), prompt]
+		command = [sys.executable, "-W", "error", "-c", CHILD, provider.base("openai"), prompt, api]
 		done = subprocess.run(command, capture_output=True, text=True, timeout=50)
 	assert (done.stdout, done.stderr, done.returncode) == ("It works.", "", 0)

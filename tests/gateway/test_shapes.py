@@ -14,9 +14,10 @@ from ai_assistant.gateway.gateway import _answer, _Deltas
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, Step, encode
 
-from .asking import DIRECT, MODELS, Heard, asked, family, gateway, hear, spoken
+from .asking import ADAPTERS, DIRECT, MODELS, Heard, asked, family, gateway, hear, spoken
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
+EVERY_ADAPTER = pytest.mark.parametrize("api", ADAPTERS)
 # What has no field for its reasoning, or a model behind it that does not use it.
 THINKS_IN_TAGS = ("openai", "deepseek", "openrouter", "litellm/openai", "litellm/deepseek", "ollama_chat")
 OPENAI_SHAPED = ("openai", "deepseek", "openrouter")
@@ -167,9 +168,9 @@ def test_the_parameters_of_a_chat_reach_the_provider(server: ScriptedProvider, a
 	]
 	heard = hear(gateway(family(server, api)).stream_generate(messages, max_tokens=77))
 	assert heard.text == "Hello there."
-	sent = json.dumps(server.wait_for(marker).body)
+	told = server.wait_for(marker)
 	for words in ("Be brief.", "Hi", "Hello.", "Who", " are you?", "77", MODELS[api]):
-		assert words in sent + server.wait_for(marker).path
+		assert words in told.said + told.path
 
 
 # Responses, whose events litellm gives out as they are
@@ -324,7 +325,7 @@ def test_reasoning_that_is_no_text_is_an_error_of_the_provider(
 	assert (heard.failure.code, heard.text) == ("provider_error", "a")
 
 
-@EVERY_FAMILY
+@EVERY_ADAPTER
 def test_text_may_talk_about_the_protocol(server: ScriptedProvider, api: str) -> None:
 	said = ["data: [DONE]\n\n", "[DONE]", "None", "data: {}", "event: x", ": comment", '{"error": 1}']
 	heard = answer(server, api, [{"text": piece} for piece in said])
@@ -332,18 +333,19 @@ def test_text_may_talk_about_the_protocol(server: ScriptedProvider, api: str) ->
 	assert heard.completion.finish_reason == "stop"
 
 
-@EVERY_FAMILY
+@EVERY_ADAPTER
 def test_a_hundred_thousand_characters_may_come_at_once(server: ScriptedProvider, api: str) -> None:
 	thought, said = "é" * 100_000, "0123456789" * 10_000
 	heard = answer(server, api, [{"reasoning": thought}, {"text": said}])
 	assert (heard.reasoning, heard.text) == (thought, said)
 
 
-@EVERY_FAMILY
-def test_a_thousand_chunks_may_come_without_a_pause(server: ScriptedProvider, api: str) -> None:
-	heard = answer(server, api, [{"repeat": 1000, "text": "0123456789"}])
-	assert heard.text == "0123456789" * 1000
-	assert len(heard.said) == 1000
+@EVERY_ADAPTER
+def test_many_chunks_may_come_without_a_pause(server: ScriptedProvider, api: str) -> None:
+	# More than the bridge holds, and than litellm takes of the same.
+	heard = answer(server, api, [{"repeat": 300, "text": "0123456789"}])
+	assert heard.text == "0123456789" * 300
+	assert len(heard.said) == 300
 
 
 # Bytes
@@ -362,7 +364,10 @@ def at_bytes(stream: bytes, *cuts: int) -> list[Step]:
 
 
 def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> list[list[Any]]:
-	"""What is heard of a stream cut in seven, often enough that there is a cut at each of its bytes."""
+	"""What is heard of a stream cut in seven, often enough that there is a cut at each of its bytes.
+
+	At each fifth byte where the reading is somebody else's, or is tried with another family already.
+	"""
 	stream = wire(api, script)
 	provider = family(server, api)
 
@@ -378,7 +383,9 @@ def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> li
 		raise AssertionError("no Completion")
 
 	async def all_of_them() -> list[list[Any]]:
-		return await asyncio.gather(*(one(first) for first in range(apart)))
+		return await asyncio.gather(
+			*(one(first) for first in range(0, apart, 1 if api in ("openai", "deepseek") else 5))
+		)
 
 	room = asyncio.Semaphore(24)
 	apart = -(-len(stream) // 6)
@@ -407,12 +414,12 @@ def spoken_as(server: ScriptedProvider, api: str, stream: bytes) -> None:
 	assert (heard.reasoning, heard.text, heard.completion.finish_reason) == ("a", "bc", "stop")
 
 
-@EVERY_FAMILY
+@EVERY_ADAPTER
 def test_lines_may_end_in_crlf(server: ScriptedProvider, api: str) -> None:
 	spoken_as(server, api, wire(api, SPOKEN).replace(b"\n", b"\r\n"))
 
 
-@EVERY_FAMILY
+@EVERY_ADAPTER
 def test_a_space_after_the_colon_may_be_missing(server: ScriptedProvider, api: str) -> None:
 	spoken_as(server, api, re.sub(rb"(?m)^(data|event): ", rb"\1:", wire(api, SPOKEN)))
 
@@ -431,7 +438,7 @@ def test_an_event_may_have_several_data_lines(server: ScriptedProvider, api: str
 	spoken_as(server, api, stream.replace(b'", "', b'",\ndata: "'))
 
 
-@EVERY_FAMILY
+@EVERY_ADAPTER
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\u0085"])
 def test_the_line_ends_of_unicode_are_no_line_ends(server: ScriptedProvider, api: str, end: str) -> None:
 	heard = answer(
@@ -442,7 +449,7 @@ def test_the_line_ends_of_unicode_are_no_line_ends(server: ScriptedProvider, api
 	assert heard.completion.finish_reason == "stop"
 
 
-@EVERY_FAMILY
+@EVERY_ADAPTER
 def test_blank_lines_do_no_harm(server: ScriptedProvider, api: str) -> None:
 	blank = b"\n\n"
 	spoken_as(server, api, blank + wire(api, SPOKEN).replace(b"}\n", b"}\n" + blank) + blank)

@@ -254,6 +254,31 @@ def test_a_lone_surrogate_is_refused_and_harms_nothing(store: Store, database: D
 	assert [event["text"] for event in store.events(name)] == ["whole"]
 
 
+def test_a_thread_that_ends_in_a_transaction_holds_up_nobody(
+	tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	# Who waits in vain fails by pytest's own limit.
+	monkeypatch.setattr("ai_assistant.standalone.sqlite.BUSY_S", 3600)
+	with closing(Database(tmp_path / "site.sqlite")) as database:
+		SqliteStore(database)
+		ending = threading.Thread(target=database.write, args=("DELETE FROM event",))
+		ending.start()
+		ending.join()
+		assert database.write("DELETE FROM event") == 0
+
+
+def test_a_transaction_that_sqlite_has_ended_is_followed_by_another(
+	tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr("ai_assistant.standalone.sqlite.BUSY_S", 3600)
+	with closing(Database(tmp_path / "site.sqlite")) as database:
+		SqliteStore(database)
+		database.write("DELETE FROM event")
+		# As it does by itself where the disk is full.
+		database.read("ROLLBACK")
+		assert database.write("DELETE FROM event") == 0
+
+
 def test_the_connections_of_a_thousand_threads_end_with_them(store: Store) -> None:
 	def descriptors() -> int:
 		return len(os.listdir("/proc/self/fd"))

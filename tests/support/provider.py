@@ -47,6 +47,7 @@ class Asked:
 		self.path = path
 		self.headers = headers
 		self.body = body
+		self.said = json.dumps(body)
 		sent = [headers.get(name, "") for name in ("authorization", "x-api-key", "x-goog-api-key")]
 		self.key = "".join(sent).removeprefix("Bearer ")
 		self.peer: tuple[str, int] | None = None
@@ -89,7 +90,7 @@ class ScriptedProvider:
 		"""The request whose body contains `marker`, once it has arrived."""
 
 		def found() -> Asked | None:
-			return next((a for a in self.asked if marker in json.dumps(a.body)), None)
+			return next((a for a in self.asked if marker in a.said), None)
 
 		with self._arrived:
 			if not self._arrived.wait_for(lambda: found() is not None, timeout):
@@ -99,7 +100,7 @@ class ScriptedProvider:
 		return asked
 
 	def count(self, marker: str) -> int:
-		return sum(marker in json.dumps(a.body) for a in self.asked)
+		return sum(marker in a.said for a in self.asked)
 
 	def _gate(self, name: str) -> asyncio.Event:
 		return self._gates.setdefault(name, asyncio.Event())
