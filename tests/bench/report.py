@@ -18,14 +18,12 @@ Each measured when it was made, before and after, on two cores that were shared 
 
 | step | before | after |
 | --- | --- | --- |
-| OpenAI-compatible providers without litellm, over httpx: CPU a chunk on the whole way, unpaced, against litellm's loop | 0.9 to 1 | 0.10 |
 | aiohttp in the place of httpx: CPU a chunk at 50 a second, whole way | 650 µs | 445 µs |
 | the same: from the question to the first chunk, p50 | 10.0 ms | 6.0 ms |
 | the same: cores that 100 chats at 50 a second take | 0.73 | 0.52 |
-| the site's threads take turns at SQLite themselves: p99 of the first chunk of 100 chats at once | 490 to 850 ms | 210 to 360 ms |
+| the site's threads take turns at SQLite themselves: p99 of the first chunk of 100 chats at once | 285 to 850 ms | 210 to 360 ms |
 
-What did not pay, within what could be told on such a machine: httptools and uvloop under the standalone site, httpx's raw stream
-in the place of its decoded one, and the OpenAI SDK's raw events (its import alone takes 0.6 s and 59 MB).
+What did not pay, within what could be told on such a machine: httpx's raw stream in the place of its decoded one, and the OpenAI SDK's raw events (its import alone takes 0.6 s and 59 MB).
 """
 COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#7f7f7f")
 WIDTH, HEIGHT, MARGIN = 640, 360, 60
