@@ -18,23 +18,6 @@ from tests.support.site import Account, Site, StandaloneSite, site_config
 RACERS = 50
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
-		yield running
-
-
-@pytest.fixture(scope="module")
-def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	return StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider))
-
-
-@pytest.fixture(scope="module")
-def site(process: StandaloneSite) -> Iterator[Site]:
-	with process as running:
-		yield running
-
-
 @pytest.fixture(autouse=True)
 def _nothing_before(process: StandaloneSite, site: Site) -> Iterator[None]:
 	yield

@@ -16,23 +16,6 @@ from tests.support.provider import ScriptedProvider
 from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
-		yield running
-
-
-@pytest.fixture(scope="module")
-def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	return StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider))
-
-
-@pytest.fixture(scope="module")
-def site(process: StandaloneSite) -> Iterator[Site]:
-	with process as running:
-		yield running
-
-
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
 	with site.client(site.first) as found:

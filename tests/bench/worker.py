@@ -14,6 +14,7 @@ from pathlib import Path
 from ai_assistant.realtime.client import Client
 from tests.bench_site import Bench
 from tests.support import script, unique
+from tests.support.processes import children
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT, USERS, site_config
 
@@ -101,9 +102,6 @@ def _watch(pool: int, memory: list[float], measured: threading.Event) -> None:
 
 def _private(pool: int) -> list[float]:
 	"""MB that each worker of the pool and the child that runs its chat have for themselves alone."""
-
-	def children(pid: int) -> list[int]:
-		return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 	def own(pid: int) -> float:
 		found = re.findall(r"Private_\w+:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text())

@@ -6,7 +6,7 @@ import pytest
 
 from ai_assistant.realtime.client import Client
 from tests.support.provider import ScriptedProvider
-from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config
+from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config, warm
 
 
 @pytest.fixture(scope="session")
@@ -18,19 +18,12 @@ def provider() -> Iterator[ScriptedProvider]:
 @pytest.fixture(scope="session")
 def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 	if live := live_site():
-		_warm(live)
+		warm(live)
 		yield live
 		return
 	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
-		_warm(running)
+		warm(running)
 		yield running
-
-
-def _warm(site: Site) -> None:
-	"""The first question of a process imports litellm, which takes as long as the suite's short deadlines."""
-	with site.client(site.first) as client:
-		for _ in client.chat("warm up"):
-			pass
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench_site import Bench
+from tests.support.processes import descendants
 
 
 class Stack:
@@ -100,7 +101,7 @@ class Stack:
 
 	def kill(self, name: str) -> None:
 		"""Kill -9 of a process and of all that it has forked, the work horses in sessions of their own too."""
-		for pid in [self.running[name].pid, *_descendants(self.running[name].pid)]:
+		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
 			try:
 				os.kill(pid, signal.SIGKILL)
 			except ProcessLookupError:
@@ -127,15 +128,12 @@ class Stack:
 	def figures(self, name: str) -> dict[str, int]:
 		"""What a process and all it has forked hold: threads, open files, kB of memory."""
 		found = {"threads": 0, "files": 0, "memory": 0}
-		for pid in [self.running[name].pid, *_descendants(self.running[name].pid)]:
+		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
 			found["threads"] += len(os.listdir(f"/proc/{pid}/task"))
 			found["files"] += len(os.listdir(f"/proc/{pid}/fd"))
 			status = Path(f"/proc/{pid}/status").read_text()
 			found["memory"] += int(status.split("VmRSS:")[1].split()[0])
 		return found
-
-	def children(self, name: str) -> list[int]:
-		return _children(self.running[name].pid)
 
 	def _redis(self, name: str) -> list[str | Path]:
 		return ["redis-server", "--port", str(self.ports[name]), "--bind", "127.0.0.1", "--save", ""]
@@ -153,21 +151,6 @@ class Stack:
 			"collation-server": "utf8mb4_unicode_ci",
 		}
 		return ["--no-defaults", *(f"--{name}={value}" for name, value in options.items())]
-
-
-def _children(pid: int) -> list[int]:
-	found = []
-	for task in Path(f"/proc/{pid}/task").iterdir():
-		found += [int(child) for child in (task / "children").read_text().split()]
-	return found
-
-
-def _descendants(pid: int) -> list[int]:
-	try:
-		children = _children(pid)
-	except FileNotFoundError:
-		return []
-	return [*children, *(each for child in children for each in _descendants(child))]
 
 
 def _free_port() -> int:

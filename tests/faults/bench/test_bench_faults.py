@@ -40,6 +40,12 @@ def said(count: int) -> str:
 	return "".join(f"piece {n} " for n in range(count))
 
 
+def in_three_parts() -> tuple[list[str], str]:
+	"""The two gates of a prompt that is answered with ten pieces, and stops after four and after eight."""
+	gates = [unique("gate"), unique("gate")]
+	return gates, script(*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2))
+
+
 class Chat:
 	"""A chat that is followed on a thread of its own, and whose progress can be waited for."""
 
@@ -121,10 +127,9 @@ def test_a_restart_of_the_bench_lets_what_is_short_end(
 def test_redis_goes_away(
 	stack: Stack, client: Client, provider: ScriptedProvider, how: str, background: bool
 ) -> None:
-	gates = [unique("gate"), unique("gate")]
-	steps = [*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2)]
+	gates, prompt = in_three_parts()
 	with chats(client) as chat:
-		one = chat(script(*steps), background)
+		one = chat(prompt, background)
 		one.wait_for(5)
 		asked = provider.wait_for(gates[0])
 		if how.startswith("frozen"):
@@ -155,10 +160,9 @@ def test_redis_goes_away(
 def test_the_realtime_server_is_killed_and_restarted(
 	stack: Stack, client: Client, provider: ScriptedProvider, background: bool
 ) -> None:
-	gates = [unique("gate"), unique("gate")]
-	steps = [*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2)]
+	gates, prompt = in_three_parts()
 	with chats(client) as chat:
-		one = chat(script(*steps), background)
+		one = chat(prompt, background)
 		one.wait_for(5)
 		stack.kill("realtime")
 		provider.open(gates[0])
@@ -182,10 +186,9 @@ def test_the_database_restarts(
 	number: signal.Signals,
 	at_the_end: bool,
 ) -> None:
-	gates = [unique("gate"), unique("gate")]
-	steps = [*pieces(0, 4), {"gate": gates[0]}, *pieces(4, 4), {"gate": gates[1]}, *pieces(8, 2)]
+	gates, prompt = in_three_parts()
 	with chats(client) as chat:
-		one = chat(script(*steps), background)
+		one = chat(prompt, background)
 		one.wait_for(5)
 		asked = provider.wait_for(gates[0])
 		stack.signal("database", number)
