@@ -34,7 +34,7 @@ def ai_assistant() -> None:
 	default=4,
 	show_default=True,
 	type=click.IntRange(1, 256),
-	help="Chats at a time; each holds some 60 MB while it runs.",
+	help="Chats at a time; each holds some 30 MB while it runs.",
 )
 @click.option("--quiet", is_flag=True, help="Say no more than what is wrong.")
 @pass_context
@@ -42,8 +42,8 @@ def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
 	"""Answer chats in the background, for all sites of the bench.
 
 	Frappe's own worker pool (frappe.utils.background_jobs) with what the site's providers need loaded before it forks:
-	`bench worker --queue ai` does the same, and spends up to seconds and 200 MB on that for each chat. SIGTERM or Ctrl-C lets the chats
-	that run finish and takes no more.
+	`bench worker --queue ai` does the same, and spends up to seconds and 200 MB on that for each chat. SIGTERM or Ctrl-C
+	lets the chats that run finish and takes no more.
 	"""
 	from frappe.utils import background_jobs
 

@@ -35,10 +35,7 @@ def answers(method: Callable[P, Answer]) -> Callable[P, Answer]:
 			_only_for_roles()
 			return method(*args, **kwargs)
 		except ChatError as error:
-			refusal = error.as_dict()
-			if error.retry_after is not None:
-				refusal["retry_after"] = error.retry_after
-			return _with_status({"success": False, "error": refusal})
+			return _with_status({"success": False, "error": error.as_dict()})
 		except Exception as error:
 			if isinstance(error, store.Away) or store.current().gone(error):
 				message = _("The site's database cannot be reached for now; ask again in a moment.")

@@ -41,7 +41,12 @@ class ChatError(Exception):
 
 	def as_dict(self) -> dict[str, Any]:
 		"""The contract's `error` object."""
-		return {"code": self.code, "message": str(self), "retryable": self.code in ("rate_limited", "busy")}
+		refusal = {
+			"code": self.code,
+			"message": str(self),
+			"retryable": self.code in ("rate_limited", "busy"),
+		}
+		return refusal if self.retry_after is None else {**refusal, "retry_after": self.retry_after}
 
 
 def invalid(message: str, *values: object) -> ChatError:

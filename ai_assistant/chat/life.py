@@ -297,10 +297,11 @@ def cancel(rows: Iterable[dict[str, Any]]) -> list[str]:
 	with store.transaction() as kept:
 		for row in rows:
 			kept.ask_to_cancel(row["name"])
-	for row in rows:
-		if row["status"] == "queued":
+	if queued := [row for row in rows if row["status"] == "queued"]:
+		keep_content = load().retention.keep_content
+		for row in queued:
 			# A worker that takes it at this moment loses it again at its next event.
-			end(row, "cancelled", None, load().retention.keep_content)
+			end(row, "cancelled", None, keep_content)
 	with _lock:
 		here = [_running.get(_key(row["user"], row["request_id"])) for row in rows]
 	for ask in here:

@@ -196,11 +196,11 @@ class ChatStream:
 			except queue.Empty:
 				if self._all_is_well():
 					continue
-				missing = self._early or self._answered.is_set()
 				self._gap_until, self._heard = None, time.monotonic()
 				answered = self._answered.is_set()
+				known = answered or bool(self._early)
 				for event in self._from_journal():
-					self._deaf = self._deaf or not missing
+					self._deaf = self._deaf or not known
 					yield event
 				# The journal was whole before the answer came: what it lacks will not come.
 				self._done = answered
