@@ -63,7 +63,7 @@ serve: $(STAMP) ## start the standalone site on port 8000
 	@$(BIN)/ai-assistant serve
 
 test: $(STAMP) page ## the whole suite, but for what needs a browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-browser: $(STAMP) page ## the page in a real Chromium, which is installed where it is missing
 	@tests/browser/setup.sh

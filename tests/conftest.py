@@ -1,12 +1,15 @@
 """Puts the stand-in for Frappe in place before anything of the app is imported, and keeps keys out of reach."""
 
 import os
+from collections.abc import Generator
+from dataclasses import asdict
 from typing import Any
 
+import pytest
 from hypothesis import settings
 
 from ai_assistant.standalone import stand_in
-from tests.support.ledger import LEDGER
+from tests.support.ledger import LEDGER, Row
 
 for name in list(os.environ):
 	# A test must not spend somebody's money.
@@ -20,6 +23,27 @@ stand_in.install()
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+	"""What a test logs may hold a lone surrogate, which cannot go from one process of the tests to another."""
+	report = yield
+	report.sections = [
+		(name, said.encode(errors="backslashreplace").decode()) for name, said in report.sections
+	]
+	return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+	"""What faults did in this process goes to the one that prints it, where the tests run in several."""
+	if (output := getattr(session.config, "workeroutput", None)) is not None:
+		output["faults"] = [asdict(row) for row in LEDGER.rows.values()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+	LEDGER.add(Row(**kept) for kept in getattr(node, "workeroutput", {}).get("faults", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

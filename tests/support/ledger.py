@@ -1,6 +1,6 @@
 """What each fault did to the chats it met, counted; printed as a table at the end of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,19 +28,31 @@ class Ledger:
 
 		`events` are all that arrived at the client, by whatever way, in the order of arrival.
 		"""
-		row = self.rows.setdefault(fault, Row(fault))
-		row.chats += 1
 		got = [event for event in events if event["type"] in ("reasoning", "text")]
 		text = "".join(event["text"] for event in got)
 		numbers = [event["seq"] for event in events]
-		row.repeated += len(numbers) - len(set(numbers))
-		row.lost += max(0, len(said) - len(text))
-		row.completions += sum(event["type"] == "completion" for event in events)
 		found = answer["error"]["code"] if answer.get("error") else answer["status"]
-		row.ends = tuple(dict.fromkeys((*row.ends, found)))
+		row = Row(
+			fault,
+			chats=1,
+			lost=max(0, len(said) - len(text)),
+			repeated=len(numbers) - len(set(numbers)),
+			completions=sum(event["type"] == "completion" for event in events),
+			ends=(found,),
+		)
+		self.add([row])
 		assert text == said
 		assert violations(events, answer) == []
 		assert found == end
+
+	def add(self, rows: Iterable[Row]) -> None:
+		for each in rows:
+			row = self.rows.setdefault(each.fault, Row(each.fault))
+			row.chats += each.chats
+			row.lost += each.lost
+			row.repeated += each.repeated
+			row.completions += each.completions
+			row.ends = tuple(dict.fromkeys((*row.ends, *each.ends)))
 
 	def table(self) -> list[str]:
 		lines = [
