@@ -1,4 +1,4 @@
-"""Asks a provider and yields Reasoning, Text and a Completion. It knows no Frappe, and no other room."""
+"""Asks a provider and yields Reasoning, Text, ToolCalls and a Completion. It knows no Frappe, and no other room."""
 
 from .bridge import Cancel
 from .chunks import (
@@ -12,10 +12,12 @@ from .chunks import (
 	Silence,
 	Text,
 	Timeouts,
+	ToolCall,
 	Usage,
 )
 from .errors import ProviderError
 from .gateway import Gateway
+from .model_list import takes_tools
 from .preload import preload, warm
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
 	"Silence",
 	"Text",
 	"Timeouts",
+	"ToolCall",
 	"Usage",
 	"preload",
+	"takes_tools",
 	"warm",
 ]

@@ -1,7 +1,7 @@
 """What a provider's answer is made of, whoever the provider is.
 
 `Gateway.stream_generate()` yields these and nothing else:
-	any number of Reasoning, Text, Silence and Fallback, then exactly one Completion.
+	any number of Reasoning, Text, ToolCall, Silence and Fallback, then exactly one Completion.
 A failure is raised as a ProviderError instead of the Completion; what was yielded before it stands.
 """
 
@@ -22,6 +22,20 @@ class Text:
 	"""A piece of the answer: a delta, never empty."""
 
 	text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+	"""A call that the model makes of one of the client's tools: whole, and given once.
+
+	`arguments` is a JSON object as the model wrote it. What never became one is given as it came, with a sentence
+	in `arguments_error` that says so. `id` is the provider's, or made here where it gave none.
+	"""
+
+	id: str
+	name: str
+	arguments: str
+	arguments_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,8 @@ class Completion:
 	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
 
 	`dropped` names the parameters that were asked for and not sent, because the model does not take them.
+	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`) to go on with
+	its reasoning once its tool calls are answered: opaque, and None where it wants nothing.
 	"""
 
 	finish_reason: str
@@ -71,9 +87,10 @@ class Completion:
 	usage: Usage | None = None
 	attempts: tuple[Attempt, ...] = ()
 	dropped: tuple[str, ...] = ()
+	continuation: str | None = None
 
 
-Chunk = Reasoning | Text | Silence | Fallback | Completion
+Chunk = Reasoning | Text | ToolCall | Silence | Fallback | Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +100,24 @@ class Result:
 	reasoning: str
 	text: str
 	completion: Completion
+	tool_calls: tuple[ToolCall, ...] = ()
 
 	def chunks(self) -> Iterator[Chunk]:
-		"""The same as a stream of at most three chunks."""
+		"""The same as a stream: its reasoning, its text and each tool call in one piece, then the completion."""
 		if self.reasoning:
 			yield Reasoning(self.reasoning)
 		if self.text:
 			yield Text(self.text)
+		yield from self.tool_calls
 		yield self.completion
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-	"""One question to one provider: messages as in the OpenAI chat API, None for what the provider may choose."""
+	"""One question to one provider: messages and tools as in the OpenAI chat API, None for what it may choose.
+
+	An assistant's message may hold the `continuation` of the Completion that it came with.
+	"""
 
 	messages: list[dict[str, Any]]
 	model: str
@@ -103,6 +125,8 @@ class Ask:
 	max_tokens: int | None = None
 	reasoning_effort: str | None = None
 	stream: bool = True
+	tools: list[dict[str, Any]] | None = None
+	tool_choice: str | dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,14 @@ SENTENCES = {
 		"The messages are longer than {model} of {provider} accepts; send fewer or shorter ones.",
 	),
 	"filtered": ("content_filtered", "{provider} filtered the content of this request or of its answer."),
+	"no_tools": (
+		"invalid_request",
+		"{model} of {provider} takes no tools; choose another model or send none.",
+	),
+	"no_image_links": (
+		"invalid_request",
+		"{model} of {provider} takes no links to images; send each as a data: URL.",
+	),
 	"unreachable": ("provider_unavailable", "{provider} could not be reached."),
 	"unavailable": ("provider_unavailable", "{provider} is not available at the moment (HTTP {status})."),
 	"broke_off": ("provider_unavailable", "The connection to {provider} broke off before its answer ended."),

@@ -22,6 +22,7 @@ from .chunks import (
 	Silence,
 	Text,
 	Timeouts,
+	ToolCall,
 )
 from .errors import ProviderError
 from .surrogates import SurrogateJoiner
@@ -64,6 +65,8 @@ class Gateway:
 		max_tokens: int | None = None,
 		reasoning_effort: str | None = None,
 		*,
+		tools: list[dict[str, Any]] | None = None,
+		tool_choice: str | dict[str, Any] | None = None,
 		cancel: Cancel | None = None,
 		patience: Callable[[], float] = lambda: 1.0,
 		gathers: Callable[[], bool] = lambda: False,
@@ -81,7 +84,15 @@ class Gateway:
 
 		Raises ProviderError. What came before it has been yielded whole.
 		"""
-		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort)
+		ask = Ask(
+			messages,
+			"",
+			temperature,
+			max_tokens,
+			reasoning_effort,
+			tools=tools,
+			tool_choice=tool_choice,
+		)
 		route = self.route(preferred_provider, model)
 		yield from self._ask(ask, route, cancel or Cancel(), patience, gathers)
 
@@ -94,6 +105,8 @@ class Gateway:
 		max_tokens: int | None = None,
 		reasoning_effort: str | None = None,
 		*,
+		tools: list[dict[str, Any]] | None = None,
+		tool_choice: str | dict[str, Any] | None = None,
 		cancel: Cancel | None = None,
 		patience: Callable[[], float] = lambda: 1.0,
 		waiting: Callable[[], None] = lambda: None,
@@ -103,14 +116,17 @@ class Gateway:
 		Only the total deadline applies: without a stream there is no first token to wait for. `waiting()` is
 		called whenever `patience()` has run out.
 		"""
-		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort, stream=False)
+		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort, False, tools, tool_choice)
 		said: dict[type, str] = {Reasoning: "", Text: ""}
+		calls: list[ToolCall] = []
 		for chunk in self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), patience):
 			waiting()
 			if isinstance(chunk, Reasoning | Text):
 				said[type(chunk)] += chunk.text
+			elif isinstance(chunk, ToolCall):
+				calls.append(chunk)
 			elif isinstance(chunk, Completion):
-				return Result(said[Reasoning], said[Text], chunk)
+				return Result(said[Reasoning], said[Text], chunk, tuple(calls))
 		raise AssertionError("a stream ends with a Completion or an error")
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:

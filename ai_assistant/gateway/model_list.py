@@ -1,4 +1,4 @@
-"""What litellm's list of models says of one: its prices, and whether it reasons.
+"""What litellm's list of models says of one: its prices, whether it reasons, and whether it takes tools.
 
 The list is a JSON file in litellm's package; read as a file it costs 30 ms once, where importing litellm would
 cost 2 to 4 s and 160 to 250 MB.
@@ -11,7 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .chunks import Provider
+
 FILE = "model_prices_and_context_window_backup.json"
+# Ours, or litellm's, of what the list has by another name.
+NAMES = {"openai_responses": "openai", "ollama_chat": "ollama"}
 FIREWORKS = "accounts/fireworks/models/"
 
 Entry = Mapping[str, Any]
@@ -31,7 +35,9 @@ def load() -> dict[str, Entry]:
 
 
 def _is_used(key: str) -> bool:
-	return key == "litellm_provider" or ("cost" in key and "token" in key) or "reasoning" in key
+	if key in ("litellm_provider", "supports_function_calling"):
+		return True
+	return ("cost" in key and "token" in key) or "reasoning" in key
 
 
 def entry(api: str, model: str) -> Entry:
@@ -43,6 +49,12 @@ def entry(api: str, model: str) -> Entry:
 		if listed.get(name, {}).get("litellm_provider") == api:
 			return listed[name]
 	return {}
+
+
+def takes_tools(provider: Provider, model: str) -> bool | None:
+	"""Whether the model can call tools, None where the list does not say: many a name is a server's own."""
+	api = provider.api.removeprefix("litellm/")
+	return entry(NAMES.get(api, api), model).get("supports_function_calling")
 
 
 def cost_usd(
