@@ -128,6 +128,17 @@ class Ask:
 	tools: list[dict[str, Any]] | None = None
 	tool_choice: str | dict[str, Any] | None = None
 
+	@property
+	def uses_tools(self) -> bool:
+		"""Whether tools are in it at all. Nothing of theirs is sent or given where they are not."""
+		return bool(self.tools) or any(
+			message.get("tool_calls") or message["role"] == "tool" for message in self.messages
+		)
+
+	@property
+	def forces_a_call(self) -> bool:
+		return bool(self.tools) and self.tool_choice not in (None, "auto", "none")
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:

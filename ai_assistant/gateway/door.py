@@ -15,6 +15,9 @@ from .chunks import Ask, Provider, Usage
 from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
 from .lines import Junk
 
+# Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
+TAKES_NO_CHOICE = ("ollama", "ollama_chat")
+
 
 def load() -> Any:
 	"""litellm, imported once and set up so that it streams and does nothing else."""
@@ -35,6 +38,7 @@ def load() -> Any:
 		from litellm.llms.ollama.common_utils import OllamaModelInfo
 
 		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
+		_fetch_no_images(litellm)
 		# Answers cut short in ways that it does not know, and takes for a regular end.
 		reasons = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
 		reasons.update(dict.fromkeys(CUT_SHORT, "length"))
@@ -46,6 +50,25 @@ def load() -> Any:
 		# Its logging of streams costs more CPU than the stream itself. Last, for a thread that comes meanwhile.
 		litellm.disable_streaming_logging = True
 	return litellm
+
+
+def _fetch_no_images(litellm: Any) -> None:
+	"""Whatever it would fetch a link of the client's for (to send it on, to guess at its tokens), it may not.
+
+	A link may point into the site's own network; and its synchronous fetch would hold up the whole loop.
+	"""
+	from litellm.litellm_core_utils import token_counter
+	from litellm.litellm_core_utils.prompt_templates import factory, image_handling
+
+	def refuse(_client: Any, _url: str, **_: Any) -> Any:
+		raise litellm.ImageFetchError("images are not fetched")
+
+	async def refuse_async(client: Any, url: str, **_: Any) -> Any:
+		refuse(client, url)
+
+	modules: tuple[Any, ...] = (factory, image_handling, token_counter)
+	for module in modules:
+		module.safe_get, module.async_safe_get = refuse, refuse_async
 
 
 async def litellm() -> Any:
@@ -64,40 +87,65 @@ def connection(provider: Provider) -> dict[str, Any]:
 	}
 
 
-def parameters(litellm: Any, api: str, ask: Ask) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The parameters that the model takes, and the names of those it does not.
+def parameters(
+	litellm: Any, api: str, ask: Ask, messages: list[dict[str, Any]] | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+	"""The parameters that the model takes, and the names of those it does not; `tools` as they came.
+
+	`messages` are the ask's, as litellm gets them: Claude does not think on where it is not given its thoughts.
 
 	litellm's own `drop_params` is not enough: it sends Claude a temperature beside thinking (which Anthropic
 	refuses), raises on `reasoning_effort` for a model it does not know, and sends a thinking budget above
 	max_tokens. So its translation is made once here, looked at, and made anew without what does not fit.
 	"""
-	asked = {
+	asked: dict[str, Any] = {
 		"temperature": ask.temperature,
 		"max_tokens": ask.max_tokens,
 		"reasoning_effort": ask.reasoning_effort,
 	}
+	if ask.tools:
+		asked |= {"tools": ask.tools, "tool_choice": ask.tool_choice}
 	sent = {name: value for name, value in asked.items() if value is not None}
 	known = litellm.get_supported_openai_params(model=ask.model, custom_llm_provider=api) or []
 	for name in set(sent) - set(known):
 		del sent[name]
 	if "reasoning_effort" in sent and not _takes_effort(litellm, api, ask):
 		del sent["reasoning_effort"]
+	if api in TAKES_NO_CHOICE and sent.pop("tool_choice", None) == "none":
+		del sent["tools"]
 
+	plain = {name: value for name, value in sent.items() if name not in ("tools", "tool_choice")}
 	translated = litellm.utils.get_optional_params(
-		model=ask.model, custom_llm_provider=api, drop_params=True, **sent
+		model=ask.model, custom_llm_provider=api, drop_params=True, **plain
 	)
 	if "temperature" not in translated:
 		# A model that takes only some temperatures.
 		sent.pop("temperature", None)
 	thinking = translated.get("thinking") or {}
 	budget, limit = thinking.get("budget_tokens"), sent.get("max_tokens")
-	if budget and limit and budget >= limit:
+	of_claude = budget or thinking.get("type") == "adaptive"
+	if (
+		(budget and limit and budget >= limit)
+		or (of_claude and ask.forces_a_call)
+		or (budget and _lacks_its_thinking(messages or []))
+	):
 		del sent["reasoning_effort"]
 		thinking = {}
 	if thinking.get("type") in ("enabled", "adaptive"):
 		sent.pop("temperature", None)
 	dropped = {name for name, value in asked.items() if value is not None} - set(sent)
+	if ask.tool_choice == "none" and "tools" in dropped:
+		# The same, said otherwise.
+		dropped -= {"tools", "tool_choice"}
 	return sent, tuple(sorted(dropped))
+
+
+def _lacks_its_thinking(messages: list[dict[str, Any]]) -> bool:
+	"""Whether the calls that are being answered stand there without the thinking that led to them."""
+	for message in reversed(messages):
+		if message["role"] != "tool":
+			return bool(message.get("tool_calls")) and not message.get("thinking_blocks")
+	return False
 
 
 def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
@@ -141,6 +189,8 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	names = {"provider": provider.name, "model": model}
 	causes = list(_causes(error))
 	litellm = load()
+	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
+		return ProviderError("no_image_links", **names)
 	if any(isinstance(cause, Junk) for cause in causes):
 		return ProviderError("junk", **names)
 	if any(_too_long(litellm, cause) for cause in causes):

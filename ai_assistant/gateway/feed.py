@@ -26,8 +26,9 @@ Parser = Callable[[dict[str, Any]], Any]
 class Feed:
 	"""Takes the place of a stream's source. What litellm itself reads from lines is read from them here."""
 
-	def __init__(self, litellm: Any, stream: Any, source: Any) -> None:
+	def __init__(self, litellm: Any, stream: Any, source: Any, heard: Callable[[Any], None]) -> None:
 		self._litellm = litellm
+		self._heard = heard
 		self._stream = stream
 		self._source = source
 		self._heard_end = False
@@ -37,10 +38,13 @@ class Feed:
 		self._chunks = self._from_lines() if of_lines else self._from_sdk()
 
 	@classmethod
-	async def of(cls, litellm: Any, stream: Any) -> "Feed":
-		"""Puts a feed between a stream of litellm's and its source."""
+	async def of(cls, litellm: Any, stream: Any, heard: Callable[[Any], None]) -> "Feed":
+		"""Puts a feed between a stream of litellm's and its source.
+
+		`heard` is told each delta as litellm's parser gives it: those that only sign something end there.
+		"""
 		source = await stream.fetch_stream()
-		feed = cls(litellm, stream, source)
+		feed = cls(litellm, stream, source, heard)
 		if hasattr(source, "__aiter__"):
 			stream.completion_stream = feed
 		return feed
@@ -79,6 +83,7 @@ class Feed:
 					if said.get("error"):
 						raise
 					raise Junk() from error
+				self._tell(chunk)
 				yield chunk
 
 	async def _from_sdk(self) -> AsyncGenerator[Any, None]:
@@ -92,7 +97,12 @@ class Feed:
 				delta: Any = getattr(choice, "delta", None)
 				if isinstance(getattr(delta, "content", None), list):
 					delta.reasoning_content, delta.content = flat(delta.content)
+			self._tell(chunk)
 			yield chunk
+
+	def _tell(self, chunk: Any) -> None:
+		for choice in getattr(chunk, "choices", None) or []:
+			self._heard(getattr(choice, "delta", None))
 
 
 async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:

@@ -25,10 +25,13 @@ from .chunks import (
 	ToolCall,
 )
 from .errors import ProviderError
+from .lines import Junk
+from .model_list import takes_tools
 from .surrogates import SurrogateJoiner
 from .thinking import ThinkSplitter
+from .tool_calls import ToolCalls, ToolPiece
 
-Delta = Reasoning | Text
+Delta = Reasoning | Text | ToolPiece
 
 
 class Gateway:
@@ -49,7 +52,7 @@ class Gateway:
 	) -> None:
 		"""`providers` are asked in the order of their `priority`, of their names where that is equal.
 
-		An answer is cut after `max_chars` characters, reasoning and text together: its finish_reason is `length`
+		An answer is cut after `max_chars` characters, reasoning, text and tool calls together: its finish_reason is `length`
 		then, and the provider is hung up on.
 		"""
 		self.providers = sorted(providers, key=lambda p: (p.priority, p.name))
@@ -71,9 +74,12 @@ class Gateway:
 		patience: Callable[[], float] = lambda: 1.0,
 		gathers: Callable[[], bool] = lambda: False,
 	) -> Iterator[Chunk]:
-		"""A generator of Reasoning, Text, Silence and Fallback, ended by one Completion.
+		"""A generator of Reasoning, Text, ToolCall, Silence and Fallback, ended by one Completion.
 
-		`messages` are as in the OpenAI chat API. `preferred_provider` is asked first, `model` is asked of the
+		`messages`, `tools` and `tool_choice` are as in the OpenAI chat API; an assistant's message may hold the
+		`continuation` of the Completion it came with. Without tools in any of them there is none in the answer.
+
+		`preferred_provider` is asked first, `model` is asked of the
 		first provider in order that allows it; the others are asked for their default model. A provider that
 		fails before its first chunk is followed by the next; after it the failure is final.
 
@@ -183,9 +189,11 @@ class Gateway:
 		if cancel.asked:
 			yield Completion("cancelled", provider.name, ask.model)
 			return
+		names = {"provider": provider.name, "model": ask.model}
+		if ask.tools and takes_tools(provider, ask.model) is False:
+			raise _Failed(ProviderError("no_tools", **names), final=False)
 		bridge = Bridge(_answer(provider, ask))
 		deltas, room = _Deltas(), self.max_chars
-		names = {"provider": provider.name, "model": ask.model}
 		limits = self.timeouts
 		cancel.on_ask(bridge.wake)
 		try:
@@ -209,12 +217,27 @@ class Gateway:
 						yield from deltas.end()
 						if chunk.finish_reason == "content_filter":
 							raise ProviderError("filtered", **names)
+						if deltas.calls and chunk.finish_reason == "stop":
+							# Some say so after a call, too.
+							chunk = replace(chunk, finish_reason="tool_calls")
 						yield chunk
 						return
+					if isinstance(chunk, ToolPiece):
+						if not ask.uses_tools:
+							continue
+						room -= chunk.size
+						if room < 0:
+							yield from deltas.calls.end()
+							yield Completion("length", provider.name, ask.model)
+							return
 					for delta in deltas.whole(chunk):
+						if isinstance(delta, ToolCall):
+							yield delta
+							continue
 						if len(delta.text) > room:
 							if room:
 								yield replace(delta, text=delta.text[:room])
+							yield from deltas.calls.end()
 							yield Completion("length", provider.name, ask.model)
 							return
 						room -= len(delta.text)
@@ -244,14 +267,16 @@ def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, 
 def _joined(chunks: list[Delta | Completion]) -> Iterator[Delta | Completion]:
 	"""The same with neighbours of one kind in one."""
 	for kind, alike in groupby(chunks, type):
-		if kind is Completion:
-			yield from alike
-		else:
+		if kind in (Reasoning, Text):
 			yield kind("".join(chunk.text for chunk in alike))  # type: ignore[union-attr]
+		else:
+			yield from alike
 
 
 def _unforeseen(error: Exception, names: dict[str, str]) -> ProviderError:
 	"""A defect in an adapter. Its name is logged and its words are not: they may be the provider's."""
+	if isinstance(error, Junk):
+		return ProviderError("junk", **names)
 	logging.getLogger(__name__).error("an adapter raised %s", type(error).__name__)
 	return ProviderError("reported", **names)
 
@@ -265,10 +290,11 @@ class _Failed(Exception):
 
 
 class _Deltas:
-	"""One provider's deltas made whole: pairs of surrogates joined, thinking taken out of the text."""
+	"""One provider's deltas made whole: surrogates joined, thinking taken out of the text, tool calls assembled."""
 
 	def __init__(self) -> None:
 		self.begun = False
+		self.calls = ToolCalls()
 		self._thinks = False
 		self._joiners = {Reasoning: SurrogateJoiner(), Text: SurrogateJoiner()}
 		self._splitter: ThinkSplitter | None = ThinkSplitter()
@@ -279,7 +305,11 @@ class _Deltas:
 			return "first_token", limits.first_token_s
 		return ("thinking_idle", limits.thinking_idle_s) if self._thinks else ("idle", limits.idle_s)
 
-	def whole(self, delta: Delta) -> Iterator[Delta]:
+	def whole(self, delta: Delta) -> Iterator[Reasoning | Text | ToolCall]:
+		if isinstance(delta, ToolPiece):
+			self.begun, self._thinks = True, False
+			yield from self.calls.add(delta)
+			return
 		kind = type(delta)
 		text = self._joiners[kind].join(delta.text)
 		if not text:
@@ -293,22 +323,23 @@ class _Deltas:
 		else:
 			yield from self._text(text)
 
-	def end(self) -> Iterator[Delta]:
+	def end(self) -> Iterator[Reasoning | Text | ToolCall]:
 		if rest := self._joiners[Reasoning].end():
 			self.begun = True
 			yield Reasoning(rest)
 		if rest := self._joiners[Text].end():
 			yield from self._text(rest)
 		yield from self._end_of_tags()
+		yield from self.calls.end()
 
-	def _text(self, text: str) -> Iterator[Delta]:
-		pieces: list[Delta] = self._splitter.feed(text) if self._splitter else [Text(text)]
+	def _text(self, text: str) -> Iterator[Reasoning | Text]:
+		pieces: list[Reasoning | Text] = self._splitter.feed(text) if self._splitter else [Text(text)]
 		self.begun = self.begun or bool(pieces)
 		if pieces:
 			self._thinks = isinstance(pieces[-1], Reasoning)
 		yield from pieces
 
-	def _end_of_tags(self) -> Iterator[Delta]:
+	def _end_of_tags(self) -> Iterator[Reasoning | Text]:
 		if self._splitter:
 			rest, self._splitter = self._splitter.end(), None
 			self.begun = self.begun or bool(rest)

@@ -1,19 +1,40 @@
 """The adapter for every provider that litellm speaks chat completions with."""
 
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 from typing import Any
 
-from . import door
+from . import continuation, door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
 from .feed import Feed
 from .lines import string
+from .tool_calls import ToolPiece, sendable, tool_piece
 
 # litellm's names for ends that are ours by another name.
 FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}
+# Who takes an image's bytes alone: litellm would fetch what a link points to, or send the link as if it were they.
+TAKES_NO_LINKS = (
+	"bedrock",
+	"gemini",
+	"ollama",
+	"ollama_chat",
+	"sagemaker",
+	"vertex_ai",
+	"vertex_ai_beta",
+	"watsonx",
+)
+GEMINI = ("gemini", "vertex_ai", "vertex_ai_beta")
+# litellm hides Gemini's signature of a call in the call's id.
+SIGNATURE = "__thought__"
+# Whose models go on thinking where they get their reasoning as it came.
+TAKES_REASONING = ("deepseek", "ollama_chat")
+THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 
 
-async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Text | Completion, None]:
+async def answer(
+	provider: Provider, ask: Ask
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""The provider's answer, in the pieces it comes in, or in one piece where `ask.stream` is false.
 
 	Raises ProviderError. Closing the generator closes the provider's connection.
@@ -21,14 +42,24 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 	litellm = await door.litellm()
 	stream: Any = None
 	try:
-		parameters, dropped = door.parameters(litellm, provider.api, ask)
+		if provider.api in TAKES_NO_LINKS and _has_links(ask):
+			raise ProviderError("no_image_links", provider=provider.name, model=ask.model)
+		messages = [_message(message, fields) for message, fields in continuation.of_messages(provider, ask)]
+		parameters, dropped = door.parameters(litellm, provider.api, ask, messages)
+		if "tools" in dropped:
+			raise ProviderError("no_tools", provider=provider.name, model=ask.model)
+		if not ({"reasoning_effort", "thinking"} & (set(parameters) | set(provider.extra))):
+			# Claude takes its thoughts back only while it may think.
+			for message in messages:
+				message.pop("thinking_blocks", None)
+		kept = _Kept(provider.api)
 		stream = await litellm.acompletion(
 			**{
 				**door.connection(provider),
 				**parameters,
 				"model": ask.model,
 				"custom_llm_provider": provider.api,
-				"messages": ask.messages,
+				"messages": messages,
 				"stream": ask.stream,
 				"drop_params": True,
 				**({"stream_options": {"include_usage": True}} if ask.stream else {}),
@@ -36,7 +67,7 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 		)
 		finish, usage = None, None
 		if ask.stream:
-			feed, spoke = await Feed.of(litellm, stream), False
+			feed, spoke = await Feed.of(litellm, stream, kept.add), False
 			async for chunk in stream:
 				if chunk.choices:
 					for piece in _said(chunk.choices[0].delta):
@@ -49,6 +80,7 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 		else:
 			for piece in _said(stream.choices[0].message):
 				yield piece
+			kept.add(stream.choices[0].message)
 			finish, usage = stream.choices[0].finish_reason, stream.usage
 		yield Completion(
 			finish_reason=FINISH_REASONS.get(finish or "stop", finish or "stop"),
@@ -56,6 +88,7 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 			model=ask.model,
 			usage=door.usage(litellm, provider.api, ask.model, usage),
 			dropped=dropped,
+			continuation=continuation.encode(provider, ask.model, kept.fields) if ask.uses_tools else None,
 		)
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
@@ -64,7 +97,7 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 			await stream.aclose()
 
 
-def _said(message: Any) -> Iterator[Reasoning | Text]:
+def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 	"""What a delta says, or a whole message.
 
 	The reasoning is taken from one field alone: litellm repeats it in others (`thinking_blocks`).
@@ -73,3 +106,75 @@ def _said(message: Any) -> Iterator[Reasoning | Text]:
 		yield Reasoning(string(reasoning))
 	if message.content:
 		yield Text(string(message.content))
+	for call in getattr(message, "tool_calls", None) or ():
+		piece = tool_piece(call.model_dump() if hasattr(call, "model_dump") else call)
+		yield replace(piece, id=_short(piece.id))
+
+
+def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+	"""A message as litellm takes it, with what its provider wants back in one of the model's."""
+	message = sendable(message)
+	if blocks := continuation.known(fields.get("thinking_blocks"), THINKING):
+		message["thinking_blocks"] = blocks
+	if message.get("tool_calls") and isinstance(reasoning := fields.get("reasoning_content"), str):
+		message["reasoning_content"] = reasoning
+	if details := continuation.details(fields):
+		message["reasoning_details"] = details
+	if isinstance(signed := fields.get("thought_signatures"), list):
+		signed = [signature for signature in signed if isinstance(signature, str)]
+		message["provider_specific_fields"] = {"thought_signatures": signed}
+	if isinstance(signatures := fields.get("signatures"), dict):
+		message["tool_calls"] = [
+			{**call, "provider_specific_fields": {"thought_signature": signatures[call["id"]]}}
+			if isinstance(signatures.get(call["id"]), str)
+			else call
+			for call in message.get("tool_calls") or ()
+		]
+	return message
+
+
+class _Kept:
+	"""What a provider wants back of an answer, of its deltas or of it whole."""
+
+	def __init__(self, api: str) -> None:
+		self.fields: dict[str, Any] = {}
+		self._api = api
+
+	def add(self, message: Any) -> None:
+		if self._api in TAKES_REASONING and (reasoning := getattr(message, "reasoning_content", None)):
+			self.fields["reasoning_content"] = self.fields.get("reasoning_content", "") + string(reasoning)
+		if self._api == "openrouter":
+			continuation.keep_details(self.fields, _field(message, "reasoning_details"))
+		if self._api in GEMINI:
+			self._add_signatures(message)
+			return
+		for block in getattr(message, "thinking_blocks", None) or ():
+			# A piece of one has no signature yet; the last has, and all of the thought.
+			if block.get("signature") or block.get("data"):
+				self.fields.setdefault("thinking_blocks", []).append(dict(block))
+
+	def _add_signatures(self, message: Any) -> None:
+		calls = getattr(message, "tool_calls", None) or ()
+		for call in calls:
+			if signature := _field(call, "thought_signature"):
+				self.fields.setdefault("signatures", {})[_short(call.get("id"))] = signature
+		if not calls and (signatures := _field(message, "thought_signatures")):
+			self.fields["thought_signatures"] = signatures[-1:]
+
+
+def _field(of: Any, name: str) -> Any:
+	"""A field of the provider's own, which litellm puts beside the others or below them."""
+	return getattr(of, name, None) or (getattr(of, "provider_specific_fields", None) or {}).get(name)
+
+
+def _short(identity: str | None) -> str | None:
+	return identity and identity.partition(SIGNATURE)[0]
+
+
+def _has_links(ask: Ask) -> bool:
+	return any(
+		part["type"] == "image_url" and not part["image_url"]["url"].startswith("data:")
+		for message in ask.messages
+		if isinstance(message.get("content"), list)
+		for part in message["content"]
+	)

@@ -4,32 +4,49 @@ litellm can also bridge it to chat completions; that way an answer cut at max_to
 (litellm 1.97 drops `response.incomplete`), so its events are read here as they are.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from . import door
+from . import continuation, door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
 from .lines import Junk, string
+from .tool_calls import ToolPiece, sendable
 
 API = "openai"
+REASONING_ITEM = {"reasoning": ("id", "encrypted_content")}
+SUMMARY = {"summary_text": ("text",)}
 REASONING = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
 TEXT = {"response.output_text.delta", "response.refusal.delta"}
+CALL = "response.function_call_arguments.delta"
 ENDS = {"response.completed", "response.incomplete"}
 
 
-async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Text | Completion, None]:
+async def answer(
+	provider: Provider, ask: Ask
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""As `litellm_chat.answer`."""
 	litellm = await door.litellm()
 	stream: Any = None
 	try:
 		parameters, dropped = door.parameters(litellm, API, ask)
+		if "tools" in dropped:
+			raise ProviderError("no_tools", provider=provider.name, model=ask.model)
+		sent = _parameters(parameters)
+		if ask.uses_tools and litellm.supports_reasoning(model=ask.model, custom_llm_provider=API):
+			# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
+			sent["include"] = ["reasoning.encrypted_content"]
 		stream = await litellm.aresponses(
 			**{
 				**door.connection(provider),
-				**_parameters(parameters),
+				**sent,
 				"model": f"{API}/{ask.model}",
-				"input": [_item(message) for message in ask.messages],
+				"input": [
+					item
+					for message, fields in continuation.of_messages(provider, ask)
+					for item in _items(sendable(message), fields)
+				],
 				"stream": ask.stream,
 				"drop_params": True,
 				# OpenAI keeps answers for 30 days otherwise; what is kept is this site's business.
@@ -37,11 +54,13 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 			}
 		)
 		response, spoke, thought = (None if ask.stream else stream), False, False
+		output: list[dict[str, Any]] = []
+		written: set[int] = set()
 		if ask.stream:
 			stream._process_chunk = _strictly(stream, stream._process_chunk)
 			async for event in stream:
 				kind = str(getattr(event.type, "value", event.type))
-				spoke = spoke or kind in REASONING or kind in TEXT
+				spoke = spoke or kind in REASONING or kind in TEXT or kind == CALL
 				if kind in REASONING and event.delta:
 					thought = True
 					yield Reasoning(string(event.delta))
@@ -49,10 +68,22 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 					yield Text(string(event.delta))
 				elif kind == "response.reasoning_summary_part.added" and thought:
 					yield Reasoning("\n\n")
+				elif kind == "response.output_item.added":
+					if call := _call(event.output_index, _plain(event.item)):
+						yield replace(call, arguments="")
+				elif kind == CALL and event.delta:
+					written.add(event.output_index)
+					yield ToolPiece(event.output_index, None, None, string(event.delta))
+				elif kind == "response.output_item.done":
+					output.append(_plain(event.item))
+					call = _call(event.output_index, output[-1])
+					if call and event.output_index not in written:
+						yield call
 				elif kind in ENDS:
 					response = event.response
 		else:
-			for piece in _pieces(stream):
+			output = [_plain(item) for item in stream.output]
+			for piece in _pieces(output):
 				yield piece
 		if response is None:
 			raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
@@ -62,6 +93,7 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 			model=ask.model,
 			usage=door.usage(litellm, API, ask.model, response.usage),
 			dropped=dropped,
+			continuation=continuation.encode(provider, ask.model, _kept(output)) if ask.uses_tools else None,
 		)
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
@@ -75,16 +107,76 @@ def _parameters(chat: dict[str, Any]) -> dict[str, Any]:
 	sent = {"temperature": chat.get("temperature"), "max_output_tokens": chat.get("max_tokens")}
 	if effort := chat.get("reasoning_effort"):
 		sent["reasoning"] = {"effort": effort, "summary": "auto"}
+	if tools := chat.get("tools"):
+		sent["tools"] = [_tool(tool) for tool in tools]
+		choice = chat.get("tool_choice")
+		if isinstance(choice, dict) and "function" in choice:
+			choice = {"type": "function", **choice["function"]}
+		sent["tool_choice"] = choice
 	return {name: value for name, value in sent.items() if value is not None}
 
 
-def _item(message: dict[str, Any]) -> dict[str, Any]:
-	"""A chat message as an input item: the parts of its content have other names there."""
-	content = message["content"]
-	if isinstance(content, list):
-		kind = "output_text" if message["role"] == "assistant" else "input_text"
-		content = [{"type": kind, "text": part["text"]} for part in content]
-	return {"role": message["role"], "content": content}
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+	"""A function is flat there, and strict where it does not say: then most schemas would be refused."""
+	return {"type": "function", "strict": False, **tool["function"]}
+
+
+def _items(message: dict[str, Any], fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
+	"""A chat message as input items: a call is one of its own, and so is its answer."""
+	if message["role"] == "tool":
+		output = _content("user", message["content"])
+		yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
+		return
+	yield from _reasoning(fields)
+	if message.get("content") or not message.get("tool_calls"):
+		yield {"role": message["role"], "content": _content(message["role"], message["content"])}
+	for call in message.get("tool_calls") or ():
+		yield {"type": "function_call", "call_id": call["id"], **_named(call["function"])}
+
+
+def _named(function: dict[str, Any]) -> dict[str, Any]:
+	return {"name": function["name"], "arguments": function["arguments"]}
+
+
+def _content(role: str, content: Any) -> Any:
+	"""The parts of a content have other names there."""
+	return [_part(role, part) for part in content] if isinstance(content, list) else content
+
+
+def _part(role: str, part: dict[str, Any]) -> dict[str, Any]:
+	if part["type"] == "image_url":
+		image = part["image_url"]
+		return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail") or "auto"}
+	return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
+
+
+def _reasoning(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
+	items = fields.get("items")
+	for item in items if isinstance(items, list) else ():
+		for plain in continuation.known([item], REASONING_ITEM):
+			yield {**plain, "summary": continuation.known(item.get("summary"), SUMMARY)}
+
+
+def _kept(output: list[dict[str, Any]]) -> dict[str, Any]:
+	"""The items that it wants back: its reasoning, where it is sealed."""
+	items = [item for item in output if item.get("type") == "reasoning" and item.get("encrypted_content")]
+	return {"items": items} if items else {}
+
+
+def _plain(item: Any) -> dict[str, Any]:
+	"""An item of the output, which litellm gives as an object of one class or another."""
+	plain = item.model_dump() if hasattr(item, "model_dump") else item
+	if not isinstance(plain, dict):
+		raise Junk()
+	return plain
+
+
+def _call(index: int, item: dict[str, Any]) -> ToolPiece | None:
+	if item.get("type") != "function_call":
+		return None
+	return ToolPiece(
+		index, string(item["call_id"]), string(item["name"]), string(item.get("arguments") or "")
+	)
 
 
 def _strictly(stream: Any, process: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -104,18 +196,22 @@ def _strictly(stream: Any, process: Callable[[str], Any]) -> Callable[[str], Any
 	return process_strictly
 
 
-def _pieces(response: Any) -> list[Reasoning | Text]:
+def _pieces(output: list[dict[str, Any]]) -> Iterator[Reasoning | Text | ToolPiece]:
 	summaries: list[str] = []
 	texts: list[str] = []
-	for item in response.output:
-		if item.type == "reasoning":
-			summaries += [part.text for part in item.summary or []]
-		elif item.type == "message":
-			texts += [
-				getattr(part, "text", None) or getattr(part, "refusal", None) or "" for part in item.content
-			]
-	reasoning, text = "\n\n".join(summaries), "".join(texts)
-	return [Reasoning(reasoning)] * bool(reasoning) + [Text(text)] * bool(text)
+	calls: list[ToolPiece] = []
+	for index, item in enumerate(output):
+		if item["type"] == "reasoning":
+			summaries += [part["text"] for part in item["summary"] or []]
+		elif item["type"] == "message":
+			texts += [part.get("text") or part.get("refusal") or "" for part in item["content"]]
+		elif call := _call(index, item):
+			calls.append(call)
+	if reasoning := "\n\n".join(summaries):
+		yield Reasoning(reasoning)
+	if text := "".join(texts):
+		yield Text(text)
+	yield from calls
 
 
 def _finish_reason(response: Any) -> str:

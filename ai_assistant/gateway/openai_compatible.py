@@ -14,12 +14,14 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from . import model_list
+from . import continuation, model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage
 from .errors import CUT_SHORT, ProviderError, is_filtered, is_too_long, refusal
 from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
+from .tool_calls import ToolPiece, sendable, tool_piece
 
 if TYPE_CHECKING:
 	import ssl
@@ -125,7 +127,9 @@ def _close(pid: int, loop: asyncio.AbstractEventLoop, client: "aiohttp.ClientSes
 			asyncio.run_coroutine_threadsafe(client.close(), loop).result(timeout=1)
 
 
-async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Text | Completion, None]:
+async def answer(
+	provider: Provider, ask: Ask
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""As `litellm_chat.answer`."""
 	names = {"provider": provider.name, "model": ask.model}
 	try:
@@ -139,13 +143,14 @@ async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[Reasoning | Tex
 
 async def _pieces(
 	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | Completion, None]:
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	client = await load()
 	listed = model_list.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider.api, ask, listed)
 	url, headers, body = _request(provider, ask, sent)
 	finish: str | None = None
 	usage: dict[str, Any] | None = None
+	kept = _Kept(provider.api if ask.uses_tools else "")
 	done = spoke = False
 	# A redirect would take the key along to wherever it points.
 	async with client.post(url, headers=headers, data=body, allow_redirects=False) as response:
@@ -166,6 +171,7 @@ async def _pieces(
 					for piece in _said(choice):
 						spoke = True
 						yield piece
+					kept.add(choice)
 					finish = choice.get("finish_reason") or finish
 	if not (finish or done):
 		raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
@@ -177,6 +183,7 @@ async def _pieces(
 		model=ask.model,
 		usage=_usage(usage, provider.api, listed),
 		dropped=dropped,
+		continuation=continuation.encode(provider, ask.model, kept.fields),
 	)
 
 
@@ -212,6 +219,8 @@ def parameters(api: str, ask: Ask, listed: model_list.Entry) -> tuple[dict[str, 
 	else:
 		sent["reasoning_effort"] = effort
 	sent["temperature"] = temperature
+	if ask.tools:
+		sent["tools"], sent["tool_choice"] = ask.tools, ask.tool_choice
 	given = {
 		"reasoning_effort": (ask.reasoning_effort, effort),
 		"temperature": (ask.temperature, temperature),
@@ -245,7 +254,9 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 	# The names of headers know no case, and ours shall win.
 	for name, value in {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}.items():
 		headers.setdefault(name.lower(), str(value))
-	messages = ask.messages if api.takes_parts else [_flattened(message) for message in ask.messages]
+	messages = [
+		_message(provider.api, message, fields) for message, fields in continuation.of_messages(provider, ask)
+	]
 	body = {
 		**{name: value for name, value in extra.items() if name not in OWN},
 		**(extra.get("extra_body") or {}),
@@ -266,11 +277,54 @@ def _model(api: str, model: str) -> str:
 	return model
 
 
+def _message(api: str, message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+	"""A message as the API takes it, with what it wants back in one of the model's."""
+	message = sendable(message if APIS[api].takes_parts else _flattened(message))
+	if api == "mistral":
+		return _with_short_ids(message)
+	if api == "openrouter" and (details := continuation.details(fields)):
+		return {**message, "reasoning_details": details}
+	if api == "deepseek" and message.get("tool_calls"):
+		# A model that thinks refuses a call of its own without; a space is the least that it takes.
+		reasoning = fields.get("reasoning_content")
+		return {**message, "reasoning_content": reasoning if isinstance(reasoning, str) else " "}
+	return message
+
+
 def _flattened(message: dict[str, Any]) -> dict[str, Any]:
-	content = message["content"]
-	if isinstance(content, list):
+	content = message.get("content")
+	if isinstance(content, list) and all(part["type"] == "text" for part in content):
 		content = "".join(part["text"] for part in content)
 	return {**message, "content": content}
+
+
+def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
+	"""Mistral takes nine letters and digits for the id of a call, which another provider's are not."""
+
+	def short(identity: str) -> str:
+		is_short = len(identity) == 9 and identity.isascii() and identity.isalnum()
+		return identity if is_short else sha256(identity.encode()).hexdigest()[:9]
+
+	if calls := message.get("tool_calls"):
+		return {**message, "tool_calls": [{**call, "id": short(call["id"])} for call in calls]}
+	if "tool_call_id" in message:
+		return {**message, "tool_call_id": short(message["tool_call_id"])}
+	return message
+
+
+class _Kept:
+	"""What an API wants back of an answer: DeepSeek its reasoning, OpenRouter what it has of its providers'."""
+
+	def __init__(self, api: str) -> None:
+		self.fields: dict[str, Any] = {}
+		self._api = api
+
+	def add(self, choice: Any) -> None:
+		message = choice.get("delta") or choice.get("message") or {}
+		if self._api == "deepseek" and (said := message.get("reasoning_content")):
+			self.fields["reasoning_content"] = self.fields.get("reasoning_content", "") + string(said)
+		if self._api == "openrouter":
+			continuation.keep_details(self.fields, message.get("reasoning_details"))
 
 
 async def _read(response: "aiohttp.ClientResponse", most: int) -> bytes:
@@ -302,7 +356,7 @@ def _nothing(said: dict[str, Any]) -> tuple[()]:
 	raise Junk()
 
 
-def _said(choice: Any) -> Iterator[Reasoning | Text]:
+def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 	"""What a choice says, in a delta or a whole message.
 
 	The reasoning is in one field of several, by the provider; some repeat it in a second one.
@@ -321,6 +375,8 @@ def _said(choice: Any) -> Iterator[Reasoning | Text]:
 		yield Reasoning(string(reasoning))
 	if content := content or message.get("refusal"):
 		yield Text(string(content))
+	for call in message.get("tool_calls") or ():
+		yield tool_piece(call)
 
 
 def _usage_in(said: dict[str, Any]) -> dict[str, Any] | None:

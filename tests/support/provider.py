@@ -16,6 +16,9 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"repeat": n, "text"|"reasoning": str, "every": seconds}   n pieces, one each `every` seconds
 	{"text": str, "times": n}     one piece, n times as long
 Tests in JavaScript ask over HTTP: GET /open/<gate> opens a gate, GET /count/<marker> says how often the marker came.
+	{"turn": [steps]}             all steps are turns: the first is played, once it has a tool's answer the second…
+	{"wants": [steps]}            as the first step: refuses (400) a request whose last turn of the model is not what
+	                              these steps said, exactly
 A script that does not end (cut, hang, finish, error) finishes with "stop". A prompt that is no script is
 answered with a short reasoning and a short text.
 """
@@ -37,6 +40,8 @@ DEFAULT_SCRIPT: list[Step] = [
 	{"text": "Hello"},
 	{"text": " there."},
 ]
+# A tool's answer in a request, whatever the family.
+ANSWERS = ('"role": "tool"', '"type": "tool_result"', '"function_response"', '"type": "function_call_output"')
 ENDS = ("finish", "cut", "hang", "error")
 
 
@@ -160,9 +165,14 @@ class ScriptedProvider:
 		model = asked.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", asked.path)
 		family = FAMILIES.get(name, FAMILIES["openai"])(model)
 
-		first = steps[0] if steps else {}
+		first: Step = steps[0] if steps else {}
 		if first.get("for", model) != model:
 			first, *_ = steps = steps[1:]
+		if "wants" in first:
+			if family.returned(asked.body) != family.turn(first["wants"]):
+				first = {"status": 400, "body": family.refusal(400, "not the turn that was said")}
+			else:
+				first, *_ = steps = steps[1:]
 		if "headers_after" in first:
 			await self._gate(first["headers_after"]).wait()
 		if "status" in first:
@@ -238,16 +248,21 @@ class ScriptedProvider:
 					if every := step.get("every"):
 						await asyncio.sleep(max(0.0, started + n * every - time.perf_counter()))
 					yield family.step(piece)
-			elif set(step) & {"reasoning", "text", "finish", "error"}:
+			elif set(step) & {"reasoning", "text", "call", "sealed", "redacted", "finish", "error"}:
 				yield family.step(step)
 		if not any(end in step for step in steps for end in ENDS) and "raw" not in (steps[-1:] or [{}])[0]:
-			yield family.step({"finish": "stop"})
+			yield family.step({"finish": "tool_calls" if any("call" in step for step in steps) else "stop"})
 
 
 def script_of(body: dict[str, Any]) -> list[Step]:
 	"""The script in a request of any family: its last user message, if that is a JSON list of steps."""
 	if "contents" in body:
-		texts = [p.get("text", "") for c in body["contents"] for p in c["parts"] if c.get("role") == "user"]
+		texts = [
+			p["text"]
+			for c in body["contents"]
+			for p in c["parts"]
+			if c.get("role") == "user" and p.get("text")
+		]
 	else:
 		texts = []
 		for message in body.get("messages") or body.get("input") or []:
@@ -256,13 +271,17 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 				continue
 			if isinstance(content, list):
 				content = "".join(part.get("text", "") for part in content)
-			texts.append(content)
+			if content:
+				texts.append(content)
 	try:
 		script = json.loads(texts[-1])
 	except (ValueError, IndexError):
 		return DEFAULT_SCRIPT
 	if not isinstance(script, list) or not all(isinstance(step, dict) for step in script):
 		return DEFAULT_SCRIPT
+	if script and "turn" in script[0]:
+		said = json.dumps(body)
+		script = script[min(sum(said.count(words) for words in ANSWERS), len(script) - 1)]["turn"]
 	return [{**step, "text": step["text"] * step["times"]} if "times" in step else step for step in script]
 
 

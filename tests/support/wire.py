@@ -3,6 +3,10 @@
 A *step* is one of
 	{"reasoning": str}            a piece of reasoning
 	{"text": str}                 a piece of the answer
+	{"call": n, "id": str, "name": str, "arguments": str}   a piece of the nth tool call; id and name with its first.
+	                              Who sends no pieces (Gemini, Ollama) sends it once the arguments are whole
+	{"sealed": str}               what the provider wants back with the reasoning before it: a signature, or ciphertext
+	{"redacted": str}             a block of Anthropic's that is nothing but sealed
 	{"finish": str, "usage": {}}  the provider's regular end
 	{"error": str}                an error object in the middle of the stream
 Everything else a script can say (pauses, cuts, raw bytes) is the same for all families and lives in
@@ -17,6 +21,7 @@ from typing import Any, ClassVar
 
 Step = dict[str, Any]
 
+SIGNATURE = "c2lnbmF0dXJl"
 USAGE = {"prompt": 11, "completion": 7, "reasoning": 3}
 
 
@@ -46,6 +51,38 @@ class Family:
 
 	def refusal(self, status: int, message: str) -> dict[str, Any]:
 		return {"error": {"message": message, "type": "error", "code": status}}
+
+	def turn(self, steps: list[Step]) -> Any:
+		"""What a turn of these steps has to look like when it comes back."""
+		raise NotImplementedError
+
+	def returned(self, body: dict[str, Any]) -> Any:
+		"""The last turn of the model in a request, as `turn()` gives it."""
+		raise NotImplementedError
+
+
+def calls_of(steps: list[Step]) -> list[dict[str, str]]:
+	"""The tool calls of a script, whole."""
+	calls: dict[int, dict[str, str]] = {}
+	for step in steps:
+		if "call" in step:
+			call = calls.setdefault(step["call"], {"id": "", "name": "", "arguments": ""})
+			call["id"] = call["id"] or step.get("id", "")
+			call["name"] = call["name"] or step.get("name", "")
+			call["arguments"] += step.get("arguments", "")
+	return list(calls.values())
+
+
+def _of_openai(call: dict[str, str]) -> dict[str, Any]:
+	function = {"name": call["name"], "arguments": call["arguments"]}
+	return {"id": call["id"], "type": "function", "function": function}
+
+
+def _is_whole(call: dict[str, str]) -> bool:
+	try:
+		return isinstance(json.loads(call["arguments"]), dict)
+	except ValueError:
+		return False
 
 
 def _joined(steps: list[Step]) -> tuple[str, str, str, dict[str, int]]:
@@ -90,6 +127,10 @@ class OpenAI(Family):
 			return self._chunk({self.reasoning_field: step["reasoning"]})
 		if "text" in step:
 			return self._chunk({"content": step["text"]})
+		if "call" in step:
+			return self._chunk({"tool_calls": [self._piece(step)]})
+		if "sealed" in step:
+			return self._sealed(step["sealed"])
 		if "error" in step:
 			return sse({"error": {"message": step["error"], "type": "server_error", "code": 500}})
 		usage = {
@@ -104,9 +145,11 @@ class OpenAI(Family):
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
 		reasoning, text, finish, usage = _joined(steps)
-		message = {"role": "assistant", "content": text}
+		message: dict[str, Any] = {"role": "assistant", "content": text}
 		if reasoning:
 			message[self.reasoning_field] = reasoning
+		if calls := calls_of(steps):
+			message["tool_calls"] = [_of_openai(call) for call in calls]
 		return {
 			"id": "chatcmpl-1",
 			"object": "chat.completion",
@@ -115,6 +158,25 @@ class OpenAI(Family):
 			"choices": [{"index": 0, "message": message, "finish_reason": finish}],
 			"usage": self._usage(usage),
 		}
+
+	def _piece(self, step: Step) -> dict[str, Any]:
+		begins = {"id": step["id"], "type": "function"} if "id" in step else {}
+		function = {name: step[name] for name in ("name", "arguments") if name in step}
+		return {"index": step["call"], **begins, "function": function}
+
+	def _sealed(self, sealed: str) -> bytes:
+		return b""
+
+	def turn(self, steps: list[Step]) -> Any:
+		message = {"content": _joined(steps)[1] or None, **self._thought(steps)}
+		return {**message, "tool_calls": [_of_openai(call) for call in calls_of(steps)]}
+
+	def _thought(self, steps: list[Step]) -> dict[str, Any]:
+		return {}
+
+	def returned(self, body: dict[str, Any]) -> Any:
+		message = [m for m in body["messages"] if m["role"] == "assistant"][-1]
+		return {name: value for name, value in message.items() if name != "role"}
 
 
 class DeepSeek(OpenAI):
@@ -126,6 +188,9 @@ class DeepSeek(OpenAI):
 		if "text" in step:
 			return self._chunk({"content": step["text"], "reasoning_content": None})
 		return super().step(step)
+
+	def _thought(self, steps: list[Step]) -> dict[str, Any]:
+		return {"reasoning_content": _joined(steps)[0]}
 
 
 class OpenRouter(OpenAI):
@@ -148,6 +213,25 @@ class OpenRouter(OpenAI):
 				}
 			)
 		return super().step(step)
+
+	def _sealed(self, sealed: str) -> bytes:
+		return self._chunk({"content": "", "reasoning_details": [self._seal(sealed)]})
+
+	def _seal(self, sealed: str) -> dict[str, Any]:
+		return {"type": "reasoning.text", "signature": sealed, "format": "unknown", "index": 0}
+
+	def _thought(self, steps: list[Step]) -> dict[str, Any]:
+		details = {"type": "reasoning.text", "text": _joined(steps)[0], "format": "unknown", "index": 0}
+		for step in steps:
+			if "sealed" in step:
+				details["signature"] = step["sealed"]
+		return {"reasoning_details": [details]}
+
+	def whole(self, steps: list[Step]) -> dict[str, Any]:
+		said: dict[str, Any] = super().whole(steps)
+		if _joined(steps)[0]:
+			said["choices"][0]["message"].update(self._thought(steps))
+		return said
 
 
 class Groq(OpenAI):
@@ -203,8 +287,7 @@ class Responses(Family):
 		reasoning, text, finish, usage = _joined(steps)
 		output: list[dict[str, Any]] = []
 		if reasoning:
-			summary = [{"type": "summary_text", "text": reasoning}]
-			output.append({"id": "rs_1", "type": "reasoning", "summary": summary})
+			output.append(self._reasoning(steps))
 		if text:
 			content = [{"type": "output_text", "text": text, "annotations": []}]
 			output.append(
@@ -216,6 +299,7 @@ class Responses(Family):
 					"content": content,
 				}
 			)
+		output += [self._call(n, call) for n, call in enumerate(calls_of(steps))]
 		return {
 			"id": "resp_1",
 			"object": "response",
@@ -240,6 +324,34 @@ class Responses(Family):
 				"total_tokens": usage["prompt"] + usage["completion"],
 			},
 		}
+
+	def _reasoning(self, steps: list[Step]) -> dict[str, Any]:
+		summary = [{"type": "summary_text", "text": _joined(steps)[0]}]
+		sealed = [step["sealed"] for step in steps if "sealed" in step]
+		seal = {"encrypted_content": sealed[-1]} if sealed else {}
+		return {"id": "rs_1", "type": "reasoning", "summary": summary, **seal}
+
+	def _call(self, n: int, call: dict[str, str], status: str = "completed") -> dict[str, Any]:
+		return {
+			"id": f"fc_{n}",
+			"type": "function_call",
+			"call_id": call["id"],
+			"name": call["name"],
+			"arguments": call["arguments"],
+			"status": status,
+		}
+
+	def turn(self, steps: list[Step]) -> Any:
+		text = _joined(steps)[1]
+		items = [self._reasoning(steps)] if _joined(steps)[0] else []
+		items += [{"role": "assistant", "content": text}] if text else []
+		calls = [self._call(n, call) for n, call in enumerate(calls_of(steps))]
+		kept = ("type", "call_id", "name", "arguments")
+		return items + [{name: call[name] for name in kept} for call in calls]
+
+	def returned(self, body: dict[str, Any]) -> Any:
+		last = max(n for n, item in enumerate(body["input"]) if item.get("role") == "user")
+		return [item for item in body["input"][last + 1 :] if item.get("type") != "function_call_output"]
 
 	def start(self) -> bytes:
 		return self._event("response.created", response=self._response("in_progress", []))
@@ -283,10 +395,32 @@ class Responses(Family):
 				delta=step["text"],
 				logprobs=[],
 			)
+		if "call" in step:
+			number = step["call"]
+			at = {"item_id": f"fc_{number}", "output_index": 2 + number}
+			begun = b""
+			if "id" in step:
+				item = self._call(number, {**step, "arguments": ""}, "in_progress")
+				begun = self._event("response.output_item.added", output_index=2 + number, item=item)
+			return begun + self._event(
+				"response.function_call_arguments.delta", **at, delta=step.get("arguments", "")
+			)
+		if "sealed" in step:
+			item = self._reasoning(self.steps)
+			return self._event("response.output_item.done", output_index=0, item=item)
 		if "error" in step:
 			return self._event("error", code="server_error", message=step["error"], param=None)
 		status = "incomplete" if step["finish"] in self.cut_short else "completed"
-		return self._event(f"response.{status}", response=self._response(status, self.steps))
+		done = b""
+		for number, call in enumerate(calls_of(self.steps)):
+			at = {"item_id": f"fc_{number}", "output_index": 2 + number}
+			done += self._event(
+				"response.function_call_arguments.done", **at, name=call["name"], arguments=call["arguments"]
+			)
+			done += self._event(
+				"response.output_item.done", output_index=2 + number, item=self._call(number, call)
+			)
+		return done + self._event(f"response.{status}", response=self._response(status, self.steps))
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
 		return self._response("incomplete" if _joined(steps)[2] in self.cut_short else "completed", steps)
@@ -296,10 +430,13 @@ class Anthropic(Family):
 	"""Anthropic's messages with thinking blocks (and the signature that ends one)."""
 
 	stop: ClassVar = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+	stop["tool_calls"] = "tool_use"
 
 	def __init__(self, model: str) -> None:
 		super().__init__(model)
 		self.index = -1
+		self.signature = SIGNATURE
+		self.calls: dict[int, int] = {}
 
 	def _event(self, kind: str, **fields: Any) -> bytes:
 		return sse({"type": kind, **fields}, event=kind)
@@ -317,12 +454,14 @@ class Anthropic(Family):
 		}
 		return self._event("message_start", message=message) + self._event("ping")
 
-	def _open(self, kind: str) -> bytes:
+	def _open(self, kind: str, **fields: Any) -> bytes:
 		if self.last == kind:
 			return b""
 		done, self.last = self._close(), kind
 		self.index += 1
-		block = {"type": "thinking", "thinking": "", "signature": ""}
+		block: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
+		if fields:
+			block = fields
 		if kind == "text":
 			block = {"type": "text", "text": ""}
 		return done + self._event("content_block_start", index=self.index, content_block=block)
@@ -332,7 +471,7 @@ class Anthropic(Family):
 			return b""
 		signature = b""
 		if self.last == "reasoning":
-			delta = {"type": "signature_delta", "signature": "c2lnbmF0dXJl"}
+			delta = {"type": "signature_delta", "signature": self.signature}
 			signature = self._event("content_block_delta", index=self.index, delta=delta)
 		return signature + self._event("content_block_stop", index=self.index)
 
@@ -343,6 +482,18 @@ class Anthropic(Family):
 		if "text" in step:
 			delta = {"type": "text_delta", "text": step["text"]}
 			return self._open("text") + self._event("content_block_delta", index=self.index, delta=delta)
+		if "sealed" in step:
+			self.signature = step["sealed"]
+			return b""
+		if "redacted" in step:
+			return self._open("redacted", type="redacted_thinking", data=step["redacted"])
+		if "call" in step:
+			begun = b""
+			if "id" in step:
+				block = {"id": step["id"], "name": step["name"], "input": {}}
+				begun = self._open(f"call {step['call']}", type="tool_use", **block)
+			delta = {"type": "input_json_delta", "partial_json": step.get("arguments", "")}
+			return begun + self._event("content_block_delta", index=self.index, delta=delta)
 		if "error" in step:
 			return self._event("error", error={"type": "overloaded_error", "message": step["error"]})
 		usage = {**USAGE, **step.get("usage", {})}
@@ -351,11 +502,8 @@ class Anthropic(Family):
 		return self._close() + end + self._event("message_stop")
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
-		reasoning, text, finish, usage = _joined(steps)
-		content: list[dict[str, Any]] = []
-		if reasoning:
-			content.append({"type": "thinking", "thinking": reasoning, "signature": "c2lnbmF0dXJl"})
-		content.append({"type": "text", "text": text})
+		_, text, finish, usage = _joined(steps)
+		content = self._content(steps) or [{"type": "text", "text": text}]
 		return {
 			"id": "msg_1",
 			"type": "message",
@@ -367,6 +515,25 @@ class Anthropic(Family):
 			"usage": {"input_tokens": usage["prompt"], "output_tokens": usage["completion"]},
 		}
 
+	def _content(self, steps: list[Step]) -> list[dict[str, Any]]:
+		reasoning, text, *_ = _joined(steps)
+		sealed = [step["sealed"] for step in steps if "sealed" in step] or [SIGNATURE]
+		content: list[dict[str, Any]] = []
+		if reasoning:
+			content.append({"type": "thinking", "thinking": reasoning, "signature": sealed[-1]})
+		content += [{"type": "redacted_thinking", "data": s["redacted"]} for s in steps if "redacted" in s]
+		content += [{"type": "text", "text": text}] if text else []
+		for call in calls_of(steps):
+			arguments = json.loads(call["arguments"] or "{}")
+			content.append({"type": "tool_use", "id": call["id"], "name": call["name"], "input": arguments})
+		return content
+
+	def turn(self, steps: list[Step]) -> Any:
+		return self._content(steps)
+
+	def returned(self, body: dict[str, Any]) -> Any:
+		return [m["content"] for m in body["messages"] if m["role"] == "assistant"][-1]
+
 	def refusal(self, status: int, message: str) -> dict[str, Any]:
 		return {"type": "error", "error": {"type": "api_error", "message": message}}
 
@@ -375,6 +542,11 @@ class Gemini(Family):
 	"""Google's generateContent with thought parts."""
 
 	stop: ClassVar = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+	stop["tool_calls"] = "STOP"
+
+	def __init__(self, model: str) -> None:
+		super().__init__(model)
+		self.steps: list[Step] = []
 
 	def _response(self, parts: list[dict[str, Any]], finish: str | None, usage: dict[str, int] | None) -> Any:
 		candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
@@ -395,6 +567,13 @@ class Gemini(Family):
 			return sse(self._response([{"text": step["reasoning"], "thought": True}], None, None))
 		if "text" in step:
 			return sse(self._response([{"text": step["text"]}], None, None))
+		if "sealed" in step:
+			self.steps.append(step)
+			return b""
+		if "call" in step:
+			self.steps.append(step)
+			part = self._parts(self.steps)[step["call"]]
+			return sse(self._response([part], None, None)) if part else b""
 		if "error" in step:
 			return sse({"error": {"code": 503, "message": step["error"], "status": "UNAVAILABLE"}})
 		return sse(self._response([{"text": ""}], step["finish"], {**USAGE, **step.get("usage", {})}))
@@ -402,7 +581,33 @@ class Gemini(Family):
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
 		reasoning, text, finish, usage = _joined(steps)
 		parts: list[dict[str, Any]] = [{"text": reasoning, "thought": True}] if reasoning else []
-		return self._response([*parts, {"text": text}], finish, usage)
+		parts += [{"text": text}] if text or not calls_of(steps) else []
+		return self._response([*parts, *filter(None, self._parts(steps))], finish, usage)
+
+	def _parts(self, steps: list[Step]) -> list[dict[str, Any]]:
+		"""The calls as parts, the first of them with the signature; {} for one that is not whole."""
+		sealed = [{"thoughtSignature": step["sealed"]} for step in steps if "sealed" in step]
+		parts: list[dict[str, Any]] = []
+		for call in calls_of(steps):
+			part = {"name": call["name"]}
+			if _is_whole(call):
+				function = {**part, "args": json.loads(call["arguments"])}
+				parts.append({"functionCall": function, **({} if any(parts) or not sealed else sealed[-1])})
+			else:
+				parts.append({})
+		return parts
+
+	def turn(self, steps: list[Step]) -> Any:
+		text = _joined(steps)[1]
+		return ([{"text": text}] if text else []) + self._parts(steps)
+
+	def returned(self, body: dict[str, Any]) -> Any:
+		parts = [content["parts"] for content in body["contents"] if content["role"] == "model"][-1]
+		# The names have two spellings there.
+		return [
+			{"functionCall" if name == "function_call" else name: value for name, value in part.items()}
+			for part in parts
+		]
 
 	def refusal(self, status: int, message: str) -> dict[str, Any]:
 		return {"error": {"code": status, "message": message, "status": "INVALID_ARGUMENT"}}
@@ -413,7 +618,11 @@ class Ollama(Family):
 
 	content_type = "application/x-ndjson"
 
-	def _line(self, message: dict[str, str], **fields: Any) -> bytes:
+	def __init__(self, model: str) -> None:
+		super().__init__(model)
+		self.steps: list[Step] = []
+
+	def _line(self, message: dict[str, Any], **fields: Any) -> bytes:
 		line = {"model": self.model, "created_at": "2025-01-01T00:00:00Z", "message": message, "done": False}
 		return json.dumps({**line, **fields}).encode() + b"\n"
 
@@ -422,6 +631,14 @@ class Ollama(Family):
 			return self._line({"role": "assistant", "content": "", "thinking": step["reasoning"]})
 		if "text" in step:
 			return self._line({"role": "assistant", "content": step["text"]})
+		if "sealed" in step:
+			return b""
+		if "call" in step:
+			self.steps.append(step)
+			call = calls_of(self.steps)[step["call"]]
+			if not _is_whole(call):
+				return b""
+			return self._line({"role": "assistant", "content": "", "tool_calls": self._calls([call])})
 		if "error" in step:
 			return json.dumps({"error": step["error"]}).encode() + b"\n"
 		return self._line({"role": "assistant", "content": ""}, **self._end(step))
@@ -441,11 +658,27 @@ class Ollama(Family):
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
 		reasoning, text, finish, usage = _joined(steps)
-		message = {"role": "assistant", "content": text}
+		message: dict[str, Any] = {"role": "assistant", "content": text}
 		if reasoning:
 			message["thinking"] = reasoning
+		if calls := calls_of(steps):
+			message["tool_calls"] = self._calls(calls)
 		line = json.loads(self._line(message))
 		return {**line, **self._end({"finish": finish, "usage": usage})}
+
+	def _calls(self, calls: list[dict[str, str]]) -> list[dict[str, Any]]:
+		return [
+			{"function": {"name": call["name"], "arguments": json.loads(call["arguments"])}} for call in calls
+		]
+
+	def turn(self, steps: list[Step]) -> Any:
+		reasoning, text, *_ = _joined(steps)
+		thought = {"thinking": reasoning} if reasoning else {}
+		return {"content": text, **thought, "tool_calls": self._calls(calls_of(steps))}
+
+	def returned(self, body: dict[str, Any]) -> Any:
+		message = [m for m in body["messages"] if m["role"] == "assistant"][-1]
+		return {name: message[name] for name in ("content", "thinking", "tool_calls") if name in message}
 
 	def refusal(self, status: int, message: str) -> dict[str, Any]:
 		return {"error": message}

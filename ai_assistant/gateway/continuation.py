@@ -1,0 +1,93 @@
+"""What a provider wants back on the next turn, as one opaque string that a client keeps for it.
+
+It is taken back only by the provider and the model that gave it: signatures and ciphertexts of another are an error to
+most. What cannot be read is as if it were not there: a client may have cut it, or made it up. Whether what is inside has
+been tampered with the provider itself finds out, by its signature.
+"""
+
+import json
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .chunks import Ask, Provider
+from .lines import Junk
+
+VERSION = 1
+# Some 200,000 tokens of thinking; what is longer does not go on.
+MAX_CHARS = 1_000_000
+
+# OpenRouter's reasoning, by what the provider behind it gives.
+DETAILS = {
+	"reasoning.text": ("text", "signature", "id", "format", "index"),
+	"reasoning.summary": ("summary", "id", "format", "index"),
+	"reasoning.encrypted": ("data", "id", "format", "index"),
+}
+
+Fields = dict[str, Any]
+
+
+def encode(provider: Provider, model: str, fields: Fields) -> str | None:
+	"""None for nothing to give back, and for more than MAX_CHARS."""
+	if not fields:
+		return None
+	held = {"v": VERSION, "of": [provider.name, provider.api, model], "fields": fields}
+	text = urlsafe_b64encode(json.dumps(held, separators=(",", ":")).encode()).decode()
+	return text if len(text) <= MAX_CHARS else None
+
+
+def decode(provider: Provider, model: str, text: Any) -> Fields:
+	"""What this provider's model gave with a message; nothing for anything else. Raises nothing."""
+	if not isinstance(text, str) or len(text) > MAX_CHARS:
+		return {}
+	try:
+		held = json.loads(b64decode(text, altchars=b"-_", validate=True))
+		if held["v"] == VERSION and held["of"] == [provider.name, provider.api, model]:
+			return held["fields"] if isinstance(held["fields"], dict) else {}
+	except (ValueError, TypeError, LookupError, RecursionError):
+		pass
+	return {}
+
+
+def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], Fields]]:
+	"""Each message without its continuation, and what it comes down to."""
+	for message in ask.messages:
+		plain = {name: value for name, value in message.items() if name != "continuation"}
+		yield plain, decode(provider, ask.model, message.get("continuation"))
+
+
+def known(parts: Any, kinds: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+	"""Of a list of objects those of a known type, of each its known fields that are text or a number.
+
+	What comes from a client is put into a message that says the model said it: no more than this may get in.
+	"""
+	return [
+		{
+			name: part[name]
+			for name in ("type", *kinds[part["type"]])
+			if name in part and isinstance(part[name], str | int | None)
+		}
+		for part in (parts if isinstance(parts, list) else [])
+		if isinstance(part, dict) and isinstance(part.get("type"), str) and part["type"] in kinds
+	]
+
+
+def keep_details(fields: Fields, pieces: Any) -> None:
+	"""Adds to OpenRouter's `reasoning_details`, whose pieces come in a row. Raises Junk."""
+	for piece in pieces or ():
+		if not isinstance(piece, dict):
+			raise Junk()
+		details = fields.setdefault("reasoning_details", [])
+		if not details or any(details[-1].get(name) != piece.get(name) for name in ("type", "index")):
+			details.append(dict(piece))
+			continue
+		for name, value in piece.items():
+			if name in ("text", "summary", "data") and isinstance(details[-1].get(name), str):
+				details[-1][name] += value or ""
+			elif value is not None:
+				details[-1][name] = value
+
+
+def details(fields: Fields) -> list[dict[str, Any]]:
+	"""Those details, to be sent back."""
+	return known(fields.get("reasoning_details"), DETAILS)
