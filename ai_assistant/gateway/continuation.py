@@ -8,10 +8,11 @@ been tampered with the provider itself finds out, by its signature.
 import json
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from .chunks import Ask, Provider
-from .lines import Junk
+from .lines import Junk, string
 
 VERSION = 1
 # Some 200,000 tokens of thinking; what is longer does not go on.
@@ -27,13 +28,45 @@ DETAILS = {
 Fields = dict[str, Any]
 
 
-def encode(provider: Provider, model: str, fields: Fields) -> str | None:
-	"""None for nothing to give back, and for more than MAX_CHARS."""
-	if not fields:
-		return None
-	held = {"v": VERSION, "of": [provider.name, provider.api, model], "fields": fields}
-	text = urlsafe_b64encode(json.dumps(held, separators=(",", ":")).encode()).decode()
-	return text if len(text) <= MAX_CHARS else None
+class Kept:
+	"""What an answer's pieces say that the provider wants back, under the names that its adapter knows it by."""
+
+	def __init__(self) -> None:
+		self._pieces: dict[str, list[Any]] = {}
+		self._size = 0
+
+	def add(self, name: str, *pieces: Any) -> None:
+		for piece in pieces:
+			self._size += len(str(piece))
+			if self._size <= MAX_CHARS:
+				self._pieces.setdefault(name, []).append(piece)
+
+	def encoded(self, provider: Provider, model: str) -> str | None:
+		"""None for nothing to give back, and for more than MAX_CHARS. Raises Junk."""
+		if not self._pieces or self._size > MAX_CHARS:
+			return None
+		fields: Fields = dict(self._pieces)
+		if pieces := fields.get("reasoning_content"):
+			fields["reasoning_content"] = "".join(pieces)
+		if pieces := fields.get("reasoning_details"):
+			fields["reasoning_details"] = _merged(pieces)
+		held = {"v": VERSION, "of": [provider.name, provider.api, model], "fields": fields}
+		text = urlsafe_b64encode(json.dumps(held, separators=(",", ":")).encode()).decode()
+		return text if len(text) <= MAX_CHARS else None
+
+
+def _merged(pieces: list[Any]) -> list[dict[str, Any]]:
+	"""OpenRouter's `reasoning_details`, whose pieces come in a row. Raises Junk."""
+	if not all(isinstance(piece, dict) for piece in pieces):
+		raise Junk()
+	details = []
+	for _, row in groupby(pieces, lambda piece: (piece.get("type"), piece.get("index"))):
+		alike = list(row)
+		detail = {name: value for piece in alike for name, value in piece.items() if value is not None}
+		for name in {"text", "summary", "data"} & set(detail):
+			detail[name] = "".join(string(piece.get(name) or "") for piece in alike)
+		details.append(detail)
+	return details
 
 
 def decode(provider: Provider, model: str, text: Any) -> Fields:
@@ -72,22 +105,16 @@ def known(parts: Any, kinds: Mapping[str, tuple[str, ...]]) -> list[dict[str, An
 	]
 
 
-def keep_details(fields: Fields, pieces: Any) -> None:
-	"""Adds to OpenRouter's `reasoning_details`, whose pieces come in a row. Raises Junk."""
-	for piece in pieces or ():
-		if not isinstance(piece, dict):
-			raise Junk()
-		details = fields.setdefault("reasoning_details", [])
-		if not details or any(details[-1].get(name) != piece.get(name) for name in ("type", "index")):
-			details.append(dict(piece))
-			continue
-		for name, value in piece.items():
-			if name in ("text", "summary", "data") and isinstance(details[-1].get(name), str):
-				details[-1][name] += value or ""
-			elif value is not None:
-				details[-1][name] = value
-
-
 def details(fields: Fields) -> list[dict[str, Any]]:
 	"""Those details, to be sent back."""
 	return known(fields.get("reasoning_details"), DETAILS)
+
+
+def strings(values: Any) -> list[str]:
+	return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
+def pairs(values: Any) -> Iterator[tuple[str, str]]:
+	for value in values if isinstance(values, list) else ():
+		if isinstance(value, list) and len(strings(value)) == len(value) == 2:
+			yield value[0], value[1]

@@ -217,7 +217,10 @@ class Gateway:
 						yield from deltas.end()
 						if chunk.finish_reason == "content_filter":
 							raise ProviderError("filtered", **names)
-						if deltas.calls and chunk.finish_reason == "stop":
+						if not deltas.calls:
+							# Only a call makes the provider wait for us, and go on.
+							chunk = replace(chunk, continuation=None)
+						elif chunk.finish_reason == "stop":
 							# Some say so after a call, too.
 							chunk = replace(chunk, finish_reason="tool_calls")
 						yield chunk

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from . import continuation, door
@@ -52,7 +53,8 @@ async def answer(
 			# Claude takes its thoughts back only while it may think.
 			for message in messages:
 				message.pop("thinking_blocks", None)
-		kept = _Kept(provider.api)
+		kept = continuation.Kept()
+		keep = partial(_keep, kept, provider.api)
 		stream = await litellm.acompletion(
 			**{
 				**door.connection(provider),
@@ -67,7 +69,7 @@ async def answer(
 		)
 		finish, usage = None, None
 		if ask.stream:
-			feed, spoke = await Feed.of(litellm, stream, kept.add), False
+			feed, spoke = await Feed.of(litellm, stream, keep), False
 			async for chunk in stream:
 				if chunk.choices:
 					for piece in _said(chunk.choices[0].delta):
@@ -80,7 +82,7 @@ async def answer(
 		else:
 			for piece in _said(stream.choices[0].message):
 				yield piece
-			kept.add(stream.choices[0].message)
+			keep(stream.choices[0].message)
 			finish, usage = stream.choices[0].finish_reason, stream.usage
 		yield Completion(
 			finish_reason=FINISH_REASONS.get(finish or "stop", finish or "stop"),
@@ -88,7 +90,7 @@ async def answer(
 			model=ask.model,
 			usage=door.usage(litellm, provider.api, ask.model, usage),
 			dropped=dropped,
-			continuation=continuation.encode(provider, ask.model, kept.fields) if ask.uses_tools else None,
+			continuation=kept.encoded(provider, ask.model),
 		)
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
@@ -120,46 +122,36 @@ def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 		message["reasoning_content"] = reasoning
 	if details := continuation.details(fields):
 		message["reasoning_details"] = details
-	if isinstance(signed := fields.get("thought_signatures"), list):
-		signed = [signature for signature in signed if isinstance(signature, str)]
-		message["provider_specific_fields"] = {"thought_signatures": signed}
-	if isinstance(signatures := fields.get("signatures"), dict):
+	if signed := continuation.strings(fields.get("thought_signatures")):
+		message["provider_specific_fields"] = {"thought_signatures": signed[-1:]}
+	if signatures := dict(continuation.pairs(fields.get("signatures"))):
 		message["tool_calls"] = [
 			{**call, "provider_specific_fields": {"thought_signature": signatures[call["id"]]}}
-			if isinstance(signatures.get(call["id"]), str)
+			if call["id"] in signatures
 			else call
 			for call in message.get("tool_calls") or ()
 		]
 	return message
 
 
-class _Kept:
-	"""What a provider wants back of an answer, of its deltas or of it whole."""
-
-	def __init__(self, api: str) -> None:
-		self.fields: dict[str, Any] = {}
-		self._api = api
-
-	def add(self, message: Any) -> None:
-		if self._api in TAKES_REASONING and (reasoning := getattr(message, "reasoning_content", None)):
-			self.fields["reasoning_content"] = self.fields.get("reasoning_content", "") + string(reasoning)
-		if self._api == "openrouter":
-			continuation.keep_details(self.fields, _field(message, "reasoning_details"))
-		if self._api in GEMINI:
-			self._add_signatures(message)
-			return
-		for block in getattr(message, "thinking_blocks", None) or ():
-			# A piece of one has no signature yet; the last has, and all of the thought.
-			if block.get("signature") or block.get("data"):
-				self.fields.setdefault("thinking_blocks", []).append(dict(block))
-
-	def _add_signatures(self, message: Any) -> None:
+def _keep(kept: continuation.Kept, api: str, message: Any) -> None:
+	"""What a provider wants back of a delta, or of a whole message."""
+	if api in TAKES_REASONING and (reasoning := getattr(message, "reasoning_content", None)):
+		kept.add("reasoning_content", string(reasoning))
+	if api == "openrouter":
+		kept.add("reasoning_details", *(_field(message, "reasoning_details") or ()))
+	if api in GEMINI:
 		calls = getattr(message, "tool_calls", None) or ()
 		for call in calls:
 			if signature := _field(call, "thought_signature"):
-				self.fields.setdefault("signatures", {})[_short(call.get("id"))] = signature
-		if not calls and (signatures := _field(message, "thought_signatures")):
-			self.fields["thought_signatures"] = signatures[-1:]
+				kept.add("signatures", [_short(call.get("id")), signature])
+		if not calls:
+			kept.add("thought_signatures", *(_field(message, "thought_signatures") or ()))
+		return
+	for block in getattr(message, "thinking_blocks", None) or ():
+		# A piece of one has no signature yet; the last has, and all of the thought.
+		if block.get("signature") or block.get("data"):
+			kept.add("thinking_blocks", dict(block))
 
 
 def _field(of: Any, name: str) -> Any:

@@ -87,13 +87,17 @@ async def answer(
 				yield piece
 		if response is None:
 			raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
+		kept = continuation.Kept()
+		for item in output:
+			if item.get("type") == "reasoning" and item.get("encrypted_content"):
+				kept.add("items", item)
 		yield Completion(
 			finish_reason=_finish_reason(response),
 			provider=provider.name,
 			model=ask.model,
 			usage=door.usage(litellm, API, ask.model, response.usage),
 			dropped=dropped,
-			continuation=continuation.encode(provider, ask.model, _kept(output)) if ask.uses_tools else None,
+			continuation=kept.encoded(provider, ask.model),
 		)
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
@@ -155,12 +159,6 @@ def _reasoning(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
 	for item in items if isinstance(items, list) else ():
 		for plain in continuation.known([item], REASONING_ITEM):
 			yield {**plain, "summary": continuation.known(item.get("summary"), SUMMARY)}
-
-
-def _kept(output: list[dict[str, Any]]) -> dict[str, Any]:
-	"""The items that it wants back: its reasoning, where it is sealed."""
-	items = [item for item in output if item.get("type") == "reasoning" and item.get("encrypted_content")]
-	return {"items": items} if items else {}
 
 
 def _plain(item: Any) -> dict[str, Any]:

@@ -150,7 +150,7 @@ async def _pieces(
 	url, headers, body = _request(provider, ask, sent)
 	finish: str | None = None
 	usage: dict[str, Any] | None = None
-	kept = _Kept(provider.api if ask.uses_tools else "")
+	kept = continuation.Kept()
 	done = spoke = False
 	# A redirect would take the key along to wherever it points.
 	async with client.post(url, headers=headers, data=body, allow_redirects=False) as response:
@@ -171,7 +171,8 @@ async def _pieces(
 					for piece in _said(choice):
 						spoke = True
 						yield piece
-					kept.add(choice)
+					if ask.uses_tools:
+						_keep(kept, provider.api, choice)
 					finish = choice.get("finish_reason") or finish
 	if not (finish or done):
 		raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
@@ -183,7 +184,7 @@ async def _pieces(
 		model=ask.model,
 		usage=_usage(usage, provider.api, listed),
 		dropped=dropped,
-		continuation=continuation.encode(provider, ask.model, kept.fields),
+		continuation=kept.encoded(provider, ask.model),
 	)
 
 
@@ -312,19 +313,13 @@ def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
 	return message
 
 
-class _Kept:
-	"""What an API wants back of an answer: DeepSeek its reasoning, OpenRouter what it has of its providers'."""
-
-	def __init__(self, api: str) -> None:
-		self.fields: dict[str, Any] = {}
-		self._api = api
-
-	def add(self, choice: Any) -> None:
-		message = choice.get("delta") or choice.get("message") or {}
-		if self._api == "deepseek" and (said := message.get("reasoning_content")):
-			self.fields["reasoning_content"] = self.fields.get("reasoning_content", "") + string(said)
-		if self._api == "openrouter":
-			continuation.keep_details(self.fields, message.get("reasoning_details"))
+def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
+	"""What an API wants back of a choice: DeepSeek its reasoning, OpenRouter what the provider behind it gave."""
+	message = choice.get("delta") or choice.get("message") or {}
+	if api == "deepseek" and (reasoning := message.get("reasoning_content")):
+		kept.add("reasoning_content", string(reasoning))
+	if api == "openrouter":
+		kept.add("reasoning_details", *(message.get("reasoning_details") or ()))
 
 
 async def _read(response: "aiohttp.ClientResponse", most: int) -> bytes:
