@@ -136,6 +136,13 @@ class Ask:
 		)
 
 	@property
+	def images(self) -> list[str]:
+		"""The URLs of its images: `data:` with the image in it, or links."""
+		contents = (message.get("content") for message in self.messages)
+		parts = (part for content in contents if isinstance(content, list) for part in content)
+		return [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+
+	@property
 	def forces_a_call(self) -> bool:
 		return bool(self.tools) and self.tool_choice not in (None, "auto", "none")
 

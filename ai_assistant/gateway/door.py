@@ -61,7 +61,7 @@ def _fetch_no_images(litellm: Any) -> None:
 	from litellm.litellm_core_utils.prompt_templates import factory, image_handling
 
 	def refuse(_client: Any, _url: str, **_: Any) -> Any:
-		raise litellm.ImageFetchError("images are not fetched")
+		raise litellm.ImageFetchError("Error: Unable to fetch image from URL")
 
 	async def refuse_async(client: Any, url: str, **_: Any) -> Any:
 		refuse(client, url)

@@ -61,6 +61,10 @@ SENTENCES = {
 		"invalid_request",
 		"{model} of {provider} takes no tools; choose another model or send none.",
 	),
+	"no_images": (
+		"invalid_request",
+		"{model} of {provider} takes no images; choose another model or send none.",
+	),
 	"no_image_links": (
 		"invalid_request",
 		"{model} of {provider} takes no links to images; send each as a data: URL.",

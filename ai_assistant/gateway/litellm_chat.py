@@ -14,6 +14,8 @@ from .tool_calls import ToolPiece, sendable, tool_piece
 
 # litellm's names for ends that are ours by another name.
 FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}
+# Of whose messages litellm sends the text, and nothing else that is in them.
+TAKES_NO_IMAGES = ("deepseek", "docker_model_runner", "heroku", "nlp_cloud", "replicate")
 # Who takes an image's bytes alone: litellm would fetch what a link points to, or send the link as if it were they.
 TAKES_NO_LINKS = (
 	"bedrock",
@@ -43,12 +45,15 @@ async def answer(
 	litellm = await door.litellm()
 	stream: Any = None
 	try:
-		if provider.api in TAKES_NO_LINKS and _has_links(ask):
-			raise ProviderError("no_image_links", provider=provider.name, model=ask.model)
+		names = {"provider": provider.name, "model": ask.model}
+		if provider.api in TAKES_NO_IMAGES and ask.images:
+			raise ProviderError("no_images", **names)
+		if provider.api in TAKES_NO_LINKS and not all(url.startswith("data:") for url in ask.images):
+			raise ProviderError("no_image_links", **names)
 		messages = [_message(message, fields) for message, fields in continuation.of_messages(provider, ask)]
 		parameters, dropped = door.parameters(litellm, provider.api, ask, messages)
 		if "tools" in dropped:
-			raise ProviderError("no_tools", provider=provider.name, model=ask.model)
+			raise ProviderError("no_tools", **names)
 		if not ({"reasoning_effort", "thinking"} & (set(parameters) | set(provider.extra))):
 			# Claude takes its thoughts back only while it may think.
 			for message in messages:
@@ -161,12 +166,3 @@ def _field(of: Any, name: str) -> Any:
 
 def _short(identity: str | None) -> str | None:
 	return identity and identity.partition(SIGNATURE)[0]
-
-
-def _has_links(ask: Ask) -> bool:
-	return any(
-		part["type"] == "image_url" and not part["image_url"]["url"].startswith("data:")
-		for message in ask.messages
-		if isinstance(message.get("content"), list)
-		for part in message["content"]
-	)

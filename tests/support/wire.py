@@ -168,7 +168,8 @@ class OpenAI(Family):
 		return b""
 
 	def turn(self, steps: list[Step]) -> Any:
-		message = {"content": _joined(steps)[1] or None, **self._thought(steps)}
+		text = _joined(steps)[1]
+		message = {**({"content": text} if text else {}), **self._thought(steps)}
 		return {**message, "tool_calls": [_of_openai(call) for call in calls_of(steps)]}
 
 	def _thought(self, steps: list[Step]) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class OpenAI(Family):
 
 	def returned(self, body: dict[str, Any]) -> Any:
 		message = [m for m in body["messages"] if m["role"] == "assistant"][-1]
-		return {name: value for name, value in message.items() if name != "role"}
+		return {name: value for name, value in message.items() if name != "role" and value is not None}
 
 
 class DeepSeek(OpenAI):
@@ -350,8 +351,16 @@ class Responses(Family):
 		return items + [{name: call[name] for name in kept} for call in calls]
 
 	def returned(self, body: dict[str, Any]) -> Any:
-		last = max(n for n, item in enumerate(body["input"]) if item.get("role") == "user")
-		return [item for item in body["input"][last + 1 :] if item.get("type") != "function_call_output"]
+		turn: list[dict[str, Any]] = []
+		before = ""
+		for item in body["input"]:
+			kind = item.get("type", item.get("role"))
+			if kind in ("function_call_output", "user"):
+				before = kind
+				continue
+			turn = [item] if before else [*turn, item]
+			before = ""
+		return turn
 
 	def start(self) -> bytes:
 		return self._event("response.created", response=self._response("in_progress", []))
