@@ -61,6 +61,8 @@ class Lines:
 				yield line.decode()
 			except UnicodeDecodeError:
 				raise Junk() from None
+		if self._size > MAX_BYTES:
+			raise Junk()
 
 	def end(self) -> Iterator[str]:
 		"""A last line that was not ended."""

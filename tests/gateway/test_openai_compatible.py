@@ -203,6 +203,14 @@ def test_a_line_without_an_end_is_not_heaped_up(
 	assert (heard.failure.kind, heard.text) == ("junk", "a")
 
 
+def test_a_line_that_begins_behind_another_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(lines, "MAX_BYTES", 1000)
+	found = lines.Lines().of(b"a\n" + b"x" * 1001)
+	assert next(found) == "a"
+	with pytest.raises(Junk):
+		next(found)
+
+
 def test_an_object_that_does_not_end_is_not_heaped_up(monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(lines, "MAX_BYTES", 1000)
 	with pytest.raises(Junk):
