@@ -7,6 +7,7 @@ from typing import Any
 import frappe
 
 from ai_assistant.chat import life, places, queue, request, settings, waiting
+from ai_assistant.chat.fields import real_number, whole_number
 from ai_assistant.gateway import Chunk, Completion, warm
 
 from .respond import Answer, Field, answers, outcome
@@ -103,8 +104,8 @@ def get_events(
 	to spare for that; without one to spare it answers at once.
 	"""
 	row = life.own(request_id, task_id)
-	after = request.whole_number(after_seq, "after_seq", 0, 2**31) or 0
-	seconds = request.real_number(wait, "wait", 0, waiting.LONGEST_S) or 0
+	after = whole_number(after_seq, "after_seq", 0, 2**31) or 0
+	seconds = real_number(wait, "wait", 0, waiting.LONGEST_S) or 0
 	return waiting.journal(row, after, seconds)
 
 

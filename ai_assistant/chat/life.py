@@ -13,6 +13,7 @@ from frappe import _
 from ai_assistant import store
 from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
 from ai_assistant.realtime import listening
+from ai_assistant.realtime.event import calls_in
 from ai_assistant.realtime.log import fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
@@ -59,6 +60,8 @@ class Chat:
 			"temperature": request.temperature,
 			"max_tokens": request.max_tokens,
 			"reasoning_effort": request.reasoning_effort,
+			"tools": request.tools,
+			"tool_choice": request.tool_choice,
 			"cancel": self.cancel,
 		}
 
@@ -98,6 +101,7 @@ class Chat:
 			usage=asdict(completion.usage) if completion.usage else None,
 			attempts=[asdict(attempt) for attempt in completion.attempts],
 			error=None,
+			continuation=completion.continuation if self.request.tools else None,
 		)
 
 	def failed(self, error: Exception) -> dict[str, Any]:
@@ -165,6 +169,7 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 		"status": status,
 		"fingerprint": request.fingerprint,
 		"cancel_asked": 0,
+		"tool_calls": [] if request.tools else None,
 	}
 	try:
 		now = time.time()
@@ -183,6 +188,7 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 		max_delay_s=settings.realtime.max_delay_ms / 1000,
 		enabled=settings.realtime.enabled,
 		keep_content=settings.retention.keep_content,
+		tools=request.tools is not None,
 	)
 	publisher.accepted()
 	return publisher
@@ -333,6 +339,10 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
 		"realtime": row.get("realtime"),
 		"attempts": row.get("attempts") or [],
 	}
+	# One who sent no tools hears nothing of calls.
+	if row.get("tool_calls") is not None:
+		found["tool_calls"] = row["tool_calls"]
+		found["continuation"] = row.get("continuation")
 	if row.get("error"):
 		found["error"] = row["error"]
 	return found
@@ -379,4 +389,6 @@ def answer_of(row: dict[str, Any]) -> dict[str, Any]:
 	}
 	last_seq = events[-1]["seq"] if events else 0
 	realtime = {"events": last_seq, "failed": 0, "last_seq": last_seq}
-	return answer({**row, "response": said["text"], "reasoning": said["reasoning"], "realtime": realtime})
+	calls = calls_in(events) or row["tool_calls"]
+	arrived = {"response": said["text"], "reasoning": said["reasoning"], "tool_calls": calls}
+	return answer({**row, **arrived, "realtime": realtime})

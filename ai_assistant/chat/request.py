@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 import unicodedata
 import uuid
@@ -15,18 +14,15 @@ from frappe import _
 from ai_assistant.gateway import ProviderError
 
 from .errors import ChatError, invalid
+from .fields import flag, one_of, real_number, whole_number
+from .messages import messages_of
 from .settings import EFFORTS, Mode, Settings
+from .tools import choice_of, tools_of
 
-ROLES = ("system", "user", "assistant")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line.
 MODEL = re.compile(r"[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
-# Parts cost time however short they are: 50,000 empty ones kept litellm, and so all chats, busy for 5 s.
-MAX_PARTS = 500
-# What JSON makes of a character at most (two escaped surrogates), and of a message or part around its text.
-CHARS_A_CHAR, CHARS_AROUND = 12, 1000
-MESSAGE = "{role, content}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,8 @@ class ChatRequest:
 	background: bool
 	fingerprint: str
 	"""The same for the same question of a client, whatever the site's configuration has become since."""
+	tools: list[dict[str, Any]] | None = None
+	tool_choice: str | dict[str, Any] | None = None
 
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
@@ -54,29 +52,33 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	without providers. Nothing has been done by then.
 	"""
 	given = {name: None if value == "" else value for name, value in fields.items()}
-	if given.get("tools") is not None or given.get("tool_choice") is not None:
-		raise invalid("tools and tool_choice are not accepted yet; leave them out.")
 	if not settings.providers:
 		raise ChatError("not_configured", _(ProviderError("none").template))
 
 	request_id = request_id_of(given.get("request_id")) or str(uuid.uuid4())
-	name = _one_of(given.get("mode") or "chat", "mode", list(settings.modes))
+	name = one_of(given.get("mode") or "chat", "mode", list(settings.modes))
 	mode = settings.modes[name]
 	provider = given.get("provider")
 	if provider is not None:
-		provider = _one_of(provider, "provider", [each.name for each in settings.providers])
+		provider = one_of(provider, "provider", [each.name for each in settings.providers])
 	effort = given.get("reasoning_effort")
 	own = {
 		"task_id": task_id_of(given.get("task_id")) or request_id,
 		"mode": name,
-		"messages": _messages(given.get("messages"), settings),
+		"messages": messages_of(given.get("messages"), settings.limits),
 		"provider": provider,
 		"model": _model(given.get("model"), provider, settings),
 		"temperature": real_number(given.get("temperature"), "temperature", 0, 2),
 		"max_tokens": whole_number(given.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
-		"reasoning_effort": None if effort is None else _one_of(effort, "reasoning_effort", EFFORTS),
+		"reasoning_effort": None if effort is None else one_of(effort, "reasoning_effort", EFFORTS),
 	}
-	background = _flag(given.get("background"), "background")
+	tools = tools_of(given.get("tools"))
+	if tools:
+		# Where there are none the fingerprint stays what it was before there could be any.
+		own.update(tools=tools, tool_choice=choice_of(given.get("tool_choice"), tools))
+	elif given.get("tool_choice") is not None:
+		raise invalid("tool_choice accepts a value beside tools alone; leave it out.")
+	background = flag(given.get("background"), "background")
 	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 	complete = _with_defaults(own, mode, settings)
 	return ChatRequest(request_id=request_id, background=background, fingerprint=fingerprint, **complete)
@@ -129,82 +131,6 @@ def task_id_of(given: Any) -> str | None:
 	return given
 
 
-def whole_number(given: Any, name: str, low: int, high: int) -> int | None:
-	"""A whole number from `low` to `high`, as a number or in digits; None where none was sent."""
-	try:
-		number = real_number(given, name, low, high)
-	except ChatError:
-		number = math.nan
-	if number is not None and not number.is_integer():
-		raise invalid("{0} accepts a whole number from {1} to {2}.", name, low, high)
-	return None if number is None else int(number)
-
-
-def _messages(given: Any, settings: Settings) -> list[dict[str, Any]]:
-	limits = settings.limits
-	if isinstance(given, str):
-		longest = CHARS_A_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS)
-		if len(given) > longest:
-			raise invalid(
-				"messages accepts at most {0} characters of JSON; these are {1}.", longest, len(given)
-			)
-		try:
-			given = json.loads(given)
-		except (ValueError, RecursionError):
-			raise invalid("messages accepts a list of {0}, or the same as a JSON string.", MESSAGE) from None
-	if not isinstance(given, list) or not given:
-		raise invalid("messages accepts a list of at least one {0}.", MESSAGE)
-	if len(given) > limits.max_messages:
-		raise invalid("messages accepts at most {0} messages.", limits.max_messages)
-	# Counted before anything is looked into.
-	contents = [each.get("content") for each in given if isinstance(each, dict)]
-	parts = sum(len(content) for content in contents if isinstance(content, list))
-	if parts > MAX_PARTS:
-		raise invalid("messages accepts at most {0} content parts in all; these are {1}.", MAX_PARTS, parts)
-	size = sum(_size(content) for content in contents)
-	if size > limits.max_chars:
-		raise invalid(
-			"messages accepts at most {0} characters in all; these are {1}.", limits.max_chars, size
-		)
-	return [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
-
-
-def _message(given: Any, where: str) -> dict[str, Any]:
-	if not isinstance(given, dict):
-		raise invalid("{0} accepts an object with role and content.", where)
-	role = _one_of(given.get("role"), f"{where}.role", ROLES)
-	content = given.get("content")
-	if isinstance(content, str):
-		return {"role": role, "content": _utf8(content)}
-	if not isinstance(content, list) or not content:
-		raise invalid("{0}.content accepts a string or a list of content parts.", where)
-	return {"role": role, "content": [_part(each, f"{where}.content[{n}]") for n, each in enumerate(content)]}
-
-
-def _part(given: Any, where: str) -> dict[str, str]:
-	if not isinstance(given, dict) or given.get("type") != "text" or not isinstance(given.get("text"), str):
-		raise invalid("{0} accepts an object {1}.", where, '{"type": "text", "text": string}')
-	return {"type": "text", "text": _utf8(given["text"])}
-
-
-def _size(content: Any) -> int:
-	"""The characters of a message's content, whatever else may be wrong with it."""
-	if isinstance(content, str):
-		return len(content)
-	parts = content if isinstance(content, list) else []
-	texts = (part.get("text") for part in parts if isinstance(part, dict))
-	return sum(len(text) for text in texts if isinstance(text, str))
-
-
-def _utf8(text: str) -> str:
-	"""Without lone surrogates, which JSON can carry and no provider, database or socket can."""
-	try:
-		text.encode()
-	except UnicodeEncodeError:
-		return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-	return text
-
-
 def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
 	if given is None:
 		return None
@@ -222,31 +148,3 @@ def _mode_model(model: str | None, provider: str | None, settings: Settings) -> 
 	"""The mode's model, where whoever is asked allows it: a client may prefer a provider that does not have it."""
 	asked = [each for each in settings.providers if provider in (None, each.name)]
 	return model if model and any(each.allows(model) for each in asked) else None
-
-
-def _one_of(given: Any, name: str, accepted: list[str] | tuple[str, ...]) -> str:
-	if not isinstance(given, str) or given not in accepted:
-		raise invalid("{0} accepts one of: {1}.", name, ", ".join(accepted))
-	return given
-
-
-def real_number(given: Any, name: str, low: float, high: float) -> float | None:
-	"""A number from `low` to `high`, also as a string; None where none was sent."""
-	if given is None:
-		return None
-	try:
-		number = math.nan if isinstance(given, bool) else float(given)
-	except (TypeError, ValueError, OverflowError):
-		number = math.nan
-	if not low <= number <= high:
-		raise invalid("{0} accepts a number from {1} to {2}.", name, low, high)
-	return number
-
-
-def _flag(given: Any, name: str) -> bool:
-	"""A boolean, also as the forms of a form-encoded client."""
-	known = {None: False, False: False, True: True, "0": False, "1": True, "false": False, "true": True}
-	key = given.lower() if isinstance(given, str) else given
-	if isinstance(key, list | dict) or key not in known:
-		raise invalid("{0} accepts true or false.", name)
-	return known[key]

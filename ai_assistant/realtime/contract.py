@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .event import FIELDS, MAX_BYTES
+from .event import FIELDS, MAX_BYTES, calls_in
 
 
 def violations(events: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> list[str]:
@@ -34,6 +34,8 @@ def violations(events: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -
 			wrong.append(
 				f"The {kind} deltas joined ({len(joined)} characters) are not the answer's {field} ({len(answer[field])})."
 			)
+	if (called := calls_in(events)) != answer.get("tool_calls", []):
+		wrong.append(f"The tool calls that were sent ({len(called)}) are not the answer's tool_calls.")
 	ends = [event for event in events if event.get("type") == "completion"]
 	if len(ends) != 1 or events[-1].get("type") != "completion":
 		wrong.append(
@@ -57,6 +59,7 @@ def _of_completion(end: Mapping[str, Any], answer: Mapping[str, Any]) -> list[st
 		"reasoning_length": len(answer["reasoning"]),
 		"text_length": len(answer["response"]),
 		"text_sha256": hashlib.sha256(answer["response"].encode()).hexdigest(),
+		"tool_calls": answer.get("tool_calls"),
 	}
 	for name, value in expected.items():
 		if end.get(name) != value:

@@ -11,7 +11,12 @@ import frappe
 copy_to_stderr = True
 """False where standard error is drawn on (`ai-assistant chat`)."""
 
-MARKS = {"reasoning": "💭 REASONING", "text": "📝 TEXT", "completion": "✅ COMPLETION"}
+MARKS = {
+	"reasoning": "💭 REASONING",
+	"text": "📝 TEXT",
+	"tool_call": "🔧 TOOL_CALL",
+	"completion": "✅ COMPLETION",
+}
 
 
 class _Line(logging.Formatter):

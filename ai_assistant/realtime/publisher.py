@@ -9,16 +9,18 @@ join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are in 
 import hashlib
 import time
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import frappe
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text
+from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text, ToolCall
 
 from . import listening
 from .batch import Batch, Batcher
-from .event import EVENT, STATUS
+from .event import EVENT, STATUS, as_called, calls_in
 from .log import MARKS, fields, logger
 
 HEARTBEAT_S = 3.0
@@ -40,11 +42,13 @@ class Publisher:
 		max_delay_s: float,
 		enabled: bool,
 		keep_content: bool,
+		tools: bool = False,
 	) -> None:
 		"""`name` is the request's key in the store; `elapsed_ms` counts from this call.
 
 		One that is not `enabled` makes no events at all; it gathers the answer and finishes the row. One that
-		does not `keep_content` leaves none of it in the store once the request has ended.
+		does not `keep_content` leaves none of it in the store once the request has ended. Without `tools` the
+		answer says nothing of calls.
 		"""
 		self.name = name
 		self.user = user
@@ -57,9 +61,10 @@ class Publisher:
 		self._spoke = self._started
 		self._first_ms: dict[str, int] = {}
 		self._said: dict[str, list[str]] = {"reasoning": [], "text": []}
+		self._calls: list[dict[str, Any]] | None = [] if tools else None
 		self._batcher = Batcher(max_delay_s)
 		# What waits for the store: while it is away nothing is lost and the stream goes on.
-		self._outbox: deque[Batch] = deque()
+		self._outbox: deque[Batch | ToolCall] = deque()
 		# The event of which it is not known whether it was stored.
 		self._unsure: store.Event | None = None
 		self._retry_at: float | None = None
@@ -75,14 +80,23 @@ class Publisher:
 		"""One that goes on where the `events` of a stored request end."""
 		ids = (row["name"], row["user"], row["task_id"], row["request_id"])
 		# A request without events is one of the emergency brake's.
-		found = cls(*ids, max_delay_s=max_delay_s, enabled=bool(events), keep_content=keep_content)
+		found = cls(
+			*ids,
+			max_delay_s=max_delay_s,
+			enabled=bool(events),
+			keep_content=keep_content,
+			tools=row.get("tool_calls") is not None,
+		)
 		found._started -= time.time() - row["created"]
 		for event in events:
 			kind, text = event["type"], event["text"]
-			if kind in found._said and text:
-				found._said[kind].append(text)
+			if kind == "tool_call" or text:
 				found._first_ms.setdefault(kind, event["elapsed_ms"])
+			if kind in found._said:
+				found._said[kind].append(text)
 			found.last_seq = event["seq"]
+		if calls := calls_in(events):
+			found._calls = calls
 		return found
 
 	def accepted(self) -> None:
@@ -94,10 +108,15 @@ class Publisher:
 		now = time.monotonic()
 		if isinstance(chunk, Reasoning | Text):
 			kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
-			if kind not in self._first_ms:
-				self._first_ms[kind] = self._elapsed_ms()
+			self._first_ms.setdefault(kind, self._elapsed_ms())
 			self._said[kind].append(chunk.text)
 			self._send(self._batcher.add(kind, chunk.text, now))
+			return
+		if isinstance(chunk, ToolCall):
+			self._first_ms.setdefault("tool_call", self._elapsed_ms())
+			self._calls = [*(self._calls or []), as_called(asdict(chunk))]
+			# What was said before it is read before it.
+			self._send([*self._batcher.flush(), chunk])
 			return
 		self._send(self._batcher.due(now))
 		if isinstance(chunk, Fallback):
@@ -119,12 +138,17 @@ class Publisher:
 		return self._batcher.gathers
 
 	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
-		"""The values of the finished request: its `outcome` with `response`, `reasoning`, `timing`, `realtime`.
+		"""The values of the finished request: its `outcome` with what was said, `timing` and `realtime`.
 
-		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts` and `error`.
+		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and `continuation`
+		where there is one. What was said is `response`, `reasoning` and `tool_calls`.
 		"""
 		realtime = {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq}
-		said = {"response": self.said("text"), "reasoning": self.said("reasoning")}
+		said = {
+			"response": self.said("text"),
+			"reasoning": self.said("reasoning"),
+			"tool_calls": self._calls,
+		}
 		return {**outcome, **said, "timing": self.timing(), "realtime": realtime}
 
 	def complete(self, row: dict[str, Any]) -> None:
@@ -142,6 +166,7 @@ class Publisher:
 			"reasoning_length": len(row["reasoning"]),
 			"text_length": len(row["response"]),
 			"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
+			**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
 			**({"error": row["error"]} if row["error"] else {}),
 		}
 		until = time.monotonic() + AWAY_S
@@ -162,17 +187,19 @@ class Publisher:
 		"""Milliseconds since acceptance, None for what never came."""
 		reasoning, text = self._first_ms.get("reasoning"), self._first_ms.get("text")
 		duration = self._elapsed_ms()
+		# A call ends the thinking as the first word does.
+		ends = [self._first_ms[kind] for kind in ("text", "tool_call") if kind in self._first_ms]
 		return {
 			"first_reasoning_ms": reasoning,
 			"first_text_ms": text,
 			"thinking_ms": None
 			if reasoning is None
-			else max(0, (duration if text is None else text) - reasoning),
+			else max(0, min(ends, default=duration) - reasoning),
 			"duration_ms": duration,
 		}
 
-	def _send(self, batches: list[Batch]) -> None:
-		self._outbox += batches
+	def _send(self, ready: Sequence[Batch | ToolCall]) -> None:
+		self._outbox += ready
 		if self._retry_at is not None and time.monotonic() < self._retry_at:
 			return
 		try:
@@ -181,10 +208,14 @@ class Publisher:
 			self._put_off(away)
 
 	def _drain(self) -> None:
-		# A batch leaves the outbox once it is stored: what the store refused is sent with what comes next.
+		# What is sent leaves the outbox once it is stored: what the store refused is sent with what comes next.
 		while self._outbox:
-			batch = self._outbox[0]
-			self._emit(batch.kind, {"text": batch.text, "partial": True})
+			ready = self._outbox[0]
+			if isinstance(ready, ToolCall):
+				call = {name: value for name, value in asdict(ready).items() if value is not None}
+				self._emit("tool_call", {"text": "", "partial": True, **call})
+			else:
+				self._emit(ready.kind, {"text": ready.text, "partial": True})
 			self._outbox.popleft()
 
 	def _put_off(self, away: store.Away) -> None:
@@ -219,7 +250,7 @@ class Publisher:
 		self.last_seq, self.failed = seq, failed
 		self._unsure = self._retry_at = None
 		self._spoke = time.monotonic()
-		self._log(kind, len(event["text"]), seq, reason)
+		self._log(kind, len(event.get("arguments", event["text"])), seq, reason)
 
 	def _is_kept(self, event: store.Event) -> bool:
 		"""Whether an attempt to store the event, which broke off, has stored it. Raises store.Lost."""
@@ -234,7 +265,9 @@ class Publisher:
 			if self.keep_content:
 				store.current().finish(self.name, row)
 				return
-			store.current().finish(self.name, {**row, "response": None, "reasoning": None})
+			nothing = {"response": None, "reasoning": None, "continuation": None}
+			calls = None if row["tool_calls"] is None else []
+			store.current().finish(self.name, {**row, **nothing, "tool_calls": calls})
 			store.current().forget(self.name)
 
 	def _log(self, kind: str, characters: int, seq: int, reason: str | None) -> None:

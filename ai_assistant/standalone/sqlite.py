@@ -266,9 +266,11 @@ class SqliteStore:
 			raise Lost(name)
 
 	def forget(self, name: str) -> None:
-		"""Empty the `text` of a request's events; all else about them stays."""
+		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
 		self._database.write(
-			"UPDATE event SET event = json_set(event, '$.text', '') WHERE request = ?", [name]
+			"UPDATE event SET event = json_replace("
+			"event, '$.text', '', '$.arguments', '', '$.tool_calls', json_array()) WHERE request = ?",
+			[name],
 		)
 
 	def gone(self, error: Exception) -> bool:

@@ -32,6 +32,8 @@ REQUEST_FIELDS = (
 	"cancel_asked",
 	"response",
 	"reasoning",
+	"tool_calls",
+	"continuation",
 	"usage",
 	"timing",
 	"realtime",
@@ -39,9 +41,9 @@ REQUEST_FIELDS = (
 	"error",
 )
 """Those of JSON_FIELDS hold the contract's objects, or None; `created` and `lease` are UNIX times in seconds;
-`cancel_asked` is 0 or 1; the rest are strings or None."""
+`cancel_asked` is 0 or 1; the rest are strings or None. `tool_calls` is None for a request without tools."""
 
-JSON_FIELDS = frozenset(("usage", "timing", "realtime", "attempts", "error"))
+JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))
 
 
 class Demand(NamedTuple):
@@ -133,7 +135,7 @@ class Store(Protocol):
 		...
 
 	def forget(self, name: str) -> None:
-		"""Empty the `text` of a request's events; all else about them stays."""
+		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
 		...
 
 	def gone(self, error: Exception) -> bool:

@@ -65,13 +65,15 @@ class FrappeStore:
 		"""
 		name: str = frappe.generate_hash(length=20)
 		asked = {} if question is None else {"question": _json(question)}
+		columns, long = _apart({**_columns(row), **asked})
 		try:
-			_insert(REQUEST, name, frappe.utils.now(), {**_columns(row), **asked})
+			_insert(REQUEST, name, frappe.utils.now(), columns)
 		except Exception as error:
 			# MariaDB undoes the statement alone.
 			if frappe.db.is_unique_key_violation(error):
 				raise RequestExists(row["request_id"]) from None
 			raise
+		_write_long(name, long)
 		return name
 
 	def demand(self, user: str, now: float, since: float) -> Demand:
@@ -182,23 +184,18 @@ class FrappeStore:
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
 		_lock(name, UNENDED)
-		columns = {"modified": frappe.utils.now(), "question": None, **_columns(values)}
-		long = {
-			field: value for field, value in columns.items() if isinstance(value, str) and len(value) > PIECE
-		}
-		columns.update(dict.fromkeys(long, ""))
+		columns, long = _apart({"modified": frappe.utils.now(), "question": None, **_columns(values)})
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
 		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
-		for field, value in long.items():
-			for start in range(0, len(value), PIECE):
-				frappe.db.sql(
-					f"UPDATE `tab{REQUEST}` SET `{field}` = CONCAT(`{field}`, %s) WHERE name = %s",
-					(value[start : start + PIECE], name),
-				)
+		_write_long(name, long)
 
 	def forget(self, name: str) -> None:
-		"""Empty the `text` of a request's events; all else about them stays."""
-		frappe.db.sql(f"UPDATE `tab{EVENT}` SET text = '' WHERE request = %s", (name,))
+		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
+		frappe.db.sql(
+			f"UPDATE `tab{EVENT}` SET text = '',"
+			" payload = JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY()) WHERE request = %s",
+			(name,),
+		)
 
 	def gone(self, error: Exception) -> bool:
 		"""Whether an error of the database says that it cannot be reached, or not just now.
@@ -352,6 +349,21 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
 		columns[field] = value
 	# Frappe's columns of numbers know no NULL.
 	return {field: 0 if value is None and field in NUMBERS else value for field, value in columns.items()}
+
+
+def _apart(columns: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+	"""The same with what is too long for a statement left empty, and that."""
+	long = {field: value for field, value in columns.items() if isinstance(value, str) and len(value) > PIECE}
+	return {**columns, **dict.fromkeys(long, "")}, long
+
+
+def _write_long(name: str, long: dict[str, str]) -> None:
+	for field, value in long.items():
+		for start in range(0, len(value), PIECE):
+			frappe.db.sql(
+				f"UPDATE `tab{REQUEST}` SET `{field}` = CONCAT(`{field}`, %s) WHERE name = %s",
+				(value[start : start + PIECE], name),
+			)
 
 
 def _insert(doctype: str, name: str, now: str, values: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ class AIRequest(Document):
 		attempts: DF.Code | None
 		cancel_asked: DF.Check
 		completion_tokens: DF.Int
+		continuation: DF.Code | None
 		cost_usd: DF.Float
 		created: DF.Float
 		duration_ms: DF.Int
@@ -54,6 +55,7 @@ class AIRequest(Document):
 		task_id: DF.Data | None
 		thinking_ms: DF.Int
 		timing: DF.Code | None
+		tool_calls: DF.Code | None
 		total_tokens: DF.Int
 		usage: DF.Code | None
 		user: DF.Link | None

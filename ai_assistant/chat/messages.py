@@ -1,0 +1,229 @@
+"""The messages of a conversation as the OpenAI chat API has them: checked, and nothing else kept of them.
+
+What is sent in numbers and sizes is counted before any of it is looked into.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import invalid
+from .fields import listed, one_of, utf8
+from .settings import Limits
+
+ROLES = ("system", "user", "assistant", "tool")
+MESSAGE = "{role, content}"
+# Parts cost time however short they are: 50,000 empty ones kept litellm, and so all chats, busy for 5 s.
+MAX_PARTS = 500
+MAX_CALLS = 500
+# The name of a tool as every provider takes it, and the id of a call as each of them makes it.
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CALL_ID = re.compile(r"[!-~]{1,512}")
+# What a provider wants back is encrypted or signed: printable, and as long as the thoughts in it.
+CONTINUATION = re.compile(r"[ -~]+")
+MAX_CONTINUATION = 4_000_000
+# A queued request's question is one value of at most 16 MiB in MariaDB, and a body of Frappe's at most 25 MiB.
+MAX_IMAGES, MAX_IMAGE_MB, MAX_IMAGE_CHARS = 20, 5, 8_000_000
+IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,")
+MAX_URL = 2048
+URL = re.compile(r"[!-~]+")
+DETAILS = ("auto", "low", "high")
+# What JSON makes of a character at most (two escaped surrogates), and of a message or part around its text.
+CHARS_A_CHAR, CHARS_AROUND = 12, 1000
+
+
+def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
+	"""The messages in `given`, a list or the same as a JSON string. Raises ChatError `invalid_request`."""
+	longest = CHARS_A_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
+	longest += MAX_IMAGE_CHARS + 2 * MAX_CONTINUATION
+	given = listed(given, "messages", longest, MESSAGE)
+	if len(given) > limits.max_messages:
+		raise invalid("messages accepts at most {0} messages.", limits.max_messages)
+	_count(given, limits)
+	messages = [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
+	_pair(messages)
+	return messages
+
+
+def _count(given: list[Any], limits: Limits) -> None:
+	"""Refuses too much of anything, whatever else may be wrong with it."""
+	sent = [each for each in given if isinstance(each, dict)]
+	parts = [part for each in sent for part in _list(each.get("content"))]
+	calls = [call for each in sent for call in _list(each.get("tool_calls"))]
+	images = [part for part in parts if isinstance(part, dict) and part.get("type") == "image_url"]
+	texts: Iterable[Any] = (
+		*(each.get("content") for each in sent),
+		*(part.get("text") for part in parts if isinstance(part, dict)),
+		*(value for call in calls for value in _function(call).values()),
+	)
+	urls: Iterable[Any] = (
+		image["image_url"].get("url") for image in images if isinstance(image.get("image_url"), dict)
+	)
+	continuations = (each.get("continuation") for each in sent)
+	for found, most, what in (
+		(len(parts), MAX_PARTS, "content parts"),
+		(len(calls), MAX_CALLS, "tool calls"),
+		(len(images), MAX_IMAGES, "images"),
+		(_chars(texts), limits.max_chars, "characters"),
+		(_chars(urls), MAX_IMAGE_CHARS, "characters of images"),
+		(_chars(continuations), MAX_CONTINUATION, "characters of continuation"),
+	):
+		if found > most:
+			raise invalid("messages accepts at most {0} {1} in all; these are {2}.", most, what, found)
+
+
+def _chars(values: Iterable[Any]) -> int:
+	return sum(len(value) for value in values if isinstance(value, str))
+
+
+def _list(given: Any) -> list[Any]:
+	return given if isinstance(given, list) else []
+
+
+def _function(call: Any) -> dict[Any, Any]:
+	function = call.get("function") if isinstance(call, dict) else None
+	return function if isinstance(function, dict) else {}
+
+
+def _message(given: Any, where: str) -> dict[str, Any]:
+	if not isinstance(given, dict):
+		raise invalid("{0} accepts an object with role and content.", where)
+	role = one_of(given.get("role"), f"{where}.role", ROLES)
+	content, calls = given.get("content"), None
+	if role == "assistant" and given.get("tool_calls") is not None:
+		calls = _calls(given["tool_calls"], f"{where}.tool_calls")
+	message: dict[str, Any] = {"role": role}
+	if calls and (content is None or content == []):
+		message["content"] = None
+	elif isinstance(content, str):
+		message["content"] = utf8(content)
+	elif isinstance(content, list) and content:
+		message["content"] = [
+			_part(each, f"{where}.content[{n}]", role == "user") for n, each in enumerate(content)
+		]
+	else:
+		raise invalid("{0}.content accepts a string or a list of content parts.", where)
+	if calls:
+		message["tool_calls"] = calls
+	if role == "tool":
+		message["tool_call_id"] = _call_id(given.get("tool_call_id"), f"{where}.tool_call_id")
+	if role == "assistant" and given.get("continuation") is not None:
+		message["continuation"] = _continuation(given["continuation"], f"{where}.continuation")
+	return message
+
+
+def _part(given: Any, where: str, images: bool) -> dict[str, Any]:
+	if isinstance(given, dict) and given.get("type") == "text" and isinstance(given.get("text"), str):
+		return {"type": "text", "text": utf8(given["text"])}
+	text, image = '{"type": "text", "text": string}', '{"type": "image_url", "image_url": {"url": string}}'
+	if not images:
+		raise invalid("{0} accepts an object {1}.", where, text)
+	if not isinstance(given, dict) or given.get("type") != "image_url":
+		raise invalid("{0} accepts an object {1} or {2}.", where, text, image)
+	return {"type": "image_url", "image_url": _image(given.get("image_url"), f"{where}.image_url")}
+
+
+def _image(given: Any, where: str) -> dict[str, str]:
+	if not isinstance(given, dict):
+		raise invalid('{0} accepts an object {{"url": string}}.', where)
+	image = {"url": _image_url(given.get("url"), f"{where}.url")}
+	if given.get("detail") is not None:
+		image["detail"] = one_of(given["detail"], f"{where}.detail", DETAILS)
+	return image
+
+
+def _image_url(given: Any, where: str) -> str:
+	if isinstance(given, str) and (head := IMAGE.match(given)):
+		try:
+			size = len(base64.b64decode(given[head.end() :], validate=True))
+		except (binascii.Error, ValueError):
+			size = 0
+		if not size:
+			raise invalid("{0} is no valid base64.", where)
+		if size > MAX_IMAGE_MB * 2**20:
+			raise invalid("{0} accepts at most {1} MB an image.", where, MAX_IMAGE_MB)
+		return given
+	if not isinstance(given, str) or not _is_link(given):
+		raise invalid(
+			"{0} accepts an https address of at most {1} characters, or a data URL with the base64 of a PNG, JPEG, GIF or"
+			" WebP.",
+			where,
+			MAX_URL,
+		)
+	return given
+
+
+def _is_link(url: str) -> bool:
+	if len(url) > MAX_URL or not URL.fullmatch(url):
+		return False
+	try:
+		parts = urlsplit(url)
+		# Looked at, and not used: a port that is none raises.
+		_ = parts.port
+	except ValueError:
+		return False
+	# Names and passwords of a user have no place at a provider.
+	return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+
+
+def _calls(given: Any, where: str) -> list[dict[str, Any]]:
+	if not isinstance(given, list) or not given:
+		raise invalid("{0} accepts a list of at least one tool call, or is left out.", where)
+	calls = [_call(each, f"{where}[{n}]") for n, each in enumerate(given)]
+	if len({call["id"] for call in calls}) < len(calls):
+		raise invalid("{0} accepts each id once.", where)
+	return calls
+
+
+def _call(given: Any, where: str) -> dict[str, Any]:
+	"""Without the `arguments_error` that an answer of ours may hold."""
+	if not isinstance(given, dict) or given.get("type", "function") != "function":
+		raise invalid('{0} accepts an object {{"id", "type": "function", "function"}}.', where)
+	function = given.get("function")
+	if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+		raise invalid('{0}.function accepts an object {{"name", "arguments"}} of two strings.', where)
+	name = tool_name(function.get("name"), f"{where}.function.name")
+	called = {"name": name, "arguments": utf8(function["arguments"])}
+	return {"id": _call_id(given.get("id"), f"{where}.id"), "type": "function", "function": called}
+
+
+def tool_name(given: Any, where: str) -> str:
+	if not isinstance(given, str) or not NAME.fullmatch(given):
+		raise invalid("{0} accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -.", where)
+	return given
+
+
+def _call_id(given: Any, where: str) -> str:
+	if not isinstance(given, str) or not CALL_ID.fullmatch(given):
+		raise invalid("{0} accepts the id of a tool call: 1 to 512 visible ASCII characters.", where)
+	return given
+
+
+def _continuation(given: Any, where: str) -> str:
+	if not isinstance(given, str) or not CONTINUATION.fullmatch(given):
+		raise invalid("{0} accepts the string of an earlier answer, unchanged.", where)
+	return given
+
+
+def _pair(messages: list[dict[str, Any]]) -> None:
+	"""Each call of an assistant message is answered by one tool message before anybody else speaks."""
+	open_calls: dict[str, str] = {}
+	for n, message in enumerate(messages):
+		if message["role"] == "tool":
+			if open_calls.pop(message["tool_call_id"], None) is None:
+				raise invalid(
+					"messages[{0}].tool_call_id accepts the id of a call in the assistant message before it, each once.", n
+				)
+			continue
+		_all_answered(open_calls)
+		calls = message.get("tool_calls", [])
+		open_calls = {call["id"]: f"messages[{n}].tool_calls[{i}]" for i, call in enumerate(calls)}
+	_all_answered(open_calls)
+
+
+def _all_answered(open_calls: dict[str, str]) -> None:
+	for where in open_calls.values():
+		raise invalid("{0} needs the tool message that answers it, right after its assistant message.", where)

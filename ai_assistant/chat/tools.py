@@ -1,0 +1,146 @@
+"""The tools that a client offers to the model, as in the OpenAI chat API. The client runs them; here they are checked."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from .errors import invalid
+from .fields import listed, utf8
+from .messages import tool_name
+
+TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
+MAX_TOOLS, MAX_CHARS, MAX_VALUES, MAX_DEPTH = 128, 200_000, 5_000, 32
+CHOICES = ("none", "auto", "required")
+# Of a JSON Schema, what leads elsewhere: nobody here or at the provider shall fetch it.
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+def tools_of(given: Any) -> list[dict[str, Any]] | None:
+	"""The tools in `given`, a list or the same as a JSON string; None where none were sent.
+
+	Raises ChatError `invalid_request`.
+	"""
+	if given is None:
+		return None
+	given = listed(given, "tools", MAX_CHARS, TOOL)
+	if len(given) > MAX_TOOLS:
+		raise invalid("tools accepts at most {0} tools.", MAX_TOOLS)
+	_measure(given)
+	tools = [_tool(each, f"tools[{n}]") for n, each in enumerate(given)]
+	names = [tool["function"]["name"] for tool in tools]
+	for n, name in enumerate(names):
+		if name in names[:n]:
+			raise invalid("tools[{0}].function.name accepts a name that no other tool has.", n)
+	return tools
+
+
+def choice_of(given: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
+	"""What the model may do with the `tools`, None where nothing was sent. Raises ChatError `invalid_request`."""
+	if given is None:
+		return None
+	if isinstance(given, str) and given in CHOICES:
+		return given
+	names = [tool["function"]["name"] for tool in tools]
+	try:
+		found = json.loads(given) if isinstance(given, str) and len(given) < 1000 else given
+		name = found["function"]["name"]
+		if found["type"] == "function" and isinstance(name, str) and name in names:
+			return {"type": "function", "function": {"name": name}}
+	except (ValueError, TypeError, KeyError, RecursionError):
+		pass
+	form = '{"type": "function", "function": {"name": one of the tools}}'
+	raise invalid("tool_choice accepts one of: {0}, or an object {1}.", ", ".join(CHOICES), form)
+
+
+def _measure(tools: list[Any]) -> None:
+	"""Refuses what is too large or too deep, whatever else may be wrong with it."""
+	chars, values, level = 0, 0, tools
+	for _depth in range(MAX_DEPTH):
+		inner: list[Any] = []
+		for each in level:
+			if isinstance(each, str):
+				chars += len(each)
+			elif isinstance(each, dict):
+				chars += sum(len(key) for key in each)
+				inner += each.values()
+			elif isinstance(each, list):
+				inner += each
+		values += len(inner)
+		for found, most, what in ((chars, MAX_CHARS, "characters"), (values, MAX_VALUES, "values")):
+			if found > most:
+				raise invalid("tools accepts at most {0} {1} in all.", most, what)
+		if not inner:
+			return
+		level = inner
+	raise invalid("tools accepts objects and lists in each other to a depth of {0}.", MAX_DEPTH)
+
+
+def _tool(given: Any, where: str) -> dict[str, Any]:
+	if not isinstance(given, dict) or given.get("type") != "function":
+		raise invalid("{0} accepts an object {1}.", where, TOOL)
+	function = given.get("function")
+	where = f"{where}.function"
+	if not isinstance(function, dict):
+		raise invalid("{0} accepts an object with name, description and parameters.", where)
+	made: dict[str, Any] = {"name": tool_name(function.get("name"), f"{where}.name")}
+	if (description := function.get("description")) is not None:
+		if not isinstance(description, str):
+			raise invalid("{0}.description accepts a string.", where)
+		made["description"] = utf8(description)
+	made["parameters"] = _parameters(function.get("parameters"), f"{where}.parameters")
+	if (strict := function.get("strict")) is not None:
+		if not isinstance(strict, bool):
+			raise invalid("{0}.strict accepts true or false.", where)
+		made["strict"] = strict
+	return {"type": "function", "function": made}
+
+
+def _parameters(given: Any, where: str) -> dict[str, Any]:
+	if given is None or given == {}:
+		return {"type": "object", "properties": {}}
+	if not isinstance(given, dict) or given.get("type") != "object":
+		raise invalid('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.', where)
+	try:
+		text = utf8(json.dumps(given, ensure_ascii=False, allow_nan=False))
+	except ValueError:
+		raise invalid("{0} accepts no number that JSON cannot say.", where) from None
+	schema: dict[str, Any] = json.loads(text)
+	for reference in _references(schema):
+		if not reference.startswith("#"):
+			raise invalid("{0} accepts references within itself alone, such as #/$defs/item.", where)
+	if fault := _fault(text):
+		raise invalid("{0} accepts a JSON Schema; at {1} it is none.", where, fault)
+	return schema
+
+
+def _references(schema: Any) -> Iterator[str]:
+	if isinstance(schema, dict):
+		yield from (schema[key] for key in REFERENCES if isinstance(schema.get(key), str))
+		schema = list(schema.values())
+	if isinstance(schema, list):
+		for each in schema:
+			yield from _references(each)
+
+
+@lru_cache(maxsize=512)
+def _fault(schema: str) -> str | None:
+	"""Where a schema, as JSON, breaks the rules for schemas (of the draft that it names, or 2020-12); None where it keeps them.
+
+	Remembered, because an agent sends the same tools again in each round and a value costs 0.2 ms.
+	"""
+	# A tenth of a second, for the first request with tools of a process.
+	from jsonschema import Draft202012Validator
+	from jsonschema.validators import validator_for
+
+	found = json.loads(schema)
+	try:
+		validator = validator_for(found, default=Draft202012Validator)
+	except (AttributeError, TypeError, ValueError):
+		return "$schema"
+	error = next(validator(validator.META_SCHEMA).iter_errors(found), None)
+	if error is None:
+		return None
+	path = "/".join(str(step) for step in error.absolute_path) or "its root"
+	return re.sub(r"[^\w$/ -]", "?", path[:200])
