@@ -56,6 +56,8 @@ class TestFrappeStore(TestCase):
 			created=time.time(),
 			usage={"total_tokens": 3, "cost_usd": 0.5},
 			attempts=[{"provider": "a", "error": None}],
+			tool_calls=[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+			continuation="c2lnbmVk",
 			error=None,
 		)
 		name = self.store.open(given)
@@ -258,6 +260,34 @@ class TestFrappeStore(TestCase):
 			self.store.append(name, each)
 		self.store.forget(name)
 		self.assertEqual(self.store.events(name), [{**each, "text": ""} for each in events])
+
+	def test_what_a_forgotten_request_called_is_forgotten_too(self) -> None:
+		name = self.store.open(row())
+		call = {**event(1, ""), "type": "tool_call", "id": "c", "name": "💡", "arguments": '{"a": "secret"}'}
+		end = {**event(2, ""), "type": "completion", "usage": None, "tool_calls": [{"arguments": "secret"}]}
+		for each in (call, end):
+			self.store.append(name, each)
+		self.store.forget(name)
+		self.assertEqual(self.store.events(name), [{**call, "arguments": ""}, {**end, "tool_calls": []}])
+		payloads = frappe.db.sql("SELECT payload FROM `tabAI Request Event` WHERE request = %s", (name,))
+		self.assertNotIn("secret", str(payloads))
+
+	def test_a_question_with_images_of_fifteen_megabytes_is_kept_whole(self) -> None:
+		# What max_allowed_packet is by default, and what may be asked at most.
+		question = {"messages": [{"role": "user", "content": "x" * 12_000_000 + 'a 💭 "quoted"\n' * 100_000}]}
+		name = self.store.open(row(status="queued"), question)
+		self.assertTrue(self.store.start(name, 99.5)[1] == question)
+
+	def test_calls_and_a_continuation_of_megabytes_are_kept_whole(self) -> None:
+		name = self.store.open(row(tool_calls=[]))
+		longest = {**event(1, ""), "type": "tool_call", "arguments": '{"a": "' + "💭\"\\\n" * 250_000}
+		self.store.append(name, longest)
+		self.assertTrue(self.store.events(name) == [longest])
+		outcome = {"tool_calls": [{"arguments": longest["arguments"]}], "continuation": "x" * 4_000_000}
+		self.store.finish(name, {"status": "completed", **outcome})
+		found = self.store.get(ANN, "request-1")
+		assert found
+		self.assertTrue({field: found[field] for field in outcome} == outcome)
 
 	def test_a_lone_surrogate_is_refused_and_harms_nothing(self) -> None:
 		name = self.store.open(row())

@@ -16,7 +16,7 @@ from ai_assistant.api import respond
 from ai_assistant.chat import life, queue
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.chat.settings import Settings
-from ai_assistant.gateway import Completion, Text
+from ai_assistant.gateway import Completion, Text, ToolCall
 from ai_assistant.realtime import listening, log
 from ai_assistant.realtime.publisher import Publisher
 from tests.realtime.test_publisher import OUTCOME, Site
@@ -101,6 +101,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	one.accepted()
 	one.status("thinking")
 	one.forward(Text("x"))
+	one.forward(ToolCall(EVIL, EVIL, EVIL))
 	site.away = {"append"}
 	evil().forward(Text("x"))
 	site.away = set()

@@ -1,5 +1,7 @@
 """Any JSON a client may send either is a valid request or is refused by name; nothing else happens."""
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.request import validate
+from ai_assistant.chat.request import ChatRequest, validate
 from ai_assistant.chat.settings import MODES, Settings
 from ai_assistant.gateway import Provider
 
@@ -16,6 +18,7 @@ SETTINGS = Settings(
 	modes={mode.name: mode for mode in MODES},
 )
 FIELDS = ("messages", "mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens")
+TOOLS = ("tools", "tool_choice")
 JSON = st.recursive(
 	st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
 	lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -40,30 +43,53 @@ def _check(fields: dict[str, Any]) -> None:
 		assert error.code == "invalid_request"
 		message = str(error)
 		assert message.endswith(".") and "\n" not in message
-		assert any(name in message for name in (*FIELDS, "reasoning_effort", "background", "tools"))
+		assert any(name in message for name in (*FIELDS, "reasoning_effort", "background", *TOOLS))
 		return
 	assert 1 <= len(request.task_id) <= 140 and 8 <= len(request.request_id) <= 64
 	assert request.mode in SETTINGS.modes
 	assert request.temperature is None or 0 <= request.temperature <= 2
 	assert request.max_tokens is None or 1 <= request.max_tokens <= 32_000
-	for message in request.messages:
-		str(message).encode()
+	for sent in (request.messages, request.tools, request.tool_choice):
+		json.dumps(sent, ensure_ascii=False).encode()
 
 
 @given(
 	st.fixed_dictionaries(
-		{}, optional={name: JSON for name in (*FIELDS, "reasoning_effort", "background", "tools")}
+		{}, optional={name: JSON for name in (*FIELDS, "reasoning_effort", "background", *TOOLS)}
 	)
 )
 def test_any_json_is_taken_or_refused_by_name(fields: dict[str, Any]) -> None:
 	_check(fields)
 
 
-@given(MESSAGES, st.sampled_from(FIELDS[1:]), JSON)
+@given(MESSAGES, st.sampled_from((*FIELDS[1:], *TOOLS)), JSON)
 def test_one_wrong_field_beside_good_ones_is_taken_or_refused_by_name(
 	messages: list[dict[str, str]], name: str, value: Any
 ) -> None:
 	_check({"messages": messages, name: value})
+
+
+KEYS = st.sampled_from(
+	("type", "function", "name", "description", "parameters", "properties", "$ref", "items", "arguments")
+	+ ("role", "content", "id", "tool_calls", "tool_call_id", "continuation", "image_url", "url", "text")
+)
+VALUES = st.sampled_from(
+	("function", "object", "string", "array", "tool", "assistant", "user", "image_url", "text", "a", "")
+	+ ("https://example.com/x.png", "data:image/png;base64,eA==", None, 1)
+)
+LIKELY = st.recursive(
+	VALUES,
+	lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+	max_leaves=12,
+)
+
+
+@given(st.lists(LIKELY, max_size=3), LIKELY, LIKELY)
+def test_what_looks_like_tools_and_calls_is_taken_or_refused_by_name(
+	messages: list[Any], tool: Any, choice: Any
+) -> None:
+	_check({"messages": messages, "tools": [tool], "tool_choice": choice})
+	_check({"messages": [{"role": "user", "content": "x"}], "tools": [tool]})
 
 
 def test_the_mode_gives_what_the_client_leaves_out() -> None:
@@ -121,3 +147,33 @@ def test_any_model_is_still_the_name_of_one(model: str, taken: bool) -> None:
 	else:
 		with pytest.raises(ChatError, match="model accepts one of"):
 			validate(fields, SETTINGS)
+
+
+def test_the_fingerprint_of_a_request_without_tools_is_what_it_was_before_there_were_any() -> None:
+	fields = {"messages": HELLO, "task_id": "t", "temperature": 0.5, "request_id": "12345678"}
+	before = "f229b56930762e5eedc1b9fc8459bc568c7f8dd64c47a598f32df1a65c15d6a9"
+	assert validate(fields, SETTINGS).fingerprint == before
+
+
+def test_the_tools_are_part_of_the_question() -> None:
+	tool = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
+	fields = {"messages": HELLO, "request_id": "12345678", "tools": [tool]}
+	others: list[dict[str, Any]] = [
+		{"tools": None},
+		{"tools": [tool, {**tool, "function": {"name": "other"}}]},
+		{"tool_choice": "required"},
+	]
+	prints = {validate({**fields, **other}, SETTINGS).fingerprint for other in ({}, *others)}
+	assert len(prints) == 4
+
+
+def test_a_question_that_an_earlier_version_queued_can_still_be_asked() -> None:
+	question = asdict(validate({"messages": HELLO}, SETTINGS))
+	assert question.pop("tools") is None and question.pop("tool_choice") is None
+	assert ChatRequest(**question).tools is None
+
+
+@pytest.mark.parametrize("tools", [None, ""])
+def test_a_choice_without_tools_is_refused(tools: Any) -> None:
+	with pytest.raises(ChatError, match="tool_choice accepts a value beside tools alone"):
+		validate({"messages": HELLO, "tools": tools, "tool_choice": "auto"}, SETTINGS)

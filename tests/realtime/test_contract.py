@@ -46,8 +46,24 @@ def _good() -> tuple[Events, dict[str, Any]]:
 	return events, answer
 
 
+def _called(seq: int = 4) -> tuple[Events, dict[str, Any]]:
+	"""The same with a tool call as event `seq`."""
+	events, answer = _good()
+	called = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+	answer["tool_calls"] = events[-1]["tool_calls"] = [called]
+	events.insert(seq - 1, _event(seq, "tool_call", "", id="c", name="f", arguments="{}"))
+	for n, event in enumerate(events, start=1):
+		event["seq"] = answer["realtime"]["last_seq"] = n
+	return events, answer
+
+
 def test_a_good_stream_has_no_violations() -> None:
 	assert violations(*_good()) == []
+	for seq in (2, 4, 5):
+		assert violations(*_called(seq)) == []
+	events, answer = _good()
+	answer["tool_calls"] = events[-1]["tool_calls"] = []
+	assert violations(events, answer) == []
 
 
 def _set(index: int, **values: Any) -> Callable[[Events], None]:
@@ -84,6 +100,32 @@ def test_each_fault_is_named(spoil: Callable[[Events], Any], said: str) -> None:
 	events = copy.deepcopy(events)
 	spoil(events)
 	assert any(said in sentence for sentence in violations(events, answer))
+
+
+@pytest.mark.parametrize(
+	("spoil", "said"),
+	[
+		(_set(3, name="g"), "The tool calls that were sent (1) are not the answer's tool_calls."),
+		(_set(3, arguments="{"), "The tool calls that were sent (1)"),
+		(_set(3, arguments_error="None."), "The tool calls that were sent (1)"),
+		(lambda events: events[3].update(type="text"), "The tool calls that were sent (0)"),
+		(lambda events: events.insert(4, events[3]), "The tool calls that were sent (2)"),
+		(_set(5, tool_calls=[]), "The completion's tool_calls is []"),
+		(lambda events: events[5].pop("tool_calls"), "The completion's tool_calls is None"),
+		(_set(3, partial=False), "a tool_call with partial False"),
+	],
+)
+def test_each_fault_of_a_call_is_named(spoil: Callable[[Events], Any], said: str) -> None:
+	events, answer = _called()
+	events = copy.deepcopy(events)
+	spoil(events)
+	assert any(said in sentence for sentence in violations(events, answer))
+
+
+def test_calls_of_which_the_answer_knows_nothing_are_a_violation() -> None:
+	events, answer = _called()
+	del answer["tool_calls"], events[-1]["tool_calls"]
+	assert violations(events, answer) == ["The tool calls that were sent (1) are not the answer's tool_calls."]
 
 
 def test_events_missing_at_the_end_are_noticed_by_the_count() -> None:

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from ai_assistant import store
-from ai_assistant.gateway import Reasoning, Silence, Text
+from ai_assistant.gateway import Reasoning, Silence, Text, ToolCall
 from ai_assistant.realtime import listening, log
 from ai_assistant.realtime import publisher as publishing
 from ai_assistant.realtime.publisher import Publisher
@@ -60,6 +60,9 @@ class Site:
 		self._do("finish")
 		self.row = dict(values)
 
+	def forget(self, name: str) -> None:
+		self._do("forget")
+
 	def emit(self, event: str, message: Any, room: str) -> None:
 		self.sent.append({"event": event, "room": room, **message})
 
@@ -87,8 +90,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 	del frappe.local.db, frappe.local.conf
 
 
-def publisher(enabled: bool = True) -> Publisher:
-	return Publisher("row", "a@example.com", "t", "r-1234567", 1.0, enabled, keep_content=True)
+def publisher(enabled: bool = True, keep_content: bool = True, tools: bool = False) -> Publisher:
+	return Publisher("row", "a@example.com", "t", "r-1234567", 1.0, enabled, keep_content, tools)
 
 
 def test_each_event_is_stored_then_committed_then_sent_to_its_user_alone(site: Site) -> None:
@@ -217,3 +220,117 @@ def test_one_that_takes_over_goes_on_where_the_journal_ends(site: Site) -> None:
 	assert (site.row["response"], site.row["reasoning"]) == ("Yes", "Hm.")
 	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4]
 	assert site.row["timing"]["first_text_ms"] == site.stored[2]["elapsed_ms"]
+
+
+CALLS = (ToolCall("c1", "clock", "{}"), ToolCall("c2", "weather", '{"city": ', "The arguments are no JSON."))
+AS_CALLED = [
+	{"id": "c1", "type": "function", "function": {"name": "clock", "arguments": "{}"}},
+	{
+		"id": "c2",
+		"type": "function",
+		"function": {"name": "weather", "arguments": '{"city": '},
+		"arguments_error": "The arguments are no JSON.",
+	},
+]
+
+
+def call(one: Publisher) -> None:
+	one.accepted()
+	for chunk in (Reasoning("Hm."), Text("Let me"), Text(" look"), CALLS[0], CALLS[1], Text(" at"), Text(" it.")):
+		one.forward(chunk)
+	one.complete(one.row({**OUTCOME, "continuation": "signed"}))
+
+
+def test_a_call_is_sent_whole_once_and_after_what_was_said_before_it(site: Site) -> None:
+	call(publisher(tools=True))
+	shown = [(event["type"], event["text"], event.get("id")) for event in site.sent]
+	assert shown == [
+		("reasoning", "", None),
+		("reasoning", "Hm.", None),
+		("text", "Let me", None),
+		("text", " look", None),
+		("tool_call", "", "c1"),
+		("tool_call", "", "c2"),
+		("text", " at it.", None),
+		("completion", "", None),
+	]
+	first, second = (event for event in site.stored if event["type"] == "tool_call")
+	assert (first["name"], first["arguments"], first["partial"]) == ("clock", "{}", True)
+	assert "arguments_error" not in first and second["arguments_error"] == "The arguments are no JSON."
+	assert site.stored[-1]["tool_calls"] == site.row["tool_calls"] == AS_CALLED
+	assert site.row["continuation"] == "signed" and "continuation" not in site.stored[-1]
+
+
+def test_one_without_tools_says_nothing_of_calls(site: Site) -> None:
+	one = publisher()
+	one.accepted()
+	one.complete(one.row(OUTCOME))
+	assert site.row["tool_calls"] is None and "tool_calls" not in site.stored[-1]
+	one = publisher(tools=True)
+	one.accepted()
+	one.complete(one.row(OUTCOME))
+	assert site.row["tool_calls"] == site.stored[-1]["tool_calls"] == []
+
+
+def test_thinking_ends_with_the_first_call(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+	clock = iter(range(10))
+	one = publisher(tools=True)
+	monkeypatch.setattr(one, "_elapsed_ms", lambda: next(clock))
+	one._first_ms = {"reasoning": 2, "tool_call": 5}
+	assert one.timing()["thinking_ms"] == 3
+	one._first_ms["text"] = 4
+	assert one.timing()["thinking_ms"] == 2
+
+
+def test_the_line_of_a_call_says_its_size_and_not_its_words(
+	site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	said: list[str] = []
+	monkeypatch.setattr(log.logger(), "info", said.append)
+	call(publisher(tools=True))
+	assert said[4] == "[WebSocket] 🔧 TOOL_CALL emitted: 2 chars task=t request=r-1234567 seq=5 user=a@example.com"
+	assert not any("city" in line for line in said)
+
+
+def test_calls_wait_for_a_store_that_is_away_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(publishing, "RETRY_S", 0.0)
+	one = publisher(tools=True)
+	one.accepted()
+	site.away = {"append"}
+	for chunk in (Text("a"), *CALLS):
+		one.forward(chunk)
+	site.away = set()
+	one.complete(one.row(OUTCOME))
+	assert [event["type"] for event in site.sent[1:]] == ["text", "tool_call", "tool_call", "completion"]
+	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4, 5]
+
+
+def test_one_that_takes_over_has_the_calls_of_the_journal(site: Site) -> None:
+	one = publisher(tools=True)
+	one.accepted()
+	one.forward(CALLS[0])
+	one.forward(CALLS[1])
+	row = {"name": "row", "user": "a@example.com", "task_id": "t", "request_id": "r-1234567", "created": 0.0}
+	heir = Publisher.after({**row, "tool_calls": []}, list(site.stored), keep_content=True)
+	heir.complete(heir.row({**OUTCOME, "status": "failed", "error": {"code": "worker_lost"}}))
+	assert site.row["tool_calls"] == site.stored[-1]["tool_calls"] == AS_CALLED
+
+
+def test_calls_are_gathered_where_nothing_is_published(site: Site) -> None:
+	call(publisher(enabled=False, tools=True))
+	assert site.stored == [] and site.row["tool_calls"] == AS_CALLED
+
+
+@pytest.mark.parametrize("tools", [False, True])
+def test_what_shall_not_be_kept_is_given_out_and_not_stored(site: Site, tools: bool) -> None:
+	one = publisher(keep_content=False, tools=tools)
+	one.accepted()
+	one.forward(Text("a secret"))
+	if tools:
+		one.forward(CALLS[0])
+	row = one.row({**OUTCOME, "continuation": "signed"})
+	one.complete(row)
+	assert site.done[-4:] == ["finish", "forget", "commit", "send"]
+	stored = [site.row[name] for name in ("response", "reasoning", "tool_calls", "continuation")]
+	assert stored == [None, None, [] if tools else None, None]
+	assert (row["response"], row["tool_calls"]) == ("a secret", AS_CALLED[:1] if tools else None)

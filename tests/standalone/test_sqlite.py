@@ -37,6 +37,8 @@ def test_a_request_comes_back_as_it_was_kept(store: Store) -> None:
 		provider="claude",
 		response="💭\0 ",
 		usage={"total_tokens": 3, "cost_usd": 0.5},
+		tool_calls=[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+		continuation="c2lnbmVk",
 		attempts=[{"provider": "a", "error": None}],
 		error=None,
 	)
@@ -194,6 +196,18 @@ def test_a_request_that_is_forgotten_keeps_its_events_without_their_text(store: 
 	assert store.events(other) == events
 
 
+def test_what_a_forgotten_request_called_is_forgotten_too(store: Store) -> None:
+	name = store.open(row())
+	call = {"seq": 1, "type": "tool_call", "text": "", "id": "c", "name": "f", "arguments": '{"a": "secret"}'}
+	end = {"seq": 2, "type": "completion", "text": "", "tool_calls": [{"arguments": "secret"}]}
+	for event in (call, end):
+		store.append(name, event)
+
+	store.forget(name)
+
+	assert store.events(name) == [{**call, "arguments": ""}, {**end, "tool_calls": []}]
+
+
 def test_others_see_what_was_written_at_the_commit_and_not_before(store: Store, database: Database) -> None:
 	with ThreadPoolExecutor(1) as other:
 		name = store.open(row())
@@ -343,10 +357,13 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path:
 		database.write(
 			"CREATE TABLE request (name TEXT PRIMARY KEY, user TEXT, request_id TEXT, task_id TEXT, status TEXT)"
 		)
+		database.write("INSERT INTO request VALUES ('old', 'ann', 'r0', 't1', 'completed')")
 		database.commit()
 		store = SqliteStore(database)
-		name = store.open({**row(), "lease": 5.0})
-		assert [found["name"] for found in store.lapsed(6.0)] == [name]
+		name = store.open({**row(), "lease": 5.0, "tool_calls": []})
+		assert [(found["name"], found["tool_calls"]) for found in store.lapsed(6.0)] == [(name, [])]
+		old = store.get("ann", "r0")
+		assert old and (old["tool_calls"], old["continuation"]) == (None, None)
 
 
 def test_a_queued_request_keeps_its_question_and_is_started_once(store: Store, database: Database) -> None:
