@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import socketio
 from rich.console import Console
 
 from ai_assistant import __version__
-from ai_assistant.realtime.client import ApiError, ChatStream, Client
+from ai_assistant.local_tools import LocalTools
+from ai_assistant.realtime.client import ApiError, ChatStream, Client, assistant_message
 from ai_assistant.realtime.contract import violations
 from ai_assistant.terminal import printable, show_all, view_for
 
@@ -35,6 +37,8 @@ KEYS = {
 }
 
 FAILED, VIOLATED = 1, 3
+# A model may call tools for ever.
+MAX_ROUNDS = 10
 
 _notes = Console(stderr=True, highlight=False)
 
@@ -109,6 +113,12 @@ def serve(
 @click.option("--mode", help="One of the site's modes.")
 @click.option("--provider", help=f"One of the site's; without --url: {LOCAL}, {', '.join(KEYS)}.")
 @click.option("--model", help="One of the provider's.")
+@click.option(
+	"--tools",
+	"tools_file",
+	type=click.Path(exists=True, dir_okay=False, path_type=Path),
+	help="A Python file whose functions the model may call; they run here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
 def chat(
 	prompt: str,
@@ -121,13 +131,19 @@ def chat(
 	mode: str | None,
 	provider: str | None,
 	model: str | None,
+	tools_file: Path | None,
 	as_json: bool,
 ) -> None:
 	"""Ask PROMPT, watch the thinking and the answer, and check that the contract held.
 
 	Exits with 0 only when every event came, once, in order, and joined them give the answer of the REST call;
-	with 1 where the chat failed, and 3 where the contract did not hold.
+	with 1 where the chat failed, and 3 where the contract did not hold. With --tools it goes on until the model calls
+	none any more.
 	"""
+	try:
+		tools = LocalTools(tools_file) if tools_file else None
+	except ValueError as error:
+		raise click.BadParameter(str(error), param_hint="--tools") from None
 	with ExitStack() as stack, _as_click_error():
 		if url:
 			if not token and not (user and password):
@@ -142,8 +158,21 @@ def chat(
 		# A wrong key is said in the site's own words; a refused socket has none.
 		client.get("list_models")
 		client.connect()
+		fields = {"mode": mode, "provider": provider, "model": model}
+		status = _converse(client, prompt, tools, as_json, fields)
+	sys.exit(status)
+
+
+def _converse(
+	client: Client, prompt: str, tools: LocalTools | None, as_json: bool, fields: dict[str, Any]
+) -> int:
+	"""Asks, and answers what the model calls, until it calls nothing; gives the exit code."""
+	messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+	if tools:
+		fields = {**fields, "tools": tools.offered, "task_id": str(uuid.uuid4())}
+	for _round in range(MAX_ROUNDS):
 		started = time.monotonic()
-		stream = client.chat(prompt, mode=mode, provider=provider, model=model)
+		stream = client.chat(messages, **fields)
 		try:
 			events = show_all(view_for(Console(highlight=False), as_json), stream)
 		except (KeyboardInterrupt, BrokenPipeError):
@@ -153,7 +182,16 @@ def chat(
 		if stream.answer and not events and not as_json:
 			click.echo(printable(stream.answer["response"]))
 		status = _verdict(stream, events, time.monotonic() - started)
-	sys.exit(status)
+		calls = stream.answer and stream.answer.get("tool_calls")
+		if status or not tools or not stream.answer or not calls or stream.answer["status"] != "completed":
+			return status
+		messages.append(assistant_message(stream.answer))
+		for call in calls:
+			result = tools.run(call)
+			say(f"🔧 {call['function']['name']} → {printable(result)}")
+			messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
+	say(f"✗ The model still calls tools after {MAX_ROUNDS} rounds.")
+	return FAILED
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from rich.console import Console, Group
@@ -14,6 +14,7 @@ from rich.text import Text
 from ai_assistant.realtime.event import STATUS
 
 INDICATOR = "💡 Thinking {}s"
+CALL = "🔧 {name} {arguments}"
 # While the model thinks, the newest lines of its reasoning stand above the indicator.
 LINES_OF_REASONING = 8
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -22,6 +23,11 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def printable(text: str) -> str:
 	"""Without control characters: what a model writes must not move the cursor or rename the window."""
 	return CONTROL.sub("", text)
+
+
+def shown(event: Mapping[str, Any]) -> str:
+	"""What an event adds to the answer on the screen: a tool call stands on a line of its own."""
+	return printable(f"\n{CALL.format_map(event)}\n" if event["type"] == "tool_call" else event["text"])
 
 
 class View(Protocol):
@@ -55,9 +61,7 @@ class Drawn:
 				self._note = f" ({event['failed']} failed, asking {event['provider']})"
 		else:
 			self._end_of_thinking()
-			self._console.print(
-				printable(event["text"]), end="", markup=False, highlight=False, soft_wrap=True
-			)
+			self._console.print(shown(event), end="", markup=False, highlight=False, soft_wrap=True)
 			if kind == "completion":
 				self._console.print()
 
@@ -99,7 +103,7 @@ class Plain:
 				self._counter.start()
 		elif kind != STATUS:
 			self._end_of_thinking()
-			self._print(printable(event["text"]), end="")
+			self._print(shown(event), end="")
 			if kind == "completion":
 				self._print("")
 

@@ -51,7 +51,9 @@ def listed(given: Any, name: str, longest: int, of: str) -> list[Any]:
 	"""A list that is not empty, also as a JSON string of at most `longest` characters; `of` says what is in it."""
 	if isinstance(given, str):
 		if len(given) > longest:
-			raise invalid("{0} accepts at most {1} characters of JSON; these are {2}.", name, longest, len(given))
+			raise invalid(
+				"{0} accepts at most {1} characters of JSON; these are {2}.", name, longest, len(given)
+			)
 		try:
 			given = json.loads(given)
 		except (ValueError, RecursionError):

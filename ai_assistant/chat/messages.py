@@ -22,8 +22,8 @@ MAX_CALLS = 500
 # The name of a tool as every provider takes it, and the id of a call as each of them makes it.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[!-~]{1,512}")
-# What a provider wants back is encrypted or signed: printable, and as long as the thoughts in it.
-CONTINUATION = re.compile(r"[ -~]+")
+# What a provider wants back is the base64 of what it encrypted or signed: as long as the thoughts in it.
+CONTINUATION = re.compile(r"[A-Za-z0-9+/_=-]+")
 MAX_CONTINUATION = 4_000_000
 # A queued request's question is one value of at most 16 MiB in MariaDB, and a body of Frappe's at most 25 MiB.
 MAX_IMAGES, MAX_IMAGE_MB, MAX_IMAGE_CHARS = 20, 5, 8_000_000
@@ -96,7 +96,7 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 	if role == "assistant" and given.get("tool_calls") is not None:
 		calls = _calls(given["tool_calls"], f"{where}.tool_calls")
 	message: dict[str, Any] = {"role": role}
-	if calls and (content is None or content == []):
+	if calls and content in (None, "", []):
 		message["content"] = None
 	elif isinstance(content, str):
 		message["content"] = utf8(content)
@@ -215,7 +215,8 @@ def _pair(messages: list[dict[str, Any]]) -> None:
 		if message["role"] == "tool":
 			if open_calls.pop(message["tool_call_id"], None) is None:
 				raise invalid(
-					"messages[{0}].tool_call_id accepts the id of a call in the assistant message before it, each once.", n
+					"messages[{0}].tool_call_id accepts the id of a call in the assistant message before it, each once.",
+					n,
 				)
 			continue
 		_all_answered(open_calls)

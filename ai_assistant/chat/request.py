@@ -62,7 +62,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	if provider is not None:
 		provider = one_of(provider, "provider", [each.name for each in settings.providers])
 	effort = given.get("reasoning_effort")
-	own = {
+	own: dict[str, Any] = {
 		"task_id": task_id_of(given.get("task_id")) or request_id,
 		"mode": name,
 		"messages": messages_of(given.get("messages"), settings.limits),

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,6 +50,12 @@ class ApiError(Exception):
 		self.answer: dict[str, Any] = message if isinstance(message, dict) else {}
 		sentence = self.answer.get("error", {}).get("message") or message or "the server gave no reason"
 		super().__init__(f"{sentence} (HTTP {status})")
+
+
+def assistant_message(answer: Mapping[str, Any]) -> dict[str, Any]:
+	"""An answer as the next request's `messages` take it: with its tool calls, and what its provider wants back."""
+	message = {"role": "assistant", "content": answer["response"]}
+	return message | {name: answer[name] for name in ("tool_calls", "continuation") if answer.get(name)}
 
 
 class Client:

@@ -192,9 +192,7 @@ class Publisher:
 		return {
 			"first_reasoning_ms": reasoning,
 			"first_text_ms": text,
-			"thinking_ms": None
-			if reasoning is None
-			else max(0, min(ends, default=duration) - reasoning),
+			"thinking_ms": None if reasoning is None else max(0, min(ends, default=duration) - reasoning),
 			"duration_ms": duration,
 		}
 
@@ -250,7 +248,7 @@ class Publisher:
 		self.last_seq, self.failed = seq, failed
 		self._unsure = self._retry_at = None
 		self._spoke = time.monotonic()
-		self._log(kind, len(event.get("arguments", event["text"])), seq, reason)
+		self._log(kind, len(event["arguments" if kind == "tool_call" else "text"]), seq, reason)
 
 	def _is_kept(self, event: store.Event) -> bool:
 		"""Whether an attempt to store the event, which broke off, has stored it. Raises store.Lost."""
@@ -266,7 +264,7 @@ class Publisher:
 				store.current().finish(self.name, row)
 				return
 			nothing = {"response": None, "reasoning": None, "continuation": None}
-			calls = None if row["tool_calls"] is None else []
+			calls: list[Any] | None = None if row["tool_calls"] is None else []
 			store.current().finish(self.name, {**row, **nothing, "tool_calls": calls})
 			store.current().forget(self.name)
 

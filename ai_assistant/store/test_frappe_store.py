@@ -280,7 +280,7 @@ class TestFrappeStore(TestCase):
 
 	def test_calls_and_a_continuation_of_megabytes_are_kept_whole(self) -> None:
 		name = self.store.open(row(tool_calls=[]))
-		longest = {**event(1, ""), "type": "tool_call", "arguments": '{"a": "' + "💭\"\\\n" * 250_000}
+		longest = {**event(1, ""), "type": "tool_call", "arguments": '{"a": "' + '💭"\\\n' * 250_000}
 		self.store.append(name, longest)
 		self.assertTrue(self.store.events(name) == [longest])
 		outcome = {"tool_calls": [{"arguments": longest["arguments"]}], "continuation": "x" * 4_000_000}

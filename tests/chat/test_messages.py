@@ -54,7 +54,7 @@ TWO = calls(call("a"), call("b"))
 		[ASKED, calls(call()), answered(), calls(call()), answered()],
 		[ASKED, {**calls(call(), continuation="c2lnbmVk"), "content": "Let me look."}, answered(content="")],
 		[ASKED, calls(call()), answered(content=[{"type": "text", "text": "Noon."}])],
-		[{"role": "assistant", "content": "Hi.", "continuation": '{"signed": "c2ln=="}'}, ASKED],
+		[{"role": "assistant", "content": "Hi.", "continuation": "c2ln-_+/=="}, ASKED],
 		[image(PNG)],
 		[image("https://example.com/a%20b.png?x=1", detail="low")],
 		[image("https://[2001:db8::1]:8443/a.png")],
@@ -72,7 +72,7 @@ def test_what_is_valid_stays_as_it_was_sent(messages: list[dict[str, Any]]) -> N
 def test_an_answers_tool_calls_can_be_put_straight_back() -> None:
 	told = [call(arguments="{", arguments_error="The arguments are no JSON object.")]
 	message = {**calls(*told, continuation=None), "content": ""}
-	assert messages_of([ASKED, message, answered()], Limits())[1] == {**calls(call(arguments="{")), "content": ""}
+	assert messages_of([ASKED, message, answered()], Limits())[1] == calls(call(arguments="{"))
 
 
 def test_what_no_provider_knows_is_left_out() -> None:
@@ -96,18 +96,50 @@ def test_lone_surrogates_are_replaced_in_arguments_too() -> None:
 
 BAD: list[tuple[str, list[Any], str]] = [
 	("an answer to nothing", [ASKED, answered()], "messages[1].tool_call_id accepts the id of a call"),
-	("an answer to another id", [ASKED, calls(call()), answered("call_2")], "messages[2].tool_call_id accepts"),
+	(
+		"an answer to another id",
+		[ASKED, calls(call()), answered("call_2")],
+		"messages[2].tool_call_id accepts",
+	),
 	("an answer twice", [ASKED, calls(call()), answered(), answered()], "messages[3].tool_call_id accepts"),
-	("an answer too late", [calls(call()), answered(), ASKED, answered()], "messages[3].tool_call_id accepts"),
-	("a call that nobody answers", [ASKED, calls(call())], "messages[1].tool_calls[0] needs the tool message"),
-	("one of two unanswered", [TWO, answered("a"), ASKED], "messages[0].tool_calls[1] needs the tool message"),
+	(
+		"an answer too late",
+		[calls(call()), answered(), ASKED, answered()],
+		"messages[3].tool_call_id accepts",
+	),
+	(
+		"a call that nobody answers",
+		[ASKED, calls(call())],
+		"messages[1].tool_calls[0] needs the tool message",
+	),
+	(
+		"one of two unanswered",
+		[TWO, answered("a"), ASKED],
+		"messages[0].tool_calls[1] needs the tool message",
+	),
 	("a user before the answer", [calls(call()), ASKED, answered()], "messages[0].tool_calls[0] needs"),
-	("a call before the answer", [calls(call()), calls(call()), answered()], "messages[0].tool_calls[0] needs"),
+	(
+		"a call before the answer",
+		[calls(call()), calls(call()), answered()],
+		"messages[0].tool_calls[0] needs",
+	),
 	("an answer without an id", [calls(call()), answered(None)], "messages[1].tool_call_id accepts the id"),
-	("an answer with an id of no text", [calls(call()), answered(1)], "messages[1].tool_call_id accepts the id"),
+	(
+		"an answer with an id of no text",
+		[calls(call()), answered(1)],
+		"messages[1].tool_call_id accepts the id",
+	),
 	("an answer without content", [calls(call()), answered(content=None)], "messages[1].content accepts"),
-	("no calls in the list", [{**calls(), "content": "x"}], "messages[0].tool_calls accepts a list of at least"),
-	("calls that are no list", [{**calls(), "tool_calls": {"id": "x"}}], "messages[0].tool_calls accepts a list"),
+	(
+		"no calls in the list",
+		[{**calls(), "content": "x"}],
+		"messages[0].tool_calls accepts a list of at least",
+	),
+	(
+		"calls that are no list",
+		[{**calls(), "tool_calls": {"id": "x"}}],
+		"messages[0].tool_calls accepts a list",
+	),
 	("a call that is no object", [calls("x"), answered()], "messages[0].tool_calls[0] accepts an object"),
 	("a call of another type", [calls(call(type="custom"))], "messages[0].tool_calls[0] accepts an object"),
 	("a call without an id", [calls({**call(), "id": None})], "messages[0].tool_calls[0].id accepts the id"),
@@ -118,24 +150,72 @@ BAD: list[tuple[str, list[Any], str]] = [
 	("a call without a function", [calls({**call(), "function": None})], "tool_calls[0].function accepts"),
 	("arguments that are no text", [calls(call(arguments={}))], "tool_calls[0].function accepts"),  # type: ignore[arg-type]
 	("a name with a space", [calls(call(name="a b"))], "tool_calls[0].function.name accepts 1 to 64"),
-	("a name with a line break", [calls(call(name="clock\n"))], "tool_calls[0].function.name accepts 1 to 64"),
+	(
+		"a name with a line break",
+		[calls(call(name="clock\n"))],
+		"tool_calls[0].function.name accepts 1 to 64",
+	),
 	("a name too long", [calls(call(name="x" * 65))], "tool_calls[0].function.name accepts 1 to 64"),
-	("a continuation of no text", [{**ASKED, "role": "assistant", "continuation": {}}], "[0].continuation accepts"),
-	("an empty continuation", [{**ASKED, "role": "assistant", "continuation": ""}], "[0].continuation accepts"),
-	("a continuation with a line break", [{**calls(call()), "continuation": "a\nb"}], "[0].continuation accepts"),
+	(
+		"a continuation of no text",
+		[{**ASKED, "role": "assistant", "continuation": {}}],
+		"[0].continuation accepts",
+	),
+	(
+		"an empty continuation",
+		[{**ASKED, "role": "assistant", "continuation": ""}],
+		"[0].continuation accepts",
+	),
+	(
+		"a continuation with a line break",
+		[{**calls(call()), "continuation": "a\nb"}],
+		"[0].continuation accepts",
+	),
 	("a continuation with an accent", [{**calls(call()), "continuation": "é"}], "[0].continuation accepts"),
-	("an image of the assistant", [{**image(PNG), "role": "assistant"}], 'content[0] accepts an object {"type": "text"'),
-	("an image of a system", [{**image(PNG), "role": "system"}], 'content[0] accepts an object {"type": "text"'),
-	("an image of a tool", [calls(call()), answered(content=image(PNG)["content"])], "messages[1].content[0] accepts"),
-	("a part of another type", [{**ASKED, "content": [{"type": "input_audio"}]}], "content[0] accepts an object"),
-	("an image as a string", [{**ASKED, "content": [{"type": "image_url", "image_url": PNG}]}], "image_url accepts"),
+	(
+		"an image of the assistant",
+		[{**image(PNG), "role": "assistant"}],
+		'content[0] accepts an object {"type": "text"',
+	),
+	(
+		"an image of a system",
+		[{**image(PNG), "role": "system"}],
+		'content[0] accepts an object {"type": "text"',
+	),
+	(
+		"an image of a tool",
+		[calls(call()), answered(content=image(PNG)["content"])],
+		"messages[1].content[0] accepts",
+	),
+	(
+		"a part of another type",
+		[{**ASKED, "content": [{"type": "input_audio"}]}],
+		"content[0] accepts an object",
+	),
+	(
+		"an image as a string",
+		[{**ASKED, "content": [{"type": "image_url", "image_url": PNG}]}],
+		"image_url accepts",
+	),
 	("an image without a URL", [image(None)], "image_url.url accepts an https address"),
 	("an http link", [image("http://example.com/a.png")], "image_url.url accepts an https address"),
 	("a link to a file", [image("file:///etc/passwd")], "image_url.url accepts an https address"),
 	("a link without a host", [image("https:///a.png")], "image_url.url accepts an https address"),
-	("a link with a password", [image("https://a:b@example.com/a.png")], "image_url.url accepts an https address"),
-	("a link with a line break", [image("https://example.com/a\n.png")], "image_url.url accepts an https address"),
-	("a link with a port that is none", [image("https://example.com:x/")], "image_url.url accepts an https address"),
+	(
+		"a link with a password",
+		[image("https://a:b@example.com/a.png")],
+		"image_url.url accepts an https address",
+	),
+	(
+		"a link with a line break",
+		[image("https://example.com/a\n.png")],
+		"image_url.url accepts an https address",
+	),
+	(
+		"a link with a port that is none",
+		[image("https://example.com:x/")],
+		"image_url.url accepts an https address",
+	),
 	("a link that is torn", [image("https://[::1/")], "image_url.url accepts an https address"),
 	("a link too long", [image("https://example.com/" + "x" * 2048)], "at most 2048 characters"),
 	("an SVG", [image(data("svg+xml", 9))], "a PNG, JPEG, GIF or WebP"),
@@ -148,7 +228,11 @@ BAD: list[tuple[str, list[Any], str]] = [
 	("an image too large", [image(data("png", MAX_IMAGE_MB * 2**20 + 1))], "accepts at most 5 MB an image"),
 	("an unknown detail", [image(PNG, detail="extreme")], "image_url.detail accepts one of: auto, low, high"),
 	("too many images", [image(PNG)] * (MAX_IMAGES + 1), f"at most {MAX_IMAGES} images in all; these are 21"),
-	("images too large together", [image("x" * (MAX_IMAGE_CHARS // 4 + 1))] * 4, "characters of images in all"),
+	(
+		"images too large together",
+		[image("x" * (MAX_IMAGE_CHARS // 4 + 1))] * 4,
+		"characters of images in all",
+	),
 	("too many calls", [calls(*[call()] * (MAX_CALLS + 1))], f"at most {MAX_CALLS} tool calls in all"),
 	("too many parts", [{**ASKED, "content": [{}] * (MAX_PARTS + 1)}], f"at most {MAX_PARTS} content parts"),
 	("arguments too long", [calls(call(arguments="x" * 400_001))], "at most 400000 characters in all"),

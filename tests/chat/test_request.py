@@ -70,12 +70,14 @@ def test_one_wrong_field_beside_good_ones_is_taken_or_refused_by_name(
 
 
 KEYS = st.sampled_from(
-	("type", "function", "name", "description", "parameters", "properties", "$ref", "items", "arguments")
-	+ ("role", "content", "id", "tool_calls", "tool_call_id", "continuation", "image_url", "url", "text")
+	"type function name description parameters properties $ref items arguments role content id tool_calls"
+	" tool_call_id continuation image_url url text".split()
 )
 VALUES = st.sampled_from(
-	("function", "object", "string", "array", "tool", "assistant", "user", "image_url", "text", "a", "")
-	+ ("https://example.com/x.png", "data:image/png;base64,eA==", None, 1)
+	[
+		*"function object string array tool assistant user image_url text a https://example.com/x.png".split(),
+		*("data:image/png;base64,eA==", "", None, 1),
+	]
 )
 LIKELY = st.recursive(
 	VALUES,

@@ -52,7 +52,10 @@ def test_what_is_valid_stays_as_it_was_sent(tools: list[dict[str, Any]]) -> None
 
 def test_a_tool_without_parameters_takes_none() -> None:
 	none = {"type": "object", "properties": {}}
-	for given in ({"name": "clock"}, {"name": "clock", "parameters": {}, "description": None, "colour": "red"}):
+	for given in (
+		{"name": "clock"},
+		{"name": "clock", "parameters": {}, "description": None, "colour": "red"},
+	):
 		assert tools_of([{"type": "function", "function": given}]) == [tool("clock", none)]
 	assert tools_of(None) is None
 
@@ -75,10 +78,18 @@ BAD: list[tuple[str, Any, str]] = [
 	("JSON of another kind", '"auto"', "tools accepts a list of at least one"),
 	("JSON that is deeply nested", "[" * 100_000, "tools accepts"),
 	("JSON too long", " " * (MAX_CHARS + 1), "tools accepts at most 200000 characters of JSON"),
-	("too many", [tool(f"tool_{n}") for n in range(MAX_TOOLS + 1)], f"tools accepts at most {MAX_TOOLS} tools"),
+	(
+		"too many",
+		[tool(f"tool_{n}") for n in range(MAX_TOOLS + 1)],
+		f"tools accepts at most {MAX_TOOLS} tools",
+	),
 	("a tool that is no object", ["weather"], "tools[0] accepts an object"),
 	("a tool of another type", [{**tool(), "type": "web_search"}], "tools[0] accepts an object"),
-	("a tool as Anthropic has it", [{"name": "x", "input_schema": {"type": "object"}}], "tools[0] accepts an object"),
+	(
+		"a tool as Anthropic has it",
+		[{"name": "x", "input_schema": {"type": "object"}}],
+		"tools[0] accepts an object",
+	),
 	("a function that is none", [tool(), {"type": "function", "function": "x"}], "tools[1].function accepts"),
 	("no name", [tool(None)], "tools[0].function.name accepts 1 to 64 characters"),
 	("an empty name", [tool("")], "tools[0].function.name accepts 1 to 64 characters"),
@@ -97,12 +108,28 @@ BAD: list[tuple[str, Any, str]] = [
 	("required as a string", schema(required="city"), "at required it is none"),
 	("properties as a list", schema(properties=["city"]), "at properties it is none"),
 	("an enum of nothing", schema(properties={"a": {"enum": 3}}), "at properties/a/enum it is none"),
-	("a fault behind a strange name", schema(properties={"a\nb": {"type": 3}}), "at properties/a?b/type it is none"),
-	("a draft that is none", schema(**{"$schema": ["x"]}), f"{PARAMETERS} a JSON Schema; at $schema it is none"),
+	(
+		"a fault behind a strange name",
+		schema(properties={"a\nb": {"type": 3}}),
+		"at properties/a?b/type it is none",
+	),
+	(
+		"a draft that is none",
+		schema(**{"$schema": ["x"]}),
+		f"{PARAMETERS} a JSON Schema; at $schema it is none",
+	),
 	("a draft without an address", schema(**{"$schema": "http://[::1"}), "at $schema it is none"),
-	("a remote reference", schema(properties={"a": {"$ref": "https://example.com/s.json"}}), "references within itself"),
+	(
+		"a remote reference",
+		schema(properties={"a": {"$ref": "https://example.com/s.json"}}),
+		"references within itself",
+	),
 	("a reference to a file", schema(**{"$ref": "file:///etc/passwd"}), "references within itself"),
-	("a dynamic reference", schema(allOf=[{"items": {"$dynamicRef": "other#x"}}]), "references within itself"),
+	(
+		"a dynamic reference",
+		schema(allOf=[{"items": {"$dynamicRef": "other#x"}}]),
+		"references within itself",
+	),
 	("a number that is none", schema(minProperties=float("nan")), "no number that JSON cannot say"),
 	("too deep", [tool(parameters=nested(MAX_DEPTH))], f"to a depth of {MAX_DEPTH}"),
 	("too many values", schema(enum=[1] * MAX_VALUES), f"tools accepts at most {MAX_VALUES} values in all"),
@@ -153,5 +180,7 @@ def test_a_choice_may_be_json() -> None:
 	],
 )
 def test_a_choice_of_what_is_not_there_is_refused(choice: Any) -> None:
-	with pytest.raises(ChatError, match=r"^tool_choice accepts one of: none, auto, required, or an object .*\.$"):
+	with pytest.raises(
+		ChatError, match=r"^tool_choice accepts one of: none, auto, required, or an object .*\.$"
+	):
 		choice_of(choice, [tool()])

@@ -125,7 +125,9 @@ def test_each_fault_of_a_call_is_named(spoil: Callable[[Events], Any], said: str
 def test_calls_of_which_the_answer_knows_nothing_are_a_violation() -> None:
 	events, answer = _called()
 	del answer["tool_calls"], events[-1]["tool_calls"]
-	assert violations(events, answer) == ["The tool calls that were sent (1) are not the answer's tool_calls."]
+	assert violations(events, answer) == [
+		"The tool calls that were sent (1) are not the answer's tool_calls."
+	]
 
 
 def test_events_missing_at_the_end_are_noticed_by_the_count() -> None:

@@ -236,7 +236,15 @@ AS_CALLED = [
 
 def call(one: Publisher) -> None:
 	one.accepted()
-	for chunk in (Reasoning("Hm."), Text("Let me"), Text(" look"), CALLS[0], CALLS[1], Text(" at"), Text(" it.")):
+	for chunk in (
+		Reasoning("Hm."),
+		Text("Let me"),
+		Text(" look"),
+		CALLS[0],
+		CALLS[1],
+		Text(" at"),
+		Text(" it."),
+	):
 		one.forward(chunk)
 	one.complete(one.row({**OUTCOME, "continuation": "signed"}))
 
@@ -288,7 +296,10 @@ def test_the_line_of_a_call_says_its_size_and_not_its_words(
 	said: list[str] = []
 	monkeypatch.setattr(log.logger(), "info", said.append)
 	call(publisher(tools=True))
-	assert said[4] == "[WebSocket] 🔧 TOOL_CALL emitted: 2 chars task=t request=r-1234567 seq=5 user=a@example.com"
+	assert (
+		said[4]
+		== "[WebSocket] 🔧 TOOL_CALL emitted: 2 chars task=t request=r-1234567 seq=5 user=a@example.com"
+	)
 	assert not any("city" in line for line in said)
 
 
