@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
-import { Wire, openGate, progressIn, script, site, unique } from "../js/support.mjs";
+import { CLOCK, Wire, callOf, manager, openGate, progressIn, script, site, unique } from "../js/support.mjs";
 
 const PAGE = "/ai-assistant";
 let browser;
@@ -298,6 +298,42 @@ test("a reload while it thinks counts on", async (t) => {
 	await says(page, ".thinking .words", "Hm.");
 	await openGate(gate);
 	await finished(page);
+});
+
+test("a tool that the model calls is shown with its arguments, as text, while it answers and after a reload", async (t) => {
+	const page = await open(t);
+	const [gate, request_id] = [unique("gate"), unique("request").slice(0, 60)];
+	const hostile = "<img src=x onerror=alert(1)>";
+	// The page offers no tools itself: it goes on with what another client of the same user has asked.
+	const sid = (await page.context().cookies()).find(({ name }) => name === "sid").value;
+	const boot = JSON.parse(await page.textContent("#boot"));
+	const { manager: client } = manager(t, { token: undefined, sid, csrfToken: boot.csrf_token ?? undefined });
+	const steps = [{ reasoning: "Hm." }, callOf(JSON.stringify({ zone: hostile })), { gate }, { text: "Done." }];
+	const asked = client.chat(script(...steps), { request_id, tools: [CLOCK] });
+	await page.evaluate(
+		([request_id]) => {
+			const turns = [{ prompt: "What time is it?", request_id }];
+			sessionStorage.setItem("ai-assistant-conversation", JSON.stringify({ task_id: "t", turns }));
+		},
+		[request_id],
+	);
+	await page.reload();
+	const shown = async () => {
+		await says(page, ".call code", "clock");
+		assert.equal(await answer(page).locator(".call").count(), 1);
+		assert.equal(await answer(page).locator(".call pre").textContent(), JSON.stringify({ zone: hostile }, null, 2));
+		assert.equal(await page.locator("#conversation img").count(), 0);
+	};
+	await shown();
+	await page.click("#events-toggle");
+	await says(page, ".events .tool_call .size", "clock");
+	assert.equal(await page.locator(".track i.tool_call").count(), 1);
+	await openGate(gate);
+	await asked;
+	await finished(page);
+	await page.reload();
+	await shown();
+	assert.deepEqual(page.errors, []);
 });
 
 test("two tabs are two conversations, neither sees the other's", async (t) => {

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 
-import { ApiError, RealtimeManager } from "../../ai_assistant/public/js/realtime_manager.js";
-import { Wire, count, logIn, manager, next, openGate, progressIn, script, site, unique } from "./support.mjs";
+import { ApiError, RealtimeManager, assistantMessage } from "../../ai_assistant/public/js/realtime_manager.js";
+import { CLOCK, Wire, callOf, count, logIn, manager, next, openGate, progressIn, script, site, unique } from "./support.mjs";
 
 const STEPS = Array.from({ length: 10 }, () => [{ reasoning: "so " }, { text: "word " }]).flat();
 
@@ -106,6 +106,46 @@ for (const socket of ["with", "without"]) {
 		assert.equal((await hanging).status, "cancelled");
 	});
 }
+
+for (const socket of ["with", "without"]) {
+	test(`${socket} a socket the tools that the model calls are told, run here, and it thinks on`, async (t) => {
+		const { manager: client, events } = manager(t);
+		if (socket === "with") await client.connect();
+		const turns = [
+			{ turn: [{ reasoning: "What time?" }, { text: "Let me look." }, callOf('{"zone": '), { call: 0, arguments: '"UTC"}' }] },
+			{ turn: [{ reasoning: "Noon, then." }, { text: "It is noon." }] },
+		];
+		const messages = [{ role: "user", content: script(...turns) }];
+		const called = next(client, "tool_call");
+		const first = await client.chat(messages, { tools: [CLOCK], tool_choice: "auto" });
+		const { id, name, arguments: given, text, partial, seq } = await called;
+		assert.deepEqual([id, name, given, text, partial], ["call_1", "clock", '{"zone": "UTC"}', "", true]);
+		assertWhole(events(), first);
+		assert.equal(events()[seq - 1].type, "tool_call");
+		const call = { id, type: "function", function: { name, arguments: given } };
+		assert.deepEqual([first.finish_reason, first.tool_calls], ["tool_calls", [call]]);
+		assert.deepEqual(events().at(-1).tool_calls, first.tool_calls);
+
+		messages.push(assistantMessage(first), { role: "tool", tool_call_id: id, content: "12:00" });
+		const answer = await client.chat(messages, { tools: [CLOCK] });
+		assert.deepEqual([answer.reasoning, answer.response, answer.tool_calls], ["Noon, then.", "It is noon.", []]);
+	});
+}
+
+test("what an answer says of calls goes straight back, and nothing where it says none", () => {
+	const plain = { response: "Hi.", reasoning: "Hm.", status: "completed" };
+	assert.deepEqual(assistantMessage(plain), { role: "assistant", content: "Hi." });
+	assert.deepEqual(assistantMessage({ ...plain, tool_calls: [], continuation: null }), assistantMessage(plain));
+	const called = { tool_calls: [{ id: "c" }], continuation: "signed" };
+	assert.deepEqual(assistantMessage({ ...plain, ...called }), { role: "assistant", content: "Hi.", ...called });
+});
+
+test("without tools nothing is told of calls", async (t) => {
+	const { manager: client, events } = manager(t);
+	await client.connect();
+	const answer = await client.chat("hello");
+	for (const each of [answer, ...events()]) assert.ok(!("tool_calls" in each) && !("continuation" in each));
+});
 
 test("a provider that fails rejects with a sentence and what had arrived", async (t) => {
 	const { manager: client, events } = manager(t);

@@ -45,12 +45,20 @@ export function manager(test, options = {}) {
 	});
 	test.after(() => made.close());
 	const heard = [];
-	for (const name of ["reasoning", "text", "completion", "status", "gap", "reconnect", "disconnect"]) {
+	const numbered = ["reasoning", "text", "tool_call", "completion"];
+	for (const name of [...numbered, "status", "gap", "reconnect", "disconnect"]) {
 		made.on(name, (event) => heard.push([name, event]));
 	}
-	const events = () => heard.filter(([name]) => ["reasoning", "text", "completion"].includes(name)).map(([, e]) => e);
+	const events = () => heard.filter(([name]) => numbered.includes(name)).map(([, event]) => event);
 	return { manager: made, heard, events };
 }
+
+/** A tool as a client offers it, and the step by which the scripted model calls it. */
+export const CLOCK = {
+	type: "function",
+	function: { name: "clock", parameters: { type: "object", properties: { zone: { type: "string" } } } },
+};
+export const callOf = (given, id = "call_1") => ({ call: 0, id, name: "clock", arguments: given });
 
 /** Resolves with the first event of that name which passes. */
 export const next = (manager, name, passes = () => true) =>

@@ -43,7 +43,9 @@ const GET_MS = 45_000;
  *   total_tokens: number | null, cost_usd: number | null }} Usage
  * @typedef {{ first_reasoning_ms: number | null, first_text_ms: number | null, thinking_ms: number | null,
  *   duration_ms: number | null }} Timing
- * @typedef {{ role: string, content: unknown }} Message
+ * @typedef {{ role: string, content: unknown, tool_calls?: ToolCall[], continuation?: string, tool_call_id?: string }} Message
+ * @typedef {{ id: string, type: "function", function: { name: string, arguments: string }, arguments_error?: string }} ToolCall
+ *   as in the OpenAI chat API; `arguments` is JSON, unless `arguments_error` says what is wrong with it
  *
  * @typedef {object} Answer
  * @property {boolean} success
@@ -59,11 +61,13 @@ const GET_MS = 45_000;
  * @property {Timing | null} timing
  * @property {{ events: number, failed: number, last_seq: number } | null} realtime
  * @property {{ provider: string, model: string, error: string }[]} attempts
+ * @property {ToolCall[]} [tool_calls] of a request with `tools`
+ * @property {string | null} [continuation] what the provider wants back with them; opaque
  * @property {Failure} [error]
  * @property {number} [position] of a queued request, 1 for the next
  *
  * @typedef {object} Progress one `ai_progress`; a completion has `status`, `usage`, `timing` and more
- * @property {string} type `reasoning`, `text` or `completion`; more may be added
+ * @property {string} type `reasoning`, `text`, `tool_call` or `completion`; more may be added
  * @property {string} text what is new since the last event of that type
  * @property {boolean} partial
  * @property {string} task_id
@@ -77,7 +81,10 @@ const GET_MS = 45_000;
  * @property {string | null} [model]
  * @property {Usage | null} [usage]
  * @property {Timing | null} [timing]
+ * @property {ToolCall[]} [tool_calls] of the completion of a request with `tools`
  * @property {Failure} [error]
+ *
+ * @typedef {Progress & { id: string, name: string, arguments: string, arguments_error?: string }} Call a call, whole
  *
  * @typedef {object} Phase one `ai_status`, between the events and not numbered
  * @property {string} request_id
@@ -93,6 +100,7 @@ const GET_MS = 45_000;
  * @typedef {object} Events
  * @property {Progress} reasoning
  * @property {Progress} text
+ * @property {Call} tool_call only where the request has `tools`
  * @property {Progress} completion
  * @property {Phase} status
  * @property {Gap} gap
@@ -133,6 +141,21 @@ function sentenceOf(status, body) {
 	if (status === 401 || body?.session_expired) return `The site does not accept the login (HTTP ${status}).`;
 	if (status === 403) return "The site does not let this user do that; a login may have ended (HTTP 403).";
 	return `The site refused without saying why (HTTP ${status}).`;
+}
+
+/**
+ * An answer as the next request's `messages` take it: with its tool calls, and what its provider wants back. The
+ * messages that answer the calls follow it: `{ role: "tool", tool_call_id, content }`, one for each.
+ *
+ * @param {Answer} answer
+ * @returns {Message}
+ */
+export function assistantMessage({ response, tool_calls, continuation }) {
+	/** @type {Message} */
+	const message = { role: "assistant", content: response };
+	if (tool_calls?.length) message.tool_calls = tool_calls;
+	if (continuation) message.continuation = continuation;
+	return message;
 }
 
 /** One chat on its way: what has been given, what came too early, and what wakes the one who waits for it. */

@@ -100,6 +100,7 @@ export function openPage({ site, csrf_token, socketio_port }) {
 		}),
 	);
 	manager.on("text", (event) => received("text", event, (turn) => turn.write(event.text)));
+	manager.on("tool_call", (event) => received("tool_call", event, (turn) => turn.call(event)));
 	manager.on("status", (event) => received("status", event, (turn) => turn.phase(event)));
 	manager.on("completion", (event) => received("completion", event, () => {}));
 	manager.on("gap", (event) => received("gap", event, () => {}));

@@ -56,7 +56,8 @@ export class EventsPanel {
 
 	/** @param {string} kind @param {any} event */
 	#row(kind, event) {
-		const size = event.text ? `${[...event.text].length} chars` : (event.phase ?? event.status ?? "");
+		const said = event.text || event.arguments;
+		const size = event.name ?? (said ? `${[...said].length} chars` : (event.phase ?? event.status ?? ""));
 		const details = h(
 			"details",
 			{},

@@ -12,8 +12,9 @@ export class Turn {
 		this.#announce = announce;
 		this.#waiting = h("p", { className: "waiting", textContent: "Sending…" });
 		this.#words = h("div", { className: "words" });
+		this.#calls = h("div", { className: "calls" });
 		this.#foot = h("footer", { hidden: true });
-		this.#answer = h("div", { className: "answer", "aria-busy": "true" }, this.#waiting, this.#words, this.#foot);
+		this.#answer = h("div", { className: "answer", "aria-busy": "true" }, this.#waiting, this.#words, this.#calls, this.#foot);
 		this.element = h(
 			"article",
 			{ className: "turn" },
@@ -28,6 +29,7 @@ export class Turn {
 	#announce;
 	#waiting;
 	#words;
+	#calls;
 	#foot;
 	#answer;
 	#markdown;
@@ -51,6 +53,26 @@ export class Turn {
 		this.#thinking?.stop();
 		if (!this.#markdown.text) this.#announce("The answer begins.");
 		this.#markdown.append(text);
+	}
+
+	/**
+	 * A tool that the model calls, of whoever has sent it: the page has none.
+	 *
+	 * @param {{ name: string, arguments: string, arguments_error?: string }} call
+	 */
+	call({ name, arguments: given, arguments_error }) {
+		this.#waiting.remove();
+		this.#thinking?.stop();
+		this.#announce(`The model calls ${name}.`);
+		this.#calls.append(
+			h(
+				"details",
+				{ className: "call" },
+				h("summary", {}, "🔧 ", h("code", {}, name)),
+				h("pre", { tabIndex: 0 }, indented(given)),
+				...(arguments_error ? [h("p", {}, arguments_error)] : []),
+			),
+		);
 	}
 
 	/** @param {import("../realtime_manager.js").Phase} status */
@@ -81,6 +103,9 @@ export class Turn {
 		this.#thinking?.stop(answer?.timing?.thinking_ms);
 		// Where nothing is published the answer comes whole.
 		if (answer && !this.#markdown.text) this.#markdown.append(answer.response);
+		if (!this.#calls.children.length) {
+			for (const { function: called, arguments_error } of answer?.tool_calls ?? []) this.call({ ...called, arguments_error });
+		}
 		this.#markdown.finish();
 		this.#answer.removeAttribute("aria-busy");
 		const cancelled = answer?.status === "cancelled";
@@ -105,6 +130,15 @@ export class Turn {
 			box.append(button);
 		}
 		return box;
+	}
+}
+
+/** @param {string} json as the model wrote it, which may be none */
+function indented(json) {
+	try {
+		return JSON.stringify(JSON.parse(json), null, 2);
+	} catch {
+		return json;
 	}
 }
 
