@@ -3,12 +3,16 @@
 import importlib.util
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import ArgsKwargs
+
+# Not the file's own, which may be that of another module.
+MODULE = "ai_assistant_local_tools"
 
 
 class LocalTools:
@@ -19,10 +23,11 @@ class LocalTools:
 
 	def __init__(self, path: Path) -> None:
 		"""Runs the file. Raises ValueError for one that has no such function, or that cannot be run."""
-		spec = importlib.util.spec_from_file_location(path.stem, path)
+		spec = importlib.util.spec_from_file_location(MODULE, path)
 		if spec is None or spec.loader is None:
 			raise ValueError(f"{path} is no Python file.")
-		module = importlib.util.module_from_spec(spec)
+		# Where dataclasses and annotations look for what they name.
+		sys.modules[MODULE] = module = importlib.util.module_from_spec(spec)
 		try:
 			spec.loader.exec_module(module)
 			functions = {

@@ -38,7 +38,7 @@ CHARS_A_CHAR, CHARS_AROUND = 12, 1000
 def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
 	"""The messages in `given`, a list or the same as a JSON string. Raises ChatError `invalid_request`."""
 	longest = CHARS_A_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
-	longest += MAX_IMAGE_CHARS + 2 * MAX_CONTINUATION
+	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
 	given = listed(given, "messages", longest, MESSAGE)
 	if len(given) > limits.max_messages:
 		raise invalid("messages accepts at most {0} messages.", limits.max_messages)

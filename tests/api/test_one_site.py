@@ -23,6 +23,7 @@ def client(site: Site) -> Iterator[Client]:
 		yield found
 
 
+TOOLS = [{"type": "function", "function": {"name": "clock"}}]
 LINE = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[WebSocket\] "
 
 
@@ -31,7 +32,8 @@ def test_each_event_is_a_line_of_the_log_and_of_standard_error(
 ) -> None:
 	task = "a task\u202e= user=x"
 	text = unique("never-in-the-log")
-	stream = client.chat(script({"reasoning": text}, {"text": text}), task_id=task)
+	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": f'{{"a":"{text}"}}'}
+	stream = client.chat(script({"reasoning": text}, {"text": text}, call), task_id=task, tools=TOOLS)
 	stream.wait()
 	logged = process.log_file.read_text()
 	escaped = "a%20task%E2%80%AE%3D%20user%3Dx"
@@ -40,7 +42,8 @@ def test_each_event_is_a_line_of_the_log_and_of_standard_error(
 		rf"^{LINE}💭 REASONING emitted: 0 chars {ids.format(1)}",
 		rf"^{LINE}💭 REASONING emitted: {len(text)} chars {ids.format(2)}",
 		rf"^{LINE}📝 TEXT emitted: {len(text)} chars {ids.format(3)}",
-		rf"^{LINE}✅ COMPLETION emitted {ids.format(4)}",
+		rf"^{LINE}🔧 TOOL_CALL emitted: {len(text) + 8} chars {ids.format(4)}",
+		rf"^{LINE}✅ COMPLETION emitted {ids.format(5)}",
 	):
 		assert len(re.findall(pattern, logged, re.MULTILINE)) == 1, pattern
 	assert text not in logged
@@ -65,7 +68,10 @@ def test_the_brake_answers_without_events(
 	process.configure({**site_config(provider), "realtime": {"enabled": False}})
 	try:
 		marker = unique("marker")
-		stream = client.chat(script({"reasoning": "Hm."}, {"text": "Yes."}, {"note": marker}))
+		call = {"call": 0, "id": "call_1", "name": "clock", "arguments": "{}"}
+		stream = client.chat(
+			script({"reasoning": "Hm."}, {"text": "Yes."}, call, {"note": marker}), tools=TOOLS
+		)
 		assert list(stream) == []
 		answer = stream.answer
 		assert answer and (answer["status"], answer["response"], answer["reasoning"]) == (
@@ -75,6 +81,7 @@ def test_the_brake_answers_without_events(
 		)
 		assert answer["realtime"] == {"events": 0, "failed": 0, "last_seq": 0}
 		assert answer["usage"]["total_tokens"] == 18
+		assert [each["id"] for each in answer["tool_calls"]] == ["call_1"]
 		assert not provider.wait_for(marker).body.get("stream")
 		assert client.get("get_request", request_id=stream.request_id) == answer
 		assert client.get("get_events", request_id=stream.request_id)["events"] == []
@@ -97,15 +104,21 @@ def test_a_site_that_keeps_no_content_answers_all_the_same(
 	process.configure({**site_config(provider), "retention": {"keep_content": False}})
 	try:
 		said = unique("never-kept")
-		stream = client.chat(script({"reasoning": said}, {"text": said}))
+		call = {"call": 0, "id": "call_1", "name": "clock", "arguments": f'{{"a": "{said}"}}'}
+		stream = client.chat(script({"reasoning": said}, {"text": said}, call), tools=TOOLS)
 		events = [event for event in stream if event["type"] != "ai_status"]
 		answer = stream.answer
 		assert answer and violations(events, answer) == []
 		assert (answer["response"], answer["reasoning"]) == (said, said)
+		assert said in answer["tool_calls"][0]["function"]["arguments"]
 		kept = client.get("get_request", request_id=stream.request_id)
-		assert kept == {**answer, "response": "", "reasoning": ""}
+		nothing = {"response": "", "reasoning": "", "tool_calls": [], "continuation": None}
+		assert kept == {**answer, **nothing}
 		journal = client.get("get_events", request_id=stream.request_id)["events"]
-		assert journal == [{**event, "text": ""} for event in events]
+		emptied = {"text": "", "arguments": "", "tool_calls": []}
+		assert journal == [
+			{**event, **{name: value for name, value in emptied.items() if name in event}} for event in events
+		]
 	finally:
 		process.configure(site_config(provider))
 

@@ -60,6 +60,56 @@ def test_json_prints_the_events_one_a_line(site: Site) -> None:
 	assert done.returncode == 0
 
 
+CALL = {"call": 0, "id": "call_1", "name": "count_words", "arguments": '{"text": "one two"}'}
+
+
+def test_with_tools_it_goes_on_until_the_model_has_its_answers(site: Site) -> None:
+	turns = [
+		{"turn": [{"reasoning": "I shall count."}, CALL]},
+		{
+			"turn": [
+				{**CALL, "id": "call_2", "arguments": '{"words": 3}'},
+				{"call": 1, "id": "c", "name": "no", "arguments": "{}"},
+			]
+		},
+		{"turn": [{"reasoning": "Two."}, {"text": "Two words."}]},
+	]
+	done = chat(site, script(*turns), "--tools", "docs/examples/tools.py")
+	assert done.returncode == 0, done.stderr
+	assert '🔧 count_words {"text": "one two"}' in done.stdout.splitlines()
+	assert done.stdout.endswith("── reasoning ──\nTwo.\n── answer ──\nTwo words.\n")
+	assert '🔧 count_words → {"words": 2, "lines": 1, "characters": 7}' in done.stderr
+	# What went wrong is told to the model, which may try again.
+	assert "🔧 count_words → error: ValidationError" in done.stderr
+	assert "🔧 no → error: there is no tool no" in done.stderr
+	assert done.stderr.count("whole and in order") == 3
+
+
+def test_a_model_that_calls_for_ever_is_left(site: Site) -> None:
+	done = chat(site, script(CALL), "--tools", "docs/examples/tools.py", "--json")
+	assert done.returncode == 1
+	assert "✗ The model still calls tools after 10 rounds." in done.stderr
+	events = [json.loads(line) for line in done.stdout.splitlines()]
+	assert len({event["request_id"] for event in events}) == 10
+	assert len({event["task_id"] for event in events}) == 1
+
+
+@pytest.mark.parametrize(
+	("source", "said"),
+	[
+		("def f(:\n", "SyntaxError"),
+		("1 / 0\n", "ZeroDivisionError"),
+		("from json import dumps\n\ndef _f() -> None: ...\n", "defines no function"),
+		("def f(a: object()) -> None: ...\n", "cannot be loaded"),
+	],
+)
+def test_tools_that_cannot_be_loaded_are_said(tmp_path: Path, source: str, said: str) -> None:
+	(tmp_path / "tools.py").write_text(source)
+	done = run("chat", "x", "--tools", str(tmp_path / "tools.py"))
+	assert done.returncode == 2
+	assert said in done.stderr and "--tools" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_an_api_key_will_do(site: Site) -> None:
 	done = run(
 		"chat", "hello", "--url", site.url, "--site", site.name, AI_ASSISTANT_TOKEN=str(site.first.token)
@@ -98,6 +148,8 @@ def test_a_refused_chat_says_why(site: Site, arguments: list[str], said: str) ->
 		(["chat", "x", "--url", "http://[::1", "--token", "a:b"], 1, "--url accepts"),
 		(["chat", "x", "--user", "a", "--password", "b"], 2, "go with --url"),
 		(["serve", "--model", "x"], 2, "--model goes with"),
+		(["chat", "x", "--tools", "/no/such/file"], 2, "does not exist"),
+		(["chat", "x", "--tools", "README.md"], 2, "no Python file"),
 		(
 			["chat", "x", "--url", "http://127.0.0.1:9", "--user", "a", "--password", "b"],
 			1,

@@ -68,6 +68,19 @@ def test_the_indicator_counts_with_the_reasoning_above_it_and_goes_away_with_the
 	assert lines[2:] == ["It is [so] and so."]
 
 
+def test_a_tool_call_ends_the_thinking_and_stands_on_a_line_of_its_own() -> None:
+	terminal = Terminal()
+	view = Drawn(terminal.console)
+	view.show(event("reasoning"))
+	view.show(event("reasoning", "Hm."))
+	view.show(event("text", "Let me look."))
+	for zone in ("UTC", "[b]CET\x1b[2J"):
+		view.show(event("tool_call", name="clock", arguments=f'{{"zone": "{zone}"}}'))
+	view.show(event("completion"))
+	lines = terminal.lines
+	assert lines[2:] == ["Let me look.", '🔧 clock {"zone": "UTC"}', '🔧 clock {"zone": "[b]CET[2J"}']
+
+
 def test_of_a_long_reasoning_the_newest_lines_are_shown() -> None:
 	terminal = Terminal()
 	view = Drawn(terminal.console)

@@ -19,6 +19,15 @@ def nested(depth: int) -> list[Any]:
 	return [nested(depth - 1)] if depth else []
 
 
+def tool(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+	return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def image(url: str) -> list[dict[str, Any]]:
+	return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+
+
+CALLS = [{"id": "call_1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}]
 BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("no messages", {"messages": None}, ["messages", "{role, content}"]),
 	("empty messages", {"messages": []}, ["messages", "at least one"]),
@@ -34,7 +43,29 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 		["messages[0].role", "system, user"],
 	),
 	("a role of another type", {"messages": [{"role": ["user"], "content": "x"}]}, ["messages[0].role"]),
-	("a tool message", {"messages": [*HELLO, {"role": "tool", "content": "x"}]}, ["messages[1].role"]),
+	(
+		"a tool message that answers nothing",
+		{"messages": [*HELLO, {"role": "tool", "content": "x", "tool_call_id": "call_1"}]},
+		["messages[1].tool_call_id"],
+	),
+	(
+		"a tool call that nobody answers",
+		{"messages": [{"role": "assistant", "content": None, "tool_calls": CALLS}, *HELLO]},
+		["messages[0].tool_calls[0]", "tool message"],
+	),
+	(
+		"a continuation that is none",
+		{"messages": [{"role": "assistant", "content": "x", "continuation": {"a": 1}}, *HELLO]},
+		["messages[0].continuation"],
+	),
+	(
+		"an image that is no base64",
+		{"messages": image("data:image/png;base64,?")},
+		["messages[0].content[0].image_url.url", "base64"],
+	),
+	("an image of a script", {"messages": image("data:image/svg+xml;base64,eA==")}, ["image_url.url", "PNG"]),
+	("an image by http", {"messages": image("http://127.0.0.1/a.png")}, ["image_url.url", "https"]),
+	("too many images", {"messages": image("https://example.com/a.png") * 21}, ["messages", "10"]),
 	("no content", {"messages": [{"role": "user"}]}, ["messages[0].content"]),
 	("content of another type", {"messages": [{"role": "user", "content": 5}]}, ["messages[0].content"]),
 	("no content parts", {"messages": [{"role": "user", "content": []}]}, ["messages[0].content"]),
@@ -53,8 +84,8 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("more characters than are looked into", {"messages": [{"content": "x" * 20_001}]}, ["20001"]),
 	(
 		"more JSON than is read",
-		{"messages": "[" + " " * 800_000},
-		["messages", "at most 750000 characters of JSON", "800001"],
+		{"messages": "[" + " " * 14_000_000},
+		["messages", "at most 13250000 characters of JSON", "14000001"],
 	),
 	(
 		"a message that is deeply nested",
@@ -101,8 +132,29 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("a task_id with a line break", {"task_id": "a\nb"}, ["task_id", "control"]),
 	("a task_id with a lone surrogate", {"task_id": "a\ud800"}, ["task_id"]),
 	("a task_id of another type", {"task_id": {"a": 1}}, ["task_id"]),
-	("tools before agent mode", {"tools": [{"type": "function"}]}, ["tools"]),
-	("a tool_choice before agent mode", {"tool_choice": "auto"}, ["tool_choice"]),
+	("tools of no function", {"tools": [{"type": "function"}]}, ["tools[0].function", "name"]),
+	("tools as an object", {"tools": {"type": "function"}}, ["tools", "list"]),
+	("no tools in the list", {"tools": []}, ["tools", "at least one"]),
+	("too many tools", {"tools": [tool(f"t{n}") for n in range(129)]}, ["tools", "128"]),
+	("two tools of a name", {"tools": [tool("a"), tool("a")]}, ["tools[1].function.name"]),
+	("a tool with a dot in its name", {"tools": [tool("a.b")]}, ["tools[0].function.name", "1 to 64"]),
+	(
+		"a tool with a schema that is none",
+		{"tools": [tool("a", {"type": "object", "properties": {"b": {"type": "wrong"}}})]},
+		["tools[0].function.parameters", "properties/b/type"],
+	),
+	(
+		"a tool with a remote reference",
+		{"tools": [tool("a", {"type": "object", "allOf": [{"$ref": "https://example.com/"}]})]},
+		["tools[0].function.parameters", "within itself"],
+	),
+	("a tool of too many values", {"tools": [tool("a", {"enum": [0] * 5001})]}, ["tools", "5000 values"]),
+	("a tool_choice without tools", {"tool_choice": "auto"}, ["tool_choice", "tools"]),
+	(
+		"a tool_choice of another tool",
+		{"tools": [tool("a")], "tool_choice": {"type": "function", "function": {"name": "b"}}},
+		["tool_choice", "none, auto, required"],
+	),
 ]
 
 
