@@ -62,6 +62,8 @@ def test_a_command_does_what_it_says(
 	# One folder for all: a login's cookies are used by the next command.
 	folder = tmp_path_factory.getbasetemp() / "readme"
 	folder.mkdir(exist_ok=True)
+	if not (folder / "docs").exists():
+		(folder / "docs").symlink_to(ROOT / "docs")
 	command = command.replace(PROGRAM, f"{sys.executable} -m ai_assistant.cli")
 	done = subprocess.run(
 		command,

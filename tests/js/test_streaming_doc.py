@@ -1,4 +1,4 @@
-"""The example of docs/streaming.md, as it stands there, run against a site."""
+"""The examples of docs/streaming.md, as they stand there, run against a site."""
 
 import re
 import shutil
@@ -6,26 +6,26 @@ import subprocess
 from pathlib import Path
 
 from tests.js.test_javascript import environment, pytestmark
-from tests.support import script
+from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site
 
 __all__ = ["pytestmark"]
 
 ROOT = Path(__file__).parent.parent.parent
-(EXAMPLE,) = re.findall(
+EXAMPLE, AGENT = re.findall(
 	r"^```js\n(.*?)^```$", (ROOT / "docs" / "streaming.md").read_text(), re.MULTILINE | re.DOTALL
 )
 
 
 def run(
-	site: Site, provider: ScriptedProvider, folder: Path, prompt: str
+	site: Site, provider: ScriptedProvider, folder: Path, prompt: str, example: str = EXAMPLE
 ) -> subprocess.CompletedProcess[str]:
 	# As an author does: the one file beside it, and the package from npm.
 	shutil.copy(ROOT / "ai_assistant" / "public" / "js" / "realtime_manager.js", folder)
 	(folder / "package.json").write_text('{"type": "module"}')
 	(folder / "node_modules").symlink_to(ROOT / "node_modules")
-	(folder / "example.js").write_text(EXAMPLE)
+	(folder / "example.js").write_text(example)
 	return subprocess.run(
 		["node", "example.js", prompt],
 		cwd=folder,
@@ -35,8 +35,25 @@ def run(
 	)
 
 
-def test_the_example_is_short() -> None:
-	assert len(EXAMPLE.splitlines()) < 40
+def test_the_examples_are_short() -> None:
+	assert len(EXAMPLE.splitlines()) < 40 and len(AGENT.splitlines()) < 40
+
+
+def test_the_agent_runs_what_is_called_and_says_the_answer(
+	site: Site, provider: ScriptedProvider, tmp_path: Path
+) -> None:
+	marker = unique("marker")
+	call = {"call": 0, "id": "call_1", "name": "current_time", "arguments": '{"zone": "UTC"}'}
+	turns = [
+		{"turn": [{"reasoning": "Hm."}, call]},
+		{"turn": [{**call, "id": "call_2", "arguments": '{"zone": "Nowhere"}'}]},
+		{"turn": [{"text": f"Noon. {marker}"}]},
+	]
+	done = run(site, provider, tmp_path, script(*turns), AGENT)
+	assert (done.returncode, done.stdout) == (0, f"Noon. {marker}\n"), done.stderr
+	assert done.stderr == '🔧 current_time {"zone": "UTC"}\n🔧 current_time {"zone": "Nowhere"}\n'
+	answers = [m["content"] for m in provider.asked[-1].body["messages"] if m["role"] == "tool"]
+	assert re.fullmatch(r"\d\d:\d\d:\d\d", answers[0]) and answers[1].startswith("error: Invalid time zone")
 
 
 def test_the_example_thinks_and_answers(site: Site, provider: ScriptedProvider, tmp_path: Path) -> None:
