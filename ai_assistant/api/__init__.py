@@ -9,6 +9,7 @@ import frappe
 from ai_assistant.chat import life, places, queue, request, settings, waiting
 from ai_assistant.chat.fields import real_number, whole_number
 from ai_assistant.gateway import Chunk, Completion, warm
+from ai_assistant.realtime.log import fails_quietly
 
 from .respond import Answer, Field, answers, outcome
 
@@ -49,6 +50,7 @@ def chat_completion(
 			life.release(chat)
 
 
+@fails_quietly
 def answer_queued(name: str) -> None:
 	"""A worker's job: answers a request that `chat_completion` has put into the queue. `name` is its row's."""
 	if (chat := queue.take(name)) is None:

@@ -14,7 +14,7 @@ from ai_assistant import store
 from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
 from ai_assistant.realtime import listening
 from ai_assistant.realtime.event import calls_in
-from ai_assistant.realtime.log import fields, logger
+from ai_assistant.realtime.log import fails_quietly, fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
 from .errors import BUSY_S, ChatError, internal_error, invalid, provider_failure
@@ -251,6 +251,7 @@ def settled(row: dict[str, Any]) -> dict[str, Any]:
 	return store.current().get(row["user"], row["request_id"]) or row
 
 
+@fails_quietly
 def sweep() -> None:
 	"""Ends all requests whose process has died. The scheduler does it every minute."""
 	for row in store.current().lapsed(time.time()):

@@ -13,7 +13,7 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.realtime import listening, publisher
-from ai_assistant.realtime.log import fields, logger
+from ai_assistant.realtime.log import fails_quietly, fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
 from . import life
@@ -79,6 +79,7 @@ def position_of(row: dict[str, Any]) -> int:
 	return 1 + len([each for each in store.current().queued() if each["created"] < row["created"]])
 
 
+@fails_quietly
 def enqueue_again() -> None:
 	"""Enqueues what Frappe's queue has lost, or never got. The scheduler does it every minute."""
 	rows = store.current().queued()

@@ -1,12 +1,18 @@
 """The contract's log lines: in `logs/ai_assistant.log` and on standard error, never with the text itself."""
 
+import functools
 import logging
 import re
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ParamSpec
 from urllib.parse import quote
 
 import frappe
+
+P = ParamSpec("P")
 
 copy_to_stderr = True
 """False where standard error is drawn on (`ai-assistant chat`)."""
@@ -74,3 +80,22 @@ def escaped(value: object) -> str:
 
 def fields(**values: object) -> str:
 	return " ".join(f"{name}={escaped(value)}" for name, value in values.items())
+
+
+def fails_quietly(job: Callable[P, None]) -> Callable[P, None]:
+	"""Undoes a job that fails, and has its traceback in our log and nowhere else.
+
+	Frappe keeps the values of all variables on the way to an exception, in an Error Log or a Scheduled Job Log
+	(frappe/utils/error.py): questions, answers, and providers' keys, of which it masks those named `key` alone.
+	"""
+
+	@functools.wraps(job)
+	def run(*args: P.args, **kwargs: P.kwargs) -> None:
+		try:
+			job(*args, **kwargs)
+		except Exception:
+			with suppress(Exception):
+				frappe.db.rollback()
+			logger().exception(f"[Job] {job.__name__} failed")
+
+	return run

@@ -1,5 +1,6 @@
 """Every line that the app logs, with values that would forge another."""
 
+import importlib
 import logging
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ai_assistant.chat import life, queue
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.chat.settings import Settings
 from ai_assistant.gateway import Completion, Text, ToolCall
+from ai_assistant.hooks import scheduler_events
 from ai_assistant.realtime import listening, log
 from ai_assistant.realtime.publisher import Publisher
 from tests.realtime.test_publisher import OUTCOME, Site
@@ -120,6 +122,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		queue._enqueue(EVIL, Settings())
 		context.setattr(respond, "may_use", lambda: True)
 		respond.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
+	log.fails_quietly(lambda: site.get())()
 
 
 def test_no_value_in_any_line_forges_another(
@@ -149,3 +152,23 @@ def test_the_lines_above_are_all_there_are(
 		if re.search(r"\blogger\(\)\.\w+\(", line)
 	}
 	assert lines.places == there
+
+
+JOBS = [queue.JOB, *(job for jobs in scheduler_events["cron"].values() for job in jobs)]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_fails_in_our_log_alone(
+	site: Refusing, lines: Lines, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+	"""Frappe would keep the values of its variables: ai_assistant/chat/test_secrets.py has that on a bench."""
+
+	def fails(*_given: Any) -> None:
+		raise RuntimeError("no such table")
+
+	for name in ("start", "queued", "lapsed"):
+		monkeypatch.setattr(site, name, fails, raising=False)
+	module, _dot, name = job.rpartition(".")
+	getattr(importlib.import_module(module), name)(*([EVIL] if job == queue.JOB else []))
+	(line,) = lines.written
+	assert f"[Job] {name} failed" in line and "RuntimeError: no such table" in line
