@@ -58,6 +58,8 @@ async def answer(
 		written: set[int] = set()
 		if ask.stream:
 			stream._process_chunk = _strictly(stream, stream._process_chunk)
+			# On a task of its own, whose exceptions asyncio prints: what is no response fails there a second time.
+			stream._handle_logging_completed_response = lambda: None
 			async for event in stream:
 				kind = str(getattr(event.type, "value", event.type))
 				spoke = spoke or kind in REASONING or kind in TEXT or kind == CALL
