@@ -227,40 +227,6 @@ def test_after_seq_accepts_whole_numbers(client: Client) -> None:
 		assert "after_seq" in refused.value.answer["error"]["message"]
 
 
-def test_a_user_without_the_role_is_refused(site: Site) -> None:
-	with site.client(site.third) as stranger:
-		calls = [
-			lambda: stranger.post("chat_completion", messages=HELLO),
-			lambda: stranger.post("cancel", task_id="any"),
-			lambda: stranger.get("get_request", request_id="any-request"),
-			lambda: stranger.get("get_events", task_id="any"),
-			lambda: stranger.get("list_models"),
-		]
-		for call in calls:
-			with pytest.raises(ApiError) as refused:
-				call()
-			assert refused.value.status == 403
-			error = refused.value.answer["error"]
-			assert error["code"] == "not_permitted"
-			assert "AI Assistant User" in error["message"]
-
-
-@pytest.mark.parametrize(
-	("http_method", "method"),
-	[
-		("POST", "chat_completion"),
-		("POST", "cancel"),
-		("GET", "get_request"),
-		("GET", "get_events"),
-		("GET", "list_models"),
-	],
-)
-def test_a_guest_is_refused_by_frappe(site: Site, http_method: str, method: str) -> None:
-	response = httpx.request(http_method, site.method(method))
-	assert response.status_code == 403
-	assert response.json()["exc_type"] == "PermissionError"
-
-
 @pytest.mark.parametrize(
 	"authorization", ["token nobody:wrong", "token nonsense", "Basic bm9ib2R5Ondyb25n", "Bearer x"]
 )

@@ -1,0 +1,62 @@
+"""What an answer takes says no more than the answer: other people's ids and nobody's are looked for alike."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.support.methods import METHODS, VERBS
+from tests.support.site import USERS
+
+from .conftest import InProcess
+
+FIRST, SECOND, _THIRD = USERS
+READING = [
+	(name, parameter)
+	for name, method in METHODS.items()
+	for parameter in inspect.signature(method).parameters
+	if parameter.endswith("_id") and "messages" not in inspect.signature(method).parameters
+]
+
+
+@contextmanager
+def statements(site: InProcess) -> Iterator[list[str]]:
+	"""What the database is asked in the context, with what for left out."""
+	found: list[str] = []
+	read, write = site.database.read, site.database.write
+
+	def noting(run: Any) -> Any:
+		return lambda sql, *given: (found.append(sql), run(sql, *given))[1]
+
+	with pytest.MonkeyPatch.context() as patch:
+		patch.setattr(site.database, "read", noting(read))
+		patch.setattr(site.database, "write", noting(write))
+		yield found
+
+
+def ask(site: InProcess, user: str, name: str, **fields: Any) -> TestResponse:
+	sent: dict[str, Any] = {"query_string": fields} if VERBS[name][0] == "GET" else {"json": fields}
+	headers = {"Authorization": f"token {user}:secret"}
+	return site.client.open(
+		f"/api/method/ai_assistant.api.{name}", method=VERBS[name][0], headers=headers, **sent
+	)
+
+
+@pytest.mark.parametrize(("name", "parameter"), READING)
+def test_as_many_questions_are_asked_of_the_database(site: InProcess, name: str, parameter: str) -> None:
+	ids = {"request_id": f"the-firsts-{name}", "task_id": "the first's task"}
+	messages = [{"role": "user", "content": "hello"}]
+	assert ask(site, FIRST, "chat_completion", messages=messages, **ids).status_code == 200
+	asked = []
+	for given in (ids[parameter], ids[parameter].replace("first", "third")):
+		with statements(site) as found:
+			response = ask(site, SECOND, name, **{parameter: given})
+		assert response.status_code == 404
+		asked.append((found, response.data, list(response.headers)))
+	theirs, nobodys = asked
+	assert theirs == nobodys and len(theirs[0]) > 0
+	with statements(site) as found:
+		assert ask(site, FIRST, name, **{parameter: ids[parameter]}).status_code == 200
