@@ -72,7 +72,7 @@ def rest(method: str, path: str, user: str | None = None, /, **fields: Any) -> t
 
 	def ask() -> None:
 		response = Client(application).open(path, method=method, headers=headers, **sent)
-		answer.append((response.status_code, response.get_data(as_text=True)))
+		answer.append((response.status_code, response.get_data().decode(errors="replace")))
 
 	thread = threading.Thread(target=ask)
 	thread.start()

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from .chunks import Ask, Provider, Usage
@@ -39,6 +40,14 @@ def load() -> Any:
 
 		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
 		_fetch_no_images(litellm)
+		# A redirect would take the question along to wherever it points, and the key where its header is not Authorization.
+		from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+		from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+		AsyncHTTPHandler.create_client = _without_redirects(AsyncHTTPHandler.create_client)  # type: ignore[method-assign]
+		BaseOpenAILLM._get_async_http_client = staticmethod(  # type: ignore[method-assign]
+			_without_redirects(BaseOpenAILLM._get_async_http_client)
+		)
 		# Answers cut short in ways that it does not know, and takes for a regular end.
 		reasons = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
 		reasons.update(dict.fromkeys(CUT_SHORT, "length"))
@@ -69,6 +78,17 @@ def _fetch_no_images(litellm: Any) -> None:
 	modules: tuple[Any, ...] = (factory, image_handling, token_counter)
 	for module in modules:
 		module.safe_get, module.async_safe_get = refuse, refuse_async
+
+
+def _without_redirects(make: Callable[..., Any]) -> Callable[..., Any]:
+	"""The same maker of httpx's clients, whose clients follow none."""
+
+	def made(*args: Any, **kwargs: Any) -> Any:
+		client = make(*args, **kwargs)
+		client.follow_redirects = False
+		return client
+
+	return made
 
 
 async def litellm() -> Any:

@@ -134,7 +134,9 @@ def is_filtered(words: str) -> bool:
 
 
 def refusal(status: int, headers: Mapping[str, str], names: dict[str, str]) -> ProviderError:
-	"""What an HTTP error comes down to. `headers` answers to lower-case names."""
+	"""What an HTTP error comes down to, or a redirect, which is not followed. `headers` answers to lower-case names."""
+	if status < 400:
+		return ProviderError("misconfigured", **names)
 	if status in (401, 403):
 		return ProviderError("refused_key", **names)
 	if status == 429:

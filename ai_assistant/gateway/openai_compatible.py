@@ -406,8 +406,6 @@ async def _refused(response: "aiohttp.ClientResponse", names: dict[str, str]) ->
 		return ProviderError("too_long", **names)
 	if is_filtered(words):
 		return ProviderError("filtered", **names)
-	if response.status < 400:
-		return ProviderError("misconfigured", **names)
 	return refusal(response.status, response.headers, names)
 
 

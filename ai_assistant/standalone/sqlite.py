@@ -33,6 +33,8 @@ class _Held:
 		self.connection = connection
 		self._turn = turn
 		self._has_turn = False
+		# Whether something was overwritten that shall not stay in the file.
+		self.forgot = False
 
 	def begin(self) -> None:
 		# SQLite lets who finds the file locked sleep for up to 100 ms and look again: of many threads some wait
@@ -103,6 +105,15 @@ class Database:
 		held = self._held()
 		held.connection.commit()
 		held.end()
+		if held.forgot:
+			# The log beside the file still has what was overwritten; somebody who reads on may keep it there until the next time.
+			((busy, *_pages),) = held.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+			held.forgot = bool(busy)
+
+	def forget(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+		"""As `write`; what the statement overwrites leaves the files, too, once it is committed."""
+		if self.write(sql, parameters):
+			self._held().forgot = True
 
 	def rollback(self) -> None:
 		"""End this thread's transaction, undoing what it wrote."""
@@ -125,6 +136,8 @@ class Database:
 			held = self._thread.held = _Held(connection, self._turn)
 			# Durable against a crash of the process, as WAL is; syncing each commit would cost milliseconds.
 			connection.execute("PRAGMA synchronous = NORMAL")
+			# What is deleted or overwritten is filled with zeros.
+			connection.execute("PRAGMA secure_delete = ON")
 		return held
 
 
@@ -255,7 +268,9 @@ class SqliteStore:
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
 		self._update(name, values, UNENDED)
-		self._database.write("UPDATE request SET question = NULL WHERE name = ?", [name])
+		self._database.forget(
+			"UPDATE request SET question = NULL WHERE name = ? AND question IS NOT NULL", [name]
+		)
 
 	def _update(self, name: str, values: Mapping[str, Any], statuses: Sequence[str]) -> None:
 		fields, given = _columns(values)
@@ -267,7 +282,7 @@ class SqliteStore:
 
 	def forget(self, name: str) -> None:
 		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
-		self._database.write(
+		self._database.forget(
 			"UPDATE event SET event = json_replace("
 			"event, '$.text', '', '$.arguments', '', '$.tool_calls', json_array()) WHERE request = ?",
 			[name],

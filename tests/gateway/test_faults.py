@@ -105,6 +105,16 @@ def test_the_provider_does_quote_what_must_not_be_told(server: ScriptedProvider)
 		assert ITS_WORDS in json.dumps(FAMILIES[spoken(api)]("m1").refusal(400, ITS_WORDS))
 
 
+@EVERY_FAMILY
+@BOTH_WAYS
+def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str, way: str) -> None:
+	"""Whoever it points to would get the question, and of some providers the key."""
+	before = len(server.asked)
+	to = {"location": f"{server.base(spoken(api))}/elsewhere"}
+	check(answer(server, api, [{"status": 307, "headers": to}], way), api, "misconfigured", "provider_error")
+	assert len(server.asked) == before + 1
+
+
 @pytest.mark.parametrize(
 	("api", "header", "seconds"),
 	[

@@ -127,16 +127,6 @@ def test_max_tokens_is_called_as_the_model_has_it(model: str, name: str) -> None
 # Connections
 
 
-@EVERY_API
-def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str, marker: str) -> None:
-	to = {"location": f"{server.base('openai')}/chat/completions"}
-	heard = hear(
-		gateway(family(server, api)).stream_generate(asked([{"status": 307, "headers": to}], marker))
-	)
-	assert heard.failure.kind == "misconfigured"
-	assert server.count(marker) == 1
-
-
 def test_what_one_provider_sets_no_other_is_sent(server: ScriptedProvider, marker: str) -> None:
 	script = [{"status": 429, "headers": {"set-cookie": "a=secret; Path=/"}}]
 	hear(gateway(family(server, "openai")).stream_generate(asked(script)))

@@ -1,0 +1,254 @@
+"""Every whitelisted method of every app of the bench, asked for another's rows: nobody reads them, counts them, finds them."""
+
+import importlib
+import inspect
+import itertools
+import json
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import frappe
+
+from ai_assistant.ai_assistant.doctype.ai_request.ai_request import DOCTYPES, LOGS
+from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
+from ai_assistant.permissions import USER
+from ai_assistant.store.frappe_store import FrappeStore
+
+test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
+
+ANN, BOB, WEB = (f"{name}@isolation.test" for name in ("ann", "bob", "web"))
+# A searcher may know how a text begins, and an error may quote that. Of the second nothing begins so.
+BEGINS, ELSEWHERE = "canary-7f3a", "canary-00d1"
+SECRET = "only-bob-knows"
+KEY = "sk-only-the-site-knows"
+CANARY = f"{BEGINS} {SECRET}"
+SHAPES = ("a dict", "a list", "a heatmap")
+# What has other forms, too.
+SHAPED = "filters|^(doc|docs|chart|card|args|data)$"
+TEXT = {
+	LOGS[0]: "response",
+	LOGS[1]: "text",
+	"AI Provider": "api_key",
+	"AI Assistant Settings": "default_provider",
+}
+# They end the session or take the key of who asks, and so all that comes after; or ask the network; or make something
+# of the asker's own, which the second time is there already.
+LEFT_OUT = re.compile(
+	r"logout|generate_keys|update_password|reset_password|sign_up|delete_account|\.integrations\.|oauth|frappecloud"
+	r"|delete_report|make_prepared_report|\.create_|includes\.comments|telemetry|web_push|push_notification|release_notes|change_log|\.session_default_settings|download_backup"
+)
+NAMES = "name docname dn doc_name reference_name ref_docname reference_docname document_name for_value old source_name".split()
+
+
+def modules() -> None:
+	"""Imports all that may hold a whitelisted method."""
+	for app in frappe.get_installed_apps():
+		package = importlib.import_module(app)
+		for found in pkgutil.walk_packages(package.__path__, f"{app}.", onerror=lambda name: None):
+			if not re.search(r"\.test|tests\.|\.patches|\.commands|_dev_server|\.node_modules", found.name):
+				try:
+					importlib.import_module(found.name)
+				except Exception:
+					# Of some module a library is missing: nor can it be called then.
+					continue
+
+
+def methods() -> Iterator[tuple[str, str, Callable[..., Any]]]:
+	"""The path, the HTTP verb and the function of each."""
+	modules()
+	for method in frappe.whitelisted:
+		path = f"{method.__module__}.{method.__name__}"
+		if not LEFT_OUT.search(path):
+			verbs = frappe.allowed_http_methods_for_whitelisted_func[method]
+			yield path, "GET" if "GET" in verbs else verbs[0], method
+
+
+def value(parameter: str, doctype: str, name: str, begins: str, shape: str) -> Any:
+	"""What a parameter of that name may be, so that the rows whose text begins so are asked for."""
+	text = TEXT.get(doctype, "name")
+	filters: Any = {text: ["like", f"{begins}%"]}
+	if shape != "a dict":
+		filters = [[doctype, text, "like", f"{begins}%"]]
+	if re.search(r"doctype|^dt$|doc_type|document_type|^doctypes?$", parameter):
+		return doctype
+	if parameter in NAMES:
+		return name
+	if "filters" in parameter:
+		return json.dumps(filters)
+	if parameter in ("doc", "docs", "chart", "card", "args", "data"):
+		described = {
+			"doctype": doctype,
+			"name": name,
+			"document_type": doctype,
+			"function": "Count",
+			"type": "Count",
+		}
+		charted = {"chart_type": "Count", "based_on": "creation", "timeseries": 1, "timespan": "Last Year"}
+		given = {**described, **charted, "time_interval": "Yearly", "filters_json": json.dumps(filters)}
+		if shape == "a heatmap":
+			given.update(type="Heatmap", heatmap_year="2026")
+		return json.dumps(given)
+	if parameter in ("fields", "filter_fields", "field_map"):
+		return json.dumps([text, "name"])
+	if parameter in (
+		"fieldname",
+		"field",
+		"searchfield",
+		"label_field",
+		"group_by_field",
+		"aggregate_on_field",
+	):
+		return text
+	if parameter in ("txt", "text", "search", "search_term", "keyword", "query"):
+		return begins
+	if parameter == "method":
+		return "as_dict"
+	return "1"
+
+
+class TestIsolation(TestCase):
+	@classmethod
+	def setUpClass(cls) -> None:
+		super().setUpClass()
+		frappe.set_user("Administrator")
+		make_user(ANN, USER)
+		make_user(BOB, USER)
+		make_user(WEB)
+		store = FrappeStore()
+		said = {"response": CANARY, "reasoning": CANARY}
+		ids = {"request_id": "bobs-request", "task_id": "bob's task", "created": 1.0, "status": "completed"}
+		cls.request = store.open({"user": BOB, **ids, **said})
+		store.append(cls.request, {"seq": 1, "type": "text", "text": CANARY})
+		question = {"messages": [{"role": "user", "content": CANARY}]}
+		queued = {**ids, "status": "queued", "request_id": "bobs-queued-one"}
+		cls.queued = store.open({"user": BOB, **queued}, question)
+		frappe.delete_doc("AI Provider", "Isolation", force=True, ignore_missing=True)
+		provider("Isolation", api_key=KEY, enabled=0).insert()
+		frappe.db.commit()
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		frappe.db.rollback()
+		frappe.set_user("Administrator")
+		frappe.delete_doc("AI Provider", "Isolation", force=True, delete_permanently=True)
+		for user in (ANN, BOB, WEB):
+			delete_user(user)
+		super().tearDownClass()
+
+	def names(self, doctype: str) -> list[str]:
+		return {
+			LOGS[0]: [self.request, self.queued],
+			LOGS[1]: [f"{self.request}:1"],
+			"AI Provider": ["Isolation"],
+		}.get(doctype, [doctype])
+
+	def tells_nothing(
+		self, where: str, first: tuple[int, Any], second: tuple[int, Any] | None = None
+	) -> None:
+		"""That neither answer has a word of the secrets, and that it makes no difference which one was asked for."""
+		with self.subTest(where):
+			told = [json.dumps(each) for each in (first, second) if each is not None]
+			for each in told:
+				self.assertNotIn(SECRET, each)
+				self.assertNotIn(KEY, each)
+			if second is not None:
+				self.assertEqual(*(normal(each) for each in told))
+
+	def test_no_method_of_any_app_tells_of_anothers_rows(self) -> None:
+		tried = 0
+		for path, verb, method in methods():
+			parameters = [
+				name
+				for name, each in inspect.signature(method).parameters.items()
+				if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+			] or ["doctype", "filters", "chart"]
+			for doctype, shape in itertools.product(LOGS, SHAPES):
+				if shape != SHAPES[0] and not any(re.search(SHAPED, each) for each in parameters):
+					continue
+				answers = []
+				for begins in (BEGINS, ELSEWHERE):
+					name = self.names(doctype)[0]
+					given = {each: value(each, doctype, name, begins, shape) for each in parameters}
+					answers.append(rest(verb, f"/api/method/{path}", ANN, **given))
+				self.tells_nothing(f"{path} {doctype} {shape} {given}", *answers)
+				tried += 1
+				if answers[0][0] in (403, 404):
+					break
+		print(f"\n{tried} pairs of requests to whitelisted methods")
+		self.assertGreater(tried, 500)
+
+	def ways(self, doctype: str, name: str, begins: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+		"""The REST interfaces, their pages, and what they take."""
+		text = TEXT.get(doctype, "name")
+		found = json.dumps([[doctype, text, "like", f"{begins}%"]])
+		listing: list[dict[str, Any]] = [
+			{"fields": '["*"]', "filters": found, "limit_page_length": 0},
+			{"fields": '["*"]', "or_filters": found},
+			{"fields": f'["{text}"]', "order_by": f"{text} desc", "group_by": text},
+			{"fields": '["count(name) as n", "sum(length(name)) as m"]', "filters": found},
+			{"fields": f'["`tab{doctype}`.`{text}`", "owner"]', "debug": 1},
+			{"fields": '["request.response", "request.question"]'},
+			{"fields": '["`tabAI Request`.`response`"]'},
+			{"fields": '["user.api_key"]'},
+			{"fields": '["*"]', "parent": "AI Provider", "ignore_permissions": 1, "user": BOB, "run": 0},
+		]
+		# What another's text says could be asked for by way of any list.
+		for listed in (doctype, "ToDo", "AI Request"):
+			for given in listing:
+				yield "GET", f"/api/resource/{listed}", given
+				yield "GET", f"/api/v2/document/{listed}", given
+				given = {
+					key: json.loads(part) if str(part)[0] == "[" else part for key, part in given.items()
+				}
+				yield "POST", "/api/method/frappe.client.get_list", {"doctype": listed, **given}
+				yield "POST", "/api/method/frappe.desk.reportview.get", {"doctype": listed, **given}
+		for path in (f"/api/resource/{doctype}/{name}", f"/api/v2/document/{doctype}/{name}"):
+			yield "GET", path, {}
+			yield "GET", path, {"run_method": "as_dict"}
+			yield "POST", path, {"run_method": "as_dict"}
+			yield "PUT", path, {text: "x", "user": ANN}
+			yield "DELETE", path, {}
+		yield "POST", f"/api/resource/{doctype}", {"name": "made", "user": ANN, text: "x"}
+		yield "POST", f"/api/v2/document/{doctype}", {"name": "made", "user": ANN, text: "x"}
+		yield "POST", f"/api/v2/document/{doctype}/{name}/method/as_dict", {}
+		yield "POST", "/api/method/run_doc_method", {"dt": doctype, "dn": name, "method": "as_dict"}
+		docs = json.dumps({"doctype": doctype, "name": name})
+		yield "POST", "/api/method/run_doc_method", {"docs": docs, "method": "get_password"}
+		for page in ("/printview", "/api/method/frappe.utils.print_format.download_pdf"):
+			yield "GET", page, {"doctype": doctype, "name": name, "format": "Standard"}
+		yield "GET", f"/{doctype}/{name}", {}
+		yield "GET", "/api/method/frappe.utils.global_search.search", {"text": begins}
+		yield (
+			"POST",
+			"/api/method/frappe.client.get_password",
+			{"doctype": doctype, "name": name, "fieldname": text},
+		)
+
+	def test_no_way_of_rest_reads_or_changes_anothers_rows(self) -> None:
+		before = self.rows()
+		tried = 0
+		for user, doctype in itertools.product((ANN, WEB, None), DOCTYPES):
+			for name in self.names(doctype):
+				both = zip(self.ways(doctype, name, BEGINS), self.ways(doctype, name, ELSEWHERE), strict=True)
+				for way, elsewhere in both:
+					answers = [rest(verb, path, user, **given) for verb, path, given in (way, elsewhere)]
+					self.tells_nothing(f"{user} {way}", *answers)
+					tried += 1
+		print(f"\n{tried} pairs of REST requests")
+		self.assertEqual(self.rows(), before)
+
+	def rows(self) -> dict[str, Any]:
+		frappe.db.rollback()
+		return {
+			doctype: frappe.db.sql(f"select * from `tab{doctype}` order by name")
+			for doctype in DOCTYPES
+			if not frappe.get_meta(doctype).issingle
+		}
+
+
+def normal(told: str) -> str:
+	"""The same without what was asked for, and what is another thing each time."""
+	told = re.sub(f"{BEGINS}|{ELSEWHERE}".replace("-", "."), "…", told)
+	return re.sub(r"[0-9a-f]{10,}|\d{4}-\d\d-\d\d[ T][\d:.]+|\d+\.\d+", "…", told)
