@@ -100,7 +100,9 @@ build/lock/.installed:
 	@touch $@
 
 audit: build/audit/.installed ## look requirements.lock up among the known vulnerabilities (asks PyPI)
-	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock \
+		|| { echo "make: not audited, or something was found; pip-audit says which above. It asks https://pypi.org/pypi/NAME/VERSION/json:"; \
+			echo "      a package 'not found on PyPI' means that this cannot be reached from here, and says nothing of the package."; exit 1; }
 
 build/audit/.installed:
 	@$(PYTHON) -m venv build/audit

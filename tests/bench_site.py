@@ -155,6 +155,7 @@ def main() -> int:
 		own = _run_tests(bench)
 		with bench.worker():
 			outside = _outside(bench, url, socketio_url)
+			outside["what is left behind"] = _leftovers(bench, url, socketio_url)
 		outside["faults"] = _faults(bench)
 	finally:
 		bench.inside("restore")
@@ -232,6 +233,25 @@ def _with_assets(urls: list[str]) -> str | None:
 		except OSError:
 			continue
 	return None
+
+
+def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
+	from tests.security.test_secrets import config as of_each_adapter
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import PROVIDER_PORT, USERS
+
+	config = of_each_adapter(ScriptedProvider(PROVIDER_PORT), retention={"keep_content": False})
+	first, *_others = USERS
+	tokens = bench.inside("prepare", users=USERS, config=config)
+	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
+	return _pytest(
+		"tests/security/bench",
+		AI_ASSISTANT_BENCH=str(bench.folder),
+		AI_ASSISTANT_SITE=bench.site,
+		AI_ASSISTANT_URL=url,
+		AI_ASSISTANT_SOCKETIO_URL=socketio_url,
+		AI_ASSISTANT_TOKEN=tokens[first],
+	)
 
 
 def _faults(bench: Bench) -> tuple[int, str]:
