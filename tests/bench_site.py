@@ -236,11 +236,10 @@ def _with_assets(urls: list[str]) -> str | None:
 
 
 def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
-	from tests.security.test_secrets import config as of_each_adapter
 	from tests.support.provider import ScriptedProvider
-	from tests.support.site import PROVIDER_PORT, USERS
+	from tests.support.site import PROVIDER_PORT, USERS, each_adapter
 
-	config = of_each_adapter(ScriptedProvider(PROVIDER_PORT), retention={"keep_content": False})
+	config = each_adapter(ScriptedProvider(PROVIDER_PORT), retention={"keep_content": False})
 	first, *_others = USERS
 	tokens = bench.inside("prepare", users=USERS, config=config)
 	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])

@@ -18,7 +18,7 @@ from ai_assistant.realtime.client import Client
 from ai_assistant.standalone import stand_in
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config, warm
+from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adapter, warm
 
 PROMPT, ANSWER, THOUGHT, WORDS = (f"canary-{what}-5be1" for what in ("prompt", "answer", "thought", "words"))
 SAID = [{"reasoning": THOUGHT}, {"text": ANSWER}]
@@ -45,31 +45,6 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 	"a cut": [*SAID, {"cut": True}],
 	"no end": [*SAID, {"raw": f": {WORDS}\n\n"}],
 }
-APIS = {
-	"openai": ("openai", "scripted"),
-	"litellm": ("litellm/openai", "scripted"),
-	"responses": ("openai_responses", "gpt-5"),
-	"claude": ("anthropic", "claude-sonnet-4-5"),
-}
-
-
-def config(provider: ScriptedProvider, **more: Any) -> dict[str, Any]:
-	"""A provider for each adapter."""
-	given = site_config(provider)
-	one = given["providers"][0]
-	given["providers"] = [
-		{
-			**one,
-			"name": name,
-			"api": api,
-			"api_base": provider.base(api.removeprefix("litellm/")),
-			"models": ["*"],
-			"default_model": model,
-			"priority": n,
-		}
-		for n, (name, (api, model)) in enumerate(APIS.items(), start=1)
-	]
-	return {**given, **more}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +55,7 @@ def provider() -> Iterator[ScriptedProvider]:
 
 @pytest.fixture(scope="module")
 def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	return StandaloneSite(tmp_path_factory.mktemp("site"), config(provider))
+	return StandaloneSite(tmp_path_factory.mktemp("site"), each_adapter(provider))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +109,7 @@ def test_no_fault_of_a_provider_tells_a_secret(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider, way: str
 ) -> None:
 	brake = {"realtime": {"enabled": way != "without a stream"}}
-	process.configure(config(provider, **brake, retention={"keep_content": False}))
+	process.configure(each_adapter(provider, **brake, retention={"keep_content": False}))
 	before = len(provider.asked)
 	for fault, steps in FAULTS.items():
 		answer, told = chat(client, steps, background=way == "in the background")
@@ -158,7 +133,7 @@ def test_no_fault_of_a_provider_tells_a_secret(
 def test_content_is_kept_in_the_database_alone_and_questions_until_they_are_answered(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider
 ) -> None:
-	process.configure(config(provider))
+	process.configure(each_adapter(provider))
 	gate, asked = unique("gate"), unique("canary-question")
 	stream = client.chat(script(*SAID, {"gate": gate}, {"note": asked}), background=True, provider="openai")
 	next(event for event in stream if event["type"] == "text")
@@ -176,7 +151,7 @@ def test_content_is_kept_in_the_database_alone_and_questions_until_they_are_answ
 def test_a_question_that_was_cancelled_is_forgotten(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider
 ) -> None:
-	process.configure(config(provider))
+	process.configure(each_adapter(provider))
 	asked, marker = unique("canary-question"), unique("marker")
 	stream = client.chat(
 		script({"note": asked}, {"note": marker}, {"hang": True}), background=True, provider="openai"
@@ -208,7 +183,7 @@ def counting() -> Iterator[tuple[str, list[bytes]]]:
 def test_nothing_that_is_said_makes_the_site_ask_an_address(
 	client: Client, running: Site, process: StandaloneSite, provider: ScriptedProvider, name: str
 ) -> None:
-	process.configure(config(provider))
+	process.configure(each_adapter(provider))
 	with counting() as (address, came):
 		link = f"{address}/link.png"
 		image = [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": link}}]
@@ -237,7 +212,7 @@ def test_nothing_that_is_said_makes_the_site_ask_an_address(
 def test_an_address_is_of_the_web(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider, base: str
 ) -> None:
-	given = config(provider)
+	given = each_adapter(provider)
 	given["providers"] = [{**given["providers"][0], "api_base": base}]
 	process.configure(given)
 	stream = client.chat("hello")
@@ -251,7 +226,7 @@ def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: Script
 			return {}
 
 	monkeypatch.setattr(store, "_store", Empty())
-	given = config(provider)
+	given = each_adapter(provider)
 	given["providers"][0]["extra"] = {"extra_headers": {"x-key": CANARY_KEY}}
 	stand_in.local.conf = {"ai_assistant": given}
 	try:

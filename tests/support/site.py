@@ -58,6 +58,33 @@ def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 	}
 
 
+APIS = {
+	"openai": ("openai", "scripted"),
+	"litellm": ("litellm/openai", "scripted"),
+	"responses": ("openai_responses", "gpt-5"),
+	"claude": ("anthropic", "claude-sonnet-4-5"),
+}
+
+
+def each_adapter(provider: ScriptedProvider, **more: Any) -> dict[str, Any]:
+	"""The same with a provider for each adapter."""
+	given = site_config(provider)
+	one = given["providers"][0]
+	given["providers"] = [
+		{
+			**one,
+			"name": name,
+			"api": api,
+			"api_base": provider.base(api.removeprefix("litellm/")),
+			"models": ["*"],
+			"default_model": model,
+			"priority": n,
+		}
+		for n, (name, (api, model)) in enumerate(APIS.items(), start=1)
+	]
+	return {**given, **more}
+
+
 @dataclass(frozen=True)
 class Account:
 	user: str

@@ -153,7 +153,8 @@ class TestIsolation(TestCase):
 			for each in told:
 				self.assertNotIn(SECRET, each)
 				self.assertNotIn(KEY, each)
-			if second is not None:
+			# Of some methods only so many calls an hour are answered.
+			if second is not None and second[0] != 429:
 				self.assertEqual(*(normal(each) for each in told))
 
 	def test_no_method_of_any_app_tells_of_anothers_rows(self) -> None:
@@ -195,7 +196,7 @@ class TestIsolation(TestCase):
 			{"fields": '["*"]', "parent": "AI Provider", "ignore_permissions": 1, "user": BOB, "run": 0},
 		]
 		# What another's text says could be asked for by way of any list.
-		for listed in (doctype, "ToDo", "AI Request"):
+		for listed in (doctype, "ToDo", LOGS[0]) if doctype in LOGS else (doctype,):
 			for given in listing:
 				yield "GET", f"/api/resource/{listed}", given
 				yield "GET", f"/api/v2/document/{listed}", given
