@@ -103,6 +103,8 @@ def value(parameter: str, doctype: str, name: str, begins: str, shape: str) -> A
 		return text
 	if parameter in ("txt", "text", "search", "search_term", "keyword", "query"):
 		return begins
+	if parameter == "chart_name":
+		return ""
 	if parameter == "method":
 		return "as_dict"
 	return "1"
