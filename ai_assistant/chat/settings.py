@@ -14,7 +14,7 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant import store
-from ai_assistant.gateway import Provider, Timeouts
+from ai_assistant.gateway import Price, Provider, Timeouts
 
 from .errors import ChatError
 
@@ -54,6 +54,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Budgets:
+	"""What may be used, of tokens and in US dollars, in a day and in a month of the site; 0 or None is no budget."""
+
+	user_tokens_per_day: int | None = None
+	user_tokens_per_month: int | None = None
+	user_cost_per_day: float | None = None
+	user_cost_per_month: float | None = None
+	site_tokens_per_day: int | None = None
+	site_tokens_per_month: int | None = None
+	site_cost_per_day: float | None = None
+	site_cost_per_month: float | None = None
+
+
+@dataclass(frozen=True)
 class Background:
 	"""Of `timeouts`, what a worker alone keeps: no web server's patience ends there."""
 
@@ -88,6 +102,7 @@ class Settings:
 	providers: tuple[Provider, ...] = ()
 	modes: Mapping[str, Mode] = field(default_factory=dict)
 	limits: Limits = Limits()
+	budgets: Budgets = Budgets()
 	timeouts: Timeouts = field(default_factory=Timeouts)
 	background: Background = Background()
 	realtime: Realtime = Realtime()
@@ -141,6 +156,8 @@ def load() -> Settings:
 		providers=tuple(providers),
 		modes=modes,
 		limits=limits,
+		# A misspelled one would be none at all, and nobody would notice before the bill.
+		budgets=_build(Budgets, conf.get("budgets") or {}, "budgets"),
 		timeouts=_within_web(_known(Timeouts, conf, "timeouts")),
 		background=_known(Background, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),
@@ -159,6 +176,12 @@ def provider_of(given: Any, where: str) -> Provider:
 	"""A provider from its JSON. Raises ChatError `not_configured` naming what is wrong, and that it is at `where`."""
 	if isinstance(given, Mapping) and isinstance(given.get("models"), list):
 		given = {**given, "models": tuple(given["models"])}
+	if isinstance(given, Mapping) and isinstance(given.get("prices"), Mapping):
+		prices = given["prices"].items()
+		given = {
+			**given,
+			"prices": {model: _price(each, f"{where}.prices.{model}") for model, each in prices},
+		}
 	provider = _build(Provider, given, where)
 	base = provider.api_base
 	if base is not None and not str(base).startswith(("http://", "https://")):
@@ -166,6 +189,14 @@ def provider_of(given: Any, where: str) -> Provider:
 	if not provider.allows(provider.default_model):
 		raise _wrong(f"{where}.default_model", "one of its models")
 	return provider
+
+
+def _price(given: Any, where: str) -> Price:
+	for name in ("input", "output"):
+		# One without the other would be half for nothing.
+		if not isinstance(given, Mapping) or given.get(name) is None:
+			raise _wrong(where, "an object with input and output, in US dollars a million tokens")
+	return _build(Price, given, where)
 
 
 def _list(conf: Mapping[str, Any], key: str) -> list[Any]:

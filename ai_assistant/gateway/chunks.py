@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_TOKENS = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
@@ -63,13 +65,22 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-	"""Tokens as the provider counts them; `cost_usd` from litellm's local price list, None for a model not in it."""
+	"""Tokens as the provider counts them, or `estimated` where it has not.
+
+	`cost_usd` is by the site's own price of the model, else by litellm's local list; None for one without either.
+	"""
 
 	prompt_tokens: int
 	completion_tokens: int
 	reasoning_tokens: int
 	total_tokens: int
 	cost_usd: float | None = None
+	estimated: bool = False
+
+
+def tokens(counted: Any) -> int:
+	"""A provider's count as one that can be stored and summed: nothing negative, nothing beyond a database's numbers."""
+	return max(0, min(counted, MAX_TOKENS)) if isinstance(counted, int) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +159,23 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+	"""What a model costs, in US dollars a million tokens."""
+
+	input: float
+	output: float
+
+	def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
+		"""What these tokens cost; the completion's include those of the reasoning."""
+		return (self.input * prompt_tokens + self.output * completion_tokens) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
-	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any."""
+	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any.
+
+	`prices` are by model, `*` for those without one of their own; they win over litellm's list.
+	"""
 
 	name: str
 	api: str
@@ -159,9 +185,13 @@ class Provider:
 	api_base: str | None = None
 	priority: int = 100
 	extra: dict[str, Any] = field(default_factory=dict, repr=False)
+	prices: dict[str, Price] = field(default_factory=dict)
 
 	def allows(self, model: str) -> bool:
 		return "*" in self.models or model in self.models
+
+	def price(self, model: str) -> Price | None:
+		return self.prices.get(model) or self.prices.get("*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .chunks import Ask, Provider, Usage
+from .chunks import Ask, Provider, Usage, tokens
 from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
 from .lines import Junk
 
@@ -177,22 +177,25 @@ def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
 	return bool(info.get("supports_none_reasoning_effort"))
 
 
-def usage(litellm: Any, api: str, model: str, raw: Any) -> Usage | None:
+def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any) -> Usage | None:
 	"""litellm's usage, of a chat or of the Responses API, as ours."""
 	if raw is None:
 		return None
 	chat = hasattr(raw, "prompt_tokens")
-	prompt = (raw.prompt_tokens if chat else raw.input_tokens) or 0
-	completion = (raw.completion_tokens if chat else raw.output_tokens) or 0
+	prompt = tokens(raw.prompt_tokens if chat else raw.input_tokens)
+	completion = tokens(raw.completion_tokens if chat else raw.output_tokens)
 	details = getattr(raw, "completion_tokens_details" if chat else "output_tokens_details", None)
-	reasoning = getattr(details, "reasoning_tokens", None) or 0
+	reasoning = tokens(getattr(details, "reasoning_tokens", None))
+	total = tokens(raw.total_tokens) or tokens(prompt + completion)
+	if price := provider.price(model):
+		return Usage(prompt, completion, reasoning, total, price.cost_usd(prompt, completion))
 	prices = {"usage_object": raw} if chat else {"prompt_tokens": prompt, "completion_tokens": completion}
 	try:
 		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, **prices))
 	except Exception:
 		# litellm raises a bare Exception for a model it has no price of.
 		cost = None
-	return Usage(prompt, completion, reasoning, raw.total_tokens or prompt + completion, cost)
+	return Usage(prompt, completion, reasoning, total, cost)
 
 
 def provider_error(error: Exception, provider: Provider, model: str) -> ProviderError:

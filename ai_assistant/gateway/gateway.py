@@ -1,6 +1,7 @@
 """Asks the providers of a site, in order, and yields one stream of typed chunks whoever answers."""
 
 import logging
+import math
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from . import litellm_chat, litellm_responses, openai_compatible
+from . import litellm_chat, litellm_responses, model_list, openai_compatible
 from .bridge import Bridge, Cancel
 from .chunks import (
 	Ask,
@@ -23,6 +24,8 @@ from .chunks import (
 	Text,
 	Timeouts,
 	ToolCall,
+	Usage,
+	tokens,
 )
 from .errors import ProviderError
 from .lines import Junk
@@ -32,6 +35,8 @@ from .thinking import ThinkSplitter
 from .tool_calls import ToolCalls, ToolPiece
 
 Delta = Reasoning | Text | ToolPiece
+# Of UTF-8: about what English, Cyrillic and Chinese have in common, without a tokenizer a model.
+BYTES_A_TOKEN = 4
 
 
 class Gateway:
@@ -144,6 +149,20 @@ class Gateway:
 			order.sort(key=lambda p: not p.allows(model))
 		first = order[0]
 		return [(first, model or first.default_model)] + [(p, p.default_model) for p in order[1:]]
+
+	def estimate(
+		self, provider: str | None, model: str | None, prompt: int, reasoning: int, text: int
+	) -> Usage:
+		"""What an answer has used where nobody has said so, from the bytes that were sent and that came.
+
+		`provider` and `model` are who answered, as far as it is known, or whom it was asked of.
+		"""
+		sent, thought, said = (tokens(math.ceil(size / BYTES_A_TOKEN)) for size in (prompt, reasoning, text))
+		cost = None
+		if self.providers:
+			first, name = self.route(provider, model)[0]
+			cost = model_list.cost_usd(first, name, sent, 0, thought + said, thought)
+		return Usage(sent, thought + said, thought, sent + thought + said, cost, estimated=True)
 
 	def _ask(
 		self,

@@ -93,7 +93,7 @@ async def answer(
 			finish_reason=FINISH_REASONS.get(finish or "stop", finish or "stop"),
 			provider=provider.name,
 			model=ask.model,
-			usage=door.usage(litellm, provider.api, ask.model, usage),
+			usage=door.usage(litellm, provider, provider.api, ask.model, usage),
 			dropped=dropped,
 			continuation=kept.encoded(provider, ask.model),
 		)

@@ -97,7 +97,7 @@ async def answer(
 			finish_reason=_finish_reason(response),
 			provider=provider.name,
 			model=ask.model,
-			usage=door.usage(litellm, API, ask.model, response.usage),
+			usage=door.usage(litellm, provider, API, ask.model, response.usage),
 			dropped=dropped,
 			continuation=kept.encoded(provider, ask.model),
 		)

@@ -43,8 +43,8 @@ def _is_used(key: str) -> bool:
 
 
 def entry(api: str, model: str) -> Entry:
-	"""What is listed of a provider's model; nothing for one that is not in the list."""
-	listed = load()
+	"""What is listed of a provider's model, of whatever adapter; nothing for one that is not in the list."""
+	listed, api = load(), "openai" if api == "openai_responses" else api.removeprefix("litellm/")
 	# A fine-tuned model is listed without its owner and its name.
 	plain = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
 	for name in (f"{api}/{model}", model, plain, f"{api}/{FIREWORKS}{model}"):
@@ -60,12 +60,27 @@ def takes_tools(provider: Provider, model: str) -> bool | None:
 
 
 def cost_usd(
-	listed: Entry, prompt_tokens: int, cached_tokens: int, completion_tokens: int, reasoning_tokens: int
+	provider: Provider,
+	model: str,
+	prompt_tokens: int,
+	cached_tokens: int,
+	completion_tokens: int,
+	reasoning_tokens: int,
 ) -> float | None:
-	"""What these tokens cost, None for a model without a price.
+	"""What these tokens cost, at the site's own price or else at the listed one; None for a model without either.
 
 	The prompt's tokens include those read from the provider's cache, the completion's those of the reasoning.
 	"""
+	if price := provider.price(model):
+		return price.cost_usd(prompt_tokens, completion_tokens)
+	listed = entry(provider.api, model)
+	return listed_cost_usd(listed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens)
+
+
+def listed_cost_usd(
+	listed: Entry, prompt_tokens: int, cached_tokens: int, completion_tokens: int, reasoning_tokens: int
+) -> float | None:
+	"""The same at the prices of an entry."""
 
 	def price(kind: str) -> float | None:
 		found = listed.get(kind + above)

@@ -18,7 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from . import continuation, model_list
-from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage
+from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
 from .errors import CUT_SHORT, ProviderError, is_filtered, is_too_long, refusal
 from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
 from .tool_calls import ToolPiece, sendable, tool_piece
@@ -182,7 +182,7 @@ async def _pieces(
 		finish_reason=FINISH_REASONS.get(finish or "stop", "stop"),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(usage, provider.api, listed),
+		usage=_usage(usage, provider, ask.model),
 		dropped=dropped,
 		continuation=kept.encoded(provider, ask.model),
 	)
@@ -380,22 +380,23 @@ def _usage_in(said: dict[str, Any]) -> dict[str, Any] | None:
 	return found if isinstance(found, dict) else None
 
 
-def _usage(counted: dict[str, Any] | None, api: str, listed: model_list.Entry) -> Usage | None:
+def _usage(counted: dict[str, Any] | None, provider: Provider, model: str) -> Usage | None:
 	if counted is None:
 		return None
 
 	def count(name: str, within: str | None = None) -> int:
 		place = counted if within is None else counted.get(within)
 		found = place.get(name) if isinstance(place, dict) else None
-		return found if isinstance(found, int) else 0
+		return tokens(found)
 
 	prompt, completion = count("prompt_tokens"), count("completion_tokens")
 	reasoning = count("reasoning_tokens", "completion_tokens_details")
 	cached = count("cached_tokens", "prompt_tokens_details") or count("prompt_cache_hit_tokens")
-	total = count("total_tokens") or prompt + completion
+	total = count("total_tokens") or tokens(prompt + completion)
 	# xAI's completion does not include its reasoning.
-	paid = completion + reasoning if api == "xai" and total == prompt + completion + reasoning else completion
-	cost = model_list.cost_usd(listed, prompt, cached, paid, reasoning)
+	apart = provider.api == "xai" and total == prompt + completion + reasoning
+	paid = completion + reasoning if apart else completion
+	cost = model_list.cost_usd(provider, model, prompt, cached, paid, reasoning)
 	return Usage(prompt, completion, reasoning, total, cost)
 
 

@@ -8,6 +8,7 @@ import pytest
 from ai_assistant import store
 from ai_assistant.chat import settings
 from ai_assistant.chat.errors import ChatError
+from ai_assistant.gateway import Price
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
 
@@ -159,6 +160,23 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"limits": "x"}, "limits"),
 		({"limits": {"max_chars": None}}, "limits.max_chars"),
 		({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
+		({"budgets": {"user_token_per_day": 1}}, "budgets.user_token_per_day"),
+		({"budgets": {"user_tokens_per_day": -1}}, "budgets.user_tokens_per_day"),
+		({"budgets": {"site_cost_per_month": "5"}}, "budgets.site_cost_per_month"),
+		({"budgets": {"site_cost_per_month": float("nan")}}, "budgets.site_cost_per_month"),
+		({"budgets": {"site_cost_per_month": True}}, "budgets.site_cost_per_month"),
+		({"budgets": [1]}, "budgets"),
+		({"providers": [{**PROVIDER, "prices": [1]}]}, "providers[0].prices"),
+		({"providers": [{**PROVIDER, "prices": {"m": 5}}]}, "providers[0].prices.m"),
+		({"providers": [{**PROVIDER, "prices": {"m": {"input": 5}}}]}, "providers[0].prices.m"),
+		(
+			{"providers": [{**PROVIDER, "prices": {"m": {"input": 5, "output": -1}}}]},
+			"providers[0].prices.m.output",
+		),
+		(
+			{"providers": [{**PROVIDER, "prices": {"m": {"input": 5, "output": 1, "cached": 1}}}]},
+			"providers[0].prices.m.cached",
+		),
 		({"timeouts": {"idle_s": None}}, "timeouts.idle_s"),
 		({"realtime": {"max_delay_ms": None}}, "realtime.max_delay_ms"),
 		({"providers": [{**PROVIDER, "models": None}]}, "providers[0].models"),
@@ -174,6 +192,21 @@ def test_a_wrong_configuration_is_named(conf: Any, where: str) -> None:
 		load(conf)
 	assert refused.value.code == "not_configured"
 	assert f" {where};" in str(refused.value)
+
+
+def test_a_budget_that_is_nothing_or_left_out_is_none() -> None:
+	found = load(
+		{"budgets": {"user_tokens_per_day": 0, "user_cost_per_day": None, "site_cost_per_month": 0.5}}
+	)
+	assert found.budgets == settings.Budgets(user_tokens_per_day=0, site_cost_per_month=0.5)
+	assert load({"budgets": None}).budgets == load({}).budgets == settings.Budgets()
+
+
+def test_prices_are_by_model_with_one_for_the_rest() -> None:
+	given = {"m": {"input": 1, "output": 2.5}, "*": {"input": 0, "output": 0}}
+	(provider,) = load({"providers": [{**PROVIDER, "prices": given}]}).providers
+	assert (provider.price("m"), provider.price("other")) == (Price(1, 2.5), Price(0, 0))
+	assert load({"providers": [PROVIDER]}).providers[0].price("m") is None
 
 
 def test_what_is_not_said_of_a_shipped_mode_stays_as_it_ships() -> None:

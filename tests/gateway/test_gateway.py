@@ -18,6 +18,7 @@ from ai_assistant.gateway import (
 	Completion,
 	Fallback,
 	Gateway,
+	Price,
 	Provider,
 	ProviderError,
 	Reasoning,
@@ -25,6 +26,7 @@ from ai_assistant.gateway import (
 	Silence,
 	Text,
 	Timeouts,
+	Usage,
 )
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
@@ -582,3 +584,22 @@ def test_a_defect_of_an_adapter_is_a_sentence_without_the_providers_words(
 	assert heard.chunks == [Text("So far")]
 	trace = "".join(traceback.format_exception(heard.error))
 	assert "the provider's words" not in trace and "cannot map" not in trace
+
+
+def test_what_nobody_has_counted_is_estimated_from_bytes_at_what_the_model_costs() -> None:
+	priced = Provider("a", "openai", KEY, "m", prices={"m": Price(1_000_000, 2_000_000)}, priority=1)
+	plain = Provider("b", "anthropic", KEY, "claude-sonnet-4-5", priority=2)
+	both = Gateway([plain, priced])
+	assert both.estimate("a", "m", 9, 4, 1) == Usage(3, 2, 1, 5, 7.0, estimated=True)
+	# Whose answer it was is not known: that of whoever was asked first.
+	assert both.estimate(None, None, 9, 4, 1).cost_usd == 7.0
+	listed = both.estimate("b", "claude-sonnet-4-5", 400_000, 0, 40_000).cost_usd
+	assert listed and 0.1 < listed < 2
+	assert both.estimate("b", "never heard of", 4, 4, 4).cost_usd is None
+	assert Gateway([]).estimate("a", "m", 0, 0, 0) == Usage(0, 0, 0, 0, None, estimated=True)
+
+
+@pytest.mark.parametrize("api", ["openai", "openai_responses", "litellm/openai"])
+def test_the_list_knows_a_model_through_whichever_adapter_it_is_asked(api: str) -> None:
+	estimate = Gateway([Provider("a", api, KEY, "gpt-4o")]).estimate("a", "gpt-4o", 4_000_000, 0, 4_000_000)
+	assert estimate.cost_usd and estimate.cost_usd > 1

@@ -74,7 +74,9 @@ def test_what_a_model_costs_is_what_litellm_makes_of_the_list() -> None:
 				completion_tokens_details={"reasoning_tokens": reasoning},
 			)
 			theirs = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, usage_object=usage))
-			ours = model_list.cost_usd(model_list.entry(api, model), prompt, cached, completion, reasoning)
+			ours = model_list.listed_cost_usd(
+				model_list.entry(api, model), prompt, cached, completion, reasoning
+			)
 			# Without a price litellm says that it costs nothing.
 			assert (ours or 0) == pytest.approx(theirs), (api, model)
 			compared += 1

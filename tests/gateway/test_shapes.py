@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Completion, Reasoning, Text, Usage
+from ai_assistant.gateway import Completion, Price, Reasoning, Text, Usage
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.chunks import Ask, Provider
 from ai_assistant.gateway.gateway import _answer, _Deltas
@@ -25,12 +25,12 @@ OPENAI_SHAPED = ("openai", "deepseek", "openrouter")
 OF_LINES = [api for api in MODELS if api not in (*DIRECT, "litellm/openai", "openai_responses")]
 
 
-def answer(server: ScriptedProvider, api: str, script: list[Step]) -> Heard:
-	return hear(gateway(family(server, api)).stream_generate(asked(script)))
+def answer(server: ScriptedProvider, api: str, script: list[Step], **fields: Any) -> Heard:
+	return hear(gateway(family(server, api, **fields)).stream_generate(asked(script)))
 
 
-def whole(server: ScriptedProvider, api: str, script: list[Step]) -> Heard:
-	return Heard(list(gateway(family(server, api)).generate(asked(script)).chunks()))
+def whole(server: ScriptedProvider, api: str, script: list[Step], **fields: Any) -> Heard:
+	return Heard(list(gateway(family(server, api, **fields)).generate(asked(script)).chunks()))
 
 
 @EVERY_FAMILY
@@ -75,6 +75,25 @@ def test_the_cost_comes_from_the_price_list_and_is_unknown_without_one(server: S
 	)
 	assert known and known.cost_usd and known.cost_usd > 0
 	assert unknown and unknown.cost_usd is None
+
+
+@pytest.mark.parametrize("api", ADAPTERS)
+@pytest.mark.parametrize("ask", [answer, whole])
+@pytest.mark.parametrize("model", ["its own", "*"])
+def test_a_price_of_the_sites_own_wins_over_the_list(
+	server: ScriptedProvider, api: str, ask: Any, model: str
+) -> None:
+	prices = {MODELS[api] if model == "its own" else "*": Price(input=2_000_000, output=3_000_000)}
+	usage = ask(server, api, [{"text": "a"}], prices=prices).completion.usage
+	assert usage and not usage.estimated
+	assert usage.cost_usd == 2 * usage.prompt_tokens + 3 * usage.completion_tokens > 0
+
+
+@pytest.mark.parametrize("api", ADAPTERS)
+def test_counts_that_are_none_are_not_added_up(server: ScriptedProvider, api: str) -> None:
+	script = [{"text": "a"}, {"finish": "stop", "usage": {"completion": -5, "reasoning": 0}}]
+	counted = answer(server, api, script).completion.usage
+	assert counted and min(counted.completion_tokens, counted.total_tokens, counted.prompt_tokens) >= 0
 
 
 @EVERY_FAMILY

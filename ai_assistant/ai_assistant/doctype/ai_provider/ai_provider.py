@@ -8,6 +8,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
+from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import ChatError, provider_failure
 from ai_assistant.chat.settings import provider_of
 from ai_assistant.gateway import Gateway, ProviderError, Reasoning, Text, Timeouts
@@ -31,6 +32,7 @@ TAKEN = (
 	"timeout",
 )
 MAX_PRIORITY = 10_000
+MAX_PRICE = 1_000_000
 TEST_TIMEOUTS = Timeouts(first_token_s=20, idle_s=20, total_s=30)
 
 
@@ -103,6 +105,7 @@ class AIProvider(Document):
 	def _check_models(self) -> None:
 		for row in self.models:
 			row.model = (row.model or "").strip()
+			self._check_prices(row)
 		names = [row.model for row in self.models]
 		if twice := next((name for name in names if names.count(name) > 1), None):
 			frappe.throw(
@@ -117,6 +120,22 @@ class AIProvider(Document):
 				_("Default Model {0} is not allowed; choose one of the Allowed Models: {1}.").format(
 					frappe.bold(self.default_model), ", ".join(names)
 				)
+			)
+
+	def _check_prices(self, row: AIProviderModel) -> None:
+		for field in ("input_price", "output_price"):
+			row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
+		if bool(row.input_price) != bool(row.output_price):
+			frappe.throw(
+				_("Allowed Models, row {0}: give both prices, or none for those of litellm's list.").format(
+					row.idx
+				)
+			)
+		if not all(_is_price(price) for price in (row.input_price, row.output_price) if price):
+			frappe.throw(
+				_(
+					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
+				).format(row.idx, MAX_PRICE)
 			)
 
 	def _check_extra(self) -> None:
@@ -157,6 +176,13 @@ class AIProvider(Document):
 						self.priority, frappe.bold(other.name)
 					)
 				)
+
+
+def _is_price(value: str) -> bool:
+	try:
+		return 0 <= float(value) <= MAX_PRICE
+	except ValueError:
+		return False
 
 
 @frappe.whitelist(methods=["POST"])

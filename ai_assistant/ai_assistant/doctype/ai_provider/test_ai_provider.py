@@ -12,6 +12,8 @@ from frappe.utils.password import get_decrypted_password
 
 from ai_assistant.ai_assistant.doctype.ai_provider.ai_provider import test_connection as ask
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
+from ai_assistant.chat.settings import provider_of
+from ai_assistant.gateway import Price
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store import frappe_store
 
@@ -114,6 +116,25 @@ class TestAIProvider(TestCase):
 	def test_without_allowed_models_the_default_alone_is_allowed(self) -> None:
 		self.assertEqual([row.model for row in provider("p").insert().models], ["m"])
 		self.assertEqual(frappe_store.provider("p")["models"], ["m"])
+
+	def test_prices_are_given_in_pairs_of_numbers_or_left_to_the_list(self) -> None:
+		rows = [
+			{"model": "m", "input_price": " 0.15 ", "output_price": "0"},
+			{"model": "n"},
+			{"model": "*", "input_price": 0, "output_price": 2.5},
+		]
+		provider("p", models=rows).insert()
+		self.assertEqual(
+			frappe_store.provider("p")["prices"],
+			{"m": {"input": 0.15, "output": 0.0}, "*": {"input": 0.0, "output": 2.5}},
+		)
+		self.assertEqual(provider_of(frappe_store.provider("p"), "p").price("n"), Price(0.0, 2.5))
+		for prices in ({"input_price": "1"}, {"output_price": "0"}):
+			self.refused("row 1: give both prices, or none", models=[{"model": "m", **prices}])
+		for price in ("much", "-1", "nan", "inf", "1000001"):
+			for pair in ((price, "1"), ("1", price)):
+				given = dict(zip(("input_price", "output_price"), pair, strict=True))
+				self.refused("row 1: a price is a number from 0 to 1000000", models=[{"model": "m", **given}])
 
 	def test_a_disabled_provider_may_be_unfinished(self) -> None:
 		unfinished = provider("p", api_key=None, enabled=0).insert()

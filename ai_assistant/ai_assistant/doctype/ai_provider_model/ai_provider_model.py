@@ -12,7 +12,9 @@ class AIProviderModel(Document):
 	if TYPE_CHECKING:
 		from frappe.types import DF
 
+		input_price: DF.Data | None
 		model: DF.Data
+		output_price: DF.Data | None
 		parent: DF.Data
 		parentfield: DF.Data
 		parenttype: DF.Data
