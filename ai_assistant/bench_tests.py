@@ -46,9 +46,17 @@ def delete_user(name: str) -> None:
 
 
 def delete_requests(user: str) -> None:
+	"""Also what they have used, from the site's account too."""
 	for name in frappe.get_all("AI Request", filters={"user": user}, pluck="name"):
 		frappe.db.delete("AI Request Event", {"request": name})
 	frappe.db.delete("AI Request", {"user": user})
+	frappe.db.sql(
+		"""update `tabAI Usage` site join `tabAI Usage` own on own.day = site.day and site.user = '' and own.user = %s
+		set site.requests = site.requests - own.requests, site.tokens = site.tokens - own.tokens,
+			site.cost_usd = site.cost_usd - own.cost_usd""",
+		(user,),
+	)
+	frappe.db.delete("AI Usage", {"user": user})
 
 
 def provider(name: str, **given: Any) -> Any:

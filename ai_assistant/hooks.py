@@ -30,14 +30,17 @@ after_uninstall = "ai_assistant.install.after_uninstall"
 permission_query_conditions = {
 	"AI Request": "ai_assistant.permissions.requests_of",
 	"AI Request Event": "ai_assistant.permissions.events_of",
+	"AI Usage": "ai_assistant.permissions.usage_of",
 }
 has_permission = {
 	"AI Request": "ai_assistant.permissions.is_own_request",
 	"AI Request Event": "ai_assistant.permissions.is_own_event",
+	"AI Usage": "ai_assistant.permissions.is_own_request",
 }
 standard_queries = {
 	"AI Request": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 	"AI Request Event": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
+	"AI Usage": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 }
 override_whitelisted_methods = {
 	"frappe.client.get_count": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_count",
@@ -47,10 +50,10 @@ override_whitelisted_methods = {
 }
 
 # A user can be deleted though requests name them.
-ignore_links_on_delete = ["AI Request"]
+ignore_links_on_delete = ["AI Request", "AI Usage"]
 
 # In days; Log Settings takes them over, and an administrator may change them there.
-default_log_clearing_doctypes = {"AI Request": 30, "AI Request Event": 1}
+default_log_clearing_doctypes = {"AI Request": 30, "AI Request Event": 1, "AI Usage": 400}
 scheduler_events = {
 	"cron": {"* * * * *": ["ai_assistant.chat.life.sweep", "ai_assistant.chat.queue.enqueue_again"]}
 }

@@ -4,6 +4,7 @@ import frappe
 
 from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
+from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
 from ai_assistant.chat.settings import MODES
 from ai_assistant.permissions import USER
 
@@ -23,6 +24,7 @@ def after_migrate() -> None:
 	after_install()
 	ai_request.on_doctype_update()
 	ai_request_event.on_doctype_update()
+	ai_usage.on_doctype_update()
 
 
 def before_uninstall() -> None:

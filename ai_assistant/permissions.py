@@ -18,12 +18,12 @@ def may_use() -> bool:
 
 def requests_of(user: str | None = None) -> str:
 	"""The condition on lists of AI Request."""
-	return "" if _reads_all(user) else f"`tabAI Request`.`user` = {_escaped(user)}"
+	return "" if sees_all(user) else f"`tabAI Request`.`user` = {_escaped(user)}"
 
 
 def events_of(user: str | None = None) -> str:
 	"""The condition on lists of AI Request Event."""
-	if _reads_all(user):
+	if sees_all(user):
 		return ""
 	return (
 		"`tabAI Request Event`.`request` in"
@@ -31,20 +31,26 @@ def events_of(user: str | None = None) -> str:
 	)
 
 
+def usage_of(user: str | None = None) -> str:
+	"""The condition on lists of AI Usage."""
+	return "" if sees_all(user) else f"`tabAI Usage`.`user` = {_escaped(user)}"
+
+
 def is_own_request(doc: Any, user: str | None = None) -> bool:
-	"""Whether one AI Request may be seen. Says yes explicitly: Frappe 16 takes None for a no."""
-	return _reads_all(user) or doc.user == (user or frappe.session.user)
+	"""Whether one AI Request, or one AI Usage, may be seen. Says yes explicitly: Frappe 16 takes None for a no."""
+	return sees_all(user) or doc.user == (user or frappe.session.user)
 
 
 def is_own_event(doc: Any, user: str | None = None) -> bool:
 	"""Whether one AI Request Event may be seen."""
-	if _reads_all(user):
+	if sees_all(user):
 		return True
 	owner = frappe.db.get_value("AI Request", doc.request, "user")
 	return bool(owner == (user or frappe.session.user))
 
 
-def _reads_all(user: str | None) -> bool:
+def sees_all(user: str | None = None) -> bool:
+	"""Whether a user, by default the one who asks, may see what is everybody's."""
 	return MANAGER in frappe.get_roles(user or frappe.session.user)
 
 

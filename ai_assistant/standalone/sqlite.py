@@ -7,14 +7,26 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ai_assistant.store import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Demand, Event, Lost, RequestExists, Row
+from ai_assistant.store import (
+	JSON_FIELDS,
+	REQUEST_FIELDS,
+	SITE,
+	UNENDED,
+	Booked,
+	Demand,
+	Event,
+	Lost,
+	RequestExists,
+	Row,
+)
 
 from . import stand_in
 
-TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER"}
+TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER", "prompt_bytes": "INTEGER"}
 
 
 # For the write lock: a transaction here lasts well under a millisecond.
@@ -167,6 +179,10 @@ class SqliteStore:
 			"CREATE TABLE IF NOT EXISTS event"
 			" (request TEXT, seq INTEGER, event TEXT, PRIMARY KEY (request, seq)) WITHOUT ROWID"
 		)
+		database.write(
+			"CREATE TABLE IF NOT EXISTS usage (account TEXT, day TEXT, requests INTEGER, tokens INTEGER,"
+			" cost_usd REAL, PRIMARY KEY (account, day)) WITHOUT ROWID"
+		)
 		database.commit()
 
 	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
@@ -266,11 +282,31 @@ class SqliteStore:
 		return self._requests("status = 'running' AND lease < ?", [now])
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
+
+		Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
+		"""
 		self._update(name, values, UNENDED)
 		self._database.forget(
 			"UPDATE request SET question = NULL WHERE name = ? AND question IS NOT NULL", [name]
 		)
+		if usage := values.get("usage"):
+			((user,),) = self._database.read("SELECT user FROM request WHERE name = ?", [name])
+			booked = [stand_in.now()[:10], usage["total_tokens"], usage.get("cost_usd") or 0]
+			self._database.write(
+				"INSERT INTO usage (account, day, requests, tokens, cost_usd) VALUES (?, ?, 1, ?, ?), (?, ?, 1, ?, ?)"
+				" ON CONFLICT (account, day) DO UPDATE SET requests = requests + 1,"
+				" tokens = tokens + excluded.tokens, cost_usd = cost_usd + excluded.cost_usd",
+				[user, *booked, SITE, *booked],
+			)
+
+	def booked(self, account: str, since: date) -> list[Booked]:
+		"""What is booked on a user's account, or on that of the SITE, for the days from `since` on."""
+		rows = self._database.read(
+			"SELECT day, tokens, cost_usd FROM usage WHERE account = ? AND day >= ?",
+			[account, since.isoformat()],
+		)
+		return [Booked(date.fromisoformat(day), *used) for day, *used in rows]
 
 	def _update(self, name: str, values: Mapping[str, Any], statuses: Sequence[str]) -> None:
 		fields, given = _columns(values)

@@ -15,7 +15,7 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from functools import lru_cache, partial, wraps
 from inspect import Parameter, isclass, signature
@@ -384,6 +384,13 @@ def now() -> str:
 	return datetime.now().strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
+def convert_utc_to_system_timezone(utc_timestamp: datetime) -> datetime:
+	"""The same moment on the site's clock. frappe/utils/data.py; the time zone is as in `now`."""
+	if utc_timestamp.tzinfo is None:
+		utc_timestamp = utc_timestamp.replace(tzinfo=timezone.utc)
+	return utc_timestamp.astimezone()
+
+
 def cint(s: Any, default: int = 0) -> int:
 	"""The number as an int, `default` where it is none. frappe/utils/data.py."""
 	for convert in (int, lambda value: int(float(value))):
@@ -426,7 +433,15 @@ def _module(name: str, contents: dict[str, Any]) -> ModuleType:
 
 _exceptions = {exception.__name__: exception for exception in EXCEPTIONS}
 _background_jobs = _module("frappe.utils.background_jobs", {"is_job_enqueued": is_job_enqueued})
-_utils = _module("frappe.utils", {"background_jobs": _background_jobs, "cint": cint, "now": now})
+_utils = _module(
+	"frappe.utils",
+	{
+		"background_jobs": _background_jobs,
+		"cint": cint,
+		"convert_utc_to_system_timezone": convert_utc_to_system_timezone,
+		"now": now,
+	},
+)
 _sessions = _module("frappe.sessions", {"get_csrf_token": get_csrf_token})
 _frappe = _module(
 	"frappe",

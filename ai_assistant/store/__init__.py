@@ -7,6 +7,7 @@ same things in SQLite. No store commits by itself: a commit is also what lets an
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import date
 from typing import Any, NamedTuple, Protocol
 
 Event = dict[str, Any]
@@ -30,6 +31,7 @@ REQUEST_FIELDS = (
 	"fingerprint",
 	"lease",
 	"cancel_asked",
+	"prompt_bytes",
 	"response",
 	"reasoning",
 	"tool_calls",
@@ -41,7 +43,8 @@ REQUEST_FIELDS = (
 	"error",
 )
 """Those of JSON_FIELDS hold the contract's objects, or None; `created` and `lease` are UNIX times in seconds;
-`cancel_asked` is 0 or 1; the rest are strings or None. `tool_calls` is None for a request without tools."""
+`cancel_asked` is 0 or 1, `prompt_bytes` a number; the rest are strings or None. `tool_calls` is None for a request
+without tools."""
 
 JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))
 
@@ -55,6 +58,18 @@ class Demand(NamedTuple):
 	"""How many of all users run and are held."""
 	recent: list[float]
 	"""When the user's latest were accepted (`created`), the oldest first."""
+
+
+SITE = ""
+"""The account on which the usage of all users is booked, besides their own."""
+
+
+class Booked(NamedTuple):
+	"""What the requests of one account have used on one day of the site."""
+
+	day: date
+	tokens: int
+	cost_usd: float
 
 
 class RequestExists(Exception):
@@ -131,7 +146,14 @@ class Store(Protocol):
 		...
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
+
+		Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
+		"""
+		...
+
+	def booked(self, account: str, since: date) -> list[Booked]:
+		"""What is booked on a user's account, or on that of the SITE, for the days from `since` on."""
 		...
 
 	def forget(self, name: str) -> None:

@@ -1,20 +1,33 @@
-"""The rows of a bench: the DocTypes AI Request and AI Request Event, and what the DocTypes of settings say.
+"""The rows of a bench: the DocTypes AI Request, AI Request Event and AI Usage, and what the DocTypes of settings say.
 
 Rows are written in SQL, past the document API: nobody else makes them, there is nothing to validate, and a
 document costs three times as much (1.4 ms against 0.5 ms an event, its commit included).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import frappe
 from frappe.utils.password import get_decrypted_password
 
-from . import JSON_FIELDS, REQUEST_FIELDS, UNENDED, Demand, Event, Lost, RequestExists, Row
+from . import (
+	JSON_FIELDS,
+	REQUEST_FIELDS,
+	SITE,
+	UNENDED,
+	Booked,
+	Demand,
+	Event,
+	Lost,
+	RequestExists,
+	Row,
+)
 
-REQUEST, EVENT = "AI Request", "AI Request Event"
+REQUEST, EVENT, USAGE = "AI Request", "AI Request Event", "AI Usage"
 SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
 
 # Columns of the request that Desk lists, filters and sums; the store itself reads the objects they come from.
@@ -39,13 +52,15 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"created",
 	"lease",
 	"cancel_asked",
+	"prompt_bytes",
 	"first_chunk_ms",
 }
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
 COLUMN = 140
-# Too many connections, shutting down, the connection killed or interrupted, read only; nobody there, gone, lost.
-AWAY = (1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
+# A row that another has changed meanwhile (a deadlock to Frappe 15, not to 16), too many connections, shutting down, the
+# connection killed or interrupted, read only; nobody there, gone, lost.
+AWAY = (1020, 1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
 # A statement that is longer than max_allowed_packet (16 MiB by default) is refused.
 PIECE = 1_000_000
 # How long one who asks stands in line before the site is said to be busy.
@@ -182,12 +197,24 @@ class FrappeStore:
 		return _requests("status = 'running' AND lease < %(now)s", {"now": now})
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already."""
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
+
+		Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
+		"""
 		_lock(name, UNENDED)
 		columns, long = _apart({"modified": frappe.utils.now(), "question": None, **_columns(values)})
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
 		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
 		_write_long(name, long)
+		if usage := values.get("usage"):
+			_book(name, usage)
+
+	def booked(self, account: str, since: date) -> list[Booked]:
+		"""What is booked on a user's account, or on that of the SITE, for the days from `since` on."""
+		rows = frappe.db.sql(
+			f"SELECT day, tokens, cost_usd FROM `tab{USAGE}` WHERE user = %s AND day >= %s", (account, since)
+		)
+		return [Booked(day, int(tokens), float(cost)) for day, tokens, cost in rows]
 
 	def forget(self, name: str) -> None:
 		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
@@ -243,6 +270,16 @@ class FrappeStore:
 				"concurrent_per_site",
 				"web_percent",
 			),
+			"budgets": numbers(
+				"user_tokens_per_day",
+				"user_tokens_per_month",
+				"user_cost_per_day",
+				"user_cost_per_month",
+				"site_tokens_per_day",
+				"site_tokens_per_month",
+				"site_cost_per_day",
+				"site_cost_per_month",
+			),
 			"timeouts": numbers(
 				"first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"
 			),
@@ -262,6 +299,38 @@ def _lock(name: str, statuses: tuple[str, ...]) -> bool:
 	return bool(found[0][0])
 
 
+def _book(name: str, usage: Mapping[str, Any]) -> None:
+	"""Adds what a request has used to the day's rows of its user and of all, in that order whoever books.
+
+	Their names are hashes: two who make the same row at once meet in its primary key alone, which locks that row and
+	no gap beside it; and a name that were made of the user's would fold case, and could be longer than a name may.
+	"""
+	((user,),) = frappe.db.sql(f"SELECT user FROM `tab{REQUEST}` WHERE name = %s", (name,))
+	now, by = frappe.utils.now(), frappe.session.user
+	day, used = now[:10], (usage["total_tokens"], usage.get("cost_usd") or 0)
+	rows = [
+		(
+			hashlib.sha256(f"{day} {account}".encode()).hexdigest()[:20],
+			now,
+			now,
+			by,
+			by,
+			account,
+			day,
+			1,
+			*used,
+		)
+		for account in (user, SITE)
+	]
+	frappe.db.sql(
+		f"INSERT INTO `tab{USAGE}`"
+		" (name, creation, modified, owner, modified_by, user, day, requests, tokens, cost_usd)"
+		" VALUES %s, %s ON DUPLICATE KEY UPDATE modified = VALUES(modified), requests = requests + 1,"
+		" tokens = tokens + VALUES(tokens), cost_usd = cost_usd + VALUES(cost_usd)",
+		rows,
+	)
+
+
 def provider(name: str) -> dict[str, Any]:
 	"""One AI Provider, enabled or not, as an element of `providers`."""
 	return _providers("name = %s", name)[0]
@@ -276,8 +345,13 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 		as_dict=True,
 	)
 	models: dict[str, list[str]] = {}
-	for parent, model in frappe.db.sql("SELECT parent, model FROM `tabAI Provider Model` ORDER BY idx"):
+	prices: dict[str, dict[str, dict[str, float]]] = {}
+	for parent, model, given, said in frappe.db.sql(
+		"SELECT parent, model, input_price, output_price FROM `tabAI Provider Model` ORDER BY idx"
+	):
 		models.setdefault(parent, []).append(model)
+		if given and said:
+			prices.setdefault(parent, {})[model] = {"input": float(given), "output": float(said)}
 	return [
 		{
 			"name": row.name,
@@ -288,6 +362,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			"default_model": row.default_model,
 			"priority": row.priority,
 			"extra": json.loads(row.extra or "{}"),
+			"prices": prices.get(row.name, {}),
 		}
 		for row in rows
 	]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import date
 from typing import Any
 from unittest.mock import patch
 
@@ -9,7 +10,7 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, delete_requests
-from ai_assistant.store import REQUEST_FIELDS, Lost, RequestExists
+from ai_assistant.store import REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
 from ai_assistant.store.frappe_store import FrappeStore
 
 ANN, BOB = "ann@store.test", "bob@store.test"
@@ -63,7 +64,14 @@ class TestFrappeStore(TestCase):
 		name = self.store.open(given)
 		self.assertEqual(
 			self.store.get(ANN, "request-1"),
-			{"name": name, **dict.fromkeys(REQUEST_FIELDS), "lease": 0, "cancel_asked": 0, **given},
+			{
+				"name": name,
+				**dict.fromkeys(REQUEST_FIELDS),
+				"lease": 0,
+				"cancel_asked": 0,
+				"prompt_bytes": 0,
+				**given,
+			},
 		)
 
 	def test_what_desk_sums_is_in_columns_of_its_own(self) -> None:
@@ -355,3 +363,35 @@ class TestFrappeStore(TestCase):
 		self.assertEqual(self.store.events(name), [])
 		frappe.db.rollback()
 		self.assertEqual(len(self.store.events(name)), 1)
+
+	def test_what_a_request_has_used_is_booked_on_the_day_on_which_it_ends(self) -> None:
+		first, second, third = date(2001, 11, 30), date(2001, 12, 1), date(2001, 12, 2)
+		usage = {"total_tokens": 18, "cost_usd": 0.25}
+		self.addCleanup(frappe.db.delete, "AI Usage", {"day": ("<=", third)})
+		for n, (user, day, used) in enumerate(
+			[
+				(ANN, first, usage),
+				(ANN, second, usage),
+				(ANN, second, {"total_tokens": 2**31 - 1, "cost_usd": None}),
+				(ANN, second, {"total_tokens": 2**31 - 1, "cost_usd": 1e-9}),
+				(BOB, second, usage),
+				(ANN.upper(), third, usage),
+				(ANN, third, None),
+			]
+		):
+			name = self.store.open(row(user=user, request_id=f"request-{n}"))
+			with patch.object(frappe.utils, "now", lambda day=day: f"{day} 23:59:59.999999"):
+				self.store.finish(name, {"status": "completed", "usage": used})
+				with self.assertRaises(Lost):
+					self.store.finish(name, {"status": "failed", "usage": usage})
+		much = 18 + 2 * (2**31 - 1)
+		self.assertEqual(
+			self.store.booked(ANN, first)[:2], [Booked(first, 18, 0.25), Booked(second, much, 0.250000001)]
+		)
+		self.assertEqual([booked.day for booked in self.store.booked(ANN, second)], [second])
+		self.assertEqual(self.store.booked(ANN.upper(), first), [Booked(third, 18, 0.25)])
+		self.assertEqual(self.store.booked("nobody", first), [])
+		site = [booked for booked in self.store.booked(SITE, second) if booked.day <= third]
+		self.assertEqual(site, [Booked(second, much + 18, 0.500000001), Booked(third, 18, 0.25)])
+		frappe.db.rollback()
+		self.assertEqual(self.store.booked(ANN, first), [])

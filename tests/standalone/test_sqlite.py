@@ -6,13 +6,17 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
-from ai_assistant.store import REQUEST_FIELDS, Lost, RequestExists, Store
+from ai_assistant.store import REQUEST_FIELDS, SITE, Booked, Lost, RequestExists, Store
+
+USAGE = {"total_tokens": 18, "cost_usd": 0.25}
 
 
 @pytest.fixture
@@ -364,6 +368,8 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path:
 		assert [(found["name"], found["tool_calls"]) for found in store.lapsed(6.0)] == [(name, [])]
 		old = store.get("ann", "r0")
 		assert old and (old["tool_calls"], old["continuation"]) == (None, None)
+		store.finish(name, {"status": "completed", "usage": USAGE})
+		assert [booked.tokens for booked in store.booked("ann", date(2000, 1, 1))] == [18]
 
 
 def test_a_queued_request_keeps_its_question_and_is_started_once(store: Store, database: Database) -> None:
@@ -401,3 +407,57 @@ def test_a_queued_request_may_end_without_having_been_started(store: Store, data
 		with pytest.raises(Lost):
 			late()
 	assert database.read("SELECT question FROM request") == [(None,)]
+
+
+def test_what_a_request_has_used_is_booked_on_the_day_on_which_it_ends(
+	store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	first, second, third = date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)
+	for n, (user, day, usage) in enumerate(
+		[
+			("ann", first, USAGE),
+			("ann", second, USAGE),
+			("ann", second, {"total_tokens": 5, "cost_usd": None}),
+			("bob", second, USAGE),
+			("Ann", third, USAGE),
+			("ann", third, None),
+		]
+	):
+		name = store.open(row(user=user, request_id=f"r{n}"))
+		monkeypatch.setattr(stand_in, "now", lambda day=day: f"{day} 23:59:59.999999")
+		store.finish(name, {"status": "completed", "usage": usage})
+
+	assert store.booked("ann", first) == [Booked(first, 18, 0.25), Booked(second, 23, 0.25)]
+	assert store.booked("ann", second) == [Booked(second, 23, 0.25)]
+	assert store.booked("ann", third) == []
+	assert store.booked("Ann", first) == [Booked(third, 18, 0.25)]
+	assert store.booked("nobody", first) == []
+	assert store.booked(SITE, second) == [Booked(second, 41, 0.5), Booked(third, 18, 0.25)]
+
+
+def test_of_many_who_end_a_request_one_books_it_and_with_its_end_alone(
+	store: Store, database: Database
+) -> None:
+	name = store.open(row())
+	store.finish(name, {"status": "completed", "usage": USAGE})
+	database.rollback()
+	assert store.booked(SITE, date(2000, 1, 1)) == []
+	name = store.open(row())
+	database.commit()
+	together = threading.Barrier(8)
+
+	def finish() -> bool:
+		together.wait()
+		try:
+			store.finish(name, {"status": "failed", "usage": USAGE})
+		except Lost:
+			database.rollback()
+			return False
+		database.commit()
+		return True
+
+	with ThreadPoolExecutor(8) as threads:
+		ended = [done.result() for done in [threads.submit(finish) for _ in range(8)]]
+	assert sorted(ended) == [False] * 7 + [True]
+	for account in ("ann", SITE):
+		assert [booked[1:] for booked in store.booked(account, date(2000, 1, 1))] == [(18, 0.25)]

@@ -4,7 +4,8 @@ import copy
 import logging
 import subprocess
 import sys
-from datetime import datetime
+import time
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import frappe
 import pytest
 from frappe import _
 from frappe.exceptions import ValidationError
-from frappe.utils import cint, now
+from frappe.utils import cint, convert_utc_to_system_timezone, now
 
 from ai_assistant.standalone import stand_in
 
@@ -74,6 +75,21 @@ def test_now_is_a_local_time_with_microseconds() -> None:
 def test_cint_makes_an_int_of_anything(given: Any, number: int) -> None:
 	assert cint(given) == number
 	assert cint("x", 5) == 5
+
+
+@pytest.mark.parametrize("zone", [None, timezone.utc])
+def test_a_moment_in_utc_is_told_by_the_clock_of_now(
+	zone: timezone | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setenv("TZ", "Asia/Kolkata")
+	time.tzset()
+	try:
+		found = convert_utc_to_system_timezone(datetime(2026, 11, 24, 18, 30, tzinfo=zone))
+		assert (found.isoformat(), found.tzname()) == ("2026-11-25T00:00:00+05:30", "IST")
+		assert convert_utc_to_system_timezone(datetime.now(timezone.utc)).isoformat(" ")[:16] == now()[:16]
+	finally:
+		monkeypatch.undo()
+		time.tzset()
 
 
 def test_json_has_its_keys_sorted_and_knows_dates_decimals_and_sets() -> None:

@@ -8,7 +8,7 @@ from frappe.utils import add_days, now_datetime
 from ai_assistant.permissions import MANAGER
 
 LOGS = ("AI Request", "AI Request Event")
-DOCTYPES = (*LOGS, "AI Provider", "AI Provider Model", "AI Mode", "AI Assistant Settings")
+DOCTYPES = (*LOGS, "AI Usage", "AI Provider", "AI Provider Model", "AI Mode", "AI Assistant Settings")
 BINARY = "utf8mb4_nopad_bin"
 """The collation of ids: any other of MariaDB's ignores case, trailing spaces (utf8mb4_bin too), or both."""
 
@@ -43,6 +43,7 @@ class AIRequest(Document):
 		lease: DF.Float
 		mode: DF.Data | None
 		model: DF.Data | None
+		prompt_bytes: DF.Int
 		prompt_tokens: DF.Int
 		provider: DF.Data | None
 		question: DF.Code | None
@@ -141,7 +142,7 @@ def get_chart(**given: Any) -> Any:
 		chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
 	else:
 		chart = frappe._dict(frappe.parse_json(given.get("chart")) or {})
-	if chart.type == "Heatmap" and chart.document_type in LOGS and MANAGER not in frappe.get_roles():
+	if chart.type == "Heatmap" and chart.document_type in DOCTYPES and MANAGER not in frappe.get_roles():
 		raise frappe.PermissionError
 	return frappe.call(dashboard_chart.get, **given)
 
@@ -153,20 +154,24 @@ def on_doctype_update() -> None:
 	types of columns and not their collations (frappe/database/schema.py), so it leaves them alone, unless it
 	changes the length of a key: later releases must not.
 	"""
-	lengths = {"user": 140, "request_id": 64, "task_id": 140}
-	folding = frappe.db.sql(
-		"""select column_name from information_schema.columns
-		where table_schema = database() and table_name = 'tabAI Request'
-		and column_name in %s and collation_name != %s""",
-		(tuple(lengths), BINARY),
-		pluck=True,
-	)
-	if folding:
-		changes = (f"modify `{key}` varchar({lengths[key]}) collate {BINARY}" for key in folding)
-		frappe.db.sql_ddl(f"alter table `tabAI Request` {', '.join(changes)}")
+	keep_binary("AI Request", {"user": 140, "request_id": 64, "task_id": 140})
 	frappe.db.add_unique("AI Request", ["user", "request_id"])
 	frappe.db.add_index("AI Request", ["user", "task_id"])
 	# Whoever asks is told apart from those who have asked too often within a minute.
 	frappe.db.add_index("AI Request", ["user", "created"])
 	# The sweep asks every minute who has let go of a running request, and whoever asks how many run.
 	frappe.db.add_index("AI Request", ["status", "lease"])
+
+
+def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
+	"""Makes the columns of these names and lengths compare byte by byte, where they do not."""
+	folding = frappe.db.sql(
+		"""select column_name from information_schema.columns
+		where table_schema = database() and table_name = %s
+		and column_name in %s and collation_name != %s""",
+		(f"tab{doctype}", tuple(lengths), BINARY),
+		pluck=True,
+	)
+	if folding:
+		changes = (f"modify `{key}` varchar({lengths[key]}) collate {BINARY}" for key in folding)
+		frappe.db.sql_ddl(f"alter table `tab{doctype}` {', '.join(changes)}")
