@@ -199,7 +199,7 @@ def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, 
 
 	config = site_config(ScriptedProvider(PROVIDER_PORT))
 	tokens = bench.inside("prepare", users=USERS, config=config)
-	first, second, _third = USERS
+	first, second, *_ = USERS
 	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
 	environment = {
 		"AI_ASSISTANT_URL": url,
@@ -368,11 +368,11 @@ def _restore() -> None:
 	import frappe
 	from frappe.installer import update_site_config
 
+	from ai_assistant.bench_tests import delete_requests
+
 	users = frappe.get_all("User", filters={"first_name": OWN}, pluck="name")
 	for user in users:
-		for request in frappe.get_all("AI Request", filters={"user": user}, pluck="name"):
-			frappe.db.delete("AI Request Event", {"request": request})
-		frappe.db.delete("AI Request", {"user": user})
+		delete_requests(user)
 		frappe.delete_doc("User", user, force=True, delete_permanently=True)
 	for key, value in (frappe.conf.get(KEPT) or {}).items():
 		# The string removes the key (frappe/installer.py).

@@ -17,6 +17,7 @@ from ai_assistant.realtime.event import calls_in
 from ai_assistant.realtime.log import fails_quietly, fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
+from . import budgets
 from .errors import BUSY_S, ChatError, internal_error, invalid, provider_failure
 from .request import ChatRequest, request_id_of, task_id_of
 from .settings import Limits, Settings, load
@@ -93,12 +94,13 @@ class Chat:
 			about = fields(request=self.request.request_id, model=completion.model)
 			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {about}")
 		status = "cancelled" if completion.finish_reason == "cancelled" else "completed"
+		counted = completion.usage if completion.usage and completion.usage.total_tokens else None
 		return self._end(
 			status=status,
 			finish_reason=completion.finish_reason,
 			provider=completion.provider,
 			model=completion.model,
-			usage=asdict(completion.usage) if completion.usage else None,
+			usage=asdict(counted) if counted else self._estimate(completion.provider, completion.model),
 			attempts=[asdict(attempt) for attempt in completion.attempts],
 			error=None,
 			continuation=completion.continuation if self.request.tools else None,
@@ -120,7 +122,7 @@ class Chat:
 			finish_reason="error",
 			provider=last.get("provider"),
 			model=last.get("model"),
-			usage=None,
+			usage=self._estimate(last.get("provider"), last.get("model")) if self.publisher.begun else None,
 			attempts=attempts,
 			error=failure,
 		)
@@ -131,6 +133,12 @@ class Chat:
 		if row is None:
 			raise ChatError("not_found", _("The request was deleted while it ran."))
 		return answer(row)
+
+	def _estimate(self, provider: str | None, model: str | None) -> dict[str, Any]:
+		asked = self.request
+		return _estimate(
+			self.gateway, self.publisher, provider or asked.provider, model or asked.model, asked.prompt_bytes
+		)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
 		row = self.publisher.row(outcome)
@@ -149,7 +157,8 @@ class Chat:
 def admit(request: ChatRequest, settings: Settings) -> Chat:
 	"""Accepts a request that this process answers.
 
-	Raises ChatError `conflict` for a request_id already used, `rate_limited` and `busy` beyond the site's limits.
+	Raises ChatError `conflict` for a request_id already used, `rate_limited` and `busy` beyond the site's limits,
+	`budget_exceeded` beyond its budgets.
 	"""
 	return hold(Chat(request, settings, accept(request, settings, "running")))
 
@@ -170,10 +179,12 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 		"fingerprint": request.fingerprint,
 		"cancel_asked": 0,
 		"tool_calls": [] if request.tools else None,
+		"prompt_bytes": request.prompt_bytes,
 	}
 	try:
 		now = time.time()
 		_let_in(kept.demand(user, now, now - MINUTE_S), settings.limits, status, now)
+		budgets.check(user, settings.budgets)
 		row.update(created=time.time(), lease=time.time() + LEASE_S)
 		name = kept.open(row, asdict(request) if status == "queued" else None)
 	except (store.RequestExists, ChatError) as refused:
@@ -262,18 +273,29 @@ def end_lost(row: dict[str, Any]) -> None:
 	"""Ends a request for the process that died over it."""
 	message = _("The process that ran this request died; what had arrived is kept.")
 	error = {"code": "worker_lost", "message": message, "retryable": True}
-	end(row, "failed", error, load().retention.keep_content)
+	settings = load()
+	end(row, "failed", error, settings.retention.keep_content, Gateway(settings.providers))
 
 
-def end(row: dict[str, Any], status: str, error: dict[str, Any] | None, keep_content: bool) -> None:
-	"""Ends a request that runs nowhere, with its completion; exactly once, whoever tries too."""
+def end(
+	row: dict[str, Any],
+	status: str,
+	error: dict[str, Any] | None,
+	keep_content: bool,
+	asked: Gateway | None = None,
+) -> None:
+	"""Ends a request that runs nowhere, with its completion; exactly once, whoever tries too.
+
+	Where a provider may have been `asked`, what that has used is estimated.
+	"""
 	publisher = Publisher.after(row, store.current().events(row["name"]), keep_content)
+	usage = asked and _estimate(asked, publisher, row["provider"], row["model"], row["prompt_bytes"] or 0)
 	outcome = {
 		"status": status,
 		"finish_reason": "error" if error else status,
 		"provider": row["provider"],
 		"model": row["model"],
-		"usage": None,
+		"usage": usage,
 		"attempts": [],
 		"error": error,
 	}
@@ -282,6 +304,13 @@ def end(row: dict[str, Any], status: str, error: dict[str, Any] | None, keep_con
 	except store.Lost:
 		# Another was faster, or somebody runs it after all.
 		pass
+
+
+def _estimate(
+	gateway: Gateway, publisher: Publisher, provider: str | None, model: str | None, prompt_bytes: int
+) -> dict[str, Any]:
+	said = [len(publisher.said(kind).encode()) for kind in ("reasoning", "text")]
+	return asdict(gateway.estimate(provider, model, prompt_bytes, *said))
 
 
 def _conflict(request: ChatRequest) -> ChatError:

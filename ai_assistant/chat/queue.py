@@ -16,7 +16,7 @@ from ai_assistant.realtime import listening, publisher
 from ai_assistant.realtime.log import fails_quietly, fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
-from . import life
+from . import budgets, life
 from .errors import ChatError, internal_error
 from .request import ChatRequest
 from .settings import Settings, load
@@ -32,7 +32,7 @@ TOLD = 100
 def put(request: ChatRequest, settings: Settings) -> dict[str, Any]:
 	"""Accepts a request for a worker and gives the answer object, `queued`, with its `position`.
 
-	Raises ChatError `conflict` for a request_id already used.
+	Raises ChatError as `life.admit`.
 	"""
 	accepted = life.accept(request, settings, "queued")
 	position = len(store.current().queued())
@@ -52,10 +52,15 @@ def take(name: str) -> life.Chat | None:
 	tell_positions()
 	try:
 		request, settings = ChatRequest(**question), load()
+		# What was accepted before it has been used up meanwhile.
+		budgets.check(row["user"], settings.budgets)
 	except Exception as error:
 		# Nothing has arrived yet that could be kept or not.
 		failure = error.as_dict() if isinstance(error, ChatError) else internal_error()
-		logger().exception(f"[Queue] not run {fields(request=row['request_id'], user=row['user'])}")
+		about = fields(request=row["request_id"], user=row["user"])
+		logger().error(
+			f"[Queue] not run: {failure['code']} {about}", exc_info=not isinstance(error, ChatError)
+		)
 		life.end(row, "failed", failure, keep_content=True)
 		return None
 	timeouts = replace(settings.timeouts, total_s=settings.background.total_background_s)

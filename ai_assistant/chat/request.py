@@ -44,6 +44,11 @@ class ChatRequest:
 	tools: list[dict[str, Any]] | None = None
 	tool_choice: str | dict[str, Any] | None = None
 
+	@property
+	def prompt_bytes(self) -> int:
+		"""The length of the messages as they are sent, from which their tokens are estimated."""
+		return len(json.dumps(self.messages, ensure_ascii=False).encode())
+
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	"""The request in `fields` (the parameters of chat_completion by name).

@@ -183,6 +183,11 @@ class Publisher:
 	def said(self, kind: str) -> str:
 		return "".join(self._said[kind])
 
+	@property
+	def begun(self) -> bool:
+		"""Whether anything of an answer has come."""
+		return bool(self._first_ms)
+
 	def timing(self) -> dict[str, int | None]:
 		"""Milliseconds since acceptance, None for what never came."""
 		reasoning, text = self._first_ms.get("reasoning"), self._first_ms.get("text")

@@ -32,6 +32,7 @@ def test_events_and_answer_keep_the_contract(client: Client) -> None:
 		"reasoning_tokens": 3,
 		"total_tokens": 18,
 		"cost_usd": None,
+		"estimated": False,
 	}
 	assert answer["attempts"] == []
 	assert answer["realtime"]["failed"] == 0

@@ -58,6 +58,15 @@ def interrupted(client: Client, provider: ScriptedProvider, pieces: int) -> Any:
 	raise AssertionError("the chat ended early")
 
 
+def booked_once(folder: Path, answer: dict[str, Any]) -> None:
+	"""That what is estimated of the only chat is on its user's account and on the site's."""
+	usage = answer["usage"]
+	said = len(answer["reasoning"].encode()), len(answer["response"].encode())
+	assert usage["estimated"] and usage["prompt_tokens"] > 0
+	assert usage["completion_tokens"] == sum(-(-size // 4) for size in said)
+	assert rows(folder, "SELECT requests, tokens FROM usage") == [(1, usage["total_tokens"])] * 2
+
+
 def check(fault: str, answer: dict[str, Any], journal: dict[str, Any], pieces: int) -> None:
 	said = "".join(f"piece {n} " for n in range(pieces))
 	LEDGER.settle(fault, said, journal["events"], answer, end="worker_lost")
@@ -91,6 +100,7 @@ def test_a_killed_process_is_followed_by_a_completion_and_nothing_is_lost(
 		journal = client.get("get_events", request_id=stream.request_id)
 		check("kill -9 of the site, and eight who notice at once", answer, journal, pieces)
 	assert rows(folder, "SELECT COUNT(*) FROM event WHERE event LIKE '%\"completion\"%'") == [(1,)]
+	booked_once(folder, answer)
 
 
 def test_a_process_that_comes_back_to_life_writes_nothing_more(
@@ -114,6 +124,7 @@ def test_a_process_that_comes_back_to_life_writes_nothing_more(
 			assert stream.wait() == ended
 			assert reader.get("get_request", request_id=stream.request_id) == ended
 			check(f"{fault}, and goes on", ended, reader.get("get_events", request_id=stream.request_id), 1)
+	booked_once(folder, ended)
 
 
 @pytest.mark.parametrize(

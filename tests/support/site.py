@@ -18,10 +18,14 @@ CANARY_KEY = "sk-canary-4f1c9a"
 # Where a live site has to look for the suite's provider.
 PROVIDER_PORT = 18999
 
+# What the second model of each provider costs, in US dollars a million tokens, and what a user may spend a day.
+DEAR, BUDGET_USD = 10_000, 1000
+
 USERS = {
 	"first@example.com": {"password": "first-Passw0rd", "roles": ["AI Assistant User"]},
 	"second@example.com": {"password": "second-Passw0rd", "roles": ["AI Assistant User"]},
 	"third@example.com": {"password": "third-Passw0rd", "roles": [], "user_type": "Website User"},
+	"spender@example.com": {"password": "spender-Passw0rd", "roles": ["AI Assistant User"]},
 }
 
 
@@ -36,6 +40,7 @@ def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 			"api_key": CANARY_KEY,
 			"models": [model, f"{model}-2"],
 			"default_model": model,
+			"prices": {f"{model}-2": {"input": DEAR, "output": 2 * DEAR}},
 			"priority": priority,
 		}
 
@@ -55,6 +60,8 @@ def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 			"concurrent_per_site": 1000,
 			"web_percent": 100,
 		},
+		# Of the models that the suite asks, those alone have a price that comes near it.
+		"budgets": {"user_cost_per_day": BUDGET_USD},
 	}
 
 
@@ -101,6 +108,8 @@ class Site:
 	second: Account
 	third: Account
 	"""The third user may log in and has no role of the app."""
+	spender: Account
+	"""This one's budget is used up, once a test has done so."""
 
 	def client(self, account: Account, by_token: bool = False) -> Client:
 		if by_token:
@@ -114,8 +123,8 @@ class Site:
 def live_site() -> Site | None:
 	"""The site that AI_ASSISTANT_URL and its companions name, if they do.
 
-	It has `site_config()` under `ai_assistant` in its site_config.json, and three users as in USERS (or as
-	AI_ASSISTANT_USER, _SECOND_USER, _THIRD_USER with _PASSWORD each name them).
+	It has `site_config()` under `ai_assistant` in its site_config.json, and four users as in USERS (or as
+	AI_ASSISTANT_USER, _SECOND_USER, _THIRD_USER, _SPENDER_USER with _PASSWORD each name them).
 	"""
 	url = os.environ.get("AI_ASSISTANT_URL")
 	if not url:
@@ -127,7 +136,7 @@ def live_site() -> Site | None:
 		password = os.environ.get(f"AI_ASSISTANT_{prefix}PASSWORD") or str(known.get("password"))
 		return Account(user, password, os.environ.get(f"AI_ASSISTANT_{prefix}TOKEN"))
 
-	first, second, third = USERS
+	first, second, third, spender = USERS
 	return Site(
 		url.rstrip("/"),
 		os.environ.get("AI_ASSISTANT_SOCKETIO_URL", url).rstrip("/"),
@@ -135,6 +144,7 @@ def live_site() -> Site | None:
 		account("", first),
 		account("SECOND_", second),
 		account("THIRD_", third),
+		account("SPENDER_", spender),
 	)
 
 
@@ -198,7 +208,8 @@ def warm(site: Site) -> None:
 	"""Has the site import litellm, for which its first question would take as long as the suite's short deadlines."""
 	with site.client(site.first) as client:
 		answer = None
-		while not answer or answer["status"] != "completed":
+		# On a busy machine another provider answers in its place meanwhile.
+		while not answer or (answer["status"], answer["provider"]) != ("completed", "claude"):
 			stream = client.chat("warm up", provider="claude")
 			for _ in stream:
 				pass

@@ -50,9 +50,17 @@ class AIAssistantSettings(Document):
 		modes: DF.Table[AIMode]
 		realtime_enabled: DF.Check
 		requests_per_minute: DF.Int
+		site_cost_per_day: DF.Float
+		site_cost_per_month: DF.Float
+		site_tokens_per_day: DF.Int
+		site_tokens_per_month: DF.Int
 		thinking_idle_s: DF.Int
 		total_background_s: DF.Int
 		total_s: DF.Int
+		user_cost_per_day: DF.Float
+		user_cost_per_month: DF.Float
+		user_tokens_per_day: DF.Int
+		user_tokens_per_month: DF.Int
 		web_percent: DF.Int
 	# end: auto-generated types
 

@@ -63,6 +63,14 @@ class TestAIAssistantSettings(TestCase):
 			concurrent_per_user=12,
 			concurrent_per_site=13,
 			web_percent=14,
+			user_tokens_per_day=16,
+			user_tokens_per_month=17,
+			user_cost_per_day=0.18,
+			user_cost_per_month=0.19,
+			site_tokens_per_day=20,
+			site_tokens_per_month=3_000_000_000,
+			site_cost_per_day=0.22,
+			site_cost_per_month=0.23,
 			keep_content=0,
 			modes=[
 				{
@@ -82,6 +90,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
 		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 12, 13, 14))
+		self.assertEqual(found.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
 		self.assertFalse(found.retention.keep_content)
 		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = found.providers
@@ -141,6 +150,8 @@ class TestAIAssistantSettings(TestCase):
 		self.refused(r"Total \(seconds\) accepts a whole number from 1 to 3600", total_s=0)
 		self.refused("Longest Delay .* accepts a whole number from 100 to 1000", max_delay_ms=1001)
 		self.refused("Tokens accepts a whole number from 1", max_tokens=-1)
+		with self.assertRaises(frappe.NonNegativeError):
+			self.save(site_cost_per_month=-1)
 		self.refused("Requests a Minute accepts a whole number from 1", requests_per_minute=0)
 		self.refused(r"Share of Web Threads \(%\) accepts a whole number from 1 to 100", web_percent=101)
 		self.refused("row 2: <strong>x</strong> is there already", modes=[{"mode": "x"}, {"mode": "x "}])

@@ -254,7 +254,8 @@ function complaint(error) {
 		return { sentence: "The site cannot be reached. Once the connection is back, try again.", retryable: true };
 	}
 	const login = !error.code && [401, 403].includes(error.status);
-	const later = error.retryAfter ? ` It asks to wait ${error.retryAfter} s.` : "";
+	// Where it is worth waiting for; the end of a budget is in the sentence.
+	const later = error.retryable && error.retryAfter ? ` It asks to wait ${error.retryAfter} s.` : "";
 	return { sentence: error.message + later, retryable: error.retryable, login };
 }
 
