@@ -309,8 +309,7 @@ def end(
 def _estimate(
 	gateway: Gateway, publisher: Publisher, provider: str | None, model: str | None, prompt_bytes: int
 ) -> dict[str, Any]:
-	said = [len(publisher.said(kind).encode()) for kind in ("reasoning", "text")]
-	return asdict(gateway.estimate(provider, model, prompt_bytes, *said))
+	return asdict(gateway.estimate(provider, model, prompt_bytes, *publisher.said_bytes()))
 
 
 def _conflict(request: ChatRequest) -> ChatError:

@@ -15,7 +15,7 @@ from ai_assistant.gateway import ProviderError
 
 from .errors import ChatError, invalid
 from .fields import flag, one_of, real_number, whole_number
-from .messages import messages_of
+from .messages import bytes_of, messages_of
 from .settings import EFFORTS, Mode, Settings
 from .tools import choice_of, tools_of
 
@@ -46,8 +46,9 @@ class ChatRequest:
 
 	@property
 	def prompt_bytes(self) -> int:
-		"""The length of the messages as they are sent, from which their tokens are estimated."""
-		return len(json.dumps(self.messages, ensure_ascii=False).encode())
+		"""The length of what is sent, from which its tokens are estimated."""
+		tools = json.dumps(self.tools, ensure_ascii=False) if self.tools else ""
+		return bytes_of(self.messages) + len(tools.encode())
 
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:

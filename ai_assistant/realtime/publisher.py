@@ -7,6 +7,7 @@ join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are in 
 """
 
 import hashlib
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -182,6 +183,11 @@ class Publisher:
 
 	def said(self, kind: str) -> str:
 		return "".join(self._said[kind])
+
+	def said_bytes(self) -> tuple[int, int]:
+		"""The length in UTF-8 of the reasoning, and of the text with the calls."""
+		calls = json.dumps(self._calls, ensure_ascii=False) if self._calls else ""
+		return len(self.said("reasoning").encode()), len((self.said("text") + calls).encode())
 
 	@property
 	def begun(self) -> bool:

@@ -1,5 +1,6 @@
 """Budgets over HTTP, on SQLite; ai_assistant/chat/test_budgets.py asks the same of MariaDB."""
 
+import base64
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -135,6 +136,29 @@ def test_an_answer_without_a_count_is_booked_by_an_estimate(
 	assert usage["prompt_tokens"] > 0
 	assert usage["cost_usd"] == usage["prompt_tokens"] + 2 * usage["completion_tokens"]
 	assert spending.booked() == spending.booked(SITE) == [(1, usage["total_tokens"], usage["cost_usd"])]
+
+
+def test_tools_and_calls_are_in_an_estimate_and_an_image_as_what_it_is_not_as_what_its_data_weigh(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	spending = Spending(process, site, provider)
+	uncounted = {"finish": "stop", "usage": {"prompt": 0, "completion": 0, "reasoning": 0}}
+
+	def estimated(*images: str, **fields: Any) -> dict[str, Any]:
+		parts: list[Any] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
+		# The last text is the script.
+		parts.append({"type": "text", "text": script({"text": "So"}, uncounted)})
+		usage = spending.ask(messages=[{"role": "user", "content": parts}], **fields).json()["message"][
+			"usage"
+		]
+		assert usage["estimated"] is True
+		return dict(usage)
+
+	plain = estimated()["prompt_tokens"]
+	png = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(400_000)).decode()
+	assert estimated(png, png)["prompt_tokens"] == plain + 2000
+	tool = {"type": "function", "function": {"name": "look", "description": "x" * 4000}}
+	assert 1000 <= estimated(tools=[tool], mode="agent")["prompt_tokens"] - plain < 1100
 
 
 def test_a_failure_before_the_first_chunk_is_not_booked(
