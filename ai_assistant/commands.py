@@ -2,6 +2,9 @@
 
 import importlib
 import multiprocessing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import frappe
@@ -9,6 +12,7 @@ from frappe.commands import get_site, pass_context
 
 from ai_assistant import gateway
 from ai_assistant.chat import queue, settings
+from ai_assistant.operate import verbs
 
 # What Frappe's pool imports before it forks (frappe.utils.background_jobs, `start_worker_pool`). It must not come after
 # the gateway: some of it registers abstract classes, upon which each child looks through all of litellm's classes anew
@@ -67,6 +71,32 @@ def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
 	# What is loaded is shared by forking alone, which is not every Python's default.
 	multiprocessing.set_start_method("fork")
 	background_jobs.start_worker_pool(queue=name, num_workers=workers, quiet=quiet)
+
+
+@ai_assistant.command()
+@click.option("--json", "as_json", is_flag=True, help="An object a line: name, ok, seen, remedy.")
+@pass_context
+def doctor(context: frappe._dict, as_json: bool) -> None:
+	"""Look at all that a chat on this site needs, and say what is wrong and what mends it.
+
+	Exits with 1 where something is (✗). What depends on that is not checked (·).
+	"""
+	from ai_assistant.operate import checks
+
+	with _site(context):
+		code = verbs.doctor(checks.of_bench(), as_json)
+	sys.exit(code)
+
+
+@contextmanager
+def _site(context: frappe._dict) -> Iterator[None]:
+	"""The site that --site names, as its Administrator. Connects to nothing yet: that is for those who look."""
+	frappe.init(get_site(context))
+	frappe.connect()
+	try:
+		yield
+	finally:
+		frappe.destroy()
 
 
 commands = [ai_assistant]

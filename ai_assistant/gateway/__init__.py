@@ -20,6 +20,7 @@ from .errors import ProviderError
 from .gateway import Gateway
 from .model_list import takes_tools
 from .preload import preload, warm
+from .trial import first_chunk_ms
 
 __all__ = [
 	"Attempt",
@@ -38,6 +39,7 @@ __all__ = [
 	"Timeouts",
 	"ToolCall",
 	"Usage",
+	"first_chunk_ms",
 	"preload",
 	"takes_tools",
 	"warm",

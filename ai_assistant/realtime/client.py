@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,11 +70,12 @@ class Client:
 		user: str | None = None,
 		password: str | None = None,
 		token: str | None = None,
+		sid: str | None = None,
 	) -> None:
 		"""`url` is the web server's own; `socketio_url` the realtime server's, where it has a port of its own.
 
-		Either `user` and `password`, or `token` as "key:secret". Raises ApiError where the login is refused,
-		httpx.HTTPError where nobody answers.
+		Either `user` and `password`, or `token` as "key:secret", or the `sid` of a session. Raises ApiError where the
+		login is refused, httpx.HTTPError where nobody answers.
 		"""
 		self.url = url.rstrip("/")
 		self.site = site
@@ -83,6 +85,8 @@ class Client:
 		self._socket: Any = None
 		if token:
 			self.http.headers["Authorization"] = f"token {token}"
+		elif sid:
+			self.http.cookies.set("sid", sid)
 		else:
 			_checked(self.http.post("/api/method/login", data={"usr": user, "pwd": password}))
 
@@ -147,6 +151,18 @@ class Client:
 		request_id = fields.pop("request_id", None) or str(uuid.uuid4())
 		given = {name: value for name, value in fields.items() if value is not None}
 		return ChatStream(self, {"messages": messages, "request_id": request_id, **given}, self._inboxes)
+
+	@contextmanager
+	def inbox(self, request_id: str) -> Iterator[Inbox]:
+		"""Where the socket's messages with this id arrive, as pairs of their name and themselves."""
+		inbox: Inbox = queue.SimpleQueue()
+		self._inboxes.setdefault(request_id, []).append(inbox)
+		try:
+			yield inbox
+		finally:
+			self._inboxes[request_id].remove(inbox)
+			if not self._inboxes[request_id]:
+				del self._inboxes[request_id]
 
 	def _listen(self, socket: Any) -> None:
 		while self._socket is socket:

@@ -29,10 +29,10 @@ class _Line(logging.Formatter):
 	"""A line a record, and those of a traceback behind it indented: whatever an exception says, it looks like no record."""
 
 	def format(self, record: logging.LogRecord) -> str:
-		return "\n\t".join(_printable(line) for line in super().format(record).split("\n"))
+		return "\n\t".join(printable(line) for line in super().format(record).split("\n"))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
 	"""Without what moves a terminal's cursor, breaks a line or turns its direction."""
 	if line.isprintable():
 		return line

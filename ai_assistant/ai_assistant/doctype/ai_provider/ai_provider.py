@@ -1,5 +1,4 @@
 import json
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ from frappe.utils import cint
 from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import ChatError, provider_failure
 from ai_assistant.chat.settings import provider_of
-from ai_assistant.gateway import Gateway, ProviderError, Reasoning, Text, Timeouts
+from ai_assistant.gateway import ProviderError, first_chunk_ms
 from ai_assistant.store import frappe_store
 
 ANY_MODEL = "*"
@@ -33,7 +32,6 @@ TAKEN = (
 )
 MAX_PRIORITY = 10_000
 MAX_PRICE = 1_000_000
-TEST_TIMEOUTS = Timeouts(first_token_s=20, idle_s=20, total_s=30)
 
 
 class AIProvider(Document):
@@ -195,20 +193,13 @@ def test_connection(provider: str) -> dict[str, Any]:
 	frappe.only_for("System Manager")
 	name = frappe.get_doc("AI Provider", provider).name
 	try:
-		gateway = Gateway([provider_of(frappe_store.provider(name), name)], TEST_TIMEOUTS)
-		started = time.monotonic()
-		first_chunk_ms = None
-		for chunk in gateway.stream_generate(
-			[{"role": "user", "content": "Answer with the one word hello."}]
-		):
-			if first_chunk_ms is None and isinstance(chunk, Reasoning | Text):
-				first_chunk_ms = round((time.monotonic() - started) * 1000)
+		took = first_chunk_ms(provider_of(frappe_store.provider(name), name))
 	except ChatError as error:
 		return {"success": False, "message": str(error), "first_chunk_ms": None}
 	except ProviderError as error:
 		return {"success": False, "message": provider_failure(error, True)["message"], "first_chunk_ms": None}
-	if first_chunk_ms is None:
+	if took is None:
 		message = _("{0} ended its answer without a word.").format(name)
 		return {"success": False, "message": message, "first_chunk_ms": None}
-	message = _("{0} answered; its first chunk came after {1} ms.").format(name, first_chunk_ms)
-	return {"success": True, "message": message, "first_chunk_ms": first_chunk_ms}
+	message = _("{0} answered; its first chunk came after {1} ms.").format(name, took)
+	return {"success": True, "message": message, "first_chunk_ms": took}

@@ -1,0 +1,334 @@
+"""What `bench --site S ai-assistant doctor` looks at. Each is a Check, and can be made by itself."""
+
+import importlib.metadata
+import logging
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import frappe
+from frappe.utils import cint
+
+from ai_assistant import __version__
+from ai_assistant.chat import queue, settings
+from ai_assistant.chat.errors import ChatError, provider_failure
+from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms
+from ai_assistant.realtime import listening
+from ai_assistant.realtime.log import logger
+
+from . import session
+from .examine import Check, Ill
+
+REDIS_S = 1.0
+# Above the deadlines of what is looked at: those know better what they have waited for.
+LONG_S = 35.0
+# RQ's own limit for a worker's sign of life, and its leeway (rq/worker.py, `heartbeat`); an idle one gives one in 405 s.
+HEARTBEAT_S = 480.0
+START = "bench start, or supervisorctl restart all"
+
+
+def of_bench() -> list[Check]:
+	"""The checks of this site, in the order in which they are best read."""
+	return [
+		Check("database", database),
+		Check("redis_cache", lambda: redis("redis_cache")),
+		Check("redis_queue", lambda: redis("redis_queue")),
+		Check("configuration", configuration, needs=("database",), then=_providers),
+		Check(
+			"web server", web_server, needs=("database", "redis_cache"), deadline_s=2 * session.PATIENCE_S + 2
+		),
+		Check("realtime server", realtime_server, needs=("redis_queue",)),
+		Check("event", event, needs=("web server", "realtime server"), deadline_s=LONG_S),
+		Check("workers", workers, needs=("redis_queue",)),
+		Check("scheduler", scheduler, needs=("database",)),
+		Check("timeouts", timeouts, needs=("configuration",)),
+		Check("log", log),
+		Check("versions", versions, needs=("database", "redis_queue")),
+	]
+
+
+def database() -> str:
+	began = time.monotonic()
+	try:
+		((version,),) = frappe.db.sql("SELECT VERSION()")
+	except Exception as error:
+		raise Ill(
+			f"the database cannot be reached ({type(error).__name__})",
+			f"Start MariaDB; see db_host and db_port in the site's configuration: {_where('db_host', 'db_port')}.",
+		)
+	return f"{version}, {_ms(began)}"
+
+
+def redis(key: str) -> str:
+	"""Redis as `key` of the configuration names it: redis_cache or redis_queue."""
+	url = frappe.conf.get(key)
+	if not url:
+		raise Ill(f"{key} is not configured", f"Put {key} into common_site_config.json: bench setup redis.")
+	import redis as library
+
+	began = time.monotonic()
+	try:
+		connection = library.Redis.from_url(url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S)
+		version = connection.info("server")["redis_version"]
+	except library.exceptions.AuthenticationError:
+		raise Ill(f"{_address(url)} refuses the password", f"Correct {key} in common_site_config.json.")
+	except library.exceptions.TimeoutError:
+		raise Ill(
+			f"{_address(url)} does not answer within {REDIS_S:.0f} s",
+			"Restart it: it hangs, or the way there is shut.",
+		)
+	except library.exceptions.RedisError:
+		raise Ill(f"{_address(url)} cannot be reached", f"Start it: {START}.")
+	return f"{version} at {_address(url)}, {_ms(began)}"
+
+
+def configuration() -> str:
+	try:
+		found = settings.load()
+	except ChatError as error:
+		raise Ill(str(error), "Correct it in AI Assistant Settings, or in site_config.json, which wins.")
+	if not found.providers:
+		raise Ill("no provider is configured", "Enable one in Desk: AI Provider → New.")
+	first, model = found.first_for(found.modes["chat"])
+	off = "" if found.realtime.enabled else "; realtime.enabled is off: answers come whole, without events"
+	return f"{len(found.providers)} providers; {first and first.name} is asked first, for {model}{off}"
+
+
+def provider(asked: Provider) -> str:
+	"""Whether a provider takes its key and answers."""
+	try:
+		took = first_chunk_ms(asked)
+	except ProviderError as error:
+		raise Ill(provider_failure(error, True)["message"], _remedy(error.code, asked))
+	if took is None:
+		raise Ill(
+			f"{asked.name} ended its answer without a word", f"Try another model than {asked.default_model}."
+		)
+	return f"{asked.default_model} answered; its first chunk came after {took} ms"
+
+
+def web_server() -> str:
+	began = time.monotonic()
+	with session.client() as (_user, made):
+		return f"the site answers at {made.url}, {_ms(began)}"
+
+
+def realtime_server() -> str:
+	"""Whether a realtime server hears what the site publishes."""
+	if reason := listening.why_not():
+		raise Ill(
+			reason,
+			"Start the realtime server: bench start, or supervisorctl restart frappe-bench-web:frappe-bench-node-socketio;"
+			" its log is logs/node-socketio.log.",
+		)
+	return f"subscribed to {listening.CHANNEL}{_sockets()}"
+
+
+def event() -> str:
+	return f"came back through a socket after {session.canary():.0f} ms"
+
+
+def workers() -> str:
+	"""Whether the queue for chats in the background is served, and by processes that run."""
+	from frappe.utils.background_jobs import get_queue, get_workers
+
+	name = queue.name_of_queue()
+	serving = get_queue(name)
+	found = get_workers(serving)
+	if not found:
+		raise Ill(
+			f"nobody serves the queue {name}; {serving.count} wait in it",
+			f"Start workers: bench --site {frappe.local.site} ai-assistant worker (docs/reliability.md).",
+		)
+	frozen = {worker.pid: why for worker in found if (why := _frozen(worker))}
+	if frozen:
+		reasons = "; ".join(f"pid {pid} {why}" for pid, why in sorted(frozen.items()))
+		raise Ill(
+			f"{len(frozen)} of {len(found)} workers of {name} are frozen: {reasons}",
+			"Continue them (kill -CONT) or restart them: supervisorctl restart frappe-bench-workers:.",
+		)
+	busy = Counter(worker.get_state() for worker in found)["busy"]
+	return f"{len(found)} of {name}, {busy} busy; {serving.count} wait in it"
+
+
+def scheduler() -> str:
+	from frappe.utils.scheduler import is_scheduler_inactive
+
+	if is_scheduler_inactive(verbose=False):
+		raise Ill(
+			"it is off: requests of processes that died are not ended in time, and old logs stay",
+			f"bench --site {frappe.local.site} scheduler enable; maintenance_mode and pause_scheduler stop it too.",
+		)
+	return "enabled"
+
+
+def timeouts() -> str:
+	"""Whether the web server's patience outlasts a chat, as far as it can be read."""
+	total_s = settings.load().timeouts.total_s
+	named = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
+	read = {**_gunicorn(), **_nginx()}
+	short = [f"{name} {seconds:.0f} s" for name, seconds in read.items() if seconds <= total_s]
+	if short:
+		raise Ill(
+			f"a chat may take {total_s:.0f} s, and {', '.join(short)} ends it before",
+			f"bench set-config -g http_timeout {named}, then bench setup nginx and bench setup supervisor, and restart both.",
+		)
+	seen = (
+		", ".join(f"{name} {seconds:.0f} s" for name, seconds in read.items())
+		or "no web server's can be read here"
+	)
+	return f"a chat {total_s:.0f} s at most; {seen}{_threads()}"
+
+
+def log() -> str:
+	if not logger().isEnabledFor(logging.INFO):
+		level = logging.getLevelName(logger().getEffectiveLevel())
+		raise Ill(
+			f"its level is {level}: events leave no line",
+			"Leave the level of the logger ai_assistant to the app.",
+		)
+	return "INFO: an event leaves a line in logs/ai_assistant.log"
+
+
+def versions() -> str:
+	found = {"ai_assistant": __version__, "frappe": frappe.__version__}
+	for name in ("litellm", "python-socketio", "redis", "rq"):
+		with suppress(importlib.metadata.PackageNotFoundError):
+			found[name] = importlib.metadata.version(name)
+	if node := shutil.which("node"):
+		with suppress(OSError, subprocess.SubprocessError):
+			asked = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=REDIS_S)
+			found["node"] = asked.stdout.strip().removeprefix("v")
+	return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+def _providers() -> Iterable[Check]:
+	def looks(asked: Provider) -> Callable[[], str]:
+		return lambda: provider(asked)
+
+	return [
+		Check(f"provider {each.name}", looks(each), deadline_s=LONG_S) for each in settings.load().providers
+	]
+
+
+def _remedy(code: str, asked: Provider) -> str:
+	if code == "provider_auth":
+		return f"Enter its API key anew: AI Provider {asked.name}."
+	if code in ("provider_unavailable", "timeout"):
+		return f"See its API Base ({asked.api_base or 'its own'}), and whether the way out to it is open from here."
+	if code in ("rate_limited", "budget_exceeded"):
+		return "Wait, or raise the limit at the provider."
+	return f"See its model ({asked.default_model}) and extra parameters: AI Provider {asked.name}, Test connection."
+
+
+def _frozen(worker: Any) -> str | None:
+	"""Why a worker of RQ does nothing any more, as far as can be told from here.
+
+	Its heartbeat tells only after eight minutes; of a process of this machine the kernel tells at once.
+	"""
+	if worker.hostname == socket.gethostname():
+		import psutil
+
+		try:
+			status = psutil.Process(worker.pid).status()
+		except psutil.NoSuchProcess:
+			return "has ended without a word"
+		if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE):
+			return f"is {status}"
+	if worker.last_heartbeat is None:
+		return None
+	age = (datetime.now(timezone.utc) - worker.last_heartbeat.replace(tzinfo=timezone.utc)).total_seconds()
+	return f"has not been heard of for {age:.0f} s" if age > HEARTBEAT_S else None
+
+
+def _processes(program: str) -> Iterator[list[str]]:
+	"""The command lines of this bench's processes that run a program."""
+	import psutil
+
+	sites = Path(frappe.local.sites_path).resolve()
+	for process in psutil.process_iter():
+		with suppress(psutil.Error, OSError):
+			command = process.cmdline()
+			if any(program in part for part in command[:3]) and Path(process.cwd()).resolve() == sites:
+				yield command
+
+
+def _gunicorn() -> dict[str, float]:
+	commands = list(_processes("gunicorn"))
+	if not commands:
+		with suppress(OSError):
+			written = _config("supervisor.conf").read_text()
+			commands = [
+				line.split() for line in re.findall(r"^command=(\S*gunicorn\b.*)$", written, re.MULTILINE)
+			]
+	# Without the option it is 30 s.
+	found = [float(_option(command, "-t", "--timeout") or 30) for command in commands]
+	return {"gunicorn": min(found)} if found else {}
+
+
+def _threads() -> str:
+	for command in _processes("gunicorn"):
+		kind = _option(command, "-k", "--worker-class") or "sync"
+		if kind == "sync" and not _option(command, "--threads"):
+			return "; gunicorn has sync workers: each chat holds one (docs/deployment.md, Threads)"
+	return ""
+
+
+def _nginx() -> dict[str, float]:
+	with suppress(OSError):
+		written = _config("nginx.conf").read_text()
+		found = re.findall(r"^\s*proxy_read_timeout\s+(\d+)s?;", written, re.MULTILINE)
+		if found:
+			return {"nginx": float(min(found, key=int))}
+	return {}
+
+
+def _option(command: list[str], *names: str) -> str | None:
+	for part, following in zip(command, [*command[1:], ""], strict=True):
+		for name in names:
+			if part == name:
+				return following
+			if part.startswith(f"{name}="):
+				return part.partition("=")[2]
+	return None
+
+
+def _config(name: str) -> Path:
+	return Path(frappe.local.sites_path).resolve().parent / "config" / name
+
+
+def _sockets() -> str:
+	"""How many there are: Frappe's realtime server does not tell, so the machine's connections are counted."""
+	import psutil
+
+	port = cint(frappe.conf.get("socketio_port")) or session.SOCKET_PORT
+	try:
+		found = [
+			each
+			for each in psutil.net_connections("tcp")
+			if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port
+		]
+	except (psutil.Error, OSError):
+		return ""
+	return f"; {len(found)} connections to its port {port}"
+
+
+def _where(*keys: str) -> str:
+	return ", ".join(f"{key} {frappe.conf.get(key) or 'not set'}" for key in keys)
+
+
+def _address(url: str) -> str:
+	"""Without the password that it may hold."""
+	return url.rpartition("@")[2].removeprefix("redis://").removeprefix("unix://")
+
+
+def _ms(began: float) -> str:
+	return f"{(time.monotonic() - began) * 1000:.0f} ms"
