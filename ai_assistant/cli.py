@@ -1,12 +1,13 @@
 """`ai-assistant`: the standalone site, and a chat in the terminal with any site."""
 
+import functools
 import json
 import os
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from rich.console import Console
 
 from ai_assistant import __version__
 from ai_assistant.local_tools import LocalTools
-from ai_assistant.realtime.client import ApiError, ChatStream, Client, assistant_message
-from ai_assistant.realtime.contract import violations
+from ai_assistant.operate import verbs
+from ai_assistant.realtime.client import ApiError, Client, assistant_message
 from ai_assistant.terminal import printable, show_all, view_for
 
 LOCAL = "local"
@@ -36,7 +37,6 @@ KEYS = {
 	"openrouter": ("OPENROUTER_API_KEY", "openrouter", "deepseek/deepseek-r1"),
 }
 
-FAILED, VIOLATED = 1, 3
 # A model may call tools for ever.
 MAX_ROUNDS = 10
 
@@ -100,16 +100,67 @@ def serve(
 			serve_site(host, port, site_config=config, data=data, ready=ready)
 
 
+@dataclass(frozen=True)
+class Address:
+	"""Where a site is, and who asks."""
+
+	url: str
+	socketio_url: str | None
+	site: str
+	user: str | None
+	password: str | None
+	token: str | None = None
+
+	def client(self) -> Client:
+		return Client(self.url, self.site, self.socketio_url, self.user, self.password, self.token)
+
+
+def addressed(command: Callable[..., None]) -> Callable[..., None]:
+	"""Gives a command the options that say where a site is and who asks, as `at`: an Address, or None without --url."""
+
+	@functools.wraps(command)
+	def run(
+		url: str | None,
+		socketio_url: str | None,
+		site: str | None,
+		user: str | None,
+		password: str | None,
+		token: str | None,
+		**rest: Any,
+	) -> None:
+		if not url:
+			if user or site or socketio_url:
+				raise click.UsageError("--user, --site and --socketio-url go with --url.")
+			return command(at=None, **rest)
+		if not token and not (user and password):
+			raise click.UsageError("--url needs --token, or --user and --password.")
+		with _as_click_error():
+			host = httpx.URL(url).host
+		command(at=Address(url, socketio_url, site or host, user, password, token), **rest)
+
+	for option in reversed(
+		(
+			click.option("--url", help="A site that runs."),
+			click.option(
+				"--socketio-url", help="Its realtime server, where that has a port of its own (bench: 9000)."
+			),
+			click.option("--site", help="Its name, where that is not the host of --url."),
+			click.option("--user", help="With --password."),
+			click.option("--password", envvar="AI_ASSISTANT_PASSWORD", help="Or in AI_ASSISTANT_PASSWORD."),
+			click.option(
+				"--token",
+				envvar="AI_ASSISTANT_TOKEN",
+				help='"key:secret" instead of a user; or in AI_ASSISTANT_TOKEN.',
+			),
+		)
+	):
+		run = option(run)
+	return run
+
+
 @main.command()
 @click.argument("prompt")
-@click.option("--url", help="A site that runs; without it one is started for this chat.")
-@click.option("--socketio-url", help="Its realtime server, where that has a port of its own (bench: 9000).")
-@click.option("--site", help="Its name, where that is not the host of --url.")
-@click.option("--user", help="With --password.")
-@click.option("--password", envvar="AI_ASSISTANT_PASSWORD", help="Or in AI_ASSISTANT_PASSWORD.")
-@click.option(
-	"--token", envvar="AI_ASSISTANT_TOKEN", help='"key:secret" instead of a user; or in AI_ASSISTANT_TOKEN.'
-)
+@addressed
 @click.option("--mode", help="One of the site's modes.")
 @click.option("--provider", help=f"One of the site's; without --url: {LOCAL}, {', '.join(KEYS)}.")
 @click.option("--model", help="One of the provider's.")
@@ -122,12 +173,7 @@ def serve(
 @click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
 def chat(
 	prompt: str,
-	url: str | None,
-	socketio_url: str | None,
-	site: str | None,
-	user: str | None,
-	password: str | None,
-	token: str | None,
+	at: Address | None,
 	mode: str | None,
 	provider: str | None,
 	model: str | None,
@@ -136,6 +182,7 @@ def chat(
 ) -> None:
 	"""Ask PROMPT, watch the thinking and the answer, and check that the contract held.
 
+	Without --url a site is started for this chat.
 	Exits with 0 only when every event came, once, in order, and joined them give the answer of the REST call;
 	with 1 where the chat failed, and 3 where the contract did not hold. With --tools it goes on until the model calls
 	none any more.
@@ -145,16 +192,10 @@ def chat(
 	except ValueError as error:
 		raise click.BadParameter(str(error), param_hint="--tools") from None
 	with ExitStack() as stack, _as_click_error():
-		if url:
-			if not token and not (user and password):
-				raise click.UsageError("--url needs --token, or --user and --password.")
-			at = Address(url, socketio_url, site or httpx.URL(url).host, user, password, token)
-		elif user or site or socketio_url:
-			raise click.UsageError("--user, --site and --socketio-url go with --url.")
-		else:
+		if at is None:
 			at = stack.enter_context(_site_of_its_own(provider or LOCAL, model))
 			provider = None
-		client = stack.enter_context(Client(at.url, at.site, at.socketio_url, at.user, at.password, at.token))
+		client = stack.enter_context(at.client())
 		# A wrong key is said in the site's own words; a refused socket has none.
 		client.get("list_models")
 		client.connect()
@@ -181,7 +222,9 @@ def _converse(
 			raise
 		if stream.answer and not events and not as_json:
 			click.echo(printable(stream.answer["response"]))
-		status = _verdict(stream, events, time.monotonic() - started)
+		status, lines = verbs.verdict(stream, events, time.monotonic() - started)
+		for line in lines:
+			say(line)
 		calls = stream.answer and stream.answer.get("tool_calls")
 		if status or not tools or not stream.answer or not calls or stream.answer["status"] != "completed":
 			return status
@@ -191,47 +234,61 @@ def _converse(
 			say(f"🔧 {call['function']['name']} → {printable(result)}")
 			messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
 	say(f"✗ The model still calls tools after {MAX_ROUNDS} rounds.")
-	return FAILED
+	return verbs.FAILED
 
 
-@dataclass(frozen=True)
-class Address:
-	"""Where a site is, and who asks."""
+@main.command()
+@addressed
+@click.option(
+	"--site-config",
+	type=click.Path(exists=True, dir_okay=False, path_type=Path),
+	help="A file, as a bench has it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="An object a line: name, ok, seen, remedy.")
+def doctor(at: Address | None, site_config: Path | None, as_json: bool) -> None:
+	"""Look at all that a chat needs, and say what is wrong and what mends it.
 
-	url: str
-	socketio_url: str | None
-	site: str
-	user: str | None
-	password: str | None
-	token: str | None = None
+	With --url a running site is asked as a client would, a bench's too; with --site-config the file is read and its
+	providers are asked from here. Exits with 1 where something is wrong (✗). What depends on that is not checked (·).
+	"""
+	from ai_assistant.operate import remote
+	from ai_assistant.standalone.checks import of_config
+
+	checks = []
+	if site_config:
+		with _as_click_error():
+			checks += of_config(site_config)
+	if at:
+		checks += remote.of_site(at.url, at.socketio_url or at.url, at.client)
+	if not checks:
+		raise click.UsageError("Name a site that runs (--url) or a --site-config.")
+	sys.exit(verbs.doctor(checks, as_json))
 
 
-def _verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) -> int:
-	"""Says how the chat went; gives the exit code."""
-	answer = stream.answer
-	if answer is None:
-		say(f"✗ {stream.error}")
-		return FAILED
-	who = f"{answer['model']} of {answer['provider']}"
-	tokens = answer["usage"]["total_tokens"] if answer["usage"] else "an unknown number of"
-	figures = f"{tokens} tokens, {seconds:.1f} s"
-	if answer["status"] == "failed":
-		say(f"✗ {answer['error']['message']}")
-		return FAILED
-	if not answer["realtime"]["last_seq"]:
-		say(f"✓ {who} answered, without events: realtime is switched off on this site; {figures}.")
-		return 0
-	wrong = violations(events, answer)
-	if stream.read_back:
-		heard = len(events) - stream.read_back
-		wrong += [] if heard else ["Not one event came over Socket.IO; all were read back from the journal."]
-		say(f"{stream.read_back} of {len(events)} events were read back from the journal.")
-	for sentence in wrong:
-		say(f"✗ {sentence}")
-	if wrong:
-		return VIOLATED
-	say(f"✓ {who} answered: {len(events)} events over Socket.IO, whole and in order; {figures}.")
-	return 0
+@main.command()
+@addressed
+def smoke(at: Address | None) -> None:
+	"""Chat once, end to end, and hold it against the contract: one line, and the exit codes of chat."""
+	with _client(at) as client:
+		code = verbs.smoke(client)
+	sys.exit(code)
+
+
+@main.command()
+@addressed
+@click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+def watch(at: Address | None, as_json: bool) -> None:
+	"""Print the events of your requests as they are stored, those of all users as a System Manager; Ctrl-C ends it."""
+	with _client(at) as client:
+		verbs.watch(client, as_json)
+
+
+@contextmanager
+def _client(at: Address | None) -> Iterator[Client]:
+	if at is None:
+		raise click.UsageError("This needs a site that runs: name it by --url.")
+	with _as_click_error(), at.client() as client:
+		yield client
 
 
 @contextmanager
@@ -294,7 +351,7 @@ def _as_click_error() -> Iterator[None]:
 
 	try:
 		yield
-	except (BadSiteConfig, ModelUnavailable, ApiError) as error:
+	except (BadSiteConfig, ModelUnavailable, ApiError, RuntimeError) as error:
 		raise click.ClickException(str(error)) from None
 	except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
 		raise click.ClickException(
@@ -305,7 +362,7 @@ def _as_click_error() -> Iterator[None]:
 	except BrokenPipeError:
 		# What reads the output has seen enough; Python would complain once more when it closes it.
 		os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-		sys.exit(FAILED)
+		sys.exit(verbs.FAILED)
 	except socketio.exceptions.ConnectionError as error:
 		raise click.ClickException(f"The realtime server refuses the socket: {error}") from None
 	except OSError as error:

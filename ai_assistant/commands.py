@@ -8,11 +8,15 @@ from contextlib import contextmanager
 
 import click
 import frappe
+import httpx
 from frappe.commands import get_site, pass_context
+from socketio.exceptions import SocketIOError
 
 from ai_assistant import gateway
 from ai_assistant.chat import queue, settings
 from ai_assistant.operate import verbs
+from ai_assistant.operate.examine import Ill
+from ai_assistant.realtime.client import ApiError, Client
 
 # What Frappe's pool imports before it forks (frappe.utils.background_jobs, `start_worker_pool`). It must not come after
 # the gateway: some of it registers abstract classes, upon which each child looks through all of litellm's classes anew
@@ -86,6 +90,41 @@ def doctor(context: frappe._dict, as_json: bool) -> None:
 	with _site(context):
 		code = verbs.doctor(checks.of_bench(), as_json)
 	sys.exit(code)
+
+
+@ai_assistant.command()
+@pass_context
+def smoke(context: frappe._dict) -> None:
+	"""Chat once as the Administrator, end to end, and hold it against the contract: one line.
+
+	Exits with 1 where the chat failed, and 3 where the contract did not hold.
+	"""
+	with _client(context) as client:
+		code = verbs.smoke(client)
+	sys.exit(code)
+
+
+@ai_assistant.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+@pass_context
+def watch(context: frappe._dict, as_json: bool) -> None:
+	"""Print the events of all users' requests as they are stored; Ctrl-C ends it."""
+	with _client(context) as client:
+		verbs.watch(client, as_json)
+
+
+@contextmanager
+def _client(context: frappe._dict) -> Iterator[Client]:
+	"""A client of the site, as its administrator; what is in its way is said in a line."""
+	from ai_assistant.operate import session
+
+	try:
+		with _site(context), session.client() as (_user, client):
+			yield client
+	except Ill as found:
+		raise click.ClickException(f"{found.seen}. {found.remedy}") from None
+	except (ApiError, httpx.HTTPError, SocketIOError) as error:
+		raise click.ClickException(f"{error}. bench --site … ai-assistant doctor says more.") from None
 
 
 @contextmanager

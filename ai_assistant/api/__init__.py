@@ -6,7 +6,7 @@ from typing import Any
 
 import frappe
 
-from ai_assistant.chat import life, places, queue, request, settings, waiting
+from ai_assistant.chat import life, places, queue, request, settings, waiting, watching
 from ai_assistant.chat.fields import real_number, whole_number
 from ai_assistant.gateway import Chunk, Completion, warm
 from ai_assistant.realtime.log import fails_quietly
@@ -109,6 +109,17 @@ def get_events(
 	after = whole_number(after_seq, "after_seq", 0, 2**31) or 0
 	seconds = real_number(wait, "wait", 0, waiting.LONGEST_S) or 0
 	return waiting.journal(row, after, seconds)
+
+
+# Not by GET: a cursor may be longer than an address can be.
+@frappe.whitelist(methods=["POST"])
+@answers
+def watch(cursor: Field = None) -> Answer:
+	"""The events of all requests of the user, of everybody for a System Manager, that came after `cursor`.
+
+	Asked again with the `cursor` of each answer it gives each event once.
+	"""
+	return watching.page(cursor)
 
 
 @frappe.whitelist(methods=["POST"])

@@ -128,10 +128,14 @@ class Settings:
 
 def load() -> Settings:
 	"""The site's settings. Raises ChatError `not_configured` naming what is wrong in the configuration."""
-	given = frappe.conf.get(CONF_KEY)
+	return of(store.current().settings(), frappe.conf.get(CONF_KEY))
+
+
+def of(forms: Mapping[str, Any], given: Any) -> Settings:
+	"""The settings that a site's `forms` make with what its site_config.json has `given`. Raises as `load` does."""
 	if not isinstance(given, Mapping | None):
 		raise _wrong(CONF_KEY, "an object")
-	conf = {**store.current().settings(), **(given or {})}
+	conf = {**forms, **(given or {})}
 	modes = {mode.name: mode for mode in MODES}
 	for n, each in enumerate(_list(conf, "modes")):
 		mode = _build(Mode, each, f"modes[{n}]")

@@ -23,6 +23,7 @@ from ai_assistant.realtime import listening
 from ai_assistant.realtime.client import Client
 
 from .examine import Ill
+from .remote import refused
 
 # As long as the longest chat in a request, and some.
 LIFE_S = 300
@@ -110,7 +111,7 @@ def canary() -> float:
 		try:
 			made.connect()
 		except socketio.exceptions.ConnectionError as error:
-			raise _refused(made, str(error)) from None
+			raise refused(made, str(error)) from None
 		if (took := _heard(made, user, CANARY_S)) is not None:
 			return took
 		if _heard(made, "Guest", GUEST_S) is not None:
@@ -134,25 +135,6 @@ def _heard(made: Client, user: str, patience_s: float) -> float | None:
 		except Empty:
 			return None
 		return (time.monotonic() - began) * 1000
-
-
-def _refused(made: Client, words: str) -> Ill:
-	at = made.socketio_url
-	if "Invalid origin" in words or "Invalid namespace" in words:
-		return Ill(
-			f"the realtime server at {at} refuses the Origin {made.url}: {words}",
-			f"{_SET_HOST_NAME.format(site=made.site)}; nginx passes Host, Origin and X-Frappe-Site-Name on"
-			" (bench setup nginx).",
-		)
-	if "Unauthorized" in words:
-		return Ill(
-			f"the realtime server cannot ask {made.url} whose a socket is: {words}",
-			"See that the site's address can be reached from the machine of the realtime server.",
-		)
-	return Ill(
-		f"no socket could be opened at {at}: {words}",
-		"Open that port to those who use the site, or let nginx pass /socket.io on (bench setup nginx).",
-	)
 
 
 def _logged_in(url: str, sid: str, headers: dict[str, str] | None = None) -> str:

@@ -2,16 +2,23 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from ai_assistant.realtime.log import printable
+from ai_assistant.gateway.trial import QUESTION
+from ai_assistant.realtime.client import ChatStream, Client
+from ai_assistant.realtime.contract import violations
+from ai_assistant.realtime.event import STATUS
+from ai_assistant.realtime.printing import printable
 
 from .examine import Check, examine
 
-WELL, FAILED = 0, 1
+WELL, FAILED, VIOLATED = 0, 1, 3
+LOOK_S = 0.5
 MARKS = {True: "✓", False: "✗", None: "·"}
 
 
@@ -35,3 +42,58 @@ def _begins(name: str) -> None:
 	"""Names on the terminal what is being waited for, in the place of the line to come."""
 	if sys.stderr.isatty():
 		click.echo(f"\r\x1b[K… {name}" if name else "\r\x1b[K", nl=False, err=True)
+
+
+def smoke(client: Client) -> int:
+	"""One chat over REST and Socket.IO, held against the contract; says how it went and gives the exit code."""
+	# A wrong key is said in the site's own words; a refused socket has none.
+	client.get("list_models")
+	client.connect()
+	began = time.monotonic()
+	stream = client.chat(QUESTION)
+	events = [event for event in stream if event["type"] != STATUS]
+	code, lines = verdict(stream, events, time.monotonic() - began)
+	for line in lines:
+		click.echo(printable(line))
+	return code
+
+
+def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) -> tuple[int, list[str]]:
+	"""The exit code of a chat that has ended, and what there is to say of it."""
+	answer = stream.answer
+	if answer is None:
+		return FAILED, [f"✗ {stream.error}"]
+	if answer["status"] == "failed":
+		return FAILED, [f"✗ {answer['error']['message']}"]
+	who = f"{answer['model']} of {answer['provider']}"
+	tokens = answer["usage"]["total_tokens"] if answer["usage"] else "an unknown number of"
+	figures = f"{tokens} tokens, {seconds:.1f} s"
+	if not answer["realtime"]["last_seq"]:
+		return WELL, [f"✓ {who} answered, without events: realtime is switched off on this site; {figures}."]
+	wrong, lines = violations(events, answer), []
+	if stream.read_back:
+		heard = len(events) - stream.read_back
+		wrong += [] if heard else ["Not one event came over Socket.IO; all were read back from the journal."]
+		lines = [f"{stream.read_back} of {len(events)} events were read back from the journal."]
+	if wrong:
+		return VIOLATED, [*lines, *(f"✗ {sentence}" for sentence in wrong)]
+	line = f"✓ {who} answered: {len(events)} events over Socket.IO, whole and in order; {figures}."
+	return WELL, [*lines, line]
+
+
+def watch(client: Client, as_json: bool) -> None:
+	"""Prints the events of the user's requests as the journal gets them, a line each; a System Manager's: of all."""
+	cursor = None
+	while True:
+		found = client.post("watch", cursor=cursor)
+		cursor = found["cursor"]
+		for event in found["events"]:
+			click.echo(json.dumps(event, ensure_ascii=False) if as_json else printable(_line(event)))
+		if not found["events"]:
+			time.sleep(LOOK_S)
+
+
+def _line(event: dict[str, Any]) -> str:
+	said = event["text"] if event["partial"] else event.get("error", {}).get("code") or event["status"]
+	at = str(event["timestamp"]).partition(".")[0]
+	return f"{at} {event['user']} {event['request_id']} {event['seq']} {event['type']} {said}".rstrip()

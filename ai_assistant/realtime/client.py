@@ -118,13 +118,17 @@ class Client:
 		socket = socketio.SimpleClient(
 			websocket_extra_options={"origin": f"{parts.scheme}://{parts.netloc}"},
 		)
-		socket.connect(
-			self.socketio_url,
-			headers=headers,
-			namespace=f"/{self.site}",
-			transports=["websocket"],
-			wait_timeout=10,
-		)
+		socket.client_class = _Socket
+		try:
+			socket.connect(
+				self.socketio_url,
+				headers=headers,
+				namespace=f"/{self.site}",
+				transports=["websocket"],
+				wait_timeout=10,
+			)
+		except socketio.exceptions.ConnectionError as error:
+			raise socketio.exceptions.ConnectionError(socket.client.refusal or str(error)) from None
 		self._socket = socket
 		threading.Thread(target=self._listen, args=(socket,), name="ai-assistant-socket", daemon=True).start()
 
@@ -176,6 +180,20 @@ class Client:
 	def _deliver(self, name: str, message: dict[str, Any]) -> None:
 		for inbox in list(self._inboxes.get(str(message.get("request_id")), [])):
 			inbox.put((name, message))
+
+
+class _Socket(socketio.Client):
+	"""One that keeps the words with which the server refused it: the exception has none (socketio/client.py)."""
+
+	refusal: str | None = None
+
+	def connect(self, url: str, namespaces: Any = None, **options: Any) -> None:
+		for namespace in namespaces:
+			self.on("connect_error", self._keep_refusal, namespace=namespace)
+		super().connect(url, namespaces=namespaces, **options)
+
+	def _keep_refusal(self, said: Any = None) -> None:
+		self.refusal = str(said.get("message")) if isinstance(said, dict) else None
 
 
 class ChatStream:

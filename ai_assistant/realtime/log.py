@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import frappe
 
+from .printing import printable
+
 P = ParamSpec("P")
 
 copy_to_stderr = True
@@ -30,16 +32,6 @@ class _Line(logging.Formatter):
 
 	def format(self, record: logging.LogRecord) -> str:
 		return "\n\t".join(printable(line) for line in super().format(record).split("\n"))
-
-
-def printable(line: str) -> str:
-	"""Without what moves a terminal's cursor, breaks a line or turns its direction."""
-	if line.isprintable():
-		return line
-	return "".join(
-		char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
-		for char in line
-	)
 
 
 _setting_up = threading.Lock()

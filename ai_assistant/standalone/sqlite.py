@@ -175,6 +175,7 @@ class SqliteStore:
 		database.write("CREATE INDEX IF NOT EXISTS request_of_task ON request (user, task_id)")
 		database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
+		database.write("CREATE INDEX IF NOT EXISTS request_by_time ON request (created)")
 		database.write(
 			"CREATE TABLE IF NOT EXISTS event"
 			" (request TEXT, seq INTEGER, event TEXT, PRIMARY KEY (request, seq)) WITHOUT ROWID"
@@ -244,6 +245,18 @@ class SqliteStore:
 		return self._requests(
 			"user = ? AND task_id = ? AND (NOT ? OR status IN (?, ?)) ORDER BY created DESC, rowid DESC LIMIT ?",
 			[user, task_id, unended, *UNENDED, -1 if limit is None else limit],
+		)
+
+	def live(self, user: str | None, since: float, names: Sequence[str]) -> list[Row]:
+		"""The requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
+
+		Those of a user, or of all users where that is None.
+		"""
+		return self._requests(
+			"(?1 IS NULL OR user = ?1)"
+			" AND (status IN ('queued', 'running') OR created > ?2 OR name IN (SELECT value FROM json_each(?3)))"
+			" ORDER BY created, rowid",
+			[user, since, _json(list(names))],
 		)
 
 	def append(self, name: str, event: Event) -> None:

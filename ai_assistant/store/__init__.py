@@ -5,7 +5,7 @@ same things in SQLite. No store commits by itself: a commit is also what lets an
 `ai_assistant.realtime.publisher`), so it is for the caller to say when, by `transaction()`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any, NamedTuple, Protocol
@@ -119,6 +119,13 @@ class Store(Protocol):
 
 	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
 		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
+		...
+
+	def live(self, user: str | None, since: float, names: Sequence[str]) -> list[Row]:
+		"""The requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
+
+		Those of a user, or of all users where that is None.
+		"""
 		...
 
 	def append(self, name: str, event: Event) -> None:

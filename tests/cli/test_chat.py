@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import script
+from tests.support.processes import command_line as run
 from tests.support.provider import ScriptedProvider
 from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config
 
@@ -21,15 +22,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 			with running.client(running.first) as client:
 				client.chat("warm up").wait()
 			yield running
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-	return subprocess.run(
-		[sys.executable, "-m", "ai_assistant.cli", *arguments],
-		capture_output=True,
-		text=True,
-		env={**os.environ, **environment},
-	)
 
 
 def chat(site: Site, prompt: str, *options: str) -> subprocess.CompletedProcess[str]:

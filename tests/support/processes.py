@@ -1,6 +1,19 @@
-"""Who has forked whom, as Linux tells."""
+"""Processes: who has forked whom, as Linux tells, and the command line as a person or a script uses it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+
+
+def command_line(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+	"""`ai-assistant …`, once it has ended."""
+	return subprocess.run(
+		[sys.executable, "-m", "ai_assistant.cli", *arguments],
+		capture_output=True,
+		text=True,
+		env={**os.environ, **environment},
+	)
 
 
 def children(pid: int) -> list[int]:

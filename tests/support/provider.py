@@ -43,6 +43,8 @@ DEFAULT_SCRIPT: list[Step] = [
 # A tool's answer in a request, whatever the family.
 ANSWERS = ('"role": "tool"', '"type": "tool_result"', '"function_response"', '"type": "function_call_output"')
 ENDS = ("finish", "cut", "hang", "error")
+# Whoever sends this key is refused, with words that quote it.
+WRONG_KEY = "sk-wrong-5d2e81"
 
 
 class Asked:
@@ -161,6 +163,8 @@ class ScriptedProvider:
 			await writer.drain()
 			return True
 		steps = [{"error": asked.key} if "error_echo" in step else step for step in script_of(asked.body)]
+		if asked.key == WRONG_KEY:
+			steps = [{"status": 401, "echo": True}]
 		streaming = bool(asked.body.get("stream")) or "stream" in asked.path
 		model = asked.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", asked.path)
 		family = FAMILIES.get(name, FAMILIES["openai"])(model)

@@ -161,6 +161,8 @@ def on_doctype_update() -> None:
 	frappe.db.add_index("AI Request", ["user", "created"])
 	# The sweep asks every minute who has let go of a running request, and whoever asks how many run.
 	frappe.db.add_index("AI Request", ["status", "lease"])
+	# Whoever watches all of them asks twice a second what is new.
+	frappe.db.add_index("AI Request", ["created"])
 
 
 def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
