@@ -16,16 +16,12 @@ from ai_assistant.operate.remote import of_site
 from ai_assistant.realtime.client import Client
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.checks import of_config
+from tests.operate.conftest import config_for
 from tests.support.processes import command_line
 from tests.support.provider import WRONG_KEY, ScriptedProvider
-from tests.support.site import Account, Site, StandaloneSite, site_config, warm
+from tests.support.site import Account, Site, StandaloneSite, warm
 
 ALL = ["web server", "login", "provider scripted", "provider claude", "realtime server", "event"]
-
-
-def config_for(provider: ScriptedProvider) -> dict[str, Any]:
-	"""The suite's, with deadlines that a machine with much else to do keeps."""
-	return {**site_config(provider), "timeouts": {"first_token_s": 40, "idle_s": 40, "total_s": 50}}
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,7 @@ class StandaloneSite:
 		self.data = folder / "data"
 		self.log_file = self.data / "logs" / "ai_assistant.log"
 		self.stderr: list[str] = []
-		self._users = {
+		self.users = {
 			name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}"}
 			for n, (name, entry) in enumerate(USERS.items(), start=1)
 		}
@@ -167,7 +167,7 @@ class StandaloneSite:
 	def configure(self, config: dict[str, Any]) -> None:
 		"""Writes the config file anew: what the site does from its next request on."""
 		written = self.config_file.with_suffix(".new")
-		written.write_text(json.dumps({"ai_assistant": config, "standalone_users": self._users}))
+		written.write_text(json.dumps({"ai_assistant": config, "standalone_users": self.users}))
 		written.replace(self.config_file)
 
 	def __enter__(self) -> Site:
@@ -194,7 +194,8 @@ class StandaloneSite:
 		self._reader.start()
 		accounts = [
 			Account(name, str(entry["password"]), f"{entry['api_key']}:{entry['api_secret']}")
-			for name, entry in self._users.items()
+			for name, entry in self.users.items()
+			if name in USERS
 		]
 		return Site(found[1], found[1], found[2], *accounts)
 

@@ -1,0 +1,77 @@
+"""`watch`: the events of one's own requests as they are stored, each once, and nobody else's."""
+
+from typing import Any
+
+import pytest
+
+from ai_assistant.realtime.client import ApiError, Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+
+
+def of(found: dict[str, Any], request_id: str) -> list[dict[str, Any]]:
+	return [event for event in found["events"] if event["request_id"] == request_id]
+
+
+def test_each_event_comes_once_as_it_is_stored(client: Client, provider: ScriptedProvider) -> None:
+	begun = client.post("watch")
+	gate = unique("gate")
+	stream = client.chat(script({"reasoning": "Hm."}, {"gate": gate}, {"text": "Yes."}))
+	events = iter(stream)
+	assert [next(events)["seq"], next(events)["seq"]] == [1, 2]
+	found = client.post("watch", cursor=begun["cursor"])
+	first = of(found, stream.request_id)
+	assert [event["seq"] for event in first] == [1, 2]
+	provider.open(gate)
+	answer = stream.wait()
+	found = client.post("watch", cursor=found["cursor"])
+	rest = of(found, stream.request_id)
+	journal = client.get("get_events", request_id=stream.request_id)["events"]
+	user = first[0]["user"]
+	assert [*first, *rest] == [{**event, "user": user} for event in journal]
+	assert rest[-1]["status"] == answer["status"] == "completed"
+	assert of(client.post("watch", cursor=found["cursor"]), stream.request_id) == []
+
+
+def test_one_that_runs_already_is_shown_from_its_beginning(
+	client: Client, provider: ScriptedProvider
+) -> None:
+	gate = unique("gate")
+	stream = client.chat(script({"gate": gate}))
+	provider.wait_for(gate)
+	assert [event["seq"] for event in of(client.post("watch"), stream.request_id)] == [1]
+	provider.open(gate)
+	stream.wait()
+
+
+def test_nobody_watches_another_user(client: Client, second: Client, provider: ScriptedProvider) -> None:
+	begun, gate = second.post("watch"), unique("gate")
+	stream = client.chat(script({"text": "private"}, {"gate": gate}))
+	provider.wait_for(gate)
+	mine = client.post("watch")
+	# Not even by naming the rows.
+	cursor = {"since": 0, "seen": dict.fromkeys(mine["cursor"]["seen"], 0)}
+	for asked in (None, begun["cursor"], cursor):
+		assert of(second.post("watch", cursor=asked), stream.request_id) == []
+	assert of(mine, stream.request_id)
+	provider.open(gate)
+	stream.wait()
+
+
+@pytest.mark.parametrize(
+	"cursor",
+	[
+		"now",
+		1,
+		[],
+		{},
+		{"since": "x", "seen": {}},
+		{"since": 1, "seen": {"a": "b"}},
+		{"since": 1, "seen": []},
+	],
+)
+def test_a_cursor_that_is_none_is_refused(client: Client, cursor: Any) -> None:
+	with pytest.raises(ApiError) as refused:
+		client.post("watch", cursor=cursor)
+	assert (refused.value.status, refused.value.answer["error"]["code"]) == (417, "invalid_request")
+	assert "cursor" in refused.value.answer["error"]["message"]

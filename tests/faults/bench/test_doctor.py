@@ -1,0 +1,189 @@
+"""`bench --site S ai-assistant doctor` under each fault: it names that one and nothing else."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ai_assistant.operate.examine import Finding, examine
+from ai_assistant.operate.remote import of_site
+from ai_assistant.realtime.client import Client
+from tests.faults.bench.stack import Stack
+from tests.support.processes import descendants
+from tests.support.provider import WRONG_KEY, ScriptedProvider
+
+pytestmark = pytest.mark.timeout(180)
+
+# What the doctor finds, by its name; the configuration's keys that are changed for it.
+Doctor = Callable[..., dict[str, Finding]]
+
+
+@pytest.fixture
+def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
+	file = stack.bench.sites / stack.bench.site / "site_config.json"
+	before = file.read_text()
+
+	def look(second: dict[str, Any] | None = None, total_s: int = 110, **changes: Any) -> dict[str, Finding]:
+		entry = {
+			"api": "openai",
+			"api_base": provider.base("openai"),
+			"api_key": "sk-test",
+			"models": ["*"],
+			"default_model": "scripted",
+		}
+		one, two = {"name": "one", "priority": 1, **entry}, {"name": "two", "priority": 2, **entry}
+		config = {
+			"ai_assistant": {"providers": [one, {**two, **(second or {})}], "timeouts": {"total_s": total_s}},
+			# The bench's own says where its own processes are.
+			"host_name": stack.url,
+			"webserver_port": stack.ports["web"],
+		}
+		file.write_text(json.dumps({**json.loads(before), **config, **changes}))
+		done = stack.bench.command(
+			"ai-assistant", "doctor", "--json", env=stack.environment, capture_output=True
+		)
+		assert "Traceback" not in done.stderr, done.stderr
+		assert WRONG_KEY not in done.stdout + done.stderr
+		found = {each["name"]: Finding(**each) for each in map(json.loads, done.stdout.splitlines())}
+		assert done.returncode == int(any(finding.ok is False for finding in found.values()))
+		return found
+
+	stack.bench.command("enable-scheduler", env=stack.environment, check=True, capture_output=True)
+	yield look
+	file.write_text(before)
+
+
+def names(findings: dict[str, Finding], ok: bool | None) -> list[str]:
+	return [name for name, finding in findings.items() if finding.ok is ok]
+
+
+def said(findings: dict[str, Finding]) -> str:
+	return "".join(f"\n{finding.name}: {finding.seen}" for finding in findings.values() if not finding.ok)
+
+
+def only(findings: dict[str, Finding], wrong: str, *unmade: str) -> Finding:
+	"""The one that is wrong, where no other is and just these were not made."""
+	assert (names(findings, False), names(findings, None)) == ([wrong], list(unmade)), said(findings)
+	assert findings[wrong].remedy
+	return findings[wrong]
+
+
+def test_a_bench_that_is_well(doctor: Doctor) -> None:
+	findings = doctor()
+	assert (names(findings, False), names(findings, None)) == ([], []), said(findings)
+	assert "came back through a socket" in findings["event"].seen
+	assert "12 of ai, 0 busy" in findings["workers"].seen
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> None:
+	if how == signal.SIGKILL:
+		stack.kill("queue")
+		# The realtime server ends when Redis does, and is started again with it.
+		stack.running.pop("realtime").wait(20)
+	else:
+		stack.signal("queue", how)
+	try:
+		found = only(doctor(), "redis_queue", "realtime server", "event", "workers", "versions")
+	finally:
+		if how == signal.SIGSTOP:
+			stack.signal("queue", signal.SIGCONT)
+	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.seen
+
+
+def test_no_redis_cache(stack: Stack, doctor: Doctor) -> None:
+	stack.kill("cache")
+	only(doctor(), "redis_cache", "web server", "event")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_no_database(stack: Stack, doctor: Doctor, how: signal.Signals) -> None:
+	if how == signal.SIGKILL:
+		stack.kill("database")
+	else:
+		stack.signal("database", how)
+	try:
+		findings = doctor()
+	finally:
+		if how == signal.SIGSTOP:
+			stack.signal("database", signal.SIGCONT)
+	only(findings, "database", "configuration", "web server", "event", "scheduler", "timeouts", "versions")
+
+
+def test_no_web_server(stack: Stack, doctor: Doctor) -> None:
+	stack.kill("web")
+	found = only(doctor(), "web server", "event")
+	assert "Start the web server" in found.remedy
+
+
+def test_a_wrong_host_name_and_so_a_wrong_origin(stack: Stack, doctor: Doctor) -> None:
+	found = only(doctor(host_name=f"http://wrong.localhost:{stack.ports['web']}"), "web server", "event")
+	assert "http://wrong.localhost" in found.seen and "host_name" in found.remedy
+
+
+def test_no_realtime_server(stack: Stack, doctor: Doctor) -> None:
+	stack.kill("realtime")
+	found = only(doctor(), "realtime server", "event")
+	assert found.seen == "no realtime server is subscribed"
+
+
+def test_a_realtime_server_that_hangs(stack: Stack, doctor: Doctor) -> None:
+	stack.signal("realtime", signal.SIGSTOP)
+	try:
+		findings = doctor()
+	finally:
+		stack.signal("realtime", signal.SIGCONT)
+	only(findings, "event")
+
+
+def test_a_wrong_key(doctor: Doctor) -> None:
+	found = only(doctor({"api_key": WRONG_KEY}), "provider two")
+	assert "refused its API key" in found.seen and "Enter its API key anew" in found.remedy
+
+
+def test_an_unreachable_provider(doctor: Doctor) -> None:
+	found = only(doctor({"api_base": "http://127.0.0.1:9/v1"}), "provider two")
+	assert "could not be reached" in found.seen and "http://127.0.0.1:9/v1" in found.remedy
+
+
+def test_a_frozen_worker(stack: Stack, doctor: Doctor) -> None:
+	frozen = descendants(stack.running["worker"].pid)[-1]
+	os.kill(frozen, signal.SIGSTOP)
+	try:
+		found = only(doctor(), "workers")
+	finally:
+		os.kill(frozen, signal.SIGCONT)
+	assert found.seen == f"1 of 12 workers of ai are frozen: pid {frozen} is stopped"
+
+
+def test_no_worker(stack: Stack, doctor: Doctor) -> None:
+	stack.stop("worker")
+	found = only(doctor(), "workers")
+	assert "nobody serves the queue ai" in found.seen
+
+
+def test_chats_that_outlast_the_web_server(doctor: Doctor) -> None:
+	# gunicorn was started before this was configured.
+	found = only(doctor(total_s=150, http_timeout=200), "timeouts")
+	assert "a chat may take 150 s, and gunicorn 120 s" in found.seen
+
+
+def from_outside(stack: Stack, url: str) -> dict[str, Finding]:
+	"""What `ai-assistant doctor` says of the site at an address."""
+	token = os.environ["AI_ASSISTANT_TOKEN"]
+
+	def log_in() -> Client:
+		return Client(url, stack.bench.site, stack.socketio_url, token=token)
+
+	return {found.name: found for found in examine(of_site(url, stack.socketio_url, log_in))}
+
+
+def test_from_outside_a_wrong_origin_is_named(stack: Stack) -> None:
+	well = from_outside(stack, stack.url)
+	assert names(well, True) == list(well), said(well)
+	# Gunicorn finds the one site of this bench by that name too.
+	found = only(from_outside(stack, stack.url.replace(stack.bench.site, "127.0.0.1")), "event")
+	assert "Invalid origin" in found.seen
