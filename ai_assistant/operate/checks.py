@@ -146,6 +146,13 @@ def workers() -> str:
 	serving = get_queue(name)
 	found = get_workers(serving)
 	if not found:
+		known = {f"rq:pubsub:{worker.name}" for worker in get_workers()}
+		listening_on = serving.connection.pubsub_channels("rq:pubsub:*")
+		if forgotten := {channel.decode() for channel in listening_on} - known:
+			raise Ill(
+				f"{len(forgotten)} workers listen that Redis has forgotten, of {name} or not: it has lost its data since",
+				"Have them restart, and register: supervisorctl restart frappe-bench-workers:.",
+			)
 		raise Ill(
 			f"nobody serves the queue {name}; {serving.count} wait in it",
 			f"Start workers: bench --site {frappe.local.site} ai-assistant worker (docs/reliability.md).",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from ai_assistant.operate.examine import Finding, examine
 from ai_assistant.operate.remote import of_site
@@ -40,6 +41,7 @@ def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
 			# The bench's own says where its own processes are.
 			"host_name": stack.url,
 			"webserver_port": stack.ports["web"],
+			"socketio_port": stack.ports["realtime"],
 		}
 		file.write_text(json.dumps({**json.loads(before), **config, **changes}))
 		done = stack.bench.command(
@@ -91,6 +93,9 @@ def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 	finally:
 		if how == signal.SIGSTOP:
 			stack.signal("queue", signal.SIGCONT)
+		else:
+			# RQ registers a worker when it begins, and not anew with a Redis that has lost its data.
+			stack.kill("worker")
 	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.seen
 
 
@@ -159,6 +164,14 @@ def test_a_frozen_worker(stack: Stack, doctor: Doctor) -> None:
 	assert found.seen == f"1 of 12 workers of ai are frozen: pid {frozen} is stopped"
 
 
+def test_workers_that_redis_has_forgotten(stack: Stack, doctor: Doctor) -> None:
+	client = redis.Redis(port=stack.ports["queue"])
+	client.delete(*client.keys("rq:worker*"))
+	found = only(doctor(), "workers")
+	stack.kill("worker")
+	assert "12 workers listen that Redis has forgotten" in found.seen and "restart" in found.remedy
+
+
 def test_no_worker(stack: Stack, doctor: Doctor) -> None:
 	stack.stop("worker")
 	found = only(doctor(), "workers")
@@ -171,19 +184,19 @@ def test_chats_that_outlast_the_web_server(doctor: Doctor) -> None:
 	assert "a chat may take 150 s, and gunicorn 120 s" in found.seen
 
 
-def from_outside(stack: Stack, url: str) -> dict[str, Finding]:
-	"""What `ai-assistant doctor` says of the site at an address."""
+def from_outside(stack: Stack, socketio_url: str) -> dict[str, Finding]:
+	"""What `ai-assistant doctor` says of the site."""
 	token = os.environ["AI_ASSISTANT_TOKEN"]
 
 	def log_in() -> Client:
-		return Client(url, stack.bench.site, stack.socketio_url, token=token)
+		return Client(stack.url, stack.bench.site, socketio_url, token=token)
 
-	return {found.name: found for found in examine(of_site(url, stack.socketio_url, log_in))}
+	return {found.name: found for found in examine(of_site(stack.url, socketio_url, log_in))}
 
 
 def test_from_outside_a_wrong_origin_is_named(stack: Stack) -> None:
-	well = from_outside(stack, stack.url)
+	well = from_outside(stack, stack.socketio_url)
 	assert names(well, True) == list(well), said(well)
-	# Gunicorn finds the one site of this bench by that name too.
-	found = only(from_outside(stack, stack.url.replace(stack.bench.site, "127.0.0.1")), "event")
+	# The Origin is the web server's address, and the host of that is another than the realtime server's.
+	found = only(from_outside(stack, stack.socketio_url.replace(stack.bench.site, "127.0.0.1")), "event")
 	assert "Invalid origin" in found.seen
