@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
-from ai_assistant.permissions import reads_all
+from ai_assistant.permissions import sees_all
 
 from .errors import invalid
 
@@ -24,7 +24,7 @@ def page(cursor: Any) -> dict[str, Any]:
 	"""
 	now = time.time()
 	since, seen = (now, {}) if cursor is None else _read(cursor)
-	user = None if reads_all() else frappe.session.user
+	user = None if sees_all() else frappe.session.user
 	events: list[store.Event] = []
 	known: dict[str, int] = {}
 	for row in store.current().live(user, since, list(seen)[:MOST]):
