@@ -13,7 +13,7 @@ from tests.support.site import USERS
 
 from .conftest import InProcess
 
-FIRST, SECOND, _THIRD = USERS
+FIRST, SECOND, *_ = USERS
 READING = [
 	(name, parameter)
 	for name, method in METHODS.items()
