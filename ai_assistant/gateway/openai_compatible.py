@@ -14,8 +14,10 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import continuation, model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
@@ -99,9 +101,16 @@ def _new_client(certificates: "ssl.SSLContext") -> "aiohttp.ClientSession":
 		# All providers and keys share the client: what one sets must not be sent by another.
 		cookie_jar=aiohttp.DummyCookieJar(),
 		headers={"user-agent": "ai_assistant", "accept-encoding": "identity"},
-		# A proxy may be named there.
-		trust_env=True,
 	)
+
+
+@lru_cache
+def _proxy(url: str) -> str | None:
+	"""The proxy that the environment names for an address. aiohttp would look anew for each question, on two threads."""
+	from urllib.request import getproxies, proxy_bypass
+
+	parts = urlsplit(url)
+	return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 async def load() -> "aiohttp.ClientSession":
@@ -153,7 +162,9 @@ async def _pieces(
 	kept = continuation.Kept()
 	done = spoke = False
 	# A redirect would take the key along to wherever it points.
-	async with client.post(url, headers=headers, data=body, allow_redirects=False) as response:
+	async with client.post(
+		url, headers=headers, data=body, allow_redirects=False, proxy=_proxy(url)
+	) as response:
 		if response.status != 200:
 			raise await _refused(response, names)
 		if "html" in response.headers.get("content-type", ""):
