@@ -126,9 +126,21 @@ class Settings:
 		return next((provider for provider in self.providers if provider.name == name), None)
 
 
+# Of each site: what its configuration said last, and what that came to.
+_known_as: dict[str, tuple[str, Settings]] = {}
+
+
 def load() -> Settings:
 	"""The site's settings. Raises ChatError `not_configured` naming what is wrong in the configuration."""
-	return of(store.current().settings(), frappe.conf.get(CONF_KEY))
+	forms, given = store.current().settings(), frappe.conf.get(CONF_KEY)
+	# To Python `True` is equal to 1, and to us it is not.
+	said = repr((forms, given, frappe.conf.get(HTTP_TIMEOUT)))
+	known = _known_as.get(frappe.local.site)
+	if known and known[0] == said:
+		return known[1]
+	settings = of(forms, given)
+	_known_as[frappe.local.site] = (said, settings)
+	return settings
 
 
 def of(forms: Mapping[str, Any], given: Any) -> Settings:

@@ -26,6 +26,7 @@ class Forms:
 @pytest.fixture(autouse=True)
 def _no_forms(monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(store, "_store", Forms())
+	monkeypatch.setattr(frappe.local, "site", "s", raising=False)
 
 
 def load(conf: Any) -> settings.Settings:
@@ -100,6 +101,26 @@ def test_a_chat_in_a_web_request_ends_before_the_web_server_does(
 	finally:
 		del frappe.local.conf
 	assert (found.timeouts.total_s, found.background.total_background_s) == (expected, 9)
+
+
+def test_what_has_not_changed_is_not_looked_through_again() -> None:
+	assert load({"realtime": {"max_delay_ms": 500}}) is load({"realtime": {"max_delay_ms": 500}})
+	assert load({"realtime": {"max_delay_ms": 501}}).realtime.max_delay_ms == 501
+
+
+def test_what_python_takes_for_equal_is_a_change() -> None:
+	assert load({"realtime": {"enabled": True}}).realtime.enabled
+	with pytest.raises(ChatError, match=r"realtime\.enabled"):
+		load({"realtime": {"enabled": 1}})
+
+
+def test_what_the_bench_says_of_its_patience_is_a_change() -> None:
+	found = []
+	for patience in (60, 90):
+		frappe.local.conf = {"http_timeout": patience}
+		found.append(settings.load().timeouts.total_s)
+	del frappe.local.conf
+	assert found == [50, 80]
 
 
 def test_a_key_is_in_no_repr() -> None:
