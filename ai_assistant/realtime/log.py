@@ -31,7 +31,14 @@ class _Line(logging.Formatter):
 	"""A line a record, and those of a traceback behind it indented: whatever an exception says, it looks like no record."""
 
 	def format(self, record: logging.LogRecord) -> str:
-		return "\n\t".join(printable(line) for line in super().format(record).split("\n"))
+		# Each handler asks for it, and one that looks whether its file is full twice.
+		line: str | None = getattr(record, "line", None)
+		if line is None:
+			line = "
+	".join(printable(each) for each in super().format(record).split("
+"))
+			record.line = line
+		return line
 
 
 _setting_up = threading.Lock()
