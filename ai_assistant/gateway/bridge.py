@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import Generic, TypeVar
 
+import uvloop
+
 T = TypeVar("T")
 
 # A provider that writes faster than the site can store has to wait: memory stays flat.
@@ -30,7 +32,7 @@ def provider_loop() -> asyncio.AbstractEventLoop:
 	global _loop
 	with _lock:
 		if _loop is None:
-			_loop = asyncio.new_event_loop()
+			_loop = uvloop.new_event_loop()
 			threading.Thread(target=_loop.run_forever, name="ai-assistant-providers", daemon=True).start()
 		return _loop
 

@@ -24,6 +24,12 @@ GetUserInfo = Callable[[str | None, str | None], tuple[int, Any]]
 """`Site.get_user_info`."""
 
 
+class _Packet(socketio.packet.Packet):
+	"""One that is not searched for bytes: what is sent here came through JSON."""
+
+	uses_binary_events = False
+
+
 class RealtimeServer:
 	"""The sockets of one site, in the namespace `/<site>`."""
 
@@ -36,7 +42,11 @@ class RealtimeServer:
 		# Any origin and any namespace gets as far as `_connect`, which refuses in Frappe's words. One
 		# client's events are handled in the order in which it sent them, as in Node.
 		self.sio = socketio.AsyncServer(
-			async_mode="asgi", cors_allowed_origins="*", namespaces="*", async_handlers=False
+			async_mode="asgi",
+			cors_allowed_origins="*",
+			namespaces="*",
+			async_handlers=False,
+			serializer=_Packet,
 		)
 		self.sio.on("connect", self._connect, namespace="*")
 		self.sio.on("ping", self._ping, namespace=self._namespace)

@@ -83,6 +83,10 @@ class Site:
 		# `local` lasts until the response is out: a method may have returned a generator.
 		return ClosingIterator(response(environ, start_response), _forget)
 
+	def max_body(self) -> int:
+		"""How many bytes of a request's body are taken."""
+		return _max_body(self.config.current().values)
+
 	def get_user_info(self, authorization: str | None, sid: str | None) -> tuple[int, Any]:
 		"""Whom an Authorization header, or else a sid, belongs to: the HTTP status and the body that
 		`frappe.realtime.get_user_info` answers. A bench's realtime server asks the same over HTTP."""
@@ -177,6 +181,10 @@ class Site:
 		return Response("\n".join(lines) + "\n", headers={"Cache-Control": "no-store"})
 
 
+def _max_body(conf: Mapping[str, Any]) -> int:
+	return cint(conf.get("max_file_size")) or MAX_BODY
+
+
 def _forget() -> None:
 	local.db.rollback()
 	release_local(local)
@@ -184,7 +192,7 @@ def _forget() -> None:
 
 def _read_form(request: Request) -> None:
 	"""`frappe.form_dict`: a JSON body, where the content type says so, else the query and the form."""
-	request.max_content_length = cint(local.conf.get("max_file_size")) or MAX_BODY
+	request.max_content_length = _max_body(local.conf)
 	body = request.get_data(as_text=True)
 	if body and request.is_json:
 		form = json.loads(body)

@@ -253,8 +253,8 @@ def publish_realtime(
 
 def _emit(emit: Emit, event: str, message: Any, room: str) -> None:
 	# Through JSON and back: a client must get the same values, and the caller the same TypeError, as
-	# where the message travels through Redis.
-	emit(event, json.loads(as_json(message)), room)
+	# where the message travels through Redis. Not by `as_json`: who indents is not written in C.
+	emit(event, json.loads(json.dumps(message, sort_keys=True, default=json_value)), room)
 
 
 def as_json(obj: Any, indent: int | None = 1) -> str:

@@ -294,8 +294,8 @@ def test_a_hundred_streams_leave_no_task_and_no_thread_behind(server: ScriptedPr
 			thread.join()
 	assert on_the_loop(left(tasks_before)) == set()
 	new = {thread.name for thread in set(threading.enumerate()) - threads_before}
-	# asyncio keeps a pool of a few threads for all that is to be done beside a loop.
-	assert {name for name in new if not name.startswith("asyncio_")} == set()
+	# The loop keeps a pool of a few threads for all that is to be done beside it.
+	assert {name for name in new if not name.startswith("uvloop_")} == set()
 
 
 def test_all_streams_share_one_loop_on_one_thread() -> None:
