@@ -76,11 +76,11 @@ test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder
 bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md
 	@$(BIN)/python -m tests.bench
 
-# What the project is measured against, apart from its own packages. Newer FastAPIs lack what this proxy imports.
+# What the project is measured against, apart from its own packages. Newer FastAPIs lack what this proxy imports, older ones it refuses.
 build/proxy/.installed:
 	@echo "→ building build/proxy, litellm's proxy (a minute or two, once)"
 	@$(PYTHON) -m venv build/proxy
-	@build/proxy/bin/python -m pip install --disable-pip-version-check -q 'litellm[proxy]==1.97.*' 'fastapi<0.125'
+	@build/proxy/bin/python -m pip install --disable-pip-version-check -q 'litellm[proxy]==1.97.*' 'fastapi<0.137'
 	@touch $@
 
 lint: $(STAMP) page ## ruff, mypy and tsc

@@ -13,13 +13,13 @@ CPU is that of the process under test alone, as the kernel counts it; a figure i
 contenders take turns.
 """
 
+import asyncio
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,6 +31,9 @@ import httpx
 
 from tests.support.site import StandaloneSite
 
+from . import asking
+from .asking import LOOP, Ask, Stamps
+
 RUNS = 5
 LENGTHS = (100, 1_000, 10_000, 100_000)
 PACED = 100
@@ -39,15 +42,24 @@ CHEAP = ("httpx", "aiohttp", "direct")
 EVERY = 0.02
 LEVELS = (10, 50, 100, 150)
 LATE_S = 0.25
+LIMITS = {
+	"requests_per_minute": 1_000_000,
+	"concurrent_per_user": 1000,
+	"concurrent_per_site": 1000,
+	"web_percent": 100,
+}
 PROXY = Path("build/proxy/bin/litellm")
+
+
+run = LOOP.run_until_complete
 
 
 @dataclass
 class Contender:
 	name: str
 	pid: int
-	ask: Callable[[str], tuple[float, float]]
-	"""Asks and reads to the end; the moments when the first text was written by the provider, and received."""
+	ask: Ask
+	"""Asks and reads to the end."""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -85,40 +97,6 @@ def started(*command: str, env: dict[str, str] | None = None) -> Iterator[subpro
 		process.wait()
 
 
-def over_http(url: str) -> Callable[[str], tuple[float, float]]:
-	"""A client of the OpenAI API that reads a stream's bytes."""
-	client = httpx.Client(
-		timeout=120, limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)
-	)
-
-	def ask(prompt: str) -> tuple[float, float]:
-		body = {"model": "scripted", "messages": [{"role": "user", "content": prompt}], "stream": True}
-		stamps: tuple[float, float] | None = None
-		with client.stream(
-			"POST", f"{url}/chat/completions", json=body, headers={"authorization": "Bearer sk-bench"}
-		) as response:
-			if response.status_code != 200:
-				raise AssertionError(response.read())
-			held = end = b""
-			for data in response.iter_bytes():
-				end = (end + data)[-64:]
-				if stamps is None:
-					held += data
-					for line in held.split(b"\n"):
-						if line.startswith(b"data: {") and line.endswith(b"}"):
-							said = json.loads(line[6:])
-							text = said["choices"] and said["choices"][0]["delta"].get("content")
-							if text:
-								stamps = (float(text[:16]), time.monotonic())
-								break
-			if b"[DONE]" not in end:
-				raise AssertionError(f"the answer was cut short: {end!r}")
-		assert stamps
-		return stamps
-
-	return ask
-
-
 @contextmanager
 def site(name: str, api: str, base: str, module: str = "ai_assistant.cli") -> Iterator[Contender]:
 	config = {
@@ -126,23 +104,12 @@ def site(name: str, api: str, base: str, module: str = "ai_assistant.cli") -> It
 			{"name": "p", "api": api, "api_base": base, "api_key": "k", "models": ["*"], "default_model": "m"}
 		],
 		"timeouts": {"first_token_s": 60, "idle_s": 60, "total_s": 110},
+		"limits": LIMITS,
 	}
 	with tempfile.TemporaryDirectory() as folder:
 		process = StandaloneSite(Path(folder), config, module)
 		with process as running, running.client(running.first) as client:
-			client.connect()
-
-			def ask(prompt: str) -> tuple[float, float]:
-				stamps: tuple[float, float] | None = None
-				stream = client.chat(prompt)
-				for event in stream:
-					if stamps is None and event["type"] == "text":
-						stamps = (float(event["text"][:16]), time.monotonic())
-				if stamps is None:
-					raise AssertionError(stream.error or stream.answer)
-				return stamps
-
-			yield Contender(name, process.pid, ask)
+			yield Contender(name, process.pid, run(asking.of_site(client)))
 
 
 @contextmanager
@@ -166,32 +133,30 @@ def proxy(base: str) -> Iterator[Contender]:
 					if time.monotonic() > until:
 						raise
 					time.sleep(0.2)
-			yield Contender("litellm's proxy", process.pid, over_http(f"{url}/v1"))
+			yield Contender("litellm's proxy", process.pid, run(asking.of_provider(f"{url}/v1")))
 
 
 def at_once(contender: Contender, chats: int) -> dict[str, float]:
 	"""Chats of 4 s at 50 chunks a second, begun within a second: lateness of the first chunk, memory, CPU."""
-	late: list[float] = []
-	failed: list[Exception] = []
-
-	def one(n: int) -> None:
-		time.sleep(n / chats)
-		try:
-			wrote, came = contender.ask(question(200, EVERY))
-			late.append(came - wrote)
-		except Exception as error:
-			failed.append(error)
-
-	before, cpu = resident_mb(contender.pid), cpu_seconds(contender.pid)
+	before, cpu, began = resident_mb(contender.pid), cpu_seconds(contender.pid), time.monotonic()
 	most = before
-	threads = [threading.Thread(target=one, args=(n,)) for n in range(chats)]
-	began = time.monotonic()
-	for thread in threads:
-		thread.start()
-	while any(thread.is_alive() for thread in threads):
-		most = max(most, resident_mb(contender.pid))
-		time.sleep(0.1)
+
+	async def one(n: int) -> Stamps:
+		await asyncio.sleep(n / chats)
+		return await contender.ask(question(200, EVERY))
+
+	async def all_of_them() -> list[Stamps | BaseException]:
+		nonlocal most
+		together = asyncio.gather(*(one(n) for n in range(chats)), return_exceptions=True)
+		while not together.done():
+			await asyncio.wait([together], timeout=0.1)
+			most = max(most, resident_mb(contender.pid))
+		return together.result()
+
+	found = run(all_of_them())
 	took = time.monotonic() - began
+	late = [each.came - each.wrote for each in found if isinstance(each, Stamps)]
+	failed = [each for each in found if isinstance(each, BaseException)]
 	return {
 		"p50_ms": percentile(late, 0.5) * 1000 if late else float("inf"),
 		"p99_ms": percentile(late, 0.99) * 1000 if late and not failed else float("inf"),
@@ -205,15 +170,15 @@ def first_chunks(contender: Contender, count: int = 20) -> list[float]:
 	"""Milliseconds from the question to the first chunk, from a provider that answers at once."""
 	took = []
 	for _ in range(count):
-		asked = time.monotonic()
-		took.append((contender.ask(question(1))[1] - asked) * 1000)
+		stamps = run(contender.ask(question(1)))
+		took.append((stamps.came - stamps.asked) * 1000)
 	return took
 
 
 def cpu_a_chunk(contender: Contender, chunks: int, every: float = 0) -> float:
 	"""Microseconds of CPU, of one answer."""
 	before = cpu_seconds(contender.pid)
-	contender.ask(question(chunks, every))
+	run(contender.ask(question(chunks, every)))
 	return (cpu_seconds(contender.pid) - before) / chunks * 1e6
 
 
@@ -222,13 +187,14 @@ def loop(name: str, kind: str, base: str) -> Iterator[Contender]:
 	with started(sys.executable, "-m", "tests.bench.bare", kind, base) as process:
 		assert process.stdin and process.stdout
 
-		def ask(prompt: str) -> tuple[float, float]:
+		async def ask(prompt: str) -> Stamps:
+			stamps = Stamps()
 			print(prompt, file=process.stdin, flush=True)
 			assert process.stdout
-			wrote, came = json.loads(process.stdout.readline())
-			return wrote, came
+			stamps.wrote, stamps.came = json.loads(await asyncio.to_thread(process.stdout.readline))
+			return stamps
 
-		ask(question(1))
+		run(ask(question(1)))
 		yield Contender(name, process.pid, ask)
 
 
@@ -244,7 +210,7 @@ def measure(say: Callable[[str], None], keep: Callable[[dict[str, Any]], None]) 
 		assert provider.stdout
 		base = f"http://127.0.0.1:{int(provider.stdout.readline())}/v1"
 		began = time.monotonic()
-		contenders = [Contender("the wire", 0, over_http(base))]
+		contenders = [Contender("the wire", 0, run(asking.of_provider(base)))]
 		for begin in (
 			loop("httpx", "httpx", base),
 			loop("aiohttp", "aiohttp", base),
@@ -282,9 +248,14 @@ def measure(say: Callable[[str], None], keep: Callable[[dict[str, Any]], None]) 
 		for chats in LEVELS:
 			for one in list(sites):
 				say(f"{one.name}: {chats} chats at once")
-				runs = sorted((at_once(one, chats) for _ in range(3)), key=lambda run: run["p99_ms"])
+				runs = [at_once(one, chats)]
+				# One that is a second late will not do better.
+				if runs[0]["p99_ms"] < 4 * LATE_S * 1000:
+					runs = sorted(
+						(*runs, at_once(one, chats), at_once(one, chats)), key=lambda each: each["p99_ms"]
+					)
 				# Of three the one in the middle; memory is what the first grew by, which the others use again.
-				middle = {**runs[1], "mb_a_chat": max(run["mb_a_chat"] for run in runs)}
+				middle = {**runs[len(runs) // 2], "mb_a_chat": max(each["mb_a_chat"] for each in runs)}
 				found[one.name].setdefault("at_once", {})[str(chats)] = middle
 				if middle["p99_ms"] > LATE_S * 1000 and (one.name != "direct" or chats >= 100):
 					sites.remove(one)
