@@ -83,6 +83,20 @@ class Bench:
 			process.terminate()
 			process.wait()
 
+	def web_pids(self) -> list[int]:
+		"""Of gunicorn and its workers."""
+		found = []
+		for each in Path("/proc").glob("[0-9]*"):
+			try:
+				command, folder = (each / "cmdline").read_bytes(), (each / "cwd").resolve()
+			except OSError:
+				continue
+			if b"frappe.app:application" in command and folder == self.sites:
+				found.append(int(each.name))
+		if not found:
+			raise Unusable(f"No gunicorn of the bench in {self.folder} runs on this machine; start it.")
+		return found
+
 	def run(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
 		return subprocess.run([self.python, *arguments], cwd=self.sites, text=True, **how)
 

@@ -4,6 +4,7 @@ Provider, client and clock are in this process; the site under test is one of it
 the site's alone, as the kernel counts it.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ai_assistant.realtime.client import Client
+from tests.bench_site import Bench
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
@@ -155,7 +157,25 @@ def pace(client: Client, provider: ScriptedProvider) -> list[Figure]:
 	]
 
 
+def _bench() -> Callable[[str], AbstractContextManager[compare.Contender]] | None:
+	"""The bench on the command line, if there is one."""
+	parser = argparse.ArgumentParser(prog="python -m tests.bench")
+	parser.add_argument("bench", type=Path, nargs="?")
+	parser.add_argument("site", nargs="?")
+	parser.add_argument("--url")
+	parser.add_argument("--socketio-url")
+	given = parser.parse_args()
+	if given.bench is None:
+		return None
+	bench = Bench(given.bench, given.site)
+	url = given.url or f"http://{given.site}:{bench.setting('webserver_port', 8000)}"
+	socketio_url = given.socketio_url or f"http://{given.site}:{bench.setting('socketio_port', 9000)}"
+	bench.web_pids()
+	return lambda base: compare.on_a_bench(bench, url, socketio_url, base)
+
+
 def main() -> None:
+	bench = _bench()
 	figures: list[Figure] = []
 	with ScriptedProvider() as provider:
 		with site_and_client(provider) as (_, client):
@@ -172,6 +192,7 @@ def main() -> None:
 	compared = compare.measure(
 		lambda name: console.print(f"measuring {name} …", style="dim"),
 		lambda found: report.KEPT.write_text(json.dumps(found, indent=1) + "\n"),
+		bench,
 	)
 	report.write(compared, rows)
 	reached = report.goals(compared)

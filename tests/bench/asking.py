@@ -31,6 +31,14 @@ class Stamps:
 		self.accepted = self.wrote = self.came = 0.0
 		self.ended: asyncio.Future[None] = LOOP.create_future()
 
+	@property
+	def took_ms(self) -> float:
+		return (self.came - self.asked) * 1000
+
+	@property
+	def accepted_ms(self) -> float:
+		return (self.accepted - self.asked) * 1000
+
 
 def _http(headers: dict[str, str]) -> aiohttp.ClientSession:
 	return aiohttp.ClientSession(

@@ -7,6 +7,7 @@ What is compared:
 	by litellm       the standalone site, the same provider spoken to by litellm
 	naive            the standalone site, by litellm, with an event, a commit and a message a chunk
 	litellm          a loop over litellm's stream, as it comes
+	direct, on a bench  a Frappe bench that stands, where one is given; its CPU and memory are gunicorn's
 	litellm's proxy  in a virtual environment of its own, where one is given
 
 CPU is that of the process under test alone, as the kernel counts it; a figure is the median of RUNS, in which the
@@ -22,14 +23,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.support.site import StandaloneSite
+from ai_assistant.realtime.client import Client
+from tests.bench_site import Bench
+from tests.support.site import USERS, StandaloneSite
 
 from . import asking
 from .asking import LOOP, Ask, Stamps
@@ -38,7 +41,8 @@ RUNS = 5
 LENGTHS = (100, 1_000, 10_000, 100_000)
 PACED = 100
 # Whose answers of any length take no time to speak of.
-CHEAP = ("httpx", "aiohttp", "direct")
+BENCH = "direct, on a bench"
+CHEAP = ("httpx", "aiohttp", "direct", BENCH)
 EVERY = 0.02
 LEVELS = (10, 50, 100, 150)
 LATE_S = 0.25
@@ -57,18 +61,18 @@ run = LOOP.run_until_complete
 @dataclass
 class Contender:
 	name: str
-	pid: int
+	pids: list[int]
 	ask: Ask
 	"""Asks and reads to the end."""
 
 
-def cpu_seconds(pid: int) -> float:
-	"""CPU time of another process, in the kernel's nanoseconds (Linux' clock id of a process)."""
-	return time.clock_gettime((~pid << 3) | 2)
+def cpu_seconds(pids: list[int]) -> float:
+	"""CPU time of other processes, in the kernel's nanoseconds (Linux' clock id of a process)."""
+	return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
-def resident_mb(pid: int) -> float:
-	pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+def resident_mb(pids: list[int]) -> float:
+	pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
 	return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -97,19 +101,40 @@ def started(*command: str, env: dict[str, str] | None = None) -> Iterator[subpro
 		process.wait()
 
 
+def _config(api: str, base: str) -> dict[str, Any]:
+	provider = {
+		"name": "p",
+		"api": api,
+		"api_base": base,
+		"api_key": "k",
+		"models": ["*"],
+		"default_model": "m",
+	}
+	timeouts = {"first_token_s": 60, "idle_s": 60, "total_s": 110}
+	return {"providers": [provider], "timeouts": timeouts, "limits": LIMITS}
+
+
 @contextmanager
 def site(name: str, api: str, base: str, module: str = "ai_assistant.cli") -> Iterator[Contender]:
-	config = {
-		"providers": [
-			{"name": "p", "api": api, "api_base": base, "api_key": "k", "models": ["*"], "default_model": "m"}
-		],
-		"timeouts": {"first_token_s": 60, "idle_s": 60, "total_s": 110},
-		"limits": LIMITS,
-	}
 	with tempfile.TemporaryDirectory() as folder:
-		process = StandaloneSite(Path(folder), config, module)
+		process = StandaloneSite(Path(folder), _config(api, base), module)
 		with process as running, running.client(running.first) as client:
-			yield Contender(name, process.pid, run(asking.of_site(client)))
+			yield Contender(name, [process.pid], run(asking.of_site(client)))
+
+
+@contextmanager
+def on_a_bench(bench: Bench, url: str, socketio_url: str, base: str) -> Iterator[Contender]:
+	bench.inside("allow_tests")
+	try:
+		name = next(iter(USERS))
+		token = bench.inside("prepare", users={name: USERS[name]}, config=_config("openai", base))[name]
+		with Client(url, bench.site, socketio_url, token=token) as client:
+			# Frappe 16 remembers site_config.json for a minute.
+			while [each["name"] for each in client.get("list_models")["providers"]] != ["p"]:
+				time.sleep(1)
+			yield Contender(BENCH, bench.web_pids(), run(asking.of_site(client)))
+	finally:
+		bench.inside("restore")
 
 
 @contextmanager
@@ -133,12 +158,12 @@ def proxy(base: str) -> Iterator[Contender]:
 					if time.monotonic() > until:
 						raise
 					time.sleep(0.2)
-			yield Contender("litellm's proxy", process.pid, run(asking.of_provider(f"{url}/v1")))
+			yield Contender("litellm's proxy", [process.pid], run(asking.of_provider(f"{url}/v1")))
 
 
 def at_once(contender: Contender, chats: int) -> dict[str, float]:
 	"""Chats of 4 s at 50 chunks a second, begun within a second: lateness of the first chunk, memory, CPU."""
-	before, cpu, began = resident_mb(contender.pid), cpu_seconds(contender.pid), time.monotonic()
+	before, cpu, began = resident_mb(contender.pids), cpu_seconds(contender.pids), time.monotonic()
 	most = before
 
 	async def one(n: int) -> Stamps:
@@ -150,7 +175,7 @@ def at_once(contender: Contender, chats: int) -> dict[str, float]:
 		together = asyncio.gather(*(one(n) for n in range(chats)), return_exceptions=True)
 		while not together.done():
 			await asyncio.wait([together], timeout=0.1)
-			most = max(most, resident_mb(contender.pid))
+			most = max(most, resident_mb(contender.pids))
 		return together.result()
 
 	found = run(all_of_them())
@@ -161,25 +186,21 @@ def at_once(contender: Contender, chats: int) -> dict[str, float]:
 		"p50_ms": percentile(late, 0.5) * 1000 if late else float("inf"),
 		"p99_ms": percentile(late, 0.99) * 1000 if late and not failed else float("inf"),
 		"mb_a_chat": (most - before) / chats,
-		"cores": (cpu_seconds(contender.pid) - cpu) / took,
+		"cores": (cpu_seconds(contender.pids) - cpu) / took,
 		"failed": len(failed),
 	}
 
 
-def first_chunks(contender: Contender, count: int = 20) -> list[float]:
-	"""Milliseconds from the question to the first chunk, from a provider that answers at once."""
-	took = []
-	for _ in range(count):
-		stamps = run(contender.ask(question(1)))
-		took.append((stamps.came - stamps.asked) * 1000)
-	return took
+def first_chunks(contender: Contender, count: int = 20) -> list[Stamps]:
+	"""From a provider that answers at once."""
+	return [run(contender.ask(question(1))) for _ in range(count)]
 
 
 def cpu_a_chunk(contender: Contender, chunks: int, every: float = 0) -> float:
 	"""Microseconds of CPU, of one answer."""
-	before = cpu_seconds(contender.pid)
+	before = cpu_seconds(contender.pids)
 	run(contender.ask(question(chunks, every)))
-	return (cpu_seconds(contender.pid) - before) / chunks * 1e6
+	return (cpu_seconds(contender.pids) - before) / chunks * 1e6
 
 
 @contextmanager
@@ -195,14 +216,18 @@ def loop(name: str, kind: str, base: str) -> Iterator[Contender]:
 			return stamps
 
 		run(ask(question(1)))
-		yield Contender(name, process.pid, ask)
+		yield Contender(name, [process.pid], ask)
 
 
-def measure(say: Callable[[str], None], keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def measure(
+	say: Callable[[str], None],
+	keep: Callable[[dict[str, Any]], None],
+	bench: Callable[[str], AbstractContextManager[Contender]] | None = None,
+) -> dict[str, Any]:
 	"""All figures, by contender: `cpu` by length and `paced`, `first_ms`, `at_once` by number of chats.
 
 	The contenders take turns, so that what else the machine does meets them all. `keep` is given what there is after
-	each part: a run that is stopped has not been for nothing.
+	each part: a run that is stopped has not been for nothing. `bench` is `on_a_bench` of one, by the provider's address.
 	"""
 	found: dict[str, Any] = {}
 	with ExitStack() as stack:
@@ -210,7 +235,7 @@ def measure(say: Callable[[str], None], keep: Callable[[dict[str, Any]], None]) 
 		assert provider.stdout
 		base = f"http://127.0.0.1:{int(provider.stdout.readline())}/v1"
 		began = time.monotonic()
-		contenders = [Contender("the wire", 0, run(asking.of_provider(base)))]
+		contenders = [Contender("the wire", [], run(asking.of_provider(base)))]
 		for begin in (
 			loop("httpx", "httpx", base),
 			loop("aiohttp", "aiohttp", base),
@@ -219,29 +244,40 @@ def measure(say: Callable[[str], None], keep: Callable[[dict[str, Any]], None]) 
 			site("direct", "openai", base),
 			site("by litellm", "litellm/openai", base),
 			site("naive", "litellm/openai", base, "tests.bench.naive"),
+			*([bench(base)] if bench else []),
 			*([proxy(base)] if PROXY.exists() else []),
 		):
 			contender = stack.enter_context(begin)
 			say(f"{contender.name}: start")
-			cold = first_chunks(contender, 1)[0]
-			found[contender.name] = {"cold_ms": cold, "mb": resident_mb(contender.pid)}
+			cold = first_chunks(contender, 1)[0].took_ms
+			# Of a bench that stands it is the first of nothing.
+			found[contender.name] = {
+				"cold_ms": None if contender.name == BENCH else cold,
+				"mb": resident_mb(contender.pids),
+			}
 			contenders.append(contender)
 		sites = contenders[5:]
-		firsts: dict[str, list[float]] = {}
+		firsts: dict[str, list[Stamps]] = {}
 		cpu: dict[str, dict[str, list[float]]] = {}
 		for n in range(RUNS):
 			for one in contenders:
 				say(f"{one.name}: run {n + 1} of {RUNS}")
 				if one not in contenders[1:5]:
 					firsts.setdefault(one.name, []).extend(first_chunks(one))
-				if one.pid:
+				if one.pids:
 					spent = cpu.setdefault(one.name, {})
 					for chunks in (100, 1_000, 3_000, *((10_000,) if one.name in CHEAP else ())):
 						spent.setdefault(str(chunks), []).append(cpu_a_chunk(one, chunks))
 					spent.setdefault("paced", []).append(cpu_a_chunk(one, PACED, EVERY))
-			for name, took in firsts.items():
-				shares = {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99)}
-				found.setdefault(name, {})["first_ms"] = shares
+			for name, asked in firsts.items():
+				took, accepted = [each.took_ms for each in asked], [each.accepted_ms for each in asked]
+				of_name = found.setdefault(name, {})
+				of_name["first_ms"] = {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99)}
+				if asked[0].accepted:
+					of_name["event_1_ms"] = {
+						"p50": percentile(accepted, 0.5),
+						"p99": percentile(accepted, 0.99),
+					}
 			for name, lengths in cpu.items():
 				found[name]["cpu"] = {length: statistics.median(each) for length, each in lengths.items()}
 			keep(found)
