@@ -22,6 +22,8 @@ Ask = Callable[[str], Awaitable["Stamps"]]
 LOOP = uvloop.new_event_loop()
 STAMP = 16
 
+_sessions: list[aiohttp.ClientSession] = []
+
 
 class Stamps:
 	"""One question: when it was asked, when event 1 came, when its first text was written by the provider, and came."""
@@ -41,12 +43,20 @@ class Stamps:
 
 
 def _http(headers: dict[str, str]) -> aiohttp.ClientSession:
-	return aiohttp.ClientSession(
+	session = aiohttp.ClientSession(
 		connector=aiohttp.TCPConnector(limit=0),
 		cookie_jar=aiohttp.DummyCookieJar(),
 		timeout=aiohttp.ClientTimeout(total=300),
 		headers=headers,
 	)
+	_sessions.append(session)
+	return session
+
+
+async def close() -> None:
+	"""Lets go of all connections."""
+	while _sessions:
+		await _sessions.pop().close()
 
 
 async def of_site(client: Client) -> Ask:

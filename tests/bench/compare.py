@@ -308,4 +308,5 @@ def measure(
 			found[one.name]["cpu"] = {length: statistics.median(each) for length, each in spent.items()}
 			keep(found)
 		found["took_s"] = time.monotonic() - began
+		run(asking.close())
 	return found

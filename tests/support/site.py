@@ -16,7 +16,7 @@ from .provider import ScriptedProvider
 
 CANARY_KEY = "sk-canary-4f1c9a"
 # Where a live site has to look for the suite's provider.
-PROVIDER_PORT = 18999
+PROVIDER_PORT = int(os.environ.get("PROVIDER_PORT", "18999"))
 
 # What the second model of each provider costs, in US dollars a million tokens, and what a user may spend a day.
 DEAR, BUDGET_USD = 10_000, 1000
