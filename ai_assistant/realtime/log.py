@@ -34,9 +34,7 @@ class _Line(logging.Formatter):
 		# Each handler asks for it, and one that looks whether its file is full twice.
 		line: str | None = getattr(record, "line", None)
 		if line is None:
-			line = "
-	".join(printable(each) for each in super().format(record).split("
-"))
+			line = "\n\t".join(printable(each) for each in super().format(record).split("\n"))
 			record.line = line
 		return line
 
