@@ -1,17 +1,21 @@
 """The whitelisted methods of the contract. One chat reads from top to bottom here: check, admit, run, answer."""
 
 # Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import frappe
+from werkzeug.wrappers import Response
 
 from ai_assistant.chat import life, places, queue, request, settings, waiting, watching
 from ai_assistant.chat.fields import real_number, whole_number
 from ai_assistant.gateway import Chunk, Completion, warm
+from ai_assistant.operate import health as vitals
+from ai_assistant.operate import metrics as figures
 from ai_assistant.realtime.log import fails_quietly
 
-from .respond import Answer, Field, answers, outcome
+from .respond import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
 
 @frappe.whitelist(methods=["POST"])
@@ -36,14 +40,15 @@ def chat_completion(
 	is refused by us and not by Frappe, whose refusal carries a traceback.
 	"""
 	fields = dict(locals())
+	asked_at = time.monotonic()
 	configured = settings.load()
 	asked = request.validate(fields, configured)
 	if (answered := life.earlier(asked)) is not None:
 		return outcome(answered)
 	if asked.background:
-		return queue.put(asked, configured)
+		return queue.put(asked, configured, asked_at)
 	with places.for_chat(configured.limits):
-		chat = life.admit(asked, configured)
+		chat = life.admit(asked, configured, asked_at)
 		try:
 			return outcome(_generate_cloud_response(chat))
 		finally:
@@ -126,11 +131,7 @@ def watch(cursor: Field = None) -> Answer:
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 	"""Stops a request, or all of a task that have not ended, in whatever process. An ended one is left as it is."""
-	rows = life.unended(request_id, task_id)
-	cancelled = life.cancel(rows)
-	if any(row["status"] == "queued" for row in rows):
-		queue.tell_positions()
-	return {"cancelled": cancelled}
+	return {"cancelled": queue.cancel(life.unended(request_id, task_id))}
 
 
 @frappe.whitelist(methods=["GET"])
@@ -151,3 +152,18 @@ def list_models() -> Answer:
 		],
 		"default": default,
 	}
+
+
+@frappe.whitelist(allow_guest=True, methods=["GET"])
+def health() -> Response:
+	"""Whether chats can be asked for through this process: 200 or 503, for a load balancer. It tells no more."""
+	well = vitals.is_well()
+	return Response("ok\n" if well else "unavailable\n", status=200 if well else 503, mimetype="text/plain")
+
+
+@frappe.whitelist(allow_guest=True, methods=["GET"])
+@answers_to(only_for_monitoring)
+def metrics() -> Answer:
+	"""The site's figures for Prometheus, to a System Manager or for the token in site_config.json."""
+	text, content_type = figures.text()
+	return Response(text, content_type=content_type)

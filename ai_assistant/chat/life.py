@@ -17,7 +17,7 @@ from ai_assistant.realtime.event import calls_in
 from ai_assistant.realtime.log import fails_quietly, fields, logger
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets
+from . import budgets, memory
 from .errors import BUSY_S, ChatError, internal_error, invalid, provider_failure
 from .request import ChatRequest, request_id_of, task_id_of
 from .settings import Limits, Settings, load
@@ -141,7 +141,7 @@ class Chat:
 		)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
-		row = self.publisher.row(outcome)
+		row = {**self.publisher.row(outcome), **memory.now()}
 		try:
 			self.publisher.complete(row)
 		except store.Lost:
@@ -154,17 +154,17 @@ class Chat:
 		return answer({**ids, **row})
 
 
-def admit(request: ChatRequest, settings: Settings) -> Chat:
-	"""Accepts a request that this process answers.
+def admit(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
+	"""Accepts a request that this process answers, and that reached it at `asked_at` (`time.monotonic()`).
 
 	Raises ChatError `conflict` for a request_id already used, `rate_limited` and `busy` beyond the site's limits,
 	`budget_exceeded` beyond its budgets.
 	"""
-	return hold(Chat(request, settings, accept(request, settings, "running")))
+	return hold(Chat(request, settings, accept(request, settings, "running", asked_at)))
 
 
-def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
-	"""Opens the request's row, `running` or `queued`, and commits it with event 1. Raises as `admit`."""
+def accept(request: ChatRequest, settings: Settings, status: str, asked_at: float) -> Publisher:
+	"""Opens the request's row, `running` or `queued`, and commits it with event 1. Arguments and errors of `admit`."""
 	user, kept = frappe.session.user, store.current()
 	# Whoever stands in line behind this one shall not wait for a Redis that does not answer.
 	listening.why_not()
@@ -201,7 +201,7 @@ def accept(request: ChatRequest, settings: Settings, status: str) -> Publisher:
 		keep_content=settings.retention.keep_content,
 		tools=request.tools is not None,
 	)
-	publisher.accepted()
+	publisher.accepted(asked_at)
 	return publisher
 
 

@@ -29,12 +29,12 @@ MARGIN_S = 120
 TOLD = 100
 
 
-def put(request: ChatRequest, settings: Settings) -> dict[str, Any]:
+def put(request: ChatRequest, settings: Settings, asked_at: float) -> dict[str, Any]:
 	"""Accepts a request for a worker and gives the answer object, `queued`, with its `position`.
 
-	Raises ChatError as `life.admit`.
+	It reached this process at `asked_at` (`time.monotonic()`). Raises ChatError as `life.admit`.
 	"""
-	accepted = life.accept(request, settings, "queued")
+	accepted = life.accept(request, settings, "queued", asked_at)
 	position = len(store.current().queued())
 	accepted.status("queued", position=position)
 	_enqueue(accepted.name, settings)
@@ -69,6 +69,14 @@ def take(name: str) -> life.Chat | None:
 		row, events, settings.retention.keep_content, settings.realtime.max_delay_ms / 1000
 	)
 	return life.hold(life.Chat(request, replace(settings, timeouts=timeouts), publishing))
+
+
+def cancel(rows: list[dict[str, Any]]) -> list[str]:
+	"""Stops requests, as `life.cancel`, and tells those who wait behind them."""
+	cancelled = life.cancel(rows)
+	if any(row["status"] == "queued" for row in rows):
+		tell_positions()
+	return cancelled
 
 
 def tell_positions() -> None:

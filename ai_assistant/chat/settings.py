@@ -87,6 +87,25 @@ class Retention:
 	keep_content: bool = True
 
 
+@dataclass(frozen=True)
+class Metrics:
+	"""Whoever sends this token may read the site's figures; without one nobody but System Managers."""
+
+	token: str | None = None
+
+
+@dataclass(frozen=True)
+class Alerts:
+	"""From where on somebody is told (`ai_assistant.operate.alerts`)."""
+
+	event_failures_percent: int = 1
+	delivery_ms: int = 1000
+	first_event_ms: int = 500
+	provider_failures_percent: int = 50
+	memory_growth_percent: int = 5
+	email: bool = False
+
+
 MODES = (
 	Mode("chat", "You are a helpful assistant. Answer in the language of the question, in Markdown."),
 	Mode(
@@ -107,6 +126,8 @@ class Settings:
 	background: Background = Background()
 	realtime: Realtime = Realtime()
 	retention: Retention = Retention()
+	metrics: Metrics = Metrics()
+	alerts: Alerts = Alerts()
 	default_provider: str | None = None
 
 	@property
@@ -178,6 +199,8 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 		background=_known(Background, conf, "timeouts"),
 		realtime=_known(Realtime, conf, "realtime"),
 		retention=_known(Retention, conf, "retention"),
+		metrics=_known(Metrics, conf, "metrics"),
+		alerts=_known(Alerts, conf, "alerts"),
 		default_provider=default,
 	)
 

@@ -71,7 +71,7 @@ class TestAdmission(TestCase):
 		settings = Settings(
 			limits=Limits(**{"requests_per_minute": 1000, "concurrent_per_user": 1000, **limits})
 		)
-		return life.accept(request(n), settings, status).name
+		return life.accept(request(n), settings, status, time.monotonic()).name
 
 	def refused(
 		self, code: str, n: int, user: str = USERS[0], status: str = "running", **limits: int

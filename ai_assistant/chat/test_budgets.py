@@ -39,7 +39,8 @@ class TestBudgets(TestCase):
 
 	def accept(self, n: int, user: str = ANN, status: str = "running", **limits: float) -> Publisher:
 		frappe.session.user = user
-		return life.accept(request(n), Settings(limits=MANY, budgets=Budgets(**limits)), status)  # type: ignore[arg-type]
+		settings = Settings(limits=MANY, budgets=Budgets(**limits))  # type: ignore[arg-type]
+		return life.accept(request(n), settings, status, time.monotonic())
 
 	def ends(self, publisher: Publisher, tokens: int = 10, cost_usd: float | None = 0.5) -> dict[str, Any]:
 		"""The answer to a chat whose provider has counted so much."""

@@ -58,6 +58,7 @@ class Publisher:
 		self.ids = {"task_id": task_id, "request_id": request_id}
 		self.last_seq = 0
 		self.failed = 0
+		self.first_event_ms: int | None = None
 		self._started = time.monotonic()
 		self._spoke = self._started
 		self._first_ms: dict[str, int] = {}
@@ -100,9 +101,15 @@ class Publisher:
 			found._calls = calls
 		return found
 
-	def accepted(self) -> None:
-		"""Event 1: the thinking indicator starts, whatever the provider does. Commits the request's row with it."""
+	def accepted(self, asked_at: float | None = None) -> None:
+		"""Event 1: the thinking indicator starts, whatever the provider does. Commits the request's row with it.
+
+		`asked_at` is when the request had reached this process (`time.monotonic()`), where somebody measures.
+		"""
 		self._emit("reasoning", {"text": "", "partial": True})
+		if self.enabled and asked_at is not None:
+			# Frappe's columns know no NULL: there 0 is that nothing was measured.
+			self.first_event_ms = max(1, round((time.monotonic() - asked_at) * 1000))
 
 	def forward(self, chunk: Chunk) -> None:
 		"""Takes what the gateway yields: deltas leave when their batch is due, silence lets one that waits go."""
@@ -139,7 +146,7 @@ class Publisher:
 		return self._batcher.gathers
 
 	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
-		"""The values of the finished request: its `outcome` with what was said, `timing` and `realtime`.
+		"""The values of the finished request: its `outcome` with what was said, and with what was measured.
 
 		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and `continuation`
 		where there is one. What was said is `response`, `reasoning` and `tool_calls`.
@@ -150,7 +157,8 @@ class Publisher:
 			"reasoning": self.said("reasoning"),
 			"tool_calls": self._calls,
 		}
-		return {**outcome, **said, "timing": self.timing(), "realtime": realtime}
+		measured = {"timing": self.timing(), "realtime": realtime, "first_event_ms": self.first_event_ms}
+		return {**outcome, **said, **measured, "ended": time.time()}
 
 	def complete(self, row: dict[str, Any]) -> None:
 		"""Sends what still waits and then the completion; the request's row is finished in the same commit.

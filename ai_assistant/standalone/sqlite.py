@@ -13,21 +13,33 @@ from typing import Any
 
 from ai_assistant.store import (
 	JSON_FIELDS,
+	MEASURED,
 	REQUEST_FIELDS,
 	SITE,
 	UNENDED,
+	AlertKey,
 	Booked,
 	Demand,
 	Event,
 	Lost,
 	RequestExists,
 	Row,
+	Series,
+	SumsOf,
 )
 
 from . import stand_in
 
-TYPES = {"created": "REAL", "lease": "REAL", "cancel_asked": "INTEGER", "prompt_bytes": "INTEGER"}
-
+TYPES = {
+	"created": "REAL",
+	"lease": "REAL",
+	"cancel_asked": "INTEGER",
+	"prompt_bytes": "INTEGER",
+	"ended": "REAL",
+	"first_event_ms": "INTEGER",
+	"memory_kb": "INTEGER",
+	"counted": "INTEGER NOT NULL DEFAULT 0",
+}
 
 # For the write lock: a transaction here lasts well under a millisecond.
 BUSY_S = 10
@@ -161,7 +173,7 @@ class SqliteStore:
 
 	def __init__(self, database: Database) -> None:
 		self._database = database
-		fields = (*REQUEST_FIELDS, "question")
+		fields = (*REQUEST_FIELDS, "question", "counted")
 		columns = [f"{field} {TYPES.get(field, 'TEXT')}" for field in fields]
 		database.write(
 			"CREATE TABLE IF NOT EXISTS request"
@@ -176,6 +188,14 @@ class SqliteStore:
 		database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_time ON request (created)")
+		database.write("CREATE INDEX IF NOT EXISTS request_by_end ON request (counted, ended)")
+		database.write(
+			"UPDATE request SET ended = created WHERE ended IS NULL AND status NOT IN (?, ?)", UNENDED
+		)
+		database.write("CREATE TABLE IF NOT EXISTS sum (series TEXT PRIMARY KEY, value REAL) WITHOUT ROWID")
+		database.write(
+			"CREATE TABLE IF NOT EXISTS alert (kind TEXT, subject TEXT, message TEXT, began REAL, seen REAL, ended REAL)"
+		)
 		database.write(
 			"CREATE TABLE IF NOT EXISTS event"
 			" (request TEXT, seq INTEGER, event TEXT, PRIMARY KEY (request, seq)) WITHOUT ROWID"
@@ -324,10 +344,72 @@ class SqliteStore:
 	def _update(self, name: str, values: Mapping[str, Any], statuses: Sequence[str]) -> None:
 		fields, given = _columns(values)
 		changes = ", ".join(f"{field} = ?" for field in fields)
-		marks = ", ".join("?" * len(statuses))
-		sql = f"UPDATE request SET {changes} WHERE name = ? AND status IN ({marks})"
+		sql = f"UPDATE request SET {changes} WHERE name = ? AND status IN ({_marks(statuses)})"
 		if not self._database.write(sql, [*given, name, *statuses]):
 			raise Lost(name)
+
+	def unended(self, now: float) -> dict[str, int]:
+		"""How many requests of all users are `queued`, and how many are `running` and held at the UNIX time `now`."""
+		((queued, running),) = self._database.read(
+			"SELECT COALESCE(SUM(status = 'queued'), 0), COALESCE(SUM(status = 'running'), 0) FROM request"
+			" WHERE status = 'queued' OR (status = 'running' AND lease > ?)",
+			[now],
+		)
+		return {"queued": queued, "running": running}
+
+	def ended(self, since: float, limit: int) -> list[Row]:
+		"""The newest requests that ended after the UNIX time `since`: `name` and MEASURED, the newest first."""
+		return self._requests(
+			"counted IN (0, 1) AND ended > ? ORDER BY ended DESC LIMIT ?", [since, limit], MEASURED
+		)
+
+	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
+		"""Add what ended requests came to (`sums_of`) that are in no sum yet, each once whoever counts too.
+
+		At most `limit` of them, or of `only` these. Gives how many that were.
+		"""
+		self._database.begin()
+		uncounted = "counted = 0 AND ended > 0"
+		if only is None:
+			rows = self._requests(f"{uncounted} ORDER BY ended LIMIT ?", [limit], MEASURED)
+		else:
+			rows = self._requests(f"{uncounted} AND name IN ({_marks(only)})", only, MEASURED)
+		names = [row["name"] for row in rows]
+		self._database.write(f"UPDATE request SET counted = 1 WHERE name IN ({_marks(names)})", names)
+		for series, value in sums_of(rows).items():
+			self._database.write(
+				"INSERT INTO sum VALUES (?, ?) ON CONFLICT (series) DO UPDATE SET value = value + excluded.value",
+				[_json(series), value],
+			)
+		return len(rows)
+
+	def sums(self) -> dict[Series, float]:
+		"""What all requests came to that were ever counted; they outlive the requests."""
+		return {
+			tuple(json.loads(series)): value for series, value in self._database.read("SELECT * FROM sum")
+		}
+
+	def alerts(self) -> dict[AlertKey, float]:
+		"""The alerts that are not over, and the UNIX time at which each was last seen."""
+		rows = self._database.read("SELECT kind, subject, seen FROM alert WHERE ended IS NULL")
+		return {(kind, subject): seen for kind, subject, seen in rows}
+
+	def keep_alert(self, kind: str, subject: str, message: str, now: float) -> None:
+		"""Begin an alert, or say of the one that is not over that it is seen `now`, and what there is to say by now."""
+		if not self._database.write(
+			"UPDATE alert SET message = ?, seen = ? WHERE kind = ? AND subject = ? AND ended IS NULL",
+			[message, now, kind, subject],
+		):
+			self._database.write(
+				"INSERT INTO alert VALUES (?, ?, ?, ?, ?, NULL)", [kind, subject, message, now, now]
+			)
+
+	def end_alert(self, kind: str, subject: str, now: float) -> None:
+		"""End the alert that is not over."""
+		self._database.write(
+			"UPDATE alert SET ended = ? WHERE kind = ? AND subject = ? AND ended IS NULL",
+			[now, kind, subject],
+		)
 
 	def forget(self, name: str) -> None:
 		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
@@ -352,8 +434,10 @@ class SqliteStore:
 		"""Nothing: this site has no forms, its config file says it all."""
 		return {}
 
-	def _requests(self, where: str, parameters: Sequence[Any]) -> list[Row]:
-		fields = ("name", *REQUEST_FIELDS)
+	def _requests(
+		self, where: str, parameters: Sequence[Any], wanted: Sequence[str] = REQUEST_FIELDS
+	) -> list[Row]:
+		fields = ("name", *wanted)
 		rows = self._database.read(f"SELECT {', '.join(fields)} FROM request WHERE {where}", parameters)
 		return [
 			{
@@ -372,6 +456,10 @@ def _columns(values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
 		for field, value in values.items()
 	]
 	return list(values), given
+
+
+def _marks(values: Sequence[Any]) -> str:
+	return ", ".join("?" * len(values))
 
 
 def _json(value: Any) -> str:

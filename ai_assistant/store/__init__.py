@@ -5,7 +5,7 @@ same things in SQLite. No store commits by itself: a commit is also what lets an
 `ai_assistant.realtime.publisher`), so it is for the caller to say when, by `transaction()`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any, NamedTuple, Protocol
@@ -41,10 +41,39 @@ REQUEST_FIELDS = (
 	"realtime",
 	"attempts",
 	"error",
+	"ended",
+	"first_event_ms",
+	"process_id",
+	"memory_kb",
 )
-"""Those of JSON_FIELDS hold the contract's objects, or None; `created` and `lease` are UNIX times in seconds;
-`cancel_asked` is 0 or 1, `prompt_bytes` a number; the rest are strings or None. `tool_calls` is None for a request
-without tools."""
+"""Those of JSON_FIELDS hold the contract's objects, or None; `created`, `lease` and `ended` are UNIX times in seconds;
+`cancel_asked` is 0 or 1, `prompt_bytes` a number. `first_event_ms` is how long the client waited for event 1; `process_id` ran the request, and held
+`memory_kb` (KiB) at its end: both are None where that is not known. The rest are strings or None.
+`tool_calls` is None for a request without tools."""
+
+MEASURED = (
+	"ended",
+	"status",
+	"provider",
+	"usage",
+	"timing",
+	"realtime",
+	"attempts",
+	"error",
+	"first_event_ms",
+	"process_id",
+	"memory_kb",
+)
+"""The fields that figures are made of; none of them is long."""
+
+Series = tuple[str, ...]
+"""The name of a sum over all requests that have ended, and the values of its labels."""
+
+AlertKey = tuple[str, str]
+"""Of an alert what is wrong, and with what: a provider's name, a process, or nothing."""
+
+SumsOf = Callable[[list[Row]], Mapping[Series, float]]
+"""What requests came to, of which it gets `name` and MEASURED."""
 
 JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))
 
@@ -161,6 +190,37 @@ class Store(Protocol):
 
 	def booked(self, account: str, since: date) -> list[Booked]:
 		"""What is booked on a user's account, or on that of the SITE, for the days from `since` on."""
+		...
+
+	def unended(self, now: float) -> dict[str, int]:
+		"""How many requests of all users are `queued`, and how many are `running` and held at the UNIX time `now`."""
+		...
+
+	def ended(self, since: float, limit: int) -> list[Row]:
+		"""The newest requests that ended after the UNIX time `since`: `name` and MEASURED, the newest first."""
+		...
+
+	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
+		"""Add what ended requests came to (`sums_of`) that are in no sum yet, each once whoever counts too.
+
+		At most `limit` of them, or of `only` these. Gives how many that were.
+		"""
+		...
+
+	def sums(self) -> dict[Series, float]:
+		"""What all requests came to that were ever counted; they outlive the requests."""
+		...
+
+	def alerts(self) -> dict[AlertKey, float]:
+		"""The alerts that are not over, and the UNIX time at which each was last seen."""
+		...
+
+	def keep_alert(self, kind: str, subject: str, message: str, now: float) -> None:
+		"""Begin an alert, or say of the one that is not over that it is seen `now`, and what there is to say by now."""
+		...
+
+	def end_alert(self, kind: str, subject: str, now: float) -> None:
+		"""End the alert that is not over."""
 		...
 
 	def forget(self, name: str) -> None:

@@ -16,18 +16,23 @@ from frappe.utils.password import get_decrypted_password
 
 from . import (
 	JSON_FIELDS,
+	MEASURED,
 	REQUEST_FIELDS,
 	SITE,
 	UNENDED,
+	AlertKey,
 	Booked,
 	Demand,
 	Event,
 	Lost,
 	RequestExists,
 	Row,
+	Series,
+	SumsOf,
 )
 
 REQUEST, EVENT, USAGE = "AI Request", "AI Request Event", "AI Usage"
+SUM, ALERT = "AI Sum", "AI Alert"
 SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
 
 # Columns of the request that Desk lists, filters and sums; the store itself reads the objects they come from.
@@ -54,6 +59,9 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"cancel_asked",
 	"prompt_bytes",
 	"first_chunk_ms",
+	"ended",
+	"first_event_ms",
+	"memory_kb",
 }
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
@@ -228,6 +236,90 @@ class FrappeStore:
 		)
 		return [Booked(day, int(tokens), float(cost)) for day, tokens, cost in rows]
 
+	def unended(self, now: float) -> dict[str, int]:
+		"""How many requests of all users are `queued`, and how many are `running` and held at the UNIX time `now`."""
+		((queued, running),) = frappe.db.sql(
+			f"SELECT COALESCE(SUM(status = 'queued'), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
+			" WHERE status = 'queued' OR (status = 'running' AND lease > %s)",
+			(now,),
+		)
+		return {"queued": int(queued), "running": int(running)}
+
+	def ended(self, since: float, limit: int) -> list[Row]:
+		"""The newest requests that ended after the UNIX time `since`: `name` and MEASURED, the newest first."""
+		return _requests(
+			"counted IN (0, 1) AND ended > %(since)s ORDER BY ended DESC LIMIT %(limit)s",
+			{"since": since, "limit": limit},
+			MEASURED,
+		)
+
+	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
+		"""Add what ended requests came to (`sums_of`) that are in no sum yet, each once whoever counts too.
+
+		At most `limit` of them, or of `only` these. Gives how many that were.
+		"""
+		names = only or frappe.db.sql(
+			f"SELECT name FROM `tab{REQUEST}` WHERE counted = 0 AND ended > 0 ORDER BY ended LIMIT %s",
+			(limit,),
+			pluck=True,
+		)
+		if not names:
+			return 0
+		# Read anew and locked, by their keys: through the other index, requests that end meanwhile would wait.
+		rows = _requests(
+			"name IN %(names)s AND counted = 0 AND ended > 0 FOR UPDATE",
+			{"names": tuple(names)},
+			MEASURED,
+			"FORCE INDEX (PRIMARY)",
+		)
+		if not rows:
+			return 0
+		counted = tuple(row["name"] for row in rows)
+		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET counted = 1 WHERE name IN %s", (counted,))
+		now = frappe.utils.now()
+		# In one order, or two who count could wait for each other.
+		for series, value in sorted(sums_of(rows).items()):
+			# A label may be as long as a provider's name, and a key may not.
+			labels = _json(series)
+			key = hashlib.sha256(labels.encode()).hexdigest()
+			frappe.db.sql(
+				f"INSERT INTO `tab{SUM}` (name, creation, modified, owner, modified_by, series, value)"
+				" VALUES (%(key)s, %(now)s, %(now)s, %(user)s, %(user)s, %(labels)s, %(value)s)"
+				" ON DUPLICATE KEY UPDATE value = value + %(value)s, modified = %(now)s",
+				{"key": key, "now": now, "user": frappe.session.user, "labels": labels, "value": value},
+			)
+		return len(rows)
+
+	def sums(self) -> dict[Series, float]:
+		"""What all requests came to that were ever counted; they outlive the requests."""
+		rows = frappe.db.sql(f"SELECT series, value FROM `tab{SUM}`")
+		return {tuple(json.loads(series)): float(value) for series, value in rows}
+
+	def alerts(self) -> dict[AlertKey, float]:
+		"""The alerts that are not over, and the UNIX time at which each was last seen."""
+		rows = frappe.get_all(ALERT, {"status": "open"}, ["kind", "subject", "seen"], limit=0)
+		return {(row.kind, row.subject or ""): row.seen for row in rows}
+
+	def keep_alert(self, kind: str, subject: str, message: str, now: float) -> None:
+		"""Begin an alert, or say of the one that is not over that it is seen `now`, and what there is to say by now."""
+		values = {"message": message, "seen": now}
+		if name := self._alert(kind, subject):
+			frappe.db.set_value(ALERT, name, values)
+			return
+		# AI Alert notifies.
+		frappe.get_doc(
+			{"doctype": ALERT, "kind": kind, "subject": subject, "status": "open", **values}
+		).insert(ignore_permissions=True)
+
+	def end_alert(self, kind: str, subject: str, now: float) -> None:
+		"""End the alert that is not over."""
+		frappe.get_doc(ALERT, self._alert(kind, subject)).end()
+
+	def _alert(self, kind: str, subject: str) -> str | None:
+		of_kind = {"kind": kind, "status": "open"}
+		found = frappe.get_all(ALERT, of_kind, ["name", "subject"], limit=0)
+		return next((row.name for row in found if (row.subject or "") == subject), None)
+
 	def forget(self, name: str) -> None:
 		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
 		frappe.db.sql(
@@ -297,6 +389,16 @@ class FrappeStore:
 			),
 			"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
 			"retention": {"keep_content": bool(single.get("keep_content", 1))},
+			"alerts": {
+				"email": bool(single.get("alert_by_email")),
+				**numbers(
+					"event_failures_percent",
+					"delivery_ms",
+					"first_event_ms",
+					"provider_failures_percent",
+					"memory_growth_percent",
+				),
+			},
 		}
 
 
@@ -405,10 +507,12 @@ def _modes() -> list[dict[str, Any]]:
 	return [{field: None if value == "" else value for field, value in row.items()} for row in rows]
 
 
-def _requests(where: str, values: dict[str, Any]) -> list[Row]:
-	fields = ("name", *REQUEST_FIELDS)
+def _requests(
+	where: str, values: dict[str, Any], wanted: Sequence[str] = REQUEST_FIELDS, index: str = ""
+) -> list[Row]:
+	fields = ("name", *wanted)
 	columns = ", ".join(f"`{field}`" for field in fields)
-	rows = frappe.db.sql(f"SELECT {columns} FROM `tab{REQUEST}` WHERE {where}", values)
+	rows = frappe.db.sql(f"SELECT {columns} FROM `tab{REQUEST}` {index} WHERE {where}", values)
 	return [
 		{
 			field: json.loads(value) if field in JSON_FIELDS and value is not None else value

@@ -10,10 +10,19 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, delete_requests
-from ai_assistant.store import REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
+from ai_assistant.store import MEASURED, REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
 from ai_assistant.store.frappe_store import FrappeStore
 
+# Frappe's columns of numbers know no NULL.
+NUMBERS = ("lease", "cancel_asked", "prompt_bytes", "ended", "first_event_ms", "memory_kb")
 ANN, BOB = "ann@store.test", "bob@store.test"
+
+
+SERIES = ("test of the store", "ü")
+
+
+def many(rows: list[Any]) -> dict[tuple[str, ...], float]:
+	return {SERIES: len(rows) * 0.125}
 
 
 def row(**values: Any) -> dict[str, Any]:
@@ -64,14 +73,7 @@ class TestFrappeStore(TestCase):
 		name = self.store.open(given)
 		self.assertEqual(
 			self.store.get(ANN, "request-1"),
-			{
-				"name": name,
-				**dict.fromkeys(REQUEST_FIELDS),
-				"lease": 0,
-				"cancel_asked": 0,
-				"prompt_bytes": 0,
-				**given,
-			},
+			{"name": name, **dict.fromkeys(REQUEST_FIELDS), **dict.fromkeys(NUMBERS, 0), **given},
 		)
 
 	def test_what_desk_sums_is_in_columns_of_its_own(self) -> None:
@@ -239,6 +241,109 @@ class TestFrappeStore(TestCase):
 			with self.assertRaises(Lost):
 				late()
 		self.assertIsNone(frappe.db.get_value("AI Request", name, "question"))
+
+	def open_and_end(self, count: int) -> list[str]:
+		names = [self.store.open(row(request_id=f"request-{n}")) for n in range(count)]
+		for n, name in enumerate(names):
+			self.store.finish(name, {"status": "completed", "ended": 4e9 + n, "memory_kb": 5})
+		return names
+
+	def test_each_ended_request_is_counted_once_and_outlived_by_its_sum(self) -> None:
+		names = self.open_and_end(3)
+		running = self.store.open(row(request_id="running"))
+		before = self.store.sums().get(SERIES, 0)
+		self.assertEqual(self.store.count(many, 10, [*names[:2], running]), 2)
+		self.assertEqual(self.store.count(many, 10, names), 1)
+		self.assertEqual(self.store.count(many, 10, names), 0)
+		frappe.db.delete("AI Request", {"user": ANN})
+		self.assertEqual(self.store.sums()[SERIES], before + 3 * 0.125)
+		frappe.db.rollback()
+		self.assertEqual(self.store.sums().get(SERIES, 0), before)
+
+	def test_no_more_are_counted_than_asked_for_the_oldest_first(self) -> None:
+		while self.store.count(lambda rows: {}, 1000):
+			pass
+		names = self.open_and_end(3)
+		counted: list[Any] = []
+
+		def see(rows: list[Any]) -> dict[Any, float]:
+			counted.extend(each["name"] for each in rows)
+			return {}
+
+		self.assertEqual(self.store.count(see, 2), 2)
+		self.assertEqual(sorted(counted), sorted(names[:2]))
+		frappe.db.rollback()
+
+	def test_of_many_who_count_at_once_each_request_is_counted_by_one(self) -> None:
+		names = self.open_and_end(40)
+		frappe.db.commit()
+		site, before = frappe.local.site, self.store.sums().get(SERIES, 0)
+		together, wrong = threading.Barrier(4), []
+
+		def count() -> None:
+			frappe.init(site)
+			frappe.connect()
+			try:
+				together.wait()
+				for start in range(0, 40, 10):
+					self.store.count(many, 10, names[start : start + 10])
+					frappe.db.commit()
+			except Exception as error:
+				wrong.append(error)
+			finally:
+				frappe.destroy()
+
+		threads = [threading.Thread(target=count) for _ in range(4)]
+		for thread in threads:
+			thread.start()
+		for thread in threads:
+			thread.join()
+		frappe.db.rollback()
+		self.assertEqual(wrong, [])
+		self.assertEqual(self.store.sums()[SERIES], before + 40 * 0.125)
+		frappe.db.sql("delete from `tabAI Sum` where series like '%%test of the store%%'")
+		frappe.db.commit()
+
+	def test_who_counts_keeps_no_request_from_ending(self) -> None:
+		names = self.open_and_end(3)
+		running = self.store.open(row(request_id="running"))
+		frappe.db.commit()
+		self.store.count(many, 10, names)
+		site, ended = frappe.local.site, threading.Event()
+
+		def end() -> None:
+			frappe.init(site)
+			frappe.connect()
+			try:
+				frappe.db.sql("set innodb_lock_wait_timeout = 2")
+				self.store.finish(running, {"status": "completed", "ended": 4e9 + 1.5})
+				frappe.db.commit()
+				ended.set()
+			finally:
+				frappe.destroy()
+
+		thread = threading.Thread(target=end)
+		thread.start()
+		thread.join()
+		self.assertTrue(ended.is_set())
+		frappe.db.rollback()
+
+	def test_what_ended_lately_comes_newest_first_without_what_was_said(self) -> None:
+		names = self.open_and_end(3)
+		found = self.store.ended(4e9, 10)
+		self.assertEqual([each["name"] for each in found], [names[2], names[1]])
+		self.assertEqual(set(found[0]), {"name", *MEASURED})
+		self.assertEqual((found[0]["ended"], found[0]["memory_kb"]), (4e9 + 2, 5))
+		self.assertEqual([each["name"] for each in self.store.ended(4e9, 1)], names[2:])
+
+	def test_what_has_not_ended_is_counted_by_status(self) -> None:
+		before = self.store.unended(now=1000.0)
+		self.store.open(row(request_id="held", lease=1000.5))
+		self.store.open(row(request_id="dead", lease=1000.0))
+		self.store.open(row(request_id="queued", status="queued"), {})
+		after = self.store.unended(now=1000.0)
+		grown = {status: after[status] - before[status] for status in after}
+		self.assertEqual(grown, {"running": 1, "queued": 1})
 
 	def test_the_longest_event_and_an_answer_of_ten_megabytes_are_kept_whole(self) -> None:
 		name = self.store.open(row())

@@ -1,5 +1,6 @@
 """The log of requests: who sees it, what keeps its keys binary, how it is emptied."""
 
+import time
 from typing import Any
 
 import frappe
@@ -322,6 +323,77 @@ class TestAIRequest(TestCase):
 			self.assertTrue(frappe.db.exists("AI Request", self.bobs))
 			self.assertTrue(frappe.db.exists("AI Request Event", f"{self.bobs}:1"))
 			frappe.db.rollback()
+
+	def ended(self, old: int) -> str:
+		name = FrappeStore().open(
+			{
+				"user": ANN,
+				"request_id": f"ended-{old}",
+				"task_id": "t",
+				"status": "cancelled",
+				"created": 1.0,
+				"ended": 2.0,
+			}
+		)
+		at = add_days(now_datetime(), -old)
+		frappe.db.set_value("AI Request", name, "creation", at, update_modified=False)
+		return name
+
+	def test_what_is_cleared_or_deleted_stays_in_the_sums(self) -> None:
+		def cancelled() -> float:
+			return FrappeStore().sums().get(("requests", "cancelled"), 0)
+
+		before = cancelled()
+		self.ended(31)
+		self.ended(29)
+		AIRequest.clear_old_logs(30)
+		self.assertEqual(cancelled(), before + 1)
+		AIRequest.clear_old_logs(30)
+		self.assertEqual(cancelled(), before + 1)
+		frappe.delete_doc("AI Request", self.ended(1))
+		self.assertEqual(cancelled(), before + 2)
+
+	def test_what_an_earlier_release_ended_gets_its_end(self) -> None:
+		name = self.ended(1)
+		frappe.db.set_value("AI Request", name, {"ended": 0, "created": 100.5, "duration_ms": 2000})
+		on_doctype_update()
+		self.assertEqual(frappe.db.get_value("AI Request", name, "ended"), 102.5)
+		frappe.db.delete("AI Request", name)
+		frappe.db.commit()
+
+	def test_cancel_in_desk_is_for_the_user_and_for_system_managers(self) -> None:
+		def stop(user: str, name: str) -> tuple[int, Any]:
+			return rest("POST", f"/api/method/{AIRequest.__module__}.stop", user, name=name)
+
+		names = []
+		for number in range(2):
+			row = {
+				"user": ANN,
+				"request_id": f"queued-{number}",
+				"task_id": "t",
+				"status": "queued",
+				"created": time.time(),
+			}
+			names.append(FrappeStore().open(row, {"messages": []}))
+		frappe.db.commit()
+		self.assertEqual(stop(BOB, names[0])[0], 403)
+		self.assertEqual(stop(STRANGER, names[0])[0], 403)
+		self.assertEqual(stop(ANN, names[0]), (200, {"message": ["queued-0"]}))
+		self.assertEqual(stop(ANN, names[0]), (200, {"message": []}))
+		self.assertEqual(stop(CHIEF, names[1]), (200, {"message": ["queued-1"]}))
+		frappe.db.rollback()
+		for name in names:
+			self.assertEqual(frappe.db.get_value("AI Request", name, "status"), "cancelled")
+			frappe.delete_doc("AI Request", name, force=True)
+		frappe.db.commit()
+
+	def test_health_is_for_everybody_and_figures_for_system_managers(self) -> None:
+		self.assertEqual(rest("GET", "/api/method/ai_assistant.api.health"), (200, "ok\n"))
+		for user in (None, ANN, STRANGER):
+			self.assertEqual(rest("GET", "/api/method/ai_assistant.api.metrics", user)[0], 403)
+		status, text = rest("GET", "/api/method/ai_assistant.api.metrics", CHIEF)
+		self.assertEqual(status, 200)
+		self.assertIn('ai_assistant_requests_total{status="completed"}', text)
 
 	def test_log_settings_know_both_logs(self) -> None:
 		log_settings = frappe.get_doc("Log Settings")
