@@ -53,7 +53,19 @@ override_whitelisted_methods = {
 ignore_links_on_delete = ["AI Request", "AI Usage"]
 
 # In days; Log Settings takes them over, and an administrator may change them there.
-default_log_clearing_doctypes = {"AI Request": 30, "AI Request Event": 1, "AI Usage": 400}
+default_log_clearing_doctypes = {
+	"AI Request": 30,
+	"AI Request Event": 1,
+	"AI Usage": 400,
+	"AI Alert": 90,
+}
 scheduler_events = {
-	"cron": {"* * * * *": ["ai_assistant.chat.life.sweep", "ai_assistant.chat.queue.enqueue_again"]}
+	"cron": {
+		"* * * * *": [
+			"ai_assistant.chat.life.sweep",
+			"ai_assistant.chat.queue.enqueue_again",
+			"ai_assistant.operate.metrics.tally",
+			"ai_assistant.operate.alerts.check",
+		]
+	}
 }

@@ -47,6 +47,11 @@ class TestInstall(TestCase):
 			"web_percent": 50,
 			"thinking_idle_s": 120,
 			"max_answer_chars": 1_000_000,
+			"event_failures_percent": 1,
+			"delivery_ms": 1000,
+			"first_event_ms": 500,
+			"provider_failures_percent": 50,
+			"memory_growth_percent": 5,
 		}
 		for field in new:
 			frappe.db.delete("Singles", {"doctype": "AI Assistant Settings", "field": field})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_assistant.realtime.client import Client
 from tests.bench_site import Bench
 from tests.faults.bench.stack import Stack
 from tests.support.provider import ScriptedProvider
@@ -42,3 +43,11 @@ def stack(whole_stack: Stack) -> Iterator[Stack]:
 	for name in ("queue", "cache", "database", "realtime", "web", "worker"):
 		if name not in whole_stack.running or whole_stack.running[name].poll() is not None:
 			whole_stack.start(name)
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+	token = os.environ["AI_ASSISTANT_TOKEN"]
+	with Client(stack.url, stack.bench.site, stack.socketio_url, token=token) as made:
+		made.connect()
+		yield made

@@ -5,6 +5,7 @@ and the workers are others on ports of their own, told by the variables that Fra
 `get_site_config`; node_utils.js). So no fault reaches what somebody may be working with.
 """
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from typing import Any
 
 from tests.bench_site import Bench
 from tests.support.processes import descendants
+
+INSIDE = Path(__file__).with_name("inside.py")
 
 
 class Stack:
@@ -32,6 +35,7 @@ class Stack:
 			"FRAPPE_DB_PORT": str(self.ports["database"]),
 			"FRAPPE_SOCKETIO_PORT": str(self.ports["realtime"]),
 		}
+		self._mariadb = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{self.ports['database']}", "-uroot"]
 		self.running: dict[str, subprocess.Popen[bytes]] = {}
 		frappe = bench.folder / "apps" / "frappe"
 		gunicorn = ["--worker-class", "gthread", "--threads", "32", "-t", "120", "--graceful-timeout", "30"]
@@ -60,7 +64,7 @@ class Stack:
 		password = self.bench.setting("db_password", "")
 		host = self.bench.setting("db_host", "127.0.0.1")
 		theirs = [f"-h{host}", f"-P{self.bench.setting('db_port', 3306)}", f"-u{name}", f"-p{password}"]
-		ours = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{self.ports['database']}", "-uroot"]
+		ours = self._mariadb
 		grant = (
 			f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;"
 			f" CREATE USER '{name}'@'%' IDENTIFIED BY '{password}';"
@@ -95,6 +99,17 @@ class Stack:
 				return
 			time.sleep(0.1)
 		raise AssertionError(f"{name} did not start: {log.read_text()[-2000:]}")
+
+	def inside(self, step: str, **given: Any) -> Any:
+		"""What a step of inside.py answers, taken in the bench's own Python."""
+		command = (str(INSIDE), self.bench.site, self.url, step, json.dumps(given))
+		done = self.bench.run(*command, env=self.environment, stdout=subprocess.PIPE, check=True)
+		return json.loads(done.stdout.splitlines()[-1])
+
+	def sql(self, statements: str) -> subprocess.Popen[str]:
+		"""MariaDB's client with these, as it prints what they give."""
+		command = [*self._mariadb, "--unbuffered", self.bench.setting("db_name", ""), "-e", statements]
+		return subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
 
 	def signal(self, name: str, number: signal.Signals) -> None:
 		self.running[name].send_signal(number)

@@ -22,14 +22,6 @@ Result = tuple[list[dict[str, Any]], dict[str, Any]]
 BOTH = pytest.mark.parametrize("background", [False, True], ids=["in the request", "in the background"])
 
 
-@pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-	token = os.environ["AI_ASSISTANT_TOKEN"]
-	with Client(stack.url, stack.bench.site, stack.socketio_url, token=token) as made:
-		made.connect()
-		yield made
-
-
 def pieces(first: int, count: int) -> list[dict[str, Any]]:
 	"""Steps of which each makes an event: the first chunk of a phase leaves at once."""
 	return [{"text" if n % 2 else "reasoning": f"piece {n} "} for n in range(first, first + count)]

@@ -21,6 +21,11 @@ BOUNDS = {
 	"concurrent_per_user": (1, 10_000),
 	"concurrent_per_site": (1, 100_000),
 	"web_percent": (1, 100),
+	"event_failures_percent": (1, 100),
+	"delivery_ms": (1, 60_000),
+	"first_event_ms": (1, 60_000),
+	"provider_failures_percent": (1, 100),
+	"memory_growth_percent": (1, 1000),
 }
 
 
@@ -36,9 +41,13 @@ class AIAssistantSettings(Document):
 		from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
 		from frappe.types import DF
 
+		alert_by_email: DF.Check
 		concurrent_per_site: DF.Int
 		concurrent_per_user: DF.Int
 		default_provider: DF.Link | None
+		delivery_ms: DF.Int
+		event_failures_percent: DF.Int
+		first_event_ms: DF.Int
 		first_token_s: DF.Int
 		idle_s: DF.Int
 		keep_content: DF.Check
@@ -47,7 +56,9 @@ class AIAssistantSettings(Document):
 		max_delay_ms: DF.Int
 		max_messages: DF.Int
 		max_tokens: DF.Int
+		memory_growth_percent: DF.Int
 		modes: DF.Table[AIMode]
+		provider_failures_percent: DF.Int
 		realtime_enabled: DF.Check
 		requests_per_minute: DF.Int
 		site_cost_per_day: DF.Float

@@ -72,6 +72,12 @@ class TestAIAssistantSettings(TestCase):
 			site_cost_per_day=0.22,
 			site_cost_per_month=0.23,
 			keep_content=0,
+			event_failures_percent=17,
+			delivery_ms=18,
+			first_event_ms=19,
+			provider_failures_percent=20,
+			memory_growth_percent=21,
+			alert_by_email=1,
 			modes=[
 				{
 					"mode": "poet",
@@ -92,6 +98,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 12, 13, 14))
 		self.assertEqual(found.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
 		self.assertFalse(found.retention.keep_content)
+		self.assertEqual(found.alerts, settings.Alerts(17, 18, 19, 20, 21, True))
 		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = found.providers
 		self.assertEqual(
@@ -154,6 +161,9 @@ class TestAIAssistantSettings(TestCase):
 			self.save(site_cost_per_month=-1)
 		self.refused("Requests a Minute accepts a whole number from 1", requests_per_minute=0)
 		self.refused(r"Share of Web Threads \(%\) accepts a whole number from 1 to 100", web_percent=101)
+		self.refused(
+			r"Failures of a Provider \(%\) accepts a whole number from 1", provider_failures_percent=0
+		)
 		self.refused("row 2: <strong>x</strong> is there already", modes=[{"mode": "x"}, {"mode": "x "}])
 		self.refused("row 1: a mode needs a name", modes=[{"mode": " "}])
 		for temperature in ("warm", "2.1", "-1", "nan"):

@@ -1,0 +1,84 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import add_days, now_datetime
+
+from ai_assistant.chat.settings import load
+from ai_assistant.permissions import MANAGER
+from ai_assistant.realtime.log import logger
+
+
+class AIAlert(Document):
+	"""Something that somebody has to see to, from when it was first seen until it was over for a while.
+
+	`ai_assistant.operate.alerts` finds them; System Managers are told when one begins and when it is over.
+	"""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		ended: DF.Datetime | None
+		kind: DF.Literal[
+			"event_failures",
+			"slow_delivery",
+			"late_first_event",
+			"realtime_gone",
+			"provider_failing",
+			"memory_growing",
+		]
+		message: DF.SmallText | None
+		seen: DF.Float
+		status: DF.Literal["open", "over"]
+		subject: DF.Data | None
+	# end: auto-generated types
+
+	def after_insert(self) -> None:
+		self._notify(_("AI Assistant: {0}").format(self.message))
+
+	def end(self) -> None:
+		"""Says that it is over."""
+		self.status, self.ended = "over", now_datetime()
+		self.save(ignore_permissions=True)
+		self._notify(_("AI Assistant: it is over. {0}").format(self.message))
+
+	def _notify(self, subject: str) -> None:
+		managers = frappe.get_all(
+			"Has Role", {"role": MANAGER, "parenttype": "User"}, pluck="parent", limit=0
+		)
+		users = frappe.get_all(
+			"User", {"name": ("in", ["Administrator", *managers]), "enabled": 1}, ["name", "email"], limit=0
+		)
+		for user in users:
+			frappe.get_doc(
+				{
+					"doctype": "Notification Log",
+					"type": "Alert",
+					"for_user": user.name,
+					"subject": subject,
+					"document_type": self.doctype,
+					"document_name": self.name,
+				}
+			).insert(ignore_permissions=True)
+		if load().alerts.email:
+			try:
+				frappe.sendmail(
+					recipients=[user.email for user in users],
+					subject=subject,
+					message=subject,
+					reference_doctype=self.doctype,
+					reference_name=self.name,
+				)
+			except frappe.OutgoingEmailError:
+				logger().warning("[Alert] ❌ not sent by e-mail: the site has no outgoing account")
+
+	@staticmethod
+	def clear_old_logs(days: int = 90) -> None:
+		"""What Log Settings calls (frappe/core/doctype/log_settings). One that is not over stays."""
+		alert = frappe.qb.DocType("AI Alert")
+		old = alert.creation < add_days(now_datetime(), -days)
+		frappe.db.delete(alert, old & (alert.status == "over"))

@@ -1,0 +1,102 @@
+"""Each alert, by its cause: told once, and once that it is over."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ai_assistant.realtime.client import Client
+from tests.faults.bench.stack import Stack
+from tests.support import script
+
+
+@pytest.fixture(autouse=True)
+def _nothing_before(stack: Stack) -> None:
+	stack.inside("clear")
+
+
+def ask(client: Client, *prompts: str) -> list[dict[str, Any]]:
+	"""All at once; the answers."""
+	with ThreadPoolExecutor(len(prompts)) as threads:
+		return list(threads.map(lambda prompt: client.chat(prompt).wait(), prompts))
+
+
+def begins(stack: Stack, said: str, *alerts: str) -> None:
+	"""That is what is told, by the first check and not again by the next."""
+	first = stack.inside("check")
+	assert sorted(first["open"]) == sorted(alerts)
+	assert len(first["told"]) == len(alerts) and all(said in each for each in first["told"])
+	assert stack.inside("check")["told"] == first["told"]
+
+
+def is_over(stack: Stack, count: int = 1) -> None:
+	last = stack.inside("check")
+	assert last["open"] == {}
+	assert len([each for each in last["told"] if "it is over" in each]) == count
+
+
+def test_where_all_is_well_nothing_is_told(stack: Stack, client: Client) -> None:
+	ask(client, *["hello"] * 5)
+	assert stack.inside("check") == {"open": {}, "told": []}
+
+
+def test_the_realtime_server_is_gone(stack: Stack) -> None:
+	stack.kill("realtime")
+	begins(stack, "no realtime server is subscribed", "realtime_gone")
+	stack.start("realtime")
+	stack.inside("pass_time")
+	is_over(stack)
+
+
+def test_a_realtime_server_that_is_frozen_delivers_nothing(stack: Stack) -> None:
+	"""It is subscribed all the while: a socket alone can tell."""
+	stack.signal("realtime", signal.SIGSTOP)
+	try:
+		begins(stack, "did not come back", "slow_delivery")
+	finally:
+		stack.signal("realtime", signal.SIGCONT)
+	stack.inside("pass_time")
+	is_over(stack)
+
+
+def test_events_meet_no_realtime_server(stack: Stack, client: Client) -> None:
+	stack.kill("realtime")
+	(answer,) = ask(client, "hello")
+	assert answer["realtime"]["failed"] == answer["realtime"]["events"] > 0
+	stack.start("realtime")
+	begins(stack, "met no realtime server", "event_failures")
+	stack.inside("pass_time")
+	assert stack.inside("check")["open"], "until somebody asks again, nobody can tell"
+	ask(client, "hello")
+	is_over(stack)
+
+
+def test_event_1_comes_late(stack: Stack, client: Client) -> None:
+	"""Somebody holds for a second what all who ask stand in line for."""
+	line = "SELECT name FROM tabDocType WHERE name = 'AI Request' FOR UPDATE"
+	with stack.sql(f"BEGIN; {line}; DO SLEEP(1)") as database:
+		assert database.stdout and database.stdout.readline()
+		ask(client, *["hello"] * 5)
+	begins(stack, "it should within 500 ms", "late_first_event")
+	stack.inside("pass_time")
+	ask(client, *["hello"] * 5)
+	is_over(stack)
+
+
+def test_a_provider_fails_more_often_than_not(stack: Stack, client: Client) -> None:
+	ask(client, *[script({"status": 401})] * 5)
+	begins(stack, "failed 5 of 5 times", "provider_failing scripted", "provider_failing claude")
+	stack.inside("pass_time")
+	ask(client, *["hello"] * 5)
+	# The other one was not asked.
+	last = stack.inside("check")
+	assert list(last["open"]) == ["provider_failing claude"]
+
+
+def test_a_process_that_keeps_something_of_each_chat(stack: Stack) -> None:
+	process = stack.inside("leak", chats=100, bytes_each=2**20)
+	begins(stack, "more each time", f"memory_growing {process}")
+	# It has ended by now, and after a while none of its requests is a recent one.
+	stack.inside("pass_time")
+	is_over(stack)
