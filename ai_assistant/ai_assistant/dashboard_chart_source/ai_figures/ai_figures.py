@@ -1,0 +1,78 @@
+"""The charts of events, waiting, cost, providers and memory, on the workspace AI Assistant."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.desk.reportview import build_match_conditions
+from frappe.utils import add_days, format_date, getdate, nowdate
+
+from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
+
+BY_DAY = {
+	"AI Events by Day": {"delivered": "sum(events - failed_events)", "not delivered": "sum(failed_events)"},
+	"AI Waiting by Day": {
+		"event 1": "avg(nullif(first_event_ms, 0))",
+		"reasoning": "avg(nullif(first_reasoning_ms, 0))",
+		"text": "avg(nullif(first_text_ms, 0))",
+	},
+	"AI Cost by Day": {"USD": "sum(cost_usd)"},
+	"AI Memory by Day": {"MiB": "max(memory_kb) / 1024"},
+}
+"""By the chart's name, what each of its lines is of the requests of a day."""
+PROVIDERS = "AI Provider Failures"
+
+
+@frappe.whitelist()
+def get(chart_name: str) -> dict[str, Any] | None:
+	"""The figures of one of our charts, of the requests that the user may see; None, which Desk shows as "No Data"."""
+	frappe.has_permission("AI Request", throw=True)
+	first = getdate(add_days(nowdate(), 1 - DAYS))
+	# What `get_list` adds: `permission_query_conditions`, and the site's user permissions.
+	mine = build_match_conditions("AI Request") or "1 = 1"
+	where = f"creation >= %(first)s and ({mine})"
+	if chart_name == PROVIDERS:
+		return _of_providers(where, {"first": first})
+	if chart_name not in BY_DAY:
+		frappe.throw(_("There is no chart {0} of AI Assistant.").format(chart_name))
+	lines = BY_DAY[chart_name]
+	rows = frappe.db.sql(
+		f"select date(creation), {', '.join(lines.values())} from `tabAI Request` where {where} group by 1",
+		{"first": first},
+	)
+	if not rows:
+		return None
+	found = {day: values for day, *values in rows}
+	days = [getdate(add_days(first, number)) for number in range(DAYS)]
+	nothing = [0] * len(lines)
+	return {
+		"labels": [format_date(day) for day in days],
+		"datasets": [
+			{"name": _(name), "values": [float(found.get(day, nothing)[n] or 0) for day in days]}
+			for n, name in enumerate(lines)
+		],
+	}
+
+
+def _of_providers(where: str, values: dict[str, Any]) -> dict[str, Any] | None:
+	failures, fallbacks = Counter[str](), Counter[str]()
+	rows = frappe.db.sql(
+		f"select status, attempts from `tabAI Request` where {where} and attempts like '[{{%%'", values
+	)
+	for status, attempts in rows:
+		names = [attempt["provider"] for attempt in json.loads(attempts)]
+		failures.update(names)
+		# Nobody was asked after the last failure of a request that failed.
+		fallbacks.update(names[:-1] if status == "failed" else names)
+	if not failures:
+		return None
+	names = sorted(failures)
+	return {
+		"labels": names,
+		"datasets": [
+			{"name": _("failures"), "values": [failures[name] for name in names]},
+			{"name": _("another was asked"), "values": [fallbacks[name] for name in names]},
+		],
+	}

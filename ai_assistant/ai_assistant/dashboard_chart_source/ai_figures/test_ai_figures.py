@@ -1,0 +1,121 @@
+"""The charts of what somebody on call watches: right by SQL, and nobody's but the user's own."""
+
+from datetime import timedelta
+from typing import Any
+
+import frappe
+from frappe.utils import now_datetime
+
+from ai_assistant.ai_assistant.dashboard_chart_source.ai_figures.ai_figures import BY_DAY, PROVIDERS
+from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
+from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
+from ai_assistant.permissions import MANAGER, USER
+from ai_assistant.store.frappe_store import FrappeStore
+
+ANN, BOB, CHIEF, STRANGER, NEW = (
+	f"{name}@figures.test" for name in ("ann", "bob", "chief", "stranger", "new")
+)
+SOURCE = "/api/method/ai_assistant.ai_assistant.dashboard_chart_source.ai_figures.ai_figures.get"
+
+
+def make_request(user: str, age: int, status: str, *failed: str, **measured: Any) -> None:
+	store = FrappeStore()
+	about = {"user": user, "request_id": frappe.generate_hash(length=10), "task_id": "t", "created": 1.5}
+	name = store.open({**about, "status": "running"})
+	timing = {"first_reasoning_ms": None, "first_text_ms": 900, "thinking_ms": None, "duration_ms": 1000}
+	attempts = [{"provider": provider, "model": "m", "error": "timeout"} for provider in failed]
+	store.finish(name, {"status": status, "timing": timing, "attempts": attempts, **measured})
+	at = now_datetime() - timedelta(days=age)
+	frappe.db.set_value("AI Request", name, "creation", at, update_modified=False)
+
+
+class TestAIFigures(TestCase):
+	@classmethod
+	def setUpClass(cls) -> None:
+		super().setUpClass()
+		frappe.set_user("Administrator")
+		for user, *roles in (
+			(ANN, USER),
+			(BOB, USER),
+			(CHIEF, MANAGER),
+			(STRANGER, "Report Manager"),
+			(NEW, USER),
+		):
+			make_user(user, *roles)
+		make_request(
+			ANN,
+			0,
+			"completed",
+			"figures-a",
+			realtime={"events": 5, "failed": 1},
+			first_event_ms=10,
+			memory_kb=2048,
+		)
+		make_request(
+			ANN, 0, "failed", "figures-a", "figures-b", realtime={"events": 2, "failed": 0}, first_event_ms=30
+		)
+		make_request(ANN, 2, "completed", usage={"total_tokens": 1, "cost_usd": 0.25}, memory_kb=1024)
+		make_request(
+			ANN,
+			DAYS,
+			"completed",
+			"figures-a",
+			usage={"total_tokens": 1, "cost_usd": 9},
+			realtime={"events": 9, "failed": 0},
+		)
+		make_request(
+			BOB,
+			0,
+			"completed",
+			"figures-b",
+			usage={"total_tokens": 1, "cost_usd": 7},
+			realtime={"events": 70, "failed": 7},
+		)
+		frappe.db.commit()
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		for user in (ANN, BOB, CHIEF, STRANGER, NEW):
+			delete_user(user)
+		super().tearDownClass()
+
+	def chart(self, name: str, user: str) -> dict[str, list[float]]:
+		status, body = rest("GET", SOURCE, user, chart_name=name, refresh="1")
+		self.assertEqual(status, 200)
+		return {each["name"]: each["values"] for each in body["message"]["datasets"]}
+
+	def test_a_user_sees_the_figures_of_their_own_requests(self) -> None:
+		events = self.chart("AI Events by Day", ANN)
+		self.assertEqual((events["delivered"][-1], events["not delivered"][-1]), (6, 1))
+		self.assertEqual((sum(events["delivered"]), sum(events["not delivered"])), (6, 1))
+		waiting = self.chart("AI Waiting by Day", ANN)
+		# What was not measured is in no mean.
+		self.assertEqual((waiting["event 1"][-1], waiting["event 1"][-3]), (20, 0))
+		self.assertEqual((waiting["reasoning"][-1], waiting["text"][-1]), (0, 900))
+		cost = self.chart("AI Cost by Day", ANN)
+		self.assertEqual((cost["USD"][-3], sum(cost["USD"])), (0.25, 0.25))
+		self.assertEqual(self.chart("AI Memory by Day", ANN)["MiB"][-3:], [1, 0, 2])
+
+	def test_providers_are_counted_by_what_failed_and_who_was_asked_then(self) -> None:
+		status, body = rest("GET", SOURCE, ANN, chart_name=PROVIDERS)
+		self.assertEqual((status, body["message"]["labels"]), (200, ["figures-a", "figures-b"]))
+		self.assertEqual([each["values"] for each in body["message"]["datasets"]], [[2, 1], [2, 0]])
+
+	def test_a_system_manager_sees_everybodys(self) -> None:
+		for name, least in (("AI Events by Day", 69), ("AI Cost by Day", 7)):
+			self.assertGreaterEqual(next(iter(self.chart(name, CHIEF).values()))[-1], least)
+		labels = rest("GET", SOURCE, CHIEF, chart_name=PROVIDERS)[1]["message"]["labels"]
+		self.assertLessEqual({"figures-a", "figures-b"}, set(labels))
+
+	def test_nobody_without_a_role_sees_any_and_a_new_user_sees_none(self) -> None:
+		for name in (*BY_DAY, PROVIDERS):
+			for user in (STRANGER, None):
+				self.assertEqual(rest("GET", SOURCE, user, chart_name=name)[0], 403)
+			self.assertIsNone(rest("GET", SOURCE, NEW, chart_name=name)[1].get("message"))
+
+	def test_another_chart_is_refused(self) -> None:
+		self.assertEqual(rest("GET", SOURCE, ANN, chart_name="AI Tokens by Model")[0], 417)
+
+	def test_each_chart_has_its_figures(self) -> None:
+		charts = frappe.get_all("Dashboard Chart", filters={"source": "AI Figures"}, pluck="name")
+		self.assertEqual(sorted(charts), sorted((*BY_DAY, PROVIDERS)))
