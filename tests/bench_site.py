@@ -171,6 +171,9 @@ def main() -> int:
 			outside = _outside(bench, url, socketio_url)
 			outside["what is left behind"] = _leftovers(bench, url, socketio_url)
 		outside["faults"] = _faults(bench)
+		outside["upgrade from the first version and back"] = _pytest(
+			"tests/upgrade/bench", AI_ASSISTANT_BENCH=str(bench.folder), AI_ASSISTANT_SITE=bench.site
+		)
 	finally:
 		bench.inside("restore")
 	print(f"\nbench run-tests --app {APP}: {own[1]}")

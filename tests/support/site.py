@@ -14,6 +14,7 @@ from ai_assistant.realtime.client import Client
 
 from .provider import ScriptedProvider
 
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
 CANARY_KEY = "sk-canary-4f1c9a"
 # Where a live site has to look for the suite's provider.
 PROVIDER_PORT = int(os.environ.get("PROVIDER_PORT", "18999"))
@@ -153,6 +154,7 @@ class StandaloneSite:
 
 	def __init__(self, folder: Path, config: dict[str, Any], module: str = "ai_assistant.cli") -> None:
 		self._module = module
+		self.checkout = CHECKOUT
 		self.folder = folder
 		self.config_file = folder / "site_config.json"
 		self.data = folder / "data"
@@ -177,6 +179,8 @@ class StandaloneSite:
 			[sys.executable, *command],
 			stderr=subprocess.PIPE,
 			text=True,
+			# Python looks there first.
+			cwd=self.checkout,
 			env={**os.environ, "PYTHONUNBUFFERED": "1"},
 		)
 		self.pid = self._process.pid

@@ -1,0 +1,86 @@
+"""What the upgrade does in the bench's own Python, whichever version of the app that finds first."""
+
+import json
+import os
+import sys
+from typing import Any
+
+
+def version() -> str:
+	import ai_assistant
+
+	return ai_assistant.__version__
+
+
+def configure(api_base: str) -> None:
+	"""A provider with a key, and a setting that is not as the app ships it."""
+	import frappe
+
+	provider = frappe.get_doc(
+		{
+			"doctype": "AI Provider",
+			"provider_name": "upgrade",
+			"api": "openai",
+			"api_base": api_base,
+			"api_key": "sk-upgrade",
+			"default_model": "scripted",
+		}
+	)
+	provider.insert()
+	frappe.db.set_single_value("AI Assistant Settings", "max_tokens", 777)
+
+
+def chat() -> dict[str, Any]:
+	from ai_assistant.api import chat_completion
+
+	answer: Any = chat_completion(messages=[{"role": "user", "content": "hello"}])
+	assert answer["status"] == "completed", answer
+	return dict(answer)
+
+
+def found(request_ids: list[str]) -> dict[str, Any]:
+	"""All that is there of what was before."""
+	import frappe
+	from frappe.utils.password import get_decrypted_password
+
+	from ai_assistant import store
+	from ai_assistant.api import get_events, get_request
+	from ai_assistant.chat import settings
+
+	assert store.current()
+	return {
+		"answers": [get_request(request_id=each) for each in request_ids],
+		"events": [get_events(request_id=each)["events"] for each in request_ids],  # type: ignore[index]
+		"listed": sorted(frappe.get_list("AI Request", pluck="request_id", limit=0)),
+		"key": get_decrypted_password("AI Provider", "upgrade", "api_key"),
+		"providers": [each.name for each in settings.load().providers],
+		"max_tokens": settings.load().limits.max_tokens,
+	}
+
+
+def counted() -> float:
+	from ai_assistant import store
+	from ai_assistant.operate import metrics
+
+	metrics.tally()
+	return store.current().sums()["requests", "completed"]
+
+
+if __name__ == "__main__":
+	import frappe
+
+	# Not this folder.
+	sys.path.pop(0)
+	site, step, given = sys.argv[1:]
+	frappe.init(site)
+	frappe.connect()
+	frappe.set_user("Administrator")
+	# What the site's file says of the app is for other tests.
+	frappe.local.conf.pop("ai_assistant", None)
+	steps: dict[str, Any] = {each.__name__: each for each in (version, configure, chat, found, counted)}
+	answered = steps[step](**json.loads(given))
+	frappe.db.commit()
+	print(json.dumps(answered, default=str))
+	sys.stdout.flush()
+	# Threads of the gateway shall not hold it up.
+	os._exit(0)
