@@ -149,6 +149,7 @@ def test_the_configuration_is_one_that_the_site_takes(monkeypatch: pytest.Monkey
 			return {}
 
 	monkeypatch.setattr(store, "_store", NoForms())
+	monkeypatch.setattr(frappe.local, "site", "s", raising=False)
 
 	(example,) = [json.loads(text) for kind, text in BLOCKS if kind == "json" and "ai_assistant" in text]
 	frappe.local.conf = example
