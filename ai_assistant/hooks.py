@@ -27,6 +27,9 @@ after_migrate = "ai_assistant.install.after_migrate"
 before_uninstall = "ai_assistant.install.before_uninstall"
 after_uninstall = "ai_assistant.install.after_uninstall"
 
+# gunicorn tells nobody that a process has begun; its first request does, whatever it is for.
+before_request = ["ai_assistant.gateway.warm"]
+
 permission_query_conditions = {
 	"AI Request": "ai_assistant.permissions.requests_of",
 	"AI Request Event": "ai_assistant.permissions.events_of",

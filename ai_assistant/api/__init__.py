@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from ai_assistant.chat import life, places, queue, request, settings, waiting, watching
 from ai_assistant.chat.fields import real_number, whole_number
-from ai_assistant.gateway import Chunk, Completion, warm
+from ai_assistant.gateway import Chunk, Completion
 from ai_assistant.operate import health as vitals
 from ai_assistant.operate import metrics as figures
 from ai_assistant.realtime.log import fails_quietly
@@ -138,8 +138,6 @@ def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 @answers
 def list_models() -> Answer:
 	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
-	# Who asks for this is about to chat.
-	warm()
 	configured = settings.load()
 	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
 	first, model = configured.first_for(configured.modes["chat"])

@@ -16,6 +16,9 @@ CHUNKS: tuple[dict[str, Any], ...] = (
 	{"delta": {"content": "Hello"}, "finish_reason": "stop"},
 )
 
+# The loop that has been told to load; a forked child's is its own.
+_warmed: asyncio.AbstractEventLoop | None = None
+
 
 def preload(providers: Iterable[Provider]) -> None:
 	"""Loads what asking these providers needs, and asks one made up for it: a first question costs more than imports.
@@ -44,9 +47,13 @@ def preload(providers: Iterable[Provider]) -> None:
 def warm() -> None:
 	"""Begins to load what a first question needs of an OpenAI-compatible provider (0.2 s), beside the caller.
 
-	Not litellm: for seconds it would be felt by all who ask meanwhile. Not before a fork: it starts the loop.
+	Once a process, however often it is called. Not litellm: for seconds it would be felt by all who ask meanwhile. Not
+	before a fork: it starts the loop.
 	"""
-	asyncio.run_coroutine_threadsafe(openai_compatible.load(), provider_loop())
+	global _warmed
+	if (loop := provider_loop()) is not _warmed:
+		_warmed = loop
+		asyncio.run_coroutine_threadsafe(openai_compatible.load(), loop)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
