@@ -201,7 +201,8 @@ the whole way, to the published event and the stored answer.
 ## Many at once
 
 Chats of 4 s at 50 chunks a second, begun within one second: from the provider's write of the first chunk to the
-client's receipt; the memory that the process grew by for each, and the cores it took.
+client's receipt; the memory that the process grew by for each, and the cores it took. The bench's gunicorn has 32 threads: who
+comes beyond them waits for one, which no figure here counts.
 
 {table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
 
