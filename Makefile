@@ -101,7 +101,7 @@ build/lock/.installed:
 
 audit: build/audit/.installed ## look requirements.lock up among the known vulnerabilities (asks PyPI)
 	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock \
-		|| { echo "make: not audited, or something was found; pip-audit says which above. It asks https://pypi.org/pypi/NAME/VERSION/json:"; \
+		|| { echo "make: not audited, or something was found; pip-audit says which above. It asks PyPI's JSON API:"; \
 			echo "      a package 'not found on PyPI' means that this cannot be reached from here, and says nothing of the package."; exit 1; }
 
 build/audit/.installed:
