@@ -153,6 +153,8 @@ def store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[SqliteSt
 def keep(store: SqliteStore, at: float, failed: int) -> None:
 	about = {"user": "ann", "request_id": f"r{at}", "task_id": "t", "created": at}
 	store.open({**ended(at), **about, "realtime": {"events": 100, "failed": failed}})
+	# What looks at it rolls back.
+	stand_in.local.db.commit()
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
