@@ -15,7 +15,7 @@ from frappe import _
 from ai_assistant import store
 from ai_assistant.chat.settings import Alerts, load
 from ai_assistant.realtime import listening
-from ai_assistant.realtime.log import fields, logger
+from ai_assistant.realtime.log import fails_quietly, fields, logger
 
 from . import metrics, session
 from .examine import Ill
@@ -36,8 +36,9 @@ Verdicts = dict[store.AlertKey, str | None]
 """By kind and subject what is wrong, in a sentence; None where there is nothing to tell by. All else is well."""
 
 
+@fails_quietly
 def check() -> None:
-	"""Looks at everything once. The scheduler does it every minute. Raises store.Away, ChatError."""
+	"""Looks at everything once. The scheduler does it every minute."""
 	configured, now = load(), time.time()
 	rows = store.current().ended(now - DAY_S, NEWEST)
 	names = [each.name for each in configured.providers]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ai_assistant import store
+from ai_assistant.realtime.log import fails_quietly
 
 if TYPE_CHECKING:
 	from prometheus_client import Metric
@@ -59,11 +60,14 @@ FROM_THE_START: tuple[store.Series, ...] = (
 SUM, ABOVE = "sum", "+Inf"
 
 
-def tally(most: int = MOST) -> None:
-	"""Adds up to about `most` requests that have ended to the sums. The scheduler does it every minute.
+@fails_quietly
+def tally() -> None:
+	"""Adds the requests that have ended to the sums. The scheduler does it every minute."""
+	add(MOST)
 
-	Raises store.Away.
-	"""
+
+def add(most: int) -> None:
+	"""Adds up to about `most` requests that have ended to the sums. Raises store.Away."""
 	for _batch in range(0, most, BATCH):
 		with store.transaction() as kept:
 			if not kept.count(sums_of, BATCH):
@@ -121,7 +125,7 @@ def text() -> tuple[str, str]:
 	from prometheus_client import CollectorRegistry, generate_latest
 	from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-	tally(MOST_A_SCRAPE)
+	add(MOST_A_SCRAPE)
 	registry = CollectorRegistry(auto_describe=False)
 	registry.register(_Rows())
 	return generate_latest(registry).decode(), CONTENT_TYPE_LATEST

@@ -149,9 +149,9 @@ def test_one_scrape_adds_no_more_than_it_may(store: SqliteStore, database: Datab
 	for _ in range(5):
 		store.open(ended())
 	database.commit()
-	metrics.tally(most=0)
+	metrics.add(most=0)
 	assert store.sums() == {}
-	metrics.tally(most=1)
+	metrics.add(most=1)
 	assert store.sums()["requests", "completed"] == 5
 
 
