@@ -1,5 +1,6 @@
 """The tools of `ai-assistant chat --tools FILE`: the functions of a Python file, run here as the model calls them."""
 
+import asyncio
 import importlib.util
 import inspect
 import json
@@ -30,20 +31,28 @@ class LocalTools:
 		sys.modules[MODULE] = module = importlib.util.module_from_spec(spec)
 		try:
 			spec.loader.exec_module(module)
-			functions = {
-				name: function
-				for name, function in inspect.getmembers(module, inspect.isfunction)
-				if function.__module__ == module.__name__ and not name.startswith("_")
-			}
-			self._adapters: dict[str, TypeAdapter[Any]] = {
-				name: TypeAdapter(function)  # type: ignore[arg-type]
-				for name, function in functions.items()
-			}
-			self.offered = [self._offer(name, function) for name, function in functions.items()]
-		except Exception as error:
-			raise ValueError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+		except (Exception, SystemExit) as error:
+			raise ValueError(f"{path} cannot be loaded: {_in_a_line(error)}") from error
+		functions = {
+			name: function
+			for name, function in inspect.getmembers(module, inspect.isfunction)
+			if function.__module__ == module.__name__ and not name.startswith("_")
+		}
 		if not functions:
 			raise ValueError(f"{path} defines no function that could be a tool.")
+		self._adapters: dict[str, TypeAdapter[Any]] = {}
+		self.offered: list[dict[str, Any]] = []
+		for name, function in functions.items():
+			try:
+				self._adapters[name] = TypeAdapter(function)  # type: ignore[arg-type]
+				offered = self._offer(name, function)
+			except Exception as error:
+				raise ValueError(f"{name}() of {path} cannot be a tool: {_in_a_line(error)}") from error
+			if offered["function"]["parameters"].get("type") != "object":
+				raise ValueError(
+					f"{name}() of {path} cannot be a tool: its parameters are not given by name."
+				)
+			self.offered.append(offered)
 
 	def _offer(self, name: str, function: Any) -> dict[str, Any]:
 		described = {"name": name, "parameters": self._adapters[name].json_schema()}
@@ -61,6 +70,13 @@ class LocalTools:
 		try:
 			arguments = json.loads(call["function"]["arguments"] or "{}")
 			result = self._adapters[name].validate_python(ArgsKwargs((), arguments))
+			if inspect.iscoroutine(result):
+				result = asyncio.run(result)
 			return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
-		except Exception as error:
+		except (Exception, SystemExit) as error:
 			return f"error: {type(error).__name__}: {error}"
+
+
+def _in_a_line(error: BaseException) -> str:
+	"""An exception's first line: what pydantic says after it is for who writes models."""
+	return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -114,14 +114,25 @@ def test_a_model_that_calls_for_ever_is_left(site: Site) -> None:
 		("def f(:\n", "SyntaxError"),
 		("1 / 0\n", "ZeroDivisionError"),
 		("from json import dumps\n\ndef _f() -> None: ...\n", "defines no function"),
-		("def f(a: object()) -> None: ...\n", "cannot be loaded"),
+		("raise SystemExit('bye')\n", "SystemExit: bye"),
+		("import no_such_module_of_anybody\n", "ModuleNotFoundError"),
+		("def f(a: open) -> None: ...\n", "cannot be a tool: PydanticSchemaGenerationError"),
+		("def f(*a: int, **b: int) -> None: ...\n", "cannot be a tool: PydanticInvalidForJsonSchema"),
+		("def f(a: int, /) -> None: ...\n", "its parameters are not given by name"),
 	],
 )
-def test_tools_that_cannot_be_loaded_are_said(tmp_path: Path, source: str, said: str) -> None:
+def test_tools_that_cannot_be_loaded_are_said_in_a_line(tmp_path: Path, source: str, said: str) -> None:
 	(tmp_path / "tools.py").write_text(source)
 	done = run("chat", "x", "--tools", str(tmp_path / "tools.py"))
 	assert done.returncode == 2
-	assert said in done.stderr and "--tools" in done.stderr and "Traceback" not in done.stderr
+	*_usage, line = done.stderr.splitlines()
+	assert line.startswith("Error: ") and "--tools" in line and said in line
+	assert "Traceback" not in done.stderr
+
+
+def test_a_file_of_tools_that_is_not_there_is_said() -> None:
+	done = run("chat", "x", "--tools", "nowhere.py")
+	assert done.returncode == 2 and "'nowhere.py' does not exist" in done.stderr
 
 
 def test_an_api_key_will_do(site: Site) -> None:

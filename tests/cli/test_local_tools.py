@@ -25,6 +25,8 @@ def where(place: Place, *, far: bool = False) -> list[str]:
 	return [place.city, place.zone, str(far)]
 
 def unsaid(x): return {x}
+async def later(x: int) -> int: return x + 1
+def leaves(): raise SystemExit("bye")
 def fails(): raise OSError("no disk")
 def _private(): pass
 '''
@@ -41,7 +43,13 @@ def call(name: str, arguments: str, **more: Any) -> dict[str, Any]:
 
 
 def test_what_is_offered_is_what_a_site_takes(tools: LocalTools) -> None:
-	assert [each["function"]["name"] for each in tools.offered] == ["fails", "unsaid", "where"]
+	assert [each["function"]["name"] for each in tools.offered] == [
+		"fails",
+		"later",
+		"leaves",
+		"unsaid",
+		"where",
+	]
 	for offered in (tools.offered, LocalTools(EXAMPLE).offered):
 		assert tools_of(offered) == offered
 	where = tools.offered[-1]["function"]
@@ -59,6 +67,8 @@ def test_what_is_offered_is_what_a_site_takes(tools: LocalTools) -> None:
 		(call("where", '{"place"'), "error: JSONDecodeError"),
 		(call("where", "[1]"), "error: TypeError"),
 		(call("fails", ""), "error: OSError: no disk"),
+		(call("later", '{"x": 1}'), "2"),
+		(call("leaves", "{}"), "error: SystemExit: bye"),
 		(call("dumps", "{}"), "error: there is no tool dumps"),
 		(call("_private", "{}"), "error: there is no tool _private"),
 		(call("fails", "{", arguments_error="That is no JSON."), "error: That is no JSON."),
