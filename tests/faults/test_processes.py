@@ -103,6 +103,25 @@ def test_a_killed_process_is_followed_by_a_completion_and_nothing_is_lost(
 	booked_once(folder, answer)
 
 
+def test_a_call_that_a_killed_process_had_told_is_kept(folder: Path, provider: ScriptedProvider) -> None:
+	first, function = start(folder, provider), {"name": "clock", "arguments": '{"zone": "UTC"}'}
+	steps = [{"reasoning": "Hm."}, {"call": 0, "id": "call_1", **function}, {"hang": True}]
+	tools = [{"type": "function", "function": {"name": "clock"}}]
+	with first as site, site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script(*steps), tools=tools)
+		next(event for event in stream if event["type"] == "tool_call")
+		os.kill(first.pid, signal.SIGKILL)
+	with start(folder, provider) as site, site.client(site.first) as client:
+		let_the_lease_run_out(folder, stream.request_id)
+		answer = client.get("get_request", request_id=stream.request_id)
+		events = client.get("get_events", request_id=stream.request_id)["events"]
+	assert answer["tool_calls"] == [{"id": "call_1", "type": "function", "function": function}]
+	assert [event["type"] for event in events] == ["reasoning", "reasoning", "tool_call", "completion"]
+	assert events[-1]["tool_calls"] == answer["tool_calls"]
+	LEDGER.settle("kill -9 of the site after a tool call", "Hm.", events, answer, end="worker_lost")
+
+
 def test_a_process_that_comes_back_to_life_writes_nothing_more(
 	folder: Path, provider: ScriptedProvider
 ) -> None:
