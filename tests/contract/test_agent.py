@@ -2,6 +2,7 @@
 
 import base64
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -169,6 +170,40 @@ def test_a_call_that_had_come_is_kept_however_the_chat_ends(
 	assert answer["tool_calls"] == [called('{"zone": "UTC"}')]
 	assert violations(events, answer) == []
 	assert client.get("get_request", request_id=stream.request_id) == answer
+
+
+def test_a_wrong_or_foreign_continuation_is_ignored_or_refused_and_never_a_500(client: Client) -> None:
+	thoughts = [{"reasoning": "Hm."}, {"sealed": "c2VhbGVk"}, call('{"zone": "UTC"}')]
+	fields = {"mode": "agent", "provider": "claude", "tools": TOOLS, "reasoning_effort": "low"}
+
+	def turn(then: dict[str, Any], continuation: Any = None, **other: Any) -> dict[str, Any]:
+		messages = [
+			{"role": "user", "content": script({"turn": thoughts}, {"turn": [then, {"text": "Done."}]})}
+		]
+		if continuation is not None:
+			said = {"role": "assistant", "content": None, "tool_calls": [called('{"zone": "UTC"}')]}
+			messages.append(said | {"continuation": continuation})
+			messages.append({"role": "tool", "tool_call_id": "call_1", "content": "noon"})
+		return client.chat(messages, **fields | other).wait()
+
+	given = turn({})["continuation"]
+	assert given
+	# Its own is what the provider wants; one with another signature it refuses, and the next is asked.
+	wants = {"wants": thoughts}
+	assert turn(wants, given)["response"] == "Done."
+	forged = urlsafe_b64encode(urlsafe_b64decode(given).replace(b"c2VhbGVk", b"c2VhbGVX")).decode()
+	refused = turn(wants, forged)
+	assert [(each["provider"], each["error"]) for each in refused["attempts"]] == [
+		("claude", "provider_error")
+	]
+	assert (refused["status"], refused["response"]) == ("completed", "Done.")
+	# What is another's, or cut, or nobody's, is not sent to it at all.
+	for continuation, asked in ((given, "scripted"), (given[:-8], "claude"), ("AAAA", "claude")):
+		assert turn({}, continuation, provider=asked)["response"] == "Done."
+	for nothing in ("", "ä", 5, ["x"], {"v": 1}):
+		with pytest.raises(ApiError, match=r"messages\[1\]\.continuation") as raised:
+			turn({}, nothing)
+		assert raised.value.status == 417
 
 
 def test_the_same_request_again_gives_the_same_calls_and_asks_nobody(
