@@ -191,6 +191,9 @@ def chat(
 		tools = LocalTools(tools_file) if tools_file else None
 	except ValueError as error:
 		raise click.BadParameter(str(error), param_hint="--tools") from None
+	if tools and not at and provider in (None, LOCAL):
+		# Its grammar is one of thoughts and words.
+		raise click.UsageError("The local model takes no tools; name a --provider, or a site with --url.")
 	with ExitStack() as stack, _as_click_error():
 		if at is None:
 			at = stack.enter_context(_site_of_its_own(provider or LOCAL, model))

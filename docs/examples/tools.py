@@ -1,4 +1,4 @@
-"""Two harmless tools, for `ai-assistant chat --tools docs/examples/tools.py "…"`."""
+"""Two harmless tools, for `ai-assistant chat --url … --tools docs/examples/tools.py "…"`."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -130,6 +130,12 @@ def test_tools_that_cannot_be_loaded_are_said_in_a_line(tmp_path: Path, source: 
 	assert "Traceback" not in done.stderr
 
 
+def test_that_the_local_model_takes_no_tools_is_said() -> None:
+	done = run("chat", "x", "--tools", "docs/examples/tools.py")
+	assert done.returncode == 2
+	assert done.stderr.endswith("The local model takes no tools; name a --provider, or a site with --url.\n")
+
+
 def test_a_file_of_tools_that_is_not_there_is_said() -> None:
 	done = run("chat", "x", "--tools", "nowhere.py")
 	assert done.returncode == 2 and "'nowhere.py' does not exist" in done.stderr
