@@ -9,12 +9,12 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from . import lines
 from .chunks import Ask, Provider, Usage, tokens
 from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
-from .lines import Junk
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
 TAKES_NO_CHOICE = ("ollama", "ollama_chat")
@@ -44,9 +44,9 @@ def load() -> Any:
 		from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 		from litellm.llms.openai.common_utils import BaseOpenAILLM
 
-		AsyncHTTPHandler.create_client = _without_redirects(AsyncHTTPHandler.create_client)  # type: ignore[method-assign]
+		AsyncHTTPHandler.create_client = _harmless(AsyncHTTPHandler.create_client)  # type: ignore[method-assign]
 		BaseOpenAILLM._get_async_http_client = staticmethod(  # type: ignore[method-assign]
-			_without_redirects(BaseOpenAILLM._get_async_http_client)
+			_harmless(BaseOpenAILLM._get_async_http_client)
 		)
 		# Answers cut short in ways that it does not know, and takes for a regular end.
 		reasons = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
@@ -80,12 +80,35 @@ def _fetch_no_images(litellm: Any) -> None:
 		module.safe_get, module.async_safe_get = refuse, refuse_async
 
 
-def _without_redirects(make: Callable[..., Any]) -> Callable[..., Any]:
-	"""The same maker of httpx's clients, whose clients follow none."""
+def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
+	"""The same maker of httpx's clients; those follow no redirect, and heap up no line without an end."""
+	import httpx
+
+	class Bounded(httpx.AsyncByteStream):
+		def __init__(self, body: Any) -> None:
+			self._body = body
+
+		async def __aiter__(self) -> AsyncIterator[bytes]:
+			size = 0
+			async for data in self._body:
+				begin = data.rfind(b"\n") + 1
+				size = len(data) - begin if begin else size + len(data)
+				if size > lines.MAX_BYTES:
+					raise lines.Junk()
+				yield data
+
+		async def aclose(self) -> None:
+			await self._body.aclose()
+
+	async def bound(response: httpx.Response) -> None:
+		response.stream = Bounded(response.stream)
 
 	def made(*args: Any, **kwargs: Any) -> Any:
 		client = make(*args, **kwargs)
 		client.follow_redirects = False
+		# One that it made before it may give again.
+		if bound not in (hooks := client.event_hooks["response"]):
+			hooks.append(bound)
 		return client
 
 	return made
@@ -214,7 +237,7 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	litellm = load()
 	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
 		return ProviderError("no_image_links", **names)
-	if any(isinstance(cause, Junk) for cause in causes):
+	if any(isinstance(cause, lines.Junk) for cause in causes):
 		return ProviderError("junk", **names)
 	if any(_too_long(litellm, cause) for cause in causes):
 		return ProviderError("too_long", **names)

@@ -33,6 +33,8 @@ SIGNATURE = "__thought__"
 # Whose models go on thinking where they get their reasoning as it came.
 TAKES_REASONING = ("deepseek", "ollama_chat")
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
+# Of a stream's chunks what is kept apart, 5 KB each however short its text.
+MOST_CHUNKS = 256
 
 
 async def answer(
@@ -75,13 +77,19 @@ async def answer(
 		finish, usage = None, None
 		if ask.stream:
 			feed, spoke = await Feed.of(litellm, stream, keep), False
+			stream.chunks = _Chunks()
 			async for chunk in stream:
+				# For rules that there are none of: to join it costs the square of its length.
+				stream.response_uptil_now = ""
 				if chunk.choices:
 					for piece in _said(chunk.choices[0].delta):
 						spoke = True
 						yield piece
 					finish = chunk.choices[0].finish_reason or finish
 				usage = getattr(chunk, "usage", None) or usage
+			if not any(getattr(each, "usage", None) for each in stream.chunks):
+				# What litellm gives then is a guess of its own, and does not say so.
+				usage = None
 			if not feed.ended:
 				raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
 		else:
@@ -102,6 +110,28 @@ async def answer(
 	finally:
 		if ask.stream and stream is not None:
 			await stream.aclose()
+
+
+class _Chunks(list[Any]):
+	"""The chunks that litellm counts tokens by once a stream has ended: it would keep each, and an answer has 100,000."""
+
+	def append(self, chunk: Any) -> None:
+		super().append(chunk)
+		if len(self) <= MOST_CHUNKS:
+			return
+		# The last is about to be read.
+		*read, last = self
+		said = [each for each in read if each.choices]
+		counted = [each for each in read if getattr(each, "usage", None)]
+		deltas = [each.choices[0].delta for each in said]
+		for name in ("content", "reasoning_content"):
+			if text := "".join(getattr(delta, name, None) or "" for delta in deltas):
+				for delta in deltas:
+					setattr(delta, name, None)
+				setattr(deltas[0], name, text)
+		# Of several counts the first has the prompt's, the last the answer's.
+		kept = [*said[:1], *counted[:1], *counted[-1:]]
+		self[:] = [*{id(each): each for each in kept}.values(), last]
 
 
 def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:

@@ -54,13 +54,15 @@ async def answer(
 			}
 		)
 		response, spoke, thought = (None if ask.stream else stream), False, False
-		output: list[dict[str, Any]] = []
+		kept = continuation.Kept()
 		written: set[int] = set()
 		if ask.stream:
 			stream._process_chunk = _strictly(stream, stream._process_chunk)
 			# On a task of its own, whose exceptions asyncio prints: what is no response fails there a second time.
 			stream._handle_logging_completed_response = lambda: None
 			async for event in stream:
+				# For failures that are told otherwise: to join it costs the square of its length.
+				stream._generated_content = ""
 				kind = str(getattr(event.type, "value", event.type))
 				spoke = spoke or kind in REASONING or kind in TEXT or kind == CALL
 				if kind in REASONING and event.delta:
@@ -77,22 +79,21 @@ async def answer(
 					written.add(event.output_index)
 					yield ToolPiece(event.output_index, None, None, string(event.delta))
 				elif kind == "response.output_item.done":
-					output.append(_plain(event.item))
-					call = _call(event.output_index, output[-1])
+					item = _plain(event.item)
+					_keep(kept, item)
+					call = _call(event.output_index, item)
 					if call and event.output_index not in written:
 						yield call
 				elif kind in ENDS:
 					response = event.response
 		else:
 			output = [_plain(item) for item in stream.output]
+			for item in output:
+				_keep(kept, item)
 			for piece in _pieces(output):
 				yield piece
 		if response is None:
 			raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
-		kept = continuation.Kept()
-		for item in output:
-			if item.get("type") == "reasoning" and item.get("encrypted_content"):
-				kept.add("items", item)
 		yield Completion(
 			finish_reason=_finish_reason(response),
 			provider=provider.name,
@@ -169,6 +170,11 @@ def _plain(item: Any) -> dict[str, Any]:
 	if not isinstance(plain, dict):
 		raise Junk()
 	return plain
+
+
+def _keep(kept: continuation.Kept, item: dict[str, Any]) -> None:
+	if item.get("type") == "reasoning" and item.get("encrypted_content"):
+		kept.add("items", item)
 
 
 def _call(index: int, item: dict[str, Any]) -> ToolPiece | None:

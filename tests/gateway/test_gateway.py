@@ -248,6 +248,30 @@ def test_an_answer_without_end_is_cut_at_the_limit_and_hung_up_on(
 	assert server.wait_for(marker).hung_up.wait(20)
 
 
+@pytest.mark.parametrize("api", ["litellm/openai", "anthropic", "ollama_chat"])
+def test_the_pieces_of_a_long_answer_are_not_heaped_up(
+	server: ScriptedProvider, api: str, marker: str
+) -> None:
+	script: list[Step] = [{"reasoning": "Hm. ", "repeat": 300}, {"text": "la ", "repeat": 300}]
+	said, kept, usage = "", 0, None
+	end: list[Step] = [{"text": "end"}, {"finish": "stop", "usage": {"completion": 1000, "reasoning": 0}}]
+	one = gateway(family(server, api))
+	for chunk in one.stream_generate(asked([*script, {"gate": marker}, *end])):
+		if isinstance(chunk, Reasoning | Text):
+			said += chunk.text
+			if said.endswith("la " * 300):
+				kept = sum(type(each).__name__ == "ModelResponseStream" for each in gc.get_objects())
+				server.open(marker)
+		elif isinstance(chunk, Completion):
+			usage = chunk.usage
+	assert said == "Hm. " * 300 + "la " * 300 + "end"
+	# Of 600 pieces; some are under way.
+	assert 0 < kept < 400
+	assert usage and usage.completion_tokens == 1000
+	# Ollama does not count what was thought, and litellm then counts all of its words.
+	assert api != "ollama_chat" or usage.reasoning_tokens >= 300
+
+
 @pytest.mark.parametrize(("limit", "reason"), [(7, "stop"), (6, "length"), (4, "length"), (3, "length")])
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_limit_is_of_reasoning_and_text_together_and_exact(

@@ -12,7 +12,7 @@ from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.lines import Junk, Lines, Objects
 from tests.support.provider import ScriptedProvider
 
-from .asking import DIRECT, asked, family, gateway, hear
+from .asking import ADAPTERS, DIRECT, asked, family, gateway, hear
 from .test_faults import somebody_who_says
 
 EVERY_API = pytest.mark.parametrize("api", DIRECT)
@@ -185,13 +185,13 @@ def test_reasoning_may_be_in_its_details_alone(server: ScriptedProvider) -> None
 # Bounds and lines
 
 
+@pytest.mark.parametrize("api", ADAPTERS)
 def test_a_line_without_an_end_is_not_heaped_up(
-	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, api: str
 ) -> None:
 	monkeypatch.setattr(lines, "MAX_BYTES", 100_000)
-	script = [{"text": "a"}, {"raw": "data: "}, {"text": "x" * 99, "times": 1}]
 	endless = [{"raw": "x" * 50_000}] * 4 + [{"hang": True}]
-	heard = hear(gateway(family(server, "openai")).stream_generate(asked([script[0], *endless])))
+	heard = hear(gateway(family(server, api)).stream_generate(asked([{"text": "a"}, *endless])))
 	assert (heard.failure.kind, heard.text) == ("junk", "a")
 
 

@@ -313,6 +313,14 @@ def test_usage_that_comes_with_text_is_the_providers_own(server: ScriptedProvide
 
 
 @pytest.mark.parametrize("api", [api for api in MODELS if spoken(api) in OPENAI_SHAPED])
+def test_a_guess_does_not_pass_for_the_providers_count(server: ScriptedProvider, api: str) -> None:
+	assert (
+		answer(server, api, [sse(delta(content="a")), sse(delta(finish="stop")), DONE]).completion.usage
+		is None
+	)
+
+
+@pytest.mark.parametrize("api", [api for api in MODELS if spoken(api) in OPENAI_SHAPED])
 @pytest.mark.parametrize("count", [{}, {"prompt_tokens": 3}, {"prompt_tokens": None, "total_tokens": None}])
 def test_usage_may_be_incomplete(server: ScriptedProvider, api: str, count: dict[str, Any]) -> None:
 	usage = {**delta(), "choices": [], "usage": count}
