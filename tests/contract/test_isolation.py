@@ -1,5 +1,7 @@
 """Nobody but the user who asked receives anything, reads it back, or can tell that it exists."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -9,7 +11,7 @@ import socketio
 from ai_assistant.realtime.client import ApiError, Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site, live_site
+from tests.support.site import Account, Site, live_site
 
 
 def test_another_user_cannot_cancel(client: Client, second: Client, provider: ScriptedProvider) -> None:
@@ -51,31 +53,73 @@ def _heard(socket: socketio.SimpleClient) -> list[Any]:
 	return [message for message in heard if message[0] in ("ai_progress", "ai_status")]
 
 
-def test_a_guest_who_subscribes_to_the_task_hears_nothing(site: Site, client: Client, second: Client) -> None:
-	task = unique("task")
-	guest = _guest_socket(site)
-	try:
-		for event in ("task_subscribe", "progress_subscribe"):
-			guest.emit(event, task)
-		assert _heard(guest) == []
-		stream = client.chat(script({"reasoning": "Hm."}, {"text": "Yes."}), task_id=task)
-		assert len([event for event in stream if event["type"] == "completion"]) == 1
-		assert _heard(guest) == []
-	finally:
-		guest.disconnect()
+@contextmanager
+def _ear(site: Site, account: Account | None) -> Iterator[socketio.SimpleClient]:
+	"""A socket of a user, or of a guest, that the test reads itself."""
+	if account is None:
+		guest = _guest_socket(site)
+		try:
+			yield guest
+		finally:
+			guest.disconnect()
+		return
+	with site.client(account) as client:
+		client._listen = lambda socket: None  # type: ignore[method-assign]
+		client.connect()
+		yield client.socket
+
+
+def _join(socket: socketio.SimpleClient, user: str, task_id: str, request_id: str) -> None:
+	"""Asks for whatever Frappe's realtime server lets a socket ask for, and for more, in the name of a user's chat."""
+	names = (task_id, request_id, f"user:{user}", f"task_progress:{task_id}")
+	for event in ("task_subscribe", "progress_subscribe", "subscribe", "join"):
+		for name in names:
+			socket.emit(event, name)
+	for doctype in ("AI Request", "AI Request Event", "User"):
+		socket.emit("doctype_subscribe", doctype)
+	for event in ("doc_subscribe", "doc_open"):
+		socket.emit(event, ("AI Request", request_id))
+		socket.emit(event, ("User", user))
+
+
+def test_no_room_that_another_may_ask_for_has_a_users_events(
+	site: Site, client: Client, provider: ScriptedProvider
+) -> None:
+	gate, task = unique("gate"), unique("task")
+	ids = [unique("request")[:60] for _ in range(2)]
+	with ExitStack() as stack:
+		ears = [stack.enter_context(_ear(site, who)) for who in (site.second, site.third, None)]
+
+		def join() -> None:
+			for ear in ears:
+				for request_id in ids:
+					_join(ear, site.first.user, task, request_id)
+				assert _heard(ear) == []
+
+		join()
+		prompt = script({"reasoning": "Hm."}, {"gate": gate}, {"text": "Yes."})
+		streams = [
+			client.chat(prompt, task_id=task, request_id=request_id, background=request_id == ids[1])
+			for request_id in ids
+		]
+		provider.wait_for(gate)
+		# A room may be there only while it runs.
+		join()
+		provider.open(gate)
+		for stream in streams:
+			assert [event["type"] for event in stream][-1] == "completion"
+			assert stream.answer and stream.answer["response"] == "Yes."
+		for ear in ears:
+			assert _heard(ear) == []
 
 
 def test_two_users_at_once_hear_their_own_events_alone(site: Site, client: Client, second: Client) -> None:
-	listeners = {"first": site.client(site.first), "second": site.client(site.second)}
-	with listeners["first"] as first_ear, listeners["second"] as second_ear:
-		for ear in (first_ear, second_ear):
-			ear._listen = lambda socket: None  # type: ignore[method-assign]  # the test reads the socket itself
-			ear.connect()
+	with _ear(site, site.first) as first_ear, _ear(site, site.second) as second_ear:
 		task = unique("task")
 		streams = [each.chat(script({"text": "mine"}), task_id=task) for each in (client, second)]
 		ids = [stream.wait()["request_id"] for stream in streams]
 		for ear, own in zip((first_ear, second_ear), ids, strict=True):
-			heard = _heard(ear.socket)
+			heard = _heard(ear)
 			assert {message["request_id"] for _, message in heard} == {own}
 
 
