@@ -171,6 +171,7 @@ def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_o
 		assert asking.ask(background=True).json()["message"]["status"] == "queued"
 		with site.client(site.first) as client:
 			# Does not wait: nobody opens the gate until it has answered.
+			client.http.timeout = 15
 			assert client.get("get_events", task_id="t", after_seq=100, wait=25)["status"] in (
 				"queued",
 				"running",

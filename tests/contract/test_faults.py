@@ -103,13 +103,14 @@ def test_all_attempts_are_told(client: Client) -> None:
 	]
 
 
-def test_the_providers_retry_after_is_passed_on(client: Client, provider: ScriptedProvider) -> None:
-	body = {
-		"messages": [{"role": "user", "content": script({"status": 429, "headers": {"retry-after": "7"}})}]
-	}
+@pytest.mark.parametrize(("said", "told"), [({"retry-after": "7"}, "7"), ({}, "1")])
+def test_the_providers_retry_after_is_passed_on_and_one_without_gets_another(
+	client: Client, said: dict[str, str], told: str
+) -> None:
+	body = {"messages": [{"role": "user", "content": script({"status": 429, "headers": said})}]}
 	response = client.http.post("/api/method/ai_assistant.api.chat_completion", json=body)
 	assert response.status_code == 429
-	assert response.headers["Retry-After"] == "7"
+	assert response.headers["Retry-After"] == told
 
 
 def test_a_provider_that_hangs_is_given_up_and_hung_up_on(client: Client, provider: ScriptedProvider) -> None:

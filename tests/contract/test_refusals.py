@@ -130,6 +130,7 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("a request_id of another type", {"request_id": 12345678}, ["request_id"]),
 	("a task_id too long", {"task_id": "x" * 141}, ["task_id", "140"]),
 	("a task_id with a line break", {"task_id": "a\nb"}, ["task_id", "control"]),
+	("a task_id with a line separator", {"task_id": "a\u2028b"}, ["task_id", "control"]),
 	("a task_id with a lone surrogate", {"task_id": "a\ud800"}, ["task_id"]),
 	("a task_id of another type", {"task_id": {"a": 1}}, ["task_id"]),
 	("tools of no function", {"tools": [{"type": "function"}]}, ["tools[0].function", "name"]),

@@ -4,7 +4,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -249,6 +249,17 @@ def test_writers_wait_for_each_other(store: Store, database: Database) -> None:
 		for done in [threads.submit(write, thread) for thread in range(8)]:
 			done.result()
 	assert len(store.of_task("ann", "t1")) == 400
+
+
+def test_whoever_asks_what_there_is_to_do_lets_the_next_one_wait(store: Store, database: Database) -> None:
+	assert store.demand("ann", 0, 0).own == 0
+	with ThreadPoolExecutor(1) as thread:
+		next_one = thread.submit(store.demand, "ann", 0, 0)
+		# One that did not wait would have answered by then.
+		assert not wait([next_one], timeout=0.3).done
+		store.open(row(lease=1))
+		database.commit()
+		assert next_one.result().own == 1
 
 
 @pytest.mark.parametrize("where", ["request_id", "response", "usage", "event"])
