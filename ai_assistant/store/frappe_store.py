@@ -275,7 +275,10 @@ class FrappeStore:
 		if not rows:
 			return 0
 		counted = tuple(row["name"] for row in rows)
-		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET counted = 1 WHERE name IN %s", (counted,))
+		# By their keys too: of few rows all would be looked at otherwise, and so locked.
+		frappe.db.sql(
+			f"UPDATE `tab{REQUEST}` FORCE INDEX (PRIMARY) SET counted = 1 WHERE name IN %s", (counted,)
+		)
 		now = frappe.utils.now()
 		# In one order, or two who count could wait for each other.
 		for series, value in sorted(sums_of(rows).items()):
