@@ -226,6 +226,7 @@ def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: Script
 			return {}
 
 	monkeypatch.setattr(store, "_store", Empty())
+	monkeypatch.setattr(stand_in.local, "site", "s", raising=False)
 	given = each_adapter(provider)
 	given["providers"][0]["extra"] = {"extra_headers": {"x-key": CANARY_KEY}}
 	stand_in.local.conf = {"ai_assistant": given}
