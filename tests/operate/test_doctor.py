@@ -25,12 +25,6 @@ ALL = ["web server", "login", "provider scripted", "provider claude", "realtime 
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
-		yield running
-
-
-@pytest.fixture(scope="module")
 def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
 	return StandaloneSite(tmp_path_factory.mktemp("site"), config_for(provider))
 
