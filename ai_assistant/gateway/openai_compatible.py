@@ -161,6 +161,8 @@ async def _pieces(
 	usage: dict[str, Any] | None = None
 	kept = continuation.Kept()
 	done = spoke = False
+	# Asked once: it looks through the whole conversation.
+	keeps = ask.uses_tools
 	# A redirect would take the key along to wherever it points.
 	async with client.post(
 		url, headers=headers, data=body, allow_redirects=False, proxy=_proxy(url)
@@ -182,7 +184,7 @@ async def _pieces(
 					for piece in _said(choice):
 						spoke = True
 						yield piece
-					if ask.uses_tools:
+					if keeps:
 						_keep(kept, provider.api, choice)
 					finish = choice.get("finish_reason") or finish
 	if not (finish or done):

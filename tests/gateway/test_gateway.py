@@ -627,3 +627,25 @@ def test_what_nobody_has_counted_is_estimated_from_bytes_at_what_the_model_costs
 def test_the_list_knows_a_model_through_whichever_adapter_it_is_asked(api: str) -> None:
 	estimate = Gateway([Provider("a", api, KEY, "gpt-4o")]).estimate("a", "gpt-4o", 4_000_000, 0, 4_000_000)
 	assert estimate.cost_usd and estimate.cost_usd > 1
+
+
+# What a chunk costs
+
+
+class Conversation(list[Any]):
+	looked_through = 0
+
+	def __iter__(self) -> Iterator[Any]:
+		self.looked_through += 1
+		return super().__iter__()
+
+
+@EVERY_ADAPTER
+def test_no_chunk_has_the_conversation_looked_through(server: ScriptedProvider, api: str) -> None:
+	def times_for(pieces: int) -> int:
+		conversation = Conversation(asked([{"repeat": pieces, "text": "x", "every": 0}]))
+		heard = hear(gateway(family(server, api)).stream_generate(conversation))
+		assert heard.text == "x" * pieces
+		return conversation.looked_through
+
+	assert times_for(200) == times_for(2)
