@@ -69,7 +69,9 @@ class Drawn:
 		self._end_of_thinking()
 
 	def _thinking(self) -> Group:
-		lines = Text(self._reasoning, style="dim").wrap(self._console, self._console.width)
+		# From the beginning of a line, and no more than can be seen: it is drawn four times a second, however long it is.
+		begin = self._reasoning.rfind("\n", 0, -LINES_OF_REASONING * self._console.width) + 1
+		lines = Text(self._reasoning[begin:], style="dim").wrap(self._console, self._console.width)
 		seconds = int(time.monotonic() - self._started)
 		return Group(*lines[-LINES_OF_REASONING:], Text(INDICATOR.format(seconds) + self._note))
 

@@ -4,6 +4,7 @@ The forms of a bench say it (AI Assistant Settings, AI Provider), and the key `a
 of which each section wins over the forms' whole: a container needs no Desk.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from inspect import formatannotation
@@ -276,8 +277,10 @@ def _fits(value: Any, annotation: str) -> bool:
 		return "None" in annotation
 	if "bool" in annotation or isinstance(value, bool):
 		return "bool" in annotation and isinstance(value, bool)
-	if "int" in annotation or "float" in annotation:
-		return isinstance(value, int | float) and value >= 0
+	if "int" in annotation:
+		return isinstance(value, int) and value >= 0
+	if "float" in annotation:
+		return isinstance(value, int | float) and 0 <= value < math.inf
 	if "tuple" in annotation:
 		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 	if "dict" in annotation:

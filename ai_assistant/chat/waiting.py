@@ -27,7 +27,8 @@ def journal(row: dict[str, Any], after_seq: int, seconds: float) -> dict[str, An
 			row, events = _events_after(row, after_seq, seconds if held else 0)
 	else:
 		row, events = _events_after(row, after_seq, 0)
-	last_seq = events[-1]["seq"] if events else store.current().last_seq(row["name"])
+	# One that has come since the look is not said to be there: whoever asks on from `last_seq` would never get it.
+	last_seq = events[-1]["seq"] if events else min(after_seq, store.current().last_seq(row["name"]))
 	ids = {"request_id": row["request_id"], "task_id": row["task_id"]}
 	return {**ids, "status": row["status"], "last_seq": last_seq, "events": events}
 

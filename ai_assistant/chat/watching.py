@@ -14,6 +14,8 @@ from .errors import invalid
 # A request is remembered this long after it was accepted: by then it can be seen whatever the clocks of machines say.
 OVERLAP_S = 60.0
 MOST = 1000
+# What is no time and no number of an event, and fits no column of a database.
+BEYOND = 2**53
 
 
 def page(cursor: Any) -> dict[str, Any]:
@@ -42,8 +44,9 @@ def _read(cursor: Any) -> tuple[float, dict[str, int]]:
 	seen = cursor.get("seen") if isinstance(cursor, Mapping) else None
 	if (
 		not isinstance(since, int | float)
+		or not 0 <= since < BEYOND
 		or not isinstance(seen, dict)
-		or not all(type(seq) is int for seq in seen.values())
+		or not all(type(seq) is int and 0 <= seq < BEYOND for seq in seen.values())
 	):
 		raise invalid("{0} accepts what the answer before has under the same name.", "cursor")
 	return float(since), seen

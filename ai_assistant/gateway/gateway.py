@@ -216,21 +216,22 @@ class Gateway:
 		limits = self.timeouts
 		cancel.on_ask(bridge.wake)
 		try:
-			while not cancel.asked:
+			ends = False
+			while not ends:
 				silence = deltas.silence(limits)
 				silent_until = bridge.heard + silence[1] if ask.stream else deadline
 				now = time.monotonic()
+				# Once more then, without waiting: what has come by now is given. Asked each time, and not only where nothing
+				# has come: of a provider faster than its reader there always is something.
+				ends = cancel.asked or now >= deadline
+				waits = 0.0 if ends else min(patience(), silent_until - now, deadline - now)
 				together = gathers()
-				chunks = bridge.take(min(patience(), silent_until - now, deadline - now), together)
-				if not chunks:
-					now = time.monotonic()
-					if now >= deadline:
-						raise ProviderError("total", seconds=f"{limits.total_s:g}", **names)
+				chunks = bridge.take(waits, together)
+				if not chunks and not ends:
 					# Asked anew: something may just have come.
-					if ask.stream and now >= bridge.heard + silence[1]:
+					if ask.stream and time.monotonic() >= bridge.heard + silence[1]:
 						raise ProviderError(silence[0], seconds=f"{silence[1]:g}", **names)
 					yield Silence()
-					continue
 				for chunk in _joined(chunks) if together else chunks:
 					if isinstance(chunk, Completion):
 						yield from deltas.end()
@@ -264,6 +265,8 @@ class Gateway:
 							return
 						room -= len(delta.text)
 						yield delta
+			if not cancel.asked:
+				raise ProviderError("total", seconds=f"{limits.total_s:g}", **names)
 			yield from deltas.end()
 			yield Completion("cancelled", provider.name, ask.model)
 		except Exception as error:

@@ -1,6 +1,7 @@
 """A site of each module's own, whose files can be looked into while it runs."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,14 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture(scope="module")
-def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	return StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider))
+def config(provider: ScriptedProvider) -> dict[str, Any]:
+	"""What the site is configured to do; a module may have its own."""
+	return site_config(provider)
+
+
+@pytest.fixture(scope="module")
+def process(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
+	return StandaloneSite(tmp_path_factory.mktemp("site"), config)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The configuration: what it gives, and what is said of a wrong one."""
 
+import math
 from typing import Any
 
 import frappe
@@ -204,6 +205,10 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"providers": [{**PROVIDER, "priority": None}]}, "providers[0].priority"),
 		({"providers": [{**PROVIDER, "extra": None}]}, "providers[0].extra"),
 		({"providers": [PROVIDER, PROVIDER]}, "providers[1].name"),
+		({"providers": [{**PROVIDER, "priority": 1.5}]}, "providers[0].priority"),
+		({"limits": {"requests_per_minute": 2.5}}, "limits.requests_per_minute"),
+		({"timeouts": {"total_background_s": math.inf}}, "timeouts.total_background_s"),
+		({"timeouts": {"idle_s": math.nan}}, "timeouts.idle_s"),
 		({"modes": [{"name": "x", "temperature": 9}]}, "modes[0].temperature"),
 		({"modes": [{"name": "x", "reasoning_effort": "extreme"}]}, "modes[0].reasoning_effort"),
 	],

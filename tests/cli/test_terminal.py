@@ -7,9 +7,12 @@ from typing import Any
 
 import pyte
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from rich.text import Text
 
-from ai_assistant.terminal import Drawn, show_all
+from ai_assistant.terminal import LINES_OF_REASONING, Drawn, show_all
 
 WIDTH, HEIGHT = 60, 20
 
@@ -66,6 +69,15 @@ def test_the_indicator_counts_with_the_reasoning_above_it_and_goes_away_with_the
 	assert lines[0] == "Let me see."
 	assert re.fullmatch(r"💡 Thought for 1\.\ds", lines[1])
 	assert lines[2:] == ["It is [so] and so."]
+
+
+@given(st.lists(st.text("ab 思\n", max_size=200), max_size=20).map("".join))
+def test_of_a_long_reasoning_the_end_is_drawn_as_if_it_were_all(reasoning: str) -> None:
+	console = Console(file=io.StringIO(), width=10)
+	view = Drawn(console)
+	view._reasoning = reasoning
+	*lines, _indicator = view._thinking().renderables
+	assert lines == list(Text(reasoning, style="dim").wrap(console, 10))[-LINES_OF_REASONING:]
 
 
 def test_a_tool_call_ends_the_thinking_and_stands_on_a_line_of_its_own() -> None:

@@ -68,6 +68,9 @@ def test_nobody_watches_another_user(client: Client, second: Client, provider: S
 		{"since": "x", "seen": {}},
 		{"since": 1, "seen": {"a": "b"}},
 		{"since": 1, "seen": []},
+		{"since": -1, "seen": {}},
+		{"since": 10**400, "seen": {}},
+		{"since": 1, "seen": {"a": 10**30}},
 	],
 )
 def test_a_cursor_that_is_none_is_refused(client: Client, cursor: Any) -> None:

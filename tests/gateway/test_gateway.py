@@ -1,12 +1,13 @@
 """Who is asked, for how long, and who may stop it."""
 
+import asyncio
 import gc
 import json
 import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from ai_assistant.gateway import (
 	Attempt,
 	Cancel,
+	Chunk,
 	Completion,
 	Fallback,
 	Gateway,
@@ -28,6 +30,7 @@ from ai_assistant.gateway import (
 	Timeouts,
 	Usage,
 )
+from ai_assistant.gateway.bridge import provider_loop
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
@@ -335,6 +338,26 @@ def test_the_total_ends_an_answer_that_goes_on_and_on(server: ScriptedProvider, 
 	assert server.count(marker) == 1
 
 
+def test_the_total_ends_an_answer_that_comes_faster_than_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+	async def endless(*_: Any) -> AsyncGenerator[Text, None]:
+		while True:
+			yield Text("a")
+
+	monkeypatch.setattr("ai_assistant.gateway.gateway._answer", endless)
+	limits = Timeouts(first_token_s=20, idle_s=20, total_s=0.5)
+	one = Gateway([Provider("a", "openai", KEY, "m")], limits, max_chars=50_000)
+
+	def read_slowly() -> Iterator[Chunk]:
+		for chunk in one.stream_generate(asked([])):
+			yield chunk
+			# By then the provider has had its turn: there always is more.
+			asyncio.run_coroutine_threadsafe(asyncio.sleep(0), provider_loop()).result()
+
+	heard = hear(read_slowly())
+	assert heard.failure.kind == "total"
+	assert heard.text
+
+
 @EVERY_ADAPTER
 def test_without_streaming_there_is_no_first_token_to_wait_for(server: ScriptedProvider, api: str) -> None:
 	one = gateway(family(server, api), timeouts=Timeouts(first_token_s=0.01, idle_s=0.01, total_s=20))
@@ -477,6 +500,27 @@ def test_who_cancels_before_it_begins_asks_nobody(
 	# Whatever the loop still had to do about it has been done when it has answered this.
 	hear(gateway(named(server, "a")).stream_generate(asked([])))
 	assert server.count(marker) == 0
+
+
+def test_what_came_before_a_cancel_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+	first_is_read, all_has_come = asyncio.Event(), threading.Event()
+
+	async def answer(*_: Any) -> AsyncGenerator[Text, None]:
+		yield Text("a")
+		await first_is_read.wait()
+		yield Text("b")
+		yield Text("c")
+		all_has_come.set()
+		await asyncio.Event().wait()
+
+	monkeypatch.setattr("ai_assistant.gateway.gateway._answer", answer)
+	cancel = Cancel()
+	stream = Gateway([Provider("a", "openai", KEY, "m")]).stream_generate(asked([]), cancel=cancel)
+	assert next(stream) == Text("a")
+	provider_loop().call_soon_threadsafe(first_is_read.set)
+	assert all_has_come.wait(20)
+	cancel()
+	assert list(stream) == [Text("b"), Text("c"), Completion("cancelled", "a", "m")]
 
 
 def test_what_was_held_back_comes_before_the_end_of_a_cancelled_answer(server: ScriptedProvider) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tests.api.conftest import process, provider, site
+from tests.api.conftest import config, process, provider, site
 from tests.support.provider import ScriptedProvider
 from tests.support.site import site_config
 
-__all__ = ["config_for", "process", "provider", "site"]
+__all__ = ["config", "config_for", "process", "provider", "site"]
 
 
 def config_for(provider: ScriptedProvider) -> dict[str, Any]:

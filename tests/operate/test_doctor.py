@@ -19,28 +19,21 @@ from ai_assistant.standalone.checks import of_config
 from tests.operate.conftest import config_for
 from tests.support.processes import command_line
 from tests.support.provider import WRONG_KEY, ScriptedProvider
-from tests.support.site import Account, Site, StandaloneSite, warm
+from tests.support.site import Account, Site, StandaloneSite
 
 ALL = ["web server", "login", "provider scripted", "provider claude", "realtime server", "event"]
 
 
 @pytest.fixture(scope="module")
-def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	return StandaloneSite(tmp_path_factory.mktemp("site"), config_for(provider))
-
-
-@pytest.fixture(scope="module")
-def running(process: StandaloneSite) -> Iterator[Site]:
-	with process as site:
-		warm(site)
-		yield site
+def config(provider: ScriptedProvider) -> dict[str, Any]:
+	return config_for(provider)
 
 
 @pytest.fixture
-def site(running: Site, process: StandaloneSite, provider: ScriptedProvider) -> Iterator[Site]:
+def site(site: Site, process: StandaloneSite, config: dict[str, Any]) -> Iterator[Site]:
 	"""The site, and its configuration again afterwards."""
-	yield running
-	process.configure(config_for(provider))
+	yield site
+	process.configure(config)
 
 
 def examined(checks: list[Check]) -> dict[str, Finding]:

@@ -1,4 +1,4 @@
-"""A standalone site in this process: its WSGI application is asked without a server, 1 ms a request."""
+"""A site of each module's own, in a process of its own or in this one."""
 
 import json
 from collections.abc import Iterator
@@ -15,12 +15,15 @@ from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.site import Site
 from ai_assistant.standalone.site_config import SiteConfig
 from ai_assistant.standalone.sqlite import Database
+from tests.api.conftest import process, provider, site
 from tests.support.provider import ScriptedProvider
 from tests.support.site import USERS, site_config
 
+__all__ = ["in_process", "process", "provider", "site"]
+
 
 class InProcess:
-	"""The site, what it has stored, and what it has published."""
+	"""A site whose WSGI application is asked without a server, 1 ms a request; what it has stored and published."""
 
 	def __init__(self, folder: Path, config: dict[str, Any]) -> None:
 		self.folder = folder
@@ -41,9 +44,9 @@ class InProcess:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+def in_process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
 	folder = tmp_path_factory.mktemp("site")
-	with ScriptedProvider() as provider, pytest.MonkeyPatch.context() as patch:
+	with pytest.MonkeyPatch.context() as patch:
 		config = site_config(provider)
 		one = config["providers"][0]
 		config["providers"] = [one, {**one, "name": "other", "models": ["*"], "priority": 2}]

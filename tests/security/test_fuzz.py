@@ -175,7 +175,7 @@ def left_behind(site: InProcess) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_any_request_has_an_answer_of_the_contract(site: InProcess) -> None:
+def test_any_request_has_an_answer_of_the_contract(in_process: InProcess) -> None:
 	tally: Counter[str] = Counter()
 
 	# No shrinking: what a site does depends on what it has done.
@@ -189,12 +189,12 @@ def test_any_request_has_an_answer_of_the_contract(site: InProcess) -> None:
 	def fuzz(seed: int, values: list[Any], messages: list[Any]) -> None:
 		rng = random.Random(seed)
 		for _n in range(CALLS):
-			ask(site, rng, values, messages, tally)
+			ask(in_process, rng, values, messages, tally)
 
 	fuzz()
-	site.wsgi.jobs.close(20)
+	in_process.wsgi.jobs.close(20)
 	assert sum(tally.values()) >= 10_000
 	# It gets to the end of chats, and into every kind of refusal.
 	for answered in ("completed", "failed", "queued", "read", "conflict", "not_found", "invalid_request"):
 		assert tally[answered] > 5, tally
-	left_behind(site)
+	left_behind(in_process)

@@ -46,17 +46,19 @@ def ask(site: InProcess, user: str, name: str, **fields: Any) -> TestResponse:
 
 
 @pytest.mark.parametrize(("name", "parameter"), READING)
-def test_as_many_questions_are_asked_of_the_database(site: InProcess, name: str, parameter: str) -> None:
+def test_as_many_questions_are_asked_of_the_database(
+	in_process: InProcess, name: str, parameter: str
+) -> None:
 	ids = {"request_id": f"the-firsts-{name}", "task_id": "the first's task"}
 	messages = [{"role": "user", "content": "hello"}]
-	assert ask(site, FIRST, "chat_completion", messages=messages, **ids).status_code == 200
+	assert ask(in_process, FIRST, "chat_completion", messages=messages, **ids).status_code == 200
 	asked = []
 	for given in (ids[parameter], ids[parameter].replace("first", "third")):
-		with statements(site) as found:
-			response = ask(site, SECOND, name, **{parameter: given})
+		with statements(in_process) as found:
+			response = ask(in_process, SECOND, name, **{parameter: given})
 		assert response.status_code == 404
 		asked.append((found, response.data, list(response.headers)))
 	theirs, nobodys = asked
 	assert theirs == nobodys and len(theirs[0]) > 0
-	with statements(site) as found:
-		assert ask(site, FIRST, name, **{parameter: ids[parameter]}).status_code == 200
+	with statements(in_process) as found:
+		assert ask(in_process, FIRST, name, **{parameter: ids[parameter]}).status_code == 200

@@ -18,7 +18,7 @@ from ai_assistant.realtime.client import Client
 from ai_assistant.standalone import stand_in
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adapter, warm
+from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adapter
 
 PROMPT, ANSWER, THOUGHT, WORDS = (f"canary-{what}-5be1" for what in ("prompt", "answer", "thought", "words"))
 SAID = [{"reasoning": THOUGHT}, {"text": ANSWER}]
@@ -48,26 +48,13 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
-		yield running
-
-
-@pytest.fixture(scope="module")
-def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	return StandaloneSite(tmp_path_factory.mktemp("site"), each_adapter(provider))
-
-
-@pytest.fixture(scope="module")
-def running(process: StandaloneSite) -> Iterator[Site]:
-	with process as site:
-		warm(site)
-		yield site
+def config(provider: ScriptedProvider) -> dict[str, Any]:
+	return each_adapter(provider)
 
 
 @pytest.fixture
-def client(running: Site) -> Iterator[Client]:
-	with running.client(running.first) as found:
+def client(site: Site) -> Iterator[Client]:
+	with site.client(site.first) as found:
 		found.connect()
 		yield found
 
@@ -181,7 +168,7 @@ def counting() -> Iterator[tuple[str, list[bytes]]]:
 
 @pytest.mark.parametrize("name", APIS)
 def test_nothing_that_is_said_makes_the_site_ask_an_address(
-	client: Client, running: Site, process: StandaloneSite, provider: ScriptedProvider, name: str
+	client: Client, site: Site, process: StandaloneSite, provider: ScriptedProvider, name: str
 ) -> None:
 	process.configure(each_adapter(provider))
 	with counting() as (address, came):
@@ -202,7 +189,7 @@ def test_nothing_that_is_said_makes_the_site_ask_an_address(
 			{"messages": [{"role": "user", "content": "hello"}], "model": link},
 		]
 		for body in asking:
-			client.http.post(running.method("chat_completion"), json={**body, "provider": name})
+			client.http.post(site.method("chat_completion"), json={**body, "provider": name})
 		assert came == []
 
 
