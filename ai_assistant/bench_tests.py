@@ -12,6 +12,8 @@ import frappe
 from frappe.utils.password import update_password
 from werkzeug.test import Client
 
+from ai_assistant.permissions import MANAGER, USER
+
 try:
 	# Frappe 16.
 	from frappe.tests import IntegrationTestCase as TestCase
@@ -19,7 +21,16 @@ except ImportError:
 	# Frappe 15.
 	from frappe.tests.utils import FrappeTestCase as TestCase
 
-__all__ = ["TestCase", "delete_requests", "delete_user", "make_user", "provider", "rest"]
+__all__ = [
+	"TestCase",
+	"delete_requests",
+	"delete_user",
+	"make_user",
+	"provider",
+	"readers",
+	"rest",
+	"start_without_requests",
+]
 
 PASSWORD = "Tests-Passw0rd"
 
@@ -57,6 +68,26 @@ def delete_requests(user: str) -> None:
 		(user,),
 	)
 	frappe.db.delete("AI Usage", {"user": user})
+
+
+def start_without_requests(test: TestCase, *users: str) -> None:
+	"""A test finds none of these users' requests, and leaves none."""
+
+	def empty() -> None:
+		frappe.set_user("Administrator")
+		frappe.db.rollback()
+		for user in users:
+			delete_requests(user)
+		frappe.db.commit()
+
+	empty()
+	test.addCleanup(empty)
+
+
+def readers(domain: str) -> dict[str, str]:
+	"""Who looks at figures, and their role: two users, a System Manager, one without a role of ours, and a new user."""
+	roles = {"ann": USER, "bob": USER, "chief": MANAGER, "stranger": "Report Manager", "new": USER}
+	return {f"{name}@{domain}": role for name, role in roles.items()}
 
 
 def provider(name: str, **given: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
-from ai_assistant.bench_tests import TestCase, delete_requests
+from ai_assistant.bench_tests import TestCase, start_without_requests
 from ai_assistant.chat import life
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest
@@ -55,15 +55,7 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 
 class TestAdmission(TestCase):
 	def setUp(self) -> None:
-		self._empty()
-		self.addCleanup(self._empty)
-
-	def _empty(self) -> None:
-		frappe.set_user("Administrator")
-		frappe.db.rollback()
-		for user in USERS:
-			delete_requests(user)
-		frappe.db.commit()
+		start_without_requests(self, *USERS)
 
 	def ask(self, n: int, user: str = USERS[0], status: str = "running", **limits: int) -> str:
 		"""Asks as that user; the name of the request that was let in."""

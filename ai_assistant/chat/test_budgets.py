@@ -11,7 +11,7 @@ import frappe
 from frappe.utils import getdate, nowdate
 
 from ai_assistant import store
-from ai_assistant.bench_tests import TestCase, delete_requests
+from ai_assistant.bench_tests import TestCase, start_without_requests
 from ai_assistant.chat import budgets, life, queue, settings
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.settings import Budgets, Limits, Settings
@@ -27,15 +27,7 @@ RACERS = 24
 
 class TestBudgets(TestCase):
 	def setUp(self) -> None:
-		self._empty()
-		self.addCleanup(self._empty)
-
-	def _empty(self) -> None:
-		frappe.set_user("Administrator")
-		frappe.db.rollback()
-		for user in (ANN, BOB):
-			delete_requests(user)
-		frappe.db.commit()
+		start_without_requests(self, ANN, BOB)
 
 	def accept(self, n: int, user: str = ANN, status: str = "running", **limits: float) -> Publisher:
 		frappe.session.user = user

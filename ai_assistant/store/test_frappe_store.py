@@ -9,7 +9,7 @@ from unittest.mock import patch
 import frappe
 
 from ai_assistant import store
-from ai_assistant.bench_tests import TestCase, delete_requests
+from ai_assistant.bench_tests import TestCase, start_without_requests
 from ai_assistant.store import MEASURED, REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
 from ai_assistant.store.frappe_store import FrappeStore
 
@@ -46,14 +46,7 @@ def event(seq: int, text: str = "said") -> dict[str, Any]:
 class TestFrappeStore(TestCase):
 	def setUp(self) -> None:
 		self.store = FrappeStore()
-		self._empty()
-		self.addCleanup(self._empty)
-
-	def _empty(self) -> None:
-		frappe.db.rollback()
-		for user in (ANN, BOB, ANN.upper(), f"{ANN} "):
-			delete_requests(user)
-		frappe.db.commit()
+		start_without_requests(self, ANN, BOB, ANN.upper(), f"{ANN} ")
 
 	def test_it_is_the_store_of_a_bench(self) -> None:
 		self.assertIsInstance(store.current(), FrappeStore)

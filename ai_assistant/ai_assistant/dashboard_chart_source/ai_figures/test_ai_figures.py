@@ -8,13 +8,11 @@ from frappe.utils import now_datetime
 
 from ai_assistant.ai_assistant.dashboard_chart_source.ai_figures.ai_figures import BY_DAY, PROVIDERS
 from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
-from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
-from ai_assistant.permissions import MANAGER, USER
+from ai_assistant.bench_tests import TestCase, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
 
-ANN, BOB, CHIEF, STRANGER, NEW = (
-	f"{name}@figures.test" for name in ("ann", "bob", "chief", "stranger", "new")
-)
+READERS = readers("figures.test")
+ANN, BOB, CHIEF, STRANGER, NEW = READERS
 SOURCE = "/api/method/ai_assistant.ai_assistant.dashboard_chart_source.ai_figures.ai_figures.get"
 
 
@@ -34,14 +32,8 @@ class TestAIFigures(TestCase):
 	def setUpClass(cls) -> None:
 		super().setUpClass()
 		frappe.set_user("Administrator")
-		for user, *roles in (
-			(ANN, USER),
-			(BOB, USER),
-			(CHIEF, MANAGER),
-			(STRANGER, "Report Manager"),
-			(NEW, USER),
-		):
-			make_user(user, *roles)
+		for user, role in READERS.items():
+			make_user(user, role)
 		make_request(
 			ANN,
 			0,
@@ -75,7 +67,7 @@ class TestAIFigures(TestCase):
 
 	@classmethod
 	def tearDownClass(cls) -> None:
-		for user in (ANN, BOB, CHIEF, STRANGER, NEW):
+		for user in READERS:
 			delete_user(user)
 		super().tearDownClass()
 
