@@ -14,8 +14,6 @@ from .examine import Check, Ill
 PATIENCE_S = 5.0
 # Above the deadline of a site's chats, which knows better what it has waited for.
 CHAT_S = 125.0
-# Event 1 is due within half a second.
-EVENT_S = 3.0
 
 
 def of_site(url: str, socketio_url: str, log_in: Callable[[], Client]) -> list[Check]:
