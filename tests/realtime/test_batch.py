@@ -121,3 +121,10 @@ def test_a_long_answer_takes_about_one_event_a_second_more() -> None:
 		return len(driver.sent)
 
 	assert 100 <= events(160) - events(60) <= 107
+
+
+def test_what_a_fast_provider_heaps_up_leaves_before_its_window_is_over() -> None:
+	batcher = Batcher()
+	batcher.add("text", "a", 0.0)
+	assert batcher.add("text", "b" * (MAX_BYTES // 4 - 1), 0.0) == []
+	assert batcher.add("text", "c", 0.0) == [Batch("text", "b" * (MAX_BYTES // 4 - 1) + "c")]

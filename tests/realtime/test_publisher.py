@@ -1,7 +1,9 @@
 """The publisher against a store and a Frappe that note what is asked of them, and refuse when told to."""
 
+import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import frappe
@@ -88,6 +90,15 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 	frappe.local.db, frappe.local.conf = made, {}
 	yield made
 	del frappe.local.db, frappe.local.conf
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+	"""The publisher's, which stands at `now`."""
+	made = SimpleNamespace(now=100.0)
+	stopped = SimpleNamespace(monotonic=lambda: made.now, time=lambda: 1e9 + made.now)
+	monkeypatch.setattr(publishing, "time", stopped)
+	return made
 
 
 def publisher(enabled: bool = True, keep_content: bool = True, tools: bool = False) -> Publisher:
@@ -345,3 +356,71 @@ def test_what_shall_not_be_kept_is_given_out_and_not_stored(site: Site, tools: b
 	stored = [site.row[name] for name in ("response", "reasoning", "tool_calls", "continuation")]
 	assert stored == [None, None, [] if tools else None, None]
 	assert (row["response"], row["tool_calls"]) == ("a secret", AS_CALLED[:1] if tools else None)
+
+
+def test_how_long_a_client_waited_for_event_1_is_measured(site: Site, clock: SimpleNamespace) -> None:
+	for asked_at, waited in ((99.75, 250), (100.0, 1), (None, None)):
+		one = publisher()
+		one.accepted(asked_at)
+		assert one.row(OUTCOME)["first_event_ms"] == waited
+	off = publisher(enabled=False)
+	off.accepted(99.75)
+	assert off.row(OUTCOME)["first_event_ms"] is None
+
+
+def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(site: Site, clock: SimpleNamespace) -> None:
+	def told() -> list[tuple[str, int]]:
+		return [(each["phase"], each["elapsed_ms"]) for each in site.sent if each["event"] == "ai_status"]
+
+	one = publisher()
+	one.accepted()
+	assert one.patience() == 3
+	clock.now += 2.5
+	one.forward(Silence())
+	assert (told(), one.patience()) == ([], 0.5)
+	clock.now += 0.5
+	one.forward(Silence())
+	assert (told(), one.patience()) == ([("thinking", 3000)], 3)
+	one.forward(Text("Yes"))
+	clock.now += 3
+	one.forward(Silence())
+	assert told() == [("thinking", 3000), ("answering", 6000)]
+
+
+def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
+	site: Site, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	said: list[str] = []
+	monkeypatch.setattr(log.logger(), "warning", said.append)
+	one = publisher()
+	one.accepted()
+	site.away = {"append"}
+	tries = []
+	for _chunk in range(5):
+		one.forward(Silence() if site.done.count("append") > 1 else Text("a"))
+		tries.append(site.done.count("append") - 1)
+		clock.now += 0.125
+	assert tries == [1, 1, 2, 2, 3]
+	assert one.patience() == 0.125
+	assert len(said) == 1
+	site.away = set()
+	clock.now += 1
+	one.forward(Silence())
+	assert [event["text"] for event in site.stored] == ["", "a"]
+
+
+def test_one_that_takes_over_counts_from_when_the_request_was_accepted(
+	site: Site, clock: SimpleNamespace
+) -> None:
+	row = {"name": "row", "user": "a@example.com", "task_id": "t", "request_id": "r-1234567"}
+	heir = Publisher.after({**row, "created": 1e9 + clock.now - 7}, [], keep_content=True)
+	assert heir.timing()["duration_ms"] == 7000
+
+
+def test_what_was_said_is_measured_in_utf_8_and_calls_with_the_text(site: Site) -> None:
+	one = publisher(tools=True)
+	for chunk in (Reasoning("思"), Text("é"), ToolCall("c1", "clock", '{"a": "é"}')):
+		one.forward(chunk)
+	calls = json.dumps(one.row(OUTCOME)["tool_calls"], ensure_ascii=False)
+	assert one.said_bytes() == (3, 2 + len(calls.encode()))
+	assert publisher(tools=True).said_bytes() == publisher().said_bytes() == (0, 0)
