@@ -20,8 +20,9 @@ from .settings import EFFORTS, Mode, Settings
 from .tools import choice_of, tools_of
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-# What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line.
-MODEL = re.compile(r"[\w.:/@+ -]{1,140}")
+# What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line. Some APIs have it in their
+# addresses, and to litellm it may be one: it leads to no other path, and to no other host.
+MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
 
 

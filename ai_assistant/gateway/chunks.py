@@ -5,11 +5,14 @@
 A failure is raised as a ProviderError instead of the Completion; what was yielded before it stands.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_TOKENS = 2**31 - 1
+# Of UTF-8: about what English, Cyrillic and Chinese have in common, without a tokenizer a model.
+BYTES_A_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Fallback:
 class Usage:
 	"""Tokens as the provider counts them, or `estimated` where it has not.
 
+	Some do not count those of the reasoning apart: they are estimated then, and part of a count all the same.
+
 	`cost_usd` is by the site's own price of the model, else by litellm's local list; None for one without either.
 	"""
 
@@ -81,6 +86,11 @@ class Usage:
 def tokens(counted: Any) -> int:
 	"""A provider's count as one that can be stored and summed: nothing negative, nothing beyond a database's numbers."""
 	return max(0, min(counted, MAX_TOKENS)) if isinstance(counted, int) else 0
+
+
+def estimated_tokens(size: int) -> int:
+	"""What a text of `size` bytes may come to, where nobody has counted."""
+	return tokens(math.ceil(size / BYTES_A_TOKEN))
 
 
 @dataclass(frozen=True, slots=True)

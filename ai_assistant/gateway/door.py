@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from . import lines
-from .chunks import Ask, Provider, Usage, tokens
+from .chunks import Ask, Provider, Usage, estimated_tokens, tokens
 from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
@@ -200,15 +200,17 @@ def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
 	return bool(info.get("supports_none_reasoning_effort"))
 
 
-def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any) -> Usage | None:
-	"""litellm's usage, of a chat or of the Responses API, as ours."""
+def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thought: int = 0) -> Usage | None:
+	"""litellm's usage, of a chat or of the Responses API, as ours; `thought` are the bytes of the reasoning."""
 	if raw is None:
 		return None
 	chat = hasattr(raw, "prompt_tokens")
 	prompt = tokens(raw.prompt_tokens if chat else raw.input_tokens)
 	completion = tokens(raw.completion_tokens if chat else raw.output_tokens)
 	details = getattr(raw, "completion_tokens_details" if chat else "output_tokens_details", None)
-	reasoning = tokens(getattr(details, "reasoning_tokens", None))
+	reasoning = tokens(getattr(details, "reasoning_tokens", None)) or min(
+		completion, estimated_tokens(thought)
+	)
 	total = tokens(raw.total_tokens) or tokens(prompt + completion)
 	if price := provider.price(model):
 		return Usage(prompt, completion, reasoning, total, price.cost_usd(prompt, completion))

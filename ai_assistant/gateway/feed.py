@@ -10,14 +10,17 @@ Understanding the objects of each provider is litellm's part. Getting to them is
 - drops a `content` that is a list of parts, as Mistral's models send it while they think;
 - puts an estimate in the place of a usage that comes together with text;
 - says "stop" where the provider just closed the connection;
+- keeps all that Anthropic says, and guesses at the tokens of its reasoning on the loop, where a megabyte takes it seconds;
 
 and because the OpenAI SDK takes an event without data (a comment, once an event had an id) for broken JSON.
 """
 
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
+from . import continuation
 from .lines import Junk, Objects, flat, read_to_the_end
 
 Parser = Callable[[dict[str, Any]], Any]
@@ -72,6 +75,8 @@ class Feed:
 		parse: Parser = self._source.chunk_parser
 		if self._stream.custom_llm_provider == "ollama_chat":
 			parse = _with_its_tags(parse)
+		if hasattr(self._source, "content_blocks"):
+			parse = _forgetting(self._source, parse)
 		async with aclosing(objects(self._lines)) as heard:
 			async for said in heard:
 				self._heard_end = self._heard_end or _ends(said)
@@ -142,3 +147,24 @@ def _with_its_tags(parse: Parser) -> Parser:
 		return chunk
 
 	return parse_the_rest
+
+
+def _forgetting(source: Any, parse: Parser) -> Parser:
+	"""Anthropic's parser, what it keeps bounded: of a block as much as can be given back with its signature."""
+	source.reasoning_content_chunks = deque(maxlen=0)
+
+	def parse_and_forget(said: dict[str, Any]) -> Any:
+		chunk = parse(said)
+		for unasked in (source.web_search_results, source.compaction_blocks, source.tool_results):
+			unasked.clear()
+		first, *others = source.content_blocks or [None]
+		for other in others:
+			for name in ("thinking", "partial_json"):
+				if more := other["delta"].get(name):
+					# One more than may be given back: so the whole is known to be too long.
+					room = continuation.MAX_CHARS + 1 - len(begun := first["delta"].get(name) or "")
+					first["delta"][name] = begun + more[:room]
+		del source.content_blocks[1:]
+		return chunk
+
+	return parse_and_forget

@@ -1,7 +1,6 @@
 """Asks the providers of a site, in order, and yields one stream of typed chunks whoever answers."""
 
 import logging
-import math
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -25,7 +24,7 @@ from .chunks import (
 	Timeouts,
 	ToolCall,
 	Usage,
-	tokens,
+	estimated_tokens,
 )
 from .errors import ProviderError
 from .lines import Junk
@@ -35,8 +34,6 @@ from .thinking import ThinkSplitter
 from .tool_calls import ToolCalls, ToolPiece
 
 Delta = Reasoning | Text | ToolPiece
-# Of UTF-8: about what English, Cyrillic and Chinese have in common, without a tokenizer a model.
-BYTES_A_TOKEN = 4
 
 
 class Gateway:
@@ -157,7 +154,7 @@ class Gateway:
 
 		`provider` and `model` are who answered, as far as it is known, or whom it was asked of.
 		"""
-		sent, thought, said = (tokens(math.ceil(size / BYTES_A_TOKEN)) for size in (prompt, reasoning, text))
+		sent, thought, said = map(estimated_tokens, (prompt, reasoning, text))
 		cost = None
 		if self.providers:
 			first, name = self.route(provider, model)[0]

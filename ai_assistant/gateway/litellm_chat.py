@@ -33,8 +33,6 @@ SIGNATURE = "__thought__"
 # Whose models go on thinking where they get their reasoning as it came.
 TAKES_REASONING = ("deepseek", "ollama_chat")
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
-# Of a stream's chunks what is kept apart, 5 KB each however short its text.
-MOST_CHUNKS = 256
 
 
 async def answer(
@@ -74,21 +72,23 @@ async def answer(
 				**({"stream_options": {"include_usage": True}} if ask.stream else {}),
 			}
 		)
-		finish, usage = None, None
+		finish, usage, thought = None, None, 0
 		if ask.stream:
 			feed, spoke = await Feed.of(litellm, stream, keep), False
-			stream.chunks = _Chunks()
+			stream.chunks, stream.messages = _Counts(litellm), None
 			async for chunk in stream:
 				# For rules that there are none of: to join it costs the square of its length.
 				stream.response_uptil_now = ""
 				if chunk.choices:
 					for piece in _said(chunk.choices[0].delta):
 						spoke = True
+						if isinstance(piece, Reasoning):
+							thought += len(piece.text.encode(errors="replace"))
 						yield piece
 					finish = chunk.choices[0].finish_reason or finish
 				usage = getattr(chunk, "usage", None) or usage
-			if not any(getattr(each, "usage", None) for each in stream.chunks):
-				# What litellm gives then is a guess of its own, and does not say so.
+			if not stream.chunks:
+				# Nobody has counted.
 				usage = None
 			if not feed.ended:
 				raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
@@ -101,7 +101,7 @@ async def answer(
 			finish_reason=FINISH_REASONS.get(finish or "stop", finish or "stop"),
 			provider=provider.name,
 			model=ask.model,
-			usage=door.usage(litellm, provider, provider.api, ask.model, usage),
+			usage=door.usage(litellm, provider, provider.api, ask.model, usage, thought),
 			dropped=dropped,
 			continuation=kept.encoded(provider, ask.model),
 		)
@@ -112,26 +112,23 @@ async def answer(
 			await stream.aclose()
 
 
-class _Chunks(list[Any]):
-	"""The chunks that litellm counts tokens by once a stream has ended: it would keep each, and an answer has 100,000."""
+class _Counts(list[Any]):
+	"""Of a stream's chunks those that count tokens, without what they say.
+
+	litellm would keep each, of which an answer has 100,000, and at the end guess at the tokens of what it finds in them:
+	on the loop, where a megabyte takes it seconds.
+	"""
+
+	def __init__(self, litellm: Any) -> None:
+		super().__init__()
+		self._silence = [litellm.types.utils.StreamingChoices()]
 
 	def append(self, chunk: Any) -> None:
-		super().append(chunk)
-		if len(self) <= MOST_CHUNKS:
-			return
-		# The last is about to be read.
-		*read, last = self
-		said = [each for each in read if each.choices]
-		counted = [each for each in read if getattr(each, "usage", None)]
-		deltas = [each.choices[0].delta for each in said]
-		for name in ("content", "reasoning_content"):
-			if text := "".join(getattr(delta, name, None) or "" for delta in deltas):
-				for delta in deltas:
-					setattr(delta, name, None)
-				setattr(deltas[0], name, text)
-		# Of several counts the first has the prompt's, the last the answer's.
-		kept = [*said[:1], *counted[:1], *counted[-1:]]
-		self[:] = [*{id(each): each for each in kept}.values(), last]
+		if getattr(chunk, "usage", None):
+			# The chunk is litellm's copy; what it holds is not.
+			chunk.choices = self._silence
+			# Of several counts the first has the prompt's, the last the answer's.
+			self[:] = [*self[:1], chunk]
 
 
 def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ai_assistant.store import (
 	JSON_FIELDS,
+	LIVE,
 	MEASURED,
 	REQUEST_FIELDS,
 	SITE,
@@ -267,16 +268,17 @@ class SqliteStore:
 			[user, task_id, unended, *UNENDED, -1 if limit is None else limit],
 		)
 
-	def live(self, user: str | None, since: float, names: Sequence[str]) -> list[Row]:
-		"""The requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
+	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
+		"""The oldest requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
 
-		Those of a user, or of all users where that is None.
+		At most `limit` of a user, or of all users where that is None: `name` and LIVE.
 		"""
 		return self._requests(
 			"(?1 IS NULL OR user = ?1)"
 			" AND (status IN ('queued', 'running') OR created > ?2 OR name IN (SELECT value FROM json_each(?3)))"
-			" ORDER BY created, rowid",
-			[user, since, _json(list(names))],
+			" ORDER BY created, rowid LIMIT ?4",
+			[user, since, _json(list(names)), limit],
+			LIVE,
 		)
 
 	def append(self, name: str, event: Event) -> None:

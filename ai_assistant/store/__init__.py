@@ -66,6 +66,9 @@ MEASURED = (
 )
 """The fields that figures are made of; none of them is long."""
 
+LIVE = ("user", "status", "created")
+"""The fields by which somebody looks on."""
+
 Series = tuple[str, ...]
 """The name of a sum over all requests that have ended, and the values of its labels."""
 
@@ -150,10 +153,10 @@ class Store(Protocol):
 		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
 		...
 
-	def live(self, user: str | None, since: float, names: Sequence[str]) -> list[Row]:
-		"""The requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
+	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
+		"""The oldest requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
 
-		Those of a user, or of all users where that is None.
+		At most `limit` of a user, or of all users where that is None: `name` and LIVE.
 		"""
 		...
 

@@ -16,6 +16,7 @@ from frappe.utils.password import get_decrypted_password
 
 from . import (
 	JSON_FIELDS,
+	LIVE,
 	MEASURED,
 	REQUEST_FIELDS,
 	SITE,
@@ -157,16 +158,18 @@ class FrappeStore:
 			},
 		)
 
-	def live(self, user: str | None, since: float, names: Sequence[str]) -> list[Row]:
-		"""The requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
+	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
+		"""The oldest requests that have not ended, were accepted after `since`, or are among `names`, oldest first.
 
-		Those of a user, or of all users where that is None.
+		At most `limit` of a user, or of all users where that is None: `name` and LIVE.
 		"""
 		return _requests(
 			"(%(user)s IS NULL OR user = %(user)s)"
-			" AND (status IN %(open)s OR created > %(since)s OR name IN %(names)s) ORDER BY created, creation",
+			" AND (status IN %(open)s OR created > %(since)s OR name IN %(names)s)"
+			" ORDER BY created, creation LIMIT %(limit)s",
 			# An empty list is none in SQL.
-			{"user": user, "open": UNENDED, "since": since, "names": [*names, ""]},
+			{"user": user, "open": UNENDED, "since": since, "names": [*names, ""], "limit": limit},
+			LIVE,
 		)
 
 	def append(self, name: str, event: Event) -> None:

@@ -13,7 +13,7 @@ from ai_assistant.realtime.client import ApiError, Client
 from ai_assistant.realtime.contract import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import CANARY_KEY, Site, StandaloneSite, site_config
+from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adapter, site_config
 
 
 @pytest.fixture
@@ -151,23 +151,31 @@ def peak_kb(process: StandaloneSite) -> int:
 	return int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0])
 
 
+@pytest.mark.parametrize("adapter", APIS)
 def test_a_provider_without_end_is_cut_hung_up_on_and_leaves_memory_flat(
-	client: Client, process: StandaloneSite, provider: ScriptedProvider
+	client: Client, process: StandaloneSite, provider: ScriptedProvider, adapter: str
 ) -> None:
 	def flood(megabytes: int) -> dict[str, Any]:
 		marker = unique("marker")
 		steps = {"text": "x", "times": 10_000, "repeat": 100 * megabytes}
-		answer = client.chat(script({"reasoning": "Hm."}, steps, {"note": marker})).wait()
+		prompt = script({"reasoning": "Hm."}, steps, {"note": marker})
+		answer = client.chat(prompt, provider=adapter).wait()
 		asked = provider.wait_for(marker)
 		# What lies in the buffers of sockets and of the bridge was written, and is no part of the answer.
 		assert megabytes < 100 or asked.hung_up.wait(20)
 		assert sum(len(data) for _at, data in asked.written) < 20_000_000
 		return answer
 
-	flood(2)
-	before = peak_kb(process)
-	answer = flood(100)
-	assert (answer["status"], answer["finish_reason"]) == ("completed", "length")
+	try:
+		process.configure(each_adapter(provider))
+		flood(2)
+		# The peak counts from here on.
+		Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+		before = peak_kb(process)
+		answer = flood(100)
+	finally:
+		process.configure(site_config(provider))
+	assert (answer["status"], answer["finish_reason"], answer["provider"]) == ("completed", "length", adapter)
 	assert len(answer["reasoning"]) + len(answer["response"]) == 1_000_000
 	assert peak_kb(process) < before + 20_000
 	assert client.get("get_request", request_id=answer["request_id"]) == answer

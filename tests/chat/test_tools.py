@@ -1,6 +1,7 @@
 """Tools as clients send them: what is taken stays as it was sent, what is not is refused by name."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -183,3 +184,14 @@ def test_a_choice_of_what_is_not_there_is_refused(choice: Any) -> None:
 		ChatError, match=r"^tool_choice accepts one of: none, auto, required, or an object .*\.$"
 	):
 		choice_of(choice, [tool()])
+
+
+def test_tools_are_not_kept_for_being_remembered() -> None:
+	tools_of([tool()])
+	tracemalloc.start()
+	try:
+		for n in range(40):
+			tools_of([tool(parameters={"type": "object", "description": f"{n}" + "x" * 100_000})])
+		assert tracemalloc.get_traced_memory()[0] < 1_000_000
+	finally:
+		tracemalloc.stop()

@@ -1,10 +1,11 @@
 """`watch`: the events of one's own requests as they are stored, each once, and nobody else's."""
 
+import json
 from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import ApiError, Client
+from ai_assistant.realtime.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 
@@ -68,13 +69,22 @@ def test_nobody_watches_another_user(client: Client, second: Client, provider: S
 		{"since": "x", "seen": {}},
 		{"since": 1, "seen": {"a": "b"}},
 		{"since": 1, "seen": []},
-		{"since": -1, "seen": {}},
+		{"since": float("nan"), "seen": {}},
+		{"since": float("inf"), "seen": {}},
 		{"since": 10**400, "seen": {}},
-		{"since": 1, "seen": {"a": 10**30}},
+		{"since": -1, "seen": {}},
+		{"since": 1, "seen": {"a": 10**40}},
+		{"since": 1, "seen": {"a": -1}},
+		{"since": 1, "seen": {"\ud800": 1}},
 	],
 )
 def test_a_cursor_that_is_none_is_refused(client: Client, cursor: Any) -> None:
-	with pytest.raises(ApiError) as refused:
-		client.post("watch", cursor=cursor)
-	assert (refused.value.status, refused.value.answer["error"]["code"]) == (417, "invalid_request")
-	assert "cursor" in refused.value.answer["error"]["message"]
+	# As Python writes and reads JSON, with numbers that others do not know.
+	refused = client.http.post(
+		"/api/method/ai_assistant.api.watch",
+		content=json.dumps({"cursor": cursor}),
+		headers={"content-type": "application/json"},
+	)
+	error = refused.json()["message"]["error"]
+	assert (refused.status_code, error["code"]) == (417, "invalid_request")
+	assert "cursor" in error["message"]

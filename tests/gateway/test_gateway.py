@@ -7,7 +7,10 @@ import subprocess
 import sys
 import threading
 import traceback
+import tracemalloc
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +34,7 @@ from ai_assistant.gateway import (
 	Usage,
 )
 from ai_assistant.gateway.bridge import provider_loop
-from tests.support.provider import ScriptedProvider
+from tests.support.provider import Asked, ScriptedProvider
 from tests.support.wire import Step
 
 from .asking import ADAPTERS, KEY, MODELS, PATIENT, Heard, Listener, asked, family, gateway, hear, silent
@@ -251,28 +254,60 @@ def test_an_answer_without_end_is_cut_at_the_limit_and_hung_up_on(
 	assert server.wait_for(marker).hung_up.wait(20)
 
 
-@pytest.mark.parametrize("api", ["litellm/openai", "anthropic", "ollama_chat"])
-def test_the_pieces_of_a_long_answer_are_not_heaped_up(
-	server: ScriptedProvider, api: str, marker: str
+@pytest.mark.parametrize(
+	("api", "kind"),
+	[(api, kind) for api in ADAPTERS if api != "litellm/deepseek" for kind in ("reasoning", "text")]
+	# A call of Gemini's or Ollama's comes in one piece, which is bounded as a line is.
+	+ [(api, "call") for api in ("openai", "litellm/openai", "openai_responses", "anthropic")],
+)
+def test_a_long_answer_leaves_memory_flat(
+	server: ScriptedProvider, api: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	script: list[Step] = [{"reasoning": "Hm. ", "repeat": 300}, {"text": "la ", "repeat": 300}]
-	said, kept, usage = "", 0, None
-	end: list[Step] = [{"text": "end"}, {"finish": "stop", "usage": {"completion": 1000, "reasoning": 0}}]
-	one = gateway(family(server, api))
-	for chunk in one.stream_generate(asked([*script, {"gate": marker}, *end])):
-		if isinstance(chunk, Reasoning | Text):
-			said += chunk.text
-			if said.endswith("la " * 300):
-				kept = sum(type(each).__name__ == "ModelResponseStream" for each in gc.get_objects())
-				server.open(marker)
-		elif isinstance(chunk, Completion):
-			usage = chunk.usage
-	assert said == "Hm. " * 300 + "la " * 300 + "end"
-	# Of 600 pieces; some are under way.
-	assert 0 < kept < 400
-	assert usage and usage.completion_tokens == 1000
-	# Ollama does not count what was thought, and litellm then counts all of its words.
-	assert api != "ollama_chat" or usage.reasoning_tokens >= 300
+	class Forgetful(Asked):
+		def __init__(self, *args: Any) -> None:
+			super().__init__(*args)
+			self.written = deque(maxlen=0)  # type: ignore[assignment]
+
+	monkeypatch.setattr("tests.support.provider.Asked", Forgetful)
+	monkeypatch.setattr("ai_assistant.gateway.bridge.HIGH_WATER", 8)
+	monkeypatch.setattr("ai_assistant.gateway.continuation.MAX_CHARS", 50_000)
+	# Of calls that nobody asked for nothing is given; and what is said whole at the end would be all of it.
+	size = 40_000
+	begin = {"call": 0, "id": "call_1", "name": "clock", "arguments": "{"} if kind == "call" else {}
+	piece = {"call": 0, "arguments": "x" * size} if kind == "call" else {kind: "x" * size}
+	end = {"cut": True} if api == "openai_responses" else {"text": "end"}
+
+	def peak(pieces: int) -> int:
+		before, _ = tracemalloc.get_traced_memory()
+		tracemalloc.reset_peak()
+		stream = gateway(family(server, api)).stream_generate(
+			asked([begin, {**piece, "repeat": pieces}, end])
+		)
+		with suppress(ProviderError):
+			said = sum(len(chunk.text) for chunk in stream if isinstance(chunk, Reasoning | Text))
+			assert said == (0 if kind == "call" else pieces * size) + 3
+		return tracemalloc.get_traced_memory()[1] - before
+
+	peak(10)
+	tracemalloc.start()
+	try:
+		# Of 5 MB; in the buffers of sockets there are some.
+		assert peak(125) < 2_800_000
+	finally:
+		tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("thought", "counted"), [("Hm. " * 30, 30), ("Hm. " * 300, 99)])
+def test_reasoning_that_nobody_counts_apart_is_estimated_and_never_more_than_was_counted(
+	server: ScriptedProvider, thought: str, counted: int
+) -> None:
+	script = [{"reasoning": thought}, {"finish": "stop", "usage": {"completion": 99, "reasoning": 0}}]
+	usage = hear(gateway(family(server, "ollama_chat")).stream_generate(asked(script))).completion.usage
+	assert usage and (usage.completion_tokens, usage.reasoning_tokens, usage.estimated) == (
+		99,
+		counted,
+		False,
+	)
 
 
 @pytest.mark.parametrize(("limit", "reason"), [(7, "stop"), (6, "length"), (4, "length"), (3, "length")])

@@ -13,7 +13,7 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{..., "for": model}           as the first step: passed over when another model is asked
 	{"headers_after": name}       as the first step: no response headers before that gate opens
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
-	{"repeat": n, "text"|"reasoning": str, "every": seconds}   n pieces, one each `every` seconds
+	{"repeat": n, …, "every": seconds}   a step that speaks n times, one each `every` seconds
 	{"text": str, "times": n}     one piece, n times as long
 Tests in JavaScript ask over HTTP: GET /open/<gate> opens a gate, GET /count/<marker> says how often the marker came.
 	{"turn": [steps]}             all steps are turns: the first is played, once it has a tool's answer the second…
@@ -246,7 +246,7 @@ class ScriptedProvider:
 			elif "raw" in step:
 				yield step["raw"].encode("latin-1")
 			elif "repeat" in step:
-				piece = {k: v for k, v in step.items() if k in ("text", "reasoning")}
+				piece = {k: v for k, v in step.items() if k not in ("repeat", "every")}
 				started = time.perf_counter()
 				for n in range(step["repeat"]):
 					if every := step.get("every"):
