@@ -62,13 +62,4 @@ default_log_clearing_doctypes = {
 	"AI Usage": 400,
 	"AI Alert": 90,
 }
-scheduler_events = {
-	"cron": {
-		"* * * * *": [
-			"ai_assistant.chat.life.sweep",
-			"ai_assistant.chat.queue.enqueue_again",
-			"ai_assistant.operate.metrics.tally",
-			"ai_assistant.operate.alerts.check",
-		]
-	}
-}
+scheduler_events = {"cron": {"* * * * *": ["ai_assistant.operate.each_minute.run"]}}

@@ -21,7 +21,6 @@ import socketio
 import uvicorn
 
 from ai_assistant import store
-from ai_assistant.hooks import scheduler_events
 
 from . import stand_in
 from .realtime_server import RealtimeServer
@@ -144,17 +143,18 @@ def _tune_gc() -> None:
 
 @contextmanager
 def _scheduling(site: Site) -> Iterator[None]:
-	"""Does at once and then every minute what a bench's scheduler does each minute (hooks.py)."""
+	"""Does at once and then every minute what a bench's scheduler does."""
+	# Not before the stand-in for frappe is in place.
+	from ai_assistant.operate import each_minute
+
 	stopped = threading.Event()
 
 	def work() -> None:
 		while True:
-			for path in scheduler_events["cron"]["* * * * *"]:
-				module, _dot, name = path.rpartition(".")
-				try:
-					site.run(getattr(importlib.import_module(module), name))
-				except Exception:
-					logging.getLogger(__name__).exception("the scheduled %s failed", name)
+			try:
+				site.run(each_minute.run)
+			except Exception:
+				logging.getLogger(__name__).exception("what is done each minute failed")
 			if stopped.wait(MINUTE_S):
 				return
 

@@ -163,12 +163,23 @@ def test_the_lines_above_are_all_there_are(
 	assert lines.places == there
 
 
-JOBS = [queue.JOB, *(job for jobs in scheduler_events["cron"].values() for job in jobs)]
+((EACH_MINUTE,),) = scheduler_events["cron"].values()
 
 
-@pytest.mark.parametrize("job", JOBS)
-def test_a_job_fails_in_our_log_alone(
-	site: Refusing, lines: Lines, monkeypatch: pytest.MonkeyPatch, job: str
+@pytest.mark.parametrize(
+	("job", "given", "parts"),
+	[
+		(queue.JOB, [EVIL], ["answer_queued"]),
+		(EACH_MINUTE, [], ["sweep", "enqueue_again", "tally", "check"]),
+	],
+)
+def test_a_job_and_each_part_of_one_fails_in_our_log_alone(
+	site: Refusing,
+	lines: Lines,
+	monkeypatch: pytest.MonkeyPatch,
+	job: str,
+	given: list[str],
+	parts: list[str],
 ) -> None:
 	"""Frappe would keep the values of its variables: ai_assistant/chat/test_secrets.py has that on a bench."""
 
@@ -178,6 +189,6 @@ def test_a_job_fails_in_our_log_alone(
 	for name in ("start", "queued", "lapsed", "count", "settings"):
 		monkeypatch.setattr(site, name, fails, raising=False)
 	module, _dot, name = job.rpartition(".")
-	getattr(importlib.import_module(module), name)(*([EVIL] if job == queue.JOB else []))
-	(line,) = lines.written
-	assert f"[Job] {name} failed" in line and "RuntimeError: no such table" in line
+	getattr(importlib.import_module(module), name)(*given)
+	for line, part in zip(lines.written, parts, strict=True):
+		assert f"[Job] {part} failed" in line and "RuntimeError: no such table" in line

@@ -1,15 +1,16 @@
 """A provider that fails in each of the ways it can: the right code, what had arrived, exactly one completion."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import Client
+from ai_assistant.realtime.client import ChatStream, Client
 from ai_assistant.realtime.contract import violations
 from tests.support import script, unique
 from tests.support.ledger import LEDGER
 from tests.support.provider import ScriptedProvider
-from tests.support.site import CANARY_KEY
+from tests.support.site import CANARY_KEY, Site
 
 # The provider's own words, which nobody may ever see.
 SECRET = "internal-detail-7b1e"
@@ -61,14 +62,36 @@ FAULTS: list[tuple[str, list[dict[str, Any]], int, str, bool]] = [
 ]
 
 
+MARKER = unique("marker")
+# What ends by a deadline.
+LASTING = {
+	"is given up": [{"for": "scripted", "headers_after": MARKER}, {"text": "from the next"}],
+	"goes on and on": [{"repeat": 1000, "text": "word ", "every": 0.1}],
+	**{name: steps for name, steps, _status, code, _retryable in FAULTS if code == "timeout"},
+}
+
+
+@pytest.fixture(scope="module")
+def lasting(site: Site) -> Iterator[dict[str, ChatStream]]:
+	"""Those chats, which wait side by side."""
+	with site.client(site.first) as client:
+		client.connect()
+		yield {name: client.chat(script(*steps)) for name, steps in LASTING.items()}
+
+
 @pytest.mark.parametrize(
-	("steps", "status", "code", "retryable"),
-	[pytest.param(steps, status, code, retry, id=name) for name, steps, status, code, retry in FAULTS],
+	("name", "steps", "status", "code", "retryable"), [pytest.param(*each, id=each[0]) for each in FAULTS]
 )
 def test_a_provider_that_fails_is_said_in_one_sentence(
-	client: Client, steps: list[dict[str, Any]], status: int, code: str, retryable: bool
+	client: Client,
+	lasting: dict[str, ChatStream],
+	name: str,
+	steps: list[dict[str, Any]],
+	status: int,
+	code: str,
+	retryable: bool,
 ) -> None:
-	stream = client.chat(script(*steps))
+	stream = lasting.get(name) or client.chat(script(*steps))
 	events = [event for event in stream if event["type"] != "ai_status"]
 	answer = stream.answer
 	assert stream.error and answer
@@ -77,7 +100,7 @@ def test_a_provider_that_fails_is_said_in_one_sentence(
 	error = answer["error"]
 	assert (error["code"], error["retryable"]) == (code, retryable)
 	assert (
-		any(name in error["message"] for name in ("scripted", "claude"))
+		any(provider in error["message"] for provider in ("scripted", "claude"))
 		and error["message"].endswith(".")
 		and "\n" not in error["message"]
 	)
@@ -113,19 +136,20 @@ def test_the_providers_retry_after_is_passed_on_and_one_without_gets_another(
 	assert response.headers["Retry-After"] == told
 
 
-def test_a_provider_that_hangs_is_given_up_and_hung_up_on(client: Client, provider: ScriptedProvider) -> None:
-	marker = unique("marker")
-	stream = client.chat(script({"for": "scripted", "headers_after": marker}, {"text": "from the next"}))
+def test_a_provider_that_hangs_is_given_up_and_hung_up_on(
+	lasting: dict[str, ChatStream], provider: ScriptedProvider
+) -> None:
+	stream = lasting["is given up"]
 	for _ in stream:
 		pass
 	assert stream.answer
 	assert stream.answer["attempts"] == [{"provider": "scripted", "model": "scripted", "error": "timeout"}]
 	assert stream.answer["response"] == "from the next"
-	assert provider.wait_for(marker).hung_up.wait(10)
+	assert provider.wait_for(MARKER).hung_up.wait(10)
 
 
-def test_an_answer_that_takes_too_long_in_all_is_ended_and_kept(client: Client) -> None:
-	stream = client.chat(script({"repeat": 1000, "text": "word ", "every": 0.1}))
+def test_an_answer_that_takes_too_long_in_all_is_ended_and_kept(lasting: dict[str, ChatStream]) -> None:
+	stream = lasting["goes on and on"]
 	events = [event for event in stream if event["type"] != "ai_status"]
 	answer = stream.answer
 	assert answer and stream.error and stream.error.status == 504
