@@ -4,7 +4,8 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -43,15 +44,29 @@ class Asking:
 		process.configure({**config, "limits": {**config["limits"], **limits}, "timeouts": {"total_s": 60}})
 		self.site, self.provider, self.gate = site, provider, unique("gate")
 
-	def ask(self, account: Account | None = None, **fields: Any) -> httpx.Response:
+	def ask(self, account: Account | None = None, waits: bool = True, **fields: Any) -> httpx.Response:
+		"""One that does not wait is answered where it should have been refused."""
 		account = account or self.site.first
-		prompt = script({"text": "So"}, {"gate": self.gate}, {"text": "."})
+		prompt = script({"text": "So"}, {"gate": self.gate} if waits else {}, {"text": "."})
 		return httpx.post(
 			self.site.method("chat_completion"),
 			json={"messages": [{"role": "user", "content": prompt}], "task_id": "t", **fields},
 			headers={"Authorization": f"token {account.token}"},
 			timeout=60,
 		)
+
+	@contextmanager
+	def held(self, *accounts: Account) -> Iterator[list[Future[httpx.Response]]]:
+		"""A chat of each account, all of them at the provider; there they go on when the context ends, however it does."""
+		with ThreadPoolExecutor(len(accounts)) as threads:
+			chats = [threads.submit(self.ask, account) for account in accounts]
+			try:
+				while self.provider.count(self.gate) < len(accounts):
+					assert not any(chat.done() for chat in chats), [chat.result().text for chat in chats]
+					time.sleep(0.02)
+				yield chats
+			finally:
+				self.provider.open(self.gate)
 
 
 def refusal(response: httpx.Response) -> tuple[int, str]:
@@ -110,7 +125,7 @@ def test_one_whose_process_died_counts_no_more_and_others_do_not_count(
 	asking = Asking(process, site, provider, concurrent_per_user=1)
 	held = asking.ask(background=True)
 	assert held.json()["message"]["status"] == "queued"
-	assert refusal(asking.ask()) == (503, "busy")
+	assert refusal(asking.ask(waits=False)) == (503, "busy")
 	provider.open(asking.gate)
 	with site.client(site.first) as client:
 		ended(client, held.json()["message"]["request_id"])
@@ -118,7 +133,7 @@ def test_one_whose_process_died_counts_no_more_and_others_do_not_count(
 	columns = "name, user, request_id, task_id, status, created, lease"
 	values = (name, site.first.user, name, "t", "running", 0, time.time() + 60)
 	rows(process, f"INSERT INTO request ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
-	assert refusal(asking.ask()) == (503, "busy")
+	assert refusal(asking.ask(waits=False)) == (503, "busy")
 	assert asking.ask(site.second).status_code == 200
 	rows(process, "UPDATE request SET lease = 1 WHERE name = ?", name)
 	assert asking.ask().status_code == 200
@@ -149,13 +164,10 @@ def test_the_site_has_a_limit_of_its_own_which_the_queue_waits_for(
 	process: StandaloneSite, site: Site, provider: ScriptedProvider
 ) -> None:
 	asking = Asking(process, site, provider, concurrent_per_site=1)
-	with ThreadPoolExecutor(1) as thread:
-		chat = thread.submit(asking.ask)
-		provider.wait_for(asking.gate)
-		assert refusal(asking.ask(site.second)) == (503, "busy")
+	with asking.held(site.first) as (chat,):
+		assert refusal(asking.ask(site.second, waits=False)) == (503, "busy")
 		assert asking.ask(site.second, background=True).json()["message"]["status"] == "queued"
-		provider.open(asking.gate)
-		assert chat.result().status_code == 200
+	assert chat.result().status_code == 200
 
 
 def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_on(
@@ -163,19 +175,14 @@ def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_o
 ) -> None:
 	# Of the 200 threads of a standalone site two.
 	asking = Asking(process, site, provider, web_percent=1)
-	with ThreadPoolExecutor(2) as threads:
-		chats = [threads.submit(asking.ask, account) for account in (site.first, site.second)]
-		while len([each for each in provider.asked if asking.gate in str(each.body)]) < 2:
-			time.sleep(0.02)
-		assert refusal(asking.ask()) == (503, "busy")
-		assert asking.ask(background=True).json()["message"]["status"] == "queued"
+	with asking.held(site.first, site.second) as chats:
+		assert refusal(asking.ask(waits=False)) == (503, "busy")
+		queued = asking.ask(background=True).json()["message"]
+		assert queued["status"] == "queued"
 		with site.client(site.first) as client:
-			# Does not wait: nobody opens the gate until it has answered.
+			# One that waited would do so for as long as the chats do, and those until it has answered.
 			client.http.timeout = 15
-			assert client.get("get_events", task_id="t", after_seq=100, wait=25)["status"] in (
-				"queued",
-				"running",
-			)
-		provider.open(asking.gate)
-		assert [chat.result().status_code for chat in chats] == [200, 200]
+			found = client.get("get_events", request_id=queued["request_id"], after_seq=100, wait=25)
+			assert found["events"] == [] and found["status"] in ("queued", "running")
+	assert [chat.result().status_code for chat in chats] == [200, 200]
 	assert asking.ask().status_code == 200

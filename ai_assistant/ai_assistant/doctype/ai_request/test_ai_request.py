@@ -1,12 +1,17 @@
 """The log of requests: who sees it, what keeps its keys binary, how it is emptied."""
 
+import inspect
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import frappe
+from frappe.database.database import Database
 from frappe.utils import add_days, now_datetime
 
-from ai_assistant import install
+from ai_assistant import api, install
 from ai_assistant.ai_assistant.doctype.ai_request.ai_request import (
 	BINARY,
 	LOGS,
@@ -46,6 +51,20 @@ def make_request(user: str, text: str) -> str:
 	)
 	store.append(name, {"seq": 1, "type": "text", "text": text})
 	return name
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+	"""What the database is asked in the context, by whatever connection, with what for left out."""
+	found: list[str] = []
+	sql = Database.sql
+
+	def noting(self: Database, query: Any, *args: Any, **kwargs: Any) -> Any:
+		found.append(str(query))
+		return sql(self, query, *args, **kwargs)
+
+	with patch.object(Database, "sql", noting):
+		yield found
 
 
 class TestAIRequest(TestCase):
@@ -198,6 +217,35 @@ class TestAIRequest(TestCase):
 				filters=f'{{"name": "{others}"}}',
 			)
 			self.assertNotIn("said to bob", str(body))
+
+	def test_anothers_ids_and_nobodys_are_looked_for_alike(self) -> None:
+		ids = {"request_id": "the-anns-request", "task_id": "the ann's task"}
+		FrappeStore().open({"user": ANN, **ids, "status": "completed", "created": 1.0})
+		frappe.db.commit()
+		tried = 0
+		for path, method in vars(api).items():
+			parameters = inspect.signature(method).parameters if method in frappe.whitelisted else {}
+			for parameter in ids if "messages" not in parameters else ():
+				if parameter not in parameters:
+					continue
+				verb = frappe.allowed_http_methods_for_whitelisted_func[method][0]
+
+				def ask(user: str, given: str) -> tuple[int, Any, list[str]]:
+					with statements() as found:
+						fields = {parameter: given}
+						return (*rest(verb, f"/api/method/ai_assistant.api.{path}", user, **fields), found)
+
+				own = ids[parameter]
+				with self.subTest(path, parameter=parameter):
+					self.assertEqual(ask(ANN, own)[0], 200)
+					# The second time, what Frappe remembers of a user is remembered.
+					ask(BOB, own)
+					theirs, nobodys = ask(BOB, own), ask(BOB, own.replace("ann", "dan"))
+					self.assertEqual(theirs[0], 404)
+					self.assertEqual(theirs, nobodys)
+					self.assertTrue(any("tabAI Request" in each for each in theirs[2]))
+				tried += 1
+		self.assertGreaterEqual(tried, 5)
 
 	def test_a_system_manager_reads_all(self) -> None:
 		for doctype in LOGS:
