@@ -8,12 +8,14 @@ import pytest
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.messages import (
+	IMAGE_BYTES,
 	MAX_CALLS,
 	MAX_CONTINUATION,
 	MAX_IMAGE_CHARS,
 	MAX_IMAGE_MB,
 	MAX_IMAGES,
 	MAX_PARTS,
+	bytes_of,
 	messages_of,
 )
 from ai_assistant.chat.settings import Limits
@@ -259,3 +261,23 @@ def test_images_do_not_count_as_text() -> None:
 	assert messages_of([image(data("png", 1000))], limits)
 	with pytest.raises(ChatError, match="at most 10 characters in all; these are 16"):
 		messages_of([{**ASKED, "content": ASKED["content"]}, image(PNG)], limits)
+
+
+def test_as_many_messages_as_the_limit_are_taken() -> None:
+	assert len(messages_of([ASKED] * 3, Limits(max_messages=3))) == 3
+	with pytest.raises(ChatError, match="at most 3 messages"):
+		messages_of([ASKED] * 4, Limits(max_messages=3))
+
+
+def test_a_message_that_is_no_object_is_refused() -> None:
+	with pytest.raises(ChatError, match=r"messages\[1\] accepts an object"):
+		messages_of([ASKED, "hello"], Limits())
+
+
+def test_an_image_counts_as_its_tokens_would_and_what_a_provider_wants_back_as_nothing() -> None:
+	parts = [{"type": "text", "text": "é"}]
+	plain = [{"role": "user", "content": parts}]
+	assert bytes_of(plain) == len(json.dumps(plain, ensure_ascii=False).encode())
+	two = [{"role": "user", "content": [*parts, *image(PNG)["content"], *image(PNG)["content"]]}]
+	assert bytes_of(two) == bytes_of(plain) + 2 * IMAGE_BYTES
+	assert bytes_of([{**ASKED, "continuation": "c2ln"}]) == bytes_of([ASKED])
