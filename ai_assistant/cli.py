@@ -1,6 +1,7 @@
 """`ai-assistant`: the standalone site, and a chat in the terminal with any site."""
 
 import functools
+import io
 import json
 import os
 import sys
@@ -52,6 +53,10 @@ def say(line: str) -> None:
 @click.version_option(__version__, prog_name="ai-assistant")
 def main() -> None:
 	"""A streaming AI backend for Frappe sites; here with a site that needs no bench."""
+	for stream in (sys.stdout, sys.stderr):
+		if isinstance(stream, io.TextIOWrapper):
+			# A terminal that lacks a character shows its number; the chat would end otherwise.
+			stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -356,7 +361,7 @@ def _as_click_error() -> Iterator[None]:
 		yield
 	except (BadSiteConfig, ModelUnavailable, ApiError, RuntimeError) as error:
 		raise click.ClickException(str(error)) from None
-	except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
+	except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
 		raise click.ClickException(
 			f"--url accepts an address such as http://127.0.0.1:8000: {error}"
 		) from None

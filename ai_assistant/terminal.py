@@ -140,7 +140,8 @@ class Json:
 		self._file = console.file
 
 	def show(self, event: dict[str, Any]) -> None:
-		print(json.dumps(event, ensure_ascii=False), file=self._file, flush=True)
+		# In ASCII, which any terminal and any pipe takes.
+		print(json.dumps(event), file=self._file, flush=True)
 
 	def close(self) -> None:
 		"""Nothing is held back."""

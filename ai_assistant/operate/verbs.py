@@ -29,7 +29,7 @@ def doctor(checks: Iterable[Check], as_json: bool) -> int:
 		if finding.ok is False:
 			code = FAILED
 		if as_json:
-			line = json.dumps(asdict(finding), ensure_ascii=False)
+			line = json.dumps(asdict(finding))
 		else:
 			line = f"{MARKS[finding.ok]} {finding.name}: {finding.seen}"
 			line += f" → {finding.remedy}" if finding.remedy else ""
@@ -88,7 +88,7 @@ def watch(client: Client, as_json: bool) -> None:
 		found = client.post("watch", cursor=cursor)
 		cursor = found["cursor"]
 		for event in found["events"]:
-			click.echo(json.dumps(event, ensure_ascii=False) if as_json else printable(_line(event)))
+			click.echo(json.dumps(event) if as_json else printable(_line(event)))
 		if not found["events"]:
 			time.sleep(LOOK_S)
 

@@ -24,9 +24,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 			yield running
 
 
-def chat(site: Site, prompt: str, *options: str) -> subprocess.CompletedProcess[str]:
+def chat(site: Site, prompt: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
 	account = ["--user", site.first.user, "--password", site.first.password]
-	return run("chat", prompt, "--url", site.url, "--site", site.name, *account, *options)
+	return run("chat", prompt, "--url", site.url, "--site", site.name, *account, *options, **environment)
 
 
 def test_a_chat_shows_the_thinking_and_then_the_answer(site: Site) -> None:
@@ -50,6 +50,15 @@ def test_json_prints_the_events_one_a_line(site: Site) -> None:
 	assert [event["type"] for event in events] == ["reasoning", "reasoning", "text", "completion"]
 	assert events[2]["text"] == "Yes 💡."
 	assert done.returncode == 0
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_number(site: Site) -> None:
+	prompt = script({"text": "né 思"})
+	done = chat(site, prompt, PYTHONIOENCODING="ascii")
+	assert (done.returncode, done.stdout.splitlines()[-1]) == (0, r"n\xe9 \u601d")
+	done = chat(site, prompt, "--json", PYTHONIOENCODING="ascii")
+	events = [json.loads(line) for line in done.stdout.splitlines()]
+	assert (done.returncode, events[1]["text"]) == (0, "né 思")
 
 
 CALL = {"call": 0, "id": "call_1", "name": "count_words", "arguments": '{"text": "one two"}'}
