@@ -1,7 +1,7 @@
 """Any JSON a client may send either is a valid request or is refused by name; nothing else happens."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest, validate
-from ai_assistant.chat.settings import MODES, Settings
+from ai_assistant.chat.settings import MODES, Mode, Settings
 from ai_assistant.gateway import Provider
 
 SETTINGS = Settings(
@@ -184,3 +184,22 @@ def test_a_question_that_an_earlier_version_queued_can_still_be_asked() -> None:
 def test_a_choice_without_tools_is_refused(tools: Any) -> None:
 	with pytest.raises(ChatError, match="tool_choice accepts a value beside tools alone"):
 		validate({"messages": HELLO, "tools": tools, "tool_choice": "auto"}, SETTINGS)
+
+
+def test_a_mode_gives_what_the_client_leaves_out_and_nothing_else() -> None:
+	mode = Mode("poet", provider="two", model="verse", temperature=0.7, reasoning_effort="low")
+	settings = replace(SETTINGS, modes={"poet": mode})
+	plain = validate({"messages": HELLO, "mode": "poet"}, settings)
+	assert (plain.provider, plain.model) == ("two", "verse")
+	assert (plain.temperature, plain.reasoning_effort) == (0.7, "low")
+	own = {"provider": "one", "model": "m", "temperature": 0, "reasoning_effort": "none"}
+	asked = validate({"messages": HELLO, "mode": "poet", **own}, settings)
+	assert (asked.provider, asked.model) == ("one", "m")
+	assert (asked.temperature, asked.reasoning_effort) == (0, "none")
+
+
+def test_tools_are_counted_with_the_messages() -> None:
+	plain = validate({"messages": HELLO}, SETTINGS)
+	tools = [{"type": "function", "function": {"name": "clock", "parameters": {}}}]
+	asked = validate({"messages": HELLO, "tools": tools}, SETTINGS)
+	assert asked.prompt_bytes == plain.prompt_bytes + len(json.dumps(asked.tools))
