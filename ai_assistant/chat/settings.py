@@ -4,7 +4,6 @@ The forms of a bench say it (AI Assistant Settings, AI Provider), and the key `a
 of which each section wins over the forms' whole: a container needs no Desk.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from inspect import formatannotation
@@ -27,6 +26,8 @@ EFFORTS = ("none", "low", "medium", "high")
 # this key of its configuration, from which both get theirs; an answer needs some of them to end and to be stored.
 HTTP_TIMEOUT, HTTP_TIMEOUT_S, TO_END_S = "http_timeout", 120, 10
 
+# Of any number: with an endless price one answer would use up every budget for good, and MariaDB could not keep it.
+MOST = 10**15
 T = TypeVar("T")
 
 
@@ -278,9 +279,9 @@ def _fits(value: Any, annotation: str) -> bool:
 	if "bool" in annotation or isinstance(value, bool):
 		return "bool" in annotation and isinstance(value, bool)
 	if "int" in annotation:
-		return isinstance(value, int) and value >= 0
+		return isinstance(value, int) and 0 <= value <= MOST
 	if "float" in annotation:
-		return isinstance(value, int | float) and 0 <= value < math.inf
+		return isinstance(value, int | float) and 0 <= value <= MOST
 	if "tuple" in annotation:
 		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 	if "dict" in annotation:

@@ -81,7 +81,10 @@ def _fetch_no_images(litellm: Any) -> None:
 
 
 def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
-	"""The same maker of httpx's clients; those follow no redirect, and heap up no line without an end."""
+	"""The same maker of httpx's clients; those follow no redirect, and heap up no line without an end.
+
+	Nor do they unpack anything: of a few bytes may come a line of any length.
+	"""
 	import httpx
 
 	class Bounded(httpx.AsyncByteStream):
@@ -101,11 +104,14 @@ def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
 			await self._body.aclose()
 
 	async def bound(response: httpx.Response) -> None:
+		if response.headers.get("content-encoding", "identity") != "identity":
+			raise lines.Junk()
 		response.stream = Bounded(response.stream)
 
 	def made(*args: Any, **kwargs: Any) -> Any:
 		client = make(*args, **kwargs)
 		client.follow_redirects = False
+		client.headers["accept-encoding"] = "identity"
 		# One that it made before it may give again.
 		if bound not in (hooks := client.event_hooks["response"]):
 			hooks.append(bound)

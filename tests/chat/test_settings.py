@@ -188,6 +188,10 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"budgets": {"site_cost_per_month": float("nan")}}, "budgets.site_cost_per_month"),
 		({"budgets": {"site_cost_per_month": True}}, "budgets.site_cost_per_month"),
 		({"budgets": [1]}, "budgets"),
+		(
+			{"providers": [{**PROVIDER, "prices": {"m": {"input": 1e308, "output": 1}}}]},
+			"providers[0].prices.m.input",
+		),
 		({"providers": [{**PROVIDER, "prices": [1]}]}, "providers[0].prices"),
 		({"providers": [{**PROVIDER, "prices": {"m": 5}}]}, "providers[0].prices.m"),
 		({"providers": [{**PROVIDER, "prices": {"m": {"input": 5}}}]}, "providers[0].prices.m"),

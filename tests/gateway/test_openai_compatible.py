@@ -1,5 +1,6 @@
 """What only the direct adapter has to do itself: its connections, its bounds, and what litellm's list says."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -193,6 +194,22 @@ def test_a_line_without_an_end_is_not_heaped_up(
 	endless = [{"raw": "x" * 50_000}] * 4 + [{"hang": True}]
 	heard = hear(gateway(family(server, api)).stream_generate(asked([{"text": "a"}, *endless])))
 	assert (heard.failure.kind, heard.text) == ("junk", "a")
+
+
+@pytest.mark.parametrize("api", ADAPTERS)
+def test_a_line_is_as_long_as_what_it_unpacks_to(
+	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, api: str, marker: str
+) -> None:
+	hear(gateway(family(server, api)).stream_generate(asked([{"text": "a"}], marker)))
+	assert server.wait_for(marker).headers["accept-encoding"] == "identity"
+	monkeypatch.setattr(lines, "MAX_BYTES", 100_000)
+	packed = gzip.compress(b"data: " + b"x" * 10_000_000)
+	head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+	head += f"content-length: {len(packed)}\r\n\r\n"
+	assert len(packed) < lines.MAX_BYTES
+	with somebody_who_says(head.encode() + packed) as address:
+		heard = hear(gateway(family(server, api, api_base=address)).stream_generate(asked([])))
+	assert heard.failure.kind == "junk"
 
 
 def test_a_line_that_begins_behind_another_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
