@@ -266,7 +266,8 @@ def settled(row: dict[str, Any]) -> dict[str, Any]:
 def sweep() -> None:
 	"""Ends all requests whose process has died. The scheduler does it every minute."""
 	for row in store.current().lapsed(time.time()):
-		end_lost(row)
+		# One that cannot be ended leaves the others no worse.
+		fails_quietly(end_lost)(row)
 
 
 def end_lost(row: dict[str, Any]) -> None:
