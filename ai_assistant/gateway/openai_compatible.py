@@ -251,9 +251,11 @@ def _takes_effort(api: str, effort: str, listed: model_list.Entry) -> bool:
 
 
 def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
-	"""The URL, the headers and the body."""
+	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	api, extra = APIS[provider.api], provider.extra
 	base = (provider.api_base or api.base or "").rstrip("/")
+	if not base.startswith(("http://", "https://")):
+		raise ProviderError("misconfigured", provider=provider.name, model=ask.model)
 	if provider.api == "mistral" and not base.endswith("/v1"):
 		base += "/v1"
 	headers = {
