@@ -3,8 +3,8 @@
 A chat waits for its provider nearly all the time, and Frappe's web server runs requests in threads too. What a fork for
 each costs, docs/reliability.md says. A job's thread runs RQ's own `SimpleWorker.execute_job`, on a copy of the worker:
 what RQ keeps there of "the" job (2.x its execution) is then that job's alone. The main thread takes jobs while there is a
-place, and tells Redis each second that it lives. Held against RQ 1.15, 1.16 and 2.6, which Frappe 15, 16 and its
-develop pin (tests/chat/test_worker.py).
+place, and tells Redis each second that it lives. Held against RQ 1.15 and 1.16 by tests/faults/bench/test_worker.py, and
+against 2.6, which Frappe's develop pins.
 """
 
 import copy
