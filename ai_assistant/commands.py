@@ -25,7 +25,7 @@ def ai_assistant() -> None:
 @ai_assistant.command()
 @click.option(
 	"--chats",
-	default=32,
+	default=16,
 	show_default=True,
 	type=click.IntRange(1, 256),
 	help="Chats at a time; each holds a connection to the database while it runs.",
