@@ -1,7 +1,5 @@
 """`bench --site S ai-assistant …`."""
 
-import importlib
-import multiprocessing
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,18 +16,6 @@ from ai_assistant.operate import verbs
 from ai_assistant.operate.examine import Ill
 from ai_assistant.realtime.client import ApiError, Client
 
-# What Frappe's pool imports before it forks (frappe.utils.background_jobs, `start_worker_pool`). It must not come after
-# the gateway: some of it registers abstract classes, upon which each child looks through all of litellm's classes anew
-# (25 MB and 60 ms a chat).
-OF_THE_POOL = (
-	"frappe.database.query",
-	"frappe.query_builder",
-	"frappe.utils.safe_exec",
-	"frappe.utils.scheduler",
-	"frappe.utils.typing_validations",
-	"frappe.website.path_resolver",
-)
-
 
 @click.group("ai-assistant")
 def ai_assistant() -> None:
@@ -38,43 +24,44 @@ def ai_assistant() -> None:
 
 @ai_assistant.command()
 @click.option(
-	"--workers",
-	default=4,
+	"--chats",
+	default=16,
 	show_default=True,
 	type=click.IntRange(1, 256),
-	help="Chats at a time; each holds some 30 MB while it runs.",
+	help="Chats at a time; each holds a connection to the database while it runs.",
 )
 @click.option("--quiet", is_flag=True, help="Say no more than what is wrong.")
 @pass_context
-def worker(context: frappe._dict, workers: int, quiet: bool) -> None:
-	"""Answer chats in the background, for all sites of the bench.
+def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
+	"""Answer chats in the background, for all sites of the bench: many at a time in this one process.
 
-	Frappe's own worker pool (frappe.utils.background_jobs) with what the site's providers need loaded before it forks:
-	`bench worker --queue ai` does the same, and spends up to seconds and 200 MB on that for each chat. SIGTERM or Ctrl-C
-	lets the chats that run finish and takes no more.
+	SIGTERM or Ctrl-C lets the chats that run finish and takes no more; a second one ends them with what has arrived.
+	More processes take more processors, and each that is killed takes fewer chats along.
 	"""
 	from frappe.utils import background_jobs
 
-	click.echo("Loading the gateway …", err=True)
+	from ai_assistant.chat.worker import ChatWorker
+
 	frappe.init(get_site(context))
-	frappe.connect()
-	name = queue.name_of_queue()
-	queue.rehearse()
-	providers = settings.load().providers
-	frappe.destroy()
-	for module in OF_THE_POOL:
-		importlib.import_module(module)
-	gateway.preload(providers)
-	if name != queue.OWN_QUEUE:
-		click.echo(
-			f"The queue {queue.OWN_QUEUE!r} is not declared, so this serves {name!r} with all that is in it. To declare it:"
-			f" bench set-config -g -p workers \"{{'{queue.OWN_QUEUE}': {{'timeout': 1800}}}}\", then bench restart.",
-			err=True,
+	if queue.name_of_queue() != queue.OWN_QUEUE:
+		# What else is in there may need a process of its own: signals, or what does not know of threads.
+		raise click.ClickException(
+			f"The queue {queue.OWN_QUEUE!r} is not declared, so chats are in Frappe's queue {queue.ELSE!r} and its workers"
+			f" answer them. To declare it: bench set-config -g -p workers \"{{'{queue.OWN_QUEUE}': {{'timeout': 1800}}}}\","
+			" then bench restart."
 		)
-	click.echo(f"{workers} workers serve the queue {name!r}. SIGTERM or Ctrl-C finishes what runs.", err=True)
-	# What is loaded is shared by forking alone, which is not every Python's default.
-	multiprocessing.set_start_method("fork")
-	background_jobs.start_worker_pool(queue=name, num_workers=workers, quiet=quiet)
+	click.echo("Loading the gateway …", err=True)
+	frappe.connect()
+	queue.rehearse()
+	gateway.preload(settings.load().providers)
+	serving = background_jobs.get_queue(queue.OWN_QUEUE)
+	background_jobs.set_niceness()
+	frappe.destroy()
+	click.echo(
+		f"{chats} chats at a time from the queue {queue.OWN_QUEUE!r}. SIGTERM or Ctrl-C finishes what runs.",
+		err=True,
+	)
+	ChatWorker(serving, chats).work("WARNING" if quiet else "INFO")
 
 
 @ai_assistant.command()

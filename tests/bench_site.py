@@ -60,17 +60,15 @@ class Bench:
 		return ["-m", "frappe.utils.bench_helper", "frappe", "--site", self.site]
 
 	@contextmanager
-	def worker(self, workers: int = 4) -> Iterator[subprocess.Popen[str]]:
+	def worker(self, chats: int = 12) -> Iterator[subprocess.Popen[str]]:
 		"""`bench --site SITE ai-assistant worker`, which runs for as long as the context lasts."""
-		command = [self.python, *self.helper, "ai-assistant", "worker", "--workers", str(workers)]
+		command = [self.python, *self.helper, "ai-assistant", "worker", "--chats", str(chats)]
 		process = subprocess.Popen(
 			command, cwd=self.sites, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
 		)
 		assert process.stdout
-		listening = 0
 		for line in process.stdout:
-			listening += "Listening on" in line
-			if listening == workers:
+			if "Listening on" in line:
 				break
 		else:
 			raise Unusable(f"The bench's AI worker ended at once, with {process.wait()}.")

@@ -34,7 +34,7 @@ CHARS_A_TOKEN, LEEWAY_CHARS = 20, 4096
 
 # The requests that run in this process, by site, user and request id. Their own threads add and remove them;
 # a thread that answers cancel() looks one up.
-_running: dict[tuple[str, str, str], Cancel] = {}
+_running: dict[tuple[str, str, str], "Chat"] = {}
 _lock = threading.Lock()
 
 
@@ -47,6 +47,7 @@ class Chat:
 		self.publisher = publisher
 		self.user = publisher.user
 		self.cancel = Cancel()
+		self.abandoned = False
 		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(settings.providers, settings.timeouts, _max_chars(request, settings.limits))
 
@@ -93,16 +94,20 @@ class Chat:
 		if completion.dropped:
 			about = fields(request=self.request.request_id, model=completion.model)
 			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {about}")
-		status = "cancelled" if completion.finish_reason == "cancelled" else "completed"
+		status, finish_reason, error = "completed", completion.finish_reason, None
+		if finish_reason == "cancelled":
+			status = "cancelled"
+			if self.abandoned:
+				status, finish_reason, error = "failed", "error", _worker_lost()
 		counted = completion.usage if completion.usage and completion.usage.total_tokens else None
 		return self._end(
 			status=status,
-			finish_reason=completion.finish_reason,
+			finish_reason=finish_reason,
 			provider=completion.provider,
 			model=completion.model,
 			usage=asdict(counted) if counted else self._estimate(completion.provider, completion.model),
 			attempts=[asdict(attempt) for attempt in completion.attempts],
-			error=None,
+			error=error,
 			continuation=completion.continuation if self.request.tools else None,
 		)
 
@@ -236,7 +241,7 @@ def _let_in(demand: store.Demand, limits: Limits, status: str, now: float) -> No
 def hold(chat: Chat) -> Chat:
 	"""Lets a cancel find the chat, until `release`."""
 	with _lock:
-		_running[_key(chat.user, chat.request.request_id)] = chat.cancel
+		_running[_key(chat.user, chat.request.request_id)] = chat
 	return chat
 
 
@@ -272,10 +277,13 @@ def sweep() -> None:
 
 def end_lost(row: dict[str, Any]) -> None:
 	"""Ends a request for the process that died over it."""
-	message = _("The process that ran this request died; what had arrived is kept.")
-	error = {"code": "worker_lost", "message": message, "retryable": True}
 	settings = load()
-	end(row, "failed", error, settings.retention.keep_content, Gateway(settings.providers))
+	end(row, "failed", _worker_lost(), settings.retention.keep_content, Gateway(settings.providers))
+
+
+def _worker_lost() -> dict[str, Any]:
+	message = _("The process that ran this request died; what had arrived is kept.")
+	return {"code": "worker_lost", "message": message, "retryable": True}
 
 
 def end(
@@ -340,10 +348,19 @@ def cancel(rows: Iterable[dict[str, Any]]) -> list[str]:
 			end(row, "cancelled", None, keep_content)
 	with _lock:
 		here = [_running.get(_key(row["user"], row["request_id"])) for row in rows]
-	for ask in here:
-		if ask:
-			ask()
+	for chat in here:
+		if chat:
+			chat.cancel()
 	return [row["request_id"] for row in rows]
+
+
+def abandon(job_id: str | None = None) -> None:
+	"""Ends the chats of this process as if it had died, but at once: all, or that of a job of Frappe's queue."""
+	with _lock:
+		here = [each for each in _running.values() if job_id is None or job_id.endswith(each.publisher.name)]
+	for chat in here:
+		chat.abandoned = True
+		chat.cancel()
 
 
 def _key(user: str, request_id: str) -> tuple[str, str, str]:

@@ -111,7 +111,7 @@ def name_of_queue() -> str:
 
 
 def rehearse() -> None:
-	"""Does what every chat does first and none need do anew: a worker's children share what it loads."""
+	"""Does what every chat does first and none need do anew."""
 	# What a job calls, Frappe imports when it is called.
 	from ai_assistant import api
 

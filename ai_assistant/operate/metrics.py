@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # How many requests one transaction adds: on SQLite nobody else writes meanwhile. And how many one scrape may: with
 # more to do, as after an upgrade, it gives what was added so far, and the next one goes on.
 BATCH, MOST, MOST_A_SCRAPE = 200, 5000, 1000
-# Whose memory is told: processes that lately ended more than one request. A worker's child ends one, and itself.
+# Whose memory is told: processes that lately ended more than one request. A child of Frappe's own worker ends one, and itself.
 LATELY_S, NEWEST = 900, 2000
 
 TOKENS = {"prompt": "prompt_tokens", "completion": "completion_tokens", "reasoning": "reasoning_tokens"}

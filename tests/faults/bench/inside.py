@@ -52,6 +52,72 @@ def leak(chats: int, bytes_each: int) -> str:
 	return str(memory.now()["process_id"])
 
 
+def enqueue(
+	job: str, site: str, user: str = "Administrator", timeout: int = 60, garbled: bool = False, **kwargs: Any
+) -> str:
+	"""A job of jobs.py into the queue ai, as Frappe enqueues it; RQ's id of it. One that is garbled cannot be unpickled."""
+	from frappe.utils.background_jobs import execute_job, get_queue
+	from rq.job import Job
+
+	from tests.faults.bench import jobs
+
+	queue, method = get_queue("ai"), getattr(jobs, job)
+	given = {"site": site, "user": user, "method": method, "event": None, "job_name": job, "kwargs": kwargs}
+	made = Job.create(
+		execute_job, kwargs=given, connection=queue.connection, origin=queue.name, timeout=timeout
+	)
+	made.set_status("queued")
+	made.save()
+	if garbled:
+		queue.connection.hset(made.key, "data", b"garbled")
+	queue.push_job_id(made.id)
+	return str(made.id)
+
+
+def ended(jobs: list[str]) -> list[list[Any]]:
+	"""Of each job once it has ended: how, what it returned, and the last line of what it raised."""
+	import time
+
+	from frappe.utils.background_jobs import get_redis_conn
+	from rq.job import Job
+
+	found = []
+	for each in jobs:
+		while (job := Job.fetch(each, connection=get_redis_conn())).get_status() not in (
+			"finished",
+			"failed",
+		):
+			time.sleep(0.1)
+		result = job.latest_result()
+		raised = (result.exc_string or "").strip().splitlines()
+		found.append([str(job.get_status()).rpartition(".")[2].lower(), result.return_value, raised[-1:]])
+	return found
+
+
+def row(request_id: str) -> list[str]:
+	"""The names of the rows of a request."""
+	import frappe
+
+	names: list[str] = frappe.get_all("AI Request", {"request_id": request_id}, pluck="name")
+	return names
+
+
+def force_stop(name: str) -> None:
+	"""What the button of RQ Job in Desk does, to the job of a request."""
+	import frappe
+	from frappe.utils.background_jobs import create_job_id
+
+	frappe.get_doc("RQ Job", create_job_id(name)).stop_job()
+
+
+def workers() -> list[list[Any]]:
+	"""Of each worker of the queue as Desk lists it: its state, whether it has a job, and how many went well."""
+	import frappe
+
+	found = frappe.get_all("RQ Worker")
+	return [[each.status, bool(each.current_job_id), each.successful_job_count] for each in found]
+
+
 if __name__ == "__main__":
 	import frappe
 
@@ -63,7 +129,7 @@ if __name__ == "__main__":
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
-	steps: dict[str, Any] = {"check": check, "clear": clear, "pass_time": pass_time, "leak": leak}
-	answered = steps[step](**json.loads(given))
+	steps = (check, clear, pass_time, leak, enqueue, ended, row, force_stop, workers)
+	answered = {each.__name__: each for each in steps}[step](**json.loads(given))
 	frappe.db.commit()
 	print(json.dumps(answered))

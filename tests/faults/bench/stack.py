@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench_site import Bench
+from tests.bench_site import CHECKOUT, Bench
 from tests.support.processes import descendants
 
 INSIDE = Path(__file__).with_name("inside.py")
@@ -34,6 +34,8 @@ class Stack:
 			"FRAPPE_DB_HOST": "127.0.0.1",
 			"FRAPPE_DB_PORT": str(self.ports["database"]),
 			"FRAPPE_SOCKETIO_PORT": str(self.ports["realtime"]),
+			# Where the worker finds jobs.py.
+			"PYTHONPATH": str(CHECKOUT),
 		}
 		self._mariadb = ["mariadb", "--no-defaults", "-h127.0.0.1", f"-P{self.ports['database']}", "-uroot"]
 		self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -48,7 +50,7 @@ class Stack:
 				bench.folder / "env" / "bin" / "gunicorn",
 				*("-b", f"127.0.0.1:{self.ports['web']}", "-w", "1", *gunicorn, "frappe.app:application"),
 			],
-			"worker": [bench.python, *bench.helper, "ai-assistant", "worker", "--workers", "12"],
+			"worker": [bench.python, *bench.helper, "ai-assistant", "worker", "--chats", "12"],
 			"plain worker": [bench.python, *bench.helper, "worker", "--queue", "ai"],
 		}
 

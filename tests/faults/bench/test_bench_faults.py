@@ -213,8 +213,7 @@ def test_what_is_accepted_while_redis_is_away_is_answered_when_it_is_back(
 				# Not accepted yet.
 				continue
 		assert found["status"] == "queued"
-		stack.start("queue")
-		for name in ("worker", "realtime"):
+		for name in ("queue", "realtime"):
 			stack.stop(name, within_s=1)
 			stack.start(name)
 		# What the scheduler calls each minute.

@@ -1,0 +1,175 @@
+"""`ai-assistant worker`: one process of many chats, stopped, killed in part, and given jobs that go wrong."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from ai_assistant.realtime.client import Client
+from tests.faults.bench.jobs import TOGETHER
+from tests.faults.bench.stack import Stack
+from tests.faults.bench.test_bench_faults import chats, pieces, said
+from tests.support import script, unique
+from tests.support.ledger import LEDGER
+from tests.support.provider import ScriptedProvider
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_the_first_signal_lets_chats_finish_and_the_second_ends_them(
+	stack: Stack, client: Client, provider: ScriptedProvider
+) -> None:
+	gate = unique("gate")
+	with chats(client) as chat:
+		short = chat(script(*pieces(0, 3), {"gate": gate}, *pieces(3, 3)), True)
+		long = [chat(script(*pieces(0, 3), {"hang": True}), True) for _ in range(4)]
+		for each in (short, *long):
+			each.wait_for(4)
+		worker, log = stack.running["worker"], stack.folder / "worker.log"
+		before = len(log.read_bytes())
+		worker.terminate()
+		provider.open(gate)
+		fault = "the worker stopped once"
+		LEDGER.settle(f"{fault}, a short chat", said(6), *short.result(), end="completed")
+		while b"takes no more" not in log.read_bytes()[before:]:
+			time.sleep(0.05)
+		waiting = chat(script(*pieces(0, 3)), True)
+		worker.terminate()
+		try:
+			assert worker.wait(30) == 0
+		finally:
+			# Who follows a chat would wait as long as it runs.
+			stack.stop("worker", within_s=0)
+		# The worker itself has ended them: the leases were as good as new.
+		for each in long:
+			LEDGER.settle("the worker stopped twice", said(3), *each.result(), end="worker_lost")
+		assert client.get("get_request", request_id=waiting.stream.request_id)["status"] == "queued"
+		stack.start("worker")
+		LEDGER.settle(f"{fault}, one that waits", said(3), *waiting.result(), end="completed")
+
+
+def test_a_job_that_desk_stops_is_one_chat(stack: Stack, client: Client, provider: ScriptedProvider) -> None:
+	gate = unique("gate")
+	with chats(client) as chat:
+		one, other = (chat(script(*pieces(0, 3), {"gate": gate}, *pieces(3, 1)), True) for _ in range(2))
+		for each in (one, other):
+			each.wait_for(4)
+		(row,) = stack.inside("row", request_id=one.stream.request_id)
+		stack.inside("force_stop", name=row)
+		LEDGER.settle('"Force Stop running job" in Desk', said(3), *one.result(), end="worker_lost")
+		(state, has_a_job, _done) = stack.inside("workers")[0]
+		assert (state, has_a_job) == ("busy", True)
+		provider.open(gate)
+		LEDGER.settle("the chat beside it", said(4), *other.result(), end="completed")
+
+
+def test_a_worker_comes_back_to_a_redis_that_has_lost_everything(stack: Stack, client: Client) -> None:
+	"""And not only when its connection broke."""
+	worker = stack.running["worker"].pid
+	redis.Redis(port=stack.ports["queue"]).flushall()
+	_wait_for_worker(stack)
+	stack.kill("queue")
+	stack.running.pop("realtime").wait(20)
+	for name in ("queue", "realtime"):
+		stack.start(name)
+	_wait_for_worker(stack)
+	assert stack.running["worker"].pid == worker and stack.running["worker"].poll() is None
+	with chats(client) as chat:
+		one = chat(script(*pieces(0, 4)), True)
+		LEDGER.settle("Redis lost its data before the chat", said(4), *one.result(), end="completed")
+
+
+def test_jobs_that_go_wrong_hold_no_place(stack: Stack, client: Client) -> None:
+	site = stack.bench.site
+	before = _connections(stack)
+	wrong = [
+		*[stack.inside("enqueue", job="fail", site=site) for _ in range(3)],
+		*[stack.inside("enqueue", job="fail", site="none.localhost") for _ in range(3)],
+		*[stack.inside("enqueue", job="fail", site=site, garbled=True) for _ in range(3)],
+		# More than there are places, in all.
+		*[stack.inside("enqueue", job="idle", site=site, timeout=1, seconds=60) for _ in range(4)],
+	]
+	found = stack.inside("ended", jobs=wrong)
+	assert [how for how, _returned, _raised in found] == ["failed"] * len(wrong)
+	raised = [last for _how, _returned, (last,) in found]
+	assert raised[:3] == ["ValueError: as it should"] * 3
+	assert all("none.localhost" in last for last in raised[3:6]), raised
+	assert all("DeserializationError" in last for last in raised[6:9]), raised
+	assert all("exceeded maximum timeout value" in last for last in raised[9:]), raised
+	with chats(client) as chat:
+		for one in [chat(script(*pieces(0, 4)), True) for _ in range(14)]:
+			LEDGER.settle("jobs that go wrong, before", said(4), *one.result(), end="completed")
+	while _connections(stack) > before:
+		time.sleep(0.1)
+
+
+@pytest.fixture
+def second_site(stack: Stack) -> Iterator[str]:
+	"""Another name of the same site."""
+	name = f"{unique('second')}.localhost"
+	folder: Path = stack.bench.sites / name
+	shutil.copytree(
+		stack.bench.sites / stack.bench.site, folder, ignore=shutil.ignore_patterns("private", "*.log*")
+	)
+	(folder / "site_config.json").write_text(
+		json.dumps({**json.loads((folder / "site_config.json").read_text()), "lang": "de"})
+	)
+	yield name
+	shutil.rmtree(folder)
+
+
+def test_jobs_of_two_users_and_two_sites_run_beside_each_other(stack: Stack, second_site: str) -> None:
+	whose = [
+		(site, user)
+		for site in (stack.bench.site, second_site)
+		for user in ("Administrator", "Guest")
+		for _ in range(TOGETHER // 4)
+	]
+	jobs = [stack.inside("enqueue", job="who", site=site, user=user) for site, user in whose]
+	found = [returned for _how, returned, _raised in stack.inside("ended", jobs=jobs)]
+	assert [(site, user) for site, user, *_rest in found] == whose
+	assert [Path(path).name for _site, _user, _lang, path, _connection in found] == [
+		site for site, _user in whose
+	]
+	# None shares another's connection to the database, nor what is uncommitted on it.
+	assert len({connection for *_rest, connection in found}) == TOGETHER
+
+
+def test_thirty_chats_leave_nothing_behind(stack: Stack) -> None:
+	token = os.environ["AI_ASSISTANT_TOKEN"]
+
+	def thirty() -> dict[str, int]:
+		# gunicorn hangs up on a connection that has been idle, at any moment.
+		with (
+			Client(stack.url, stack.bench.site, stack.socketio_url, token=token) as fresh,
+			chats(fresh) as chat,
+		):
+			for one in [chat(script(*pieces(0, 4)), True) for _ in range(30)]:
+				one.result()
+		while stack.inside("workers")[0][0] == "busy":
+			pass
+		return stack.figures("worker")
+
+	before, connections = thirty(), _connections(stack)
+	after = thirty()
+	assert after["threads"] <= before["threads"]
+	# Pools of connections fill as many ask at once.
+	assert after["files"] <= before["files"] + 10
+	assert _connections(stack) <= connections
+
+
+def _wait_for_worker(stack: Stack) -> None:
+	"""Until Redis knows a worker, and nobody knows it twice."""
+	client = redis.Redis(port=stack.ports["queue"])
+	while len(client.pubsub_channels("rq:pubsub:*")) != 1 or len(client.smembers("rq:workers")) != 1:
+		time.sleep(0.1)
+
+
+def _connections(stack: Stack) -> int:
+	counted = "select count(*) from information_schema.processlist where db is not null"
+	return int(str(stack.sql(counted).communicate()[0]).split()[-1])
