@@ -19,7 +19,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStor
 		made = SqliteStore(database)
 		monkeypatch.setattr(store, "_store", made)
 		monkeypatch.setattr(watching, "sees_all", lambda: True)
-		stand_in.local.session = stand_in._dict(user="ann")
+		monkeypatch.setattr(stand_in.local, "session", stand_in._dict(user="ann"), raising=False)
 		yield made
 
 
