@@ -235,8 +235,9 @@ class Gateway:
 						if chunk.finish_reason == "content_filter":
 							raise ProviderError("filtered", **names)
 						if not deltas.calls:
-							# Only a call makes the provider wait for us, and go on.
-							chunk = replace(chunk, continuation=None)
+							# Only a call makes the provider wait for us, and go on: one that nobody asked for is none.
+							ended = "stop" if chunk.finish_reason == "tool_calls" else chunk.finish_reason
+							chunk = replace(chunk, finish_reason=ended, continuation=None)
 						elif chunk.finish_reason == "stop":
 							# Some say so after a call, too.
 							chunk = replace(chunk, finish_reason="tool_calls")
@@ -329,6 +330,9 @@ class _Deltas:
 
 	def whole(self, delta: Delta) -> Iterator[Reasoning | Text | ToolCall]:
 		if isinstance(delta, ToolPiece):
+			if self._splitter:
+				# What may still become a tag was said before the call.
+				yield from self._splitter.end()
 			self.begun, self._thinks = True, False
 			yield from self.calls.add(delta)
 			return

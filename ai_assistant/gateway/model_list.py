@@ -16,8 +16,8 @@ from .chunks import Provider
 FILE = "model_prices_and_context_window_backup.json"
 # Ours, or litellm's, of what the list has by another name.
 NAMES = {"openai_responses": "openai", "ollama_chat": "ollama"}
-# Listed as it was before DeepSeek's V3.2, with which it came to call tools.
-OUTDATED = {"deepseek-reasoner": True}
+# Listed as it was before DeepSeek's V3.2, with which it came to call tools; and not listed at all.
+TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 FIREWORKS = "accounts/fireworks/models/"
 
 Entry = Mapping[str, Any]
@@ -56,7 +56,7 @@ def entry(api: str, model: str) -> Entry:
 def takes_tools(provider: Provider, model: str) -> bool | None:
 	"""Whether the model can call tools, None where the list does not say: many a name is a server's own."""
 	api = provider.api.removeprefix("litellm/")
-	return OUTDATED.get(model, entry(NAMES.get(api, api), model).get("supports_function_calling"))
+	return TAKE_TOOLS.get(model, entry(NAMES.get(api, api), model).get("supports_function_calling"))
 
 
 def cost_usd(

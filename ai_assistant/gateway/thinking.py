@@ -43,7 +43,7 @@ class ThinkSplitter:
 		return out
 
 	def end(self) -> list[Reasoning | Text]:
-		"""What was held back, once nothing more will come."""
+		"""What was held back, once nothing more will come; or something else will, which it came before."""
 		held, self._held = self._held, ""
 		if self._state == "start" and self._opened:
 			held = held.lstrip()

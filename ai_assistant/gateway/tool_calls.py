@@ -9,7 +9,7 @@ What tells one call from another, in this order:
 - What has none of them belongs to the last call.
 
 A call is whole as soon as its arguments are a JSON object, which is told while they come, at the cost of their length:
-each character is looked at once, and parsed once.
+each character is looked at once, and parsed twice.
 """
 
 import json

@@ -20,6 +20,8 @@ def test_a_running_request_reads_with_what_has_arrived(client: Client, provider:
 	running = client.get("get_request", request_id=stream.request_id)
 	assert (running["status"], running["success"]) == ("running", True)
 	assert (running["reasoning"], running["response"], running["finish_reason"]) == ("Hm.", "", None)
+	# One who sent no tools hears nothing of them.
+	assert "tool_calls" not in running
 	provider.open(gate)
 	for _ in events:
 		pass

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_assistant.gateway import Cancel, Gateway, Provider, Text, Timeouts, ToolCall, takes_tools
+from ai_assistant.gateway import Cancel, Gateway, Provider, Reasoning, Text, Timeouts, ToolCall, takes_tools
 from ai_assistant.gateway.lines import Junk
 from ai_assistant.gateway.tool_calls import MAX_CALLS, ToolCalls, ToolPiece, sendable, tool_piece
 from tests.support.provider import ScriptedProvider
@@ -110,6 +110,32 @@ def test_a_call_is_given_before_the_answer_ends(server: ScriptedProvider, api: s
 def test_an_end_after_a_call_is_the_calls(server: ScriptedProvider, api: str, finish: str) -> None:
 	heard = answer(server, api, [*call(0, '{"path": "a"}'), {"finish": finish}])
 	assert heard.completion.finish_reason == "tool_calls"
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("tools", [None, TOOLS])
+def test_an_end_without_a_call_is_none(server: ScriptedProvider, api: str, tools: Any) -> None:
+	called = [] if tools else call(0, '{"path": "a"}')
+	heard = answer(server, api, [{"text": "Yes."}, *called, {"finish": "tool_calls"}], tools=tools)
+	assert (calls(heard), heard.text, heard.completion.finish_reason) == ([], "Yes.", "stop")
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize(
+	("script", "expected"),
+	[
+		([{"text": "<thi"}], [Text("<thi")]),
+		([{"text": "\n"}], [Text("\n")]),
+		([{"text": "<think>Hm.</"}], [Reasoning("Hm."), Reasoning("</")]),
+		([{"text": "<think>Hm.</think>\n"}], [Reasoning("Hm.")]),
+	],
+)
+def test_what_was_held_for_a_tag_comes_before_the_call(
+	server: ScriptedProvider, api: str, script: list[Step], expected: list[Any]
+) -> None:
+	heard = answer(server, api, [*script, *call(0, '{"path": "a"}')])
+	told = [chunk for chunk in heard.chunks if isinstance(chunk, Reasoning | Text | ToolCall)]
+	assert (told[:-1], type(told[-1])) == (expected, ToolCall)
 
 
 @pytest.mark.parametrize("api", IN_PIECES)
@@ -393,6 +419,7 @@ def test_the_next_provider_may_take_them(server: ScriptedProvider) -> None:
 		("ollama_chat", "llama3.1", True),
 		("deepseek", "deepseek-reasoner", True),
 		("openai", "smollm2", None),
+		("openai", "smollm2-135m-instruct", False),
 	],
 )
 def test_what_is_known_of_a_model_can_be_asked_without_litellm(
