@@ -1,4 +1,6 @@
-const COLOURS = ["#A6B1B9", "#ED8936", "#48BB74"];
+const [WAITING, THINKING, ANSWERING, CALLING] = ["#A6B1B9", "#ED8936", "#48BB74", "#318AD8"];
+// In the order of the names that `draw` gives them.
+const TYPES = { reasoning: THINKING, text: ANSWERING, tool_call: CALLING };
 
 frappe.ui.form.on("AI Request", {
 	async refresh(frm) {
@@ -25,25 +27,33 @@ async function events_of(frm) {
 		filters: { request: frm.doc.name },
 		fields: ["seq", "type", "text", "payload"],
 		order_by: "seq asc",
-		limit: 1000,
+		limit: 0,
 	});
 	return rows.map(({ payload, ...event }) => ({ ...JSON.parse(payload), ...event }));
 }
 
 function read(events) {
-	const escaped = (text) => frappe.utils.escape_html(text || "");
-	const rows = events.map(
-		(event) =>
-			`<tr><td>${event.seq}</td><td>${escaped(event.type)}</td>` +
-			`<td class="text-nowrap">${event.elapsed_ms} ms</td><td style="white-space: pre-wrap">${escaped(event.text)}</td></tr>`
-	);
-	frappe.msgprint({
+	const row = (tag, values) => {
+		const cells = values.map((value) => `<${tag}>${frappe.utils.escape_html(String(value))}</${tag}>`);
+		return `<tr>${cells.join("")}</tr>`;
+	};
+	const headings = ["#", __("Type"), __("After (ms)"), __("Content")];
+	const rows = events.map((event) => row("td", [event.seq, event.type, event.elapsed_ms, content_of(event)]));
+	const { $wrapper } = frappe.msgprint({
 		title: __("Events"),
 		wide: true,
 		message: rows.length
-			? `<table class="table table-sm"><tbody>${rows.join("")}</tbody></table>`
+			? `<table class="table table-sm"><thead>${row("th", headings)}</thead><tbody>${rows.join("")}</tbody></table>`
 			: __("There are none any more: Log Settings say how long they are kept."),
 	});
+	$wrapper.find("td:last-child").css({ "white-space": "pre-wrap", "overflow-wrap": "anywhere" });
+}
+
+// What an event says, whatever its type.
+function content_of(event) {
+	if (event.type === "tool_call") return `${event.name} ${event.arguments}`;
+	if (event.type !== "completion") return event.text || "";
+	return [event.status, event.finish_reason, event.error?.message].filter(Boolean).join(", ");
 }
 
 // The bar of waiting, thinking and answering; the characters of each event; what failed.
@@ -55,31 +65,48 @@ function draw(frm, events) {
 	const waiting = firsts.length ? Math.min(...firsts) : duration_ms;
 	const thinking = thinking_ms || 0;
 	const answering = Math.max(0, duration_ms - waiting - thinking);
-	add_chart($timeline, {
+	const calls = events.filter((event) => event.type === "tool_call").length;
+	const said = [
+		[WAITING, __("Waiting: {0} ms", [waiting])],
+		[THINKING, __("Thinking: {0} ms", [thinking])],
+		[ANSWERING, __("Answering: {0} ms", [answering])],
+	];
+	if (calls) said.push([CALLING, __("Tool calls: {0}", [calls])]);
+	// The charts' own legends and titles are cut on a narrow screen, and dark on dark.
+	const $said = $("<p>").appendTo($timeline);
+	for (const [colour, words] of said) {
+		const $words = $("<span>").addClass("mr-4 d-inline-block").text(` ${words}`).appendTo($said);
+		$("<span>").attr("aria-hidden", true).css("color", colour).text("●").prependTo($words);
+	}
+	// It begins with the room for a legend.
+	add_chart($timeline, said.map(([, words]) => words).join(", "), {
 		type: "percentage",
 		height: 100,
-		colors: COLOURS,
+		colors: [WAITING, THINKING, ANSWERING],
 		data: {
-			labels: [__("waiting (ms)"), __("thinking (ms)"), __("answering (ms)")],
+			labels: [__("Waiting"), __("Thinking"), __("Answering")],
 			datasets: [{ values: [waiting, thinking, answering] }],
 		},
-	});
-	const spoken = events.filter((event) => event.type !== "completion");
+	}).css("margin-top", "-50px");
+	const spoken = events.filter((event) => event.type in TYPES);
 	if (spoken.length) {
-		const of_type = (type) => ({
-			name: __(type),
-			values: spoken.map((event) => (event.type === type ? [...event.text].length : 0)),
-		});
-		add_chart($timeline, {
+		const title = __("Characters of each event, by the second it was sent");
+		$("<p>").addClass("text-muted small").text(title).appendTo($timeline);
+		const names = { reasoning: __("Reasoning"), text: __("Text"), tool_call: __("Tool Call") };
+		add_chart($timeline, title, {
 			type: "bar",
-			title: __("Characters of each event, by the second it was sent"),
-			height: 220,
-			colors: COLOURS.slice(1),
+			height: 200,
+			colors: Object.values(TYPES),
 			barOptions: { stacked: 1, spaceRatio: 0.3 },
-			axisOptions: { xAxisMode: "tick" },
+			axisOptions: { xAxisMode: "tick", xIsSeries: 1 },
 			data: {
 				labels: spoken.map((event) => (event.elapsed_ms / 1000).toFixed(1)),
-				datasets: [of_type("reasoning"), of_type("text")],
+				datasets: Object.entries(names).map(([type, name]) => ({
+					name,
+					values: spoken.map((event) =>
+						event.type === type ? [...(event.arguments ?? event.text)].length : 0
+					),
+				})),
 			},
 		});
 	}
@@ -91,6 +118,8 @@ function draw(frm, events) {
 	for (const line of lines) $("<p>").text(line).appendTo($timeline);
 }
 
-function add_chart($timeline, options) {
-	new frappe.Chart($("<div>").appendTo($timeline)[0], options);
+function add_chart($timeline, label, options) {
+	const $chart = $("<div>").attr({ role: "img", "aria-label": label }).appendTo($timeline);
+	new frappe.Chart($chart[0], { showLegend: 0, ...options });
+	return $chart;
 }
