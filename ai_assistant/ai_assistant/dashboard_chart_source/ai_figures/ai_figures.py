@@ -12,13 +12,13 @@ from frappe.utils import add_days, format_date, getdate, nowdate
 from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
 
 BY_DAY = {
-	"AI Events by Day": {"delivered": "sum(events - failed_events)", "not delivered": "sum(failed_events)"},
+	"AI Events by Day": {"Delivered": "sum(events - failed_events)", "Not Delivered": "sum(failed_events)"},
 	"AI Waiting by Day": {
-		"event 1": "avg(nullif(first_event_ms, 0))",
-		"reasoning": "avg(nullif(first_reasoning_ms, 0))",
-		"text": "avg(nullif(first_text_ms, 0))",
+		"Event 1": "avg(nullif(first_event_ms, 0))",
+		"Reasoning": "avg(nullif(first_reasoning_ms, 0))",
+		"Text": "avg(nullif(first_text_ms, 0))",
 	},
-	"AI Cost by Day": {"USD": "sum(cost_usd)"},
+	"AI Cost by Day": {"US Cents": "100 * sum(cost_usd)"},
 	"AI Memory by Day": {"MiB": "max(memory_kb) / 1024"},
 }
 """By the chart's name, what each of its lines is of the requests of a day."""
@@ -72,7 +72,7 @@ def _of_providers(where: str, values: dict[str, Any]) -> dict[str, Any] | None:
 	return {
 		"labels": names,
 		"datasets": [
-			{"name": _("failures"), "values": [failures[name] for name in names]},
-			{"name": _("another was asked"), "values": [fallbacks[name] for name in names]},
+			{"name": _("Failures"), "values": [failures[name] for name in names]},
+			{"name": _("Another Was Asked"), "values": [fallbacks[name] for name in names]},
 		],
 	}

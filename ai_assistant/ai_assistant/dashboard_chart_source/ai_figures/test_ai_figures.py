@@ -78,14 +78,14 @@ class TestAIFigures(TestCase):
 
 	def test_a_user_sees_the_figures_of_their_own_requests(self) -> None:
 		events = self.chart("AI Events by Day", ANN)
-		self.assertEqual((events["delivered"][-1], events["not delivered"][-1]), (6, 1))
-		self.assertEqual((sum(events["delivered"]), sum(events["not delivered"])), (6, 1))
+		self.assertEqual((events["Delivered"][-1], events["Not Delivered"][-1]), (6, 1))
+		self.assertEqual((sum(events["Delivered"]), sum(events["Not Delivered"])), (6, 1))
 		waiting = self.chart("AI Waiting by Day", ANN)
 		# What was not measured is in no mean.
-		self.assertEqual((waiting["event 1"][-1], waiting["event 1"][-3]), (20, 0))
-		self.assertEqual((waiting["reasoning"][-1], waiting["text"][-1]), (0, 900))
+		self.assertEqual((waiting["Event 1"][-1], waiting["Event 1"][-3]), (20, 0))
+		self.assertEqual((waiting["Reasoning"][-1], waiting["Text"][-1]), (0, 900))
 		cost = self.chart("AI Cost by Day", ANN)
-		self.assertEqual((cost["USD"][-3], sum(cost["USD"])), (0.25, 0.25))
+		self.assertEqual((cost["US Cents"][-3], sum(cost["US Cents"])), (25, 25))
 		self.assertEqual(self.chart("AI Memory by Day", ANN)["MiB"][-3:], [1, 0, 2])
 
 	def test_providers_are_counted_by_what_failed_and_who_was_asked_then(self) -> None:
