@@ -159,7 +159,6 @@ def main() -> int:
 	url = given.url or f"http://{given.site}:{bench.setting('webserver_port', 8000)}"
 	socketio_url = given.socketio_url or f"http://{given.site}:{bench.setting('socketio_port', 9000)}"
 	bench.install()
-	bench.build()
 	_expect_app(url)
 
 	bench.inside("allow_tests")
@@ -233,6 +232,8 @@ def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, 
 		if page != url:
 			# nginx brings both together.
 			environment.update(AI_ASSISTANT_URL=page, AI_ASSISTANT_SOCKETIO_URL=page)
+		# Not before: another bench with this checkout would have put its own bundle in the place of this one's.
+		bench.build()
 		done[f"page in Chromium on {page}"] = _pytest("tests/browser", **environment)
 	else:
 		done["page in Chromium"] = (0, "left out: no web server here serves /assets; nginx would")

@@ -325,11 +325,11 @@ test("a tool that the model calls is shown with its arguments, as text, while it
 		assert.equal(await page.locator("#conversation img").count(), 0);
 	};
 	await shown();
+	await openGate(gate);
+	await asked;
 	await page.click("#events-toggle");
 	await says(page, ".events .tool_call .size", "clock");
 	assert.equal(await page.locator(".track i.tool_call").count(), 1);
-	await openGate(gate);
-	await asked;
 	await finished(page);
 	await page.reload();
 	await shown();

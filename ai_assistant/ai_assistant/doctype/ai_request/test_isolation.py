@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import frappe
+from frappe.model.workflow import get_workflow_name
 
 from ai_assistant.ai_assistant.doctype.ai_request.ai_request import DOCTYPES, LOGS
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
@@ -129,6 +130,9 @@ class TestIsolation(TestCase):
 		frappe.delete_doc("AI Provider", "Isolation", force=True, ignore_missing=True)
 		provider("Isolation", api_key=KEY, enabled=0).insert()
 		frappe.db.commit()
+		# Frappe says None of a workflow that it looks for the first time, and "" from then on.
+		for doctype in LOGS:
+			get_workflow_name(doctype)
 
 	@classmethod
 	def tearDownClass(cls) -> None:
