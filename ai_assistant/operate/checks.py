@@ -2,17 +2,17 @@
 
 import importlib.metadata
 import logging
-import re
 import shutil
 import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import frappe
 from frappe.utils import cint
@@ -24,7 +24,7 @@ from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preloa
 from ai_assistant.realtime import listening
 from ai_assistant.realtime.log import logger
 
-from . import session
+from . import patience, session
 from .examine import Check, Ill
 
 REDIS_S = 1.0
@@ -180,21 +180,25 @@ def scheduler() -> str:
 
 
 def timeouts() -> str:
-	"""Whether the web server's patience outlasts a chat, as far as it can be read."""
+	"""Whether the web servers' patience outlasts a chat, as far as it can be read."""
 	total_s = settings.load().timeouts.total_s
 	named = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
-	read = {**_gunicorn(), **_nginx()}
-	short = [f"{name} {seconds:.0f} s" for name, seconds in read.items() if seconds <= total_s]
-	if short:
+	found = patience.gunicorn(_sites())
+	read = {"gunicorn": min((each.timeout_s for each in found if each.timeout_s is not None), default=None)}
+	with suppress(OSError):
+		written = (_sites().parent / "config" / "nginx.conf").read_text()
+		read["nginx"] = patience.nginx_s(written, {frappe.local.site, _host()})
+	known = {name: seconds for name, seconds in read.items() if seconds is not None}
+	if short := [f"{name} {seconds:g} s" for name, seconds in known.items() if seconds <= total_s]:
 		raise Ill(
-			f"a chat may take {total_s:.0f} s, and {', '.join(short)} ends it before",
+			f"a chat may take {total_s:g} s, and {', '.join(short)} ends it before",
 			f"bench set-config -g http_timeout {named}, then bench setup nginx and bench setup supervisor, and restart both.",
 		)
-	seen = (
-		", ".join(f"{name} {seconds:.0f} s" for name, seconds in read.items())
-		or "no web server's can be read here"
-	)
-	return f"a chat {total_s:.0f} s at most; {seen}{_threads()}"
+	seen = ", ".join(f"{name} {seconds:g} s" for name, seconds in known.items())
+	said = f"a chat {total_s:g} s at most; {seen or 'no web server says here how long it waits'}"
+	if any(each.sync for each in found):
+		said += "; gunicorn has sync workers: each chat holds one (docs/deployment.md, Threads)"
+	return said
 
 
 def log() -> str:
@@ -258,60 +262,12 @@ def _frozen(worker: Any) -> str | None:
 	return f"has not been heard of for {age:.0f} s" if age > HEARTBEAT_S else None
 
 
-def _processes(program: str) -> Iterator[list[str]]:
-	"""The command lines of this bench's processes that run a program."""
-	import psutil
-
-	sites = Path(frappe.local.sites_path).resolve()
-	for process in psutil.process_iter():
-		with suppress(psutil.Error, OSError):
-			command = process.cmdline()
-			if any(program in part for part in command[:3]) and Path(process.cwd()).resolve() == sites:
-				yield command
+def _sites() -> Path:
+	return Path(frappe.local.sites_path).resolve()
 
 
-def _gunicorn() -> dict[str, float]:
-	commands = list(_processes("gunicorn"))
-	if not commands:
-		with suppress(OSError):
-			written = _config("supervisor.conf").read_text()
-			commands = [
-				line.split() for line in re.findall(r"^command=(\S*gunicorn\b.*)$", written, re.MULTILINE)
-			]
-	# Without the option it is 30 s.
-	found = [float(_option(command, "-t", "--timeout") or 30) for command in commands]
-	return {"gunicorn": min(found)} if found else {}
-
-
-def _threads() -> str:
-	for command in _processes("gunicorn"):
-		kind = _option(command, "-k", "--worker-class") or "sync"
-		if kind == "sync" and not _option(command, "--threads"):
-			return "; gunicorn has sync workers: each chat holds one (docs/deployment.md, Threads)"
-	return ""
-
-
-def _nginx() -> dict[str, float]:
-	with suppress(OSError):
-		written = _config("nginx.conf").read_text()
-		found = re.findall(r"^\s*proxy_read_timeout\s+(\d+)s?;", written, re.MULTILINE)
-		if found:
-			return {"nginx": float(min(found, key=int))}
-	return {}
-
-
-def _option(command: list[str], *names: str) -> str | None:
-	for part, following in zip(command, [*command[1:], ""], strict=True):
-		for name in names:
-			if part == name:
-				return following
-			if part.startswith(f"{name}="):
-				return part.partition("=")[2]
-	return None
-
-
-def _config(name: str) -> Path:
-	return Path(frappe.local.sites_path).resolve().parent / "config" / name
+def _host() -> str:
+	return urlsplit(str(frappe.utils.get_url())).hostname or ""
 
 
 def _sockets() -> str:
