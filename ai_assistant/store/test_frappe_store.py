@@ -170,6 +170,30 @@ class TestFrappeStore(TestCase):
 		newest = self.store.of_task(ANN, "t1", limit=1)
 		self.assertEqual([found["request_id"] for found in newest], ["request-2"])
 
+	def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(self) -> None:
+		# Later than whatever else the site has.
+		now = time.time() + 1000
+		ended = self.store.open(row(request_id="ended-00", status="completed", created=now + 1))
+		self.store.open(row(request_id="never-named", status="failed", created=now + 2))
+		self.store.open(row(request_id="queued-0", status="queued", created=now + 0.5))
+		self.store.open(row(request_id="just-then", status="completed", created=now + 3))
+		self.store.open(row(request_id="since-00", status="cancelled", created=now + 3.25))
+		theirs = self.store.open(row(user=BOB, request_id="bobs-own", status="running", created=now + 0.25))
+
+		def ids(user: str | None, since: float, *names: str) -> list[str]:
+			found = self.store.live(user, now + since, names)
+			return [each["request_id"] for each in found if each["user"] in (ANN, BOB)]
+
+		self.assertEqual(ids(ANN, 9), ["queued-0"])
+		self.assertEqual(ids(ANN, 3), ["queued-0", "since-00"])
+		# Another's is not shown for being named.
+		self.assertEqual(ids(ANN, 9, ended, theirs, "none", ended), ["queued-0", "ended-00"])
+		self.assertEqual(ids(BOB, 0, ended), ["bobs-own"])
+		self.assertEqual(ids(None, 9, ended), ["bobs-own", "queued-0", "ended-00"])
+		for other in (ANN.upper(), f"{ANN} ", ""):
+			self.assertEqual(self.store.live(other, now, [ended]), [])
+		self.assertEqual(ids(ANN, 9, *map(str, range(1000)), ended), ["queued-0", "ended-00"])
+
 	def test_events_come_back_as_they_were_and_in_order_after_a_number(self) -> None:
 		name, other = self.store.open(row()), self.store.open(row(request_id="request-2"))
 		events = [event(seq, f"💭{seq}") for seq in range(1, 12)]

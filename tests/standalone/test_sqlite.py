@@ -163,6 +163,28 @@ def test_the_requests_of_a_task_come_newest_first_all_or_those_unended(store: St
 	assert [found["request_id"] for found in store.of_task("ann", "t1", limit=1)] == ["same time"]
 
 
+def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(store: Store) -> None:
+	ended = store.open(row(request_id="ended", status="completed", created=1.0))
+	store.open(row(request_id="never named", status="failed", created=2.0))
+	store.open(row(request_id="queued", status="queued", created=0.5))
+	store.open(row(request_id="just then", status="completed", created=3.0))
+	store.open(row(request_id="since", status="cancelled", created=3.000001))
+	store.open(row(request_id="at the same time", status="completed", created=3.000001))
+	theirs = store.open(row(user="bob", request_id="bob's", status="running", created=0.25))
+
+	def ids(user: str | None, since: float, *names: str) -> list[str]:
+		return [found["request_id"] for found in store.live(user, since, names)]
+
+	assert ids("ann", 9.0) == ["queued"]
+	assert ids("ann", 3.0) == ["queued", "since", "at the same time"]
+	# Another's is not shown for being named.
+	assert ids("ann", 9.0, ended, theirs, "none", ended) == ["queued", "ended"]
+	assert ids("bob", 0.0, ended) == ["bob's"]
+	assert ids(None, 9.0, ended) == ["bob's", "queued", "ended"]
+	assert (ids("Ann", 0.0, ended), ids("ann ", 0.0, ended), ids("", 0.0, ended)) == ([], [], [])
+	assert ids("ann", 9.0, *map(str, range(1000)), ended) == ["queued", "ended"]
+
+
 def test_events_come_back_in_order_after_a_number(store: Store) -> None:
 	name, other = store.open(row()), store.open(row(request_id="r2"))
 	events = [{"seq": seq, "type": "text", "text": f"💭{seq}", "partial": True} for seq in range(1, 12)]
