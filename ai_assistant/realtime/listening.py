@@ -76,18 +76,25 @@ def bounded() -> Iterator[None]:
 		del _publishing[me]
 
 
+def connection(url: str, timeout_s: float) -> Any:
+	"""A client of Redis that waits so long and no longer. Raises ValueError for an address that is none."""
+	import redis
+
+	# redis-py 4 refuses this for a Unix socket, where there is nothing to wait for.
+	connecting = {} if url.startswith("unix:") else {"socket_connect_timeout": timeout_s}
+	return redis.Redis.from_url(url, socket_timeout=timeout_s, retry_on_timeout=False, **connecting)
+
+
 def _ask(url: str) -> str | None:
 	import redis
 
-	if url not in _connections:
-		_connections[url] = redis.Redis.from_url(
-			url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry_on_timeout=False
-		)
 	try:
+		if url not in _connections:
+			_connections[url] = connection(url, TIMEOUT_S)
 		((_, listeners),) = _connections[url].pubsub_numsub(CHANNEL)
 	except redis.exceptions.TimeoutError:
 		return "redis does not answer"
-	except redis.exceptions.RedisError:
+	except (redis.exceptions.RedisError, ValueError):
 		return "redis cannot be reached"
 	return None if listeners else NOBODY
 

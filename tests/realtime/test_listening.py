@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import frappe
 import pytest
@@ -14,10 +15,15 @@ from ai_assistant.realtime import listening
 
 
 @contextmanager
-def redis_that(answer: bytes | list[bytes | None] | None) -> Iterator[str]:
-	"""A server that answers who is subscribed with this in Redis' protocol, or never (None); with the newest of a list."""
+def redis_that(answer: bytes | list[bytes | None] | None, at: Path | None = None) -> Iterator[str]:
+	"""A server that answers who is subscribed with this in Redis' protocol, or never (None); with the newest of a list.
+
+	It has a port, or `at` a path a Unix socket.
+	"""
 	answers = answer if isinstance(answer, list) else [answer]
-	server = socket.create_server(("127.0.0.1", 0))
+	server = socket.socket(socket.AF_UNIX if at else socket.AF_INET)
+	server.bind(str(at) if at else ("127.0.0.1", 0))
+	server.listen()
 
 	def serve() -> None:
 		while True:
@@ -40,7 +46,7 @@ def redis_that(answer: bytes | list[bytes | None] | None) -> Iterator[str]:
 
 	threading.Thread(target=serve, daemon=True).start()
 	try:
-		yield f"redis://127.0.0.1:{server.getsockname()[1]}"
+		yield f"unix://{at}" if at else f"redis://127.0.0.1:{server.getsockname()[1]}"
 	finally:
 		# A close alone would leave the accept of the other thread waiting, and the port open.
 		server.shutdown(socket.SHUT_RDWR)
@@ -80,6 +86,19 @@ def test_redis_without_a_realtime_server_is_no_listener(conf: dict[str, str]) ->
 def test_a_redis_that_is_gone_is_no_listener(conf: dict[str, str]) -> None:
 	with redis_that(numsub(1)) as conf["redis_queue"]:
 		pass
+	assert listening.why_not() == "redis cannot be reached"
+
+
+def test_a_redis_at_a_unix_socket_is_asked_too(conf: dict[str, str], tmp_path: Path) -> None:
+	with redis_that(numsub(1), tmp_path / "redis") as conf["redis_queue"]:
+		assert listening.why_not() is None
+	conf["redis_queue"] = f"unix://{tmp_path / 'another'}"
+	assert listening.why_not() == "redis cannot be reached"
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "redis://127.0.0.1:port"])
+def test_what_is_no_address_of_a_redis_ends_no_chat(conf: dict[str, str], url: str) -> None:
+	conf["redis_queue"] = url
 	assert listening.why_not() == "redis cannot be reached"
 
 
