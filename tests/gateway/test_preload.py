@@ -1,5 +1,7 @@
 """What a worker loads before it forks is there in its children, and works in them."""
 
+import os
+import socket
 import subprocess
 import sys
 
@@ -32,3 +34,13 @@ def test_a_child_of_a_process_that_has_preloaded_asks_at_once(api: str) -> None:
 		command = [sys.executable, "-W", "error", "-c", CHILD, provider.base("openai"), prompt, api]
 		done = subprocess.run(command, capture_output=True, text=True, timeout=50)
 	assert (done.stdout, done.stderr, done.returncode) == ("It works.", "", 0)
+
+
+def test_a_proxy_that_leads_nowhere_keeps_nobody_from_loading() -> None:
+	with socket.create_server(("127.0.0.1", 0)) as listener:
+		closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
+	loaded = "import sys; from ai_assistant.gateway import Provider, preload; preload([Provider('p', 'openai', 'k', 'm')])"
+	command = [sys.executable, "-W", "error", "-c", f"{loaded}; assert 'aiohttp' in sys.modules"]
+	environment = {**os.environ, "http_proxy": closed, "no_proxy": ""}
+	done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=50)
+	assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
