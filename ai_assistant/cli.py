@@ -368,9 +368,7 @@ def _as_click_error() -> Iterator[None]:
 	except httpx.HTTPError as error:
 		raise click.ClickException(f"The site does not answer: {error}") from None
 	except BrokenPipeError:
-		# What reads the output has seen enough; Python would complain once more when it closes it.
-		os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-		sys.exit(verbs.FAILED)
+		verbs.unread()
 	except socketio.exceptions.ConnectionError as error:
 		raise click.ClickException(f"The realtime server refuses the socket: {error}") from None
 	except OSError as error:

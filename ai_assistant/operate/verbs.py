@@ -1,11 +1,13 @@
 """What `bench --site S ai-assistant …` and `ai-assistant …` have in common: their verbs, once they know the site."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -82,15 +84,25 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 
 
 def watch(client: Client, as_json: bool) -> None:
-	"""Prints the events of the user's requests as the journal gets them, a line each; a System Manager's: of all."""
+	"""Prints the events of the user's requests as the journal gets them, a line each; a System Manager's: of all.
+
+	Until Ctrl-C, which is how it ends.
+	"""
 	cursor = None
-	while True:
-		found = client.post("watch", cursor=cursor)
-		cursor = found["cursor"]
-		for event in found["events"]:
-			click.echo(json.dumps(event) if as_json else printable(_line(event)))
-		if not found["events"]:
-			time.sleep(LOOK_S)
+	with suppress(KeyboardInterrupt):
+		while True:
+			found = client.post("watch", cursor=cursor)
+			cursor = found["cursor"]
+			for event in found["events"]:
+				click.echo(json.dumps(event) if as_json else printable(_line(event)))
+			if not found["events"]:
+				time.sleep(LOOK_S)
+
+
+def unread() -> NoReturn:
+	"""Ends a command whose output nobody reads any more, as behind `| head`: Python would complain when it closes it."""
+	os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+	sys.exit(FAILED)
 
 
 def _line(event: dict[str, Any]) -> str:

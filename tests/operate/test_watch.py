@@ -1,6 +1,7 @@
 """`ai-assistant watch` and `smoke` as a person uses them; a System Manager sees everybody's events."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,6 +105,26 @@ def test_what_a_model_writes_stays_on_its_line(
 		stream.wait()
 	assert shown[1].rstrip().endswith("2 text one\\ntwo\\x1b[2J")
 	assert shown[2].rstrip().endswith("3 completion completed")
+
+
+def test_ctrl_c_ends_it_without_a_word(site: Site, process: tuple[StandaloneSite, ScriptedProvider]) -> None:
+	command = ["watch", "--url", site.url, "--site", site.name, "--token", str(site.first.token)]
+	with (
+		subprocess.Popen(
+			[sys.executable, "-m", "ai_assistant.cli", *command],
+			stdout=subprocess.PIPE,
+			stderr=subprocess.PIPE,
+			text=True,
+		) as watch,
+		site.client(site.first) as client,
+	):
+		stream = client.chat(script({"gate": "watched by one who leaves"}))
+		assert watch.stdout and watch.stdout.readline()
+		watch.send_signal(signal.SIGINT)
+		_rest, said = watch.communicate()
+		process[1].open("watched by one who leaves")
+		stream.wait()
+	assert (watch.returncode, said) == (0, "")
 
 
 def test_smoke_says_one_line(site: Site) -> None:
