@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 
 import click
 import frappe
@@ -74,8 +74,12 @@ def doctor(context: frappe._dict, as_json: bool) -> None:
 	"""
 	from ai_assistant.operate import checks
 
-	with _site(context):
-		code = verbs.doctor(checks.of_bench(), as_json)
+	frozen = None
+	# A configuration that cannot be read Frappe complains of itself, as it starts.
+	with suppress(Exception):
+		frozen = checks.frozen_cache(frappe.get_site_config(".", _one_site(context))["redis_cache"])
+	with nullcontext() if frozen else _site(context):
+		code = verbs.doctor(checks.of_bench(frozen), as_json)
 	sys.exit(code)
 
 
@@ -117,12 +121,21 @@ def _client(context: frappe._dict) -> Iterator[Client]:
 @contextmanager
 def _site(context: frappe._dict) -> Iterator[None]:
 	"""The site that --site names, as its Administrator. Connects to nothing yet: that is for those who look."""
-	frappe.init(get_site(context))
+	frappe.init(_one_site(context))
 	frappe.connect()
 	try:
 		yield
+	except BrokenPipeError:
+		verbs.unread()
 	finally:
 		frappe.destroy()
+
+
+def _one_site(context: frappe._dict) -> str:
+	site: str = get_site(context)
+	if len(context.sites) > 1:
+		raise click.UsageError("--site accepts one site here.")
+	return site
 
 
 commands = [ai_assistant]

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,42 +18,70 @@ from urllib.parse import urlsplit
 import frappe
 from frappe.utils import cint
 
-from ai_assistant import __version__
+from ai_assistant import __version__, hooks
 from ai_assistant.chat import queue, settings
 from ai_assistant.chat.errors import ChatError, provider_failure
 from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preload
 from ai_assistant.realtime import listening
 from ai_assistant.realtime.log import logger
 
-from . import patience, session
+from . import patience, remote, session
 from .examine import Check, Ill
 
-REDIS_S = 1.0
+REDIS_S = 3.0
 # Above the deadlines of what is looked at: those know better what they have waited for.
 LONG_S = 60.0
 # RQ's own limit for a worker's sign of life, and its leeway (rq/worker.py, `heartbeat`); an idle one gives one in 405 s.
 HEARTBEAT_S = 480.0
+# The app's jobs come each minute; one that takes long may keep the others waiting.
+MINUTE_S = 300.0
+# MariaDB's access denied to a user or a database, and unknown database.
+REFUSED = (1044, 1045, 1049, 1698)
 START = "bench start, or supervisorctl restart all"
 
 
-def of_bench() -> list[Check]:
-	"""The checks of this site, in the order in which they are best read."""
-	return [
+def of_bench(frozen: Ill | None = None) -> list[Check]:
+	"""The checks of this site, in the order in which they are best read.
+
+	Where the cache is `frozen` Frappe could not be started, and nothing else can be looked at.
+	"""
+	found = [
 		Check("database", database),
 		Check("redis_cache", lambda: redis("redis_cache")),
 		Check("redis_queue", lambda: redis("redis_queue")),
+		Check("maintenance", maintenance),
 		Check("configuration", configuration, needs=("database",), then=providers),
 		Check(
-			"web server", web_server, needs=("database", "redis_cache"), deadline_s=2 * session.PATIENCE_S + 2
+			"web server",
+			web_server,
+			needs=("database", "redis_cache", "maintenance"),
+			deadline_s=2 * session.PATIENCE_S + 2,
 		),
 		Check("realtime server", realtime_server, needs=("redis_queue",)),
 		Check("event", event, needs=("web server", "realtime server"), deadline_s=LONG_S),
 		Check("workers", workers, needs=("redis_queue",)),
-		Check("scheduler", scheduler, needs=("database",)),
+		Check("scheduler", scheduler, needs=("database", "redis_queue", "maintenance")),
 		Check("timeouts", timeouts, needs=("configuration",)),
 		Check("log", log),
 		Check("versions", versions, needs=("database", "redis_queue")),
 	]
+	if not frozen:
+		return found
+
+	def repeat() -> str:
+		raise frozen
+
+	rest = [replace(each, needs=("redis_cache",)) for each in found if each.name != "redis_cache"]
+	return [Check("redis_cache", repeat), *rest]
+
+
+def frozen_cache(url: str) -> Ill | None:
+	"""What is wrong with a cache that does not answer: Frappe would wait for it for ever as it starts."""
+	try:
+		redis("redis_cache", url)
+	except Ill as found:
+		return found if isinstance(found.__cause__, TimeoutError) else None
+	return None
 
 
 def database() -> str:
@@ -60,6 +89,11 @@ def database() -> str:
 	try:
 		((version,),) = frappe.db.sql("SELECT VERSION()")
 	except Exception as error:
+		if error.args and error.args[0] in REFUSED:
+			raise Ill(
+				f"the database refuses the site ({_where('db_name', 'db_user')})",
+				"Correct db_name and db_password in site_config.json.",
+			)
 		raise Ill(
 			f"the database cannot be reached ({type(error).__name__})",
 			f"Start MariaDB; see db_host and db_port in the site's configuration: {_where('db_host', 'db_port')}.",
@@ -67,27 +101,46 @@ def database() -> str:
 	return f"{version}, {_ms(began)}"
 
 
-def redis(key: str) -> str:
-	"""Redis as `key` of the configuration names it: redis_cache or redis_queue."""
-	url = frappe.conf.get(key)
+def redis(key: str, url: str | None = None) -> str:
+	"""Redis as `key` of the configuration names it, redis_cache or redis_queue, where its address is not given."""
+	url = url or frappe.conf.get(key)
 	if not url:
 		raise Ill(f"{key} is not configured", f"Put {key} into common_site_config.json: bench setup redis.")
-	import redis as library
+	from redis import exceptions
 
-	began = time.monotonic()
+	began, at = time.monotonic(), _address(url)
 	try:
-		connection = library.Redis.from_url(url, socket_timeout=REDIS_S, socket_connect_timeout=REDIS_S)
-		version = connection.info("server")["redis_version"]
-	except library.exceptions.AuthenticationError:
-		raise Ill(f"{_address(url)} refuses the password", f"Correct {key} in common_site_config.json.")
-	except library.exceptions.TimeoutError:
+		version = listening.connection(url, REDIS_S).info("server")["redis_version"]
+	except ValueError:
 		raise Ill(
-			f"{_address(url)} does not answer within {REDIS_S:.0f} s",
-			"Restart it: it hangs, or the way there is shut.",
+			f"{key} is no address of a Redis",
+			"common_site_config.json accepts redis://host:port, rediss://host:port and unix:///path.",
 		)
-	except library.exceptions.RedisError:
-		raise Ill(f"{_address(url)} cannot be reached", f"Start it: {START}.")
-	return f"{version} at {_address(url)}, {_ms(began)}"
+	except exceptions.AuthenticationError:
+		raise Ill(f"{at} refuses the password", f"Correct {key} in common_site_config.json.")
+	except exceptions.ResponseError as error:
+		raise Ill(f"{at} refuses a command ({type(error).__name__})", "Let its user ask INFO and PUBSUB.")
+	except exceptions.TimeoutError:
+		raise Ill(
+			f"{at} does not answer within {REDIS_S:.0f} s", "Restart it: it hangs, or the way there is shut."
+		) from TimeoutError()
+	except exceptions.RedisError as error:
+		if remote.untrusted(error):
+			raise Ill(
+				f"the certificate of {at} is not trusted here",
+				f"Name the file of its authority in {key}: ?ssl_ca_certs=….",
+			)
+		raise Ill(f"{at} cannot be reached", f"Start it: {START}.")
+	return f"{version} at {at}, {_ms(began)}"
+
+
+def maintenance() -> str:
+	if frappe.conf.get("maintenance_mode"):
+		raise Ill(
+			"the site is in maintenance: it answers nobody, and its scheduler stands",
+			f"bench --site {frappe.local.site} set-maintenance-mode off.",
+		)
+	return "off"
 
 
 def configuration(load: Callable[[], settings.Settings] = settings.load) -> str:
@@ -95,6 +148,12 @@ def configuration(load: Callable[[], settings.Settings] = settings.load) -> str:
 		found = load()
 	except ChatError as error:
 		raise Ill(str(error), "Correct it in AI Assistant Settings, or in site_config.json, which wins.")
+	except (frappe.DoesNotExistError, frappe.db.ProgrammingError, frappe.db.OperationalError) as error:
+		site = frappe.local.site
+		raise Ill(
+			f"the site has not the tables of this version of the app ({type(error).__name__})",
+			f"bench --site {site} install-app ai_assistant, or where it is installed bench --site {site} migrate.",
+		)
 	if not found.providers:
 		raise Ill("no provider is configured", "Enable one in Desk: AI Provider → New.")
 	first, model = found.first_for(found.modes["chat"])
@@ -144,11 +203,11 @@ def workers() -> str:
 
 	name = queue.name_of_queue()
 	serving = get_queue(name)
-	found = get_workers(serving)
+	# Each worker listens to a channel of its own for as long as its process lives; in Redis' list it stays for minutes more.
+	listening_on = {channel.decode() for channel in serving.connection.pubsub_channels("rq:pubsub:*")}
+	found = [worker for worker in get_workers(serving) if f"rq:pubsub:{worker.name}" in listening_on]
 	if not found:
-		known = {f"rq:pubsub:{worker.name}" for worker in get_workers()}
-		listening_on = serving.connection.pubsub_channels("rq:pubsub:*")
-		if forgotten := {channel.decode() for channel in listening_on} - known:
+		if forgotten := listening_on - {f"rq:pubsub:{worker.name}" for worker in get_workers()}:
 			raise Ill(
 				f"{len(forgotten)} workers listen that Redis has forgotten, of {name} or not: it has lost its data since",
 				"Have them restart, and register: supervisorctl restart frappe-bench-workers:.",
@@ -157,11 +216,9 @@ def workers() -> str:
 			f"nobody serves the queue {name}; {serving.count} wait in it",
 			f"Start workers: bench --site {frappe.local.site} ai-assistant worker (docs/reliability.md).",
 		)
-	frozen = {worker.pid: why for worker in found if (why := _frozen(worker))}
-	if frozen:
-		reasons = "; ".join(f"pid {pid} {why}" for pid, why in sorted(frozen.items()))
+	if frozen := sorted(f"pid {worker.pid} {why}" for worker in found if (why := _frozen(worker))):
 		raise Ill(
-			f"{len(frozen)} of {len(found)} workers of {name} are frozen: {reasons}",
+			f"{len(frozen)} of {len(found)} workers of {name} are frozen: {'; '.join(frozen)}",
 			"Continue them (kill -CONT) or restart them: supervisorctl restart frappe-bench-workers:.",
 		)
 	busy = Counter(worker.get_state() for worker in found)["busy"]
@@ -169,14 +226,33 @@ def workers() -> str:
 
 
 def scheduler() -> str:
+	"""Whether the site's minute comes: the scheduler is on, runs, and somebody does its jobs."""
 	from frappe.utils.scheduler import is_scheduler_inactive
 
+	site = frappe.local.site
 	if is_scheduler_inactive(verbose=False):
 		raise Ill(
-			"it is off: requests of processes that died are not ended in time, and old logs stay",
-			f"bench --site {frappe.local.site} scheduler enable; maintenance_mode and pause_scheduler stop it too.",
+			"it is off: requests of processes that died are not ended in time, nobody is alerted, and old logs stay",
+			f"bench --site {site} scheduler enable; pause_scheduler in the site's configuration stops it too.",
 		)
-	return "enabled"
+	ours = frappe.get_all(
+		"Scheduled Job Type",
+		{"method": ("like", "ai_assistant.%"), "stopped": 0},
+		["last_execution", "creation"],
+	)
+	if len(ours) < (wanted := len(hooks.scheduler_events["cron"]["* * * * *"])):
+		raise Ill(
+			f"{wanted - len(ours)} of the app's {wanted} jobs are not there, or stopped",
+			f"bench --site {site} migrate; see Stopped in Scheduled Job Type.",
+		)
+	last = max(each.last_execution or each.creation for each in ours)
+	if (age := (frappe.utils.now_datetime() - last).total_seconds()) > MINUTE_S:
+		raise Ill(
+			f"it is enabled, and the app's jobs of each minute have not been done for {age / 60:.0f} minutes",
+			"Let bench schedule run, and workers of the queue default: bench start, or supervisorctl restart"
+			" frappe-bench-workers:.",
+		)
+	return f"the jobs of each minute were done {max(age, 0):.0f} s ago"
 
 
 def timeouts() -> str:
@@ -236,7 +312,9 @@ def _remedy(code: str, asked: Provider) -> str:
 	if code == "provider_auth":
 		return f"Enter its API key anew: AI Provider {asked.name}."
 	if code in ("provider_unavailable", "timeout"):
-		return f"See its API Base ({asked.api_base or 'its own'}), and whether the way out to it is open from here."
+		parts = urlsplit(asked.api_base or "")
+		base = f"{parts.scheme}://{_address(parts.geturl())}{parts.path}" if asked.api_base else "its own"
+		return f"See its API Base ({base}), and whether the way out to it is open from here."
 	if code in ("rate_limited", "budget_exceeded"):
 		return "Wait, or raise the limit at the provider."
 	return f"See its model ({asked.default_model}) and extra parameters: AI Provider {asked.name}, Test connection."
@@ -250,12 +328,11 @@ def _frozen(worker: Any) -> str | None:
 	if worker.hostname == socket.gethostname():
 		import psutil
 
-		try:
+		# Containers may share a host's name and none of its processes.
+		with suppress(psutil.NoSuchProcess):
 			status = psutil.Process(worker.pid).status()
-		except psutil.NoSuchProcess:
-			return "has ended without a word"
-		if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE):
-			return f"is {status}"
+			if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+				return f"is {status}"
 	if worker.last_heartbeat is None:
 		return None
 	age = (datetime.now(timezone.utc) - worker.last_heartbeat.replace(tzinfo=timezone.utc)).total_seconds()
@@ -291,8 +368,9 @@ def _where(*keys: str) -> str:
 
 
 def _address(url: str) -> str:
-	"""Without the password that it may hold."""
-	return url.rpartition("@")[2].removeprefix("redis://").removeprefix("unix://")
+	"""Without what is secret in it: a user and their password, or options after a `?`."""
+	parts = urlsplit(url)
+	return parts.netloc.rpartition("@")[2] or parts.path
 
 
 def _ms(began: float) -> str:

@@ -38,6 +38,11 @@ def web_server(url: str) -> str:
 	try:
 		answer = httpx.get(f"{url}/api/method/ping", timeout=PATIENCE_S)
 	except httpx.HTTPError as error:
+		if untrusted(error):
+			raise Ill(
+				f"the certificate of {url} is not trusted here",
+				"Have it signed by an authority that is known here, or name the file of yours in SSL_CERT_FILE.",
+			)
 		raise Ill(
 			f"nobody answers at {url} ({type(error).__name__})",
 			"Start the site; see that the address is right and that nothing shuts the way there.",
@@ -142,6 +147,11 @@ def refused(client: Client, words: str) -> Ill:
 		f"no socket could be opened at {at}: {words}",
 		"Open that port to those who use the site, or let nginx pass /socket.io on (bench setup nginx).",
 	)
+
+
+def untrusted(error: Exception) -> bool:
+	"""Whether a connection failed at the other side's certificate."""
+	return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
 def _logged_in(log_in: Callable[[], Client]) -> Client:

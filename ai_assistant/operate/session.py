@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from queue import Empty
-from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import frappe
 import httpx
@@ -23,15 +23,17 @@ from ai_assistant.realtime import listening
 from ai_assistant.realtime.client import Client
 
 from .examine import Ill
-from .remote import refused
+from .remote import refused, untrusted
 
 # As long as the longest chat in a request, and some.
 LIFE_S = 300
-PATIENCE_S = 5.0
+# The first request of a web process on a busy machine takes some.
+PATIENCE_S = 10.0
 # How long a canary may take before it is given up, and the one after it that asks whether a guest hears.
 CANARY_S, GUEST_S = 3.0, 1.0
 CANARY = "ai_canary"
 WEB_PORT, SOCKET_PORT = 8000, 9000
+UNTRUSTED = "its certificate is not trusted"
 
 _SET_HOST_NAME = (
 	"Set host_name to the address that browsers use: bench --site {site} set-config host_name https://…"
@@ -82,14 +84,24 @@ def _url(user: str, sid: str) -> str:
 	found = _logged_in(url, sid)
 	if found == user:
 		return url
+	if found == UNTRUSTED:
+		raise Ill(
+			f"the certificate of {url} is not trusted here",
+			"Have it signed by an authority that is known here, or name the file of yours in SSL_CERT_FILE, and in"
+			" NODE_EXTRA_CA_CERTS for the realtime server, which asks there whose a socket is.",
+		)
 	local = f"http://127.0.0.1:{cint(frappe.conf.get('webserver_port')) or WEB_PORT}"
 	if _logged_in(local, sid, {"Host": site, "X-Frappe-Site-Name": site}) == user:
 		raise Ill(
 			f"the site does not answer at {url} ({found}), but at {local}", _SET_HOST_NAME.format(site=site)
 		)
+	proxied = (
+		" Here HTTP_PROXY leads to another place first: name the site in NO_PROXY." if getproxies() else ""
+	)
 	raise Ill(
 		f"the site does not answer at {url} ({found})",
-		"Start the web server (its log is logs/web.error.log); where it runs, set host_name to its address.",
+		"Start the web server (its log is logs/web.error.log); where it runs, set host_name to its address."
+		+ proxied,
 	)
 
 
@@ -101,8 +113,8 @@ def _socketio_url(url: str) -> str:
 			return url
 	except httpx.HTTPError:
 		pass
-	parts = urlsplit(url)
-	return f"{parts.scheme}://{parts.hostname}:{cint(frappe.conf.get('socketio_port')) or SOCKET_PORT}"
+	port = cint(frappe.conf.get("socketio_port")) or SOCKET_PORT
+	return str(httpx.URL(url).copy_with(port=port)).rstrip("/")
 
 
 def canary() -> float:
@@ -147,7 +159,7 @@ def _logged_in(url: str, sid: str, headers: dict[str, str] | None = None) -> str
 			timeout=PATIENCE_S,
 		)
 	except (httpx.HTTPError, httpx.InvalidURL) as error:
-		return type(error).__name__
+		return UNTRUSTED if untrusted(error) else type(error).__name__
 	try:
 		return str(answer.json()["message"])
 	except (ValueError, TypeError, KeyError):
