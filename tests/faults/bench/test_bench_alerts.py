@@ -1,7 +1,12 @@
 """Each alert, by its cause: told once, and once that it is over."""
 
 import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -9,6 +14,9 @@ import pytest
 from ai_assistant.realtime.client import Client
 from tests.faults.bench.stack import Stack
 from tests.support import script
+
+# Each look at the bench starts a Python that loads Frappe: five or six of them in a test, seconds each on a busy machine.
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +64,46 @@ def test_a_realtime_server_that_is_frozen_delivers_nothing(stack: Stack) -> None
 		begins(stack, "did not come back", "slow_delivery")
 	finally:
 		stack.signal("realtime", signal.SIGCONT)
+	stack.inside("pass_time")
+	is_over(stack)
+
+
+@contextmanager
+def long_way(port: int, seconds: float) -> Iterator[int]:
+	"""A port that passes on to another at once, and what that answers so much later."""
+	server = socket.create_server(("127.0.0.1", 0))
+
+	def serve() -> None:
+		while True:
+			try:
+				here, _ = server.accept()
+			except OSError:
+				return
+			there = socket.create_connection(("127.0.0.1", port))
+			for way in ((here, there, 0.0), (there, here, seconds)):
+				threading.Thread(target=pass_on, args=way, daemon=True).start()
+
+	def pass_on(source: socket.socket, target: socket.socket, late: float) -> None:
+		with suppress(OSError):
+			while said := source.recv(65536):
+				time.sleep(late)
+				target.sendall(said)
+			target.shutdown(socket.SHUT_RDWR)
+
+	threading.Thread(target=serve, daemon=True).start()
+	try:
+		yield server.getsockname()[1]
+	finally:
+		# A close alone would leave the accept of the other thread waiting, and the port open.
+		server.shutdown(socket.SHUT_RDWR)
+		server.close()
+
+
+def test_an_event_that_comes_but_late(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+	with long_way(stack.ports["realtime"], seconds=1.5) as port:
+		monkeypatch.setitem(stack.environment, "FRAPPE_SOCKETIO_PORT", str(port))
+		begins(stack, "to come back through a socket; it should within 1000 ms", "slow_delivery")
+		monkeypatch.undo()
 	stack.inside("pass_time")
 	is_over(stack)
 
