@@ -79,6 +79,7 @@ class TestAIAlert(TestCase):
 		self.assertNotIn(("realtime_gone", ""), self.store.alerts())
 
 	def test_mail_is_sent_where_the_settings_say_so(self) -> None:
+		frappe.db.set_single_value("AI Assistant Settings", "alert_by_email", 0)
 		with patch("frappe.sendmail") as sent:
 			self.keep(1000.0)
 			self.assertFalse(sent.called)
@@ -92,7 +93,10 @@ class TestAIAlert(TestCase):
 		frappe.db.set_single_value("AI Assistant Settings", "alert_by_email", 1)
 		with patch("frappe.sendmail", side_effect=frappe.OutgoingEmailError):
 			self.keep(1000.0)
-		self.assertEqual(self.told(CHIEF), ["AI Assistant: It fails."])
+		# Nor where one of the addresses is none.
+		with patch("frappe.sendmail", side_effect=frappe.InvalidEmailAddressError):
+			self.store.end_alert(KIND, SUBJECT, 1200.0)
+		self.assertEqual(self.told(CHIEF), ["AI Assistant: It fails.", "AI Assistant: it is over. It fails."])
 
 	def test_alerts_and_sums_are_for_system_managers(self) -> None:
 		for doctype in ("AI Alert", "AI Sum"):
