@@ -180,9 +180,13 @@ class TestFrappeStore(TestCase):
 		self.store.open(row(request_id="since-00", status="cancelled", created=now + 3.25))
 		theirs = self.store.open(row(user=BOB, request_id="bobs-own", status="running", created=now + 0.25))
 
-		def ids(user: str | None, since: float, *names: str) -> list[str]:
-			found = self.store.live(user, now + since, names)
-			return [each["request_id"] for each in found if each["user"] in (ANN, BOB)]
+		called = {
+			each["name"]: each["request_id"] for user in (ANN, BOB) for each in self.store.of_task(user, "t1")
+		}
+
+		def ids(user: str | None, since: float, *names: str, limit: int = 10_000) -> list[str]:
+			found = self.store.live(user, now + since, names, limit)
+			return [called[each["name"]] for each in found if each["name"] in called]
 
 		self.assertEqual(ids(ANN, 9), ["queued-0"])
 		self.assertEqual(ids(ANN, 3), ["queued-0", "since-00"])
@@ -191,8 +195,9 @@ class TestFrappeStore(TestCase):
 		self.assertEqual(ids(BOB, 0, ended), ["bobs-own"])
 		self.assertEqual(ids(None, 9, ended), ["bobs-own", "queued-0", "ended-00"])
 		for other in (ANN.upper(), f"{ANN} ", ""):
-			self.assertEqual(self.store.live(other, now, [ended]), [])
+			self.assertEqual(self.store.live(other, now, [ended], 9), [])
 		self.assertEqual(ids(ANN, 9, *map(str, range(1000)), ended), ["queued-0", "ended-00"])
+		self.assertEqual(ids(ANN, 3, limit=1), ["queued-0"])
 
 	def test_events_come_back_as_they_were_and_in_order_after_a_number(self) -> None:
 		name, other = self.store.open(row()), self.store.open(row(request_id="request-2"))

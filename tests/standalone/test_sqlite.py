@@ -172,8 +172,12 @@ def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(st
 	store.open(row(request_id="at the same time", status="completed", created=3.000001))
 	theirs = store.open(row(user="bob", request_id="bob's", status="running", created=0.25))
 
-	def ids(user: str | None, since: float, *names: str) -> list[str]:
-		return [found["request_id"] for found in store.live(user, since, names)]
+	called = {
+		found["name"]: found["request_id"] for user in ("ann", "bob") for found in store.of_task(user, "t1")
+	}
+
+	def ids(user: str | None, since: float, *names: str, limit: int = 100) -> list[str]:
+		return [called[found["name"]] for found in store.live(user, since, names, limit)]
 
 	assert ids("ann", 9.0) == ["queued"]
 	assert ids("ann", 3.0) == ["queued", "since", "at the same time"]
@@ -183,6 +187,7 @@ def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(st
 	assert ids(None, 9.0, ended) == ["bob's", "queued", "ended"]
 	assert (ids("Ann", 0.0, ended), ids("ann ", 0.0, ended), ids("", 0.0, ended)) == ([], [], [])
 	assert ids("ann", 9.0, *map(str, range(1000)), ended) == ["queued", "ended"]
+	assert ids("ann", 3.0, limit=2) == ["queued", "since"]
 
 
 def test_events_come_back_in_order_after_a_number(store: Store) -> None:
