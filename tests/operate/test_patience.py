@@ -126,6 +126,9 @@ def start(sites: Path) -> Iterator[Start]:
 				)
 			)
 			stack.callback(process.kill)
+			# For a moment a process has begun and no command yet.
+			while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+				pass
 
 		yield begin
 
