@@ -121,8 +121,9 @@ def event(log_in: Callable[[], Client]) -> str:
 		if stream.read_back:
 			raise Ill(
 				f"a socket is connected at {client.socketio_url}, and event 1 had to be read from the journal",
-				"Either the socket was let in as a guest (the session's cookie is another site's), or the site's realtime"
-				" server is not the one it publishes to: bench --site … ai-assistant doctor tells.",
+				"Where `web server` took seconds the network is slow. Else the socket was let in as a guest (the session's"
+				" cookie is another site's), or the site's realtime server is not the one it publishes to: bench --site …"
+				" ai-assistant doctor tells.",
 			)
 		if stream.answer and not stream.answer["realtime"]["last_seq"]:
 			return "realtime is switched off on this site"
