@@ -22,9 +22,14 @@ Doctor = Callable[..., dict[str, Finding]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _scheduled(whole_stack: Stack) -> None:
+def _scheduled(whole_stack: Stack) -> Iterator[None]:
 	"""No scheduler runs here: as if the app's jobs were done for longer than the tests take."""
 	whole_stack.inside("schedule", minutes=60)
+	yield
+	for name in ("web", "worker"):
+		# Frappe 16 remembers for a minute how a site was configured here.
+		whole_stack.stop(name)
+		whole_stack.start(name)
 
 
 @pytest.fixture

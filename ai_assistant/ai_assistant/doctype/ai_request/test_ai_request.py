@@ -1,6 +1,7 @@
 """The log of requests: who sees it, what keeps its keys binary, how it is emptied."""
 
 import inspect
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,13 +58,16 @@ def make_request(user: str, text: str) -> str:
 def statements() -> Iterator[list[str]]:
 	"""What the database is asked in the context, by whatever connection, with what for left out."""
 	found: list[str] = []
-	sql = Database.sql
+	# Not Database itself: Frappe's assertQueryCount leaves a `sql` of its own on the class of the connection.
+	made = frappe.db.__class__
+	sql = made.sql
 
 	def noting(self: Database, query: Any, *args: Any, **kwargs: Any) -> Any:
-		found.append(str(query))
+		# Frappe 16 writes times into the statements.
+		found.append(re.sub("'[^']*'", "?", str(query)))
 		return sql(self, query, *args, **kwargs)
 
-	with patch.object(Database, "sql", noting):
+	with patch.object(made, "sql", noting):
 		yield found
 
 
@@ -224,7 +228,11 @@ class TestAIRequest(TestCase):
 		frappe.db.commit()
 		tried = 0
 		for path, method in vars(api).items():
-			parameters = inspect.signature(method).parameters if method in frappe.whitelisted else {}
+			parameters = (
+				inspect.signature(method).parameters
+				if callable(method) and method in frappe.whitelisted
+				else {}
+			)
 			for parameter in ids if "messages" not in parameters else ():
 				if parameter not in parameters:
 					continue
