@@ -67,7 +67,7 @@ class ChatWorker(SimpleWorker):
 				life.abandon()
 			with suppress(RedisError):
 				self._tell()
-			time.sleep(SOON_S)
+			self._wait_while(1)
 		with suppress(RedisError):
 			super().teardown()
 
@@ -106,7 +106,7 @@ class ChatWorker(SimpleWorker):
 		if self.should_run_maintenance_tasks:
 			self.run_maintenance_tasks()
 		if len(self._jobs()) >= self.places:
-			time.sleep(SOON_S)
+			self._wait_while(self.places)
 			return
 		with suppress(DequeueTimeout):
 			job, queue = self.queue_class.dequeue_any(
@@ -120,6 +120,14 @@ class ChatWorker(SimpleWorker):
 			thread = threading.Thread(target=self._run, args=(job, queue), name=job.id, daemon=True)
 			self._running[thread] = job
 			thread.start()
+
+	def _wait_while(self, run: int) -> None:
+		"""As long as so many jobs run, and no longer than a turn; only a look where there is haste."""
+		until = time.monotonic() + TURN_S
+		while True:
+			time.sleep(SOON_S)
+			if len(self._jobs()) < run or self._in_haste or time.monotonic() >= until:
+				return
 
 	def _run(self, job: Job, queue: Queue) -> None:
 		try:
