@@ -278,10 +278,8 @@ def _fits(value: Any, annotation: str) -> bool:
 		return "None" in annotation
 	if "bool" in annotation or isinstance(value, bool):
 		return "bool" in annotation and isinstance(value, bool)
-	if "int" in annotation:
-		return isinstance(value, int) and 0 <= value <= MOST
-	if "float" in annotation:
-		return isinstance(value, int | float) and 0 <= value <= MOST
+	if "int" in annotation or "float" in annotation:
+		return isinstance(value, int if "int" in annotation else int | float) and 0 <= value <= MOST
 	if "tuple" in annotation:
 		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 	if "dict" in annotation:
