@@ -33,7 +33,7 @@ REDIS_S = 3.0
 LONG_S = 60.0
 # RQ's own limit for a worker's sign of life, and its leeway (rq/worker.py, `heartbeat`); an idle one gives one in 405 s.
 HEARTBEAT_S = 480.0
-# The app's jobs come each minute; one that takes long may keep the others waiting.
+# The app's job comes each minute; one of another app that takes long may keep it waiting.
 MINUTE_S = 300.0
 # MariaDB's access denied to a user or a database, and unknown database.
 REFUSED = (1044, 1045, 1049, 1698)
@@ -235,24 +235,22 @@ def scheduler() -> str:
 			"it is off: requests of processes that died are not ended in time, nobody is alerted, and old logs stay",
 			f"bench --site {site} scheduler enable; pause_scheduler in the site's configuration stops it too.",
 		)
-	ours = frappe.get_all(
-		"Scheduled Job Type",
-		{"method": ("like", "ai_assistant.%"), "stopped": 0},
-		["last_execution", "creation"],
-	)
-	if len(ours) < (wanted := len(hooks.scheduler_events["cron"]["* * * * *"])):
+	(method,) = hooks.scheduler_events["cron"]["* * * * *"]
+	ours = {"method": method, "stopped": 0}
+	times = frappe.db.get_value("Scheduled Job Type", ours, ["last_execution", "creation"])
+	if not times:
 		raise Ill(
-			f"{wanted - len(ours)} of the app's {wanted} jobs are not there, or stopped",
+			"the app's job is not there, or stopped",
 			f"bench --site {site} migrate; see Stopped in Scheduled Job Type.",
 		)
-	last = max(each.last_execution or each.creation for each in ours)
-	if (age := (frappe.utils.now_datetime() - last).total_seconds()) > MINUTE_S:
+	last, created = times
+	if (age := (frappe.utils.now_datetime() - (last or created)).total_seconds()) > MINUTE_S:
 		raise Ill(
-			f"it is enabled, and the app's jobs of each minute have not been done for {age / 60:.0f} minutes",
+			f"it is enabled, and the app's job of each minute has not been done for {age / 60:.0f} minutes",
 			"Let bench schedule run, and workers of the queue default: bench start, or supervisorctl restart"
 			" frappe-bench-workers:.",
 		)
-	return f"the jobs of each minute were done {max(age, 0):.0f} s ago"
+	return f"the job of each minute was done {max(age, 0):.0f} s ago"
 
 
 def timeouts() -> str:
@@ -312,8 +310,10 @@ def _remedy(code: str, asked: Provider) -> str:
 	if code == "provider_auth":
 		return f"Enter its API key anew: AI Provider {asked.name}."
 	if code in ("provider_unavailable", "timeout"):
-		parts = urlsplit(asked.api_base or "")
-		base = f"{parts.scheme}://{_address(parts.geturl())}{parts.path}" if asked.api_base else "its own"
+		base = "its own"
+		if asked.api_base:
+			parts = urlsplit(asked.api_base)
+			base = f"{parts.scheme}://{_address(asked.api_base)}{parts.path}"
 		return f"See its API Base ({base}), and whether the way out to it is open from here."
 	if code in ("rate_limited", "budget_exceeded"):
 		return "Wait, or raise the limit at the provider."
