@@ -123,12 +123,12 @@ def force_stop(name: str) -> None:
 	frappe.get_doc("RQ Job", create_job_id(name)).stop_job()
 
 
-def workers() -> list[list[Any]]:
-	"""Of each worker of the queue as Desk lists it: its state, whether it has a job, and how many went well."""
+def worker(pid: int) -> list[Any]:
+	"""Of a worker as Desk lists it, among those that were killed and are not forgotten: its state, whether it has a job."""
 	import frappe
 
-	found = frappe.get_all("RQ Worker")
-	return [[each.status, bool(each.current_job_id), each.successful_job_count] for each in found]
+	(found,) = (each for each in frappe.get_all("RQ Worker") if int(each.pid) == pid)
+	return [found.status, bool(found.current_job_id)]
 
 
 if __name__ == "__main__":
@@ -142,7 +142,7 @@ if __name__ == "__main__":
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
-	steps = (check, clear, pass_time, schedule, leak, enqueue, ended, row, force_stop, workers)
+	steps = (check, clear, pass_time, schedule, leak, enqueue, ended, row, force_stop, worker)
 	answered = {each.__name__: each for each in steps}[step](**json.loads(given))
 	frappe.db.commit()
 	print(json.dumps(answered))

@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,19 @@ class Stack:
 		"""MariaDB's client with these, as it prints what they give."""
 		command = [*self._mariadb, "--unbuffered", self.bench.setting("db_name", ""), "-e", statements]
 		return subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
+
+	@contextmanager
+	def without(self, name: str, how: signal.Signals) -> Iterator[None]:
+		"""A process is killed, or frozen for the while."""
+		if how == signal.SIGKILL:
+			self.kill(name)
+		else:
+			self.signal(name, how)
+		try:
+			yield
+		finally:
+			if how == signal.SIGSTOP:
+				self.signal(name, signal.SIGCONT)
 
 	def signal(self, name: str, number: signal.Signals) -> None:
 		self.running[name].send_signal(number)

@@ -59,11 +59,8 @@ def test_the_realtime_server_is_gone(stack: Stack) -> None:
 
 def test_a_realtime_server_that_is_frozen_delivers_nothing(stack: Stack) -> None:
 	"""It is subscribed all the while: a socket alone can tell."""
-	stack.signal("realtime", signal.SIGSTOP)
-	try:
+	with stack.without("realtime", signal.SIGSTOP):
 		begins(stack, "did not come back", "slow_delivery")
-	finally:
-		stack.signal("realtime", signal.SIGCONT)
 	stack.inside("pass_time")
 	is_over(stack)
 

@@ -91,18 +91,16 @@ def test_a_bench_that_is_well(doctor: Doctor) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> None:
-	if how == signal.SIGKILL:
-		stack.kill("queue")
-		# The realtime server ends when Redis does, and is started again with it.
-		stack.running.pop("realtime").wait(20)
-	else:
-		stack.signal("queue", how)
 	try:
-		found = only(doctor(), "redis_queue", "realtime server", "event", "workers", "scheduler", "versions")
+		with stack.without("queue", how):
+			if how == signal.SIGKILL:
+				# The realtime server ends when Redis does, and is started again with it.
+				stack.running.pop("realtime").wait(20)
+			found = only(
+				doctor(), "redis_queue", "realtime server", "event", "workers", "scheduler", "versions"
+			)
 	finally:
-		if how == signal.SIGSTOP:
-			stack.signal("queue", signal.SIGCONT)
-		else:
+		if how == signal.SIGKILL:
 			# It comes back by itself (test_worker.py); the next test shall not wait for that.
 			stack.kill("worker")
 	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.seen
@@ -110,15 +108,8 @@ def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 def test_no_redis_cache(stack: Stack, doctor: Doctor, how: signal.Signals) -> None:
-	if how == signal.SIGKILL:
-		stack.kill("cache")
-	else:
-		stack.signal("cache", how)
-	try:
+	with stack.without("cache", how):
 		findings = doctor()
-	finally:
-		if how == signal.SIGSTOP:
-			stack.signal("cache", signal.SIGCONT)
 	if how == signal.SIGKILL:
 		only(findings, "redis_cache", "web server", "event")
 	else:
@@ -129,15 +120,8 @@ def test_no_redis_cache(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 def test_no_database(stack: Stack, doctor: Doctor, how: signal.Signals) -> None:
-	if how == signal.SIGKILL:
-		stack.kill("database")
-	else:
-		stack.signal("database", how)
-	try:
+	with stack.without("database", how):
 		findings = doctor()
-	finally:
-		if how == signal.SIGSTOP:
-			stack.signal("database", signal.SIGCONT)
 	only(findings, "database", "configuration", "web server", "event", "scheduler", "timeouts", "versions")
 
 
@@ -164,11 +148,8 @@ def test_no_realtime_server(stack: Stack, doctor: Doctor) -> None:
 
 
 def test_a_realtime_server_that_hangs(stack: Stack, doctor: Doctor) -> None:
-	stack.signal("realtime", signal.SIGSTOP)
-	try:
+	with stack.without("realtime", signal.SIGSTOP):
 		findings = doctor()
-	finally:
-		stack.signal("realtime", signal.SIGCONT)
 	only(findings, "event")
 
 
@@ -184,11 +165,8 @@ def test_an_unreachable_provider(doctor: Doctor) -> None:
 
 def test_a_frozen_worker(stack: Stack, doctor: Doctor) -> None:
 	frozen = stack.running["worker"].pid
-	stack.signal("worker", signal.SIGSTOP)
-	try:
+	with stack.without("worker", signal.SIGSTOP):
 		found = only(doctor(), "workers")
-	finally:
-		stack.signal("worker", signal.SIGCONT)
 	assert found.seen == f"1 of 1 workers of ai are frozen: pid {frozen} is stopped"
 
 
