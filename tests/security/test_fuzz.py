@@ -5,6 +5,7 @@ They go to the standalone site's own WSGI application, in this process: its HTTP
 
 import inspect
 import json
+import os
 import random
 import re
 from collections import Counter
@@ -16,12 +17,16 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+import ai_assistant
 from ai_assistant.chat.errors import HTTP_STATUS
 from tests.support import script
 from tests.support.methods import METHODS, VERBS
 from tests.support.site import CANARY_KEY, USERS
 
 from .conftest import InProcess
+
+# A frame of the app, but for the stand-in's; the checkout's own folder may have the app's name.
+OURS = re.compile(re.escape(os.path.dirname(ai_assistant.__file__)) + "/(?!standalone)")
 
 EXAMPLES, CALLS = 92, 110
 
@@ -142,7 +147,7 @@ def check(name: str, response: TestResponse) -> tuple[str, bool]:
 		# Frappe's own refusal: before any code of ours has run.
 		assert response.status_code in (400, 401, 403, 404, 417, 500), (response.status_code, body)
 		trace = found.get("exc", "")
-		assert not re.search(r"ai_assistant/(?!standalone)", trace), trace
+		assert not OURS.search(trace), trace
 		if response.status_code == 500:
 			assert found["exc_type"] in ("JSONDecodeError", "RecursionError", "UnicodeDecodeError"), trace
 		return f"Frappe's {response.status_code}", True
