@@ -33,7 +33,7 @@ from . import (
 )
 
 REQUEST, EVENT, USAGE = "AI Request", "AI Request Event", "AI Usage"
-SUM, ALERT = "AI Sum", "AI Alert"
+SUM, ALERT, LOCK = "AI Sum", "AI Alert", "AI Lock"
 SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
 
 # Columns of the request that Desk lists, filters and sums; the store itself reads the objects they come from.
@@ -73,7 +73,7 @@ AWAY = (1020, 1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 
 # A statement that is longer than max_allowed_packet (16 MiB by default) is refused.
 PIECE = 1_000_000
 # How long one who asks stands in line before the site is said to be busy.
-IN_LINE_S = 5
+LOCK_WAIT_S = 5
 
 
 class FrappeStore:
@@ -106,11 +106,10 @@ class FrappeStore:
 		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
 		was opened meanwhile. So it holds a lock for all of the site; let it be short.
 		"""
-		# A transaction sees what was committed when it first read without a lock: this one begins behind the lock. The
-		# row that is locked is one that always exists and that nobody writes to. Locking what is counted would
-		# deadlock with those who renew their leases.
+		# A transaction sees what was committed when it first read without a lock: this one begins behind the lock.
+		# Locking the rows that are counted would deadlock with those who renew their leases.
 		frappe.db.commit()
-		frappe.db.sql(f"SELECT name FROM tabDocType WHERE name = %s FOR UPDATE WAIT {IN_LINE_S}", (REQUEST,))
+		_wait_for_lock("admission")
 		((own, running),) = frappe.db.sql(
 			f"SELECT COALESCE(SUM(user = %(user)s), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
 			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
@@ -406,6 +405,21 @@ class FrappeStore:
 				),
 			},
 		}
+
+
+def _wait_for_lock(name: str) -> None:
+	"""Holds the AI Lock of that name until the transaction ends. Raises QueryTimeoutError after LOCK_WAIT_S seconds.
+
+	One statement makes the row where it is missing and locks it where it is there: reading it first would lock the gap
+	that two who find none then both insert into, which is a deadlock.
+	"""
+	frappe.db.sql(
+		f"SET STATEMENT innodb_lock_wait_timeout = {LOCK_WAIT_S} FOR"
+		f" INSERT INTO `tab{LOCK}` (name, creation, modified, owner, modified_by)"
+		" VALUES (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator')"
+		" ON DUPLICATE KEY UPDATE name = VALUES(name)",
+		{"name": name, "now": frappe.utils.now()},
+	)
 
 
 def _lock(name: str, statuses: tuple[str, ...]) -> bool:

@@ -119,7 +119,7 @@ def test_events_meet_no_realtime_server(stack: Stack, client: Client) -> None:
 
 def test_event_1_comes_late(stack: Stack, client: Client) -> None:
 	"""Somebody holds for a second what all who ask stand in line for."""
-	line = "SELECT name FROM tabDocType WHERE name = 'AI Request' FOR UPDATE"
+	line = "SELECT name FROM `tabAI Lock` WHERE name = 'admission' FOR UPDATE"
 	with stack.sql(f"BEGIN; {line}; DO SLEEP(1)") as database:
 		assert database.stdout and database.stdout.readline()
 		ask(client, *["hello"] * 5)

@@ -13,6 +13,7 @@ from ai_assistant.permissions import MANAGER
 LOGS = ("AI Request", "AI Request Event")
 DOCTYPES = (
 	*LOGS,
+	"AI Lock",
 	"AI Sum",
 	"AI Alert",
 	"AI Usage",

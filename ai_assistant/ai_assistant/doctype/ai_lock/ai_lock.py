@@ -1,0 +1,24 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+
+class AILock(Document):
+	"""A row that transactions lock so that one at a time does what its name says (`ai_assistant.store.frappe_store`).
+
+	The row is made by whoever needs it first, and is never written to again.
+	"""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		description: DF.SmallText | None
+	# end: auto-generated types
+
+	def validate(self) -> None:
+		frappe.throw(_("AI Locks are made by the app; they cannot be edited."), frappe.PermissionError)
