@@ -22,6 +22,7 @@ add_to_apps_screen = [
 	}
 ]
 
+before_install = "ai_assistant.install.before_install"
 after_install = "ai_assistant.install.after_install"
 after_migrate = "ai_assistant.install.after_migrate"
 before_uninstall = "ai_assistant.install.before_uninstall"
@@ -62,4 +63,5 @@ default_log_clearing_doctypes = {
 	"AI Usage": 400,
 	"AI Alert": 90,
 }
+doc_events = {"Scheduled Job Type": {"before_save": "ai_assistant.operate.each_minute.keep_no_log"}}
 scheduler_events = {"cron": {"* * * * *": ["ai_assistant.operate.each_minute.run"]}}

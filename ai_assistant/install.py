@@ -1,6 +1,11 @@
 """What the app leaves on a site when it comes, keeps there, and takes away again. Every step can be repeated."""
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
 import frappe
+from frappe import _
 
 from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
@@ -9,8 +14,23 @@ from ai_assistant.chat.settings import MODES
 from ai_assistant.permissions import USER
 
 APP, MODULE = "ai_assistant", "AI Assistant"
-# These live on without the DocType or role that one of their fields names.
-OUTLIVES = ("Email Account", "IMAP Folder", "User Type")
+# What Frappe keeps about a document in tables of its own, by the field that names the document's DocType.
+RECORDS = {
+	"Comment": "reference_doctype",
+	"Document Follow": "ref_doctype",
+	"DocShare": "share_doctype",
+	"Logs To Clear": "ref_doctype",
+	"Notification Log": "document_type",
+	"Tag Link": "document_type",
+	"Version": "ref_doctype",
+	"View Log": "reference_doctype",
+}
+
+
+def before_install() -> None:
+	"""Raises ValidationError on PostgreSQL: the store's SQL is MariaDB's (ai_assistant/store/frappe_store.py)."""
+	if frappe.conf.db_type == "postgres":
+		frappe.throw(_("AI Assistant needs a site on MariaDB; this one is on PostgreSQL."))
 
 
 def after_install() -> None:
@@ -28,18 +48,18 @@ def after_migrate() -> None:
 
 
 def before_uninstall() -> None:
-	"""Deletes what names our DocTypes or our role, in whatever table of whatever app.
+	"""Deletes what Frappe leaves of us: records about our documents, our settings, passwords, jobs and role.
 
-	Frappe itself deletes the DocTypes, their tables, and what names the module (frappe/installer.py,
-	`remove_app`); not the values of a Single, the passwords, the role, nor what others keep about these.
-	It calls this on a dry run too, which is not committed.
+	Frappe itself deletes the DocTypes with their tables, Custom Fields, Property Setters, Client Scripts and Reports,
+	and what names our module (frappe/installer.py `remove_app`, frappe/model/delete_doc.py). A document of somebody else
+	that names one of our DocTypes or our role stays as it is, as after any app's uninstall: what empties a link to a
+	role may widen who is allowed. Frappe calls this on a dry run too, which is not committed.
 	"""
 	doctypes = frappe.get_all("DocType", filters={"module": MODULE}, pluck="name")
 	workspaces = frappe.get_all("Workspace", filters={"module": MODULE}, pluck="name")
 	if doctypes:
-		_delete_what_links_to("DocType", doctypes)
-		for field in frappe.get_all("Custom Field", filters={"options": ("in", doctypes)}, pluck="name"):
-			_delete("Custom Field", field)
+		for doctype, field in RECORDS.items():
+			frappe.db.delete(doctype, {field: ("in", doctypes)})
 		frappe.db.delete("Singles", {"doctype": ("in", doctypes)})
 		frappe.db.delete("DefaultValue", {"defkey": ("in", doctypes)})
 		frappe.db.delete("Deleted Document", {"deleted_doctype": ("in", doctypes)})
@@ -53,19 +73,29 @@ def before_uninstall() -> None:
 		frappe.db.set_value("User", {"default_workspace": ("in", workspaces)}, "default_workspace", None)
 	frappe.db.set_value("User", {"default_app": APP}, "default_app", None)
 	frappe.db.delete("Singles", {"field": "default_app", "value": APP})
-	_delete_what_links_to("Role", [USER])
+	for grant in ("Has Role", "DocPerm", "Custom DocPerm"):
+		frappe.db.delete(grant, {"role": USER})
 	_delete("Role", USER)
 
 
 def after_uninstall() -> None:
-	"""Deletes the copies that Frappe has kept of the DocTypes and the module, and whatever was in it."""
+	"""Deletes the copies that Frappe has kept of what the app shipped, and of nothing else."""
 	if APP in frappe.get_installed_apps():
 		# A dry run: there are none.
 		return
-	for mention in (f'%"module": "{MODULE}"%', f'%"app_name": "{APP}"%', f'%"method": "{APP}.%'):
-		frappe.db.delete("Deleted Document", {"data": ("like", mention)})
-	# Frappe ends here without one.
+	for doctype, name in shipped():
+		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype, "deleted_name": name})
+	# Frappe ends here without a commit.
 	frappe.db.commit()
+
+
+def shipped() -> Iterator[tuple[str, str]]:
+	"""The DocType and the name of each document that the app's files bring: DocTypes, reports, charts and the module."""
+	yield "Module Def", MODULE
+	for file in Path(frappe.get_app_path(APP)).glob("**/*.json"):
+		document = json.loads(file.read_text())
+		if isinstance(document, dict) and {"doctype", "name"} <= document.keys():
+			yield document["doctype"], document["name"]
 
 
 def _make_role() -> None:
@@ -93,26 +123,6 @@ def _make_settings() -> None:
 		settings.set(field.fieldname, field.default)
 	if missing or new:
 		settings.save(ignore_permissions=True)
-
-
-def _delete_what_links_to(kind: str, names: list[str]) -> None:
-	links = frappe.get_all(
-		"DocField", filters={"fieldtype": "Link", "options": kind}, fields=["parent", "fieldname"]
-	)
-	for link in links:
-		doctype, field = link.parent, link.fieldname
-		meta = frappe.get_meta(doctype)
-		if meta.issingle:
-			frappe.db.delete("Singles", {"doctype": doctype, "field": field, "value": ("in", names)})
-		elif meta.is_virtual or not frappe.db.table_exists(doctype):
-			continue
-		elif doctype in OUTLIVES:
-			frappe.db.set_value(doctype, {field: ("in", names)}, field, None)
-		elif meta.istable:
-			frappe.db.delete(doctype, {field: ("in", names)})
-		else:
-			for name in frappe.get_all(doctype, filters={field: ("in", names)}, pluck="name"):
-				_delete(doctype, name)
 
 
 def _delete(doctype: str, name: str) -> None:

@@ -1,5 +1,7 @@
 """What installing leaves, and that uninstalling takes all of it away."""
 
+from unittest.mock import patch
+
 import frappe
 
 from ai_assistant import install
@@ -62,20 +64,62 @@ class TestInstall(TestCase):
 		self.assertEqual({field: found.get(field) for field in new}, new)
 		self.assertEqual(found.max_tokens, 7)
 
+	def test_every_doctype_is_one_that_frappe_would_save(self) -> None:
+		for name in frappe.get_all("DocType", filters={"module": install.MODULE}, pluck="name"):
+			with self.subTest(name):
+				# Frappe reads the JSON on migrate without this check, and makes it when the DocType is saved in Desk.
+				frappe.get_doc("DocType", name).validate()
+
+	def test_the_job_of_each_minute_keeps_no_log(self) -> None:
+		job = frappe.get_doc("Scheduled Job Type", {"method": "ai_assistant.operate.each_minute.run"})
+		job.save()
+		self.assertEqual(job.create_log, 0)
+		other = frappe.get_last_doc(
+			"Scheduled Job Type", {"method": ("like", "frappe.%"), "frequency": ("!=", "All")}
+		)
+		other.save()
+		self.assertEqual(other.create_log, 1)
+
+	def test_postgres_is_refused_before_anything_is_installed(self) -> None:
+		with patch.dict(frappe.conf, db_type="postgres"), self.assertRaisesRegex(Exception, "MariaDB"):
+			install.before_install()
+		install.before_install()
+
+	def test_uninstalling_leaves_what_others_have_made_as_it_was(self) -> None:
+		todo = frappe.get_doc(
+			{"doctype": "ToDo", "description": "x", "role": USER, "reference_type": "AI Provider"}
+		)
+		todo.db_insert()
+		field = {"fieldname": "chat", "fieldtype": "Link", "options": "AI Request", "label": "Chat"}
+		custom_field = frappe.get_doc({"doctype": "Custom Field", "dt": "ToDo", **field})
+		custom_field.db_insert()
+		mine = frappe.get_doc(
+			{"doctype": "Deleted Document", "deleted_doctype": "Report", "deleted_name": "Chats"}
+		)
+		mine.data = frappe.as_json({"doctype": "Report", "name": "Chats", "module": install.MODULE})
+		mine.db_insert()
+		ours = frappe.get_doc(
+			{"doctype": "Deleted Document", "deleted_doctype": "Report", "deleted_name": "AI Budgets"}
+		)
+		ours.db_insert()
+
+		install.before_uninstall()
+		with (
+			patch.object(frappe, "get_installed_apps", return_value=["frappe"]),
+			patch.object(frappe.db, "commit"),
+		):
+			install.after_uninstall()
+
+		self.assertEqual(frappe.db.get_value("Custom Field", custom_field.name, "options"), "AI Request")
+		self.assertTrue(frappe.db.exists("Deleted Document", mine.name))
+		self.assertFalse(frappe.db.exists("Deleted Document", ours.name))
+		self.assertEqual(frappe.db.get_value("ToDo", todo.name, "role"), USER)
+
 	def test_uninstalling_leaves_nothing_behind_and_can_be_repeated(self) -> None:
 		provider("to be uninstalled", priority=1000).insert()
 		user = frappe.get_doc("User", "Administrator")
 		user.append("roles", {"role": USER})
 		user.save()
-		frappe.get_doc(
-			{
-				"doctype": "Custom Field",
-				"dt": "AI Provider",
-				"fieldname": "note",
-				"fieldtype": "Data",
-				"label": "Note",
-			}
-		).db_insert()
 		frappe.get_doc(
 			{"doctype": "Comment", "reference_doctype": "AI Provider", "reference_name": "x", "content": "x"}
 		).db_insert()
@@ -90,7 +134,6 @@ class TestInstall(TestCase):
 		doctypes = frappe.get_all("DocType", filters={"module": install.MODULE}, pluck="name")
 		for table, field in (
 			("Comment", "reference_doctype"),
-			("Custom Field", "dt"),
 			("Logs To Clear", "ref_doctype"),
 			("Singles", "doctype"),
 			("Version", "ref_doctype"),
