@@ -12,6 +12,7 @@ from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
 from ai_assistant.chat.settings import MODES
 from ai_assistant.permissions import USER
+from ai_assistant.store.frappe_store import know_encryption_key
 
 APP, MODULE = "ai_assistant", "AI Assistant"
 # What Frappe keeps about a document in tables of its own, by the field that names the document's DocType.
@@ -34,9 +35,10 @@ def before_install() -> None:
 
 
 def after_install() -> None:
-	"""The role, and a settings row with the two modes; what is there already is left alone."""
+	"""The role, a settings row with the two modes, and the key that encrypts; what is there already is left alone."""
 	_make_role()
 	_make_settings()
+	know_encryption_key()
 
 
 def after_migrate() -> None:

@@ -8,6 +8,7 @@ from ai_assistant import install
 from ai_assistant.bench_tests import TestCase, provider
 from ai_assistant.chat.settings import MODES
 from ai_assistant.permissions import USER
+from ai_assistant.store import frappe_store
 
 
 class TestInstall(TestCase):
@@ -114,6 +115,27 @@ class TestInstall(TestCase):
 		self.assertTrue(frappe.db.exists("Deleted Document", mine.name))
 		self.assertFalse(frappe.db.exists("Deleted Document", ours.name))
 		self.assertEqual(frappe.db.get_value("ToDo", todo.name, "role"), USER)
+
+	def test_the_key_that_encrypts_is_there_before_anything_is_encrypted(self) -> None:
+		for step in (install.after_install, install.after_migrate):
+			with patch.dict(frappe.local.conf), patch("frappe.installer.update_site_config") as written:
+				frappe.local.conf.pop("encryption_key", None)
+				with patch("frappe.get_site_config", return_value=frappe._dict()):
+					step()
+			self.assertEqual([call.args[0] for call in written.call_args_list], ["encryption_key"])
+
+	def test_a_process_that_remembers_no_key_takes_the_one_that_is_there(self) -> None:
+		provider("remembered", api_key="sk-remembered", priority=1000).insert()
+		for step in (
+			lambda: self.assertEqual(frappe_store.provider("remembered")["api_key"], "sk-remembered"),
+			provider("entered meanwhile", priority=1001).insert,
+			install.after_install,
+		):
+			with patch.dict(frappe.local.conf), patch("frappe.installer.update_site_config") as written:
+				key = frappe.local.conf.pop("encryption_key")
+				step()
+				self.assertEqual(frappe.local.conf.encryption_key, key)
+			written.assert_not_called()
 
 	def test_uninstalling_leaves_nothing_behind_and_can_be_repeated(self) -> None:
 		provider("to be uninstalled", priority=1000).insert()

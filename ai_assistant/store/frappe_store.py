@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 import frappe
-from frappe.utils.password import get_decrypted_password
+from frappe.utils.password import get_decrypted_password, get_encryption_key
 
 from . import (
 	JSON_FIELDS,
@@ -502,8 +502,23 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	]
 
 
+def know_encryption_key() -> None:
+	"""Has this process encrypt with the key in site_config.json, and makes one where there is none.
+
+	Frappe 16 remembers that file for a minute in each process, and replaces a key that it does not see there
+	(`get_encryption_key`): what was encrypted with it could never be read again.
+	"""
+	if "encryption_key" in frappe.conf:
+		return
+	if key := frappe.get_site_config().get("encryption_key"):
+		frappe.conf.encryption_key = key
+	else:
+		get_encryption_key()
+
+
 def _key(name: str) -> str | None:
 	"""The key, or None where there is none or the site has another encryption key than when it was entered."""
+	know_encryption_key()
 	before = len(frappe.local.message_log)
 	try:
 		found: str | None = get_decrypted_password(PROVIDER, name, "api_key", raise_exception=False)

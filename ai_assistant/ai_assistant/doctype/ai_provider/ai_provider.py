@@ -58,6 +58,7 @@ class AIProvider(Document):
 	# end: auto-generated types
 
 	def validate(self) -> None:
+		frappe_store.know_encryption_key()
 		for field in ("api", "api_base", "api_key", "default_model"):
 			self.set(field, (self.get(field) or "").strip() or None)
 		self._check_api_base()
