@@ -85,19 +85,32 @@ class ChatWorker(SimpleWorker):
 		else:
 			handle_command(self, payload)
 
+	def subscribe(self) -> None:
+		"""Once: the thread that listens comes back by itself to a Redis that was away, and to one that lost its data."""
+		if not self._listens():
+			super().subscribe()
+
+	def unsubscribe(self) -> None:
+		"""Leaves the connection to the thread that reads it. RQ's own reads there too as it connects anew, after Redis was
+		away: each then waits for what the other has read (RQ 2.6 with redis-py 7).
+		"""
+		if self.pubsub_thread is not None:
+			self.pubsub_thread.stop()
+
 	def _shutdown(self) -> None:
 		# RQ's own raises in the main thread, wherever that is: a job just taken would be lost.
 		self._stop_requested = True
 
 	def _is_known(self) -> bool:
 		"""Whether Redis has this worker, which it may have lost with its data, and commands reach it."""
-		listens = self.pubsub_thread is not None and self.pubsub_thread.is_alive()
-		return listens and bool(self.connection.hexists(self.key, "birth"))
+		return self._listens() and bool(self.connection.hexists(self.key, "birth"))
+
+	def _listens(self) -> bool:
+		return self.pubsub_thread is not None and self.pubsub_thread.is_alive()
 
 	def _begin(self, logging_level: str) -> None:
 		if self.pubsub is not None:
 			self.register_death()
-			self.unsubscribe()
 		self.bootstrap(logging_level)
 
 	def _take(self) -> None:
