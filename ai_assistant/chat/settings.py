@@ -15,6 +15,7 @@ from frappe.utils import cint
 
 from ai_assistant import store
 from ai_assistant.gateway import Price, Provider, Timeouts
+from ai_assistant.gateway.endpoint import trimmed, wrong_field
 
 from .errors import ChatError
 
@@ -215,8 +216,11 @@ def _within_web(timeouts: Timeouts) -> Timeouts:
 
 def provider_of(given: Any, where: str) -> Provider:
 	"""A provider from its JSON. Raises ChatError `not_configured` naming what is wrong, and that it is at `where`."""
+	if isinstance(given, Mapping):
+		given = trimmed(given)
 	if isinstance(given, Mapping) and isinstance(given.get("models"), list):
-		given = {**given, "models": tuple(given["models"])}
+		models = (model.strip() if isinstance(model, str) else model for model in given["models"])
+		given = {**given, "models": tuple(models)}
 	if isinstance(given, Mapping) and isinstance(given.get("prices"), Mapping):
 		prices = given["prices"].items()
 		given = {
@@ -224,9 +228,9 @@ def provider_of(given: Any, where: str) -> Provider:
 			"prices": {model: _price(each, f"{where}.prices.{model}") for model, each in prices},
 		}
 	provider = _build(Provider, given, where)
-	base = provider.api_base
-	if base is not None and not str(base).startswith(("http://", "https://")):
-		raise _wrong(f"{where}.api_base", "a URL that begins with http:// or https://")
+	if wrong := wrong_field(provider):
+		name, accepted = wrong
+		raise _wrong(f"{where}.{name}", accepted)
 	if not provider.allows(provider.default_model):
 		raise _wrong(f"{where}.default_model", "one of its models")
 	return provider

@@ -235,6 +235,8 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	litellm puts a status of its own making on its exceptions (500 for a broken connection, for Ollama's
 	refusals too), so the real one is looked for in the chain of causes: httpx's, which carries the response.
 	"""
+	import ssl
+
 	import aiohttp
 	import httpx
 
@@ -254,6 +256,8 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	for cause in causes:
 		if isinstance(cause, httpx.HTTPStatusError):
 			return refusal(cause.response.status_code, cause.response.headers, names)
+	if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+		return ProviderError("untrusted", **names)
 	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
 		return ProviderError("misconfigured", **names)
 	if any(

@@ -70,6 +70,25 @@ SENTENCES = {
 		"{model} of {provider} takes no links to images; send each as a data: URL.",
 	),
 	"unreachable": ("provider_unavailable", "{provider} could not be reached."),
+	"proxy": (
+		"provider_unavailable",
+		"{provider} could not be reached through the proxy that the server's environment names.",
+	),
+	"unusable_proxy": (
+		"provider_error",
+		"{provider} cannot be asked through the proxy that the server's environment names; one as"
+		" http://host:port can be used.",
+	),
+	"untrusted": (
+		"provider_error",
+		"The certificate of {provider} is not trusted here; an administrator can name the file of its authority in"
+		" SSL_CERT_FILE, in the server's environment.",
+	),
+	"unreadable_authorities": (
+		"provider_error",
+		"{provider} cannot be asked: the certificate authorities that SSL_CERT_FILE or SSL_CERT_DIR names in the"
+		" server's environment cannot be read.",
+	),
 	"unavailable": ("provider_unavailable", "{provider} is not available at the moment (HTTP {status})."),
 	"broke_off": ("provider_unavailable", "The connection to {provider} broke off before its answer ended."),
 	"unknown_model": (

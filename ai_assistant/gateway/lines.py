@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,8 @@ MAX_BYTES = 16 * 1024 * 1024
 LAST_BYTES_S = 0.1
 
 
+# A comment, or a field of an event beside its data.
+OTHER_FIELD = re.compile(r":|(event|id|retry)(:|$)")
 # Not strict: a string may go over a line's end.
 _decode = json.JSONDecoder(strict=False).decode
 
@@ -71,7 +74,10 @@ class Lines:
 
 
 class Objects:
-	"""The JSON objects in server-sent events, or in lines of one object each; None for `[DONE]`."""
+	"""The JSON objects in server-sent events, or in lines of one object each; None for `[DONE]`.
+
+	Between the `data:` of one event there may be its other fields, and comments.
+	"""
 
 	__slots__ = ("_held",)
 
@@ -81,16 +87,17 @@ class Objects:
 	def of(self, lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
 		"""What the lines complete. Raises Junk for what can be neither read nor passed over."""
 		for line in lines:
-			data = line.startswith("data:")
+			data = line == "data" or line.startswith("data:")
 			if data:
 				line = line[5:].removeprefix(" ")
+			elif OTHER_FIELD.match(line):
+				continue
 			if not line or line.isspace():
 				if self._held and not data:
 					raise Junk()
 				continue
 			if not self._held:
 				if not data and not line.lstrip().startswith(("{", "[")):
-					# A comment, the name or the number of an event.
 					continue
 				if line.strip() == "[DONE]":
 					yield None

@@ -69,7 +69,10 @@ async def answer(
 				"messages": messages,
 				"stream": ask.stream,
 				"drop_params": True,
-				**({"stream_options": {"include_usage": True}} if ask.stream else {}),
+				# A null leaves it out, for servers that refuse what they do not know.
+				"stream_options": provider.extra.get("stream_options", {"include_usage": True})
+				if ask.stream
+				else None,
 			}
 		)
 		finish, usage, thought = None, None, 0
@@ -79,7 +82,8 @@ async def answer(
 			async for chunk in stream:
 				# For rules that there are none of: to join it costs the square of its length.
 				stream.response_uptil_now = ""
-				if chunk.choices:
+				# Of an answer beside this one nothing is given.
+				if chunk.choices and not chunk.choices[0].index:
 					for piece in _said(chunk.choices[0].delta):
 						spoke = True
 						if isinstance(piece, Reasoning):

@@ -12,17 +12,17 @@ import json
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from . import continuation, model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
 from .errors import CUT_SHORT, ProviderError, is_filtered, is_too_long, refusal
 from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
+from .proxies import UnusableProxy, proxy_for
 from .tool_calls import ToolPiece, sendable, tool_piece
 
 if TYPE_CHECKING:
@@ -73,44 +73,63 @@ FINISH_REASONS = {
 # Of an error's body; what a provider says of its reason is in its beginning.
 MAX_ERROR_BYTES = 64 * 1024
 IDLE_CONNECTION_S = 55
+# Of one header, and how many: as much as browsers take. aiohttp gives up on a policy or a cookie of 8 KB.
+MAX_HEADER_BYTES = 256 * 1024
+MAX_HEADERS = 1024
 # What the app says itself in each request, or what is an argument of litellm's and not of an API.
 OWN = frozenset(
 	"api_base api_key base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
-	" messages model organization stream stream_options timeout".split()
+	" messages model organization stream timeout".split()
 )
 
 _clients: "dict[asyncio.AbstractEventLoop, aiohttp.ClientSession]" = {}
 
 
+class UnreadableAuthorities(Exception):
+	"""The certificate authorities that the environment names cannot be read."""
+
+
+@lru_cache
 def _certificates() -> "ssl.SSLContext":
+	"""Who is trusted: whom the environment names, by OpenSSL's own names, or else the authorities of browsers."""
 	import ssl
 
-	import aiohttp
 	import certifi
 
-	return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
+	file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+	try:
+		return ssl.create_default_context(
+			cafile=file or (None if folder else certifi.where()), capath=folder or None
+		)
+	except OSError:
+		raise UnreadableAuthorities() from None
 
 
-def _new_client(certificates: "ssl.SSLContext") -> "aiohttp.ClientSession":
+def _new_client(certificates: "ssl.SSLContext", *, force_close: bool = False) -> "aiohttp.ClientSession":
 	import aiohttp
 
+	async def tell(_client: object, context: Any, _told: object) -> None:
+		context.trace_request_ctx["reused"] = True
+
+	tracing = aiohttp.TraceConfig()
+	tracing.on_connection_reuseconn.append(tell)
+	kept: dict[str, Any] = {"force_close": True} if force_close else {"keepalive_timeout": IDLE_CONNECTION_S}
 	return aiohttp.ClientSession(
-		connector=aiohttp.TCPConnector(ssl=certificates, limit=0, keepalive_timeout=IDLE_CONNECTION_S),
+		connector=aiohttp.TCPConnector(ssl=certificates, limit=0, **kept),
 		# Deadlines are the gateway's, which hangs up.
 		timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
 		# All providers and keys share the client: what one sets must not be sent by another.
 		cookie_jar=aiohttp.DummyCookieJar(),
 		headers={"user-agent": "ai_assistant", "accept-encoding": "identity"},
+		trace_configs=[tracing],
+		max_line_size=MAX_HEADER_BYTES,
+		max_field_size=MAX_HEADER_BYTES,
+		max_headers=MAX_HEADERS,
 	)
 
 
-@lru_cache
-def _proxy(url: str) -> str | None:
-	"""The proxy that the environment names for an address. aiohttp would look anew for each question, on two threads."""
-	from urllib.request import getproxies, proxy_bypass
-
-	parts = urlsplit(url)
-	return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+# aiohttp would look anew for each question, on two threads.
+_proxy = lru_cache(proxy_for)
 
 
 async def load() -> "aiohttp.ClientSession":
@@ -131,7 +150,7 @@ async def load() -> "aiohttp.ClientSession":
 
 def _close(pid: int, loop: asyncio.AbstractEventLoop, client: "aiohttp.ClientSession") -> None:
 	"""What is not closed aiohttp complains of at the end of the process, on the terminal."""
-	if pid == os.getpid():
+	if pid == os.getpid() and not client.closed:
 		with suppress(Exception):
 			asyncio.run_coroutine_threadsafe(client.close(), loop).result(timeout=1)
 
@@ -163,10 +182,7 @@ async def _pieces(
 	done = spoke = False
 	# Asked once: it looks through the whole conversation.
 	keeps = ask.uses_tools
-	# A redirect would take the key along to wherever it points.
-	async with client.post(
-		url, headers=headers, data=body, allow_redirects=False, proxy=_proxy(url)
-	) as response:
+	async with _asked(client, url, headers, body) as response:
 		if response.status != 200:
 			raise await _refused(response, names)
 		if "html" in response.headers.get("content-type", ""):
@@ -181,6 +197,10 @@ async def _pieces(
 					raise _reported(said["error"], names)
 				usage = _usage_in(said) or usage
 				for choice in said.get("choices") or _nothing(said):
+					if choice.get("index"):
+						# Of an answer beside this one.
+						continue
+					usage = _counted(choice) or usage
 					for piece in _said(choice):
 						spoke = True
 						yield piece
@@ -199,6 +219,38 @@ async def _pieces(
 		dropped=dropped,
 		continuation=kept.encoded(provider, ask.model),
 	)
+
+
+@asynccontextmanager
+async def _asked(
+	client: "aiohttp.ClientSession", url: str, headers: dict[str, str], body: bytes
+) -> "AsyncIterator[aiohttp.ClientResponse]":
+	"""The response. A kept connection that has ended by the time it is used has told nobody: a new one is taken then."""
+	import aiohttp
+
+	connection: dict[str, bool] = {}
+
+	async def post(client: "aiohttp.ClientSession") -> "aiohttp.ClientResponse":
+		# A redirect would take the key along to wherever it points.
+		return await client.post(
+			url,
+			headers=headers,
+			data=body,
+			allow_redirects=False,
+			proxy=_proxy(url),
+			trace_request_ctx=connection,
+		)
+
+	async with AsyncExitStack() as stack:
+		try:
+			response = await post(client)
+		except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+			if not connection.get("reused"):
+				raise
+			# Of its own: others that are kept may have ended with it.
+			fresh = await stack.enter_async_context(_new_client(_certificates(), force_close=True))
+			response = await post(fresh)
+		yield await stack.enter_async_context(response)
 
 
 async def _objects(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
@@ -267,11 +319,11 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		headers["openai-organization"] = organization
 	# The names of headers know no case, and ours shall win.
 	for name, value in {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}.items():
-		headers.setdefault(name.lower(), str(value))
+		headers.setdefault(name.lower(), str(value).strip())
 	messages = [
 		_message(provider.api, message, fields) for message, fields in continuation.of_messages(provider, ask)
 	]
-	body = {
+	asked = {
 		**{name: value for name, value in extra.items() if name not in OWN},
 		**(extra.get("extra_body") or {}),
 		**sent,
@@ -279,8 +331,12 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		"messages": messages,
 		"stream": ask.stream,
 	}
-	if ask.stream and api.usage_is_asked_for:
-		body["stream_options"] = {"include_usage": True}
+	if not ask.stream:
+		asked.pop("stream_options", None)
+	elif api.usage_is_asked_for:
+		asked.setdefault("stream_options", {"include_usage": True})
+	# A null is how a site says that a parameter shall not be sent.
+	body = {name: value for name, value in asked.items() if value is not None}
 	url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
 	return url, headers, json.dumps(body).encode()
 
@@ -388,8 +444,12 @@ def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 
 
 def _usage_in(said: dict[str, Any]) -> dict[str, Any] | None:
-	# Groq's is in a field of its own.
-	found = said.get("usage") or (said.get("x_groq") or {}).get("usage")
+	# Groq's is in a field of its own; Moonshot's in a choice.
+	return _counted(said) or _counted(said.get("x_groq") or {})
+
+
+def _counted(place: dict[str, Any]) -> dict[str, Any] | None:
+	found = place.get("usage")
 	return found if isinstance(found, dict) else None
 
 
@@ -441,8 +501,16 @@ def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
 
 	if isinstance(error, ProviderError):
 		return error
-	# A certificate that is refused is a ValueError, too.
-	if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
+	if isinstance(error, UnusableProxy):
+		return ProviderError("unusable_proxy", **names)
+	if isinstance(error, UnreadableAuthorities):
+		return ProviderError("unreadable_authorities", **names)
+	# A ValueError, too.
+	if isinstance(error, aiohttp.ClientConnectorCertificateError):
+		return ProviderError("untrusted", **names)
+	if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+		return ProviderError("proxy", **names)
+	if isinstance(error, aiohttp.ClientConnectorError):
 		return ProviderError("unreachable", **names)
 	# An address that is none, or a key that no header can hold.
 	if isinstance(error, ValueError):

@@ -152,6 +152,18 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 	assert load({"default_provider": "b"}).default is None
 
 
+def test_what_is_pasted_with_a_provider_is_no_part_of_it() -> None:
+	pasted = {"api": "openai ", "api_key": "sk-x\n", "api_base": " http://x/v1\t", "default_model": " m "}
+	found = load({"providers": [{"name": "p", **pasted, "models": [" m"], "extra": {"n": 1}}]}).providers[0]
+	assert (found.api, found.api_key, found.api_base) == ("openai", "sk-x", "http://x/v1")
+	assert (found.default_model, found.models) == ("m", ("m",))
+
+
+def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
+	azure = {**PROVIDER, "api": "azure_ai", "api_base": "https://x.example.com/models?api-version=1"}
+	assert load({"providers": [azure]}).providers[0].api_base == azure["api_base"]
+
+
 @pytest.mark.parametrize(
 	("conf", "where"),
 	[
@@ -169,6 +181,15 @@ def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 		({"retention": {"keep_content": 0}}, "retention.keep_content"),
 		({"providers": [{**PROVIDER, "api_base": "ftp://x"}]}, "providers[0].api_base"),
 		({"providers": [{**PROVIDER, "api_base": 5}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_base": "http://x/v1?version=1"}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_base": "http://x/v1#top"}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_base": "http://me:secret@x/v1"}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_base": "http://x:99999/v1"}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_base": "http://x/v 1"}]}, "providers[0].api_base"),
+		({"providers": [{**PROVIDER, "api_key": "sk-\nx"}]}, "providers[0].api_key"),
+		({"providers": [{**PROVIDER, "api_key": "\ufeffsk-x"}]}, "providers[0].api_key"),
+		({"providers": [{**PROVIDER, "extra": {"n": 2}}]}, "providers[0].extra.n"),
+		({"providers": [{**PROVIDER, "extra": {"extra_body": {"n": 2}}}]}, "providers[0].extra.n"),
 		({"providers": [{**PROVIDER, "models": "m"}]}, "providers[0].models"),
 		({"providers": [{**PROVIDER, "models": ["other"]}]}, "providers[0].default_model"),
 		({"providers": [{**PROVIDER, "priority": "first"}]}, "providers[0].priority"),

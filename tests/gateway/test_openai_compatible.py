@@ -161,6 +161,33 @@ def test_a_model_of_fireworks_has_its_whole_name(server: ScriptedProvider, marke
 	assert server.wait_for(marker).body["model"] == "accounts/fireworks/models/llama"
 
 
+@pytest.mark.parametrize(
+	("api", "extra"),
+	[
+		("openai", {"stream_options": None, "stop": None}),
+		("openai", {"extra_body": {"stream_options": None, "stop": None}}),
+		("litellm/openai", {"stream_options": None, "stop": None}),
+	],
+)
+def test_a_parameter_that_is_null_is_not_sent(
+	server: ScriptedProvider, marker: str, api: str, extra: dict[str, Any]
+) -> None:
+	hear(gateway(family(server, api, extra=extra)).stream_generate(asked([], marker)))
+	assert not {"stream_options", "stop"} & set(server.wait_for(marker).body)
+
+
+@pytest.mark.parametrize("api", ["openai", "litellm/openai"])
+def test_how_usage_is_asked_for_can_be_said_otherwise(
+	server: ScriptedProvider, marker: str, api: str
+) -> None:
+	options = {"include_usage": True, "continuous_usage_stats": True}
+	one = gateway(family(server, api, extra={"stream_options": options}))
+	hear(one.stream_generate(asked([], marker)))
+	one.generate(asked([], f"whole {marker}"))
+	assert server.wait_for(f'"{marker}').body["stream_options"] == options
+	assert "stream_options" not in server.wait_for(f"whole {marker}").body
+
+
 def test_a_web_page_is_known_by_its_type(server: ScriptedProvider) -> None:
 	page = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
 	with somebody_who_says(page) as address:
@@ -183,7 +210,56 @@ def test_reasoning_may_be_in_its_details_alone(server: ScriptedProvider) -> None
 	assert hear(gateway(family(server, "openrouter")).stream_generate(asked(script))).reasoning == "Hm."
 
 
+@pytest.mark.parametrize("api", ["openai", "litellm/openai"])
+def test_of_several_answers_one_is_given(server: ScriptedProvider, api: str) -> None:
+	def said(index: int, text: str, finish: str | None = None) -> dict[str, str]:
+		choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
+		whole = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m1"}
+		return {"raw": f"data: {json.dumps({**whole, 'choices': [choice]})}\n\n"}
+
+	script = [said(0, "On"), said(1, "Other", "length"), said(0, "e", "stop"), {"raw": "data: [DONE]\n\n"}]
+	heard = hear(gateway(family(server, api)).stream_generate(asked(script)))
+	assert (heard.text, heard.completion.finish_reason) == ("One", "stop")
+
+
+def test_usage_may_be_in_a_choice(server: ScriptedProvider) -> None:
+	usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+	choice = {"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop", "usage": usage}
+	script = [{"raw": f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"}]
+	counted = hear(gateway(family(server, "openai")).stream_generate(asked(script))).completion.usage
+	assert counted and (counted.prompt_tokens, counted.completion_tokens, counted.estimated) == (3, 2, False)
+
+
 # Bounds and lines
+
+
+EVENT = """\
+: a comment
+retry: 3000
+id: 7
+event: chunk
+data: {"a": [
+: another
+id: 8
+data
+event: message
+data: 1]}
+retry
+id
+event:
+
+data: [DONE]
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_other_fields_of_an_event_are_no_part_of_its_data(end: str) -> None:
+	stream = EVENT.replace("\n", end).encode()
+	for cut in range(len(stream) + 1):
+		cutter, objects = Lines(), Objects()
+		found = [said for part in (stream[:cut], stream[cut:]) for said in objects.of(cutter.of(part))]
+		assert [*found, *objects.of(cutter.end())] == [{"a": [1]}, None]
+		objects.end()
 
 
 @pytest.mark.parametrize("api", ADAPTERS)

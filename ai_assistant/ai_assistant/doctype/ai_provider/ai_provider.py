@@ -1,6 +1,5 @@
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 import frappe
 from frappe import _
@@ -11,6 +10,7 @@ from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model impor
 from ai_assistant.chat.errors import ChatError, provider_failure
 from ai_assistant.chat.settings import provider_of
 from ai_assistant.gateway import ProviderError, first_chunk_ms
+from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.store import frappe_store
 
 ANY_MODEL = "*"
@@ -27,7 +27,6 @@ TAKEN = (
 	"model",
 	"store",
 	"stream",
-	"stream_options",
 	"timeout",
 )
 MAX_PRIORITY = 10_000
@@ -74,16 +73,12 @@ class AIProvider(Document):
 	def _check_api_base(self) -> None:
 		if not self.api_base:
 			return
-		try:
-			parts = urlsplit(self.api_base)
-			usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-		except ValueError:
-			usable = False
-		if not usable or any(char.isspace() for char in self.api_base):
+		if not is_api_base(self.api or "", self.api_base):
 			frappe.throw(
-				_("API Base accepts a URL that begins with http:// or https://, as {0}.").format(
-					"https://api.example.com/v1"
-				)
+				_(
+					"API Base accepts a URL that begins with http:// or https://, as {0}, without a user, a query (?)"
+					" or a fragment (#)."
+				).format("https://api.example.com/v1")
 			)
 
 	def _check_key(self) -> None:
@@ -93,6 +88,8 @@ class AIProvider(Document):
 					_("API Key is missing: enter the provider's key, or none for a server that needs no key.")
 				)
 			return
+		if not is_key(self.api_key):
+			frappe.throw(_("API Key accepts no line end and no other control character; paste it again."))
 		before = self.get_doc_before_save()
 		kept = before and self.is_dummy_password(self.api_key)
 		if kept and any(
@@ -154,6 +151,8 @@ class AIProvider(Document):
 					frappe.bold(taken)
 				)
 			)
+		if asks_for_several(extra):
+			frappe.throw(_("Extra Parameters accepts 1 for n: one answer is read."))
 		if not isinstance(self.extra, str):
 			self.extra = json.dumps(extra)
 

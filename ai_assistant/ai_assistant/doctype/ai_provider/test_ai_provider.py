@@ -86,8 +86,13 @@ class TestAIProvider(TestCase):
 			"https://a b",
 			"http://[x",
 			"javascript:alert(1)",
+			"https://x/v1?version=1",
+			"https://x/v1#top",
+			"https://me:secret@x/v1",
 		):
 			self.refused("API Base accepts a URL that begins with http:// or https://", api_base=base)
+		self.refused("API Key accepts no line end", api_key="sk-\u200bx")
+		self.refused("Extra Parameters accepts 1 for n", extra={"n": 2})
 		for extra in ("[1]", "3", '"x"', "{", "null", '{"top_p": }'):
 			self.refused("Extra Parameters accepts a JSON object", extra=extra)
 		self.refused("not <strong>api_key</strong>", extra='{"api_key": "x"}')
