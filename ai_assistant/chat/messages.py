@@ -8,6 +8,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from .errors import invalid
 from .fields import listed, one_of, utf8
 from .settings import Limits
 
-ROLES = ("system", "user", "assistant", "tool")
+ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
 # Parts cost time however short they are: 50,000 empty ones kept litellm, and so all chats, busy for 5 s.
 MAX_PARTS = 500
@@ -28,7 +29,14 @@ CONTINUATION = re.compile(r"[A-Za-z0-9+/_=-]+")
 MAX_CONTINUATION = 4_000_000
 # A queued request's question is one value of at most 16 MiB in MariaDB, and a body of Frappe's at most 25 MiB.
 MAX_IMAGES, MAX_IMAGE_MB, MAX_IMAGE_CHARS = 20, 5, 8_000_000
-IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,")
+DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
+# What an image begins with says what it is: its label may be of another kind, which providers refuse.
+IMAGES = {
+	"png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+	"jpeg": re.compile(rb"\xff\xd8\xff"),
+	"gif": re.compile(rb"GIF8[79]a"),
+	"webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+}
 # A thousand tokens, at four bytes each: between what the providers count for one.
 IMAGE_BYTES = 4000
 MAX_URL = 2048
@@ -49,6 +57,18 @@ def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
 	messages = [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
 	_pair(messages)
 	return messages
+
+
+def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+	"""Valid messages with one system message before the others: many a model's template refuses a second one."""
+	own = [*takewhile(lambda message: message["role"] == "system", messages)]
+	texts = [prompt or "", *(_text(message["content"]) for message in own)]
+	joined = "\n\n".join(text for text in texts if text)
+	return [*([{"role": "system", "content": joined}] if joined else []), *messages[len(own) :]]
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+	return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 def bytes_of(messages: list[dict[str, Any]]) -> int:
@@ -107,12 +127,16 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 	if not isinstance(given, dict):
 		raise invalid("{0} accepts an object with role and content.", where)
 	role = one_of(given.get("role"), f"{where}.role", ROLES)
+	if role == "developer":
+		# OpenAI's later name for it.
+		role = "system"
 	content, calls = given.get("content"), None
 	if role == "assistant" and given.get("tool_calls") is not None:
 		calls = _calls(given["tool_calls"], f"{where}.tool_calls")
 	message: dict[str, Any] = {"role": role}
-	if calls and content in (None, "", []):
-		message["content"] = None
+	if role == "assistant" and content in (None, "", []):
+		# Of a turn that was cancelled nothing may be left.
+		message["content"] = None if calls else ""
 	elif isinstance(content, str):
 		message["content"] = utf8(content)
 	elif isinstance(content, list) and content:
@@ -151,16 +175,18 @@ def _image(given: Any, where: str) -> dict[str, str]:
 
 
 def _image_url(given: Any, where: str) -> str:
-	if isinstance(given, str) and (head := IMAGE.match(given)):
+	if isinstance(given, str) and (head := DATA_URL.match(given)):
 		try:
-			size = len(base64.b64decode(given[head.end() :], validate=True))
+			data = base64.b64decode(given[head.end() :], validate=True)
 		except (binascii.Error, ValueError):
-			size = 0
-		if not size:
+			data = b""
+		if not data:
 			raise invalid("{0} is no valid base64.", where)
-		if size > MAX_IMAGE_MB * 2**20:
+		if len(data) > MAX_IMAGE_MB * 2**20:
 			raise invalid("{0} accepts at most {1} MB an image.", where, MAX_IMAGE_MB)
-		return given
+		for kind, begins in IMAGES.items():
+			if begins.match(data):
+				return f"data:image/{kind};base64,{given[head.end() :]}"
 	if not isinstance(given, str) or not _is_link(given):
 		raise invalid(
 			"{0} accepts an https address of at most {1} characters, or a data URL with the base64 of a PNG, JPEG, GIF or"

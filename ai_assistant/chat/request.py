@@ -15,7 +15,7 @@ from ai_assistant.gateway import ProviderError
 
 from .errors import ChatError, invalid
 from .fields import flag, one_of, real_number, whole_number
-from .messages import bytes_of, messages_of
+from .messages import bytes_of, messages_of, with_system_prompt
 from .settings import EFFORTS, Mode, Settings
 from .tools import choice_of, tools_of
 
@@ -99,12 +99,9 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 	model = own["model"] or _mode_model(mode.model, provider, settings)
 	if provider is None and default and (model is None or default.allows(model)):
 		provider = default.name
-	messages = own["messages"]
-	if mode.system_prompt:
-		messages = [{"role": "system", "content": mode.system_prompt}, *messages]
 	return {
 		**own,
-		"messages": messages,
+		"messages": with_system_prompt(mode.system_prompt, own["messages"]),
 		"provider": provider,
 		"model": model,
 		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],

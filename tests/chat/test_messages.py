@@ -17,6 +17,7 @@ from ai_assistant.chat.messages import (
 	MAX_PARTS,
 	bytes_of,
 	messages_of,
+	with_system_prompt,
 )
 from ai_assistant.chat.settings import Limits
 
@@ -40,8 +41,17 @@ def image(url: Any, **more: Any) -> dict[str, Any]:
 	return {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url, **more}}]}
 
 
-def data(kind: str, size: int) -> str:
-	return f"data:image/{kind};base64," + base64.b64encode(b"x" * size).decode()
+BEGINS = {
+	"png": b"\x89PNG\r\n\x1a\n",
+	"jpeg": b"\xff\xd8\xff\xe0",
+	"gif": b"GIF89a",
+	"webp": b"RIFF\n\x00\x00\x00WEBP",
+}
+
+
+def data(kind: str, size: int, label: str = "") -> str:
+	held = BEGINS.get(kind, b"").ljust(size, b"x")
+	return f"data:{label or f'image/{kind}'};base64," + base64.b64encode(held).decode()
 
 
 TWO = calls(call("a"), call("b"))
@@ -69,6 +79,45 @@ TWO = calls(call("a"), call("b"))
 def test_what_is_valid_stays_as_it_was_sent(messages: list[dict[str, Any]]) -> None:
 	assert messages_of(messages, Limits()) == messages
 	assert messages_of(json.dumps(messages), Limits()) == messages
+
+
+@pytest.mark.parametrize("kind", BEGINS)
+@pytest.mark.parametrize("label", ["image/png", "image/jpg", "IMAGE/WEBP", "application/octet-stream", ""])
+def test_an_image_is_called_what_its_bytes_are(kind: str, label: str) -> None:
+	given = data(kind, 99, label) if label else data(kind, 99).replace(f"image/{kind}", "")
+	assert messages_of([image(given)], Limits()) == [image(data(kind, 99))]
+
+
+def test_a_developer_is_a_system() -> None:
+	told = messages_of([{"role": "developer", "content": "Be brief."}, ASKED], Limits())
+	assert told == [{"role": "system", "content": "Be brief."}, ASKED]
+
+
+@pytest.mark.parametrize("content", [None, "", []])
+def test_a_turn_of_the_model_may_be_empty(content: Any) -> None:
+	told = messages_of([ASKED, {"role": "assistant", "content": content}, ASKED], Limits())
+	assert told == [ASKED, {"role": "assistant", "content": ""}, ASKED]
+
+
+PARTS = [{"type": "text", "text": "Be "}, {"type": "text", "text": "kind."}]
+
+
+@pytest.mark.parametrize(
+	("prompt", "own", "joined"),
+	[
+		("Be brief.", [], "Be brief."),
+		("Be brief.", ["Be exact."], "Be brief.\n\nBe exact."),
+		("Be brief.", [PARTS, "", "Be exact."], "Be brief.\n\nBe kind.\n\nBe exact."),
+		(None, ["Be brief.", PARTS], "Be brief.\n\nBe kind."),
+		(None, [], None),
+		("", [""], None),
+	],
+)
+def test_there_is_one_system_message(prompt: str | None, own: list[Any], joined: str | None) -> None:
+	rest = [ASKED, {"role": "system", "content": "Now in German."}, ASKED]
+	messages = [*({"role": "system", "content": content} for content in own), *rest]
+	system = [{"role": "system", "content": joined}] if joined else []
+	assert with_system_prompt(prompt, messages) == [*system, *rest]
 
 
 def test_an_answers_tool_calls_can_be_put_straight_back() -> None:
@@ -220,6 +269,7 @@ BAD: list[tuple[str, list[Any], str]] = [
 	),
 	("a link that is torn", [image("https://[::1/")], "image_url.url accepts an https address"),
 	("a link too long", [image("https://example.com/" + "x" * 2048)], "at most 2048 characters"),
+	("an image that is none by its bytes", [image(data("bmp", 99, "image/png"))], "a PNG, JPEG, GIF or WebP"),
 	("an SVG", [image(data("svg+xml", 9))], "a PNG, JPEG, GIF or WebP"),
 	("a page", [image("data:text/html;base64,PGI+")], "a PNG, JPEG, GIF or WebP"),
 	("an image that is not base64", [image("data:image/png,abc")], "a PNG, JPEG, GIF or WebP"),

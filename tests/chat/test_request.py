@@ -104,6 +104,14 @@ def test_the_mode_gives_what_the_client_leaves_out() -> None:
 	assert given_effort.reasoning_effort == "low"
 
 
+def test_the_modes_system_prompt_and_the_clients_are_one() -> None:
+	own = {"role": "developer", "content": "Answer in German."}
+	request = validate({"messages": [own, {"role": "user", "content": "x"}], "mode": "agent"}, SETTINGS)
+	assert [message["role"] for message in request.messages] == ["system", "user"]
+	assert request.messages[0]["content"].endswith("\n\nAnswer in German.")
+	assert request.messages[0]["content"].startswith(SETTINGS.modes["agent"].system_prompt or "?")
+
+
 def test_a_site_without_providers_says_so() -> None:
 	try:
 		validate({"messages": [{"role": "user", "content": "x"}]}, Settings(modes=SETTINGS.modes))

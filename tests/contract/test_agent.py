@@ -282,7 +282,7 @@ def test_images_reach_the_provider_as_they_were_sent(
 
 def test_an_image_of_megabytes_waits_in_the_queue_too(client: Client, provider: ScriptedProvider) -> None:
 	marker = unique("marker")
-	large = "data:image/webp;base64," + base64.b64encode(b"x" * 5_000_000).decode()
+	large = "data:image/webp;base64," + base64.b64encode(b"RIFF____WEBP".ljust(5_000_000, b"x")).decode()
 	parts = [
 		{"type": "image_url", "image_url": {"url": large}},
 		{"type": "text", "text": script({"text": marker})},
