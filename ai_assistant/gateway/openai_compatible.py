@@ -60,6 +60,8 @@ APIS = {
 
 # OpenAI's models that reason: they count max_tokens by another name, and take one temperature only.
 REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
+# Those of them that refuse to reason beside tools, which by the Responses API they do.
+NO_REASONING_WITH_TOOLS = re.compile(r"(ft:)?gpt-5\.([4-9]|\d\d)")
 FINISH_REASONS = {
 	"stop": "stop",
 	"length": "length",
@@ -275,6 +277,9 @@ def parameters(api: str, ask: Ask, listed: model_list.Entry) -> tuple[dict[str, 
 	reasons = api == "openai" and REASONS.match(ask.model)
 	if effort and not (_takes_effort(api, effort, listed) and (reasons or api != "openai")):
 		effort = None
+	if api == "openai" and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model):
+		# Said, for some reason by default.
+		effort = "none"
 	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
 		# Its only one is its default; a search takes none at all.
 		temperature = temperature if temperature == 1 and "search" not in ask.model else None
@@ -291,7 +296,7 @@ def parameters(api: str, ask: Ask, listed: model_list.Entry) -> tuple[dict[str, 
 		"reasoning_effort": (ask.reasoning_effort, effort),
 		"temperature": (ask.temperature, temperature),
 	}
-	dropped = tuple(name for name, (asked, kept) in given.items() if asked is not None and kept is None)
+	dropped = tuple(name for name, (asked, kept) in given.items() if asked not in (None, kept))
 	return {name: value for name, value in sent.items() if value is not None}, dropped
 
 

@@ -98,6 +98,41 @@ def test_what_does_not_fit_is_named_and_not_sent(
 		assert not NAMES[name] & sent, f"{name} was sent"
 
 
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.parametrize(
+	("model", "effort", "sent", "dropped"),
+	[
+		("gpt-5.4", "medium", "none", NO_EFFORT),
+		("gpt-5.5-2026-04-23", "low", "none", NO_EFFORT),
+		("gpt-5.10-mini", "high", "none", NO_EFFORT),
+		# They may reason by default.
+		("gpt-5.6", None, "none", ()),
+		("gpt-5.6", "none", "none", ()),
+		("ft:gpt-5.4:team::1", "medium", "none", NO_EFFORT),
+		("gpt-5.1", "medium", "medium", ()),
+		("gpt-5", "medium", "medium", ()),
+		("gpt-5", None, None, ()),
+	],
+)
+def test_who_does_not_reason_beside_tools_is_not_asked_to(
+	server: ScriptedProvider, model: str, effort: str | None, sent: str | None, dropped: Any, marker: str
+) -> None:
+	one = gateway(family(server, "openai", default_model=model))
+	asking = asked([{"text": "Yes."}], marker)
+	heard = hear(one.stream_generate(asking, reasoning_effort=effort, tools=[TOOL]))
+	assert heard.completion.dropped == dropped
+	assert server.wait_for(marker).body.get("reasoning_effort") == sent
+
+
+def test_without_tools_it_reasons(server: ScriptedProvider, marker: str) -> None:
+	one = gateway(family(server, "openai", default_model="gpt-5.4"))
+	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), reasoning_effort="medium"))
+	assert heard.completion.dropped == ()
+	assert server.wait_for(marker).body["reasoning_effort"] == "medium"
+
+
 @pytest.mark.parametrize("api", MODELS)
 def test_without_streaming_the_same_is_dropped(server: ScriptedProvider, api: str, marker: str) -> None:
 	one = gateway(family(server, api))
