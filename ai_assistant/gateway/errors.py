@@ -61,6 +61,10 @@ SENTENCES = {
 		"invalid_request",
 		"{model} of {provider} takes no tools; choose another model or send none.",
 	),
+	"large_tools": (
+		"invalid_request",
+		"{model} of {provider} takes no references in tools, and with a copy for each they are too large; send smaller ones.",
+	),
 	"no_images": (
 		"invalid_request",
 		"{model} of {provider} takes no images; choose another model or send none.",

@@ -1,6 +1,7 @@
 """The adapter for every provider that litellm speaks chat completions with."""
 
 from collections.abc import AsyncGenerator, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
 from .feed import Feed
 from .lines import string
+from .schemas import Inliner, TooLarge
 from .tool_calls import ToolPiece, sendable, tool_piece
 
 # litellm's names for ends that are ours by another name.
@@ -28,6 +30,10 @@ TAKES_NO_LINKS = (
 	"watsonx",
 )
 GEMINI = ("gemini", "vertex_ai", "vertex_ai_beta")
+# For whom litellm puts a copy of its definition in the place of each reference in a tool, however many that makes.
+TAKES_NO_REFERENCES = (*GEMINI, "bedrock")
+# And for most of the others in the place of those to definitions by their older names.
+OLD_DEFINITIONS = {"definitions", "components"}
 # litellm hides Gemini's signature of a call in the call's id.
 SIGNATURE = "__thought__"
 # Whose models go on thinking where they get their reasoning as it came.
@@ -43,6 +49,8 @@ async def answer(
 	Raises ProviderError. Closing the generator closes the provider's connection.
 	"""
 	litellm = await door.litellm()
+	# litellm writes into what it is given, and whoever is asked next is given the same.
+	provider, ask = deepcopy((provider, ask))
 	stream: Any = None
 	try:
 		names = {"provider": provider.name, "model": ask.model}
@@ -51,6 +59,11 @@ async def answer(
 		if provider.api in TAKES_NO_LINKS and not all(url.startswith("data:") for url in ask.images):
 			raise ProviderError("no_image_links", **names)
 		messages = [_message(message, fields) for message, fields in continuation.of_messages(provider, ask)]
+		if ask.tools:
+			try:
+				ask = replace(ask, tools=_tools(provider.api, ask.tools))
+			except TooLarge:
+				raise ProviderError("large_tools", **names) from None
 		parameters, dropped = door.parameters(litellm, provider.api, ask, messages)
 		if "tools" in dropped:
 			raise ProviderError("no_tools", **names)
@@ -168,6 +181,19 @@ def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 			for call in message.get("tool_calls") or ()
 		]
 	return message
+
+
+def _tools(api: str, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+	"""The tools without the references that litellm would put copies for, as many as there are. Raises TooLarge."""
+	inliner = Inliner()
+
+	def sent(function: dict[str, Any]) -> dict[str, Any]:
+		schema = function.get("parameters")
+		if not schema or (api not in TAKES_NO_REFERENCES and not OLD_DEFINITIONS & set(schema)):
+			return function
+		return {**function, "parameters": inliner.inlined(schema)}
+
+	return [{**tool, "function": sent(tool["function"])} for tool in tools]
 
 
 def _keep(kept: continuation.Kept, api: str, message: Any) -> None:

@@ -5,6 +5,7 @@ litellm can also bridge it to chat completions; that way an answer cut at max_to
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,8 @@ async def answer(
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""As `litellm_chat.answer`."""
 	litellm = await door.litellm()
+	# As in `litellm_chat.answer`: litellm writes into it.
+	provider, ask = deepcopy((provider, ask))
 	stream: Any = None
 	try:
 		parameters, dropped = door.parameters(litellm, API, ask)

@@ -1,6 +1,7 @@
 """Calls of the client's tools: asked for in every family, made whole from whatever pieces they come in."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -372,6 +373,24 @@ def test_arguments_that_never_parsed_can_be_sent_back(
 ) -> None:
 	messages = turn(marker, [("abc000001", '{"path": '), ("abc000002", ""), ("abc000003", "[1]")])
 	assert hear(gateway(family(server, api)).stream_generate(messages, tools=TOOLS)).text == "Hello there."
+
+
+@EVERY_FAMILY
+def test_what_is_asked_is_never_written_into(server: ScriptedProvider, api: str, marker: str) -> None:
+	properties = {"mode": {"type": ["string", "null"]}, "any": {}, "item": {"$ref": "#/$defs/item"}}
+	parameters = {"type": "object", "properties": properties, "additionalProperties": False}
+	parameters["$defs"] = {"item": {"anyOf": [{"type": "string", "enum": [""]}, {"type": "null"}]}}
+	tools = [{"type": "function", "function": {"name": "f", "parameters": parameters, "strict": True}}]
+	image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'A' * 8}", "detail": "low"}}
+	seen = [{"type": "text", "text": " x "}, *([] if api == "litellm/deepseek" else [image])]
+	messages = [*turn(marker, [("a", '{"path":')]), {"role": "user", "content": seen}]
+	extra = {"extra_headers": {"x-team": "one"}, "metadata": {"a": {"b": "c"}}}
+	given = deepcopy((tools, messages, extra))
+	one = gateway(family(server, api, extra=extra))
+	assert (
+		hear(one.stream_generate(messages, tools=tools, **{"reasoning_effort": "low"})).text == "Hello there."
+	)
+	assert (tools, messages, extra) == given
 
 
 @pytest.mark.parametrize("api", [*MODELS])

@@ -1,0 +1,67 @@
+"""The JSON Schema of a tool without references, for an API that takes none."""
+
+from typing import Any
+from urllib.parse import unquote
+
+# What all tools of a question may come to: twice what the site lets in, each value counted as some characters.
+MAX_SIZE, VALUE_SIZE = 400_000, 20
+# Of objects and lists in each other: what walks through them on the way to a provider stops at a hundred.
+MAX_DEPTH = 64
+DEFINITIONS = ("$defs", "definitions", "components")
+
+
+class TooLarge(Exception):
+	"""With a copy in the place of each reference the schemas are larger than MAX_SIZE, or deeper than MAX_DEPTH."""
+
+
+class Inliner:
+	"""`inlined()` gives a schema with a copy in the place of each reference; all of them share one MAX_SIZE.
+
+	A few definitions that refer to each other twice make any number of copies: each is counted before it is made.
+	"""
+
+	def __init__(self) -> None:
+		self._room = MAX_SIZE
+
+	def inlined(self, schema: dict[str, Any]) -> dict[str, Any]:
+		"""Raises TooLarge."""
+		plain = {name: value for name, value in schema.items() if name not in DEFINITIONS}
+		made: dict[str, Any] = self._copy(plain, schema, ("#",), 0)
+		return made
+
+	def _copy(self, value: Any, root: dict[str, Any], within: tuple[str, ...], depth: int) -> Any:
+		self._room -= VALUE_SIZE
+		if isinstance(value, str):
+			self._room -= len(value)
+		elif isinstance(value, dict):
+			self._room -= sum(map(len, value))
+		if self._room < 0 or depth > MAX_DEPTH:
+			raise TooLarge()
+		if isinstance(value, list):
+			return [self._copy(each, root, within, depth + 1) for each in value]
+		if not isinstance(value, dict):
+			return value
+		reference = value.get("$ref")
+		if not isinstance(reference, str):
+			return {name: self._copy(each, root, within, depth + 1) for name, each in value.items()}
+		self._room -= len(reference)
+		target = _found(root, reference)
+		if not isinstance(target, dict):
+			target = {}
+		if reference in within:
+			# What contains itself has no end: of that no more than its kind is said.
+			target = {name: target[name] for name in ("type", "description") if name in target}
+		beside = {name: each for name, each in value.items() if name != "$ref"}
+		return self._copy({**target, **beside}, root, (*within, reference), depth + 1)
+
+
+def _found(root: dict[str, Any], reference: str) -> Any:
+	"""What a JSON Pointer within the schema points to, None for nothing."""
+	head, *steps = unquote(reference).split("/")
+	found: Any = root if head == "#" else None
+	for step in steps:
+		step = step.replace("~1", "/").replace("~0", "~")
+		if isinstance(found, list):
+			found = dict(zip(map(str, range(len(found))), found, strict=True))
+		found = found.get(step) if isinstance(found, dict) else None
+	return found
