@@ -83,10 +83,26 @@ def decode(provider: Provider, model: str, text: Any) -> Fields:
 
 
 def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], Fields]]:
-	"""Each message without its continuation, and what it comes down to."""
+	"""Each message without its continuation, and what it comes down to.
+
+	A turn in which the model has said nothing is left out: one that was cancelled, or was all reasoning. Some providers
+	refuse it, and for others litellm puts words into it.
+	"""
 	for message in ask.messages:
+		if (
+			message["role"] == "assistant"
+			and not message.get("tool_calls")
+			and not _says(message.get("content"))
+		):
+			continue
 		plain = {name: value for name, value in message.items() if name != "continuation"}
 		yield plain, decode(provider, ask.model, message.get("continuation"))
+
+
+def _says(content: Any) -> bool:
+	"""Whether there is anything in a model's content, a text or the parts of one."""
+	texts = [part["text"] for part in content] if isinstance(content, list) else [content or ""]
+	return any(text.strip() for text in texts)
 
 
 def known(parts: Any, kinds: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:

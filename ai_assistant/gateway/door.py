@@ -40,6 +40,10 @@ def load() -> Any:
 
 		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
 		_fetch_no_images(litellm)
+		# Of two equal calls in one turn Gemini would get one, beside the answers to both, and refuse the turn.
+		from litellm.llms.vertex_ai.gemini import transformation
+
+		transformation.check_if_part_exists_in_parts = lambda *_, **__: False
 		# A redirect would take the question along to wherever it points, and the key where its header is not Authorization.
 		from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 		from litellm.llms.openai.common_utils import BaseOpenAILLM

@@ -12,7 +12,7 @@ from .errors import ProviderError
 from .feed import Feed
 from .lines import string
 from .schemas import Inliner, TooLarge
-from .tool_calls import ToolPiece, sendable, tool_piece
+from .tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 
 # litellm's names for ends that are ours by another name.
 FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}
@@ -36,8 +36,17 @@ TAKES_NO_REFERENCES = (*GEMINI, "bedrock")
 OLD_DEFINITIONS = {"definitions", "components"}
 # litellm hides Gemini's signature of a call in the call's id.
 SIGNATURE = "__thought__"
-# Whose models go on thinking where they get their reasoning as it came.
-TAKES_REASONING = ("deepseek", "ollama_chat")
+# Whose models go on thinking where they get their reasoning as it came; OpenAI's own API gives none, those like it do.
+TAKES_REASONING = (
+	"dashscope",
+	"deepseek",
+	"moonshot",
+	"ollama_chat",
+	"openai",
+	"volcengine",
+	"xiaomi_mimo",
+	"zai",
+)
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 
 
@@ -58,7 +67,10 @@ async def answer(
 			raise ProviderError("no_images", **names)
 		if provider.api in TAKES_NO_LINKS and not all(url.startswith("data:") for url in ask.images):
 			raise ProviderError("no_image_links", **names)
-		messages = [_message(message, fields) for message, fields in continuation.of_messages(provider, ask)]
+		own = OwnIds()
+		messages = [
+			own.of(_message(message, fields)) for message, fields in continuation.of_messages(provider, ask)
+		]
 		if ask.tools:
 			try:
 				ask = replace(ask, tools=_tools(provider.api, ask.tools))

@@ -13,7 +13,7 @@ from . import continuation, door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
 from .errors import ProviderError
 from .lines import Junk, string
-from .tool_calls import ToolPiece, sendable
+from .tool_calls import OwnIds, ToolPiece, sendable
 
 API = "openai"
 REASONING_ITEM = {"reasoning": ("id", "encrypted_content")}
@@ -31,6 +31,7 @@ async def answer(
 	litellm = await door.litellm()
 	# As in `litellm_chat.answer`: litellm writes into it.
 	provider, ask = deepcopy((provider, ask))
+	own = OwnIds()
 	stream: Any = None
 	try:
 		parameters, dropped = door.parameters(litellm, API, ask)
@@ -48,7 +49,7 @@ async def answer(
 				"input": [
 					item
 					for message, fields in continuation.of_messages(provider, ask)
-					for item in _items(sendable(message), fields)
+					for item in _items(own.of(sendable(message)), fields)
 				],
 				"stream": ask.stream,
 				"drop_params": True,

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from . import continuation, model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
 from .errors import CUT_SHORT, ProviderError, is_filtered, is_too_long, refusal
 from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
 from .proxies import UnusableProxy, proxy_for
-from .tool_calls import ToolPiece, sendable, tool_piece
+from .tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 
 if TYPE_CHECKING:
 	import ssl
@@ -72,6 +73,8 @@ FINISH_REASONS = {
 	"model_length": "length",
 	**dict.fromkeys(CUT_SHORT, "length"),
 }
+# By whose names Gemini's signature of a call stands in its `extra_content`.
+SIGNERS = ("google", "vertex")
 # Of an error's body; what a provider says of its reason is in its beginning.
 MAX_ERROR_BYTES = 64 * 1024
 IDLE_CONNECTION_S = 55
@@ -203,11 +206,11 @@ async def _pieces(
 						# Of an answer beside this one.
 						continue
 					usage = _counted(choice) or usage
+					if keeps:
+						_keep(kept, provider.api, choice)
 					for piece in _said(choice):
 						spoke = True
 						yield piece
-					if keeps:
-						_keep(kept, provider.api, choice)
 					finish = choice.get("finish_reason") or finish
 	if not (finish or done):
 		raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
@@ -325,8 +328,10 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 	# The names of headers know no case, and ours shall win.
 	for name, value in {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}.items():
 		headers.setdefault(name.lower(), str(value).strip())
+	own = OwnIds()
 	messages = [
-		_message(provider.api, message, fields) for message, fields in continuation.of_messages(provider, ask)
+		_message(provider.api, message, fields, own)
+		for message, fields in continuation.of_messages(provider, ask)
 	]
 	asked = {
 		**{name: value for name, value in extra.items() if name not in OWN},
@@ -352,18 +357,34 @@ def _model(api: str, model: str) -> str:
 	return model
 
 
-def _message(api: str, message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: OwnIds) -> dict[str, Any]:
 	"""A message as the API takes it, with what it wants back in one of the model's."""
 	message = sendable(message if APIS[api].takes_parts else _flattened(message))
-	if api == "mistral":
-		return _with_short_ids(message)
-	if api == "openrouter" and (details := continuation.details(fields)):
-		return {**message, "reasoning_details": details}
-	if api == "deepseek" and message.get("tool_calls"):
-		# A model that thinks refuses a call of its own without; a space is the least that it takes.
+	if calls := message.get("tool_calls"):
+		message = {**message, "tool_calls": _signed(calls, fields)}
 		reasoning = fields.get("reasoning_content")
-		return {**message, "reasoning_content": reasoning if isinstance(reasoning, str) else " "}
-	return message
+		if isinstance(reasoning, str):
+			message["reasoning_content"] = reasoning
+		elif api == "deepseek":
+			# A model that thinks refuses a call of its own without; a space is the least that it takes.
+			message["reasoning_content"] = " "
+	if api == "openrouter" and (details := continuation.details(fields)):
+		message = {**message, "reasoning_details": details}
+	message = own.of(message)
+	return _with_short_ids(message) if api == "mistral" else message
+
+
+def _signed(calls: list[dict[str, Any]], fields: dict[str, Any]) -> list[dict[str, Any]]:
+	"""The calls with Google's signatures, which Gemini wants back with them."""
+	for vendor in SIGNERS:
+		if signatures := dict(continuation.pairs(fields.get(f"{vendor}_signatures"))):
+			calls = [
+				{**call, "extra_content": {vendor: {"thought_signature": signatures[call["id"]]}}}
+				if call["id"] in signatures
+				else call
+				for call in calls
+			]
+	return calls
 
 
 def _flattened(message: dict[str, Any]) -> dict[str, Any]:
@@ -388,12 +409,20 @@ def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
-	"""What an API wants back of a choice: DeepSeek its reasoning, OpenRouter what the provider behind it gave."""
+	"""What an API wants back of a choice, by what is in it: whose models are behind an address is not known here."""
 	message = choice.get("delta") or choice.get("message") or {}
-	if api == "deepseek" and (reasoning := message.get("reasoning_content")):
-		kept.add("reasoning_content", string(reasoning))
 	if api == "openrouter":
+		# What the provider behind it gave; its reasoning is in there.
 		kept.add("reasoning_details", *(message.get("reasoning_details") or ()))
+	elif reasoning := message.get("reasoning_content"):
+		kept.add("reasoning_content", string(reasoning))
+	for call in message.get("tool_calls") or ():
+		for vendor in SIGNERS:
+			signature = ((call.get("extra_content") or {}).get(vendor) or {}).get("thought_signature")
+			if signature:
+				# By its id it comes back.
+				call["id"] = call.get("id") or f"call_{uuid4().hex}"
+				kept.add(f"{vendor}_signatures", [call["id"], signature])
 
 
 async def _read(response: "aiohttp.ClientResponse", most: int) -> bytes:

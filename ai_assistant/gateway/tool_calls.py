@@ -4,18 +4,20 @@ What tells one call from another, in this order:
 
 - the index, where there is one. But a piece with a name and an id that is not the call's begins a new call: some
   providers number all of them 0. An id alone does not: others make up a new one for each piece.
-- the id, where there is no index.
+- the id, where there is no index. But a piece with a name and arguments after a whole call begins a new one: some
+  servers give all calls one id.
 - the name, where there is neither: it begins a call, unless the last one is not whole and has the same name.
 - What has none of them belongs to the last call.
 
 A call is whole as soon as its arguments are a JSON object, which is told while they come, at the cost of their length:
-each character is looked at once, and parsed twice.
+each character is looked at once, and parsed twice. An empty object is one only at the end of the answer: some gateways
+begin with it and then send the arguments.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -75,34 +77,75 @@ def sendable(message: dict[str, Any]) -> dict[str, Any]:
 	calls = []
 	for call in message["tool_calls"]:
 		written = call["function"].get("arguments") or "{}"
-		if not _is_object(written):
+		if _object(written) is None:
 			written = json.dumps({"arguments": written})
 		calls.append({**call, "function": {**call["function"], "arguments": written}})
 	return {**message, "tool_calls": calls}
 
 
+class OwnIds:
+	"""Gives each call of a conversation an id of its own.
+
+	Some models begin anew with each answer, and some providers refuse an id that comes again.
+	"""
+
+	def __init__(self) -> None:
+		self._known: set[str] = set()
+		self._open: dict[str, str] = {}
+
+	def of(self, message: dict[str, Any]) -> dict[str, Any]:
+		"""The next message: with such ids, where it has calls, and with those of the calls, where it answers one."""
+		if calls := message.get("tool_calls"):
+			self._open = {call["id"]: self._own(call["id"]) for call in calls}
+			return {**message, "tool_calls": [{**call, "id": self._open[call["id"]]} for call in calls]}
+		if (identity := message.get("tool_call_id")) in self._open:
+			return {**message, "tool_call_id": self._open[identity]}
+		return message
+
+	def _own(self, identity: str) -> str:
+		own, n = identity, 1
+		while own in self._known:
+			n += 1
+			own = f"{identity}_{n}"
+		self._known.add(own)
+		return own
+
+
 class ToolCalls:
-	"""`add()` pieces, which gives the call that one makes whole; then `end()` gives the others."""
+	"""`add()` pieces, which gives the calls that one makes whole; then `end()` gives the others."""
 
 	def __init__(self) -> None:
 		self._calls: list[_Call] = []
 		# The last of those that a provider has given one index.
 		self._at: dict[int, _Call] = {}
+		self._ids: set[str] = set()
 
 	def __bool__(self) -> bool:
 		return bool(self._calls)
 
 	def add(self, piece: ToolPiece) -> Iterator[ToolCall]:
 		"""Raises Junk for more after the end of a call's arguments, and for calls without an end in sight."""
-		call = self._call(piece)
-		if call.add(piece):
-			yield call.whole()
+		self._call(piece).add(piece)
+		for call in self._calls:
+			if call.is_empty:
+				# Those after it wait: a provider may want its calls back in their order.
+				return
+			if call.is_whole and not call.given:
+				yield self._given(call)
 
 	def end(self) -> Iterator[ToolCall]:
 		"""The calls that have not been given: those without arguments, and those whose arguments are none."""
 		for call in self._calls:
 			if not call.given:
-				yield call.whole()
+				yield self._given(call)
+
+	def _given(self, call: "_Call") -> ToolCall:
+		"""With an id of its own: not all providers give one, or another to each call."""
+		given = call.told()
+		if not given.id or given.id in self._ids:
+			given = replace(given, id=f"call_{uuid4().hex}")
+		self._ids.add(given.id)
+		return given
 
 	def _call(self, piece: ToolPiece) -> "_Call":
 		call = self._known(piece)
@@ -120,9 +163,11 @@ class ToolCalls:
 			call = self._at.get(piece.index)
 			return None if call and piece.name and call.id and piece.id not in (None, call.id) else call
 		if piece.id:
-			return next((call for call in self._calls if call.id == piece.id), None)
+			call = next((call for call in reversed(self._calls) if call.id == piece.id), None)
+			again = call and call.is_whole and not call.is_empty and piece.name and piece.arguments.strip()
+			return None if again else call
 		last = self._calls[-1] if self._calls else None
-		return None if last and piece.name and (last.given or piece.name != last.name) else last
+		return None if last and piece.name and (last.is_whole or piece.name != last.name) else last
 
 
 class _Call:
@@ -131,42 +176,45 @@ class _Call:
 	def __init__(self) -> None:
 		self.id = ""
 		self.name = ""
-		self.given = False
+		self.given = self.is_whole = self.is_empty = False
 		self._arguments: list[str] = []
 		self._depth = 0
 		self._quoted = self._escaped = self._is_none = False
 
-	def add(self, piece: ToolPiece) -> bool:
-		"""Whether it is whole now. Raises Junk for more than white space once it was."""
+	def add(self, piece: ToolPiece) -> None:
+		"""Raises Junk for more than white space once it is whole."""
 		self.id = self.id or piece.id or ""
 		self.name = self.name or piece.name or ""
-		if self.given:
-			if piece.arguments.strip():
-				raise Junk()
-			return False
-		self._arguments.append(piece.arguments)
-		end = None if self._is_none else self._end(piece.arguments)
-		if end is None:
-			return False
-		rest = piece.arguments[end:]
-		self._arguments[-1] = piece.arguments[:end]
-		if not _is_object("".join(self._arguments)):
-			self._is_none = True
-			self._arguments[-1] += rest
-			return False
-		if rest.strip():
-			raise Junk()
-		return True
+		self._write(piece.arguments)
 
-	def whole(self) -> ToolCall:
+	def told(self) -> ToolCall:
 		self.given = True
 		name, written = _joined(self.name), _joined("".join(self._arguments))
 		arguments, error = written.strip() or "{}", None
-		if not _is_object(arguments):
+		if _object(arguments) is None:
 			arguments, error = written, (NO_OBJECT if self._is_none or not self._depth else UNFINISHED)
-		return ToolCall(
-			_joined(self.id) or f"call_{uuid4().hex}", name, arguments, error and error.format(name=name)
-		)
+		return ToolCall(_joined(self.id), name, arguments, error and error.format(name=name))
+
+	def _write(self, text: str) -> None:
+		if self.is_whole:
+			if not text.strip():
+				return
+			if not self.is_empty:
+				raise Junk()
+			self._arguments, self._depth = [], 0
+			self.is_whole = self.is_empty = False
+		self._arguments.append(text)
+		end = None if self._is_none else self._end(text)
+		if end is None:
+			return
+		self._arguments[-1] = text[:end]
+		found = _object("".join(self._arguments))
+		if found is None:
+			self._is_none = True
+			self._arguments[-1] = text
+			return
+		self.is_whole, self.is_empty = True, not found
+		self._write(text[end:])
 
 	def _end(self, text: str) -> int | None:
 		"""Where in it all that was opened is closed."""
@@ -196,11 +244,13 @@ def _joined(text: str) -> str:
 	return joiner.join(text) + joiner.end()
 
 
-def _is_object(text: str) -> bool:
+def _object(text: str) -> dict[str, Any] | None:
+	"""The JSON object that a text is, None for any other."""
 	try:
-		return isinstance(json.loads(text, parse_constant=_no_json), dict)
+		found = json.loads(text, parse_constant=_no_json)
 	except (ValueError, RecursionError):
-		return False
+		return None
+	return found if isinstance(found, dict) else None
 
 
 def _no_json(constant: str) -> None:

@@ -19,7 +19,7 @@ from .asking import MODELS, Heard, asked, family, gateway, hear, spoken
 from .test_tool_calls import TOOLS, call, calls, turn
 
 # Who wants something back.
-KEEPERS = [api for api in MODELS if spoken(api) not in ("openai", "groq", "mistral")]
+KEEPERS = [api for api in MODELS if spoken(api) not in ("groq", "mistral")]
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
 EVERY_KEEPER = pytest.mark.parametrize("api", KEEPERS)
 OF_CLAUDE = ["claude-sonnet-4-5", "claude-opus-4-6"]
@@ -81,7 +81,11 @@ def test_thinking_goes_on_over_several_turns(server: ScriptedProvider, api: str,
 	one = gateway(family(server, api))
 	turns = [
 		first_turn(api, 0),
-		[{"reasoning": "More."}, {"sealed": "c2VhbGVkMQ"}, *call(0, '{"path": "c"}')],
+		[
+			{"reasoning": "More."},
+			{"sealed": "c2VhbGVkMQ"},
+			{**call(0, '{"path": "c"}')[0], "id": "call00009"},
+		],
 	]
 	# The first turn made two calls, so its answers are two.
 	steps = script(api, *turns, [{"text": "Done."}])
@@ -150,6 +154,7 @@ FIELDS = (
 	"reasoning_content",
 	"reasoning_details",
 	"items",
+	"google_signatures",
 	"signatures",
 	"thought_signatures",
 )
@@ -273,6 +278,57 @@ def test_claude_gets_no_thoughts_back_where_it_may_not_think(server: ScriptedPro
 
 
 # The others
+
+
+@pytest.mark.parametrize("api", ["openai", "groq"])
+@pytest.mark.parametrize("vendor", ["google", "vertex"])
+@pytest.mark.parametrize("streams", [True, False])
+def test_googles_signatures_come_back_with_their_calls(
+	server: ScriptedProvider, api: str, vendor: str, streams: bool, marker: str
+) -> None:
+	def made(identity: str, signature: str) -> dict[str, Any]:
+		function = {"name": "read", "arguments": '{"path": "a"}'}
+		extra = {vendor: {"thought_signature": signature}}
+		return {"id": identity, "type": "function", "function": function, "extra_content": extra}
+
+	# An id may be missing, and the second call has no signature.
+	told = [made("", "c2lnMQ"), {**made("call_2", ""), "extra_content": None}, made("call_3", "c2lnMw")]
+	one = gateway(family(server, api))
+	messages = asked([{"turn": [as_openai(told, streams)]}, {"turn": [{"text": "Done."}]}], marker)
+	first = (
+		hear(one.stream_generate(messages, tools=TOOLS))
+		if streams
+		else Heard(list(one.generate(messages, tools=TOOLS).chunks()))
+	)
+	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
+	sent = server.asked[-1].body["messages"][-4]["tool_calls"]
+	assert [call.get("extra_content") for call in sent] == [
+		{vendor: {"thought_signature": "c2lnMQ"}},
+		None,
+		{vendor: {"thought_signature": "c2lnMw"}},
+	]
+
+
+def as_openai(calls: list[dict[str, Any]], streams: bool) -> Step:
+	"""An answer of these calls, as bytes."""
+	told = {"tool_calls": [{"index": n, **one} for n, one in enumerate(calls)], "content": None}
+	choice = {"index": 0, "delta" if streams else "message": told, "finish_reason": "tool_calls"}
+	body = json.dumps({"object": "chat.completion.chunk", "choices": [choice]})
+	return {"raw": f"data: {body}\n\ndata: [DONE]\n\n" if streams else body}
+
+
+@pytest.mark.parametrize("api", ["openai", "litellm/openai", "moonshot", "zai", "dashscope"])
+def test_reasoning_comes_back_to_those_whose_models_go_on_with_it(
+	server: ScriptedProvider, api: str, marker: str
+) -> None:
+	base = server.base("openai")
+	one = gateway(Provider("p", api, "k", "nobody-knows", api_base=base))
+	messages = asked(
+		[{"turn": [{"reasoning": "Hm."}, *call(0, "{}")]}, {"turn": [{"text": "Done."}]}], marker
+	)
+	first = hear(one.stream_generate(messages, tools=TOOLS))
+	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
+	assert server.asked[-1].body["messages"][2]["reasoning_content"] == "Hm."
 
 
 @pytest.mark.parametrize("api", ["deepseek", "litellm/deepseek"])

@@ -376,6 +376,68 @@ def test_arguments_that_never_parsed_can_be_sent_back(
 
 
 @EVERY_FAMILY
+def test_an_id_that_comes_again_is_sent_as_another(server: ScriptedProvider, api: str, marker: str) -> None:
+	first = turn(marker, [("call_0", '{"path": "a"}'), ("call_0_2", '{"path": "a"}')])
+	again = turn(marker, [("call_0", '{"path": "a"}'), ("call_1", '{"path": "b"}')])[1:]
+	before = json.dumps(first + again)
+	assert (
+		hear(gateway(family(server, api)).stream_generate(first + again, tools=TOOLS)).text == "Hello there."
+	)
+	assert json.dumps(first + again) == before
+	made, answered = ids_sent(server.wait_for(marker).body)
+	assert len(made) == 4
+	if api not in WHOLE:
+		# Those have none.
+		assert len(set(made)) == 4 and made == answered
+
+
+def ids_sent(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+	"""The ids of a request's calls, and those of the answers to them; for who has no ids the calls."""
+	made: list[Any] = []
+	answered: list[Any] = []
+
+	def look(value: Any) -> None:
+		if isinstance(value, list):
+			for each in value:
+				look(each)
+		elif isinstance(value, dict):
+			kind = value.get("type")
+			if kind in ("function", "tool_use", "function_call") and "parameters" not in json.dumps(value):
+				made.append(value.get("call_id") or value.get("id"))
+			elif "function_call" in value or "functionCall" in value or set(value) == {"function"}:
+				made.append(value)
+			elif answers := value.get("tool_call_id") or value.get("tool_use_id") or value.get("call_id"):
+				answered.append(answers)
+			else:
+				for each in value.values():
+					look(each)
+
+	look(body.get("messages") or body.get("input") or body.get("contents"))
+	return made, answered
+
+
+@EVERY_FAMILY
+def test_two_equal_calls_of_a_turn_stay_two(server: ScriptedProvider, api: str, marker: str) -> None:
+	messages = turn(marker, [("abc000001", '{"path": "a"}'), ("abc000002", '{"path": "a"}')])
+	assert hear(gateway(family(server, api)).stream_generate(messages, tools=TOOLS)).text == "Hello there."
+	assert len(ids_sent(server.wait_for(marker).body)[0]) == 2
+
+
+@EVERY_FAMILY
+@pytest.mark.parametrize("content", [None, "", " ", [], [{"type": "text", "text": ""}]])
+def test_a_turn_in_which_nothing_was_said_is_left_out(
+	server: ScriptedProvider, api: str, content: Any, marker: str
+) -> None:
+	asking = [{"role": "user", "content": "a"}, {"role": "assistant", "content": content}]
+	messages = [{"role": "system", "content": marker}, *asking, {"role": "user", "content": "b"}]
+	assert hear(gateway(family(server, api)).stream_generate(messages)).text == "Hello there."
+	request = server.wait_for(marker)
+	sent = next(request.body[name] for name in ("messages", "input", "contents") if name in request.body)
+	assert not [message for message in sent if message["role"] in ("assistant", "model")]
+	assert "sanitised" not in request.said
+
+
+@EVERY_FAMILY
 def test_what_is_asked_is_never_written_into(server: ScriptedProvider, api: str, marker: str) -> None:
 	properties = {"mode": {"type": ["string", "null"]}, "any": {}, "item": {"$ref": "#/$defs/item"}}
 	parameters = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -499,7 +561,7 @@ JSON = st.recursive(
 
 
 @settings(max_examples=50)
-@given(st.dictionaries(st.text(max_size=5), JSON, max_size=3), st.booleans(), st.data())
+@given(st.dictionaries(st.text(max_size=5), JSON, min_size=1, max_size=3), st.booleans(), st.data())
 def test_any_object_is_whole_at_its_last_character(
 	value: dict[str, Any], ascii: bool, data: st.DataObject
 ) -> None:
@@ -547,6 +609,13 @@ def test_more_than_an_object_is_no_answer(cuts: int) -> None:
 		# All have one index, and ids of their own
 		[(0, "a", "f", '{"x":1}'), (0, "b", "g", '{"x":2}')],
 		[(0, "a", "f", '{"x":'), (0, None, None, "1}"), (0, "b", "g", '{"x":'), (0, None, None, "2}")],
+		# All have one id, and no index
+		[(None, "a", "f", '{"x":1}'), (None, "a", "g", '{"x":2}')],
+		[(None, "a", "f", '{"x":'), (None, "a", None, "1}"), (None, "a", "g", '{"x":2}')],
+		# They begin with an empty object
+		[(0, "a", "f", "{}"), (0, None, None, '{"x":'), (0, None, None, "1}"), (1, "b", "g", '{"x":2}')],
+		[(None, "a", "f", "{}"), (None, "a", "f", '{"x":1}'), (None, "b", "g", '{}{"x":2}')],
+		[(0, "a", "f", "{}"), (1, "b", "g", "{ }"), (0, None, None, '{"x":1}'), (1, None, None, '{"x":2}')],
 		# The name comes late, the indexes are any
 		[
 			(7, "a", None, ""),
@@ -560,6 +629,22 @@ def test_more_than_an_object_is_no_answer(cuts: int) -> None:
 def test_pieces_find_their_calls(pieces: list[tuple[Any, ...]]) -> None:
 	found = assembled(*(ToolPiece(*piece) for piece in pieces))
 	assert sorted(found) == [("f", '{"x":1}', None), ("g", '{"x":2}', None)]
+
+
+def test_calls_stay_in_their_order_behind_an_empty_object() -> None:
+	pieces = [ToolPiece(0, "a", "f", "{}"), ToolPiece(1, "b", "g", '{"x":2}')]
+	tool_calls = ToolCalls()
+	assert [one for piece in pieces for one in tool_calls.add(piece)] == []
+	assert [(one.id, one.arguments) for one in tool_calls.end()] == [("a", "{}"), ("b", '{"x":2}')]
+
+
+@pytest.mark.parametrize("index", [(0, 1, 2), (None, None, None)])
+def test_each_call_of_an_answer_has_an_id_of_its_own(index: Any) -> None:
+	tool_calls = ToolCalls()
+	pieces = [ToolPiece(n, "call_0", "f", f'{{"x":{at}}}') for at, n in enumerate(index)]
+	given = [one for piece in pieces for one in tool_calls.add(piece)]
+	assert [one.arguments for one in given] == ['{"x":0}', '{"x":1}', '{"x":2}']
+	assert given[0].id == "call_0" and len({one.id for one in given}) == 3
 
 
 def test_half_a_surrogate_waits_for_the_other_in_arguments_too() -> None:
@@ -578,7 +663,7 @@ def test_nesting_without_an_end_is_no_object() -> None:
 
 
 def test_a_call_without_an_id_gets_one() -> None:
-	made = {next(ToolCalls().add(ToolPiece(0, None, "f", "{}"))).id for _ in range(2)}
+	made = {next(ToolCalls().add(ToolPiece(0, None, "f", '{"x":1}'))).id for _ in range(2)}
 	assert len(made) == 2 and all(one.startswith("call_") for one in made)
 
 

@@ -99,6 +99,7 @@ class OpenAI(Family):
 	"""OpenAI's chat completions, and everything that copies them."""
 
 	reasoning_field = "reasoning_content"
+	wants_reasoning = False
 
 	def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
 		return sse(
@@ -177,11 +178,16 @@ class OpenAI(Family):
 
 	def returned(self, body: dict[str, Any]) -> Any:
 		message = [m for m in body["messages"] if m["role"] == "assistant"][-1]
-		return {name: value for name, value in message.items() if name != "role" and value is not None}
+		passed_over = ("role",) if self.wants_reasoning else ("role", "reasoning_content")
+		return {
+			name: value for name, value in message.items() if name not in passed_over and value is not None
+		}
 
 
 class DeepSeek(OpenAI):
 	"""`reasoning_content` beside `content: null`."""
+
+	wants_reasoning = True
 
 	def step(self, step: Step) -> bytes:
 		if "reasoning" in step:
