@@ -1,6 +1,6 @@
 """What the tests beside the code share; `bench run-tests --app ai_assistant` runs them.
 
-This is also the one place that says where Frappe 15 and 16 differ for the app: in the name of the tests' class.
+This is also the one place that says which Frappe it is: the tests expect what each does.
 Frappe 15 looks for no tests in the folder of the package itself, so there are none beside this file.
 """
 
@@ -22,6 +22,7 @@ except ImportError:
 	from frappe.tests.utils import FrappeTestCase as TestCase
 
 __all__ = [
+	"FRAPPE",
 	"TestCase",
 	"delete_requests",
 	"delete_user",
@@ -32,6 +33,7 @@ __all__ = [
 	"start_without_requests",
 ]
 
+FRAPPE = int(frappe.__version__.split(".")[0])
 PASSWORD = "Tests-Passw0rd"
 
 

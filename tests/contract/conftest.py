@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from ai_assistant.realtime.client import Client
@@ -24,6 +25,15 @@ def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -
 	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
 		warm(running)
 		yield running
+
+
+@pytest.fixture(scope="session")
+def frappe_reads_strictly(site: Site) -> bool:
+	"""Whether the site's Frappe, as 16 does, refuses a body that is no JSON to RFC 8259 before a method is called."""
+	headers = {"Content-Type": "application/json"}
+	asked = httpx.post(f"{site.url}/api/method/ping", content='{"x": NaN}', headers=headers)
+	assert (asked.status_code, asked.json().get("exc_type")) in ((200, None), (417, "DataError"))
+	return asked.status_code == 417
 
 
 @pytest.fixture
