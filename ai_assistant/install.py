@@ -78,6 +78,23 @@ def before_uninstall() -> None:
 	for grant in ("Has Role", "DocPerm", "Custom DocPerm"):
 		frappe.db.delete(grant, {"role": USER})
 	_delete("Role", USER)
+	leave_desktop()
+
+
+def leave_desktop() -> None:
+	"""Deletes our icon on Frappe 16's desktop, and our sidebar with its items and whoever's changes to it.
+
+	Past the documents, which on a developer's bench delete the app's own files with them.
+	"""
+	frappe.db.delete("Desktop Icon", {"app": APP})
+	# Frappe 15 has none.
+	if not frappe.db.table_exists("Workspace Sidebar"):
+		return
+	for field, ours in (("app", APP), ("module", MODULE)):
+		sidebars = frappe.get_all("Workspace Sidebar", filters={field: ours}, pluck="name")
+		if sidebars:
+			frappe.db.delete("Workspace Sidebar Item", {"parent": ("in", sidebars)})
+			frappe.db.delete("Workspace Sidebar", {"name": ("in", sidebars)})
 
 
 def after_uninstall() -> None:

@@ -1,13 +1,14 @@
 """What installing leaves, and that uninstalling takes all of it away."""
 
+import unittest
 from unittest.mock import patch
 
 import frappe
 
 from ai_assistant import install
-from ai_assistant.bench_tests import TestCase, provider
+from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, provider
 from ai_assistant.chat.settings import MODES
-from ai_assistant.permissions import USER
+from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store import frappe_store
 
 
@@ -136,6 +137,44 @@ class TestInstall(TestCase):
 				step()
 				self.assertEqual(frappe.local.conf.encryption_key, key)
 			written.assert_not_called()
+
+	@unittest.skipIf(FRAPPE < 16, "Frappe 15 has no desktop")
+	def test_the_desktop_has_an_icon_whose_sidebar_leads_to_what_one_may_see(self) -> None:
+		from frappe.boot import get_bootinfo
+
+		mine = ["Home", "Chat", "AI Request", "AI Budgets"]
+		for role, expected in (
+			(USER, mine),
+			(MANAGER, [*mine, "AI Alert", "AI Provider", "AI Assistant Settings"]),
+			("Report Manager", None),
+		):
+			user = make_user(f"{frappe.scrub(role)}@desktop.test", role)
+			self.addCleanup(delete_user, user)
+			with self.set_user(user):
+				booted = get_bootinfo()
+			with self.subTest(role):
+				shown = [icon.link_type for icon in booted.desktop_icons if icon.label == "AI Assistant"]
+				# Of an external one Frappe makes a new tab.
+				self.assertEqual(shown, ["Workspace Sidebar"] if expected else [])
+				if expected:
+					items = booted.workspace_sidebar_item["ai assistant"]["items"]
+					self.assertEqual([item["label"] for item in items], expected)
+					self.assertEqual(items[1]["url"], "/ai-assistant")
+					self.assertTrue(all(item["icon"] for item in items))
+
+	@unittest.skipIf(FRAPPE < 16, "Frappe 15 has no desktop")
+	def test_uninstalling_clears_the_desktop(self) -> None:
+		def left() -> list[str]:
+			ours = {
+				"Desktop Icon": {"app": install.APP},
+				"Workspace Sidebar": {"module": install.MODULE},
+				"Workspace Sidebar Item": {"parent": ("like", "AI Assistant%")},
+			}
+			return [table for table, filters in ours.items() if frappe.get_all(table, filters=filters)]
+
+		self.assertEqual(left(), ["Desktop Icon", "Workspace Sidebar", "Workspace Sidebar Item"])
+		install.before_uninstall()
+		self.assertEqual(left(), [])
 
 	def test_uninstalling_leaves_nothing_behind_and_can_be_repeated(self) -> None:
 		provider("to be uninstalled", priority=1000).insert()
