@@ -88,6 +88,7 @@ def database() -> str:
 	began = time.monotonic()
 	try:
 		((version,),) = frappe.db.sql("SELECT VERSION()")
+		isolation = dict(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
 	except Exception as error:
 		if error.args and error.args[0] in REFUSED:
 			raise Ill(
@@ -98,7 +99,9 @@ def database() -> str:
 			f"the database cannot be reached ({type(error).__name__})",
 			f"Start MariaDB; see db_host and db_port in the site's configuration: {_where('db_host', 'db_port')}.",
 		)
-	return f"{version}, {_ms(began)}"
+	strict = isolation.get("innodb_snapshot_isolation") == "ON"
+	warned = "; innodb_snapshot_isolation is on: a user's parallel logins may answer 500" if strict else ""
+	return f"{version}, {_ms(began)}{warned}"
 
 
 def redis(key: str, url: str | None = None) -> str:
