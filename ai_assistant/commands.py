@@ -11,7 +11,8 @@ from frappe.commands import get_site, pass_context
 from socketio.exceptions import SocketIOError
 
 from ai_assistant import gateway
-from ai_assistant.chat import queue, settings
+from ai_assistant.chat import queue
+from ai_assistant.config import settings
 from ai_assistant.operate import verbs
 from ai_assistant.operate.examine import Ill
 from ai_assistant.realtime.client import ApiError, Client

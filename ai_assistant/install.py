@@ -10,7 +10,7 @@ from frappe import _
 from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
-from ai_assistant.chat.settings import MODES
+from ai_assistant.config.settings import MODES
 from ai_assistant.permissions import USER
 from ai_assistant.store.frappe_store import know_encryption_key
 

@@ -142,7 +142,7 @@ def test_the_configuration_is_one_that_the_site_takes(monkeypatch: pytest.Monkey
 	import frappe
 
 	from ai_assistant import store
-	from ai_assistant.chat import settings
+	from ai_assistant.config import settings
 
 	class NoForms:
 		def settings(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import frappe
 
 from ai_assistant import install
 from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, provider
-from ai_assistant.chat.settings import MODES
+from ai_assistant.config.settings import MODES
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store import frappe_store
 

@@ -8,8 +8,9 @@ from typing import Any
 import frappe
 from werkzeug.wrappers import Response
 
-from ai_assistant.chat import life, places, queue, request, settings, waiting, watching
+from ai_assistant.chat import life, places, queue, request, waiting, watching
 from ai_assistant.chat.fields import real_number, whole_number
+from ai_assistant.config import settings
 from ai_assistant.gateway import Chunk, Completion
 from ai_assistant.operate import health as vitals
 from ai_assistant.operate import metrics as figures

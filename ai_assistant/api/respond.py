@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from ai_assistant import store
 from ai_assistant.chat.errors import HTTP_STATUS, ChatError, internal_error
-from ai_assistant.chat.settings import load
+from ai_assistant.config.settings import load
 from ai_assistant.permissions import MANAGER, may_use
 from ai_assistant.realtime.log import fields, logger
 

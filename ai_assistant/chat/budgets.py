@@ -13,10 +13,10 @@ import frappe
 from frappe import _
 
 from ai_assistant import store
+from ai_assistant.config.settings import Budgets, load
 from ai_assistant.permissions import sees_all
 
 from .errors import ChatError
-from .settings import Budgets, load
 
 USER, SITE = "user", "site"
 DAY, MONTH = "day", "month"

@@ -11,6 +11,7 @@ import frappe
 from frappe import _
 
 from ai_assistant import store
+from ai_assistant.config.settings import Limits, Settings, load
 from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
 from ai_assistant.realtime import listening
 from ai_assistant.realtime.event import calls_in
@@ -20,7 +21,6 @@ from ai_assistant.realtime.publisher import Publisher
 from . import budgets, memory
 from .errors import BUSY_S, ChatError, internal_error, invalid, provider_failure
 from .request import ChatRequest, request_id_of, task_id_of
-from .settings import Limits, Settings, load
 
 Lost = store.Lost
 

@@ -12,9 +12,10 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
+from ai_assistant.config.settings import Limits
+
 from .errors import invalid
 from .fields import listed, one_of, utf8
-from .settings import Limits
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 import frappe
 from frappe import _
 
+from ai_assistant.config.settings import Limits
+
 from .errors import BUSY_S, ChatError
-from .settings import Limits
 
 _held: Counter[tuple[str, str]] = Counter()
 _lock = threading.Lock()

@@ -12,6 +12,7 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
+from ai_assistant.config.settings import Settings, load
 from ai_assistant.realtime import listening, publisher
 from ai_assistant.realtime.log import fails_quietly, fields, logger
 from ai_assistant.realtime.publisher import Publisher
@@ -19,7 +20,6 @@ from ai_assistant.realtime.publisher import Publisher
 from . import budgets, life
 from .errors import ChatError, internal_error
 from .request import ChatRequest
-from .settings import Settings, load
 
 JOB = "ai_assistant.api.answer_queued"
 OWN_QUEUE, ELSE = "ai", "long"

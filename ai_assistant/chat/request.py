@@ -11,12 +11,12 @@ from typing import Any
 
 from frappe import _
 
+from ai_assistant.config.settings import EFFORTS, Mode, Settings
 from ai_assistant.gateway import ProviderError
 
 from .errors import ChatError, invalid
 from .fields import flag, one_of, real_number, whole_number
 from .messages import bytes_of, messages_of, with_system_prompt
-from .settings import EFFORTS, Mode, Settings
 from .tools import choice_of, tools_of
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")

@@ -13,7 +13,7 @@ from ai_assistant.bench_tests import TestCase, start_without_requests
 from ai_assistant.chat import life
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest
-from ai_assistant.chat.settings import Limits, Settings
+from ai_assistant.config.settings import Limits, Settings
 
 USERS = ("ann@admission.test", "bob@admission.test")
 RACERS = 50

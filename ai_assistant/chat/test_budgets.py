@@ -12,10 +12,11 @@ from frappe.utils import getdate, nowdate
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, start_without_requests
-from ai_assistant.chat import budgets, life, queue, settings
+from ai_assistant.chat import budgets, life, queue
 from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.settings import Budgets, Limits, Settings
 from ai_assistant.chat.test_admission import at_once, request
+from ai_assistant.config import settings
+from ai_assistant.config.settings import Budgets, Limits, Settings
 from ai_assistant.gateway import Completion, Usage
 from ai_assistant.realtime.publisher import Publisher
 from ai_assistant.store import SITE

@@ -11,10 +11,10 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
+from ai_assistant.config.settings import load
 
 from . import places
 from .life import settled
-from .settings import load
 
 LONGEST_S = 25
 LOOK_S = 0.2

@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 
 from ai_assistant import store
-from ai_assistant.chat.settings import Alerts, load
+from ai_assistant.config.settings import Alerts, load
 from ai_assistant.realtime import listening
 from ai_assistant.realtime.log import fails_quietly, fields, logger
 

@@ -19,8 +19,9 @@ import frappe
 from frappe.utils import cint
 
 from ai_assistant import __version__, hooks
-from ai_assistant.chat import queue, settings
+from ai_assistant.chat import queue
 from ai_assistant.chat.errors import ChatError, provider_failure
+from ai_assistant.config import settings
 from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preload
 from ai_assistant.realtime import listening
 from ai_assistant.realtime.log import logger

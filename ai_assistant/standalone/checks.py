@@ -14,7 +14,7 @@ def of_config(path: Path) -> list[Check]:
 	RuntimeError where a Frappe is installed, whose bench has a doctor of its own."""
 	if not stand_in.install():
 		raise RuntimeError("Frappe is installed here: ask its bench, bench --site … ai-assistant doctor")
-	from ai_assistant.chat import settings
+	from ai_assistant.config import settings
 	from ai_assistant.operate import checks
 
 	values = SiteConfig(path).current().values

@@ -16,7 +16,7 @@ from ai_assistant import store
 from ai_assistant.api import respond
 from ai_assistant.chat import life, queue
 from ai_assistant.chat.request import ChatRequest
-from ai_assistant.chat.settings import Realtime, Settings
+from ai_assistant.config.settings import Realtime, Settings
 from ai_assistant.gateway import Completion, Text, ToolCall
 from ai_assistant.hooks import scheduler_events
 from ai_assistant.operate import alerts

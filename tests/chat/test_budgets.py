@@ -11,7 +11,7 @@ import pytest
 from ai_assistant import store
 from ai_assistant.chat import budgets
 from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.settings import Budgets
+from ai_assistant.config.settings import Budgets
 from ai_assistant.store import SITE, Booked
 
 ANN = "ann@example.com"

@@ -19,7 +19,7 @@ from ai_assistant.chat.messages import (
 	messages_of,
 	with_system_prompt,
 )
-from ai_assistant.chat.settings import Limits
+from ai_assistant.config.settings import Limits
 
 ASKED = {"role": "user", "content": "What time is it?"}
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()

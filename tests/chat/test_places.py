@@ -8,7 +8,7 @@ import pytest
 
 from ai_assistant.chat import places
 from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.settings import Limits
+from ai_assistant.config.settings import Limits
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest, validate
-from ai_assistant.chat.settings import MODES, Mode, Settings
+from ai_assistant.config.settings import MODES, Mode, Settings
 from ai_assistant.gateway import Provider
 
 SETTINGS = Settings(

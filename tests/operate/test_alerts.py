@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.chat.settings import Alerts
+from ai_assistant.config.settings import Alerts
 from ai_assistant.operate import alerts
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore

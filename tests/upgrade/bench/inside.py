@@ -45,7 +45,7 @@ def found(request_ids: list[str]) -> dict[str, Any]:
 
 	from ai_assistant import store
 	from ai_assistant.api import get_events, get_request
-	from ai_assistant.chat import settings
+	from ai_assistant.config import settings
 
 	assert store.current()
 	return {

@@ -3,7 +3,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import add_days, now_datetime
 
-from ai_assistant.chat.settings import load
+from ai_assistant.config.settings import load
 from ai_assistant.permissions import MANAGER
 from ai_assistant.realtime.log import logger
 

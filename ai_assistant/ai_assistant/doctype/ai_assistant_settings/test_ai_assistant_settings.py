@@ -6,7 +6,7 @@ from unittest.mock import patch
 import frappe
 
 from ai_assistant.bench_tests import TestCase, provider
-from ai_assistant.chat import settings
+from ai_assistant.config import settings
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import validate
 from ai_assistant.store.frappe_store import FrappeStore

@@ -8,7 +8,7 @@ from frappe.utils import cint
 
 from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import ChatError, provider_failure
-from ai_assistant.chat.settings import provider_of
+from ai_assistant.config.settings import provider_of
 from ai_assistant.gateway import ProviderError, first_chunk_ms
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.store import frappe_store

@@ -11,7 +11,7 @@ from ai_assistant import install
 from ai_assistant.ai_assistant.doctype.ai_request.ai_request import BINARY
 from ai_assistant.ai_assistant.doctype.ai_usage.ai_usage import AIUsage
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
-from ai_assistant.chat.settings import CONF_KEY
+from ai_assistant.config.settings import CONF_KEY
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store import SITE
 from ai_assistant.store.frappe_store import FrappeStore

@@ -7,7 +7,7 @@ from frappe import _
 from frappe.desk.reportview import build_match_conditions
 
 from ai_assistant.chat import budgets
-from ai_assistant.chat.settings import load
+from ai_assistant.config.settings import load
 from ai_assistant.store import SITE
 
 

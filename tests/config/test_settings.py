@@ -7,8 +7,8 @@ import frappe
 import pytest
 
 from ai_assistant import store
-from ai_assistant.chat import settings
 from ai_assistant.chat.errors import ChatError
+from ai_assistant.config import settings
 from ai_assistant.gateway import Price
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}

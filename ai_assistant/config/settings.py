@@ -14,10 +14,9 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant import store
+from ai_assistant.chat.errors import ChatError
 from ai_assistant.gateway import Price, Provider, Timeouts
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
-
-from .errors import ChatError
 
 CONF_KEY = "ai_assistant"
 
