@@ -19,7 +19,7 @@ from ai_assistant.realtime.publisher import Publisher
 
 from . import budgets, life
 from .errors import ChatError, internal_error
-from .request import ChatRequest
+from .request import ChatRequest, be_ready
 
 JOB = "ai_assistant.api.answer_queued"
 OWN_QUEUE, ELSE = "ai", "long"
@@ -52,6 +52,7 @@ def take(name: str) -> life.Chat | None:
 	tell_positions()
 	try:
 		request, settings = ChatRequest(**question), load()
+		be_ready(settings)
 		# What was accepted before it has been used up meanwhile.
 		budgets.check(row["user"], settings.budgets)
 	except Exception as error:

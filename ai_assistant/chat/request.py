@@ -55,12 +55,11 @@ class ChatRequest:
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	"""The request in `fields` (the parameters of chat_completion by name).
 
-	Raises ChatError `invalid_request` naming the field and what it accepts, and `not_configured` on a site
-	without providers. Nothing has been done by then.
+	Raises ChatError `invalid_request` naming the field and what it accepts, and `not_configured` as `be_ready`.
+	Nothing has been done by then.
 	"""
 	given = {name: None if value == "" else value for name, value in fields.items()}
-	if not settings.providers:
-		raise ChatError("not_configured", _(ProviderError("none").template))
+	be_ready(settings, given.get("provider"))
 
 	request_id = request_id_of(given.get("request_id")) or str(uuid.uuid4())
 	name = one_of(given.get("mode") or "chat", "mode", list(settings.modes))
@@ -89,6 +88,19 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 	complete = _with_defaults(own, mode, settings)
 	return ChatRequest(request_id=request_id, background=background, fingerprint=fingerprint, **complete)
+
+
+def be_ready(settings: Settings, provider: Any = None) -> None:
+	"""Raises ChatError `not_configured` where the site can have no chat answered, or the `provider` is set aside, and why."""
+	if settings.no_chats:
+		raise ChatError("not_configured", settings.no_chats)
+	of_provider = settings.why_not(provider) if isinstance(provider, str) else None
+	if of_provider:
+		message = _("Provider {0} cannot be used: {1}")
+		raise ChatError("not_configured", message.format(provider, of_provider))
+	if not settings.providers:
+		reasons = (f"{name}: {reason}" for name, reason in settings.set_aside)
+		raise ChatError("not_configured", " ".join([_(ProviderError("none").template), *reasons]))
 
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:

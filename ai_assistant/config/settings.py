@@ -1,10 +1,14 @@
-"""What the site is configured to do: the contract's section 5, read anew for every request.
+"""What the site is configured to do: the contract's section 5, looked at for every request and parsed once a change.
 
 The forms of a bench say it (AI Assistant Settings, AI Provider), and the key `ai_assistant` of site_config.json,
 of which each section wins over the forms' whole: a container needs no Desk.
+
+What is wrong is set aside with its reason, and the rest goes on: a provider as a whole, anything else by its field,
+for which the app's default counts. Two things are not left to a default that is more than was asked for: where a budget
+is wrong no chat is accepted, and where it is wrong whether content is kept none is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from inspect import formatannotation
 from typing import Any, TypeVar
@@ -14,9 +18,11 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant import store
-from ai_assistant.chat.errors import ChatError
 from ai_assistant.gateway import Price, Provider, Timeouts
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
+from ai_assistant.realtime.log import fields as about
+from ai_assistant.realtime.log import logger
+from ai_assistant.realtime.printing import printable
 
 CONF_KEY = "ai_assistant"
 
@@ -28,7 +34,22 @@ HTTP_TIMEOUT, HTTP_TIMEOUT_S, TO_END_S = "http_timeout", 120, 10
 
 # Of any number: with an endless price one answer would use up every budget for good, and MariaDB could not keep it.
 MOST = 10**15
+# An empty key would make litellm look for one in the process's environment.
+NEEDED = ("name", "api", "api_key", "default_model")
+# The first of them that a field's annotation has is said of it.
+WORDS = {
+	"tuple": "a list of strings",
+	"dict": "an object",
+	"bool": "true or false",
+	"int": "a whole number from 0",
+	"float": "a number from 0",
+	"str": "a string",
+}
 T = TypeVar("T")
+
+
+class Wrong(ValueError):
+	"""What cannot be used of a configuration: one sentence with its field and what that accepts."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +152,10 @@ class Settings:
 	metrics: Metrics = Metrics()
 	alerts: Alerts = Alerts()
 	default_provider: str | None = None
+	set_aside: tuple[tuple[str, str], ...] = ()
+	"""What is wrong and not used, by the name of the provider or the section, and why: without a key, for an administrator."""
+	no_chats: str | None = None
+	"""Why no chat is accepted, though there are providers."""
 
 	@property
 	def default(self) -> Provider | None:
@@ -148,63 +173,105 @@ class Settings:
 	def provider(self, name: str) -> Provider | None:
 		return next((provider for provider in self.providers if provider.name == name), None)
 
+	def why_not(self, name: str) -> str | None:
+		"""Why a provider is set aside; None for one that is not."""
+		if self.provider(name):
+			return None
+		return next((reason for aside, reason in self.set_aside if aside == name), None)
 
-# Of each site: what its configuration said last, and what that came to.
-_known_as: dict[str, tuple[str, Settings]] = {}
+
+# Of each site, and language in which a reason is said: what its configuration said last, and what that came to.
+_known_as: dict[tuple[str, str | None], tuple[str, Settings]] = {}
 
 
 def load() -> Settings:
-	"""The site's settings. Raises ChatError `not_configured` naming what is wrong in the configuration."""
+	"""The site's settings, of whatever can be used in its configuration."""
 	forms, given = store.current().settings(), frappe.conf.get(CONF_KEY)
 	# To Python `True` is equal to 1, and to us it is not.
 	said = repr((forms, given, frappe.conf.get(HTTP_TIMEOUT)))
-	known = _known_as.get(frappe.local.site)
+	key = (frappe.local.site, getattr(frappe.local, "lang", None))
+	known = _known_as.get(key)
 	if known and known[0] == said:
 		return known[1]
 	settings = of(forms, given)
-	_known_as[frappe.local.site] = (said, settings)
+	_known_as[key] = (said, settings)
+	for name, reason in settings.set_aside:
+		logger().warning(f"[Config] ❌ not used: {printable(reason)} {about(name=name)}")
 	return settings
 
 
 def of(forms: Mapping[str, Any], given: Any) -> Settings:
-	"""The settings that a site's `forms` make with what its site_config.json has `given`. Raises as `load` does."""
-	if not isinstance(given, Mapping | None):
-		raise _wrong(CONF_KEY, "an object")
-	conf = {**forms, **(given or {})}
-	modes = {mode.name: mode for mode in MODES}
-	for n, each in enumerate(_list(conf, "modes")):
-		mode = _build(Mode, each, f"modes[{n}]")
-		if mode.reasoning_effort not in (None, *EFFORTS):
-			raise _wrong(f"modes[{n}].reasoning_effort", ", ".join(EFFORTS))
-		if mode.temperature is not None and mode.temperature > 2:
-			raise _wrong(f"modes[{n}].temperature", "a number from 0 to 2")
-		# What is not said of a mode that ships stays as it ships.
-		modes[mode.name] = replace(modes[mode.name], **each) if mode.name in modes else mode
-	providers = [provider_of(each, f"providers[{n}]") for n, each in enumerate(_list(conf, "providers"))]
-	for n, each in enumerate(providers):
-		if any(each.name == earlier.name for earlier in providers[:n]):
-			raise _wrong(f"providers[{n}].name", "a name that no other provider has")
-	limits = _known(Limits, conf, "limits")
-	for name, value in vars(limits).items():
-		if value < 1:
-			raise _wrong(f"limits.{name}", "a number from 1")
+	"""The settings that a site's `forms` make with what its site_config.json has `given`."""
+	aside: list[tuple[str, str]] = []
+	unreadable = not isinstance(given, Mapping | None)
+	if unreadable:
+		aside.append((CONF_KEY, _accepts(CONF_KEY, "an object")))
+	conf = {**forms, **({} if unreadable else given or {})}
 	default = conf.get("default_provider")
 	if not isinstance(default, str | None):
-		raise _wrong("default_provider", "the name of a provider")
+		aside.append(("default_provider", _accepts("default_provider", "the name of a provider")))
+		default = None
+	providers = _providers(_list(conf, "providers", aside), aside)
+	modes = _modes(_list(conf, "modes", aside), aside)
+	limits = _section(Limits, conf, "limits", aside)
+	timeouts = _section(Timeouts, conf, "timeouts", aside)
+	background = _section(Background, conf, "timeouts", aside)
+	realtime = _section(Realtime, conf, "realtime", aside)
+	metrics = _section(Metrics, conf, "metrics", aside)
+	alerts = _section(Alerts, conf, "alerts", aside)
+	before = len(aside)
+	retention = _section(Retention, conf, "retention", aside)
+	if len(aside) > before:
+		retention = Retention(keep_content=False)
+	before = len(aside)
+	budgets = _section(Budgets, conf, "budgets", aside, strict=True)
+	wrong = aside[before:] + aside[: int(unreadable)]
 	return Settings(
-		providers=tuple(providers),
+		providers=providers,
 		modes=modes,
 		limits=limits,
-		# A misspelled one would be none at all, and nobody would notice before the bill.
-		budgets=_build(Budgets, conf.get("budgets") or {}, "budgets"),
-		timeouts=_within_web(_known(Timeouts, conf, "timeouts")),
-		background=_known(Background, conf, "timeouts"),
-		realtime=_known(Realtime, conf, "realtime"),
-		retention=_known(Retention, conf, "retention"),
-		metrics=_known(Metrics, conf, "metrics"),
-		alerts=_known(Alerts, conf, "alerts"),
+		budgets=budgets,
+		timeouts=_within_web(timeouts),
+		background=background,
+		realtime=realtime,
+		retention=retention,
+		metrics=metrics,
+		alerts=alerts,
 		default_provider=default,
+		# What two sections have in common is said once.
+		set_aside=tuple(dict.fromkeys(aside)),
+		no_chats=_("No chat is accepted, because a budget may be missing: {0}").format(
+			" ".join(reason for _name, reason in wrong)
+		)
+		if wrong
+		else None,
 	)
+
+
+def _providers(given: list[Any], aside: list[tuple[str, str]]) -> tuple[Provider, ...]:
+	found: dict[str, Provider] = {}
+	for n, each in enumerate(given):
+		name = each.get("name") if isinstance(each, Mapping) else None
+		name = name if isinstance(name, str) and name else f"providers[{n}]"
+		try:
+			provider = provider_of(each)
+			if provider.name in found:
+				raise Wrong(_accepts("name", "a name that no other provider has"))
+			found[provider.name] = provider
+		except Wrong as wrong:
+			aside.append((name, str(wrong)))
+	return tuple(found.values())
+
+
+def _modes(given: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
+	modes = {mode.name: mode for mode in MODES}
+	for n, each in enumerate(given):
+		where = f"modes[{n}]"
+		values = _usable(Mode, each, where, "modes", aside)
+		if name := values.get("name"):
+			# What is not said of a mode that ships stays as it ships.
+			modes[name] = replace(modes.get(name, Mode(name)), **values)
+	return modes
 
 
 def _within_web(timeouts: Timeouts) -> Timeouts:
@@ -213,25 +280,23 @@ def _within_web(timeouts: Timeouts) -> Timeouts:
 	return replace(timeouts, total_s=min(timeouts.total_s, patience - TO_END_S))
 
 
-def provider_of(given: Any, where: str) -> Provider:
-	"""A provider from its JSON. Raises ChatError `not_configured` naming what is wrong, and that it is at `where`."""
+def provider_of(given: Any) -> Provider:
+	"""A provider from its JSON. Raises Wrong."""
 	if isinstance(given, Mapping):
 		given = trimmed(given)
-	if isinstance(given, Mapping) and isinstance(given.get("models"), list):
-		models = (model.strip() if isinstance(model, str) else model for model in given["models"])
-		given = {**given, "models": tuple(models)}
-	if isinstance(given, Mapping) and isinstance(given.get("prices"), Mapping):
-		prices = given["prices"].items()
-		given = {
-			**given,
-			"prices": {model: _price(each, f"{where}.prices.{model}") for model, each in prices},
-		}
-	provider = _build(Provider, given, where)
+		if given.get("api_key") is store.UNREADABLE:
+			raise Wrong(_("The key of {0} cannot be decrypted; enter it again.").format(given.get("name")))
+		if isinstance(given.get("models"), list):
+			models = (model.strip() if isinstance(model, str) else model for model in given["models"])
+			given = {**given, "models": tuple(models)}
+		if isinstance(given.get("prices"), Mapping):
+			prices = given["prices"].items()
+			given = {**given, "prices": {model: _price(each, f"prices.{model}") for model, each in prices}}
+	provider = _build(Provider, given, "")
 	if wrong := wrong_field(provider):
-		name, accepted = wrong
-		raise _wrong(f"{where}.{name}", accepted)
+		raise Wrong(_accepts(*wrong))
 	if not provider.allows(provider.default_model):
-		raise _wrong(f"{where}.default_model", "one of its models")
+		raise Wrong(_accepts("default_model", "one of its models"))
 	return provider
 
 
@@ -239,41 +304,74 @@ def _price(given: Any, where: str) -> Price:
 	for name in ("input", "output"):
 		# One without the other would be half for nothing.
 		if not isinstance(given, Mapping) or given.get(name) is None:
-			raise _wrong(where, "an object with input and output, in US dollars a million tokens")
+			raise Wrong(_accepts(where, "an object with input and output, in US dollars a million tokens"))
 	return _build(Price, given, where)
 
 
-def _list(conf: Mapping[str, Any], key: str) -> list[Any]:
+def _list(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> list[Any]:
 	found = conf.get(key)
 	if not isinstance(found, list | None):
-		raise _wrong(key, "a list")
+		aside.append((key, _accepts(key, "a list")))
+		return []
 	return found or []
 
 
-def _known(kind: type[T], conf: Mapping[str, Any], key: str) -> T:
-	"""Of a group of settings those that exist by now; a site may already hold later ones."""
+def _section(
+	kind: type[T], conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]], strict: bool = False
+) -> T:
+	"""A group of settings, of which those count that exist by now and are right.
+
+	A site may already hold later ones; where `strict`, a misspelled one would be none at all, and nobody would notice.
+	"""
 	given = conf.get(key)
-	if not isinstance(given, Mapping | None):
-		raise _wrong(key, "an object")
-	names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-	return _build(kind, {name: value for name, value in (given or {}).items() if name in names}, key)
+	if isinstance(given, Mapping) and not strict:
+		names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+		given = {name: value for name, value in given.items() if name in names}
+	return kind(**_usable(kind, {} if given is None else given, key, key, aside))
+
+
+def _usable(
+	kind: type[Any], given: Any, where: str, name: str, aside: list[tuple[str, str]]
+) -> dict[str, Any]:
+	"""The fields that are right, and sets the others aside under a name."""
+	wrong = dict(_wrong(kind, given, where))
+	aside += [(name, _accepts(path, accepted)) for path, accepted in wrong.items()]
+	if not isinstance(given, Mapping):
+		return {}
+	return {key: value for key, value in given.items() if f"{where}.{key}" not in wrong}
 
 
 def _build(kind: type[T], given: Any, where: str) -> T:
-	"""A settings object from its JSON. An unknown name is refused: it would be a misspelled known one."""
-	if not isinstance(given, Mapping):
-		raise _wrong(where, "an object")
-	known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
-	for name, value in given.items():
-		if name not in known:
-			raise _wrong(f"{where}.{name}", ", ".join(known))
-		if not _fits(value, wanted := formatannotation(known[name].type)):
-			raise _wrong(f"{where}.{name}", wanted.replace("tuple[str, ...]", "list of strings"))
-	for name in ("name", "api", "api_key", "default_model"):
-		# An empty key would make litellm look for one in the process's environment.
-		if name in known and not given.get(name):
-			raise _wrong(f"{where}.{name}", "a string that is not empty")
+	"""A settings object from its JSON. Raises Wrong."""
+	for path, accepted in _wrong(kind, given, where):
+		raise Wrong(_accepts(path, accepted))
 	return kind(**given)
+
+
+def _wrong(kind: type[Any], given: Any, where: str) -> Iterator[tuple[str, str]]:
+	"""What there is to say of the JSON of a settings object: fields, and what each accepts."""
+	if not isinstance(given, Mapping):
+		yield where or "providers", "an object"
+		return
+	known = {each.name: formatannotation(each.type) for each in fields(kind)}
+	needed = [name for name in NEEDED if name in known and not given.get(name)]
+	for name in needed:
+		yield f"{where}.{name}" if where else name, "a string that is not empty"
+	for name, value in given.items():
+		if name in needed:
+			continue
+		path = f"{where}.{name}" if where else str(name)
+		if name not in known:
+			# It would be a misspelled known one.
+			yield path, "one of " + ", ".join(known)
+		elif not _fits(value, known[name]):
+			yield path, next(words for kind_of, words in WORDS.items() if kind_of in known[name])
+		elif kind is Limits and value is not None and value < 1:
+			yield path, "a number from 1"
+		elif name == "reasoning_effort" and value not in (None, *EFFORTS):
+			yield path, "one of " + ", ".join(EFFORTS)
+		elif name == "temperature" and value is not None and value > 2:
+			yield path, "a number from 0 to 2"
 
 
 def _fits(value: Any, annotation: str) -> bool:
@@ -290,6 +388,5 @@ def _fits(value: Any, annotation: str) -> bool:
 	return isinstance(value, str)
 
 
-def _wrong(where: str, accepted: str) -> ChatError:
-	message = _("The site's AI configuration is wrong at {0}; accepted: {1}.").format(where, accepted)
-	return ChatError("not_configured", message)
+def _accepts(where: str, accepted: str) -> str:
+	return str(_("{0} accepts {1}.")).format(where, accepted)

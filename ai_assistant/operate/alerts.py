@@ -43,6 +43,9 @@ def check() -> None:
 	rows = store.current().ended(now - DAY_S, NEWEST)
 	names = [each.name for each in configured.providers]
 	verdicts = of_rows(rows, names, configured.alerts, now)
+	for name, reason in configured.set_aside:
+		earlier = verdicts.get(("configuration", name))
+		verdicts["configuration", name] = f"{earlier} {reason}" if earlier else f"{name}: {reason}"
 	if configured.realtime.enabled:
 		# What was read shall not be kept open while a socket is waited for.
 		frappe.db.rollback()

@@ -21,6 +21,7 @@ from frappe.utils import cint
 from ai_assistant import __version__, hooks
 from ai_assistant.chat import queue
 from ai_assistant.chat.errors import ChatError, provider_failure
+from ai_assistant.chat.request import be_ready
 from ai_assistant.config import settings
 from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preload
 from ai_assistant.realtime import listening
@@ -39,6 +40,7 @@ MINUTE_S = 300.0
 # MariaDB's access denied to a user or a database, and unknown database.
 REFUSED = (1044, 1045, 1049, 1698)
 START = "bench start, or supervisorctl restart all"
+CORRECT = "Correct it in Desk (AI Provider, AI Assistant Settings), or in site_config.json, which wins."
 
 
 def of_bench(frozen: Ill | None = None) -> list[Check]:
@@ -150,15 +152,17 @@ def maintenance() -> str:
 def configuration(load: Callable[[], settings.Settings] = settings.load) -> str:
 	try:
 		found = load()
-	except ChatError as error:
-		raise Ill(str(error), "Correct it in AI Assistant Settings, or in site_config.json, which wins.")
 	except (frappe.DoesNotExistError, frappe.db.ProgrammingError, frappe.db.OperationalError) as error:
 		site = frappe.local.site
 		raise Ill(
 			f"the site has not the tables of this version of the app ({type(error).__name__})",
 			f"bench --site {site} install-app ai_assistant, or where it is installed bench --site {site} migrate.",
 		)
-	if not found.providers:
+	try:
+		be_ready(found)
+	except ChatError as error:
+		if found.set_aside:
+			raise Ill(str(error), CORRECT)
 		raise Ill("no provider is configured", "Enable one in Desk: AI Provider → New.")
 	first, model = found.first_for(found.modes["chat"])
 	off = "" if found.realtime.enabled else "; realtime.enabled is off: answers come whole, without events"
@@ -302,12 +306,22 @@ def versions() -> str:
 
 
 def providers(load: Callable[[], settings.Settings] = settings.load) -> Iterable[Check]:
-	"""A check for each provider of the settings."""
+	"""A check for each provider of the settings, and one that fails for whatever is set aside."""
 
 	def looks(asked: Provider) -> Callable[[], str]:
 		return lambda: provider(asked)
 
-	return [Check(f"provider {each.name}", looks(each), deadline_s=LONG_S) for each in load().providers]
+	def aside(reason: str) -> Callable[[], str]:
+		def look() -> str:
+			raise Ill(f"not used: {reason}", CORRECT)
+
+		return look
+
+	found = load()
+	return [
+		*(Check(name, aside(reason)) for name, reason in found.set_aside),
+		*(Check(f"provider {each.name}", looks(each), deadline_s=LONG_S) for each in found.providers),
+	]
 
 
 def _remedy(code: str, asked: Provider) -> str:

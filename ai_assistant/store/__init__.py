@@ -92,6 +92,14 @@ class Demand(NamedTuple):
 	"""When the user's latest were accepted (`created`), the oldest first."""
 
 
+class _Unreadable:
+	def __repr__(self) -> str:
+		return "UNREADABLE"
+
+
+UNREADABLE = _Unreadable()
+"""In place of a secret that the site's forms have and that cannot be decrypted."""
+
 SITE = ""
 """The account on which the usage of all users is booked, besides their own."""
 

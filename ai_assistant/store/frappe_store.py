@@ -6,7 +6,7 @@ document costs three times as much (1.4 ms against 0.5 ms an event, its commit i
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any
@@ -21,6 +21,7 @@ from . import (
 	REQUEST_FIELDS,
 	SITE,
 	UNENDED,
+	UNREADABLE,
 	AlertKey,
 	Booked,
 	Demand,
@@ -479,13 +480,16 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 		as_dict=True,
 	)
 	models: dict[str, list[str]] = {}
-	prices: dict[str, dict[str, dict[str, float]]] = {}
+	prices: dict[str, dict[str, dict[str, Any]]] = {}
 	for parent, model, given, said in frappe.db.sql(
 		"SELECT parent, model, input_price, output_price FROM `tabAI Provider Model` ORDER BY idx"
 	):
 		models.setdefault(parent, []).append(model)
 		if given and said:
-			prices.setdefault(parent, {})[model] = {"input": float(given), "output": float(said)}
+			prices.setdefault(parent, {})[model] = {
+				"input": _read(float, given),
+				"output": _read(float, said),
+			}
 	return [
 		{
 			"name": row.name,
@@ -495,7 +499,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			"models": models.get(row.name) or [row.default_model],
 			"default_model": row.default_model,
 			"priority": row.priority,
-			"extra": json.loads(row.extra or "{}"),
+			"extra": _read(json.loads, row.extra or "{}"),
 			"prices": prices.get(row.name, {}),
 		}
 		for row in rows
@@ -516,15 +520,23 @@ def know_encryption_key() -> None:
 		get_encryption_key()
 
 
-def _key(name: str) -> str | None:
-	"""The key, or None where there is none or the site has another encryption key than when it was entered."""
+def _read(as_kind: Callable[[str], Any], given: str) -> Any:
+	"""What a column says, or as it stands there what is none: whoever takes it names it, and the others' goes on."""
+	try:
+		return as_kind(given)
+	except ValueError:
+		return given
+
+
+def _key(name: str) -> Any:
+	"""The key, None where there is none; UNREADABLE where the site has another encryption key than when it was entered."""
 	know_encryption_key()
 	before = len(frappe.local.message_log)
 	try:
 		found: str | None = get_decrypted_password(PROVIDER, name, "api_key", raise_exception=False)
 		return found
 	except frappe.ValidationError:
-		return None
+		return UNREADABLE
 	finally:
 		# Whoever chats learns that the configuration is wrong, not how the site is made.
 		del frappe.local.message_log[before:]
@@ -538,7 +550,7 @@ def _modes() -> list[dict[str, Any]]:
 		as_dict=True,
 	)
 	for row in rows:
-		row.temperature = float(row.temperature) if row.temperature else None
+		row.temperature = _read(float, row.temperature) if row.temperature else None
 	return [{field: None if value == "" else value for field, value in row.items()} for row in rows]
 
 

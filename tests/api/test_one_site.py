@@ -141,10 +141,36 @@ def test_a_change_of_the_configuration_counts_from_the_next_request_on(
 		with pytest.raises(ApiError) as refused:
 			client.chat("hello").wait()
 		assert refused.value.status == 503
-		assert "providers[0].api_bse" in str(refused.value) and CANARY_KEY not in str(refused.value)
+		assert "api_bse" in str(refused.value) and CANARY_KEY not in str(refused.value)
 	finally:
 		process.configure(config)
 	assert client.chat("hello").wait()["status"] == "completed"
+
+
+def test_a_provider_that_is_wrong_stops_nobody_but_who_asks_for_it(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	config, gate = site_config(provider), unique("gate")
+	waiting = client.post(
+		"chat_completion",
+		messages=[{"role": "user", "content": script({"text": "So"}, {"gate": gate})}],
+		background=True,
+	)["request_id"]
+	provider.wait_for(gate)
+	wrong = [{"name": "wrong", "api": "openai", "default_model": "m"}, *config["providers"]]
+	try:
+		process.configure({**config, "providers": wrong})
+		assert client.chat("hello").wait()["status"] == "completed"
+		assert "wrong" not in [each["name"] for each in client.get("list_models")["providers"]]
+		assert client.get("get_events", request_id=waiting, wait=1)["events"]
+		assert client.post("cancel", request_id=waiting) == {"cancelled": [waiting]}
+		assert client.get("get_events", request_id=waiting, after_seq=2, wait=20)["events"]
+		with pytest.raises(ApiError, match="wrong cannot be used: api_key accepts") as refused:
+			client.chat("hello", provider="wrong").wait()
+		assert (refused.value.status, refused.value.answer["error"]["code"]) == (503, "not_configured")
+	finally:
+		provider.open(gate)
+		process.configure(config)
 
 
 def peak_kb(process: StandaloneSite) -> int:

@@ -7,7 +7,6 @@ import frappe
 import pytest
 
 from ai_assistant import store
-from ai_assistant.chat.errors import ChatError
 from ai_assistant.config import settings
 from ai_assistant.gateway import Price
 
@@ -111,8 +110,7 @@ def test_what_has_not_changed_is_not_looked_through_again() -> None:
 
 def test_what_python_takes_for_equal_is_a_change() -> None:
 	assert load({"realtime": {"enabled": True}}).realtime.enabled
-	with pytest.raises(ChatError, match=r"realtime\.enabled"):
-		load({"realtime": {"enabled": 1}})
+	assert load({"realtime": {"enabled": 1}}).set_aside
 
 
 def test_what_the_bench_says_of_its_patience_is_a_change() -> None:
@@ -239,10 +237,87 @@ def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
 	],
 )
 def test_a_wrong_configuration_is_named(conf: Any, where: str) -> None:
-	with pytest.raises(ChatError) as refused:
-		load(conf)
-	assert refused.value.code == "not_configured"
-	assert f" {where};" in str(refused.value)
+	aside = load(conf).set_aside
+	# A provider is named by its name.
+	path = where.removeprefix("providers[0].").removeprefix("providers[1].")
+	assert [
+		reason.startswith(f"{path.partition('[')[0] if path == 'providers[0]' else path} accepts ")
+		for _name, reason in aside
+	] == [True]
+
+
+def test_a_provider_that_is_wrong_takes_no_other_along(caplog: pytest.LogCaptureFixture) -> None:
+	wrong = [
+		{**PROVIDER, "name": "keyless", "api_key": None},
+		{**PROVIDER, "name": "undecided", "models": ["n"]},
+		{**PROVIDER, "name": "locked", "api_key": store.UNREADABLE},
+		{**PROVIDER, "api_base": "http://elsewhere.example"},
+		"text",
+	]
+	with caplog.at_level("WARNING"):
+		found = load({"providers": [PROVIDER, *wrong]})
+	assert [(each.name, each.api_base) for each in found.providers] == [("p", None)]
+	assert found.set_aside == (
+		("keyless", "api_key accepts a string that is not empty."),
+		("undecided", "default_model accepts one of its models."),
+		("locked", "The key of locked cannot be decrypted; enter it again."),
+		("p", "name accepts a name that no other provider has."),
+		("providers[5]", "providers accepts an object."),
+	)
+	assert (found.why_not("keyless"), found.why_not("p"), found.why_not("nobody")) == (
+		"api_key accepts a string that is not empty.",
+		None,
+		None,
+	)
+	assert found.no_chats is None
+	assert sum("[Config]" in record.message for record in caplog.records) == len(wrong)
+
+
+def test_what_is_wrong_leaves_the_rest_of_its_section_as_it_is() -> None:
+	found = load(
+		{
+			"limits": {"max_chars": 0, "max_messages": 7},
+			"timeouts": {"idle_s": "long", "total_s": 9},
+			"modes": [
+				{"name": "chat", "temperature": 9, "system_prompt": "Rhyme."},
+				{"system_prompt": "nobody's"},
+				{"name": "poet", "reasoning_effort": "extreme"},
+			],
+			"realtime": "off",
+			"default_provider": 5,
+			"providers": [PROVIDER],
+		}
+	)
+	assert (found.limits.max_chars, found.limits.max_messages) == (400_000, 7)
+	assert (found.timeouts.idle_s, found.timeouts.total_s) == (60, 9)
+	assert (found.modes["chat"].temperature, found.modes["chat"].system_prompt) == (None, "Rhyme.")
+	assert found.modes["poet"] == settings.Mode("poet")
+	assert list(found.modes) == ["chat", "agent", "poet"]
+	assert found.realtime.enabled and found.default == found.providers[0]
+	assert [name for name, _reason in found.set_aside] == [
+		"default_provider",
+		"modes",
+		"modes",
+		"modes",
+		"limits",
+		"timeouts",
+		"realtime",
+	]
+	assert found.no_chats is None
+
+
+@pytest.mark.parametrize(
+	"conf", [{"budgets": {"user_token_per_day": 1, "site_tokens_per_day": 5}}, {"budgets": [1]}, ["budgets"]]
+)
+def test_a_budget_that_is_wrong_is_not_taken_for_none(conf: Any) -> None:
+	found = load(conf)
+	assert found.no_chats and found.set_aside
+	assert all(reason in found.no_chats for _name, reason in found.set_aside)
+
+
+@pytest.mark.parametrize("retention", [{"keep_content": "no"}, False])
+def test_where_it_is_wrong_whether_content_is_kept_none_is(retention: Any) -> None:
+	assert not load({"retention": retention}).retention.keep_content
 
 
 def test_a_budget_that_is_nothing_or_left_out_is_none() -> None:

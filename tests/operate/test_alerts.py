@@ -207,3 +207,24 @@ def test_where_nobody_asks_it_is_not_over(
 	alerts.check()
 	assert list(store.alerts()) == [("event_failures", "")]
 	assert len(lines(caplog)) == 1
+
+
+def test_what_is_wrong_in_the_configuration_is_told_until_it_is_right(
+	store: SqliteStore, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+	right = stand_in.local.conf["ai_assistant"]["providers"]
+	wrong = [{"name": "q", "api": "openai", "default_model": "m"}]
+	stand_in.local.conf = stand_in._dict(
+		ai_assistant={"providers": [*right, *wrong], "limits": {"max_chars": 0, "max_messages": 0}}
+	)
+	alerts.check()
+	told = [line for line in lines(caplog) if line.startswith("[Alert]")]
+	assert told == [
+		"[Alert] ⚠️ configuration began: q: api_key accepts a string that is not empty.",
+		"[Alert] ⚠️ configuration began: limits: limits.max_chars accepts a number from 1."
+		" limits.max_messages accepts a number from 1.",
+	]
+	stand_in.local.conf = stand_in._dict(ai_assistant={"providers": right})
+	clock[0] += alerts.WINDOW_S
+	alerts.check()
+	assert lines(caplog) == ["[Alert] ✅ configuration is over"] * 2

@@ -184,8 +184,8 @@ def test_a_configuration_file_and_its_providers(file: Look, provider: ScriptedPr
 	("change", "said"),
 	[
 		({"providers": []}, "no provider is configured"),
-		({"limits": {"max_messages": 0}}, "limits.max_messages"),
-		({"providers": [{"name": "x"}]}, "providers[0]"),
+		({"budgets": {"user_token_per_day": 1}}, "budgets.user_token_per_day"),
+		({"providers": [{"name": "x"}]}, "x: api accepts a string"),
 	],
 )
 def test_a_configuration_that_is_wrong(
@@ -194,6 +194,21 @@ def test_a_configuration_that_is_wrong(
 	findings = file({**config_for(provider), **change})
 	assert (list(findings), wrong(findings)) == (["configuration"], ["configuration"])
 	assert said in findings["configuration"].seen
+
+
+def test_what_is_set_aside_is_named_and_the_rest_is_looked_at(file: Look, provider: ScriptedProvider) -> None:
+	given = config_for(provider)
+	findings = file(
+		{
+			**given,
+			"limits": {"max_messages": 0},
+			"providers": [{"name": "x", "api": "openai", "default_model": "m"}, *given["providers"]],
+		}
+	)
+	assert wrong(findings) == ["x", "limits"]
+	assert findings["x"].seen == "not used: api_key accepts a string that is not empty."
+	assert findings["limits"].seen == "not used: limits.max_messages accepts a number from 1."
+	assert findings["configuration"].ok and findings[f"provider {given['providers'][0]['name']}"].ok
 
 
 def test_the_command_exits_with_1_where_something_is_wrong(file: Look, tmp_path: Path) -> None:

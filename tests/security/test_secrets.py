@@ -204,7 +204,7 @@ def test_an_address_is_of_the_web(
 	process.configure(given)
 	stream = client.chat("hello")
 	list(stream)
-	assert "providers[0].api_base" in str(stream.error) and CANARY_KEY not in str(stream.error)
+	assert "api_base accepts" in str(stream.error) and CANARY_KEY not in str(stream.error)
 
 
 def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider) -> None:
@@ -225,8 +225,7 @@ def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: Script
 		for thing in (loaded, *loaded.providers, made, made.gateway, made.question, vars(made), request):
 			assert CANARY_KEY not in repr(thing) + str(thing)
 		given["providers"][0]["api_key"] = {"x": CANARY_KEY}
-		with pytest.raises(Exception, match="api_key") as raised:
-			settings.load()
-		assert CANARY_KEY not in repr(raised.value) + str(vars(raised.value))
+		(aside,) = settings.load().set_aside
+		assert "api_key" in aside[1] and CANARY_KEY not in aside[1]
 	finally:
 		del stand_in.local.conf

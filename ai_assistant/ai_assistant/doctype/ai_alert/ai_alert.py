@@ -30,6 +30,7 @@ class AIAlert(Document):
 			"realtime_gone",
 			"provider_failing",
 			"memory_growing",
+			"configuration",
 		]
 		message: DF.SmallText | None
 		seen: DF.Float

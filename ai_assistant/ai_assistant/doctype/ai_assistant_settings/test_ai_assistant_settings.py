@@ -177,11 +177,27 @@ class TestAIAssistantSettings(TestCase):
 		)
 		self.refused("Reasoning Effort", modes=[{"mode": "x", "reasoning_effort": "extreme"}])
 
-	def test_a_key_that_cannot_be_used_is_said_and_not_looked_for_elsewhere(self) -> None:
-		provider("p").insert()
-		frappe.db.sql("delete from `__Auth` where doctype = 'AI Provider'")
-		with self.assertRaisesRegex(ChatError, r"wrong at providers\[0\].api_key"):
-			load()
+	def test_a_provider_that_cannot_be_used_is_named_and_the_others_go_on(self) -> None:
+		for n, name in enumerate(("keyless", "locked", "torn", "well"), start=1):
+			provider(name, priority=n).insert()
+		frappe.db.sql("delete from `__Auth` where doctype = 'AI Provider' and name = 'keyless'")
+		frappe.db.sql(
+			"update `__Auth` set password = 'of another key' where doctype = 'AI Provider' and name = 'locked'"
+		)
+		frappe.db.sql(
+			"update `tabAI Provider Model` set input_price = 'x', output_price = '1' where parent = 'torn'"
+		)
+		found = load()
+		self.assertEqual([each.name for each in found.providers], ["well"])
+		self.assertEqual(
+			[name for name, _reason in found.set_aside],
+			["keyless", "locked", "torn"],
+		)
+		self.assertEqual(found.why_not("keyless"), "api_key accepts a string that is not empty.")
+		self.assertEqual(found.why_not("locked"), "The key of locked cannot be decrypted; enter it again.")
+		form = frappe.get_doc("AI Provider", "locked")
+		form.run_method("onload")
+		self.assertEqual(form.get_onload("set_aside"), found.why_not("locked"))
 
 	def test_it_costs_few_queries(self) -> None:
 		provider("p").insert()

@@ -1,6 +1,8 @@
 frappe.ui.form.on("AI Provider", {
 	refresh(frm) {
 		if (frm.is_new()) return;
+		const reason = frm.doc.__onload?.set_aside;
+		if (reason) frm.set_intro(__("Not used: {0}", [frappe.utils.escape_html(reason)]), "red");
 		frm.add_custom_button(__("Test connection"), () => test_connection(frm));
 	},
 });

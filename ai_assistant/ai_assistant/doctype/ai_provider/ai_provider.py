@@ -7,8 +7,8 @@ from frappe.model.document import Document
 from frappe.utils import cint
 
 from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
-from ai_assistant.chat.errors import ChatError, provider_failure
-from ai_assistant.config.settings import provider_of
+from ai_assistant.chat.errors import provider_failure
+from ai_assistant.config.settings import Wrong, load, provider_of
 from ai_assistant.gateway import ProviderError, first_chunk_ms
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.store import frappe_store
@@ -55,6 +55,10 @@ class AIProvider(Document):
 		priority: DF.Int
 		provider_name: DF.Data
 	# end: auto-generated types
+
+	def onload(self) -> None:
+		"""Has the form show why chats are not sent to it."""
+		self.set_onload("set_aside", load().why_not(self.name) if self.enabled else None)
 
 	def validate(self) -> None:
 		frappe_store.know_encryption_key()
@@ -193,8 +197,8 @@ def test_connection(provider: str) -> dict[str, Any]:
 	frappe.only_for("System Manager")
 	name = frappe.get_doc("AI Provider", provider).name
 	try:
-		took = first_chunk_ms(provider_of(frappe_store.provider(name), name))
-	except ChatError as error:
+		took = first_chunk_ms(provider_of(frappe_store.provider(name)))
+	except Wrong as error:
 		return {"success": False, "message": str(error), "first_chunk_ms": None}
 	except ProviderError as error:
 		return {"success": False, "message": provider_failure(error, True)["message"], "first_chunk_ms": None}

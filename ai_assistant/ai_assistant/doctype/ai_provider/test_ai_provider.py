@@ -133,7 +133,7 @@ class TestAIProvider(TestCase):
 			frappe_store.provider("p")["prices"],
 			{"m": {"input": 0.15, "output": 0.0}, "*": {"input": 0.0, "output": 2.5}},
 		)
-		self.assertEqual(provider_of(frappe_store.provider("p"), "p").price("n"), Price(0.0, 2.5))
+		self.assertEqual(provider_of(frappe_store.provider("p")).price("n"), Price(0.0, 2.5))
 		for prices in ({"input_price": "1"}, {"output_price": "0"}):
 			self.refused("row 1: give both prices, or none", models=[{"model": "m", **prices}])
 		for price in ("much", "-1", "nan", "inf", "1000001"):
