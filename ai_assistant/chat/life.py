@@ -82,7 +82,7 @@ class Chat:
 		self._renew_at = now + RENEW_S
 		try:
 			with store.transaction() as kept:
-				asked = kept.renew(self.publisher.name, time.time() + LEASE_S)
+				asked = kept.renew(self.publisher.name, kept.now() + LEASE_S)
 		except store.Away:
 			# The lease outlasts a restart of the database.
 			return
@@ -187,10 +187,11 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"prompt_bytes": request.prompt_bytes,
 	}
 	try:
-		now = time.time()
+		now = kept.now()
 		_let_in(kept.demand(user, now, now - MINUTE_S), settings.limits, status, now)
 		budgets.check(user, settings.budgets)
-		row.update(created=time.time(), lease=time.time() + LEASE_S)
+		now = kept.now()
+		row.update(created=now, lease=now + LEASE_S)
 		name = kept.open(row, asdict(request) if status == "queued" else None)
 	except (store.RequestExists, ChatError) as refused:
 		# The next in line need not wait for the end of this HTTP request.
@@ -261,7 +262,7 @@ def earlier(request: ChatRequest) -> dict[str, Any] | None:
 
 def settled(row: dict[str, Any]) -> dict[str, Any]:
 	"""The row as it is once a request whose process has died is ended; whoever asks first ends it."""
-	if row["status"] != "running" or row["lease"] > time.time():
+	if row["status"] != "running" or _is_here(row) or row["lease"] > store.current().now():
 		return row
 	end_lost(row)
 	return store.current().get(row["user"], row["request_id"]) or row
@@ -270,9 +271,17 @@ def settled(row: dict[str, Any]) -> dict[str, Any]:
 @fails_quietly
 def sweep() -> None:
 	"""Ends all requests whose process has died. The scheduler does it every minute."""
-	for row in store.current().lapsed(time.time()):
-		# One that cannot be ended leaves the others no worse.
-		fails_quietly(end_lost)(row)
+	kept = store.current()
+	for row in kept.lapsed(kept.now()):
+		if not _is_here(row):
+			# One that cannot be ended leaves the others no worse.
+			fails_quietly(end_lost)(row)
+
+
+def _is_here(row: dict[str, Any]) -> bool:
+	"""Whether the request runs in this process, whatever the clock says of its lease."""
+	with _lock:
+		return _key(row["user"], row["request_id"]) in _running
 
 
 def end_lost(row: dict[str, Any]) -> None:

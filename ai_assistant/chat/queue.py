@@ -46,7 +46,7 @@ def take(name: str) -> life.Chat | None:
 	"""The queued request as one that runs here; None where another worker has it, or it was cancelled."""
 	try:
 		with store.transaction() as kept:
-			row, question = kept.start(name, time.time() + life.LEASE_S)
+			row, question = kept.start(name, kept.now() + life.LEASE_S)
 	except store.Lost:
 		return None
 	tell_positions()
@@ -82,9 +82,12 @@ def cancel(rows: list[dict[str, Any]]) -> list[str]:
 
 def tell_positions() -> None:
 	"""Sends those who wait where they stand by now."""
-	for position, row in enumerate(store.current().queued()[:TOLD], start=1):
+	kept = store.current()
+	rows = kept.queued()[:TOLD]
+	now = kept.now() if rows else 0
+	for position, row in enumerate(rows, start=1):
 		ids = {"task_id": row["task_id"], "request_id": row["request_id"]}
-		elapsed_ms = round((time.time() - row["created"]) * 1000)
+		elapsed_ms = round((now - row["created"]) * 1000)
 		publisher.send_status(row["user"], ids, "queued", elapsed_ms, position=position)
 
 

@@ -12,7 +12,7 @@ from ai_assistant.permissions import sees_all
 
 from .errors import invalid
 
-# A request is remembered this long after it was accepted: by then it can be seen whatever the clocks of machines say.
+# A request is remembered this long after it was accepted: by then what was committed late can be seen.
 OVERLAP_S = 60.0
 MOST = 1000
 # Of one answer; the next begins where it ends.
@@ -26,7 +26,7 @@ def page(cursor: Any) -> dict[str, Any]:
 	A System Manager gets the events of everybody, all others those of their own requests; each has its `user`. Without
 	a cursor it begins with those that run. Raises ChatError for a cursor that is none.
 	"""
-	now = time.time()
+	now = store.current().now()
 	since, seen = (now, {}) if cursor is None else _read(cursor)
 	user = None if sees_all() else frappe.session.user
 	events: list[store.Event] = []

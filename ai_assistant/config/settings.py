@@ -20,8 +20,8 @@ from frappe.utils import cint
 from ai_assistant import store
 from ai_assistant.gateway import Price, Provider, Timeouts
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
+from ai_assistant.realtime.log import escaped, logger
 from ai_assistant.realtime.log import fields as about
-from ai_assistant.realtime.log import logger
 from ai_assistant.realtime.printing import printable
 
 CONF_KEY = "ai_assistant"
@@ -338,7 +338,8 @@ def _usable(
 	aside += [(name, _accepts(path, accepted)) for path, accepted in wrong.items()]
 	if not isinstance(given, Mapping):
 		return {}
-	return {key: value for key, value in given.items() if f"{where}.{key}" not in wrong}
+	known = [each.name for each in fields(kind) if each.name in given]
+	return {key: given[key] for key in known if f"{where}.{key}" not in wrong}
 
 
 def _build(kind: type[T], given: Any, where: str) -> T:
@@ -363,7 +364,7 @@ def _wrong(kind: type[Any], given: Any, where: str) -> Iterator[tuple[str, str]]
 		path = f"{where}.{name}" if where else str(name)
 		if name not in known:
 			# It would be a misspelled known one.
-			yield path, "one of " + ", ".join(known)
+			yield path.removesuffix(str(name)) + escaped(name), "one of " + ", ".join(known)
 		elif not _fits(value, known[name]):
 			yield path, next(words for kind_of, words in WORDS.items() if kind_of in known[name])
 		elif kind is Limits and value is not None and value < 1:

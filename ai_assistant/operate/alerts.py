@@ -39,7 +39,7 @@ Verdicts = dict[store.AlertKey, str | None]
 @fails_quietly
 def check() -> None:
 	"""Looks at everything once. The scheduler does it every minute."""
-	configured, now = load(), time.time()
+	configured, now = load(), store.current().now()
 	rows = store.current().ended(now - DAY_S, NEWEST)
 	names = [each.name for each in configured.providers]
 	verdicts = of_rows(rows, names, configured.alerts, now)

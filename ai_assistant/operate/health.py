@@ -13,7 +13,7 @@ def is_well() -> bool:
 	processes alike, so that a load balancer would take the last one away.
 	"""
 	try:
-		store.current().unended(time.time())
+		store.current().unended(store.current().now())
 	except Exception as error:
 		store.current().gone(error)
 		return False

@@ -137,7 +137,8 @@ class _Rows:
 	def collect(self) -> Iterator["Metric"]:
 		from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-		kept, now = store.current(), time.time()
+		kept = store.current()
+		now = kept.now()
 		sums = dict.fromkeys(FROM_THE_START, 0.0) | kept.sums()
 		for name, (about, labels) in COUNTERS.items():
 			counter = CounterMetricFamily(f"ai_assistant_{name}", about, labels=labels)

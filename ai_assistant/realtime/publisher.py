@@ -89,7 +89,7 @@ class Publisher:
 			keep_content=keep_content,
 			tools=row.get("tool_calls") is not None,
 		)
-		found._started -= time.time() - row["created"]
+		found._started -= store.current().now() - row["created"]
 		for event in events:
 			kind, text = event["type"], event["text"]
 			if kind == "tool_call" or text:
@@ -158,7 +158,7 @@ class Publisher:
 			"tool_calls": self._calls,
 		}
 		measured = {"timing": self.timing(), "realtime": realtime, "first_event_ms": self.first_event_ms}
-		return {**outcome, **said, **measured, "ended": time.time()}
+		return {**outcome, **said, **measured}
 
 	def complete(self, row: dict[str, Any]) -> None:
 		"""Sends what still waits and then the completion; the request's row is finished in the same commit.

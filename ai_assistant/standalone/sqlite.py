@@ -207,6 +207,12 @@ class SqliteStore:
 		)
 		database.commit()
 
+	def now(self) -> float:
+		"""The UNIX time by the database's clock: by it what one process has written another judges."""
+		# To the millisecond; its unixepoch('subsec') is younger than what some systems have.
+		((now,),) = self._database.read("SELECT (julianday('now') - 2440587.5) * 86400")
+		return float(now)
+
 	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
 		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
 
@@ -319,9 +325,9 @@ class SqliteStore:
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
 
-		Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
+		It has `ended` now, if `values` do not say otherwise. Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
 		"""
-		self._update(name, values, UNENDED)
+		self._update(name, {"ended": self.now(), **values}, UNENDED)
 		self._database.forget(
 			"UPDATE request SET question = NULL WHERE name = ? AND question IS NOT NULL", [name]
 		)

@@ -127,6 +127,10 @@ class Away(Exception):
 class Store(Protocol):
 	"""Keys are compared byte by byte: neither case nor trailing spaces are folded."""
 
+	def now(self) -> float:
+		"""The UNIX time by the database's clock: by it what one process has written another judges."""
+		...
+
 	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
 		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
 
@@ -195,7 +199,7 @@ class Store(Protocol):
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
 
-		Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
+		It has `ended` now, if `values` do not say otherwise. Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
 		"""
 		...
 

@@ -83,6 +83,11 @@ class FrappeStore:
 	A str with a lone surrogate raises UnicodeEncodeError, which leaves nothing written.
 	"""
 
+	def now(self) -> float:
+		"""The UNIX time by the database's clock: by it what one process has written another judges."""
+		((now,),) = frappe.db.sql("SELECT UNIX_TIMESTAMP(NOW(6))")
+		return float(now)
+
 	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
 		"""Keep a new request and return its `name`. Raises RequestExists, leaving the transaction usable.
 
@@ -222,10 +227,12 @@ class FrappeStore:
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
 
-		Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
+		It has `ended` now, if `values` do not say otherwise. Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
 		"""
 		_lock(name, UNENDED)
-		columns, long = _apart({"modified": frappe.utils.now(), "question": None, **_columns(values)})
+		columns, long = _apart(
+			{"modified": frappe.utils.now(), "question": None, **_columns({"ended": self.now(), **values})}
+		)
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
 		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
 		_write_long(name, long)

@@ -16,6 +16,7 @@ from ai_assistant import store
 from ai_assistant.api import respond
 from ai_assistant.chat import life, queue
 from ai_assistant.chat.request import ChatRequest
+from ai_assistant.config import settings
 from ai_assistant.config.settings import Realtime, Settings
 from ai_assistant.gateway import Completion, Text, ToolCall
 from ai_assistant.hooks import scheduler_events
@@ -124,6 +125,10 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		context.setattr(respond, "may_use", lambda: True)
 		respond.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
 	log.fails_quietly(lambda: site.get())()
+	with patch.context() as context:
+		context.setattr(site, "settings", lambda: {"providers": [{"name": EVIL, EVIL: EVIL}]}, raising=False)
+		context.setattr(settings, "_known_as", {})
+		settings.load()
 	with patch.context() as context:
 		context.setattr(alerts, "load", lambda: Settings(realtime=Realtime(enabled=False)))
 		context.setattr(alerts, "of_rows", lambda *_given: {("provider_failing", EVIL): "It fails."})

@@ -1,6 +1,7 @@
 """What becomes of a request whose process has died."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,35 @@ def test_a_request_that_cannot_be_ended_keeps_no_other_from_it(monkeypatch: pyte
 			raise RuntimeError("its journal cannot be read")
 		ended.append(row)
 
-	monkeypatch.setattr(life.store, "current", lambda: SimpleNamespace(lapsed=lambda now: [1, 2, 3]))
+	kept = SimpleNamespace(now=lambda: 0.0, lapsed=lambda now: [1, 2, 3])
+	monkeypatch.setattr(life.store, "current", lambda: kept)
+	monkeypatch.setattr(life, "_is_here", lambda row: False)
 	monkeypatch.setattr(life, "end_lost", end_lost)
 	life.sweep()
 	assert ended == [1, 3]
+
+
+def test_a_chat_of_this_process_is_alive_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(life.frappe.local, "site", "s", raising=False)
+	row = {"user": "ann", "request_id": "r", "status": "running", "lease": 0.0}
+	kept = SimpleNamespace(
+		now=lambda: 60.0, lapsed=lambda now: [row], get=lambda *_ids: {**row, "status": "failed"}
+	)
+	monkeypatch.setattr(life.store, "current", lambda: kept)
+	ended: list[dict[str, Any]] = []
+	monkeypatch.setattr(life, "end_lost", ended.append)
+	monkeypatch.setitem(life._running, ("s", "ann", "r"), None)
+	life.sweep()
+	assert life.settled(row) == row and ended == []
+	monkeypatch.delitem(life._running, ("s", "ann", "r"))
+	life.sweep()
+	assert life.settled(row)["status"] == "failed" and ended == [row, row]
+
+
+def test_a_lease_is_judged_by_the_databases_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(life.frappe.local, "site", "s", raising=False)
+	row = {"user": "ann", "request_id": "r", "status": "running", "lease": 1.0}
+	kept = SimpleNamespace(now=lambda: 0.0)
+	monkeypatch.setattr(life.store, "current", lambda: kept)
+	# This process's own clock is far ahead of it.
+	assert life.settled(row) == row

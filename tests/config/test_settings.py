@@ -307,7 +307,7 @@ def test_what_is_wrong_leaves_the_rest_of_its_section_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-	"conf", [{"budgets": {"user_token_per_day": 1, "site_tokens_per_day": 5}}, {"budgets": [1]}, ["budgets"]]
+	"conf", [{"budgets": {"user_token_per_day": 1}}, {"budgets": {"a b": 1}}, {"budgets": [1]}, ["budgets"]]
 )
 def test_a_budget_that_is_wrong_is_not_taken_for_none(conf: Any) -> None:
 	found = load(conf)

@@ -131,7 +131,7 @@ def test_a_process_that_is_gone_grows_no_more() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 	now = [NOW]
-	monkeypatch.setattr(alerts.time, "time", lambda: now[0])
+	monkeypatch.setattr(SqliteStore, "now", lambda _self: now[0])
 	return now
 
 

@@ -54,6 +54,9 @@ class Site:
 	def events(self, name: str, after_seq: int) -> list[dict[str, Any]]:
 		return self.stored[after_seq:]
 
+	def now(self) -> float:
+		return publishing.time.time()
+
 	def append(self, name: str, event: dict[str, Any]) -> None:
 		self._do("append")
 		self._written.append(event)
