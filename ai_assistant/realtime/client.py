@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -88,7 +89,11 @@ class Client:
 		elif sid:
 			self.http.cookies.set("sid", sid)
 		else:
-			_checked(self.http.post("/api/method/login", data={"usr": user, "pwd": password}))
+			try:
+				_checked(self.http.post("/api/method/login", data={"usr": user, "pwd": password}))
+			except BaseException:
+				self.close()
+				raise
 
 	def __enter__(self) -> "Client":
 		return self
@@ -97,13 +102,22 @@ class Client:
 		self.close()
 
 	def close(self) -> None:
+		self._let_go_of_socket()
+		self.http.close()
+
+	def _let_go_of_socket(self) -> None:
 		socket, self._socket = self._socket, None
 		if socket:
-			socket.disconnect()
-		self.http.close()
+			socket.client.shutdown()
+			# The one who listens is told by neither of the two where it waits for an event.
+			socket.connected = False
+			socket.connected_event.set()
+			socket.input_event.set()
 
 	def connect(self) -> None:
 		"""Opens the socket, which joins the user's room. Raises socketio's ConnectionError where it is refused.
+
+		One that was open before is let go of.
 
 		The realtime server compares the hosts of Origin and Host and calls back to the origin; it wants a
 		Cookie header even beside a token, and takes a `sid` in it for the session, so a token goes with a
@@ -119,6 +133,7 @@ class Client:
 			websocket_extra_options={"origin": f"{parts.scheme}://{parts.netloc}"},
 		)
 		socket.client_class = _Socket
+		self._let_go_of_socket()
 		try:
 			socket.connect(
 				self.socketio_url,
@@ -128,6 +143,8 @@ class Client:
 				wait_timeout=10,
 			)
 		except socketio.exceptions.ConnectionError as error:
+			# A server that hangs up in the middle is tried again otherwise, with nobody listening.
+			socket.client.shutdown()
 			raise socketio.exceptions.ConnectionError(socket.client.refusal or str(error)) from None
 		self._socket = socket
 		threading.Thread(target=self._listen, args=(socket,), name="ai-assistant-socket", daemon=True).start()
@@ -139,7 +156,13 @@ class Client:
 
 	def get(self, method: str, **params: Any) -> Any:
 		"""The `message` of a GET method of `ai_assistant.api`. Raises ApiError."""
-		return _checked(self.http.get(f"/api/method/ai_assistant.api.{method}", params=params))
+		path = f"/api/method/ai_assistant.api.{method}"
+		try:
+			response = self.http.get(path, params=params)
+		except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+			# A kept connection may end just as it is used.
+			response = self.http.get(path, params=params)
+		return _checked(response)
 
 	def post(self, method: str, **fields: Any) -> Any:
 		"""The `message` of a POST method of `ai_assistant.api`. Raises ApiError."""
@@ -154,19 +177,28 @@ class Client:
 			messages = [{"role": "user", "content": messages}]
 		request_id = fields.pop("request_id", None) or str(uuid.uuid4())
 		given = {name: value for name, value in fields.items() if value is not None}
-		return ChatStream(self, {"messages": messages, "request_id": request_id, **given}, self._inboxes)
+		return ChatStream(self, {"messages": messages, "request_id": request_id, **given})
 
 	@contextmanager
 	def inbox(self, request_id: str) -> Iterator[Inbox]:
 		"""Where the socket's messages with this id arrive, as pairs of their name and themselves."""
 		inbox: Inbox = queue.SimpleQueue()
-		self._inboxes.setdefault(request_id, []).append(inbox)
+		self.put_into(inbox, request_id)
 		try:
 			yield inbox
 		finally:
-			self._inboxes[request_id].remove(inbox)
-			if not self._inboxes[request_id]:
-				del self._inboxes[request_id]
+			self.put_no_more_into(inbox, request_id)
+
+	def put_into(self, inbox: Inbox, request_id: str) -> None:
+		"""As `inbox`, until it is told otherwise."""
+		self._inboxes.setdefault(request_id, []).append(inbox)
+
+	def put_no_more_into(self, inbox: Inbox, request_id: str) -> None:
+		inboxes = self._inboxes.get(request_id, [])
+		if inbox in inboxes:
+			inboxes.remove(inbox)
+		if not inboxes:
+			self._inboxes.pop(request_id, None)
 
 	def _listen(self, socket: Any) -> None:
 		while self._socket is socket:
@@ -186,11 +218,21 @@ class _Socket(socketio.Client):
 	"""One that keeps the words with which the server refused it: the exception has none (socketio/client.py)."""
 
 	refusal: str | None = None
+	_let_go = False
 
 	def connect(self, url: str, namespaces: Any = None, **options: Any) -> None:
+		if self._let_go:
+			raise socketio.exceptions.ConnectionError("let go of")
 		for namespace in namespaces:
 			self.on("connect_error", self._keep_refusal, namespace=namespace)
 		super().connect(url, namespaces=namespaces, **options)
+
+	def shutdown(self) -> None:
+		"""Ends it for good, whatever it is doing: between two attempts, and where one of them has just made it."""
+		self._let_go, self.reconnection_attempts = True, 1
+		super().shutdown()
+		if self.connected:
+			self.disconnect()
 
 	def _keep_refusal(self, said: Any = None) -> None:
 		self.refusal = str(said.get("message")) if isinstance(said, dict) else None
@@ -199,10 +241,11 @@ class _Socket(socketio.Client):
 class ChatStream:
 	"""One chat as its client sees it: its events in the order of `seq`, each once, and then the answer.
 
-	It can be iterated over in parts, and again: what has been given is not given twice.
+	It can be iterated over in parts, and again: what has been given is not given twice. Between two parts nothing is kept
+	for it; what it misses is read from the journal.
 	"""
 
-	def __init__(self, client: Client, body: dict[str, Any], inboxes: dict[str, list[Inbox]]) -> None:
+	def __init__(self, client: Client, body: dict[str, Any]) -> None:
 		self.request_id: str = body["request_id"]
 		self.answer: dict[str, Any] | None = None
 		"""The answer object, of a failed chat too; None where the request was refused or got no answer."""
@@ -211,8 +254,8 @@ class ChatStream:
 		self.read_back = 0
 		"""How many events the journal had to make good, because the socket did not bring them."""
 		self._client = client
-		self._inboxes = inboxes
 		self._inbox: Inbox = queue.SimpleQueue()
+		self._listens = True
 		self._next = 1
 		self._early: dict[int, dict[str, Any]] = {}
 		self._gap_until: float | None = None
@@ -223,13 +266,26 @@ class ChatStream:
 		self._ended = threading.Event()
 		self._done = False
 		self._answered = threading.Event()
-		inboxes.setdefault(self.request_id, []).append(self._inbox)
+		client.put_into(self._inbox, self.request_id)
+		# One that is dropped without having been iterated over.
+		weakref.finalize(self, client.put_no_more_into, self._inbox, self.request_id).atexit = False
 		threading.Thread(target=self._post, args=(body,), name="ai-assistant-post", daemon=True).start()
 		if not client.socket:
 			threading.Thread(target=self._follow, name="ai-assistant-journal", daemon=True).start()
 
 	def __iter__(self) -> Iterator[dict[str, Any]]:
 		"""The events; an `ai_status` comes between them, as it is, with the type `ai_status`."""
+		if not self._listens:
+			self._listens = True
+			self._client.put_into(self._inbox, self.request_id)
+		try:
+			yield from self._events()
+		finally:
+			self._client.put_no_more_into(self._inbox, self.request_id)
+			# As after a socket's absence: what comes by meanwhile is missing.
+			self._listens, self._sid = False, None
+
+	def _events(self) -> Iterator[dict[str, Any]]:
 		while not self._done:
 			try:
 				kind, found = self._inbox.get(timeout=self._patience())
@@ -254,10 +310,6 @@ class ChatStream:
 			self._done = self._answered.is_set() and (
 				self._ended.is_set() or not self.answer or not self.answer["realtime"]["last_seq"]
 			)
-		if self._inbox in self._inboxes.get(self.request_id, []):
-			self._inboxes[self.request_id].remove(self._inbox)
-			if not self._inboxes[self.request_id]:
-				del self._inboxes[self.request_id]
 
 	def wait(self) -> dict[str, Any]:
 		"""The answer object, with the events left aside. Raises what `error` would hold."""
@@ -335,24 +387,34 @@ class ChatStream:
 
 	def _post(self, body: dict[str, Any]) -> None:
 		try:
-			answer = self._client.post("chat_completion", **body)
-			self.answer = self._end_of(answer) if answer["status"] in UNENDED else answer
-		except ApiError as error:
-			self.error = error
-			if error.answer.get("request_id"):
-				self.answer = error.answer
-			elif error.status >= 500 and not error.answer:
-				# A proxy's page, or Frappe itself without its database: nobody knows what became of the request.
-				self._recover()
-		except httpx.HTTPError as error:
-			self.error = error
-			self._recover()
+			# Its id makes it safe: at most one of the two is accepted.
+			if self._never_arrived(body):
+				self._never_arrived(body)
 		except Exception as error:
 			# What cannot even be written as JSON: the one who iterates is told, and not left to wait.
 			self.error = error
 		finally:
 			self._answered.set()
 			self._inbox.put(("answer", None))
+
+	def _never_arrived(self, body: dict[str, Any]) -> bool:
+		"""Asks, and takes the answer or the error; whether the site has never heard of the request."""
+		asked_before = self.error is not None
+		try:
+			answer = self._client.post("chat_completion", **body)
+			self.answer, self.error = self._end_of(answer) if answer["status"] in UNENDED else answer, None
+		except ApiError as error:
+			self.error = error
+			if error.answer.get("request_id"):
+				self.answer = error.answer
+			elif (error.status >= 500 and not error.answer) or (error.status == 409 and asked_before):
+				# A proxy's page, or Frappe itself without its database: nobody knows what became of the request. Or it
+				# had arrived after all.
+				return self._recover()
+		except httpx.HTTPError as error:
+			self.error = error
+			return self._recover()
+		return False
 
 	def _end_of(self, answer: dict[str, Any]) -> dict[str, Any]:
 		"""The answer of a request that a worker runs, once it has ended: the completion says when."""
@@ -361,19 +423,22 @@ class ChatStream:
 			answer = self._read()
 		return answer
 
-	def _recover(self) -> None:
-		"""Reads the answer back: a request goes on when the connection of its POST breaks."""
+	def _recover(self) -> bool:
+		"""Reads the answer back: a request goes on when the connection of its POST breaks. Whether there is no request."""
 		until = time.monotonic() + RECOVER_S
 		while time.monotonic() < until:
 			try:
 				found = self._read()
-			except (ApiError, RuntimeError):
-				# It was never accepted, or this client has been closed.
-				return
+			except ApiError as error:
+				return error.status == 404
+			except RuntimeError:
+				# This client has been closed.
+				return False
 			if found["status"] not in UNENDED:
 				self.answer, self.error = found, None
-				return
+				return False
 			time.sleep(RETRY_S)
+		return False
 
 	def _read(self) -> dict[str, Any]:
 		"""The answer object as the site has it. A site that is away has not lost the request for that."""

@@ -34,6 +34,10 @@ SITE = "standalone"
 REQUESTS = 200
 """Requests at a time: a chat is one for as long as it takes, and a cancel must still get through."""
 
+IDLE_CONNECTION_S = 120
+"""How long a connection is kept without a request: longer than clients keep it, and proxies (nginx a minute), so that they
+and not the server end it. One that the server ends may be asked on at that very moment."""
+
 MINUTE_S = 60
 
 LOOK_S = 0.2
@@ -192,6 +196,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 			lifespan="on",
 			log_config=None,
 			server_header=False,
+			timeout_keep_alive=IDLE_CONNECTION_S,
 			timeout_graceful_shutdown=GRACE_S,
 			ws="wsproto",
 			# Node's server does not compress either: deltas are short.

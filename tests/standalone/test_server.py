@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from ai_assistant import store
 from ai_assistant.standalone import server
@@ -123,6 +125,23 @@ def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
 			accepted, _address = listener.accept()
 			with accepted:
 				assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_site_keeps_connections_longer_than_its_clients(
+	tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	made: list[uvicorn.Config] = []
+
+	def config(*args: Any, **options: Any) -> uvicorn.Config:
+		made.append(uvicorn.Config(*args, **options))
+		return made[-1]
+
+	monkeypatch.setattr(server, "uvicorn", SimpleNamespace(Config=config, Server=uvicorn.Server))
+	with running_site(data=tmp_path) as site:
+		assert httpx.get(f"{site.url}/api/method/ping").status_code == 200
+	kept_by_httpx = httpx.Limits().keepalive_expiry or 0
+	kept_by_nginx = 60
+	assert made[0].timeout_keep_alive > max(kept_by_httpx, kept_by_nginx)
 
 
 def test_a_request_under_way_is_answered_before_the_site_ends(tmp_path: Path, config: Path) -> None:
