@@ -5,14 +5,17 @@ own: the loop goes on serving other streams meanwhile.
 """
 
 import asyncio
+import atexit
 import json
 import logging
 import os
 import warnings
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 from . import lines
+from .bridge import provider_loop
 from .chunks import Ask, Provider, Usage, estimated_tokens, tokens
 from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
 
@@ -60,9 +63,27 @@ def load() -> Any:
 		# Its warnings quote the provider's bodies.
 		for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
 			logging.getLogger(name).setLevel(logging.CRITICAL)
+		# At the end of the process it would close its clients on a loop that is not theirs, of which Python 3.14 complains.
+		from litellm.llms.custom_httpx import async_client_cleanup
+
+		async_client_cleanup.register_async_client_cleanup = lambda: None
+		atexit.register(_close_at_exit, litellm)
 		# Its logging of streams costs more CPU than the stream itself. Last, for a thread that comes meanwhile.
 		litellm.disable_streaming_logging = True
 	return litellm
+
+
+async def close_clients(litellm: Any) -> None:
+	"""Closes all clients that litellm has made on this loop; the next question makes another."""
+	await litellm.close_litellm_async_clients()
+	litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _close_at_exit(litellm: Any) -> None:
+	# A forked child has none of its own before it asks.
+	if litellm.in_memory_llm_clients_cache.cache_dict:
+		with suppress(Exception):
+			asyncio.run_coroutine_threadsafe(close_clients(litellm), provider_loop()).result(timeout=1)
 
 
 def _fetch_no_images(litellm: Any) -> None:

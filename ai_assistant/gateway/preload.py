@@ -41,8 +41,7 @@ def preload(providers: Iterable[Provider]) -> None:
 				pass
 	loop.call_soon_threadsafe(server.close)
 	if litellm:
-		asyncio.run_coroutine_threadsafe(litellm.close_litellm_async_clients(), loop).result()
-		litellm.in_memory_llm_clients_cache.flush_cache()
+		asyncio.run_coroutine_threadsafe(door.close_clients(litellm), loop).result()
 	# What stays is never looked at again by the collector, whose marks would unshare it page by page.
 	gc.collect()
 	gc.freeze()
