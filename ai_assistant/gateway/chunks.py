@@ -100,6 +100,7 @@ class Completion:
 	`dropped` names the parameters that were asked for and not sent, because the model does not take them.
 	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`) to go on with
 	its reasoning once its tool calls are answered: opaque, and None where it wants nothing.
+	`unshown` is what else the answer held, as the kind of the failure that it is where it held nothing more.
 	"""
 
 	finish_reason: str
@@ -109,6 +110,7 @@ class Completion:
 	attempts: tuple[Attempt, ...] = ()
 	dropped: tuple[str, ...] = ()
 	continuation: str | None = None
+	unshown: str | None = None
 
 
 Chunk = Reasoning | Text | ToolCall | Silence | Fallback | Completion

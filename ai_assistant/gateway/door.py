@@ -17,7 +17,7 @@ from typing import Any
 from . import lines
 from .bridge import provider_loop
 from .chunks import Ask, Provider, Usage, estimated_tokens, tokens
-from .errors import CUT_SHORT, ProviderError, is_too_long, refusal
+from .errors import ENDS, ProviderError, failure
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
 TAKES_NO_CHOICE = ("ollama", "ollama_chat")
@@ -55,9 +55,9 @@ def load() -> Any:
 		BaseOpenAILLM._get_async_http_client = staticmethod(  # type: ignore[method-assign]
 			_harmless(BaseOpenAILLM._get_async_http_client)
 		)
-		# Answers cut short in ways that it does not know, and takes for a regular end.
-		reasons = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
-		reasons.update(dict.fromkeys(CUT_SHORT, "length"))
+		# Ends that it does not know, and others that are none, it takes for regular ones.
+		reasons: dict[str, Any] = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
+		reasons.update({cased: ours for name, ours in ENDS.items() for cased in (name, name.upper())})
 		# It serialises its own Responses objects in a way that pydantic warns of, once a request.
 		warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning, r"pydantic\.main")
 		# Its warnings quote the provider's bodies.
@@ -265,10 +265,13 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	import aiohttp
 	import httpx
 
-	if isinstance(error, ProviderError):
-		return error
 	names = {"provider": provider.name, "model": model}
 	causes = list(_causes(error))
+	for cause in causes:
+		if isinstance(cause, ProviderError):
+			# Without the frames it came through, whose variables hold the key and the provider's words.
+			return cause.with_traceback(None)
+	words = "\n".join(_words(cause) for cause in causes)
 	litellm = load()
 	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
 		return ProviderError("no_image_links", **names)
@@ -280,7 +283,8 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		return ProviderError("filtered", **names)
 	for cause in causes:
 		if isinstance(cause, httpx.HTTPStatusError):
-			return refusal(cause.response.status_code, cause.response.headers, names)
+			response = cause.response
+			return failure(names, response.status_code, _body(response) or words, response.headers)
 	if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
 		return ProviderError("untrusted", **names)
 	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
@@ -296,7 +300,31 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		return ProviderError("junk", **names)
 	if isinstance(error, litellm.BadRequestError) and not any(_of_provider(cause) for cause in causes):
 		return ProviderError("misconfigured", **names)
-	return ProviderError("reported", **names)
+	return failure(names, body=words)
+
+
+def _body(response: Any) -> str:
+	import httpx
+
+	try:
+		return str(response.text)
+	except httpx.StreamError:
+		# It was not read, or is over.
+		return ""
+
+
+def _words(cause: BaseException) -> str:
+	"""What an exception says of a provider's own error; nothing for another."""
+	import openai
+
+	if type(cause) is Exception:
+		# Of an error where a whole answer should be.
+		return json.dumps(
+			{name: getattr(cause, name, "") for name in ("status_code", "message")}, default=str
+		)
+	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
+		return ""
+	return f"{cause}\n{json.dumps(getattr(cause, 'body', None), default=str)}"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -321,12 +349,7 @@ def _of_provider(cause: BaseException) -> bool:
 
 def _too_long(litellm: Any, cause: BaseException) -> bool:
 	"""litellm knows the words of most providers for this, but looks for them with some providers only."""
-	import openai
-
-	if isinstance(cause, litellm.ContextWindowExceededError):
-		return True
-	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
-		return False
 	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
-	words = str(cause)
-	return checkers.is_error_str_context_window_exceeded(words) or is_too_long(words)
+	return isinstance(
+		cause, litellm.ContextWindowExceededError
+	) or checkers.is_error_str_context_window_exceeded(_words(cause))

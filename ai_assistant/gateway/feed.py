@@ -21,6 +21,7 @@ from contextlib import aclosing
 from typing import Any
 
 from . import continuation
+from .errors import failure
 from .lines import Junk, Objects, flat, read_to_the_end
 
 Parser = Callable[[dict[str, Any]], Any]
@@ -29,25 +30,32 @@ Parser = Callable[[dict[str, Any]], Any]
 class Feed:
 	"""Takes the place of a stream's source. What litellm itself reads from lines is read from them here."""
 
-	def __init__(self, litellm: Any, stream: Any, source: Any, heard: Callable[[Any], None]) -> None:
+	def __init__(
+		self, litellm: Any, stream: Any, source: Any, names: dict[str, str], heard: Callable[[Any], None]
+	) -> None:
 		self._litellm = litellm
+		self._names = names
 		self._heard = heard
 		self._stream = stream
 		self._source = source
 		self._heard_end = False
+		# Whether anything has come that the provider's answer is made of.
+		self.begun = False
 		# httpx's lines, and not a source that litellm gets from an SDK.
 		self._lines: Any = getattr(source, "streaming_response", None)
 		of_lines = getattr(self._lines, "__name__", None) == "aiter_lines" and hasattr(source, "chunk_parser")
-		self._chunks = self._from_lines() if of_lines else self._from_sdk()
+		self._chunks = self._to_its_end(self._from_lines() if of_lines else self._from_sdk())
 
 	@classmethod
-	async def of(cls, litellm: Any, stream: Any, heard: Callable[[Any], None]) -> "Feed":
+	async def of(
+		cls, litellm: Any, stream: Any, names: dict[str, str], heard: Callable[[Any], None]
+	) -> "Feed":
 		"""Puts a feed between a stream of litellm's and its source.
 
-		`heard` is told each delta as litellm's parser gives it: those that only sign something end there.
+		`names` are the provider's and the model's, for an error in the stream. `heard` is told each delta as litellm's parser gives it: those that only sign something end there.
 		"""
 		source = await stream.fetch_stream()
-		feed = cls(litellm, stream, source, heard)
+		feed = cls(litellm, stream, source, names, heard)
 		if hasattr(source, "__aiter__"):
 			stream.completion_stream = feed
 		return feed
@@ -71,6 +79,20 @@ class Feed:
 			if close := getattr(source, "aclose", None) or getattr(source, "close", None):
 				await close()
 
+	async def _to_its_end(self, chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+		"""An end that the provider has told holds, however the connection ends."""
+		import aiohttp
+		import httpx
+
+		async with aclosing(chunks):
+			try:
+				async for chunk in chunks:
+					self.begun = True
+					yield chunk
+			except (httpx.TransportError, aiohttp.ClientError, OSError, Junk):
+				if not self.ended:
+					raise
+
 	async def _from_lines(self) -> AsyncGenerator[Any, None]:
 		parse: Parser = self._source.chunk_parser
 		if self._stream.custom_llm_provider == "ollama_chat":
@@ -82,11 +104,11 @@ class Feed:
 				self._heard_end = self._heard_end or _ends(said)
 				if said is None:
 					continue
+				if said.get("error") is not None:
+					raise failure(self._names, body=said["error"])
 				try:
 					chunk = parse(said)
 				except Exception as error:
-					if said.get("error"):
-						raise
 					raise Junk() from error
 				self._tell(chunk)
 				yield chunk

@@ -209,7 +209,7 @@ class Gateway:
 		if ask.tools and takes_tools(provider, ask.model) is False:
 			raise _Failed(ProviderError("no_tools", **names), final=False)
 		bridge = Bridge(_answer(provider, ask))
-		deltas, room = _Deltas(), self.max_chars
+		deltas, room, uncalled = _Deltas(), self.max_chars, False
 		limits = self.timeouts
 		cancel.on_ask(bridge.wake)
 		try:
@@ -232,8 +232,9 @@ class Gateway:
 				for chunk in _joined(chunks) if together else chunks:
 					if isinstance(chunk, Completion):
 						yield from deltas.end()
-						if chunk.finish_reason == "content_filter":
-							raise ProviderError("filtered", **names)
+						unshown = "only_unknown_calls" if uncalled else chunk.unshown
+						if unshown and not (deltas.answered or deltas.calls):
+							raise ProviderError(unshown, **names)
 						if not deltas.calls:
 							# Only a call makes the provider wait for us, and go on: one that nobody asked for is none.
 							ended = "stop" if chunk.finish_reason == "tool_calls" else chunk.finish_reason
@@ -245,6 +246,7 @@ class Gateway:
 						return
 					if isinstance(chunk, ToolPiece):
 						if not ask.uses_tools:
+							uncalled = True
 							continue
 						room -= chunk.size
 						if room < 0:
@@ -316,7 +318,7 @@ class _Deltas:
 	"""One provider's deltas made whole: surrogates joined, thinking taken out of the text, tool calls assembled."""
 
 	def __init__(self) -> None:
-		self.begun = False
+		self.begun = self.answered = False
 		self.calls = ToolCalls()
 		self._thinks = False
 		self._joiners = {Reasoning: SurrogateJoiner(), Text: SurrogateJoiner()}
@@ -363,10 +365,12 @@ class _Deltas:
 		self.begun = self.begun or bool(pieces)
 		if pieces:
 			self._thinks = isinstance(pieces[-1], Reasoning)
+			self.answered = self.answered or any(isinstance(piece, Text) for piece in pieces)
 		yield from pieces
 
 	def _end_of_tags(self) -> Iterator[Reasoning | Text]:
 		if self._splitter:
 			rest, self._splitter = self._splitter.end(), None
 			self.begun = self.begun or bool(rest)
+			self.answered = self.answered or any(isinstance(piece, Text) for piece in rest)
 			yield from rest

@@ -3,19 +3,16 @@
 from collections.abc import AsyncGenerator, Iterator
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from . import continuation, door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
-from .errors import ProviderError
+from .errors import ProviderError, finish_reason
 from .feed import Feed
 from .lines import string
 from .schemas import Inliner, TooLarge
 from .tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 
-# litellm's names for ends that are ours by another name.
-FINISH_REASONS = {"function_call": "tool_calls", "max_tokens": "length", "eos": "stop"}
 # Of whose messages litellm sends the text, and nothing else that is in them.
 TAKES_NO_IMAGES = ("deepseek", "docker_model_runner", "heroku", "nlp_cloud", "replicate")
 # Who takes an image's bytes alone: litellm would fetch what a link points to, or send the link as if it were they.
@@ -84,7 +81,13 @@ async def answer(
 			for message in messages:
 				message.pop("thinking_blocks", None)
 		kept = continuation.Kept()
-		keep = partial(_keep, kept, provider.api)
+		unshown: str | None = None
+
+		def heard(message: Any) -> None:
+			nonlocal unshown
+			_keep(kept, provider.api, message)
+			unshown = unshown or _unshown(message)
+
 		stream = await litellm.acompletion(
 			**{
 				**door.connection(provider),
@@ -102,7 +105,7 @@ async def answer(
 		)
 		finish, usage, thought = None, None, 0
 		if ask.stream:
-			feed, spoke = await Feed.of(litellm, stream, keep), False
+			feed = await Feed.of(litellm, stream, names, heard)
 			stream.chunks, stream.messages = _Counts(litellm), None
 			async for chunk in stream:
 				# For rules that there are none of: to join it costs the square of its length.
@@ -110,7 +113,6 @@ async def answer(
 				# Of an answer beside this one nothing is given.
 				if chunk.choices and not chunk.choices[0].index:
 					for piece in _said(chunk.choices[0].delta):
-						spoke = True
 						if isinstance(piece, Reasoning):
 							thought += len(piece.text.encode(errors="replace"))
 						yield piece
@@ -120,19 +122,20 @@ async def answer(
 				# Nobody has counted.
 				usage = None
 			if not feed.ended:
-				raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
+				raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
 		else:
 			for piece in _said(stream.choices[0].message):
 				yield piece
-			keep(stream.choices[0].message)
+			heard(stream.choices[0].message)
 			finish, usage = stream.choices[0].finish_reason, stream.usage
 		yield Completion(
-			finish_reason=FINISH_REASONS.get(finish or "stop", finish or "stop"),
+			finish_reason=finish_reason(finish, names),
 			provider=provider.name,
 			model=ask.model,
 			usage=door.usage(litellm, provider, provider.api, ask.model, usage, thought),
 			dropped=dropped,
 			continuation=kept.encoded(provider, ask.model),
+			unshown=unshown,
 		)
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
@@ -172,6 +175,13 @@ def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 	for call in getattr(message, "tool_calls", None) or ():
 		piece = tool_piece(call.model_dump() if hasattr(call, "model_dump") else call)
 		yield replace(piece, id=_short(piece.id))
+
+
+def _unshown(message: Any) -> str | None:
+	"""As `openai_compatible._unshown`, of a delta or a whole message."""
+	if getattr(message, "images", None):
+		return "only_images"
+	return "only_unknown_calls" if getattr(message, "function_call", None) else None
 
 
 def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ litellm can also bridge it to chat completions; that way an answer cut at max_to
 (litellm 1.97 drops `response.incomplete`), so its events are read here as they are.
 """
 
+import json
 from collections.abc import AsyncGenerator, Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from . import continuation, door
 from .chunks import Ask, Completion, Provider, Reasoning, Text
-from .errors import ProviderError
+from .errors import ProviderError, failure, finish_reason
 from .lines import Junk, string
 from .tool_calls import OwnIds, ToolPiece, sendable
 
@@ -22,6 +23,10 @@ REASONING = {"response.reasoning_summary_text.delta", "response.reasoning_text.d
 TEXT = {"response.output_text.delta", "response.refusal.delta"}
 CALL = "response.function_call_arguments.delta"
 ENDS = {"response.completed", "response.incomplete"}
+ERRORS = {"error", "response.failed"}
+# What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
+SHOWN = {"message", "reasoning", "function_call"}
+UNSHOWN = {"image_generation_call": "only_images", "mcp_approval_request": "only_approvals"}
 
 
 async def answer(
@@ -29,6 +34,7 @@ async def answer(
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""As `litellm_chat.answer`."""
 	litellm = await door.litellm()
+	names = {"provider": provider.name, "model": ask.model}
 	# As in `litellm_chat.answer`: litellm writes into it.
 	provider, ask = deepcopy((provider, ask))
 	own = OwnIds()
@@ -36,7 +42,7 @@ async def answer(
 	try:
 		parameters, dropped = door.parameters(litellm, API, ask)
 		if "tools" in dropped:
-			raise ProviderError("no_tools", provider=provider.name, model=ask.model)
+			raise ProviderError("no_tools", **names)
 		sent = _parameters(parameters)
 		if ask.uses_tools and litellm.supports_reasoning(model=ask.model, custom_llm_provider=API):
 			# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
@@ -57,18 +63,18 @@ async def answer(
 				"store": False,
 			}
 		)
-		response, spoke, thought = (None if ask.stream else stream), False, False
+		response, begun, thought = (None if ask.stream else stream), False, False
 		kept = continuation.Kept()
 		written: set[int] = set()
 		if ask.stream:
-			stream._process_chunk = _strictly(stream, stream._process_chunk)
+			stream._process_chunk = _strictly(stream, names, stream._process_chunk)
 			# On a task of its own, whose exceptions asyncio prints: what is no response fails there a second time.
 			stream._handle_logging_completed_response = lambda: None
 			async for event in stream:
 				# For failures that are told otherwise: to join it costs the square of its length.
 				stream._generated_content = ""
 				kind = str(getattr(event.type, "value", event.type))
-				spoke = spoke or kind in REASONING or kind in TEXT or kind == CALL
+				begun = True
 				if kind in REASONING and event.delta:
 					thought = True
 					yield Reasoning(string(event.delta))
@@ -91,20 +97,23 @@ async def answer(
 				elif kind in ENDS:
 					response = event.response
 		else:
+			if stream.error:
+				raise failure(names, body=_plain(stream.error))
 			output = [_plain(item) for item in stream.output]
 			for item in output:
 				_keep(kept, item)
 			for piece in _pieces(output):
 				yield piece
 		if response is None:
-			raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
+			raise ProviderError("unfinished" if begun else "no_answer", **names)
 		yield Completion(
-			finish_reason=_finish_reason(response),
+			finish_reason=finish_reason(_reason(response), names),
 			provider=provider.name,
 			model=ask.model,
 			usage=door.usage(litellm, provider, API, ask.model, response.usage),
 			dropped=dropped,
 			continuation=kept.encoded(provider, ask.model),
+			unshown=_unshown(map(_plain, response.output or ())),
 		)
 	except Exception as error:
 		raise door.provider_error(error, provider, ask.model) from None
@@ -189,18 +198,19 @@ def _call(index: int, item: dict[str, Any]) -> ToolPiece | None:
 	)
 
 
-def _strictly(stream: Any, process: Callable[[str], Any]) -> Callable[[str], Any]:
+def _strictly(stream: Any, names: dict[str, str], process: Callable[[str], Any]) -> Callable[[str], Any]:
 	"""litellm passes over an event that is no JSON: the answer would have a hole, and look whole.
 
-	And it looks for an error's message one level below where OpenAI documents it.
+	And of an error it tells less than the provider has said.
 	"""
 
 	def process_strictly(data: str) -> Any:
 		event = process(data)
 		if event is None and data and not stream.finished:
 			raise Junk()
-		if event is not None and event.type == "error" and getattr(event, "error", None) is None:
-			event.error = {"code": event.code, "message": event.message}
+		if event is not None and event.type in ERRORS:
+			said = json.loads(data)
+			raise failure(names, body=(said.get("response") or said).get("error") or said)
 		return event
 
 	return process_strictly
@@ -224,7 +234,15 @@ def _pieces(output: list[dict[str, Any]]) -> Iterator[Reasoning | Text | ToolPie
 	yield from calls
 
 
-def _finish_reason(response: Any) -> str:
+def _unshown(output: Iterator[dict[str, Any]]) -> str | None:
+	"""What an output holds that is not shown, as the kind of failure of an answer that holds nothing else."""
+	kinds = {UNSHOWN.get(item["type"], "only_unknown_calls") for item in output if item["type"] not in SHOWN}
+	# An approval is what the others wait for.
+	return next((kind for kind in (*reversed(UNSHOWN.values()), "only_unknown_calls") if kind in kinds), None)
+
+
+def _reason(response: Any) -> str | None:
+	"""The end that a response tells: of one that is not whole its reason, else what has become of it."""
 	details = getattr(response, "incomplete_details", None)
-	reason = getattr(details, "reason", None) or "stop"
-	return {"max_output_tokens": "length"}.get(reason, str(reason))
+	reason = getattr(details, "reason", None)
+	return reason or ("stopped" if response.status == "cancelled" else None)

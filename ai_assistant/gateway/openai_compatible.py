@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from . import continuation, model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
-from .errors import CUT_SHORT, ProviderError, is_filtered, is_too_long, refusal
+from .errors import ProviderError, failure, finish_reason
 from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
 from .proxies import UnusableProxy, proxy_for
 from .tool_calls import OwnIds, ToolPiece, sendable, tool_piece
@@ -63,16 +63,6 @@ APIS = {
 REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
 # Those of them that refuse to reason beside tools, which by the Responses API they do.
 NO_REASONING_WITH_TOOLS = re.compile(r"(ft:)?gpt-5\.([4-9]|\d\d)")
-FINISH_REASONS = {
-	"stop": "stop",
-	"length": "length",
-	"tool_calls": "tool_calls",
-	"content_filter": "content_filter",
-	"function_call": "tool_calls",
-	"max_tokens": "length",
-	"model_length": "length",
-	**dict.fromkeys(CUT_SHORT, "length"),
-}
 # By whose names Gemini's signature of a call stands in its `extra_content`.
 SIGNERS = ("google", "vertex")
 # Of an error's body; what a provider says of its reason is in its beginning.
@@ -177,52 +167,62 @@ async def answer(
 async def _pieces(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+	import aiohttp
+
 	client = await load()
 	listed = model_list.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider.api, ask, listed)
 	url, headers, body = _request(provider, ask, sent)
 	finish: str | None = None
+	unshown: str | None = None
 	usage: dict[str, Any] | None = None
 	kept = continuation.Kept()
-	done = spoke = False
+	done = begun = False
 	# Asked once: it looks through the whole conversation.
 	keeps = ask.uses_tools
 	async with _asked(client, url, headers, body) as response:
 		if response.status != 200:
-			raise await _refused(response, names)
+			words = (await _read(response, MAX_ERROR_BYTES)).decode(errors="replace")
+			raise failure(names, response.status, words, response.headers)
 		if "html" in response.headers.get("content-type", ""):
 			raise Junk()
 		source = _objects(response) if ask.stream else _whole(response)
 		async with aclosing(source):
-			async for said in source:
-				if said is None:
-					done = True
-					continue
-				if said.get("error") is not None:
-					raise _reported(said["error"], names)
-				usage = _usage_in(said) or usage
-				for choice in said.get("choices") or _nothing(said):
-					if choice.get("index"):
-						# Of an answer beside this one.
+			try:
+				async for said in source:
+					if said is None:
+						done = True
 						continue
-					usage = _counted(choice) or usage
-					if keeps:
-						_keep(kept, provider.api, choice)
-					for piece in _said(choice):
-						spoke = True
-						yield piece
-					finish = choice.get("finish_reason") or finish
-	if not (finish or done):
-		raise ProviderError("unfinished" if spoke else "no_answer", provider=provider.name)
-	if finish == "error":
-		raise ProviderError("reported", **names)
+					begun = True
+					_check(said, names)
+					usage = _usage_in(said) or usage
+					for choice in said.get("choices") or _nothing(said):
+						if choice.get("index"):
+							# Of an answer beside this one.
+							continue
+						_check(choice, names)
+						usage = _counted(choice) or usage
+						if keeps:
+							_keep(kept, provider.api, choice)
+						for piece in _said(choice):
+							yield piece
+						unshown = unshown or _unshown(choice)
+						finish = choice.get("finish_reason") or finish
+			except (aiohttp.ClientError, OSError, Junk):
+				# An end that the provider has told holds, however the connection ends.
+				if not finish:
+					raise
+	# A whole answer has ended, whether it says so or not.
+	if ask.stream and not (finish or done):
+		raise ProviderError("unfinished" if begun else "no_answer", **names)
 	yield Completion(
-		finish_reason=FINISH_REASONS.get(finish or "stop", "stop"),
+		finish_reason=finish_reason(finish, names),
 		provider=provider.name,
 		model=ask.model,
 		usage=_usage(usage, provider, ask.model),
 		dropped=dropped,
 		continuation=kept.encoded(provider, ask.model),
+		unshown=unshown,
 	)
 
 
@@ -477,6 +477,22 @@ def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 		yield tool_piece(call)
 
 
+def _unshown(choice: Any) -> str | None:
+	"""What a choice holds that is not shown, as the kind of failure of an answer that holds nothing else."""
+	message = choice.get("delta") or choice.get("message") or {}
+	content = message.get("content")
+	parts = content if isinstance(content, list) else ()
+	if message.get("images") or any("image" in part["type"] for part in parts):
+		return "only_images"
+	return "only_unknown_calls" if message.get("function_call") else None
+
+
+def _check(said: dict[str, Any], names: dict[str, str]) -> None:
+	"""Raises ProviderError for an error that came where an answer should."""
+	if said.get("error") is not None:
+		raise failure(names, body=said["error"])
+
+
 def _usage_in(said: dict[str, Any]) -> dict[str, Any] | None:
 	# Groq's is in a field of its own; Moonshot's in a choice.
 	return _counted(said) or _counted(said.get("x_groq") or {})
@@ -505,28 +521,6 @@ def _usage(counted: dict[str, Any] | None, provider: Provider, model: str) -> Us
 	paid = completion + reasoning if apart else completion
 	cost = model_list.cost_usd(provider, model, prompt, cached, paid, reasoning)
 	return Usage(prompt, completion, reasoning, total, cost)
-
-
-async def _refused(response: "aiohttp.ClientResponse", names: dict[str, str]) -> ProviderError:
-	"""What an HTTP error comes down to; its status says most, and its words only what no status says."""
-	words = (await _read(response, MAX_ERROR_BYTES)).decode(errors="replace")
-	if is_too_long(words):
-		return ProviderError("too_long", **names)
-	if is_filtered(words):
-		return ProviderError("filtered", **names)
-	return refusal(response.status, response.headers, names)
-
-
-def _reported(error: Any, names: dict[str, str]) -> ProviderError:
-	"""An error that came where an answer should."""
-	words = json.dumps(error)
-	if is_too_long(words):
-		return ProviderError("too_long", **names)
-	if is_filtered(words):
-		return ProviderError("filtered", **names)
-	if isinstance(error, dict) and str(error.get("code")) in ("429", "rate_limit_exceeded"):
-		return ProviderError("rate_limited", **names)
-	return ProviderError("reported", **names)
 
 
 def _provider_error(error: Exception, names: dict[str, str]) -> Exception:

@@ -176,7 +176,7 @@ def provider(asked: Provider) -> str:
 	try:
 		took = first_chunk_ms(asked)
 	except ProviderError as error:
-		raise Ill(provider_failure(error, True)["message"], _remedy(error.code, asked))
+		raise Ill(provider_failure(error, True)["message"], _remedy(error, asked))
 	if took is None:
 		raise Ill(
 			f"{asked.name} ended its answer without a word", f"Try another model than {asked.default_model}."
@@ -324,7 +324,12 @@ def providers(load: Callable[[], settings.Settings] = settings.load) -> Iterable
 	]
 
 
-def _remedy(code: str, asked: Provider) -> str:
+def _remedy(error: ProviderError, asked: Provider) -> str:
+	code = error.code
+	if error.kind == "out_of_credit":
+		return f"Add credit to its account, or raise its spending limit: AI Provider {asked.name}."
+	if error.kind == "country":
+		return "Disable it, or ask it through an address of a country that it serves."
 	if code == "provider_auth":
 		return f"Enter its API key anew: AI Provider {asked.name}."
 	if code in ("provider_unavailable", "timeout"):

@@ -68,7 +68,7 @@ def everything_in(error: BaseException | None) -> str:
 REFUSALS = {
 	400: ("refused", "provider_error"),
 	401: ("refused_key", "provider_auth"),
-	402: ("refused", "provider_error"),
+	402: ("out_of_credit", "provider_error"),
 	403: ("refused_key", "provider_auth"),
 	404: ("unknown_model", "provider_error"),
 	408: ("unavailable", "provider_unavailable"),
@@ -127,6 +127,8 @@ def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str, way: str
 		("openai", "inf", None),
 		("openai", "nan", None),
 		("openai", "1e999", None),
+		("openai", "26s", 26),
+		("openai", "1.2", 2),
 		("openai", "", None),
 	],
 )
@@ -368,7 +370,7 @@ def test_a_connection_may_be_cut_before_a_whole_answer(server: ScriptedProvider,
 @EVERY_FAMILY
 def test_a_regular_close_is_no_end_of_an_answer(server: ScriptedProvider, api: str) -> None:
 	heard = answer(server, api, [{"reasoning": "Hm"}, {"text": "Hel"}, {"raw": "\n"}])
-	check(heard, api, "unfinished", "provider_error")
+	check(heard, api, "unfinished", "provider_unavailable")
 	assert (heard.reasoning, heard.text) == ("Hm", "Hel")
 
 
@@ -471,7 +473,9 @@ def test_an_error_in_the_stream_is_the_providers(
 	server: ScriptedProvider, api: str, before: list[Step]
 ) -> None:
 	heard = answer(server, api, [*before, {"error_echo": True}])
-	error = check(heard, api, "reported", "provider_error")
+	# All but Ollama say in it what status it would have been.
+	expected = ("reported", "provider_error") if api == "ollama_chat" else REFUSALS[503]
+	error = check(heard, api, *expected)
 	assert (heard.reasoning, heard.text) == (("Hm", "Hel") if before else ("", ""))
 	assert KEY not in everything_in(error)
 	assert error.__cause__ is None and error.__context__ is None
