@@ -161,7 +161,7 @@ def test_a_failed_chat_shows_what_had_arrived_and_exits_with_1(site: Site) -> No
 	done = chat(site, script({"text": "So far"}, {"error": "x"}))
 	assert done.returncode == 1
 	assert "So far" in done.stdout
-	assert "✗ scripted reported an error while it answered." in done.stderr
+	assert "✗ scripted is not available at the moment (HTTP 500)." in done.stderr
 	assert CANARY_KEY not in done.stdout + done.stderr
 
 

@@ -45,7 +45,7 @@ FAULTS: list[tuple[str, list[dict[str, Any]], int, str, bool]] = [
 	("sends junk", [{"raw": f"<html>{SECRET}</html>\n\n"}], 502, "provider_error", False),
 	("cuts before the first chunk", [{"cut": True}], 502, "provider_unavailable", True),
 	("cuts the stream", [*SAID, {"cut": True}], 502, "provider_unavailable", True),
-	("closes without an end", [*SAID, {"raw": ": bye\n\n"}], 502, "provider_error", False),
+	("closes without an end", [*SAID, {"raw": ": bye\n\n"}], 502, "provider_unavailable", True),
 	("sends broken UTF-8", [*SAID, {"raw": 'data: \xff\xfe{"choices": [\n\n'}], 502, "provider_error", False),
 	(
 		"sends broken JSON",
@@ -54,7 +54,7 @@ FAULTS: list[tuple[str, list[dict[str, Any]], int, str, bool]] = [
 		"provider_error",
 		False,
 	),
-	("reports an error in the stream", [*SAID, {"error": SECRET}], 502, "provider_error", False),
+	("reports an error in the stream", [*SAID, {"error": SECRET}], 502, "provider_unavailable", True),
 	("filters its answer", [*SAID, {"finish": "content_filter"}], 502, "content_filtered", False),
 	("hangs before its headers", [{"headers_after": "never"}], 504, "timeout", True),
 	("hangs before its first chunk", [{"hang": True}], 504, "timeout", True),

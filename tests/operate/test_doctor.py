@@ -11,6 +11,9 @@ from click.testing import CliRunner
 from werkzeug.local import release_local
 
 from ai_assistant.cli import main
+from ai_assistant.gateway import Provider
+from ai_assistant.gateway.errors import failure
+from ai_assistant.operate.checks import _remedy
 from ai_assistant.operate.examine import Check, Finding, examine
 from ai_assistant.operate.remote import of_site
 from ai_assistant.realtime.client import Client
@@ -125,6 +128,12 @@ def test_a_wrong_key(site: Site, process: StandaloneSite, provider: ScriptedProv
 	findings = doctor(site)
 	assert (wrong(findings), unmade(findings)) == (["provider claude"], [])
 	assert "provider_auth" in findings["provider claude"].seen
+
+
+def test_an_account_without_credit() -> None:
+	asked = Provider("claude", "anthropic", "-", "m")
+	assert "credit" in _remedy(failure({"provider": "claude", "model": "m"}, 402), asked)
+	assert "API Base" in _remedy(failure({"provider": "claude", "model": "m"}, 503), asked)
 
 
 def test_an_unreachable_provider(
