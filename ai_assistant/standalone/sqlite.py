@@ -185,7 +185,9 @@ class SqliteStore:
 		for field, column in zip(fields, columns, strict=True):
 			if field not in known:
 				database.write(f"ALTER TABLE request ADD COLUMN {column}")
-		database.write("CREATE INDEX IF NOT EXISTS request_of_task ON request (user, task_id)")
+		# Of a task the newest is asked for, and what an earlier version had finds all of its past.
+		database.write("DROP INDEX IF EXISTS request_of_task")
+		database.write("CREATE INDEX IF NOT EXISTS request_newest ON request (user, task_id, created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_time ON request (created)")
@@ -269,9 +271,11 @@ class SqliteStore:
 
 	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
 		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
+		# Those that have not ended are few, whatever a task's past: a + keeps SQLite from the index of that.
+		where = "status IN (?, ?) AND +user = ? AND +task_id = ?" if unended else "user = ? AND task_id = ?"
 		return self._requests(
-			"user = ? AND task_id = ? AND (NOT ? OR status IN (?, ?)) ORDER BY created DESC, rowid DESC LIMIT ?",
-			[user, task_id, unended, *UNENDED, -1 if limit is None else limit],
+			f"{where} ORDER BY created DESC, rowid DESC LIMIT ?",
+			[*(UNENDED if unended else ()), user, task_id, -1 if limit is None else limit],
 		)
 
 	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
@@ -279,9 +283,13 @@ class SqliteStore:
 
 		At most `limit` of a user, or of all users where that is None: `name` and LIVE.
 		"""
+		# Each by an index of its own: with OR it would be the past of all users that is looked through.
+		own = "?1 IS NULL" if user is None else "user = ?1"
 		return self._requests(
-			"(?1 IS NULL OR user = ?1)"
-			" AND (status IN ('queued', 'running') OR created > ?2 OR name IN (SELECT value FROM json_each(?3)))"
+			f"name IN (SELECT name FROM request WHERE status IN ('queued', 'running') AND {own.replace('user', '+user')}"
+			f" UNION ALL SELECT name FROM (SELECT name FROM request WHERE {own} AND created > ?2"
+			" ORDER BY created, rowid LIMIT ?4)"
+			f" UNION ALL SELECT name FROM request WHERE name IN (SELECT value FROM json_each(?3)) AND {own.replace('user', '+user')})"
 			" ORDER BY created, rowid LIMIT ?4",
 			[user, since, _json(list(names)), limit],
 			LIVE,

@@ -163,6 +163,31 @@ def test_the_requests_of_a_task_come_newest_first_all_or_those_unended(store: St
 	assert [found["request_id"] for found in store.of_task("ann", "t1", limit=1)] == ["same time"]
 
 
+def test_what_is_long_over_is_not_looked_through(store: Store, database: Database) -> None:
+	"""By the steps of SQLite's own machine, of which a row that is looked at takes some."""
+
+	def steps() -> int:
+		counted = [0]
+
+		def one() -> None:
+			counted[0] += 1
+
+		connection = database._held().connection
+		connection.set_progress_handler(one, 1)
+		assert len(store.live("ann", 1e6, ["running"], 1000)) == 1
+		assert len(store.live(None, 1e6, ["running"], 1000)) == 1
+		assert len(store.of_task("ann", "t1", limit=1)) == 1
+		assert len(store.of_task("ann", "t1", unended=True)) == 1
+		connection.set_progress_handler(None, 1)
+		return counted[0]
+
+	store.open(row(request_id="running", created=5.0))
+	alone = steps()
+	for n in range(2000):
+		store.open(row(request_id=f"over-{n}", created=n / 1000, status="completed"))
+	assert steps() < 2 * alone
+
+
 def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(store: Store) -> None:
 	ended = store.open(row(request_id="ended", status="completed", created=1.0))
 	store.open(row(request_id="never named", status="failed", created=2.0))

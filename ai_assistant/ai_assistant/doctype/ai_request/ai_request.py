@@ -193,7 +193,8 @@ def on_doctype_update() -> None:
 	"""
 	keep_binary("AI Request", {"user": 140, "request_id": 64, "task_id": 140})
 	frappe.db.add_unique("AI Request", ["user", "request_id"])
-	frappe.db.add_index("AI Request", ["user", "task_id"])
+	# Of a task the newest is asked for, whatever its past.
+	frappe.db.add_index("AI Request", ["user", "task_id", "created", "creation"])
 	# Whoever asks is told apart from those who have asked too often within a minute.
 	frappe.db.add_index("AI Request", ["user", "created"])
 	# What ended lately, and what is in no sum yet.
