@@ -5,17 +5,21 @@ processes of a web server a request meets is chance, so each counts for itself, 
 takes its count along.
 """
 
+import math
+import os
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import frappe
 from frappe import _
 
 from ai_assistant.config.settings import Limits
 
+from . import gunicorn
 from .errors import BUSY_S, ChatError
 
 _held: Counter[tuple[str, str]] = Counter()
@@ -66,8 +70,10 @@ def serve(threads: int) -> None:
 	_threads = threads
 
 
-def _places(limits: Limits) -> int:
-	return int(_threads * min(limits.web_percent, 100)) // 100
+def _places(limits: Limits) -> float:
+	"""As many as it likes where nobody knows how many threads there are: none shall be refused for a guess."""
+	threads = limits.web_threads or _threads
+	return math.inf if threads is None else threads * min(limits.web_percent, 100) // 100
 
 
 def _user() -> tuple[str, str]:
@@ -82,14 +88,16 @@ def _leave(user: tuple[str, str]) -> None:
 			del _held[user]
 
 
-def _threads_of_gunicorn() -> int:
-	"""How many requests this process serves at a time, as gunicorn was told; one where it was not.
+def _threads_of_this_process() -> int | None:
+	"""How many requests this process serves at a time, where it is gunicorn's and says so; None for any other server's.
 
-	A bench names gunicorn's options on its command line (config/supervisor.conf), and its workers keep that.
+	Its workers keep gunicorn's command line, whatever their title is.
 	"""
-	given = [sys.argv[n + 1] for n, word in enumerate(sys.argv[:-1]) if word == "--threads"]
-	given += [word.partition("=")[2] for word in sys.argv if word.startswith("--threads=")]
-	return int(given[-1]) if given and given[-1].isdigit() else 1
+	# As `gunicorn`, or as `python -m gunicorn`.
+	if not any(part.startswith("gunicorn") for part in Path(sys.argv[0]).parts[-2:]):
+		return None
+	environment = os.environ.get("GUNICORN_CMD_ARGS", "")
+	return gunicorn.threads(gunicorn.told(sys.argv[1:], environment, Path.cwd()))
 
 
-_threads = _threads_of_gunicorn()
+_threads = _threads_of_this_process()

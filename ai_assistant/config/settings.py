@@ -74,6 +74,8 @@ class Limits:
 	concurrent_per_user: int = 4
 	concurrent_per_site: int = 64
 	web_percent: int = 50
+	web_threads: int | None = None
+	"""How many requests a web process serves at a time; None for what its command line says, if that does."""
 
 
 @dataclass(frozen=True)

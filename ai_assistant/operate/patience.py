@@ -1,7 +1,5 @@
 """How long the web servers in front of a chat wait for it, as far as a bench's processes and files tell."""
 
-import argparse
-import ast
 import math
 import os
 import re
@@ -10,18 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from ai_assistant.chat import gunicorn as gunicorn_options
 
 # What each does where it was told nothing.
 GUNICORN_S, NGINX_S = 30.0, 60.0
 # In seconds (nginx.org, "Configuration file measurement units").
 UNITS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-_OPTIONS = argparse.ArgumentParser("gunicorn", add_help=False, exit_on_error=False)
-_OPTIONS.add_argument("-t", "--timeout")
-_OPTIONS.add_argument("-k", "--worker-class", dest="worker_class")
-_OPTIONS.add_argument("--threads")
-_OPTIONS.add_argument("-c", "--config")
 
 Block = list[tuple[list[str], "Block"]]
 """What stands in a block of nginx: the words of each directive, and the block that follows them, if one does."""
@@ -37,7 +30,7 @@ class Gunicorn:
 
 def gunicorn(sites: Path) -> list[Gunicorn]:
 	"""Those of the bench with this `sites` folder: as they run, or as supervisor is to run them."""
-	return [_told(command, sites) for command in _running(sites) or _supervised(sites)]
+	return [_told(*started, sites) for started in _running(sites) or _supervised(sites)]
 
 
 def nginx_s(written: str, hosts: set[str]) -> float | None:
@@ -47,19 +40,19 @@ def nginx_s(written: str, hosts: set[str]) -> float | None:
 	return min(own or [wait for _names, wait in found], default=None)
 
 
-def _running(sites: Path) -> list[list[str]]:
+def _running(sites: Path) -> list[tuple[list[str], str]]:
+	"""The words of their commands, and their GUNICORN_CMD_ARGS."""
 	found = []
 	for process in Path("/proc").glob("[0-9]*"):
-		# One that has ended meanwhile, or is another user's; and options with a quote that does not end.
-		with suppress(OSError, ValueError):
+		# One that has ended meanwhile, or is another user's.
+		with suppress(OSError):
 			command = _words(process / "cmdline")
 			# Where setproctitle is installed, as beside Frappe 16, a title stands there and no options.
 			titled = command[0].startswith("gunicorn: ")
 			named = any("gunicorn" in word for word in command[:3]) and not titled
 			if named and (process / "cwd").resolve() == sites:
 				environment = dict(word.partition("=")[::2] for word in _words(process / "environ"))
-				# What is said later wins.
-				found.append(shlex.split(environment.get("GUNICORN_CMD_ARGS", "")) + command[1:])
+				found.append((command[1:], environment.get("GUNICORN_CMD_ARGS", "")))
 	return found
 
 
@@ -67,44 +60,24 @@ def _words(file: Path) -> list[str]:
 	return os.fsdecode(file.read_bytes()).split("\0")
 
 
-def _supervised(sites: Path) -> list[list[str]]:
+def _supervised(sites: Path) -> list[tuple[list[str], str]]:
 	with suppress(OSError, ValueError):
 		written = (sites.parent / "config" / "supervisor.conf").read_text()
 		return [
-			shlex.split(line) for line in re.findall(r"^command=(\S*gunicorn\b.*)$", written, re.MULTILINE)
+			(shlex.split(line), "")
+			for line in re.findall(r"^command=(\S*gunicorn\b.*)$", written, re.MULTILINE)
 		]
 	return []
 
 
-def _told(command: list[str], sites: Path) -> Gunicorn:
-	options: dict[str, Any] = {}
-	with suppress(argparse.ArgumentError):
-		options = {
-			name: value for name, value in vars(_OPTIONS.parse_known_args(command)[0]).items() if value
-		}
-	file = options.get("config", "gunicorn.conf.py").removeprefix("file:")
-	told = {**_assigned(sites / file), **options}
+def _told(command: list[str], environment: str, sites: Path) -> Gunicorn:
+	options = gunicorn_options.told(command, environment, sites)
 	timeout_s = None
 	with suppress(TypeError, ValueError):
 		# 0 is for ever.
-		timeout_s = float(told.get("timeout", GUNICORN_S)) or math.inf
-	one = str(told.get("threads", 1)) == "1"
-	return Gunicorn(timeout_s, one and told.get("worker_class", "sync") == "sync")
-
-
-def _assigned(file: Path) -> dict[str, Any]:
-	"""What gunicorn's own configuration file says, which is Python; None is what had to be run to know it."""
-	try:
-		body = ast.parse(file.read_text()).body
-	except (OSError, ValueError, SyntaxError):
-		return {}
-	return {
-		target.id: getattr(node.value, "value", None)
-		for node in body
-		if isinstance(node, ast.Assign)
-		for target in node.targets
-		if isinstance(target, ast.Name)
-	}
+		timeout_s = float(options.get("timeout", GUNICORN_S)) or math.inf
+	one = gunicorn_options.threads(options) == 1
+	return Gunicorn(timeout_s, one and options.get("worker_class", "sync") == "sync")
 
 
 def _waits(block: Block, wait: float, names: list[str]) -> Iterator[tuple[list[str], float]]:

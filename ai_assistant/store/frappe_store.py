@@ -388,6 +388,7 @@ class FrappeStore:
 				"concurrent_per_user",
 				"concurrent_per_site",
 				"web_percent",
+				"web_threads",
 			),
 			"budgets": numbers(
 				"user_tokens_per_day",

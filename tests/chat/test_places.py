@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import frappe
 import pytest
@@ -75,10 +76,41 @@ def test_a_chat_that_fails_gives_its_place_back() -> None:
 		(["gunicorn", "--threads", "32", "frappe.app:application"], 32),
 		(["gunicorn", "--threads=8"], 8),
 		(["gunicorn", "--threads"], 1),
+		(["/b/lib/gunicorn/__main__.py", "-k", "gthread", "--threads", "8"], 8),
+		(["gunicorn", "-k", "gevent"], None),
+		(["gunicorn", "-c", "own.py"], 6),
+		(["gunicorn", "-c", "run.py"], None),
+		(["gunicorn", "-c", "python:elsewhere"], None),
+		(["/b/bench_helper.py", "frappe", "serve"], None),
+		(["uwsgi"], None),
+		([""], None),
 	],
 )
 def test_the_threads_are_those_that_gunicorn_was_told(
-	monkeypatch: pytest.MonkeyPatch, command: list[str], threads: int
+	monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str], threads: int | None
 ) -> None:
+	(tmp_path / "own.py").write_text("threads = 6")
+	(tmp_path / "run.py").write_text("threads = 2 * 3")
+	monkeypatch.chdir(tmp_path)
 	monkeypatch.setattr("sys.argv", command)
-	assert places._threads_of_gunicorn() == threads
+	assert places._threads_of_this_process() == threads
+
+
+def test_the_threads_that_the_environment_names_are_gunicorns_too(monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr("sys.argv", ["gunicorn", "frappe.app:application"])
+	monkeypatch.setenv("GUNICORN_CMD_ARGS", "--threads 16 -k gthread")
+	assert places._threads_of_this_process() == 16
+
+
+def test_where_nobody_knows_how_many_threads_there_are_nobody_is_refused(
+	monkeypatch: pytest.MonkeyPatch,
+) -> None:
+	monkeypatch.setattr(places, "_threads", None)
+	with ExitStack() as stack:
+		for _ in range(100):
+			stack.enter_context(places.for_chat(Limits()))
+		frappe.local.session.user = "bob"
+		assert stack.enter_context(places.for_wait(Limits()))
+		with pytest.raises(ChatError), places.for_chat(Limits(web_threads=8)):
+			pass
+		frappe.local.session.user = "ann"

@@ -21,6 +21,7 @@ BOUNDS = {
 	"concurrent_per_user": (1, 10_000),
 	"concurrent_per_site": (1, 100_000),
 	"web_percent": (1, 100),
+	"web_threads": (0, 10_000),
 	"event_failures_percent": (1, 100),
 	"delivery_ms": (1, 60_000),
 	"first_event_ms": (1, 60_000),
@@ -73,6 +74,7 @@ class AIAssistantSettings(Document):
 		user_tokens_per_day: DF.Int
 		user_tokens_per_month: DF.Int
 		web_percent: DF.Int
+		web_threads: DF.Int
 	# end: auto-generated types
 
 	def validate(self) -> None:
