@@ -103,6 +103,37 @@ def test_a_killed_process_is_followed_by_a_completion_and_nothing_is_lost(
 	booked_once(folder, answer)
 
 
+@pytest.mark.parametrize("seen", [1, 3, 6])
+def test_of_an_answer_that_streams_at_the_kill_nothing_is_lost_that_a_client_has_seen(
+	folder: Path, provider: ScriptedProvider, seen: int
+) -> None:
+	"""What waits in the process for the next event dies with it; how long it may wait is in tests/realtime/test_batch.py."""
+	first, request_id = start(folder, provider), unique("streaming")[:60]
+	steps = {"text": "word ", "repeat": 100_000, "every": 0.003}
+	with first as site, site.client(site.first) as client, client.inbox(request_id) as inbox:
+		client.connect()
+		stream = client.chat(script({"note": request_id}, steps), request_id=request_id)
+		for _ in range(seen):
+			next(event for event in stream if event["type"] == "text")
+		os.kill(first.pid, signal.SIGKILL)
+		asked = provider.wait_for(request_id)
+		assert asked.hung_up.wait(10)
+		got: list[dict[str, Any]] = []
+		while not inbox.empty():
+			_name, event = inbox.get()
+			got += [event] if event["type"] == "text" else []
+	with start(folder, provider) as site, site.client(site.first) as client:
+		let_the_lease_run_out(folder, request_id)
+		answer = client.get("get_request", request_id=request_id)
+		events = client.get("get_events", request_id=request_id)["events"]
+	said = "word " * sum(piece.count(b"word ") for _at, piece in asked.written)
+	heard, kept = "".join(event["text"] for event in got), answer["response"]
+	assert len(got) >= seen and kept.startswith(heard) and said.startswith(kept)
+	assert violations(events, answer) == []
+	assert answer["error"]["code"] == "worker_lost"
+	booked_once(folder, answer)
+
+
 def test_a_call_that_a_killed_process_had_told_is_kept(folder: Path, provider: ScriptedProvider) -> None:
 	first, function = start(folder, provider), {"name": "clock", "arguments": '{"zone": "UTC"}'}
 	steps = [{"reasoning": "Hm."}, {"call": 0, "id": "call_1", **function}, {"hang": True}]
