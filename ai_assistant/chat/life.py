@@ -185,6 +185,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"cancel_asked": 0,
 		"tool_calls": [] if request.tools else None,
 		"prompt_bytes": request.prompt_bytes,
+		"excerpt": request.excerpt if settings.retention.keep_content else None,
 	}
 	try:
 		now = kept.now()

@@ -24,6 +24,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # addresses, and to litellm it may be one: it leads to no other path, and to no other host.
 MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
+# As long as Frappe lets a line of text be that a list shows.
+MAX_EXCERPT = 140
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class ChatRequest:
 		"""The length of what is sent, from which its tokens are estimated."""
 		tools = json.dumps(self.tools, ensure_ascii=False) if self.tools else ""
 		return bytes_of(self.messages) + len(tools.encode())
+
+	@property
+	def excerpt(self) -> str | None:
+		"""The beginning of the last question on one line, None where that has no words."""
+		content: Any = next(
+			(each["content"] for each in reversed(self.messages) if each["role"] == "user"), None
+		)
+		parts = content if isinstance(content, list) else [{"text": content}]
+		words = " ".join(" ".join(part.get("text") or "" for part in parts).split())
+		return words[:MAX_EXCERPT] or None
 
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:

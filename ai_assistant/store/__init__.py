@@ -32,6 +32,7 @@ REQUEST_FIELDS = (
 	"lease",
 	"cancel_asked",
 	"prompt_bytes",
+	"excerpt",
 	"response",
 	"reasoning",
 	"tool_calls",
@@ -47,7 +48,7 @@ REQUEST_FIELDS = (
 	"memory_kb",
 )
 """Those of JSON_FIELDS hold the contract's objects, or None; `created`, `lease` and `ended` are UNIX times in seconds;
-`cancel_asked` is 0 or 1, `prompt_bytes` a number. `first_event_ms` is how long the client waited for event 1; `process_id` ran the request, and held
+`cancel_asked` is 0 or 1, `prompt_bytes` a number, `excerpt` the beginning of the question. `first_event_ms` is how long the client waited for event 1; `process_id` ran the request, and held
 `memory_kb` (KiB) at its end: both are None where that is not known. The rest are strings or None.
 `tool_calls` is None for a request without tools."""
 

@@ -36,6 +36,19 @@ MESSAGES = st.lists(
 )
 
 
+@pytest.mark.parametrize(
+	("messages", "expected"),
+	[
+		([{"role": "user", "content": "  Why is\n\tthe sky  blue?\n"}], "Why is the sky blue?"),
+		([{"role": "user", "content": "first"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "last"}], "last"),
+		([{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}], "a b"),
+		([{"role": "user", "content": "x" * 500}], "x" * 140),
+	],
+)  # fmt: skip
+def test_the_excerpt_is_the_beginning_of_the_last_question_on_one_line(messages: Any, expected: str) -> None:
+	assert validate({"messages": messages}, SETTINGS).excerpt == expected
+
+
 def _check(fields: dict[str, Any]) -> None:
 	try:
 		request = validate(fields, SETTINGS)

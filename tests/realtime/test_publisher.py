@@ -356,8 +356,8 @@ def test_what_shall_not_be_kept_is_given_out_and_not_stored(site: Site, tools: b
 	row = one.row({**OUTCOME, "continuation": "signed"})
 	one.complete(row)
 	assert site.done[-4:] == ["finish", "forget", "commit", "send"]
-	stored = [site.row[name] for name in ("response", "reasoning", "tool_calls", "continuation")]
-	assert stored == [None, None, [] if tools else None, None]
+	names = ("excerpt", "response", "reasoning", "tool_calls", "continuation")
+	assert [site.row[name] for name in names] == [None, None, None, [] if tools else None, None]
 	assert (row["response"], row["tool_calls"]) == ("a secret", AS_CALLED[:1] if tools else None)
 
 

@@ -141,12 +141,34 @@ def test_a_question_that_was_cancelled_is_forgotten(
 	process.configure(each_adapter(provider))
 	asked, marker = unique("canary-question"), unique("marker")
 	stream = client.chat(
-		script({"note": asked}, {"note": marker}, {"hang": True}), background=True, provider="openai"
+		# Its beginning stays, where content is kept.
+		script({"note": "x" * 140}, {"note": asked}, {"note": marker}, {"hang": True}),
+		background=True,
+		provider="openai",
 	)
 	provider.wait_for(marker)
 	client.post("cancel", request_id=stream.request_id)
 	assert stream.wait()["status"] == "cancelled"
 	assert seek(process, asked) == {asked: []}
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_the_beginning_of_a_question_is_kept_where_content_is_and_nowhere_else(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider, background: bool
+) -> None:
+	for keep in (True, False):
+		process.configure(each_adapter(provider, retention={"keep_content": keep}))
+		gate, asked = unique("gate"), unique("canary-excerpt")
+		stream = client.chat(
+			script({"note": asked}, {"text": "x"}, {"gate": gate}), provider="openai", background=background
+		)
+		next(event for event in stream if event["type"] == "text")
+		if not background:
+			# A queued one is kept whole until it has ended.
+			assert bool(seek(process, asked)[asked]) == keep
+		provider.open(gate)
+		assert stream.wait()["status"] == "completed"
+		assert bool(seek(process, asked)[asked]) == keep
 
 
 @contextmanager

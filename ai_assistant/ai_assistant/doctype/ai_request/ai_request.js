@@ -1,10 +1,32 @@
 const [WAITING, THINKING, ANSWERING, CALLING] = ["#A6B1B9", "#ED8936", "#48BB74", "#318AD8"];
 // In the order of the names that `draw` gives them.
 const TYPES = { reasoning: THINKING, text: ANSWERING, tool_call: CALLING };
+const UNENDED = ["queued", "running"];
+const LOOK_MS = 2000;
+const STATUSES = frappe.listview_settings["AI Request"].statuses;
+// A column of numbers knows no NULL: what is not known the objects tell that the figures come from.
+const OF_OBJECTS = {
+	usage: ["prompt_tokens", "completion_tokens", "reasoning_tokens", "total_tokens", "cost_usd"],
+	timing: ["first_reasoning_ms", "first_text_ms", "thinking_ms", "duration_ms"],
+};
 
 frappe.ui.form.on("AI Request", {
+	setup(frm) {
+		frm.fields_dict.status.df.formatter = (status) => STATUSES[status]?.[0] ?? status;
+		for (const [object, fields] of Object.entries(OF_OBJECTS)) {
+			for (const name of fields) {
+				const { df } = frm.fields_dict[name];
+				const format = frappe.form.get_formatter(df.fieldtype);
+				df.formatter = (value, ...rest) => {
+					const known = JSON.parse(frm.doc[object] || "{}")?.[name] ?? null;
+					return known === null ? "–" : format(value, ...rest);
+				};
+			}
+		}
+	},
 	async refresh(frm) {
-		if (["queued", "running"].includes(frm.doc.status)) {
+		follow(frm);
+		if (UNENDED.includes(frm.doc.status)) {
 			frm.add_custom_button(__("Cancel"), () => cancel(frm));
 		}
 		frm.add_custom_button(__("Read events"), async () => read(await events_of(frm)));
@@ -18,8 +40,20 @@ async function cancel(frm) {
 		args: { name: frm.doc.name },
 		freeze: true,
 	});
-	// The process that runs it hears of it within a second.
-	setTimeout(() => frm.reload_doc(), 1500);
+}
+
+// Frappe tells forms what its documents do, and the rows of requests are written past them.
+function follow(frm) {
+	clearTimeout(frm.following);
+	const { name, status } = frm.doc;
+	if (!UNENDED.includes(status)) return;
+	frm.following = setTimeout(async () => {
+		if (cur_frm !== frm || frm.doc.name !== name) return;
+		const { message } = document.hidden ? {} : await frappe.db.get_value("AI Request", name, "status");
+		if (frm.doc.name !== name) return;
+		if (message?.status && message.status !== status) frm.reload_doc();
+		else follow(frm);
+	}, LOOK_MS);
 }
 
 async function events_of(frm) {
@@ -66,11 +100,12 @@ function draw(frm, events) {
 	const thinking = thinking_ms || 0;
 	const answering = Math.max(0, duration_ms - waiting - thinking);
 	const calls = events.filter((event) => event.type === "tool_call").length;
-	const said = [
-		[WAITING, __("Waiting: {0} ms", [waiting])],
-		[THINKING, __("Thinking: {0} ms", [thinking])],
-		[ANSWERING, __("Answering: {0} ms", [answering])],
-	];
+	const phases = [
+		[WAITING, waiting, __("Waiting: {0} ms", [waiting])],
+		[THINKING, thinking, __("Thinking: {0} ms", [thinking])],
+		[ANSWERING, answering, __("Answering: {0} ms", [answering])],
+	].filter(([, ms]) => ms > 0);
+	const said = phases.map(([colour, , words]) => [colour, words]);
 	if (calls) said.push([CALLING, __("Tool calls: {0}", [calls])]);
 	// The charts' own legends and titles are cut on a narrow screen, and dark on dark.
 	const $said = $("<p>").appendTo($timeline);
@@ -78,16 +113,9 @@ function draw(frm, events) {
 		const $words = $("<span>").addClass("mr-4 d-inline-block").text(` ${words}`).appendTo($said);
 		$("<span>").attr("aria-hidden", true).css("color", colour).text("●").prependTo($words);
 	}
-	// It begins with the room for a legend.
-	add_chart($timeline, said.map(([, words]) => words).join(", "), {
-		type: "percentage",
-		height: 100,
-		colors: [WAITING, THINKING, ANSWERING],
-		data: {
-			labels: [__("Waiting"), __("Thinking"), __("Answering")],
-			datasets: [{ values: [waiting, thinking, answering] }],
-		},
-	}).css("margin-top", "-50px");
+	const $bar = $("<div>").addClass("phases d-flex rounded overflow-hidden mb-4").css("height", "12px");
+	$bar.attr({ role: "img", "aria-label": said.map(([, words]) => words).join(", ") }).appendTo($timeline);
+	for (const [colour, ms] of phases) $("<div>").css({ background: colour, flex: `${ms} 0 2px` }).appendTo($bar);
 	const spoken = events.filter((event) => event.type in TYPES);
 	if (spoken.length) {
 		const title = __("Characters of each event, by the second it was sent");

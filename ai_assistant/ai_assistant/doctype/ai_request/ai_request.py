@@ -49,6 +49,7 @@ class AIRequest(Document):
 		error: DF.Code | None
 		error_code: DF.Data | None
 		events: DF.Int
+		excerpt: DF.Data | None
 		failed_events: DF.Int
 		fingerprint: DF.Data | None
 		finish_reason: DF.Data | None
