@@ -17,7 +17,7 @@ from .chunks import (
 	Usage,
 )
 from .errors import ProviderError
-from .gateway import Gateway
+from .gateway import Gateway, apis
 from .model_list import takes_tools
 from .preload import preload, warm
 from .trial import first_chunk_ms
@@ -39,6 +39,7 @@ __all__ = [
 	"Timeouts",
 	"ToolCall",
 	"Usage",
+	"apis",
 	"first_chunk_ms",
 	"preload",
 	"takes_tools",

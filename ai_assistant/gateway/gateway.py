@@ -280,6 +280,12 @@ class Gateway:
 			bridge.close()
 
 
+def apis() -> tuple[str, ...]:
+	"""What a Provider's `api` may be: our own adapters and litellm's, and each of litellm's by `litellm/` too."""
+	names = sorted({"openai_responses", *openai_compatible.APIS, *model_list.apis()})
+	return (*names, *(f"litellm/{name}" for name in sorted(model_list.apis())))
+
+
 def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, None]:
 	"""Of the adapter that speaks the provider's API. One named `litellm/x` is litellm's x, whoever else speaks it."""
 	if provider.api == "openai_responses":

@@ -1,3 +1,4 @@
+import difflib
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from frappe.utils import cint
 from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
 from ai_assistant.config.settings import Wrong, load, provider_of
-from ai_assistant.gateway import ProviderError, first_chunk_ms
+from ai_assistant.gateway import ProviderError, apis, first_chunk_ms
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.store import frappe_store
 
@@ -45,7 +46,7 @@ class AIProvider(Document):
 		from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
 		from frappe.types import DF
 
-		api: DF.Data
+		api: DF.Autocomplete
 		api_base: DF.Data | None
 		api_key: DF.Password | None
 		default_model: DF.Data
@@ -64,6 +65,7 @@ class AIProvider(Document):
 		frappe_store.know_encryption_key()
 		for field in ("api", "api_base", "api_key", "default_model"):
 			self.set(field, (self.get(field) or "").strip() or None)
+		self._check_api()
 		self._check_api_base()
 		self._check_key()
 		self._check_models()
@@ -73,6 +75,17 @@ class AIProvider(Document):
 	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
 		"""Refused: a key is used, not shown. `frappe.client.get_password` would show it to System Managers."""
 		frappe.throw(_("An API key cannot be read back; enter a new one instead."), frappe.PermissionError)
+
+	def _check_api(self) -> None:
+		known = apis()
+		if not self.api or self.api in known:
+			return
+		near = difflib.get_close_matches(self.api.lower(), known, n=3) or ["openai", "anthropic", "gemini"]
+		frappe.throw(
+			_("API {0} is not known; accepted is a provider's name in litellm, as {1}.").format(
+				frappe.bold(frappe.utils.escape_html(self.api)), ", ".join(near)
+			)
+		)
 
 	def _check_api_base(self) -> None:
 		if not self.api_base:
@@ -185,6 +198,13 @@ def _is_price(value: str) -> bool:
 		return 0 <= float(value) <= MAX_PRICE
 	except ValueError:
 		return False
+
+
+@frappe.whitelist()
+def known_apis() -> list[str]:
+	"""What the form completes API from. For System Managers."""
+	frappe.only_for("System Manager")
+	return list(apis())
 
 
 @frappe.whitelist(methods=["POST"])

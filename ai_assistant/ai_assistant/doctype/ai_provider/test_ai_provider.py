@@ -106,6 +106,21 @@ class TestAIProvider(TestCase):
 		self.refused("Priority accepts a whole number from 1 to", priority=10_001)
 		self.refused("Priority accepts a whole number from 1 to", priority=-1)
 
+	def test_an_api_that_does_not_exist_is_refused_with_the_nearest(self) -> None:
+		self.refused("API <strong>opnai</strong> is not known; .* openai", api="opnai")
+		self.refused("API <strong>Anthropic</strong> is not known; .* anthropic", api="Anthropic")
+		self.refused("API <strong>zzzzzz</strong> is not known; .* openai, anthropic, gemini", api="zzzzzz")
+		self.refused("litellm/openai_responses", api="litellm/openai_responses")
+		for api in ("openai", "openai_responses", "gemini", "litellm/openai"):
+			provider(api.replace("/", "-"), api=api).insert()
+
+	def test_the_known_apis_are_for_system_managers(self) -> None:
+		path = f"/api/method/{ask.__module__}.known_apis"
+		for user in (self.user, None):
+			self.assertEqual(rest("GET", path, user)[0], 403)
+		found = rest("GET", path, self.chief)[1]["message"]
+		self.assertLess({"openai", "openai_responses", "anthropic", "litellm/anthropic"}, set(found))
+
 	def test_two_enabled_providers_cannot_have_the_same_priority(self) -> None:
 		provider("a", priority=1).insert()
 		with self.assertRaisesRegex(frappe.ValidationError, "Priority 1 is taken by <strong>a</strong>"):
