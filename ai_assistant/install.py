@@ -11,10 +11,11 @@ from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
 from ai_assistant.config.settings import MODES
-from ai_assistant.permissions import USER
+from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import know_encryption_key
 
 APP, MODULE = "ai_assistant", "AI Assistant"
+FIRST_STEPS = "AI Assistant First Steps"
 # What Frappe keeps about a document in tables of its own, by the field that names the document's DocType.
 RECORDS = {
 	"Comment": "reference_doctype",
@@ -38,6 +39,7 @@ def after_install() -> None:
 	"""The role, a settings row with the two modes, and the key that encrypts; what is there already is left alone."""
 	_make_role()
 	_make_settings()
+	_make_first_steps()
 	know_encryption_key()
 
 
@@ -78,6 +80,7 @@ def before_uninstall() -> None:
 	for grant in ("Has Role", "DocPerm", "Custom DocPerm"):
 		frappe.db.delete(grant, {"role": USER})
 	_delete("Role", USER)
+	_delete("Custom HTML Block", FIRST_STEPS)
 	leave_desktop()
 
 
@@ -142,6 +145,18 @@ def _make_settings() -> None:
 		settings.set(field.fieldname, field.default)
 	if missing or new:
 		settings.save(ignore_permissions=True)
+
+
+def _make_first_steps() -> None:
+	"""The block on the workspace, as it ships: Frappe reads no such document from an app's files."""
+	script = Path(frappe.get_app_path(APP, MODULE, "workspace", MODULE, "first_steps.js")).read_text()
+	if frappe.db.exists("Custom HTML Block", FIRST_STEPS):
+		frappe.db.set_value("Custom HTML Block", FIRST_STEPS, "script", script)
+		return
+	block = frappe.new_doc("Custom HTML Block", html='<div class="steps"></div>', script=script)
+	block.name = FIRST_STEPS
+	block.append("roles", {"role": MANAGER})
+	block.insert(ignore_permissions=True)
 
 
 def _delete(doctype: str, name: str) -> None:

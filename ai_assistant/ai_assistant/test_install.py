@@ -32,6 +32,21 @@ class TestInstall(TestCase):
 			[(mode.name, mode.system_prompt) for mode in MODES],
 		)
 
+	def test_the_workspace_has_its_first_steps_and_uninstalling_takes_them_away(self) -> None:
+		(row,) = frappe.get_doc("Workspace", install.MODULE).custom_blocks
+		frappe.db.set_value("Custom HTML Block", row.custom_block_name, "script", "old")
+		install.after_migrate()
+		block = frappe.get_doc("Custom HTML Block", row.custom_block_name)
+		self.assertIn("AI Provider", block.script)
+		self.assertEqual([each.role for each in block.roles], ["System Manager"])
+		install.before_uninstall()
+		self.assertFalse(frappe.db.exists("Custom HTML Block", row.custom_block_name))
+
+	def test_nothing_on_the_workspace_is_red_by_itself(self) -> None:
+		cards = frappe.get_all("Number Card", filters={"module": install.MODULE}, fields=["name", "color"])
+		self.assertGreaterEqual(len(cards), 7)
+		self.assertEqual({card.color for card in cards}, {None})
+
 	def test_a_mode_that_was_changed_is_left_as_it_is(self) -> None:
 		install.after_install()
 		settings = frappe.get_single("AI Assistant Settings")

@@ -42,9 +42,9 @@ def get(chart_name: str) -> dict[str, Any] | None:
 		f"select date(creation), {', '.join(lines.values())} from `tabAI Request` where {where} group by 1",
 		{"first": first},
 	)
-	if not rows:
-		return None
 	found = {day: values for day, *values in rows}
+	if not any(any(values) for values in found.values()):
+		return None
 	days = [getdate(add_days(first, number)) for number in range(DAYS)]
 	nothing = [0] * len(lines)
 	return {

@@ -8,7 +8,7 @@ from frappe.utils import now_datetime
 
 from ai_assistant.ai_assistant.dashboard_chart_source.ai_figures.ai_figures import BY_DAY, PROVIDERS
 from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
-from ai_assistant.bench_tests import TestCase, delete_user, make_user, readers, rest
+from ai_assistant.bench_tests import TestCase, delete_requests, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
 
 READERS = readers("figures.test")
@@ -98,6 +98,23 @@ class TestAIFigures(TestCase):
 			self.assertGreaterEqual(next(iter(self.chart(name, CHIEF).values()))[-1], least)
 		labels = rest("GET", SOURCE, CHIEF, chart_name=PROVIDERS)[1]["message"]["labels"]
 		self.assertLessEqual({"figures-a", "figures-b"}, set(labels))
+
+	def test_a_cost_without_a_known_price_is_a_dash_and_no_chart(self) -> None:
+		card = "/api/method/ai_assistant.ai_assistant.number_card.ai_cost_today.ai_cost_today.get"
+
+		def cost() -> str:
+			return str(rest("GET", card, NEW)[1]["message"])
+
+		self.assertEqual(float(cost()), 0)
+		make_request(NEW, 0, "completed", usage={"total_tokens": 5, "cost_usd": None})
+		frappe.db.commit()
+		self.assertEqual(cost(), "–")
+		self.assertIsNone(rest("GET", SOURCE, NEW, chart_name="AI Cost by Day")[1].get("message"))
+		make_request(NEW, 0, "completed", usage={"total_tokens": 5, "cost_usd": 0.25})
+		frappe.db.commit()
+		self.assertEqual(float(cost()), 0.25)
+		delete_requests(NEW)
+		frappe.db.commit()
 
 	def test_nobody_without_a_role_sees_any_and_a_new_user_sees_none(self) -> None:
 		for name in (*BY_DAY, PROVIDERS):

@@ -98,10 +98,10 @@ class TestAIAlert(TestCase):
 			self.store.end_alert(KIND, SUBJECT, 1200.0)
 		self.assertEqual(self.told(CHIEF), ["AI Assistant: It fails.", "AI Assistant: it is over. It fails."])
 
-	def test_alerts_and_sums_are_for_system_managers(self) -> None:
-		for doctype in ("AI Alert", "AI Sum"):
+	def test_alerts_are_for_system_managers_and_sums_for_nobody(self) -> None:
+		for doctype, expected in (("AI Alert", 200), ("AI Sum", 403)):
 			self.assertEqual(rest("GET", f"/api/resource/{doctype}", ANN)[0], 403)
-			self.assertEqual(rest("GET", f"/api/resource/{doctype}", CHIEF)[0], 200)
+			self.assertEqual(rest("GET", f"/api/resource/{doctype}", CHIEF)[0], expected)
 			self.assertEqual(rest("POST", f"/api/resource/{doctype}", CHIEF, kind="realtime_gone")[0], 403)
 			self.assertEqual(rest("GET", "/api/method/frappe.client.get_count", ANN, doctype=doctype)[0], 403)
 

@@ -461,6 +461,11 @@ class TestAIRequest(TestCase):
 		self.assertEqual(status, 200)
 		self.assertIn('ai_assistant_requests_total{status="completed"}', text)
 
+	def test_the_rows_that_the_app_keeps_for_itself_are_shown_to_nobody(self) -> None:
+		for doctype in ("AI Sum", "AI Lock"):
+			for user in (ANN, CHIEF, STRANGER, None):
+				self.assertEqual(rest("GET", f"/api/resource/{doctype}", user)[0], 403)
+
 	def test_log_settings_know_both_logs(self) -> None:
 		log_settings = frappe.get_doc("Log Settings")
 		log_settings.logs_to_clear = []

@@ -9,13 +9,18 @@ from frappe.utils import fmt_money, nowdate
 def get() -> str:
 	"""What the requests of today cost that the user may see, in US dollars.
 
-	As text: Desk rounds a sum of its own to whole numbers (`shorten_number`), and a day may cost cents.
+	As text: Desk rounds a sum of its own to whole numbers (`shorten_number`), and a day may cost cents. A dash where
+	tokens were used and the price of none is known.
 	"""
 	frappe.has_permission("AI Request", throw=True)
 	mine = build_match_conditions("AI Request") or "1 = 1"
-	((total,),) = frappe.db.sql(
-		f"select sum(cost_usd) from `tabAI Request` where creation >= %(today)s and ({mine})",
+	# A column of numbers knows no NULL; the object that it comes from does.
+	((total, priced, used),) = frappe.db.sql(
+		"select sum(cost_usd), sum(json_value(`usage`, '$.cost_usd') is not null), sum(total_tokens > 0)"
+		f" from `tabAI Request` where creation >= %(today)s and ({mine})",
 		{"today": nowdate()},
 	)
+	if used and not priced:
+		return "–"
 	shown: str = fmt_money(total or 0, precision=2 if (total or 0) >= 1 else 4)
 	return shown
