@@ -19,6 +19,7 @@ import httpx
 import socketio
 from rich.console import Console
 
+import ai_assistant
 from ai_assistant import __version__
 from ai_assistant.local_tools import LocalTools
 from ai_assistant.operate import verbs
@@ -85,8 +86,9 @@ def serve(
 		raise click.UsageError("--site-config names its providers itself; leave --provider and --model out.")
 	if model and provider in (None, LOCAL):
 		raise click.UsageError(f"--model goes with one of --provider {', '.join(KEYS)}.")
-	from ai_assistant.standalone.server import RunningSite
-	from ai_assistant.standalone.server import serve as serve_site
+	with _as_click_error():
+		from ai_assistant.standalone.server import RunningSite
+		from ai_assistant.standalone.server import serve as serve_site
 
 	def ready(site: RunningSite) -> None:
 		say(f"The standalone site answers at {site.url} (site {site.name}). Ctrl-C stops it.")
@@ -359,6 +361,12 @@ def _as_click_error() -> Iterator[None]:
 
 	try:
 		yield
+	except ModuleNotFoundError as error:
+		checkout = Path(ai_assistant.__file__).parent.parent
+		raise click.ClickException(
+			f"The standalone site needs {error.name}, which this Python lacks. In a virtual environment without Frappe:"
+			f" pip install '{checkout}[standalone]'"
+		) from None
 	except (BadSiteConfig, ModelUnavailable, ApiError, RuntimeError) as error:
 		raise click.ClickException(str(error)) from None
 	except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:

@@ -14,7 +14,7 @@ from ai_assistant import gateway
 from ai_assistant.chat import queue
 from ai_assistant.config import settings
 from ai_assistant.operate import verbs
-from ai_assistant.operate.examine import Ill
+from ai_assistant.operate.examine import Ill, counted
 from ai_assistant.realtime.client import ApiError, Client
 
 
@@ -59,7 +59,7 @@ def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
 	background_jobs.set_niceness()
 	frappe.destroy()
 	click.echo(
-		f"{chats} chats at a time from the queue {queue.OWN_QUEUE!r}. SIGTERM or Ctrl-C finishes what runs.",
+		f"{counted(chats, 'chat')} at a time from the queue {queue.OWN_QUEUE!r}. SIGTERM or Ctrl-C finishes what runs.",
 		err=True,
 	)
 	ChatWorker(serving, chats).work("WARNING" if quiet else "INFO")
@@ -108,11 +108,14 @@ def watch(context: frappe._dict, as_json: bool) -> None:
 @contextmanager
 def _client(context: frappe._dict) -> Iterator[Client]:
 	"""A client of the site, as its administrator; what is in its way is said in a line."""
-	from ai_assistant.operate import session
+	from ai_assistant.operate import checks, session
 
 	try:
-		with _site(context), session.client() as (_user, client):
-			yield client
+		with _site(context):
+			checks.installed()
+			checks.maintenance()
+			with session.client() as (_user, client):
+				yield client
 	except Ill as found:
 		raise click.ClickException(f"{found.seen}. {found.remedy}") from None
 	except (ApiError, httpx.HTTPError, SocketIOError) as error:

@@ -28,7 +28,7 @@ from ai_assistant.realtime import listening
 from ai_assistant.realtime.log import logger
 
 from . import patience, remote, session
-from .examine import Check, Ill
+from .examine import Check, Ill, counted
 
 REDIS_S = 3.0
 # Above the deadlines of what is looked at: those know better what they have waited for.
@@ -39,6 +39,7 @@ HEARTBEAT_S = 480.0
 MINUTE_S = 300.0
 # MariaDB's access denied to a user or a database, and unknown database.
 REFUSED = (1044, 1045, 1049, 1698)
+APP = hooks.app_name
 START = "bench start, or supervisorctl restart all"
 CORRECT = "Correct it in Desk (AI Provider, AI Assistant Settings), or in site_config.json, which wins."
 
@@ -140,6 +141,14 @@ def redis(key: str, url: str | None = None) -> str:
 	return f"{version} at {at}, {_ms(began)}"
 
 
+def installed() -> str:
+	"""Whether the app is on this site: the commands are there on every site of the bench."""
+	if APP not in frappe.get_installed_apps():
+		site = frappe.local.site
+		raise Ill(f"the site {site} has no app {APP}", f"bench --site {site} install-app {APP}.")
+	return "yes"
+
+
 def maintenance() -> str:
 	if frappe.conf.get("maintenance_mode"):
 		raise Ill(
@@ -166,7 +175,7 @@ def configuration(load: Callable[[], settings.Settings] = settings.load) -> str:
 		raise Ill("no provider is configured", "Enable one in Desk: AI Provider → New.")
 	first, model = found.first_for(found.modes["chat"])
 	off = "" if found.realtime.enabled else "; realtime.enabled is off: answers come whole, without events"
-	return f"{len(found.providers)} providers; {first and first.name} is asked first, for {model}{off}"
+	return f"{counted(len(found.providers), 'provider')}; {first and first.name} is asked first, for {model}{off}"
 
 
 def provider(asked: Provider) -> str:
@@ -217,7 +226,7 @@ def workers() -> str:
 	if not found:
 		if forgotten := listening_on - {f"rq:pubsub:{worker.name}" for worker in get_workers()}:
 			raise Ill(
-				f"{len(forgotten)} workers listen that Redis has forgotten, of {name} or not: it has lost its data since",
+				f"Redis has forgotten {counted(len(forgotten), 'worker')}, of {name} or not: it has lost its data since",
 				"Have them restart, and register: supervisorctl restart frappe-bench-workers:.",
 			)
 		raise Ill(
@@ -383,7 +392,7 @@ def _sockets() -> str:
 		]
 	except (psutil.Error, OSError):
 		return ""
-	return f"; {len(found)} connections to its port {port}"
+	return f"; {counted(len(found), 'connection')} to its port {port}"
 
 
 def _where(*keys: str) -> str:

@@ -18,6 +18,11 @@ class Ill(Exception):
 		self.seen, self.remedy = seen, remedy
 
 
+def counted(number: int, noun: str) -> str:
+	"""The number with its noun: 1 worker, 2 workers."""
+	return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @dataclass(frozen=True)
 class Finding:
 	"""What a check came to; `ok` is None where it was not made, because another has failed that it needs."""

@@ -17,7 +17,7 @@ from ai_assistant.realtime.contract import violations
 from ai_assistant.realtime.event import STATUS
 from ai_assistant.realtime.printing import printable
 
-from .examine import Check, examine
+from .examine import Check, counted, examine
 
 WELL, FAILED, VIOLATED = 0, 1, 3
 LOOK_S = 0.5
@@ -68,18 +68,19 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 	if answer["status"] == "failed":
 		return FAILED, [f"✗ {answer['error']['message']}"]
 	who = f"{answer['model']} of {answer['provider']}"
-	tokens = answer["usage"]["total_tokens"] if answer["usage"] else "an unknown number of"
-	figures = f"{tokens} tokens, {seconds:.1f} s"
+	usage = answer["usage"]
+	tokens = counted(usage["total_tokens"], "token") if usage else "an unknown number of tokens"
+	figures = f"{tokens}, {seconds:.1f} s"
 	if not answer["realtime"]["last_seq"]:
 		return WELL, [f"✓ {who} answered, without events: realtime is switched off on this site; {figures}."]
 	wrong, lines = violations(events, answer), []
 	if stream.read_back:
 		heard = len(events) - stream.read_back
 		wrong += [] if heard else ["Not one event came over Socket.IO; all were read back from the journal."]
-		lines = [f"{stream.read_back} of {len(events)} events were read back from the journal."]
+		lines = [f"{stream.read_back} of {counted(len(events), 'event')} were read back from the journal."]
 	if wrong:
 		return VIOLATED, [*lines, *(f"✗ {sentence}" for sentence in wrong)]
-	line = f"✓ {who} answered: {len(events)} events over Socket.IO, whole and in order; {figures}."
+	line = f"✓ {who} answered: {counted(len(events), 'event')} over Socket.IO, whole and in order; {figures}."
 	return WELL, [*lines, line]
 
 

@@ -50,8 +50,19 @@ class ApiError(Exception):
 		self.body = body
 		message = body.get("message") if isinstance(body, dict) else None
 		self.answer: dict[str, Any] = message if isinstance(message, dict) else {}
-		sentence = self.answer.get("error", {}).get("message") or message or "the server gave no reason"
+		sentence = self.answer.get("error", {}).get("message") or message or _of_frappe(body)
 		super().__init__(f"{sentence} (HTTP {status})")
+
+
+def _of_frappe(body: Any) -> str:
+	"""What is said of an answer that is Frappe's own, in which the app was not reached."""
+	kind = body.get("exc_type") if isinstance(body, dict) else None
+	if kind == "SessionStopped":
+		return "the site is in maintenance mode; to end it: bench --site … set-maintenance-mode off"
+	# It names the method that it does not find, in the words of whatever language.
+	if kind in ("ValidationError", "AppNotInstalledError") and "ai_assistant.api." in str(body):
+		return "the site has no app ai_assistant; to install it: bench --site … install-app ai_assistant"
+	return "the server gave no reason"
 
 
 def assistant_message(answer: Mapping[str, Any]) -> dict[str, Any]:

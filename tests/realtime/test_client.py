@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import Client
+from ai_assistant.realtime.client import ApiError, Client
 from ai_assistant.realtime.contract import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
@@ -178,3 +178,22 @@ def test_two_streams_of_one_request_id_do_not_disturb_each_other(
 		provider.open(gate)
 		assert first.wait()["response"] == "first"
 		assert first.read_back == 0
+
+
+@pytest.mark.parametrize(
+	("status", "body", "sentence"),
+	[
+		(503, {"exc_type": "SessionStopped", "exception": "Session Stopped"}, "maintenance mode"),
+		(
+			417,
+			{"exc_type": "ValidationError", "exception": "… ai_assistant.api.list_models … is not installed"},
+			"has no app ai_assistant",
+		),
+		(417, {"exc_type": "ValidationError", "exception": "something else"}, "gave no reason"),
+		(502, None, "gave no reason"),
+	],
+)
+def test_what_frappe_answers_in_the_place_of_the_app_is_said_in_a_sentence(
+	status: int, body: Any, sentence: str
+) -> None:
+	assert sentence in str(ApiError(status, body))

@@ -186,7 +186,7 @@ def test_workers_that_redis_has_forgotten(stack: Stack, doctor: Doctor) -> None:
 		found = only(doctor(), "workers")
 	finally:
 		stack.kill("plain worker")
-	assert "1 workers listen that Redis has forgotten" in found.seen and "restart" in found.remedy
+	assert "Redis has forgotten 1 worker," in found.seen and "restart" in found.remedy
 
 
 def test_no_worker(stack: Stack, doctor: Doctor) -> None:
