@@ -20,7 +20,7 @@ from tests.support.site import Site, StandaloneSite, site_config
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 # bench's own commands need a bench; make's are what runs this suite, and `.ci/run` runs the demo.
-ELSEWHERE = ("bench ", "make ")
+ELSEWHERE = ("REPOSITORY=", "bench ", "env/bin/pip ", "make ")
 PROGRAM = ".venv/bin/ai-assistant"
 ASKS = ("curl ", f"{PROGRAM} chat ", f"{PROGRAM} doctor ")
 
