@@ -209,10 +209,10 @@ def _run_tests(bench: Bench) -> tuple[int, str]:
 def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, str]]:
 	"""The suites that know the site by its address alone; what each of them came to."""
 	from tests.support.provider import ScriptedProvider
-	from tests.support.site import PROVIDER_PORT, USERS, site_config
+	from tests.support.site import MANAGER, PROVIDER_PORT, USERS, site_config
 
 	config = site_config(ScriptedProvider(PROVIDER_PORT))
-	tokens = bench.inside("prepare", users=USERS, config=config)
+	tokens = bench.inside("prepare", users=USERS | MANAGER, config=config)
 	first, second, *_ = USERS
 	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
 	environment = {
@@ -228,6 +228,8 @@ def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, 
 	}
 	if page := _with_assets([url, f"http://{bench.site}"]):
 		environment["AI_ASSISTANT_BROWSER"] = "1"
+		(environment["MANAGER_LOGIN"], manager) = next(iter(MANAGER.items()))
+		environment["MANAGER_PASSWORD"] = manager["password"]
 		environment["REDIS_PID"] = str(bench.redis_pid())
 		if page != url:
 			# nginx brings both together.

@@ -2,27 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
 import { CLOCK, Wire, callOf, manager, openGate, progressIn, script, site, unique } from "../js/support.mjs";
+import { launch, logIn as logInAs } from "./chromium.mjs";
 
 const PAGE = "/ai-assistant";
 let browser;
 
 before(async () => {
-	browser = await chromium.launch({
-		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-		// As root there is no sandbox, and nothing but the site is to be reached.
-		args: [
-			"--no-sandbox",
-			"--disable-gpu",
-			"--disable-quic",
-			"--no-first-run",
-			"--disable-background-networking",
-			"--disable-component-update",
-			"--disable-sync",
-		],
-	});
+	browser = await launch();
 });
 after(() => browser.close());
 
@@ -33,10 +20,7 @@ async function context(test, options = {}) {
 	return made;
 }
 
-async function logIn(context, url = site.url, usr = site.user, pwd = site.password) {
-	const response = await context.request.post(`${url}/api/method/login`, { form: { usr, pwd } });
-	assert.equal(response.status(), 200);
-}
+const logIn = (context, url = site.url, usr = site.user, pwd = site.password) => logInAs(context, url, usr, pwd);
 
 /** The page, ready to be asked; whatever it complains about in the console is a failure. */
 async function open(test, { wire, url = wire?.url ?? site.url, ...options } = {}) {

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: `make test-browser` installs what that needs and runs it."""
+"""The page in a real Chromium: `make test-browser` installs what that needs and runs it. On a bench Desk too."""
 
 import os
 from pathlib import Path
@@ -16,3 +16,9 @@ from tests.support.site import Site
 )
 def test_the_page_in_chromium(site: Site, provider: ScriptedProvider) -> None:
 	run_tests(site, provider, Path(__file__).parent / "page.test.mjs")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not os.environ.get("MANAGER_LOGIN"), reason="left out: `make test-bench` runs it")
+def test_desk_in_chromium(site: Site, provider: ScriptedProvider) -> None:
+	run_tests(site, provider, Path(__file__).parent / "desk.test.mjs")

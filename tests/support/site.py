@@ -29,6 +29,9 @@ USERS = {
 	"spender@example.com": {"password": "spender-Passw0rd", "roles": ["AI Assistant User"]},
 }
 
+# On a bench alone: who configures, in Desk.
+MANAGER = {"manager@example.com": {"password": "manager-Passw0rd", "roles": ["System Manager"]}}
+
 
 def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 	"""What a site has under `ai_assistant` for the suite: providers that are the scripted one, short deadlines."""

@@ -1,0 +1,144 @@
+// The app's forms and lists in Desk in a real Chromium, on a bench that stands.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { manager, openGate, script, site, unique } from "../js/support.mjs";
+import { launch, logIn } from "./chromium.mjs";
+
+let browser;
+before(async () => {
+	browser = await launch();
+});
+after(() => browser.close());
+
+/** Desk of a System Manager at a route; what it complains of in the console is kept. */
+async function desk(route) {
+	const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
+	await logIn(context, site.url, process.env.MANAGER_LOGIN, process.env.MANAGER_PASSWORD);
+	const page = await context.newPage();
+	page.errors = [];
+	page.on("pageerror", (error) => page.errors.push(String(error)));
+	page.on("console", (line) => line.type() === "error" && page.errors.push(line.text()));
+	page.calls = [];
+	page.on("request", (request) => page.calls.push(request.url()));
+	await page.goto(`${site.url}/app/${route}`);
+	return page;
+}
+
+const field = (page, name) => page.locator(`.form-layout [data-fieldname=${name}] input:visible`).first();
+const called = (page, method) => page.calls.filter((url) => url.includes(method)).length;
+const message = (page) => page.locator(".msgprint-dialog.show, .modal.show").last();
+
+async function dismiss(page) {
+	await page.locator(".modal.show .btn-modal-close:visible").last().click();
+	await page.waitForFunction(() => !document.querySelector(".modal.show"));
+}
+
+async function save(page) {
+	await page.evaluate(() => void cur_frm.save());
+}
+
+test("a provider's form completes the API, keeps its key to itself, and tests what was saved alone", async (t) => {
+	const page = await desk("ai-provider/new");
+	const name = unique("desk");
+	await field(page, "provider_name").fill(name);
+	await page.waitForFunction(() => cur_frm.fields_dict.api._data?.length > 100);
+	await field(page, "api").fill("deeps");
+	await page.locator(".awesomplete li", { hasText: "deepseek" }).first().waitFor();
+	await field(page, "api").fill("opnai");
+	await field(page, "api_base").fill(`${process.env.PROVIDER}/openai/v1`);
+	await field(page, "api_key").pressSequentially("sk-typed-by-hand");
+	await field(page, "default_model").fill("scripted");
+	// Frappe waits half a second before it asks how strong a password is.
+	await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 800)));
+	await save(page);
+	await message(page).getByText("API opnai is not known").waitFor();
+	assert.match(await message(page).textContent(), /openai/);
+	await dismiss(page);
+
+	await field(page, "api").fill("openai");
+	await field(page, "api").press("Tab");
+	await save(page);
+	await page.waitForFunction(() => !cur_frm.is_new() && !cur_frm.is_dirty());
+	t.after(() =>
+		page.context().request.delete(`${site.url}/api/resource/AI Provider/${name}`, {
+			headers: { "X-Frappe-CSRF-Token": page.token },
+		}),
+	);
+	page.token = await page.evaluate(() => frappe.csrf_token);
+	const press = () => page.locator(".page-actions, .standard-actions").getByText("Test connection").first().click();
+	await press();
+	await message(page).getByText("its first chunk came after").waitFor();
+	await dismiss(page);
+	assert.equal(called(page, "ai_provider.test_connection"), 1);
+
+	await field(page, "api_base").fill("ftp://nowhere");
+	await field(page, "api_base").press("Tab");
+	await press();
+	await message(page).getByText("API Base accepts").waitFor();
+	await dismiss(page);
+	assert.equal(await page.evaluate(() => Boolean(cur_frm.is_dirty())), true);
+	assert.equal(called(page, "ai_provider.test_connection"), 1);
+	assert.equal(called(page, "test_password_strength"), 0);
+});
+
+test("the list and the form of a request show its question, its status in words, and go on by themselves", async (t) => {
+	const gate = unique("gate");
+	const { manager: client } = manager(t);
+	const steps = [{ reasoning: "Hm." }, { gate }, { text: "So it is." }];
+	const list = await desk(`ai-request?user=${encodeURIComponent(site.user)}`);
+	const form = await desk("ai-request");
+	for (const page of [list, form]) await page.locator(".list-row").first().waitFor();
+	await client.connect();
+	const begun = new Promise((resolve) => client.on("reasoning", resolve));
+	const answered = client.chat(script(...steps));
+	// A provider that is silent has its deadline: the first look is not waited for.
+	await begun;
+	await list.evaluate(() => cur_list.refresh());
+	const row = list.locator(".list-row").first();
+	await row.locator(".indicator-pill", { hasText: "Running" }).first().waitFor();
+	assert.match(await row.locator(".list-subject a").textContent(), /^\s*\[\{"reasoning":"Hm\."\}/);
+	const name = await row.locator(".list-subject a").getAttribute("data-name");
+	await form.evaluate((name) => void frappe.set_route("Form", "AI Request", name), name);
+	await form.locator(".indicator-pill:visible", { hasText: "Running" }).first().waitFor();
+
+	await openGate(gate);
+	await answered;
+	await row.locator(".indicator-pill", { hasText: "Completed" }).first().waitFor();
+	await form.locator(".indicator-pill:visible", { hasText: "Completed" }).first().waitFor();
+	await form.locator(".phases div").first().waitFor();
+	assert.deepEqual(form.errors, []);
+	assert.deepEqual(list.errors, []);
+});
+
+test("markup of a question is its text, and an answer without thought draws no thought", async (t) => {
+	const question = "<img src=x onerror=window.hit=1> what is this?";
+	const { manager: client } = manager(t);
+	await client.chat(question);
+	const list = await desk(`ai-request?user=${encodeURIComponent(site.user)}`);
+	const subject = list.locator(".list-row .list-subject a").first();
+	await subject.waitFor();
+	assert.equal((await subject.textContent()).trim(), question);
+	assert.equal(await list.locator(".list-row-head").getByText("Question").count(), 1);
+	await subject.click();
+	await list.locator(".phases div").first().waitFor();
+	assert.equal(await list.getByText("Thinking: 0 ms").count(), 0);
+	assert.equal(await list.evaluate(() => window.hit), undefined);
+	assert.deepEqual(list.errors, []);
+});
+
+test("the workspace leads to a provider where there is none, and has nothing red at 0", async () => {
+	const page = await desk("ai-provider");
+	await page.waitForFunction(() => window.cur_list);
+	await page.route("**/ai_assistant.api.list_models*", async (route) => {
+		const response = await route.fetch();
+		const { message } = await response.json();
+		await route.fulfill({ response, json: { message: { ...message, providers: [] } } });
+	});
+	await page.evaluate(() => frappe.set_route("ai-assistant"));
+	const create = page.getByRole("button", { name: "Create a provider" });
+	await create.waitFor();
+	assert.equal(await page.locator(".shortcut-widget-box .indicator-pill.red", { hasText: /^0 / }).count(), 0);
+	await create.click();
+	await page.waitForFunction(() => window.cur_frm?.doctype === "AI Provider" && cur_frm.is_new());
+});
