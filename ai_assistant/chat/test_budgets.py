@@ -130,7 +130,8 @@ class TestBudgets(TestCase):
 	def test_one_that_was_queued_is_not_asked_once_the_budget_is_used_up(self) -> None:
 		queued = self.accept(1, status="queued", user_tokens_per_day=10)
 		self.ends(self.accept(2))
-		conf = {settings.CONF_KEY: {"budgets": {"user_tokens_per_day": 10}}}
+		one = {"name": "p", "api": "openai", "api_key": "k", "models": ["*"], "default_model": "m"}
+		conf = {settings.CONF_KEY: {"budgets": {"user_tokens_per_day": 10}, "providers": [one]}}
 		with patch.dict(frappe.local.conf, conf):
 			self.assertIsNone(queue.take(queued.name))
 		row = store.current().get(ANN, "request-1")

@@ -543,10 +543,14 @@ def _key(name: str) -> Any:
 	know_encryption_key()
 	before = len(frappe.local.message_log)
 	try:
-		found: str | None = get_decrypted_password(PROVIDER, name, "api_key", raise_exception=False)
-		return found
-	except frappe.ValidationError:
-		return UNREADABLE
+		return get_decrypted_password(PROVIDER, name, "api_key")
+	except (frappe.ValidationError, frappe.AuthenticationError):
+		# Frappe raises one of them where there is none, too; not raising, 16 tells neither from the other.
+		kept = frappe.db.sql(
+			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = 'api_key'",
+			(PROVIDER, name),
+		)
+		return UNREADABLE if kept else None
 	finally:
 		# Whoever chats learns that the configuration is wrong, not how the site is made.
 		del frappe.local.message_log[before:]
