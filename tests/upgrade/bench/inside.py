@@ -45,7 +45,12 @@ def found(request_ids: list[str]) -> dict[str, Any]:
 
 	from ai_assistant import store
 	from ai_assistant.api import get_events, get_request
-	from ai_assistant.config import settings
+
+	try:
+		from ai_assistant.config import settings
+	except ImportError:
+		# Where the first version has it.
+		from ai_assistant.chat import settings  # type: ignore[no-redef]
 
 	assert store.current()
 	return {
