@@ -18,7 +18,7 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant import store
-from ai_assistant.gateway import Price, Provider, Timeouts
+from ai_assistant.gateway import Price, Provider, Timeouts, apis
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
 from ai_assistant.realtime.log import escaped, logger
 from ai_assistant.realtime.log import fields as about
@@ -297,6 +297,8 @@ def provider_of(given: Any) -> Provider:
 	provider = _build(Provider, given, "")
 	if wrong := wrong_field(provider):
 		raise Wrong(_accepts(*wrong))
+	if (known := apis()) and provider.api not in known:
+		raise Wrong(_accepts("api", "a provider's name in litellm, as openai, anthropic, gemini"))
 	if not provider.allows(provider.default_model):
 		raise Wrong(_accepts("default_model", "one of its models"))
 	return provider

@@ -281,9 +281,15 @@ class Gateway:
 
 
 def apis() -> tuple[str, ...]:
-	"""What a Provider's `api` may be: our own adapters and litellm's, and each of litellm's by `litellm/` too."""
-	names = sorted({"openai_responses", *openai_compatible.APIS, *model_list.apis()})
-	return (*names, *(f"litellm/{name}" for name in sorted(model_list.apis())))
+	"""What a Provider's `api` may be: our own adapters and litellm's, and each of litellm's by `litellm/` too.
+
+	Nothing where litellm's cannot be known: then any may be.
+	"""
+	theirs = sorted(model_list.apis())
+	if not theirs:
+		return ()
+	names = sorted({"openai_responses", *openai_compatible.APIS, *theirs})
+	return (*names, *(f"litellm/{name}" for name in theirs))
 
 
 def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, None]:

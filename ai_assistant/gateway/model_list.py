@@ -26,16 +26,25 @@ Entry = Mapping[str, Any]
 
 @cache
 def apis() -> frozenset[str]:
-	"""The names of the providers that litellm speaks to, of which it makes an enumeration of strings."""
+	"""The names of the providers that litellm speaks to; none where the installed one keeps them elsewhere.
+
+	It has an enumeration of most, and a list of those that are OpenAI-compatible and no more.
+	"""
 	spec = find_spec("litellm")
-	source = Path((spec and spec.origin) or "").parent / "types" / "utils.py"
-	(providers,) = (
-		each
-		for each in ast.parse(source.read_bytes()).body
-		if isinstance(each, ast.ClassDef) and each.name == "LlmProviders"
-	)
-	assigned = (each.value for each in providers.body if isinstance(each, ast.Assign))
-	return frozenset(str(value.value) for value in assigned if isinstance(value, ast.Constant))
+	root = Path((spec and spec.origin) or "").parent
+	try:
+		body = ast.parse((root / "types" / "utils.py").read_bytes()).body
+		compatible = json.loads((root / "llms" / "openai_like" / "providers.json").read_bytes())
+	except (OSError, ValueError, SyntaxError):
+		return frozenset()
+	enumerated = {
+		str(each.value.value)
+		for providers in body
+		if isinstance(providers, ast.ClassDef) and providers.name == "LlmProviders"
+		for each in providers.body
+		if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
+	}
+	return frozenset(enumerated | set(compatible)) if enumerated else frozenset()
 
 
 @cache

@@ -251,6 +251,7 @@ def test_a_provider_that_is_wrong_takes_no_other_along(caplog: pytest.LogCapture
 		{**PROVIDER, "name": "keyless", "api_key": None},
 		{**PROVIDER, "name": "undecided", "models": ["n"]},
 		{**PROVIDER, "name": "locked", "api_key": store.UNREADABLE},
+		{**PROVIDER, "name": "misspelled", "api": "opnai"},
 		{**PROVIDER, "api_base": "http://elsewhere.example"},
 		"text",
 	]
@@ -261,8 +262,9 @@ def test_a_provider_that_is_wrong_takes_no_other_along(caplog: pytest.LogCapture
 		("keyless", "api_key accepts a string that is not empty."),
 		("undecided", "default_model accepts one of its models."),
 		("locked", "The key of locked cannot be decrypted; enter it again."),
+		("misspelled", "api accepts a provider's name in litellm, as openai, anthropic, gemini."),
 		("p", "name accepts a name that no other provider has."),
-		("providers[5]", "providers accepts an object."),
+		("providers[6]", "providers accepts an object."),
 	)
 	assert (found.why_not("keyless"), found.why_not("p"), found.why_not("nobody")) == (
 		"api_key accepts a string that is not empty.",

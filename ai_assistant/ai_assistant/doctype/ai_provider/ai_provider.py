@@ -78,7 +78,7 @@ class AIProvider(Document):
 
 	def _check_api(self) -> None:
 		known = apis()
-		if not self.api or self.api in known:
+		if not self.api or not known or self.api in known:
 			return
 		near = difflib.get_close_matches(self.api.lower(), known, n=3) or ["openai", "anthropic", "gemini"]
 		frappe.throw(
