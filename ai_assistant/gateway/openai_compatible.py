@@ -1,34 +1,21 @@
-"""The adapter for every provider whose API is OpenAI's chat completions: no more than HTTP, lines and JSON.
+"""The adapter for every provider whose API is OpenAI's chat completions."""
 
-Measured as bare loops over the same streams, in µs of CPU a chunk: one as fast as it is taken, one at 50 a second, a hundred
-at 50 a second: aiohttp and JSON 5, 285, 47; httpx and JSON 14, 512, 327; the OpenAI SDK's events without its models 15, 470,
-354; litellm 400, 1,200. aiohttp reads in a callback of the loop and parses in C; the others wake a task through several
-layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line.
-"""
-
-import asyncio
-import atexit
 import json
-import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from . import continuation, model_list
+from . import continuation, http, model_list
 from .chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
 from .errors import ProviderError, failure, finish_reason
-from .lines import MAX_BYTES, Junk, Lines, Objects, flat, read_to_the_end, string
-from .proxies import UnusableProxy, proxy_for
+from .lines import MAX_BYTES, Junk, flat, string
 from .tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 
 if TYPE_CHECKING:
-	import ssl
-
 	import aiohttp
 
 
@@ -65,111 +52,24 @@ REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
 NO_REASONING_WITH_TOOLS = re.compile(r"(ft:)?gpt-5\.([4-9]|\d\d)")
 # By whose names Gemini's signature of a call stands in its `extra_content`.
 SIGNERS = ("google", "vertex")
-# Of an error's body; what a provider says of its reason is in its beginning.
-MAX_ERROR_BYTES = 64 * 1024
-IDLE_CONNECTION_S = 55
-# Of one header, and how many: as much as browsers take. aiohttp gives up on a policy or a cookie of 8 KB.
-MAX_HEADER_BYTES = 256 * 1024
-MAX_HEADERS = 1024
-# What the app says itself in each request, or what is an argument of litellm's and not of an API.
-OWN = frozenset(
-	"api_base api_key base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
-	" messages model organization stream timeout".split()
-)
-
-_clients: "dict[asyncio.AbstractEventLoop, aiohttp.ClientSession]" = {}
-
-
-class UnreadableAuthorities(Exception):
-	"""The certificate authorities that the environment names cannot be read."""
-
-
-@lru_cache
-def _certificates() -> "ssl.SSLContext":
-	"""Who is trusted: whom the environment names, by OpenSSL's own names, or else the authorities of browsers."""
-	import ssl
-
-	import certifi
-
-	file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-	try:
-		return ssl.create_default_context(
-			cafile=file or (None if folder else certifi.where()), capath=folder or None
-		)
-	except OSError:
-		raise UnreadableAuthorities() from None
-
-
-def _new_client(certificates: "ssl.SSLContext", *, force_close: bool = False) -> "aiohttp.ClientSession":
-	import aiohttp
-
-	async def tell(_client: object, context: Any, _told: object) -> None:
-		context.trace_request_ctx["reused"] = True
-
-	tracing = aiohttp.TraceConfig()
-	tracing.on_connection_reuseconn.append(tell)
-	kept: dict[str, Any] = {"force_close": True} if force_close else {"keepalive_timeout": IDLE_CONNECTION_S}
-	return aiohttp.ClientSession(
-		connector=aiohttp.TCPConnector(ssl=certificates, limit=0, **kept),
-		# Deadlines are the gateway's, which hangs up.
-		timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-		# All providers and keys share the client: what one sets must not be sent by another.
-		cookie_jar=aiohttp.DummyCookieJar(),
-		headers={"user-agent": "ai_assistant", "accept-encoding": "identity"},
-		trace_configs=[tracing],
-		max_line_size=MAX_HEADER_BYTES,
-		max_field_size=MAX_HEADER_BYTES,
-		max_headers=MAX_HEADERS,
-	)
-
-
-# aiohttp would look anew for each question, on two threads.
-_proxy = lru_cache(proxy_for)
-
-
-async def load() -> "aiohttp.ClientSession":
-	"""What a first question needs, on this loop: 0.2 s of imports, certificates and the list of models, once.
-
-	One client a loop, and so a process: a forked child's loop is its own.
-	"""
-	loop = asyncio.get_running_loop()
-	if loop not in _clients:
-		certificates = await asyncio.to_thread(_certificates)
-		await asyncio.to_thread(model_list.load)
-		# Another question may have waited for the same.
-		if loop not in _clients:
-			_clients[loop] = _new_client(certificates)
-			atexit.register(_close, os.getpid(), loop, _clients[loop])
-	return _clients[loop]
-
-
-def _close(pid: int, loop: asyncio.AbstractEventLoop, client: "aiohttp.ClientSession") -> None:
-	"""What is not closed aiohttp complains of at the end of the process, on the terminal."""
-	if pid == os.getpid() and not client.closed:
-		with suppress(Exception):
-			asyncio.run_coroutine_threadsafe(client.close(), loop).result(timeout=1)
 
 
 async def answer(
 	provider: Provider, ask: Ask
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""As `litellm_chat.answer`."""
+	"""The provider's answer in the pieces in which it comes, or in one piece where `ask.stream` is false.
+
+	Raises ProviderError, or Junk. Closing the generator closes the connection.
+	"""
 	names = {"provider": provider.name, "model": ask.model}
-	try:
-		async with aclosing(_pieces(provider, ask, names)) as pieces:
-			async for piece in pieces:
-				yield piece
-	except Exception as error:
-		# Without the frames it came through, whose variables hold the key and the provider's words.
-		raise _provider_error(error, names).with_traceback(None) from None
+	async with aclosing(http.without_secrets(_pieces(provider, ask, names), names)) as pieces:
+		async for piece in pieces:
+			yield piece
 
 
 async def _pieces(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	import aiohttp
-
-	client = await load()
 	listed = model_list.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider.api, ask, listed)
 	url, headers, body = _request(provider, ask, sent)
@@ -180,13 +80,8 @@ async def _pieces(
 	done = begun = False
 	# Asked once: it looks through the whole conversation.
 	keeps = ask.uses_tools
-	async with _asked(client, url, headers, body) as response:
-		if response.status != 200:
-			words = (await _read(response, MAX_ERROR_BYTES)).decode(errors="replace")
-			raise failure(names, response.status, words, response.headers)
-		if "html" in response.headers.get("content-type", ""):
-			raise Junk()
-		source = _objects(response) if ask.stream else _whole(response)
+	async with http.request(url, headers, body, names) as response:
+		source = http.stream(response) if ask.stream else _whole(response)
 		async with aclosing(source):
 			try:
 				async for said in source:
@@ -208,9 +103,9 @@ async def _pieces(
 							yield piece
 						unshown = unshown or _unshown(choice)
 						finish = choice.get("finish_reason") or finish
-			except (aiohttp.ClientError, OSError, Junk):
+			except Exception as error:
 				# An end that the provider has told holds, however the connection ends.
-				if not finish:
+				if not (finish and http.broke_off(error)):
 					raise
 	# A whole answer has ended, whether it says so or not.
 	if ask.stream and not (finish or done):
@@ -224,54 +119,6 @@ async def _pieces(
 		continuation=kept.encoded(provider, ask.model),
 		unshown=unshown,
 	)
-
-
-@asynccontextmanager
-async def _asked(
-	client: "aiohttp.ClientSession", url: str, headers: dict[str, str], body: bytes
-) -> "AsyncIterator[aiohttp.ClientResponse]":
-	"""The response. A kept connection that has ended by the time it is used has told nobody: a new one is taken then."""
-	import aiohttp
-
-	connection: dict[str, bool] = {}
-
-	async def post(client: "aiohttp.ClientSession") -> "aiohttp.ClientResponse":
-		# A redirect would take the key along to wherever it points.
-		return await client.post(
-			url,
-			headers=headers,
-			data=body,
-			allow_redirects=False,
-			proxy=_proxy(url),
-			trace_request_ctx=connection,
-		)
-
-	async with AsyncExitStack() as stack:
-		try:
-			response = await post(client)
-		except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-			if not connection.get("reused"):
-				raise
-			# Of its own: others that are kept may have ended with it.
-			fresh = await stack.enter_async_context(_new_client(_certificates(), force_close=True))
-			response = await post(fresh)
-		yield await stack.enter_async_context(response)
-
-
-async def _objects(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
-	"""The objects of a stream; None for `[DONE]`, after which nothing counts."""
-	lines, objects = Lines(), Objects()
-	source: AsyncIterator[bytes] = response.content.iter_any()
-	async for data in source:
-		for said in objects.of(lines.of(data)):
-			yield said
-			if said is None:
-				if not response.content.at_eof():
-					await read_to_the_end(source)
-				return
-	for said in objects.of(lines.end()):
-		yield said
-	objects.end()
 
 
 def parameters(api: str, ask: Ask, listed: model_list.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -313,42 +160,30 @@ def _takes_effort(api: str, effort: str, listed: model_list.Entry) -> bool:
 def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	api, extra = APIS[provider.api], provider.extra
-	base = (provider.api_base or api.base or "").rstrip("/")
-	if not base.startswith(("http://", "https://")):
-		raise ProviderError("misconfigured", provider=provider.name, model=ask.model)
+	base = http.base_url(provider, api.base)
 	if provider.api == "mistral" and not base.endswith("/v1"):
 		base += "/v1"
-	headers = {
+	ours = {
 		"authorization": f"Bearer {provider.api_key}",
-		"content-type": "application/json",
 		"accept": "text/event-stream" if ask.stream else "application/json",
 	}
 	if organization := extra.get("organization"):
-		headers["openai-organization"] = organization
-	# The names of headers know no case, and ours shall win.
-	for name, value in {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}.items():
-		headers.setdefault(name.lower(), str(value).strip())
+		ours["openai-organization"] = organization
 	own = OwnIds()
 	messages = [
 		_message(provider.api, message, fields, own)
 		for message, fields in continuation.of_messages(provider, ask)
 	]
-	asked = {
-		**{name: value for name, value in extra.items() if name not in OWN},
-		**(extra.get("extra_body") or {}),
-		**sent,
-		"model": _model(provider.api, ask.model),
-		"messages": messages,
-		"stream": ask.stream,
-	}
+	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": ask.stream}
+	body = http.with_extra(provider, asked)
 	if not ask.stream:
-		asked.pop("stream_options", None)
-	elif api.usage_is_asked_for:
-		asked.setdefault("stream_options", {"include_usage": True})
-	# A null is how a site says that a parameter shall not be sent.
-	body = {name: value for name, value in asked.items() if value is not None}
+		body.pop("stream_options", None)
+	elif api.usage_is_asked_for and not any(
+		"stream_options" in given for given in (extra, extra.get("extra_body") or {})
+	):
+		body["stream_options"] = {"include_usage": True}
 	url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
-	return url, headers, json.dumps(body).encode()
+	return url, http.headers(provider, ours), json.dumps(body).encode()
 
 
 def _model(api: str, model: str) -> str:
@@ -425,21 +260,10 @@ def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
 				kept.add(f"{vendor}_signatures", [call["id"], signature])
 
 
-async def _read(response: "aiohttp.ClientResponse", most: int) -> bytes:
-	"""The body as far as `most` bytes; one for an answer that has more is no JSON."""
-	parts, size = [], 0
-	async for data in response.content.iter_any():
-		parts.append(data)
-		size += len(data)
-		if size > most:
-			break
-	return b"".join(parts)[:most]
-
-
 async def _whole(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
 	"""The one object of an answer that is no stream. Raises Junk."""
 	try:
-		said = json.loads((await _read(response, MAX_BYTES)).decode(), strict=False)
+		said = json.loads((await http.read(response, MAX_BYTES)).decode(), strict=False)
 	except ValueError:
 		raise Junk() from None
 	if not isinstance(said, dict) or ("error" not in said and not said.get("choices")):
@@ -521,31 +345,3 @@ def _usage(counted: dict[str, Any] | None, provider: Provider, model: str) -> Us
 	paid = completion + reasoning if apart else completion
 	cost = model_list.cost_usd(provider, model, prompt, cached, paid, reasoning)
 	return Usage(prompt, completion, reasoning, total, cost)
-
-
-def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
-	"""What an exception comes down to; a defect of this adapter is given as it is."""
-	import aiohttp
-
-	if isinstance(error, ProviderError):
-		return error
-	if isinstance(error, UnusableProxy):
-		return ProviderError("unusable_proxy", **names)
-	if isinstance(error, UnreadableAuthorities):
-		return ProviderError("unreadable_authorities", **names)
-	# A ValueError, too.
-	if isinstance(error, aiohttp.ClientConnectorCertificateError):
-		return ProviderError("untrusted", **names)
-	if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-		return ProviderError("proxy", **names)
-	if isinstance(error, aiohttp.ClientConnectorError):
-		return ProviderError("unreachable", **names)
-	# An address that is none, or a key that no header can hold.
-	if isinstance(error, ValueError):
-		return ProviderError("misconfigured", **names)
-	if isinstance(error, aiohttp.ClientError | OSError):
-		return ProviderError("broke_off", **names)
-	# What is not of the shape that it should be is none of the answer.
-	if isinstance(error, Junk | AttributeError | TypeError | KeyError | RecursionError):
-		return ProviderError("junk", **names)
-	return error

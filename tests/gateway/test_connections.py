@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, ProviderError, Text, openai_compatible
+from ai_assistant.gateway import Provider, ProviderError, Text, http, openai_compatible
 from ai_assistant.gateway.chunks import Ask
 
 from .asking import Heard, asked, gateway, hear
@@ -194,9 +194,9 @@ def test_a_certificate_that_is_not_trusted_is_told_by_name(of_its_own: Path, api
 
 @pytest.fixture
 def own_authorities() -> Iterator[None]:
-	openai_compatible._certificates.cache_clear()
+	http._certificates.cache_clear()
 	yield
-	openai_compatible._certificates.cache_clear()
+	http._certificates.cache_clear()
 
 
 async def _answered(address: str) -> list[str]:
@@ -209,7 +209,7 @@ async def _answered(address: str) -> list[str]:
 			if isinstance(piece, Text)
 		]
 	finally:
-		if client := openai_compatible._clients.pop(asyncio.get_running_loop(), None):
+		if client := http._clients.pop(asyncio.get_running_loop(), None):
 			await client.close()
 
 
@@ -246,9 +246,9 @@ def _own_proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 	for name in ("http", "https", "all", "no"):
 		monkeypatch.delenv(f"{name}_proxy", raising=False)
 		monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
-	openai_compatible._proxy.cache_clear()
+	http._proxy.cache_clear()
 	yield
-	openai_compatible._proxy.cache_clear()
+	http._proxy.cache_clear()
 
 
 @pytest.mark.usefixtures("_own_proxies")

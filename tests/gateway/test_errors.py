@@ -215,7 +215,6 @@ def in_an_hour() -> str:
 		({"x-ratelimit-reset": str(int(time.time()) + 3600)}, "", 3000, 3600),
 		({"x-ratelimit-reset": "400 days"}, "", DAY_S, DAY_S),
 	],
-	ids=str,
 )
 def test_advice_when_to_ask_again_has_many_forms(
 	headers: dict[str, str], body: Any, least: int, most: int

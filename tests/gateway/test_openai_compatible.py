@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, ProviderError, door, lines, model_list, openai_compatible
+from ai_assistant.gateway import Provider, ProviderError, door, http, lines, model_list, openai_compatible
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.lines import Junk, Lines, Objects
 from tests.support.provider import ScriptedProvider
@@ -338,10 +338,10 @@ def test_the_proxy_of_the_environment_is_asked_and_not_for_whom_it_excepts(
 	root, path = base.partition("/v1")[0], base[len("http://") :].partition("/")[2]
 	monkeypatch.setenv("http_proxy", root)
 	monkeypatch.setenv("no_proxy", "127.0.0.1")
-	openai_compatible._proxy.cache_clear()
+	http._proxy.cache_clear()
 	try:
 		for host in ("nowhere.invalid", root.removeprefix("http://")):
 			asks = gateway(Provider("p", "openai", "-", "m", api_base=f"http://{host}/{path}"))
 			assert hear(asks.stream_generate(asked([{"text": "Yes."}]))).text == "Yes."
 	finally:
-		openai_compatible._proxy.cache_clear()
+		http._proxy.cache_clear()
