@@ -232,22 +232,19 @@ def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
 
 
 def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thought: int = 0) -> Usage | None:
-	"""litellm's usage, of a chat or of the Responses API, as ours; `thought` are the bytes of the reasoning."""
+	"""litellm's usage as ours; `thought` are the bytes of the reasoning."""
 	if raw is None:
 		return None
-	chat = hasattr(raw, "prompt_tokens")
-	prompt = tokens(raw.prompt_tokens if chat else raw.input_tokens)
-	completion = tokens(raw.completion_tokens if chat else raw.output_tokens)
-	details = getattr(raw, "completion_tokens_details" if chat else "output_tokens_details", None)
+	prompt, completion = tokens(raw.prompt_tokens), tokens(raw.completion_tokens)
+	details = getattr(raw, "completion_tokens_details", None)
 	reasoning = tokens(getattr(details, "reasoning_tokens", None)) or min(
 		completion, estimated_tokens(thought)
 	)
 	total = tokens(raw.total_tokens) or tokens(prompt + completion)
 	if price := provider.price(model):
 		return Usage(prompt, completion, reasoning, total, price.cost_usd(prompt, completion))
-	prices = {"usage_object": raw} if chat else {"prompt_tokens": prompt, "completion_tokens": completion}
 	try:
-		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, **prices))
+		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, usage_object=raw))
 	except Exception:
 		# litellm raises a bare Exception for a model it has no price of.
 		cost = None

@@ -23,7 +23,7 @@ ENDS = {
 	name: ours
 	for ours, names in {
 		"stop": "end_turn stop_sequence complete eos eos_token",
-		"length": "max_tokens max_output_tokens model_length error_limit model_context_window_exceeded compaction"
+		"length": "max_tokens max_output_tokens model_length error_limit model_context_window_exceeded compaction pause_turn"
 		" insufficient_system_resource network_error",
 		"tool_calls": "function_call tool_use",
 		"content_filter": "safety recitation blocklist prohibited_content spii language model_armor image_safety"
@@ -56,6 +56,7 @@ WORDS = {
 		"exceeds the context length",  # Ollama
 		"exceeded max context length",  # Ollama's cloud
 		"exceeds the maximum number of tokens allowed",
+		"exceed context limit",  # Anthropic
 		"input tokens exceed the configured limit",
 		"tokens + `max_new_tokens` must be",  # Together
 		"prompt is too long",

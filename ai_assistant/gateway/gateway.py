@@ -8,7 +8,15 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from . import litellm_chat, litellm_responses, model_list, openai_compatible
+from . import (
+	anthropic,
+	gemini,
+	litellm_chat,
+	model_list,
+	ollama,
+	openai_compatible,
+	openai_responses,
+)
 from .bridge import Bridge, Cancel
 from .chunks import (
 	Ask,
@@ -34,6 +42,16 @@ from .thinking import ThinkSplitter
 from .tool_calls import ToolCalls, ToolPiece
 
 Delta = Reasoning | Text | ToolPiece
+
+# By the name of the API; the others are asked through litellm, which a process imports for them alone.
+ADAPTERS: dict[str, Callable[[Provider, Ask], AsyncGenerator[Delta | Completion, None]]] = {
+	**dict.fromkeys(openai_compatible.APIS, openai_compatible.answer),
+	"anthropic": anthropic.answer,
+	"gemini": gemini.answer,
+	"ollama": ollama.answer,
+	"ollama_chat": ollama.answer,
+	"openai_responses": openai_responses.answer,
+}
 
 
 class Gateway:
@@ -293,11 +311,9 @@ def apis() -> tuple[str, ...]:
 
 
 def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, None]:
-	"""Of the adapter that speaks the provider's API. One named `litellm/x` is litellm's x, whoever else speaks it."""
-	if provider.api == "openai_responses":
-		return litellm_responses.answer(provider, ask)
-	if provider.api in openai_compatible.APIS:
-		return openai_compatible.answer(provider, ask)
+	"""The answer of the adapter that speaks the provider's API. `litellm/NAME` is litellm's NAME."""
+	if adapter := ADAPTERS.get(provider.api):
+		return adapter(provider, ask)
 	return litellm_chat.answer(replace(provider, api=provider.api.removeprefix("litellm/")), ask)
 
 

@@ -21,6 +21,14 @@ NAMES = {"openai_responses": "openai", "ollama_chat": "ollama"}
 TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 FIREWORKS = "accounts/fireworks/models/"
 
+USED = (
+	"litellm_provider",
+	"max_output_tokens",
+	"supports_adaptive_thinking",
+	"supports_function_calling",
+	"supports_sampling_params",
+)
+
 Entry = Mapping[str, Any]
 
 
@@ -61,7 +69,7 @@ def load() -> dict[str, Entry]:
 
 
 def _is_used(key: str) -> bool:
-	if key in ("litellm_provider", "supports_function_calling"):
+	if key in USED:
 		return True
 	return ("cost" in key and "token" in key) or "reasoning" in key
 
@@ -90,19 +98,28 @@ def cost_usd(
 	cached_tokens: int,
 	completion_tokens: int,
 	reasoning_tokens: int,
+	written_tokens: int = 0,
 ) -> float | None:
 	"""What these tokens cost, at the site's own price or else at the listed one; None for a model without either.
 
-	The prompt's tokens include those read from the provider's cache, the completion's those of the reasoning.
+	The prompt's tokens include those read from the provider's cache and those written to it, the completion's those of
+	the reasoning.
 	"""
 	if price := provider.price(model):
 		return price.cost_usd(prompt_tokens, completion_tokens)
 	listed = entry(provider.api, model)
-	return listed_cost_usd(listed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens)
+	return listed_cost_usd(
+		listed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, written_tokens
+	)
 
 
 def listed_cost_usd(
-	listed: Entry, prompt_tokens: int, cached_tokens: int, completion_tokens: int, reasoning_tokens: int
+	listed: Entry,
+	prompt_tokens: int,
+	cached_tokens: int,
+	completion_tokens: int,
+	reasoning_tokens: int,
+	written_tokens: int = 0,
 ) -> float | None:
 	"""The same at the prices of an entry."""
 
@@ -114,13 +131,15 @@ def listed_cost_usd(
 	for key in sorted((key for key in listed if key.startswith("input_cost_per_token_above_")), key=_limit):
 		if prompt_tokens > _limit(key) and "_tokens" in key and key.endswith("_tokens"):
 			above = key.removeprefix("input_cost_per_token")
-	written, read = price("input_cost_per_token"), price("cache_read_input_token_cost")
+	sent, read = price("input_cost_per_token"), price("cache_read_input_token_cost")
+	written = price("cache_creation_input_token_cost")
 	said, thought = price("output_cost_per_token"), listed.get("output_cost_per_reasoning_token")
-	if written is None or said is None:
+	if sent is None or said is None:
 		return None
 	return (
-		max(0, prompt_tokens - cached_tokens) * written
-		+ cached_tokens * (written if read is None else read)
+		max(0, prompt_tokens - cached_tokens - written_tokens) * sent
+		+ cached_tokens * (sent if read is None else read)
+		+ written_tokens * (sent if written is None else written)
 		+ max(0, completion_tokens - reasoning_tokens) * said
 		+ reasoning_tokens * (said if thought is None else thought)
 	)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from . import door, openai_compatible
+from . import door, http
 from .bridge import provider_loop
 from .chunks import Provider
 from .errors import ProviderError
-from .gateway import Gateway
+from .gateway import ADAPTERS, Gateway
 
 CHUNKS: tuple[dict[str, Any], ...] = (
 	{"delta": {"role": "assistant", "reasoning_content": "Hm."}},
@@ -28,7 +28,7 @@ def preload(providers: Iterable[Provider]) -> None:
 	litellm (2 to 4 s, 190 MB) only where one of them is asked by it. A child that is forked afterwards shares what has
 	been loaded, and makes connections and a loop of its own.
 	"""
-	by_litellm = any(provider.api not in openai_compatible.APIS for provider in providers)
+	by_litellm = any(provider.api not in ADAPTERS for provider in providers)
 	litellm = door.load() if by_litellm else None
 	loop = provider_loop()
 	server = asyncio.run_coroutine_threadsafe(asyncio.start_server(_answer, "127.0.0.1", 0), loop).result()
@@ -56,7 +56,7 @@ def warm() -> None:
 	global _warmed
 	if (loop := provider_loop()) is not _warmed:
 		_warmed = loop
-		asyncio.run_coroutine_threadsafe(openai_compatible.load(), loop)
+		asyncio.run_coroutine_threadsafe(http.load(), loop)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -61,7 +61,12 @@ PATIENT = Timeouts(first_token_s=20, idle_s=20, total_s=40)
 
 def family(server: ScriptedProvider, api: str, **fields: Any) -> Provider:
 	"""The scripted provider, spoken to as a family; its name is the family's, where none is given."""
-	given = {"name": api, "default_model": MODELS[api], "api_base": server.base(spoken(api)), **fields}
+	given = {
+		"name": api,
+		"default_model": MODELS.get(api) or MODELS[spoken(api)],
+		"api_base": server.base(spoken(api)),
+		**fields,
+	}
 	return Provider(api=api, api_key=KEY, **given)
 
 

@@ -680,7 +680,7 @@ def test_a_defect_of_an_adapter_is_a_sentence_without_the_providers_words(
 	def defect(error: Exception, *_: Any) -> ProviderError:
 		raise RuntimeError(f"cannot map: {error}")
 
-	monkeypatch.setattr("ai_assistant.gateway.openai_compatible._provider_error", defect)
+	monkeypatch.setattr("ai_assistant.gateway.http._provider_error", defect)
 	steps: list[Step] = [{"text": "So far"}, {"error": "the provider's words"}]
 	heard = hear(gateway(named(server, "a")).stream_generate(asked(steps)))
 	assert heard.error and heard.error.code == "provider_error"

@@ -70,7 +70,7 @@ def part_sent(api: str, body: dict[str, Any]) -> Any:
 
 def expected(api: str, url: str) -> Any:
 	if api == "gemini":
-		return {"inline_data": {"data": PIXEL, "mime_type": "image/png"}}
+		return {"inlineData": {"data": PIXEL, "mimeType": "image/png"}}
 	if api == "ollama_chat":
 		return [PIXEL]
 	if api == "openai_responses":

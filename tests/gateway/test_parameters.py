@@ -41,7 +41,6 @@ DROPPED: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
 	("openrouter", "nobody/knows", {"reasoning_effort": "high"}, NO_EFFORT),
 	("deepseek", "deepseek-chat", {"reasoning_effort": "high"}, NO_EFFORT),
 	("gemini", "gemini-2.0-flash", {"reasoning_effort": "high"}, NO_EFFORT),
-	("ollama_chat", "qwen3:0.6b", {"reasoning_effort": "high"}, NO_EFFORT),
 	# A model that takes one temperature only
 	("openai", "gpt-5", {"temperature": 0.5}, NO_TEMPERATURE),
 	("openai", "gpt-5", {"temperature": 1.0}, ()),
@@ -54,18 +53,27 @@ DROPPED: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
 	("openai_responses", "gpt-5.1", {"reasoning_effort": "none"}, ()),
 	("anthropic", "claude-sonnet-4-5", {"reasoning_effort": "none", "temperature": 0.5}, NO_EFFORT),
 	("gemini", "gemini-2.5-pro", {"reasoning_effort": "none"}, NO_EFFORT),
+	("ollama_chat", "gpt-oss:20b", {"reasoning_effort": "none"}, NO_EFFORT),
 	# Nothing is dropped that fits
 	("openai", "gpt-5", {"reasoning_effort": "high", "max_tokens": 500}, ()),
 	("gemini", "gemini-2.5-pro", {"temperature": 0.5, "reasoning_effort": "low", "max_tokens": 4000}, ()),
 	("openai", "smollm2", {"temperature": 0.0, "max_tokens": 1}, ()),
+	("ollama_chat", "qwen3:0.6b", {"temperature": 0.5, "reasoning_effort": "high", "max_tokens": 500}, ()),
+	("ollama_chat", "qwen3:0.6b", {"reasoning_effort": "none"}, ()),
 	("openai", "smollm2", {}, ()),
 ]
 
 # What the parameters are called on the way to one provider or another
 NAMES = {
 	"temperature": {"temperature"},
-	"max_tokens": {"max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"},
-	"reasoning_effort": {"reasoning_effort", "reasoning", "thinking", "thinkingConfig"},
+	"max_tokens": {
+		"max_tokens",
+		"max_completion_tokens",
+		"max_output_tokens",
+		"maxOutputTokens",
+		"num_predict",
+	},
+	"reasoning_effort": {"reasoning_effort", "reasoning", "think", "thinking", "thinkingConfig"},
 }
 
 
@@ -170,7 +178,7 @@ def test_claude_adapts_where_it_can(server: ScriptedProvider, marker: str) -> No
 	one = gateway(family(server, "anthropic", default_model="claude-opus-4-6"))
 	messages = asked([{"text": "Yes."}], marker)
 	heard = hear(one.stream_generate(messages, reasoning_effort="high", max_tokens=1000))
-	assert server.wait_for(marker).body["thinking"] == {"type": "adaptive"}
+	assert server.wait_for(marker).body["thinking"] == {"type": "adaptive", "display": "summarized"}
 	assert server.wait_for(marker).body["max_tokens"] == 1000
 	assert heard.completion.dropped == ()
 

@@ -91,7 +91,8 @@ def test_all_tools_of_a_question_are_counted_together() -> None:
 
 
 @pytest.mark.parametrize(
-	("api", "under"), [("gemini", "$defs"), ("gemini", "definitions"), ("anthropic", "definitions")]
+	("api", "under"),
+	[("litellm/gemini", "$defs"), ("litellm/gemini", "definitions"), ("litellm/anthropic", "definitions")],
 )
 def test_who_takes_no_references_is_not_asked_with_too_many(
 	server: ScriptedProvider, api: str, under: str, marker: str
@@ -110,13 +111,18 @@ def test_who_takes_no_references_is_not_asked_with_too_many(
 
 
 def test_gemini_gets_what_a_reference_refers_to(server: ScriptedProvider, marker: str) -> None:
-	hear(gateway(family(server, "gemini")).stream_generate(asked([], marker), tools=[tool(doubling(1))]))
+	hear(
+		gateway(family(server, "litellm/gemini")).stream_generate(
+			asked([], marker), tools=[tool(doubling(1))]
+		)
+	)
 	[declared] = server.wait_for(marker).body["tools"][0]["function_declarations"]
 	assert set(declared["parameters"]["properties"]["x"]["properties"]) == {"p", "q"}
 
 
-def test_claude_keeps_its_references(server: ScriptedProvider, marker: str) -> None:
+@pytest.mark.parametrize("api", ["anthropic", "litellm/anthropic"])
+def test_claude_keeps_its_references(server: ScriptedProvider, api: str, marker: str) -> None:
 	schema = doubling(18)
-	hear(gateway(family(server, "anthropic")).stream_generate(asked([], marker), tools=[tool(schema)]))
+	hear(gateway(family(server, api)).stream_generate(asked([], marker), tools=[tool(schema)]))
 	[sent] = server.wait_for(marker).body["tools"]
 	assert sent["input_schema"]["$defs"] == schema["$defs"]

@@ -292,7 +292,7 @@ CHOICES: list[tuple[Any, Any, dict[str, Any]]] = [
 		NAMED,
 		{
 			"anthropic": {"type": "tool", "name": "read"},
-			"gemini": {"mode": "ANY", "allowed_function_names": ["read"]},
+			"gemini": {"mode": "ANY", "allowedFunctionNames": ["read"]},
 			"openai_responses": {"type": "function", "name": "read"},
 		},
 	),
@@ -315,7 +315,7 @@ def test_tools_and_the_choice_among_them_are_sent_as_each_api_has_them(
 		]
 		sent = body.get("tool_choice")
 	elif api == "gemini":
-		declared = body["tools"][0]["function_declarations"]
+		declared = body["tools"][0]["functionDeclarations"]
 		assert [tool["name"] for tool in declared] == ["read", "list"]
 		sent = body["toolConfig"]["functionCallingConfig"] if choice else None
 	else:
@@ -404,7 +404,7 @@ def ids_sent(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:
 			kind = value.get("type")
 			if kind in ("function", "tool_use", "function_call") and "parameters" not in json.dumps(value):
 				made.append(value.get("call_id") or value.get("id"))
-			elif "function_call" in value or "functionCall" in value or set(value) == {"function"}:
+			elif "function_call" in value or "functionCall" in value or "function" in value:
 				made.append(value)
 			elif answers := value.get("tool_call_id") or value.get("tool_use_id") or value.get("call_id"):
 				answered.append(answers)

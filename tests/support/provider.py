@@ -11,6 +11,7 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"status": n, "echo": true}   an HTTP error that quotes the key it was sent
 	{"error_echo": true}          an error object in the stream that does
 	{..., "for": model}           as the first step: passed over when another model is asked
+	{..., "given": field}         as the first step: passed over when the request has no such field
 	{"headers_after": name}       as the first step: no response headers before that gate opens
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
 	{"repeat": n, …, "every": seconds}   a step that speaks n times, one each `every` seconds
@@ -41,7 +42,13 @@ DEFAULT_SCRIPT: list[Step] = [
 	{"text": " there."},
 ]
 # A tool's answer in a request, whatever the family.
-ANSWERS = ('"role": "tool"', '"type": "tool_result"', '"function_response"', '"type": "function_call_output"')
+ANSWERS = (
+	'"role": "tool"',
+	'"type": "tool_result"',
+	'"function_response"',
+	'"functionResponse"',
+	'"type": "function_call_output"',
+)
 ENDS = ("finish", "cut", "hang", "error")
 # Whoever sends this key is refused, with words that quote it.
 WRONG_KEY = "sk-wrong-5d2e81"
@@ -170,7 +177,7 @@ class ScriptedProvider:
 		family = FAMILIES.get(name, FAMILIES["openai"])(model)
 
 		first: Step = steps[0] if steps else {}
-		if first.get("for", model) != model:
+		if first.get("for", model) != model or first.get("given") not in (None, *asked.body):
 			first, *_ = steps = steps[1:]
 		if "wants" in first:
 			if family.returned(asked.body) != family.turn(first["wants"]):

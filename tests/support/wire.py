@@ -683,7 +683,11 @@ class Ollama(Family):
 
 	def _calls(self, calls: list[dict[str, str]]) -> list[dict[str, Any]]:
 		return [
-			{"function": {"name": call["name"], "arguments": json.loads(call["arguments"])}} for call in calls
+			{
+				"id": call["id"],
+				"function": {"name": call["name"], "arguments": json.loads(call["arguments"])},
+			}
+			for call in calls
 		]
 
 	def turn(self, steps: list[Step]) -> Any:
