@@ -97,7 +97,7 @@ for (const socket of ["with", "without"]) {
 		assertWhole(events(), answer);
 
 		const failing = client.chat(script({ text: "half" }, { error: "x" }), { background: true });
-		await assert.rejects(failing, (error) => error.code === "provider_error" && error.answer.response === "half");
+		await assert.rejects(failing, (error) => error.code === "provider_unavailable" && error.answer.response === "half");
 
 		const id = unique("request");
 		const hanging = client.chat(script({ text: "So" }, { hang: true }), { background: true, request_id: id });
@@ -153,12 +153,12 @@ test("a provider that fails rejects with a sentence and what had arrived", async
 	const failed = client.chat(script({ reasoning: "Hm." }, { text: "half" }, { error: "boom" }));
 	const error = await failed.then(assert.fail, (found) => found);
 	assert.ok(error instanceof ApiError);
-	assert.deepEqual([error.status, error.code, error.retryable], [502, "provider_error", false]);
+	assert.deepEqual([error.status, error.code, error.retryable], [502, "provider_unavailable", true]);
 	assert.match(error.message, /scripted.*\.$/);
 	assert.equal(error.answer.response, "half");
 	assertWhole(events(), error.answer);
 	const again = manager(t).manager.resume(error.answer.request_id);
-	await assert.rejects(again, (found) => found.code === "provider_error" && found.answer.response === "half");
+	await assert.rejects(again, (found) => found.code === "provider_unavailable" && found.answer.response === "half");
 });
 
 test("a provider's limit says when to come back", async (t) => {
