@@ -470,4 +470,9 @@ def _checked(response: httpx.Response) -> Any:
 		body = None
 	if response.is_error:
 		raise ApiError(response.status_code, body)
-	return body.get("message") if isinstance(body, dict) else None
+	if not isinstance(body, dict) or "message" not in body:
+		# A network's login page, or a proxy's: the site has not been reached.
+		raise httpx.RemoteProtocolError(
+			f"something else answers in the place of the site (HTTP {response.status_code})"
+		)
+	return body["message"]

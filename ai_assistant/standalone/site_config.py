@@ -29,6 +29,7 @@ class User:
 	api_secret: str | None = field(default=None, repr=False)
 	roles: tuple[str, ...] = ()
 	user_type: str = "System User"
+	desk_theme: str = "Automatic"
 
 
 GUEST = User("Guest", roles=("Guest",), user_type="Website User")

@@ -27,7 +27,7 @@ from typing import Any, ForwardRef, NoReturn, TypeVar, Union
 import pydantic
 from werkzeug.local import Local
 
-from .exceptions import EXCEPTIONS, FrappeTypeError, ValidationError
+from .exceptions import EXCEPTIONS, DoesNotExistError, FrappeTypeError, ValidationError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -160,6 +160,13 @@ def get_roles(username: str | None = None) -> list[str]:
 		return ["Guest"]
 	roles: list[str] = local.roles_of(username or local.session.user)
 	return roles
+
+
+def get_cached_value(doctype: str, name: str, fieldname: str = "name") -> Any:
+	"""A field of a user, None where there is no such user. frappe/__init__.py, where it is that of any document."""
+	if doctype != "User":
+		throw(_("DocType {0} not found").format(doctype), DoesNotExistError)
+	return getattr(local.settings.users.get(name), fieldname, None)
 
 
 def throw(msg: str, exc: type[Exception] | Exception = ValidationError, title: str | None = None) -> NoReturn:
@@ -455,6 +462,7 @@ _frappe = _module(
 		"exceptions": _module("frappe.exceptions", _exceptions),
 		"flags": flags,
 		"form_dict": form_dict,
+		"get_cached_value": get_cached_value,
 		"get_roles": get_roles,
 		"local": local,
 		"logger": logger,

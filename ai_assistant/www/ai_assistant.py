@@ -27,6 +27,9 @@ def get_context(context: Any) -> None:
 		"csrf_token": frappe.sessions.get_csrf_token(),
 		"socketio_port": _socketio_port(),
 		"may_use": allowed,
+		# Website users have no Desk.
+		"desk": "/app" if frappe.session.data.user_type == "System User" else None,
+		"theme": (frappe.get_cached_value("User", frappe.session.user, "desk_theme") or "Automatic").lower(),
 	}
 	# A GET is rolled back, and the token with it.
 	frappe.db.commit()

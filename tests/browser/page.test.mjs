@@ -1,76 +1,9 @@
 // The page in a real Chromium, on a site that stands.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import { CLOCK, Wire, callOf, manager, openGate, progressIn, script, site, unique } from "../js/support.mjs";
-import { launch, logIn as logInAs } from "./chromium.mjs";
-
-const PAGE = "/ai-assistant";
-let browser;
-
-before(async () => {
-	browser = await launch();
-});
-after(() => browser.close());
-
-/** A window of its own, logged in by its cookies alone. */
-async function context(test, options = {}) {
-	const made = await browser.newContext(options);
-	test.after(() => made.close());
-	return made;
-}
-
-const logIn = (context, url = site.url, usr = site.user, pwd = site.password) => logInAs(context, url, usr, pwd);
-
-/** The page, ready to be asked; whatever it complains about in the console is a failure. */
-async function open(test, { wire, url = wire?.url ?? site.url, ...options } = {}) {
-	const own = await context(test, options);
-	await logIn(own, url);
-	const page = await own.newPage();
-	page.errors = [];
-	page.on("pageerror", (error) => page.errors.push(String(error)));
-	page.on("console", (line) => /Content Security Policy|Refused/.test(line.text()) && page.errors.push(line.text()));
-	if (wire && wire.url !== wire.socketUrl) await throughWire(page, wire);
-	await page.goto(url + PAGE);
-	await ready(page);
-	return page;
-}
-
-/** Where the realtime server has a port of its own, the page is told the wire's instead. */
-async function throughWire(page, wire) {
-	await page.route(`**${PAGE}`, async (route) => {
-		const response = await route.fetch();
-		const port = new URL(wire.socketUrl).port;
-		const body = (await response.text()).replace(/"socketio_port": \d+/, `"socketio_port": ${port}`);
-		assert.ok(body.includes(port));
-		await route.fulfill({ response, body });
-	});
-}
-
-async function ready(page) {
-	await page.waitForSelector("#prompt:visible");
-	await page.waitForSelector("#model option", { state: "attached" });
-}
-
-/** The page whose socket can be tampered with. */
-async function openOverWire(test) {
-	const wire = await Wire.over(test);
-	return { wire, page: await open(test, { wire }) };
-}
-
-async function ask(page, ...steps) {
-	await page.fill("#prompt", script(...steps));
-	await page.press("#prompt", "Enter");
-}
-
-const answer = (page) => page.locator(".turn").last();
-const says = (page, selector, text) =>
-	page.waitForFunction(
-		([selector, text]) => [...document.querySelectorAll(selector)].at(-1)?.textContent.includes(text),
-		[selector, text],
-	);
-const announced = (page) => page.textContent("#announcements");
-const finished = (page) => answer(page).locator("footer:visible").waitFor();
+import { PAGE, announced, answer, ask, context, finished, logIn, open, openOverWire, ready, says } from "./support.mjs";
 
 test("a guest is sent to the login, and after it the page is there", async (t) => {
 	const page = await (await context(t)).newPage();
@@ -296,8 +229,9 @@ test("a tool that the model calls is shown with its arguments, as text, while it
 	const asked = client.chat(script(...steps), { request_id, tools: [CLOCK] });
 	await page.evaluate(
 		([request_id]) => {
+			const { user, site } = JSON.parse(document.getElementById("boot").textContent);
 			const turns = [{ prompt: "What time is it?", request_id }];
-			sessionStorage.setItem("ai-assistant-conversation", JSON.stringify({ task_id: "t", turns }));
+			sessionStorage.setItem("ai-assistant-conversation", JSON.stringify({ user, site, task_id: "t", turns }));
 		},
 		[request_id],
 	);

@@ -11,11 +11,12 @@ from tests.support.site import Site
 
 
 @pytest.mark.timeout(420)
+@pytest.mark.parametrize("name", ["page", "trouble"])
 @pytest.mark.skipif(
 	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
 )
-def test_the_page_in_chromium(site: Site, provider: ScriptedProvider) -> None:
-	run_tests(site, provider, Path(__file__).parent / "page.test.mjs")
+def test_the_page_in_chromium(site: Site, provider: ScriptedProvider, name: str) -> None:
+	run_tests(site, provider, Path(__file__).parent / f"{name}.test.mjs")
 
 
 @pytest.mark.timeout(300)

@@ -282,6 +282,25 @@ describe("a socket", { concurrency: 3 }, () => {
 	});
 });
 
+test("a second connect() leaves one socket, also where the first was about to come back", async (t) => {
+	const { manager: client } = manager(t);
+	const refused = client.connect();
+	assert.deepEqual([await client.connect(), await refused], [true, false]);
+	const first = client.socket;
+	const real = globalThis.setTimeout;
+	t.after(() => (globalThis.setTimeout = real));
+	let comeBack;
+	globalThis.setTimeout = (call, ms, ...given) => (ms === 5000 ? (comeBack = call) : real(call, ms, ...given));
+	first.disconnect();
+	first.emitReserved("connect_error", new Error("restarting"));
+	assert.equal(await client.connect(), true);
+	comeBack();
+	assert.deepEqual([first.active, client.connected], [false, true]);
+
+	client.close();
+	assert.deepEqual([await client.connect(), client.connected], [true, true]);
+});
+
 test("without any socket the chat streams all the same", async (t) => {
 	const wire = await Wire.over(t);
 	wire.refuse = true;
@@ -325,13 +344,16 @@ test("a POST whose connection breaks is read back", async (t) => {
 
 test("a site that nobody answers for is said by the one who asked", async (t) => {
 	const client = new RealtimeManager({ url: "http://127.0.0.1:9", token: "a:b" });
-	const id = unique("request");
-	const chat = client.chat("hello", { request_id: id });
-	const failed = chat.then(assert.fail, (error) => error);
 	// The two minutes in which it might come back are not waited for here.
-	const now = Date.now();
-	t.mock.method(Date, "now", () => now + 1e9 * Math.random());
-	assert.equal((await failed).message, "fetch failed");
+	const real = Date.now;
+	let past = 0;
+	t.mock.method(Date, "now", () => real() + past);
+	const ask = globalThis.fetch;
+	t.mock.method(globalThis, "fetch", (...given) => {
+		past += 20_000;
+		return ask(...given);
+	});
+	await assert.rejects(client.chat("hello"), { message: "fetch failed" });
 });
 
 test("a request goes on in another window, from the beginning or from where it was", async (t) => {

@@ -68,12 +68,15 @@ export const next = (manager, name, passes = () => true) =>
 
 /**
  * A wire between the clients and the site. `refuse` keeps new sockets out, `cut()` breaks the open ones, and
- * `onFrame(text, pass)` decides about each message of the realtime server. REST goes through as it is.
+ * `onFrame(text, pass)` decides about each message of the realtime server. REST goes through as it is, until all is
+ * `unplugged()`; where the realtime server has a port of its own, only what goes there.
  */
 export class Wire {
 	refuse = false;
 	onFrame = (_text, pass) => pass();
 	#sockets = new Set();
+	#connections = new Set();
+	#plugged = true;
 
 	static async over(test) {
 		const wire = new Wire();
@@ -95,12 +98,24 @@ export class Wire {
 		return { url: this.url, socketUrl: this.socketUrl };
 	}
 
+	unplugged() {
+		this.#plugged = false;
+		for (const connection of this.#connections) connection.destroy();
+	}
+
+	plugged() {
+		this.#plugged = true;
+	}
+
 	cut() {
 		for (const socket of this.#sockets) socket.destroy();
 	}
 
 	#join(client, target) {
 		client.on("error", () => {});
+		if (!this.#plugged) return void client.destroy();
+		this.#connections.add(client);
+		client.on("close", () => this.#connections.delete(client));
 		client.once("data", (first) => {
 			const realtime = first.includes("/socket.io/");
 			if (realtime && this.refuse) return client.destroy();

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from ai_assistant.realtime.client import ApiError, Client
@@ -110,6 +111,16 @@ def test_a_socket_that_breaks_is_opened_again(site: Site, provider: ScriptedProv
 def test_a_client_that_may_not_log_in_is_told_so(site: Site) -> None:
 	with pytest.raises(Exception, match="Invalid login credentials"):
 		Client(site.url, site.name, user=site.first.user, password="wrong")
+
+
+@pytest.mark.parametrize("body", ["<html>log in</html>", '{"login": true}', "[]"])
+def test_what_answers_in_the_place_of_the_site_is_an_error_in_words(site: Site, body: str) -> None:
+	with site.client(site.first) as client:
+		client.http = httpx.Client(
+			base_url=site.url, transport=httpx.MockTransport(lambda _request: httpx.Response(200, text=body))
+		)
+		with pytest.raises(httpx.HTTPError, match=r"in the place of the site \(HTTP 200\)"):
+			client.get("list_models")
 
 
 def test_one_lost_event_does_not_hold_up_those_that_follow(site: Site, provider: ScriptedProvider) -> None:

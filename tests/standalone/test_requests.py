@@ -416,8 +416,26 @@ def test_the_page_knows_who_looks_at_it_and_no_secret(ann: httpx.Client) -> None
 		"csrf_token": token,
 		"socketio_port": None,
 		"may_use": True,
+		"desk": "/app",
+		"theme": "automatic",
 	}
 	assert call(ann, "by_post", headers={"X-Frappe-CSRF-Token": token}).status_code == 200
+
+
+@pytest.mark.parametrize(("theme", "shown"), [("Dark", "dark"), ("Light", "light"), ("", "automatic")])
+def test_the_page_has_the_theme_of_its_user(
+	ann: httpx.Client, monkeypatch: pytest.MonkeyPatch, theme: str, shown: str
+) -> None:
+	themes = {("User", "ann@example.com", "desk_theme"): theme}
+	monkeypatch.setattr("frappe.get_cached_value", lambda *asked: themes[asked])
+	assert f'<html lang="en" data-theme="{shown}">' in ann.get("/ai-assistant").text
+
+
+def test_the_logo_leads_to_desk_where_the_user_has_one(ann: httpx.Client, http: httpx.Client) -> None:
+	assert '<a href="/app"' in ann.get("/ai-assistant").text
+	log_in(http, "web@example.com")
+	refused = http.get("/ai-assistant").text
+	assert 'href="/app"' not in refused and "ai_assistant.svg" in refused
 
 
 def test_the_page_tells_a_user_without_the_role(http: httpx.Client) -> None:

@@ -25,16 +25,24 @@ const GAP_MS = 1000;
  */
 const SILENCE_MS = 5000;
 const FIRST_MS = 1000;
-/** How long the journal may hold a question (seconds, the site takes up to 25), and the pause where it does not. */
-const WAIT_S = 20;
+/**
+ * How long the journal may hold a question (seconds), and the pause where it does not. A browser has six connections to
+ * a site for all its tabs (HTTP/1.1), and each chat's POST holds one: what is held for long keeps a Stop waiting.
+ */
+const WAIT_S = 1;
 const RETRY_MS = 250;
+/** The longest pause between two questions that fail, where the site does not ask for one itself. */
+const PAUSE_MS = 2000;
 /** The completion comes just before the answer of the POST; one that takes longer has lost its connection. */
 const ANSWER_MS = 3000;
-/** How long a site that does not answer is asked again, before the chat is given up. */
+/** How long a site that does not answer is asked again, before the chat is given up; while the machine is awake. */
 const RECOVER_MS = 120_000;
 /** Longer than any request may run: gunicorn and nginx give it two minutes. */
 const POST_MS = 180_000;
-const GET_MS = 45_000;
+/** How long a question may take, beside what the journal holds it. */
+const GET_MS = 20_000;
+/** A question that is late by more has slept, together with the machine. */
+const ASLEEP_MS = 30_000;
 
 /**
  * @typedef {"queued" | "running" | "completed" | "cancelled" | "failed"} Status
@@ -122,13 +130,16 @@ export class ApiError extends Error {
 		this.status = status;
 		/** @type {string | null} a code of the contract, null where Frappe or a proxy refused */
 		this.code = answer?.error?.code ?? null;
-		this.retryable = Boolean(answer?.error?.retryable);
 		/** @type {number | null} seconds */
-		this.retryAfter = retryAfter ? Number(retryAfter) : null;
+		this.retryAfter = secondsOf(retryAfter ?? null);
 		/** @type {Answer | null} of a request that was accepted and failed */
 		this.answer = answer?.request_id ? answer : null;
-		/** Whether a proxy answered, or Frappe itself without its database: the request behind it may go on. */
-		this.ofNobody = status >= 500 && !answer;
+		/**
+		 * Whether a proxy answered, a network's login page, or Frappe itself without its database: the request behind it
+		 * may go on.
+		 */
+		this.ofNobody = !answer && (status >= 500 || status < 400);
+		this.retryable = Boolean(answer?.error?.retryable ?? (this.ofNobody || status === 429));
 	}
 }
 
@@ -140,7 +151,17 @@ function sentenceOf(status, body) {
 	if (body?.exc_type === "CSRFTokenError") return "The page is older than its login; load it anew.";
 	if (status === 401 || body?.session_expired) return `The site does not accept the login (HTTP ${status}).`;
 	if (status === 403) return "The site does not let this user do that; a login may have ended (HTTP 403).";
+	if (status === 429) return "The site is asked too often (HTTP 429).";
+	if (status < 400) return `Something else answers in the place of the site: a network's login or a proxy (HTTP ${status}).`;
 	return `The site refused without saying why (HTTP ${status}).`;
+}
+
+/** @param {string | null} retryAfter in seconds or as a date */
+function secondsOf(retryAfter) {
+	if (!retryAfter) return null;
+	const seconds = Number(retryAfter);
+	const left = Number.isNaN(seconds) ? Math.ceil((Date.parse(retryAfter) - Date.now()) / 1000) : seconds;
+	return Number.isFinite(left) ? Math.max(0, left) : null;
 }
 
 /**
@@ -174,7 +195,37 @@ class Chat {
 		this.deaf = false;
 		/** @type {number | null} since when something is known to be missing */
 		this.missingSince = null;
+		/** @type {number | null} since when all that was asked of the site has failed */
+		this.failingSince = null;
+		this.pause = RETRY_MS;
+		this.askAgainAt = 0;
 		this.wake = () => {};
+	}
+
+	/**
+	 * The site did not say what it was asked.
+	 *
+	 * @param {unknown} error
+	 * @param {number} longest how long it may go on like that, in milliseconds
+	 * @returns {boolean} whether it is worth asking again, at `askAgainAt`
+	 */
+	failed(error, longest) {
+		const now = Date.now();
+		if (this.failingSince === null || now - this.askAgainAt > ASLEEP_MS) {
+			this.failingSince = now;
+			this.pause = RETRY_MS;
+		} else if (!isUnknown(error)) {
+			this.pause = Math.min(2 * this.pause, PAUSE_MS);
+		}
+		const told = error instanceof ApiError ? (error.retryAfter ?? 0) * 1000 : 0;
+		this.askAgainAt = now + Math.max(this.pause, told);
+		const refused = error instanceof ApiError && !error.ofNobody && error.status < 500 && error.status !== 429;
+		return !refused && this.askAgainAt - this.failingSince <= longest;
+	}
+
+	succeeded() {
+		this.failingSince = null;
+		this.askAgainAt = 0;
 	}
 
 	/** @param {number} ms resolves when something happened, or by then */
@@ -196,7 +247,8 @@ export class RealtimeManager {
 	#chats = new Map();
 	/** @type {Map<string, Set<(message: any) => void>>} */
 	#listeners = new Map();
-	#closed = false;
+	/** Settles the promise of `connect()`. @type {(live: boolean) => void} */
+	#opened = () => {};
 
 	/**
 	 * In a page of the site itself nothing but `site` is needed: the browser sends its cookie and its Origin. Elsewhere
@@ -234,14 +286,14 @@ export class RealtimeManager {
 		return Boolean(this.#socket?.connected);
 	}
 
-	/** The socket.io-client Socket, null before `connect()`. */
+	/** The socket.io-client Socket, null before `connect()` and after `close()`. */
 	get socket() {
 		return this.#socket;
 	}
 
 	/**
-	 * Opens the socket, which joins the user's room. Resolves with whether it is open; never rejects, because all works
-	 * without. A server that could not be reached is tried again, one that refused is not.
+	 * Opens the socket, which joins the user's room; one that is there is closed before. Resolves with whether it is open;
+	 * never rejects, because all works without. A server that could not be reached is tried again, one that refused is not.
 	 *
 	 * The realtime server compares the hosts of Origin and Host and asks the origin who the user is. It wants a Cookie
 	 * even beside a token, and takes a `sid` in it for the session, so a token goes with a cookie of no meaning
@@ -250,25 +302,28 @@ export class RealtimeManager {
 	 * @returns {Promise<boolean>}
 	 */
 	connect() {
+		this.close();
 		const { Accept: _accept, ...own } = this.#headers;
 		const byHand = own.Authorization || own.Cookie;
 		const headers = byHand ? { Cookie: "socket=1", ...own, Origin: this.url } : undefined;
 		const socket = io(`${this.socketUrl}/${this.site}`, {
-			transports: ["websocket", "polling"],
-			tryAllTransports: true,
+			// Polling would hold one of the browser's six connections for each tab, chatting or not; the journal does not.
+			transports: ["websocket"],
 			forceNew: true,
 			reconnectionDelay: 500,
 			// In Node `withCredentials` would put a jar of cookies of its own in the place of ours.
 			...(headers ? { extraHeaders: headers } : { withCredentials: true }),
 		});
-		this.#socket?.close();
 		this.#socket = socket;
 		let before = false;
 		socket.on("connect", () => {
 			this.refusal = null;
 			this.#log("✅", "Connected to realtime server");
 			this.#log("🆔", `Socket ID: ${socket.id}`);
-			this.#wakeAll((chat) => (chat.stale = true));
+			this.#wakeAll((chat) => {
+				chat.stale = true;
+				chat.askAgainAt = 0;
+			});
 			if (before) this.#emit("reconnect", { id: socket.id ?? "" });
 			before = true;
 		});
@@ -284,7 +339,7 @@ export class RealtimeManager {
 			this.#log("❌", `No connection to realtime server: ${error.message}`);
 			this.#wakeAll();
 			// Refused though it was welcome before: the site may be restarting behind its realtime server.
-			if (!socket.active && before && !this.#closed) setTimeout(() => this.#closed || socket.connect(), 5000);
+			if (!socket.active && before) setTimeout(() => this.#socket === socket && socket.connect(), 5000);
 		});
 		socket.on(EVENT, (message) => this.#receive(message));
 		socket.on(STATUS, (message) => {
@@ -294,6 +349,7 @@ export class RealtimeManager {
 			}
 		});
 		return new Promise((resolve) => {
+			this.#opened = resolve;
 			socket.once("connect", () => resolve(true));
 			socket.once("connect_error", () => resolve(false));
 		});
@@ -301,8 +357,9 @@ export class RealtimeManager {
 
 	/** Lets go of the socket. Chats on their way go on without it. */
 	close() {
-		this.#closed = true;
 		this.#socket?.close();
+		this.#socket = null;
+		this.#opened(false);
 	}
 
 	/**
@@ -320,9 +377,9 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Asks, and resolves with the whole answer once it has ended and all its events have been given; also where it was
-	 * cancelled, or runs in the background. Rejects with ApiError where the site refused or the chat failed, with
-	 * fetch's own error where the site cannot be reached.
+	 * Asks, and resolves with the whole answer once it has ended and all its events have been given, or cannot be read;
+	 * also where it was cancelled, or runs in the background. Rejects with ApiError where the site refused or the chat
+	 * failed, with fetch's own error where the site cannot be reached.
 	 *
 	 * @param {string | Message[]} messages one user message may be a string
 	 * @param {Record<string, unknown> & { request_id?: string }} [fields] the others of `chat_completion`: `mode`,
@@ -377,7 +434,10 @@ export class RealtimeManager {
 	 */
 	get(method, params = {}) {
 		const query = new URLSearchParams(Object.entries(params).map(([name, value]) => [name, String(value)]));
-		return this.#fetch(`${method}?${query}`, { signal: AbortSignal.timeout(GET_MS) });
+		const held = Number(params.wait ?? 0) * 1000;
+		// Among those that wait for a connection, what is held anyway comes last.
+		const priority = held ? "low" : "auto";
+		return this.#fetch(`${method}?${query}`, { priority, signal: AbortSignal.timeout(held + GET_MS) });
 	}
 
 	/**
@@ -408,8 +468,9 @@ export class RealtimeManager {
 			// A proxy's page is no JSON; a connection that breaks in the middle is no answer.
 			if (!(error instanceof SyntaxError)) throw error;
 		}
-		if (!response.ok) throw new ApiError(response.status, body, response.headers.get("Retry-After"));
-		return body?.message;
+		const answered = response.ok && body?.message !== undefined;
+		if (!answered) throw new ApiError(response.status, body, response.headers.get("Retry-After"));
+		return body.message;
 	}
 
 	/**
@@ -427,22 +488,26 @@ export class RealtimeManager {
 		).finally(() => chat.wake());
 		const chats = this.#chats.get(chat.requestId) ?? new Set();
 		this.#chats.set(chat.requestId, chats.add(chat));
-		const giveUp = { at: 0 };
+		let waited = false;
 		try {
 			for (;;) {
 				const now = /** @type {typeof reply} */ (reply);
 				if (now?.error && !now.answer && !isBroken(now.error)) throw now.error;
 				const answer = now?.answer && isOver(now.answer.status) ? now.answer : null;
 				if (answer && (chat.ended || !answer.realtime?.last_seq)) return outcome(answer, now?.error);
-				if (chat.ended && now) return outcome(await this.#readBack(chat, giveUp), null);
+				if (chat.ended && (now || waited)) {
+					const found = await this.#readBack(chat, now);
+					if (found) return outcome(found, null);
+					continue;
+				}
 				if (chat.ended) {
 					await chat.changed(ANSWER_MS);
-					reply ??= { answer: null, error: null };
+					waited = true;
 					continue;
 				}
 				const patience = this.#patience(chat, answer !== null);
 				if (patience > 0) await chat.changed(patience);
-				else await this.#askJournal(chat, now, giveUp);
+				else await this.#askJournal(chat, now);
 			}
 		} finally {
 			chats.delete(chat);
@@ -451,14 +516,15 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Milliseconds that the socket is still given; none where there is no socket.
+	 * Milliseconds until the journal is to be asked: what the socket is still given, or the site after a failure.
 	 *
 	 * @param {Chat} chat
 	 * @param {boolean} answered so that what is not there yet is missing
 	 */
 	#patience(chat, answered) {
-		if (!this.connected || chat.stale) return 0;
 		const now = Date.now();
+		if (chat.askAgainAt > now) return Math.min(chat.askAgainAt - now, RECOVER_MS);
+		if (!this.connected || chat.stale) return 0;
 		if (!chat.early.size && !answered) {
 			if (chat.deaf) return 0;
 			return chat.heardAt + (chat.next > 1 ? SILENCE_MS : FIRST_MS) - now;
@@ -470,9 +536,8 @@ export class RealtimeManager {
 	/**
 	 * @param {Chat} chat
 	 * @param {{ answer: Answer | null, error: unknown } | null} reply
-	 * @param {{ at: number }} giveUp
 	 */
-	async #askJournal(chat, reply, giveUp) {
+	async #askJournal(chat, reply) {
 		const known = chat.missingSince !== null || chat.stale;
 		const before = chat.next;
 		let found;
@@ -480,12 +545,15 @@ export class RealtimeManager {
 			const wait = known ? 0 : WAIT_S;
 			found = await this.get("get_events", { request_id: chat.requestId, after_seq: before - 1, wait });
 		} catch (error) {
+			const answered = Boolean(reply?.answer && isOver(reply.answer.status));
+			if (chat.failed(error, answered ? ANSWER_MS : RECOVER_MS)) return;
+			// The events are an extra to an answer in hand.
+			if (answered) chat.ended = true;
 			// Before the POST is answered the request may not be accepted yet: the POST will tell.
-			if (reply) this.#consider(reply.error ?? error, error, giveUp);
-			await chat.changed(RETRY_MS);
+			else if (reply) throw toBeTold(reply.error, error);
 			return;
 		}
-		giveUp.at = 0;
+		chat.succeeded();
 		chat.deaf ||= this.connected && !known && found.events.some((/** @type {Progress} */ event) => event.seq >= chat.next);
 		chat.stale = false;
 		chat.missingSince = null;
@@ -500,30 +568,23 @@ export class RealtimeManager {
 		else if (!this.connected || !known) await chat.changed(RETRY_MS);
 	}
 
-	/** @param {Chat} chat @param {{ at: number }} giveUp @returns {Promise<Answer>} */
-	async #readBack(chat, giveUp) {
-		for (;;) {
-			try {
-				const answer = await this.get("get_request", { request_id: chat.requestId });
-				if (isOver(answer.status)) return answer;
-			} catch (error) {
-				this.#consider(error, error, giveUp);
-			}
-			await chat.changed(RETRY_MS);
-		}
-	}
-
 	/**
-	 * Throws `blame` where asking again will not help: the site refuses for good, or has been away for too long.
+	 * Asks once for the answer of a request that has ended; null where it is not there yet.
 	 *
-	 * @param {unknown} blame
-	 * @param {unknown} error
-	 * @param {{ at: number }} giveUp
+	 * @param {Chat} chat
+	 * @param {{ answer: Answer | null, error: unknown } | null} reply
+	 * @returns {Promise<Answer | null>}
 	 */
-	#consider(blame, error, giveUp) {
-		giveUp.at ||= Date.now() + RECOVER_MS;
-		const forGood = error instanceof ApiError && error.status < 500 && error.status !== 429;
-		if (forGood || Date.now() > giveUp.at) throw blame;
+	async #readBack(chat, reply) {
+		try {
+			const answer = await this.get("get_request", { request_id: chat.requestId });
+			chat.succeeded();
+			if (isOver(answer.status)) return answer;
+		} catch (error) {
+			if (!chat.failed(error, RECOVER_MS) && reply) throw toBeTold(reply.error, error);
+		}
+		await chat.changed(Math.max(RETRY_MS, chat.askAgainAt - Date.now()));
+		return null;
 	}
 
 	/** @param {Progress} event */
@@ -586,6 +647,22 @@ function isOver(status) {
 /** Whether nobody knows what became of the request. @param {unknown} error */
 function isBroken(error) {
 	return !(error instanceof ApiError) || error.ofNobody;
+}
+
+/** Whether the site knows no such request. @param {unknown} error */
+function isUnknown(error) {
+	return error instanceof ApiError && error.code === "not_found";
+}
+
+/**
+ * Which of two failures is told: the site's own words before a connection that broke. That the site does not know the
+ * request only follows from a POST that never got there.
+ *
+ * @param {unknown} post
+ * @param {unknown} later
+ */
+function toBeTold(post, later) {
+	return isBroken(later) || isUnknown(later) ? (post ?? later) : later;
 }
 
 /** @param {Answer} answer @param {unknown} error the POST's own, where it has told @returns {Answer} */

@@ -2,32 +2,34 @@
 import { ApiError, RealtimeManager } from "../realtime_manager.js";
 import { byId, h } from "./dom.js";
 import { EventsPanel } from "./events_panel.js";
+import { keptFor } from "./kept.js";
+import { logOut, notice, userInCookie } from "./session.js";
 import { Turn } from "./turn.js";
 
-/** Of this tab: two tabs are two conversations, a reload goes on. */
-const KEPT = "ai-assistant-conversation";
-/** Of this browser. */
-const CHOSEN = "ai-assistant-chosen";
-
 /**
- * @typedef {object} Kept one turn, as it outlives a reload
+ * @typedef {object} One a question and what the site has told of it, as they outlive a reload; open until it has told the end
  * @property {string} prompt
  * @property {string} request_id
  * @property {number} [started] `Date.now()` of event 1
  * @property {import("../realtime_manager.js").Answer | null} [answer]
- * @property {string} [error]
+ * @property {Complaint} [failure]
+ *
+ * @typedef {{ sentence: string, retryable?: boolean, login?: boolean }} Complaint
  */
 
 /** @param {{ site: string, user: string, csrf_token: string | null, socketio_port: number | null }} boot */
-export function openPage({ site, csrf_token, socketio_port }) {
+export function openPage({ site, user, csrf_token, socketio_port }) {
 	const socketUrl = socketio_port ? `${location.protocol}//${location.hostname}:${socketio_port}` : location.origin;
 	const manager = new RealtimeManager({ site, socketUrl, csrfToken: csrf_token ?? undefined, debug: wantsDebug() });
 	const panel = new EventsPanel(byId("events-body"));
 	const [log, form, prompt, stop] = ["conversation", "composer", "prompt", "stop"].map(byId);
-	/** @type {{ task_id: string, turns: Kept[] }} */
-	let kept = recall(KEPT) ?? { task_id: newTask(), turns: [] };
-	/** @type {{ turn: Turn, kept: Kept } | null} */
-	let running = null;
+	const storage = keptFor({ user, site });
+	/** @type {{ task_id: string, turns: One[] }} */
+	let kept = storage.conversation.recall() ?? { task_id: newTask(), turns: [] };
+	/** The chats that are followed, by their request_id. @type {Map<string, { turn: Turn, one: One }>} */
+	const running = new Map();
+	/** Those whose site went away; they are followed again when it is back. @type {Map<One, Turn>} */
+	const lost = new Map();
 
 	const announce = (/** @type {string} */ sentence) => (byId("announcements").textContent = sentence);
 
@@ -36,44 +38,84 @@ export function openPage({ site, csrf_token, socketio_port }) {
 	/** @param {string} words */
 	function ask(words) {
 		const one = { prompt: words, request_id: newTask() };
-		const messages = [...kept.turns.flatMap(said), { role: "user", content: words }];
 		kept.turns.push(one);
 		panel.clear();
-		follow(one, manager.chat(messages, { request_id: one.request_id, task_id: kept.task_id, ...chosen() }));
+		// Where the choice is not there yet, the next question shall have it.
+		offer();
+		follow(one, show(one), post(one));
 	}
 
-	/** @param {Kept} one @param {Promise<import("../realtime_manager.js").Answer>} chat */
-	async function follow(one, chat) {
-		const turn = show(one);
-		running = { turn, kept: one };
-		remember(KEPT, kept);
+	/** @param {One} one */
+	function post(one) {
+		const before = kept.turns.slice(0, kept.turns.indexOf(one)).flatMap(said);
+		const messages = [...before, { role: "user", content: one.prompt }];
+		return manager.chat(messages, { request_id: one.request_id, task_id: kept.task_id, ...chosen() });
+	}
+
+	/** @param {One} one @param {Turn} turn @param {Promise<import("../realtime_manager.js").Answer>} chat */
+	async function follow(one, turn, chat) {
+		const { request_id } = one;
+		running.set(request_id, { turn, one });
+		lost.delete(one);
+		storage.conversation.remember(kept);
 		document.body.classList.add("busy");
 		stop.hidden = false;
 		try {
 			one.answer = await chat;
 			turn.end(one.answer, null);
 		} catch (error) {
-			one.answer = error instanceof ApiError ? error.answer : null;
-			const failure = complaint(error);
-			one.error = failure.sentence;
-			turn.end(one.answer, { ...failure, ...(failure.retryable && { again: () => ask(one.prompt) }) });
+			const failure = complaint(error, one !== kept.turns[0]);
+			const unreached = !(error instanceof ApiError) || error.ofNobody;
+			const unknown = error instanceof ApiError && error.code === "not_found";
+			if (error instanceof ApiError && error.code && !unknown) {
+				one.answer = error.answer;
+				one.failure = failure;
+				ended(one, turn);
+			} else {
+				// How it ended is not told: a reload asks for it again.
+				if (unreached) lost.set(one, turn);
+				const again = () => goOn(one, turn, unknown ? post(one) : resumed(one, turn));
+				turn.end(null, { ...failure, ...((failure.retryable || unknown) && { again }) });
+			}
 		} finally {
-			remember(KEPT, kept);
-			// Another conversation may have begun meanwhile.
-			if (running?.turn === turn) rest();
+			storage.conversation.remember(kept);
+			// Another conversation may have begun meanwhile, or it is followed again.
+			if (running.get(request_id)?.turn === turn) running.delete(request_id);
+			rest();
 			scroller.follow();
 		}
 	}
 
+	/** @param {One} one @param {Turn} turn @param {Promise<import("../realtime_manager.js").Answer>} chat */
+	function goOn(one, turn, chat) {
+		turn.goOn();
+		follow(one, turn, chat);
+	}
+
+	/** Asks the site for what it has of a question, and asks the question where it has not got it. @param {One} one @param {Turn} turn */
+	async function resumed(one, turn) {
+		try {
+			return await manager.resume(one.request_id, turn.seq);
+		} catch (error) {
+			if (!(error instanceof ApiError) || error.code !== "not_found") throw error;
+			return post(one);
+		}
+	}
+
+	/** Shows the end of a turn, as the site told it. @param {One} one @param {Turn} turn */
+	function ended({ prompt, answer, failure }, turn) {
+		turn.end(answer ?? null, failure ? { ...failure, ...(failure.retryable && { again: () => ask(prompt) }) } : null);
+	}
+
 	function rest() {
-		running = null;
+		if (running.size) return;
 		document.body.classList.remove("busy");
 		if (document.activeElement === stop || document.activeElement === document.body) prompt.focus();
 		stop.hidden = true;
 		stop.disabled = false;
 	}
 
-	/** @param {Kept} one */
+	/** @param {One} one */
 	function show(one) {
 		const turn = new Turn(one.prompt, announce);
 		log.append(turn.element);
@@ -82,11 +124,13 @@ export function openPage({ site, csrf_token, socketio_port }) {
 		return turn;
 	}
 
-	/** @param {string} kind @param {any} event @param {(turn: Turn, one: Kept) => void} apply */
+	/** @param {string} kind @param {any} event @param {(turn: Turn, one: One) => void} apply */
 	function received(kind, event, apply) {
-		if (running?.kept.request_id !== event.request_id || !running) return;
+		const chat = running.get(event.request_id);
+		if (!chat) return;
 		panel.add(kind, event);
-		apply(running.turn, running.kept);
+		chat.turn.seq = event.seq ?? chat.turn.seq;
+		apply(chat.turn, chat.one);
 		scroller.follow();
 	}
 
@@ -94,7 +138,7 @@ export function openPage({ site, csrf_token, socketio_port }) {
 		received("reasoning", event, (turn, one) => {
 			if (one.started === undefined) {
 				one.started = Date.now();
-				remember(KEPT, kept);
+				storage.conversation.remember(kept);
 			}
 			turn.reason(event.text, one.started);
 		}),
@@ -107,43 +151,54 @@ export function openPage({ site, csrf_token, socketio_port }) {
 
 	// What is chosen and typed
 
-	async function offer() {
-		try {
-			const { modes, providers, default: first } = await manager.get("list_models");
-			const chosenBefore = recall(CHOSEN) ?? {};
-			const models = byId("model");
-			models.append(new Option(first.model ? `${first.model}` : "No provider", ""));
-			for (const { name, models: names, default_model } of providers) {
-				const own = [...new Set([default_model, ...names])].filter((each) => each !== "*");
-				models.append(
-					h("optgroup", { label: name }, ...own.map((each) => new Option(each, JSON.stringify([name, each])))),
-				);
-			}
-			for (const mode of modes) byId("mode").append(new Option(mode, mode));
-			for (const name of ["mode", "model"]) {
-				const select = byId(name);
-				const before = chosenBefore[name];
-				const there = [...select.options].some((option) => option.value === before);
-				select.value = there ? before : name === "mode" ? first.mode : "";
-				select.addEventListener("change", () =>
-					remember(CHOSEN, { mode: byId("mode").value, model: byId("model").value }),
-				);
-			}
-			if (!providers.length) notice("No provider is configured on this site yet; an administrator can add one.");
-		} catch (error) {
+	/** @type {{ mode?: string, model?: string }} */
+	let choice = storage.choice.recall() ?? {};
+	/** The list, on its way or there; null where it is to be asked for. @type {Promise<void> | null} */
+	let offered = null;
+
+	function offer() {
+		offered ??= manager.get("list_models").then(fill, (error) => {
+			offered = null;
 			notice(complaint(error).sentence);
+		});
+	}
+
+	/** @param {{ modes: string[], providers: any[], default: { provider: string | null, model: string | null, mode: string } }} list */
+	function fill({ modes, providers, default: first }) {
+		const groups = providers.map(({ name, models, default_model }) => {
+			const own = [...new Set([default_model, ...models])].filter((each) => each && each !== "*");
+			// What the site chooses by itself stands there once, and leaves it the choice.
+			const value = (/** @type {string} */ each) =>
+				name === first.provider && each === first.model ? "" : JSON.stringify([name, each]);
+			return h("optgroup", { label: name }, ...own.map((each) => new Option(each, value(each))));
+		});
+		const chosenByTheSite = groups.some((group) => group.querySelector('[value=""]'));
+		const rest = new Option(first.model ?? "No provider", "");
+		byId("model").replaceChildren(...(chosenByTheSite ? [] : [rest]), ...groups);
+		byId("mode").replaceChildren(...modes.map((mode) => new Option(mode, mode)));
+		for (const [select, before, usual] of [
+			[byId("mode"), choice.mode, first.mode],
+			[byId("model"), choice.model, ""],
+		]) {
+			const there = [...select.options].some((option) => option.value === before);
+			select.value = there ? before : usual;
 		}
+		notice(providers.length ? "" : "No provider is configured on this site yet; an administrator can add one.");
+		if (!providers.length) offered = null;
 	}
 
 	function chosen() {
-		const [provider, model] = JSON.parse(byId("model").value || "[]");
-		return { mode: byId("mode").value || "chat", ...(model && { provider, model }) };
+		const there = byId("mode").options.length > 0;
+		const { mode, model: pair } = there ? { mode: byId("mode").value, model: byId("model").value } : choice;
+		const [provider, model] = JSON.parse(pair || "[]");
+		return { mode: mode || "chat", ...(model && { provider, model }) };
 	}
 
-	/** @param {string} sentence */
-	function notice(sentence) {
-		byId("notice").textContent = sentence;
-		byId("notice").hidden = false;
+	for (const id of ["mode", "model"]) {
+		byId(id).addEventListener("change", () => {
+			choice = { mode: byId("mode").value, model: byId("model").value };
+			storage.choice.remember(choice);
+		});
 	}
 
 	function fit() {
@@ -152,10 +207,10 @@ export function openPage({ site, csrf_token, socketio_port }) {
 	}
 
 	async function cancel() {
-		if (!running || stop.disabled) return;
+		if (!running.size || stop.disabled) return;
 		stop.disabled = true;
 		try {
-			await manager.cancel(running.kept.request_id);
+			await Promise.all([...running.keys()].map((id) => manager.cancel(id)));
 		} catch (error) {
 			stop.disabled = false;
 			announce(complaint(error).sentence);
@@ -164,23 +219,23 @@ export function openPage({ site, csrf_token, socketio_port }) {
 
 	form.addEventListener("submit", (/** @type {Event} */ event) => {
 		event.preventDefault();
-		const words = prompt.value.trim();
-		if (!words || running) return;
+		// What stands at the beginning of a line is part of what is pasted.
+		const words = prompt.value.trimEnd();
+		if (!words || running.size) return;
 		prompt.value = "";
 		fit();
 		ask(words);
 	});
 	prompt.addEventListener("input", fit);
 	prompt.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-		// While an input method composes a character, Enter is its own.
-		if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+		if (event.key !== "Enter" || event.shiftKey || composes(event)) return;
 		event.preventDefault();
 		form.requestSubmit();
 	});
 	stop.addEventListener("click", cancel);
 	document.addEventListener("keydown", (event) => {
-		if (event.key !== "Escape") return;
-		if (running) cancel();
+		if (event.key !== "Escape" || composes(event)) return;
+		if (running.size) cancel();
 		else if (!byId("events").hidden) toggleEvents();
 	});
 
@@ -194,20 +249,17 @@ export function openPage({ site, csrf_token, socketio_port }) {
 	for (const id of ["events-toggle", "events-close"]) byId(id).addEventListener("click", toggleEvents);
 	byId("new").addEventListener("click", () => {
 		cancel();
+		running.clear();
+		lost.clear();
 		rest();
 		kept = { task_id: newTask(), turns: [] };
-		remember(KEPT, kept);
+		storage.conversation.remember(kept);
 		log.replaceChildren();
 		panel.clear();
 		document.body.classList.add("empty");
 		prompt.focus();
 	});
-	byId("logout").addEventListener("click", async () => {
-		sessionStorage.removeItem(KEPT);
-		const headers = csrf_token ? { "X-Frappe-CSRF-Token": csrf_token } : undefined;
-		await fetch("/api/method/logout", { method: "POST", headers });
-		location.assign("/login?redirect-to=/ai-assistant");
-	});
+	byId("logout").addEventListener("click", () => logOut(csrf_token, Object.values(storage)));
 
 	// How things stand
 
@@ -220,14 +272,32 @@ export function openPage({ site, csrf_token, socketio_port }) {
 	}
 	for (const name of /** @type {const} */ (["reconnect", "disconnect"])) manager.on(name, tellConnection);
 
+	/** The site may be there again, or somebody is who was away. */
+	function back() {
+		offer();
+		for (const [one, turn] of lost) goOn(one, turn, manager.resume(one.request_id, turn.seq));
+	}
+	manager.on("reconnect", () => {
+		// A site that was away may have been given others.
+		offered = null;
+		back();
+	});
+	window.addEventListener("online", back);
+	const userAtFirst = userInCookie();
+	for (const event of ["focus", "pageshow"]) {
+		window.addEventListener(event, () => {
+			// Somebody else has logged in by another tab: what stands here is none of theirs.
+			if (userInCookie() !== userAtFirst) location.reload();
+			else back();
+		});
+	}
+
 	// Begin
 
 	for (const one of kept.turns) {
-		if (one.answer || one.error) {
-			show(one).end(one.answer ?? null, one.error ? { sentence: one.error } : null);
-		} else if (one === kept.turns.at(-1)) {
-			follow(one, manager.resume(one.request_id));
-		}
+		const turn = show(one);
+		if (one.answer || one.failure) ended(one, turn);
+		else follow(one, turn, manager.resume(one.request_id));
 	}
 	announce("");
 	byId("loading").remove();
@@ -239,7 +309,7 @@ export function openPage({ site, csrf_token, socketio_port }) {
 	manager.connect().then(tellConnection);
 }
 
-/** What a turn adds to the conversation: nothing where there is no answer. @param {Kept} one */
+/** What a turn adds to the conversation: nothing where there is no answer. @param {One} one */
 function said({ prompt, answer }) {
 	if (!answer?.response) return [];
 	return [
@@ -248,15 +318,24 @@ function said({ prompt, answer }) {
 	];
 }
 
-/** @param {unknown} error @returns {{ sentence: string, retryable?: boolean, login?: boolean }} */
-function complaint(error) {
+/** @param {unknown} error @param {boolean} [inConversation] whether others were said before @returns {Complaint} */
+function complaint(error, inConversation = false) {
 	if (!(error instanceof ApiError)) {
 		return { sentence: "The site cannot be reached. Once the connection is back, try again.", retryable: true };
 	}
+	if (error.code === "not_found") return { sentence: "The site has not got this question, or has cleared it." };
 	const login = !error.code && [401, 403].includes(error.status);
 	// Where it is worth waiting for; the end of a budget is in the sentence.
 	const later = error.retryable && error.retryAfter ? ` It asks to wait ${error.retryAfter} s.` : "";
-	return { sentence: error.message + later, retryable: error.retryable, login };
+	// The refusal names the field: too many messages, or too much in them.
+	const full = error.code === "context_too_long" || (error.code === "invalid_request" && /^messages\b/.test(error.message));
+	const anew = full && inConversation ? " New chat begins an empty conversation." : "";
+	return { sentence: error.message + later + anew, retryable: error.retryable, login };
+}
+
+/** Whether a key belongs to an input method; Safari tells the last one after the composition. @param {KeyboardEvent} event */
+function composes({ isComposing, keyCode }) {
+	return isComposing || keyCode === 229;
 }
 
 /**
@@ -299,27 +378,6 @@ function keepAtEnd(area, button) {
 		},
 	};
 }
-
-/** @param {string} key @returns {any} */
-function recall(key) {
-	try {
-		return JSON.parse(storeOf(key).getItem(key) ?? "null");
-	} catch {
-		return null;
-	}
-}
-
-/** @param {string} key @param {unknown} value */
-function remember(key, value) {
-	try {
-		storeOf(key).setItem(key, JSON.stringify(value));
-	} catch {
-		// No room, or none is given: the page works, a reload begins anew.
-	}
-}
-
-/** @param {string} key */
-const storeOf = (key) => (key === KEPT ? sessionStorage : localStorage);
 
 function wantsDebug() {
 	return new URLSearchParams(location.search).has("debug");

@@ -53,4 +53,4 @@ async function copy(text) {
 }
 
 /** @param {number} milliseconds */
-export const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
+export const seconds = (milliseconds) => (milliseconds < 50 ? "< 0.1 s" : `${(milliseconds / 1000).toFixed(1)} s`);

@@ -1,5 +1,5 @@
 /** What arrived, when, and as what: the raw events of a request and a timeline of them, for debugging. */
-import { h } from "./dom.js";
+import { h, seconds } from "./dom.js";
 
 /** More than a usual answer has by far; the oldest ones go. */
 const MOST = 500;
@@ -83,6 +83,6 @@ export class EventsPanel {
 		this.#scheduled = false;
 		const last = Math.max(1, ...this.#ticks.map(({ at }) => at));
 		for (const { at, tick } of this.#ticks) tick.style.left = `${(at / last) * 100}%`;
-		this.#scale.textContent = `${(last / 1000).toFixed(1)} s`;
+		this.#scale.textContent = seconds(last);
 	}
 }

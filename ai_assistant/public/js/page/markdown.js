@@ -20,6 +20,13 @@ const SHARE = 0.2;
 const marked = new Marked({
 	gfm: true,
 	breaks: true,
+	renderer: {
+		// An answer has no form to fill in.
+		checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+		listitem(item) {
+			return item.task ? `<li class="task">${this.parser.parse(item.tokens)}</li>\n` : false;
+		},
+	},
 	walkTokens(token) {
 		if (token.type !== "image") return;
 		const words = token.text || token.href;
@@ -30,7 +37,8 @@ const marked = new Marked({
 const purify = DOMPurify(window);
 purify.addHook("uponSanitizeAttribute", (node, attribute) => {
 	if (attribute.attrName !== "class") return;
-	attribute.keepAttr = node.nodeName === "CODE" && /^language-[\w+#.-]+$/.test(attribute.attrValue);
+	const language = node.nodeName === "CODE" && /^language-[\w+#.-]+$/.test(attribute.attrValue);
+	attribute.keepAttr = language || (node.nodeName === "LI" && attribute.attrValue === "task");
 });
 purify.addHook("afterSanitizeAttributes", (node) => {
 	if (node.nodeName !== "A") return;
@@ -46,6 +54,8 @@ const ALLOWED = {
 	ALLOW_DATA_ATTR: false,
 	ALLOW_ARIA_ATTR: false,
 	ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+	// The others' values are held against it too.
+	ADD_URI_SAFE_ATTR: ["align", "start"],
 };
 
 export class MarkdownStream {
@@ -87,7 +97,9 @@ export class MarkdownStream {
 		this.#draw();
 		// Links whose address stands at the end, as in [text][1], can only be resolved in the whole.
 		if (this.text.length <= LONGEST_BLOCK && /^ {0,3}\[[^\]]+\]:/m.test(this.text)) {
-			this.#element.replaceChildren(this.#block(this.text));
+			this.#element.replaceChildren(h("div", { className: "block" }, this.#block(this.text)));
+			this.#settled = this.text.length;
+			this.#tail = this.#plain = null;
 		}
 	}
 
@@ -131,6 +143,7 @@ export class MarkdownStream {
 	/** @param {string} source @returns {Node} */
 	#block(source) {
 		const fragment = rendered(source);
+		for (const block of fragment.children) block.setAttribute("dir", block.localName === "pre" ? "ltr" : "auto");
 		for (const pre of fragment.querySelectorAll("pre")) {
 			const code = pre.querySelector("code");
 			const language = code?.className.replace("language-", "") || "text";

@@ -34,6 +34,7 @@ export class ThinkingIndicator {
 	/** @param {string} text what is new */
 	reason(text) {
 		if (!text) return;
+		this.element.hidden = false;
 		const below = this.#words.scrollHeight - this.#words.scrollTop - this.#words.clientHeight;
 		this.#words.append(text);
 		if (below < 24) this.#words.scrollTop = this.#words.scrollHeight;
@@ -56,7 +57,8 @@ export class ThinkingIndicator {
 			if (!this.#words.textContent) this.element.hidden = true;
 		}
 		if (thought == null) return;
-		this.#label.textContent = `Thought for ${seconds(thought)}`;
+		// Of what came whole nobody knows how long it took.
+		this.#label.textContent = thought < 50 ? "Thought" : `Thought for ${seconds(thought)}`;
 		this.#name.textContent = this.#label.textContent;
 	}
 

@@ -19,7 +19,7 @@ export class Turn {
 			"article",
 			{ className: "turn" },
 			h("h2", { className: "sr-only", textContent: "You asked" }),
-			h("div", { className: "question", textContent: prompt }),
+			h("div", { className: "question", dir: "auto", textContent: prompt }),
 			h("h2", { className: "sr-only", textContent: "Answer" }),
 			this.#answer,
 		);
@@ -35,6 +35,13 @@ export class Turn {
 	#markdown;
 	/** @type {ThinkingIndicator | null} */
 	#thinking = null;
+	/** @type {HTMLElement | null} */
+	#complaint = null;
+	/** How much of the answer and of its reasoning has been given to this turn. */
+	#written = 0;
+	#reasoned = 0;
+	/** The last event that it has been given. */
+	seq = 0;
 
 	/** @param {string} text @param {number} startedAt `Date.now()` of event 1 */
 	reason(text, startedAt) {
@@ -43,6 +50,7 @@ export class Turn {
 			this.#thinking = new ThinkingIndicator(startedAt, this.#announce);
 			this.#answer.prepend(this.#thinking.element);
 		}
+		this.#reasoned += text.length;
 		this.#thinking.reason(text);
 	}
 
@@ -51,7 +59,8 @@ export class Turn {
 		if (!text) return;
 		this.#waiting.remove();
 		this.#thinking?.stop();
-		if (!this.#markdown.text) this.#announce("The answer begins.");
+		if (!this.#written) this.#announce("The answer begins.");
+		this.#written += text.length;
 		this.#markdown.append(text);
 	}
 
@@ -99,17 +108,19 @@ export class Turn {
 	 */
 	end(answer, error) {
 		this.#waiting.remove();
-		if (answer && !this.#thinking && answer.reasoning) this.reason(answer.reasoning, Date.now());
+		// Where nothing is published the answer comes whole; where the journal could not be read, more than was told.
+		const reasoning = answer?.reasoning.slice(this.#reasoned);
+		if (reasoning) this.reason(reasoning, Date.now());
 		this.#thinking?.stop(answer?.timing?.thinking_ms);
-		// Where nothing is published the answer comes whole.
-		if (answer && !this.#markdown.text) this.#markdown.append(answer.response);
+		this.#markdown.append(answer?.response.slice(this.#written) ?? "");
+		this.#written = Math.max(this.#written, answer?.response.length ?? 0);
 		if (!this.#calls.children.length) {
 			for (const { function: called, arguments_error } of answer?.tool_calls ?? []) this.call({ ...called, arguments_error });
 		}
 		this.#markdown.finish();
 		this.#answer.removeAttribute("aria-busy");
 		const cancelled = answer?.status === "cancelled";
-		if (error) this.#foot.before(this.#complaint(error));
+		if (error) this.#foot.before((this.#complaint = this.#boxOf(error)));
 		else if (cancelled) this.#foot.before(h("p", { className: "stopped" }, "Stopped."));
 		this.#foot.hidden = false;
 		if (this.#markdown.text) this.#foot.append(copyButton(() => this.#markdown.text, this.#announce));
@@ -117,8 +128,17 @@ export class Turn {
 		if (!error) this.#announce(cancelled ? "Stopped." : "The answer is complete.");
 	}
 
+	/** It is followed again: what stands there stays, but for the complaint. */
+	goOn() {
+		this.#complaint?.remove();
+		this.#foot.hidden = true;
+		this.#foot.replaceChildren();
+		this.#answer.setAttribute("aria-busy", "true");
+		if (!this.seq) this.#answer.prepend(this.#waiting);
+	}
+
 	/** @param {{ sentence: string, again?: () => void, login?: boolean }} error */
-	#complaint({ sentence, again, login }) {
+	#boxOf({ sentence, again, login }) {
 		const box = h("div", { className: "error", role: "alert" }, h("p", {}, sentence));
 		if (login) box.append(h("a", { href: "/login?redirect-to=/ai-assistant", className: "button" }, "Log in"));
 		if (again) {
