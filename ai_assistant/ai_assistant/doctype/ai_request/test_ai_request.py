@@ -359,7 +359,11 @@ class TestAIRequest(TestCase):
 				row.Key_name: row.Non_unique
 				for row in frappe.db.sql("show index from `tabAI Request`", as_dict=True)
 			}
-			return dict(collations), indexes["unique_user_request_id"], indexes["user_task_id_index"]
+			return (
+				dict(collations),
+				indexes["unique_user_request_id"],
+				indexes["user_task_id_created_creation_index"],
+			)
 
 		expected = dict.fromkeys(("user", "request_id", "task_id"), BINARY), 0, 1
 		self.assertEqual(state(), expected)
