@@ -30,8 +30,9 @@ CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 
+@http.without_secrets
 async def answer(
-	provider: Provider, ask: Ask
+	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""The provider's answer in the pieces in which it comes, always streamed.
 
@@ -43,15 +44,6 @@ async def answer(
 
 	Raises ProviderError, or Junk for what is no answer of this API.
 	"""
-	names = {"provider": provider.name, "model": ask.model}
-	async with aclosing(http.without_secrets(_pieces(provider, ask, names), names)) as pieces:
-		async for piece in pieces:
-			yield piece
-
-
-async def _pieces(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	listed = model_list.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
 	message = _Message(ask.uses_tools)

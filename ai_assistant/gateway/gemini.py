@@ -33,8 +33,9 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 NO_SIGNATURE = "skip_thought_signature_validator"
 
 
+@http.without_secrets
 async def answer(
-	provider: Provider, ask: Ask
+	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""The provider's answer in the pieces in which it comes, always streamed.
 
@@ -46,15 +47,6 @@ async def answer(
 
 	Raises ProviderError, or Junk for what is no answer of this API.
 	"""
-	names = {"provider": provider.name, "model": ask.model}
-	async with aclosing(http.without_secrets(_pieces(provider, ask, names), names)) as pieces:
-		async for piece in pieces:
-			yield piece
-
-
-async def _pieces(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	if not all(url.startswith("data:") for url in ask.images):
 		raise ProviderError("no_image_links", **names)
 	listed = model_list.entry(provider.api, ask.model)

@@ -11,11 +11,11 @@ import atexit
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import model_list
-from .chunks import Provider
+from .chunks import Ask, Provider
 from .errors import ProviderError, failure
 from .lines import Junk, Lines, Objects, read_to_the_end
 from .proxies import UnusableProxy, proxy_for
@@ -204,17 +204,25 @@ async def read(response: "aiohttp.ClientResponse", most: int) -> bytes:
 	return b"".join(parts)[:most]
 
 
-async def without_secrets(pieces: AsyncGenerator[T, None], names: dict[str, str]) -> AsyncGenerator[T, None]:
-	"""The same pieces; what they raise comes as a ProviderError, or as the defect of an adapter that it is.
+def without_secrets(
+	pieces: Callable[[Provider, Ask, dict[str, str]], AsyncGenerator[T, None]],
+) -> Callable[[Provider, Ask], AsyncGenerator[T, None]]:
+	"""An adapter whose exceptions come as a ProviderError, or as the defect that they are, without their frames.
 
-	It has no frames: their variables hold the key and the provider's words.
+	The variables of those hold the key and the provider's words. `pieces` gets the names for sentences as well.
 	"""
-	try:
-		async with aclosing(pieces):
-			async for piece in pieces:
-				yield piece
-	except Exception as error:
-		raise _provider_error(error, names).with_traceback(None) from None
+
+	@wraps(pieces)
+	async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[T, None]:
+		names = {"provider": provider.name, "model": ask.model}
+		try:
+			async with aclosing(pieces(provider, ask, names)) as found:
+				async for piece in found:
+					yield piece
+		except Exception as error:
+			raise _provider_error(error, names).with_traceback(None) from None
+
+	return answer
 
 
 def _provider_error(error: Exception, names: dict[str, str]) -> Exception:

@@ -54,22 +54,14 @@ NO_REASONING_WITH_TOOLS = re.compile(r"(ft:)?gpt-5\.([4-9]|\d\d)")
 SIGNERS = ("google", "vertex")
 
 
+@http.without_secrets
 async def answer(
-	provider: Provider, ask: Ask
+	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""The provider's answer in the pieces in which it comes, or in one piece where `ask.stream` is false.
 
 	Raises ProviderError, or Junk. Closing the generator closes the connection.
 	"""
-	names = {"provider": provider.name, "model": ask.model}
-	async with aclosing(http.without_secrets(_pieces(provider, ask, names), names)) as pieces:
-		async for piece in pieces:
-			yield piece
-
-
-async def _pieces(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	listed = model_list.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider.api, ask, listed)
 	url, headers, body = _request(provider, ask, sent)
