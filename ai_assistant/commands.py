@@ -12,10 +12,10 @@ from socketio.exceptions import SocketIOError
 
 from ai_assistant import gateway
 from ai_assistant.chat import queue
+from ai_assistant.cli import actions
+from ai_assistant.client.client import ApiError, Client
 from ai_assistant.config import settings
-from ai_assistant.operate import verbs
-from ai_assistant.operate.examine import Ill, counted
-from ai_assistant.realtime.client import ApiError, Client
+from ai_assistant.operations.doctor.check import Ill, counted
 
 
 @click.group("ai-assistant")
@@ -41,7 +41,7 @@ def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
 	"""
 	from frappe.utils import background_jobs
 
-	from ai_assistant.chat.worker import ChatWorker
+	from ai_assistant.operations.worker import ChatWorker
 
 	frappe.init(get_site(context))
 	if queue.name_of_queue() != queue.OWN_QUEUE:
@@ -73,14 +73,14 @@ def doctor(context: frappe._dict, as_json: bool) -> None:
 
 	Exits with 1 where something is (✗). What depends on that is not checked (·).
 	"""
-	from ai_assistant.operate import checks
+	from ai_assistant.operations.doctor import site_checks
 
 	frozen = None
 	# A configuration that cannot be read Frappe complains of itself, as it starts.
 	with suppress(Exception):
-		frozen = checks.frozen_cache(frappe.get_site_config(".", _one_site(context))["redis_cache"])
+		frozen = site_checks.frozen_cache(frappe.get_site_config(".", _one_site(context))["redis_cache"])
 	with nullcontext() if frozen else _site(context):
-		code = verbs.doctor(checks.of_bench(frozen), as_json)
+		code = actions.doctor(site_checks.of_bench(frozen), as_json)
 	sys.exit(code)
 
 
@@ -92,7 +92,7 @@ def smoke(context: frappe._dict) -> None:
 	Exits with 1 where the chat failed, and 3 where the contract did not hold.
 	"""
 	with _client(context) as client:
-		code = verbs.smoke(client)
+		code = actions.smoke(client)
 	sys.exit(code)
 
 
@@ -102,19 +102,20 @@ def smoke(context: frappe._dict) -> None:
 def watch(context: frappe._dict, as_json: bool) -> None:
 	"""Print the events of all users' requests as they are stored; Ctrl-C ends it."""
 	with _client(context) as client:
-		verbs.watch(client, as_json)
+		actions.watch(client, as_json)
 
 
 @contextmanager
 def _client(context: frappe._dict) -> Iterator[Client]:
 	"""A client of the site, as its administrator; what is in its way is said in a line."""
-	from ai_assistant.operate import checks, session
+	from ai_assistant.operations import admin_session
+	from ai_assistant.operations.doctor import site_checks
 
 	try:
 		with _site(context):
-			checks.installed()
-			checks.maintenance()
-			with session.client() as (_user, client):
+			site_checks.installed()
+			site_checks.maintenance()
+			with admin_session.client() as (_user, client):
 				yield client
 	except Ill as found:
 		raise click.ClickException(f"{found.seen}. {found.remedy}") from None
@@ -130,7 +131,7 @@ def _site(context: frappe._dict) -> Iterator[None]:
 	try:
 		yield
 	except BrokenPipeError:
-		verbs.unread()
+		actions.unread()
 	finally:
 		frappe.destroy()
 

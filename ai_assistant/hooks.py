@@ -63,5 +63,5 @@ default_log_clearing_doctypes = {
 	"AI Usage": 400,
 	"AI Alert": 90,
 }
-doc_events = {"Scheduled Job Type": {"before_save": "ai_assistant.operate.each_minute.keep_no_log"}}
-scheduler_events = {"cron": {"* * * * *": ["ai_assistant.operate.each_minute.run"]}}
+doc_events = {"Scheduled Job Type": {"before_save": "ai_assistant.operations.scheduled.keep_no_log"}}
+scheduler_events = {"cron": {"* * * * *": ["ai_assistant.operations.scheduled.run"]}}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 
 from ai_assistant.standalone import stand_in
-from tests.support.ledger import LEDGER, Row
+
+from .support.ledger import LEDGER, Row
 
 for name in list(os.environ):
 	# A test must not spend somebody's money.

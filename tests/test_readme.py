@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.provider import ScriptedProvider
-from tests.support.site import Site, StandaloneSite, site_config
+from .support.provider import ScriptedProvider
+from .support.site import Site, StandaloneSite, site_config
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)

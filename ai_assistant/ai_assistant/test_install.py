@@ -88,7 +88,7 @@ class TestInstall(TestCase):
 				frappe.get_doc("DocType", name).validate()
 
 	def test_the_job_of_each_minute_keeps_no_log(self) -> None:
-		job = frappe.get_doc("Scheduled Job Type", {"method": "ai_assistant.operate.each_minute.run"})
+		job = frappe.get_doc("Scheduled Job Type", {"method": "ai_assistant.operations.scheduled.run"})
 		job.save()
 		self.assertEqual(job.create_log, 0)
 		other = frappe.get_last_doc(

@@ -8,15 +8,15 @@ from typing import Any
 import frappe
 from werkzeug.wrappers import Response
 
-from ai_assistant.chat import life, places, queue, request, waiting, watching
-from ai_assistant.chat.fields import real_number, whole_number
+from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, queue, request
+from ai_assistant.chat.validators import real_number, whole_number
 from ai_assistant.config import settings
 from ai_assistant.gateway import Chunk, Completion
-from ai_assistant.operate import health as vitals
-from ai_assistant.operate import metrics as figures
-from ai_assistant.realtime.log import fails_quietly
+from ai_assistant.log import fails_quietly
+from ai_assistant.operations import health as vitals
+from ai_assistant.operations import metrics as figures
 
-from .respond import Answer, Field, answers, answers_to, only_for_monitoring, outcome
+from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
 
 @frappe.whitelist(methods=["POST"])
@@ -44,16 +44,16 @@ def chat_completion(
 	asked_at = time.monotonic()
 	configured = settings.load()
 	asked = request.validate(fields, configured)
-	if (answered := life.earlier(asked)) is not None:
+	if (answered := lifecycle.earlier(asked)) is not None:
 		return outcome(answered)
 	if asked.background:
 		return queue.put(asked, configured, asked_at)
-	with places.for_chat(configured.limits):
-		chat = life.admit(asked, configured, asked_at)
+	with capacity.for_chat(configured.limits):
+		chat = lifecycle.admit(asked, configured, asked_at)
 		try:
 			return outcome(_generate_cloud_response(chat))
 		finally:
-			life.release(chat)
+			lifecycle.release(chat)
 
 
 @fails_quietly
@@ -64,10 +64,10 @@ def answer_queued(name: str) -> None:
 	try:
 		_generate_cloud_response(chat)
 	finally:
-		life.release(chat)
+		lifecycle.release(chat)
 
 
-def _generate_cloud_response(chat: life.Chat) -> dict[str, Any]:
+def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
 	"""The gateway's chunks in, published events out; ended by exactly one completion, whatever happens."""
 	publisher = chat.publisher
 	try:
@@ -77,14 +77,14 @@ def _generate_cloud_response(chat: life.Chat) -> dict[str, Any]:
 				return chat.completed(chunk)
 			publisher.forward(chunk)
 		raise AssertionError("the gateway ends with a Completion or an error")
-	except life.Lost:
+	except lifecycle.Lost:
 		# Whoever ended it wrote the completion; nothing more may come from here.
 		return chat.lost()
 	except Exception as error:
 		return chat.failed(error)
 
 
-def _chunks(chat: life.Chat) -> Iterable[Chunk]:
+def _chunks(chat: lifecycle.Chat) -> Iterable[Chunk]:
 	if chat.settings.realtime.enabled:
 		gathers = chat.publisher.gathers
 		return chat.gateway.stream_generate(**chat.question, patience=chat.patience, gathers=gathers)
@@ -96,8 +96,8 @@ def _chunks(chat: life.Chat) -> Iterable[Chunk]:
 @answers
 def get_request(request_id: Field = None) -> Answer:
 	"""The answer object of one of the user's own requests, in whatever status; a queued one has its `position`."""
-	row = life.own(request_id)
-	answered = life.answer_of(row)
+	row = lifecycle.own(request_id)
+	answered = lifecycle.answer_of(row)
 	return {**answered, "position": queue.position_of(row)} if row["status"] == "queued" else answered
 
 
@@ -111,10 +111,10 @@ def get_events(
 	With `wait` (seconds) it holds until there is one or the request ends, as long as this process has threads
 	to spare for that; without one to spare it answers at once.
 	"""
-	row = life.own(request_id, task_id)
+	row = lifecycle.own(request_id, task_id)
 	after = whole_number(after_seq, "after_seq", 0, 2**31) or 0
-	seconds = real_number(wait, "wait", 0, waiting.LONGEST_S) or 0
-	return waiting.journal(row, after, seconds)
+	seconds = real_number(wait, "wait", 0, long_poll.LONGEST_S) or 0
+	return long_poll.journal(row, after, seconds)
 
 
 # Not by GET: a cursor may be longer than an address can be.
@@ -125,14 +125,14 @@ def watch(cursor: Field = None) -> Answer:
 
 	Asked again with the `cursor` of each answer it gives each event once.
 	"""
-	return watching.page(cursor)
+	return event_feed.page(cursor)
 
 
 @frappe.whitelist(methods=["POST"])
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 	"""Stops a request, or all of a task that have not ended, in whatever process. An ended one is left as it is."""
-	return {"cancelled": queue.cancel(life.unended(request_id, task_id))}
+	return {"cancelled": queue.cancel(lifecycle.unended(request_id, task_id))}
 
 
 @frappe.whitelist(methods=["GET"])

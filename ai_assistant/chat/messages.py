@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ai_assistant.config.settings import Limits
 
 from .errors import invalid
-from .fields import listed, one_of, utf8
+from .validators import listed, one_of, utf8
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"

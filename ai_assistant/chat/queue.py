@@ -13,11 +13,11 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.config.settings import Settings, load
-from ai_assistant.realtime import listening, publisher
-from ai_assistant.realtime.log import fails_quietly, fields, logger
+from ai_assistant.log import fails_quietly, fields, logger
+from ai_assistant.realtime import publisher, redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets, life
+from . import budgets, lifecycle
 from .errors import ChatError, internal_error
 from .request import ChatRequest, be_ready
 
@@ -34,19 +34,19 @@ def put(request: ChatRequest, settings: Settings, asked_at: float) -> dict[str, 
 
 	It reached this process at `asked_at` (`time.monotonic()`). Raises ChatError as `life.admit`.
 	"""
-	accepted = life.accept(request, settings, "queued", asked_at)
+	accepted = lifecycle.accept(request, settings, "queued", asked_at)
 	position = len(store.current().queued())
 	accepted.status("queued", position=position)
 	_enqueue(accepted.name, settings)
 	row = accepted.row({"status": "queued", "provider": request.provider, "model": request.model})
-	return {**life.answer({**row, **accepted.ids, "timing": None}), "position": position}
+	return {**lifecycle.answer({**row, **accepted.ids, "timing": None}), "position": position}
 
 
-def take(name: str) -> life.Chat | None:
+def take(name: str) -> lifecycle.Chat | None:
 	"""The queued request as one that runs here; None where another worker has it, or it was cancelled."""
 	try:
 		with store.transaction() as kept:
-			row, question = kept.start(name, kept.now() + life.LEASE_S)
+			row, question = kept.start(name, kept.now() + lifecycle.LEASE_S)
 	except store.Lost:
 		return None
 	tell_positions()
@@ -62,19 +62,19 @@ def take(name: str) -> life.Chat | None:
 		logger().error(
 			f"[Queue] not run: {failure['code']} {about}", exc_info=not isinstance(error, ChatError)
 		)
-		life.end(row, "failed", failure, keep_content=True)
+		lifecycle.end(row, "failed", failure, keep_content=True)
 		return None
 	timeouts = replace(settings.timeouts, total_s=settings.background.total_background_s)
 	events = store.current().events(name)
 	publishing = Publisher.after(
 		row, events, settings.retention.keep_content, settings.realtime.max_delay_ms / 1000
 	)
-	return life.hold(life.Chat(request, replace(settings, timeouts=timeouts), publishing))
+	return lifecycle.hold(lifecycle.Chat(request, replace(settings, timeouts=timeouts), publishing))
 
 
 def cancel(rows: list[dict[str, Any]]) -> list[str]:
 	"""Stops requests, as `life.cancel`, and tells those who wait behind them."""
-	cancelled = life.cancel(rows)
+	cancelled = lifecycle.cancel(rows)
 	if any(row["status"] == "queued" for row in rows):
 		tell_positions()
 	return cancelled
@@ -100,7 +100,7 @@ def position_of(row: dict[str, Any]) -> int:
 def enqueue_again() -> None:
 	"""Enqueues what Frappe's queue has lost, or never got. The scheduler does it every minute."""
 	rows = store.current().queued()
-	if rows and listening.redis_answers():
+	if rows and redis_health.redis_answers():
 		from frappe.utils.background_jobs import is_job_enqueued
 
 		settings = load()
@@ -121,7 +121,7 @@ def rehearse() -> None:
 
 	load()
 	store.current().queued()
-	listening.why_not()
+	redis_health.why_not()
 	logger()
 	importlib.import_module("frappe.realtime")
 	frappe.as_json({"timestamp": frappe.utils.now(), "by": api.answer_queued.__name__})
@@ -129,7 +129,7 @@ def rehearse() -> None:
 
 def _enqueue(name: str, settings: Settings) -> None:
 	try:
-		if not listening.redis_answers():
+		if not redis_health.redis_answers():
 			raise ConnectionError("redis does not answer")
 		frappe.enqueue(
 			JOB,

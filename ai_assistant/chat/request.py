@@ -15,9 +15,9 @@ from ai_assistant.config.settings import EFFORTS, Mode, Settings
 from ai_assistant.gateway import ProviderError
 
 from .errors import ChatError, invalid
-from .fields import flag, one_of, real_number, whole_number
 from .messages import bytes_of, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
+from .validators import flag, one_of, real_number, whole_number
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line. Some APIs have it in their

@@ -10,10 +10,11 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, start_without_requests
-from ai_assistant.chat import life
-from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config.settings import Limits, Settings
+
+from . import lifecycle
+from .errors import ChatError
+from .request import ChatRequest
 
 USERS = ("ann@admission.test", "bob@admission.test")
 RACERS = 50
@@ -63,7 +64,7 @@ class TestAdmission(TestCase):
 		settings = Settings(
 			limits=Limits(**{"requests_per_minute": 1000, "concurrent_per_user": 1000, **limits})
 		)
-		return life.accept(request(n), settings, status, time.monotonic()).name
+		return lifecycle.accept(request(n), settings, status, time.monotonic()).name
 
 	def refused(
 		self, code: str, n: int, user: str = USERS[0], status: str = "running", **limits: int
@@ -82,7 +83,7 @@ class TestAdmission(TestCase):
 		def keep(name: str) -> str:
 			for _time in range(20):
 				with store.transaction() as kept:
-					kept.renew(name, time.time() + life.LEASE_S)
+					kept.renew(name, time.time() + lifecycle.LEASE_S)
 			with store.transaction() as kept:
 				kept.finish(name, {"status": "completed", "response": "x"})
 			return "kept"

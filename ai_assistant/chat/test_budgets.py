@@ -12,14 +12,15 @@ from frappe.utils import getdate, nowdate
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, start_without_requests
-from ai_assistant.chat import budgets, life, queue
-from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.test_admission import at_once, request
 from ai_assistant.config import settings
 from ai_assistant.config.settings import Budgets, Limits, Settings
 from ai_assistant.gateway import Completion, Usage
 from ai_assistant.realtime.publisher import Publisher
 from ai_assistant.store import SITE
+
+from . import budgets, lifecycle, queue
+from .errors import ChatError
+from .test_admission import at_once, request
 
 ANN, BOB = "ann@budgets.test", "bob@budgets.test"
 MANY = Limits(requests_per_minute=10_000, concurrent_per_user=10_000, concurrent_per_site=10_000)
@@ -33,11 +34,11 @@ class TestBudgets(TestCase):
 	def accept(self, n: int, user: str = ANN, status: str = "running", **limits: float) -> Publisher:
 		frappe.session.user = user
 		settings = Settings(limits=MANY, budgets=Budgets(**limits))  # type: ignore[arg-type]
-		return life.accept(request(n), settings, status, time.monotonic())
+		return lifecycle.accept(request(n), settings, status, time.monotonic())
 
 	def ends(self, publisher: Publisher, tokens: int = 10, cost_usd: float | None = 0.5) -> dict[str, Any]:
 		"""The answer to a chat whose provider has counted so much."""
-		chat = life.Chat(request(0), Settings(), publisher)
+		chat = lifecycle.Chat(request(0), Settings(), publisher)
 		chat.request = request(int(publisher.ids["request_id"].split("-")[1]))
 		return chat.completed(Completion("stop", "p", "m", Usage(tokens, 0, 0, tokens, cost_usd)))
 
@@ -118,7 +119,7 @@ class TestBudgets(TestCase):
 			kept.renew(publisher.name, time.time() - 1)
 		row = store.current().get(ANN, "request-1")
 		assert row
-		at_once([lambda: life.settled(dict(row)) for _ in range(4)])
+		at_once([lambda: lifecycle.settled(dict(row)) for _ in range(4)])
 		frappe.db.rollback()
 		ended = store.current().get(ANN, "request-1")
 		assert ended and ended["usage"]
@@ -166,5 +167,5 @@ class TestBudgets(TestCase):
 			"AI Request", publisher.name, {"status": "running", "prompt_bytes": 0, "lease": 0}
 		)
 		frappe.db.commit()
-		life.sweep()
+		lifecycle.sweep()
 		self.assertEqual(self.booked(), [(0, 0)])

@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from .errors import invalid
-from .fields import listed, utf8
 from .messages import tool_name
+from .validators import listed, utf8
 
 TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
 MAX_TOOLS, MAX_CHARS, MAX_VALUES, MAX_DEPTH = 128, 200_000, 5_000, 32

@@ -20,9 +20,9 @@ from frappe.utils import cint
 from ai_assistant import store
 from ai_assistant.gateway import Price, Provider, Timeouts, apis
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
-from ai_assistant.realtime.log import escaped, logger
-from ai_assistant.realtime.log import fields as about
-from ai_assistant.realtime.printing import printable
+from ai_assistant.log import escaped, logger
+from ai_assistant.log import fields as about
+from ai_assistant.printing import printable
 
 CONF_KEY = "ai_assistant"
 
@@ -121,7 +121,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Alerts:
-	"""From where on somebody is told (`ai_assistant.operate.alerts`)."""
+	"""From where on somebody is told (`ai_assistant.operations.alerts`)."""
 
 	event_failures_percent: int = 1
 	delivery_ms: int = 1000

@@ -1,5 +1,6 @@
 """Asks a provider and yields Reasoning, Text, ToolCalls and a Completion. It knows no Frappe, and no other room."""
 
+from .adapters.litellm.preload import preload, warm
 from .bridge import Cancel
 from .chunks import (
 	Attempt,
@@ -18,9 +19,8 @@ from .chunks import (
 )
 from .errors import ProviderError
 from .gateway import Gateway, apis
-from .model_list import takes_tools
-from .preload import preload, warm
-from .trial import first_chunk_ms
+from .models import takes_tools
+from .probe import first_chunk_ms
 
 __all__ = [
 	"Attempt",

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from .chunks import Ask, Provider
-from .lines import Junk, string
+from .sse import Junk, string
 
 VERSION = 1
 # Some 200,000 tokens of thinking; what is longer does not go on.

@@ -8,15 +8,9 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from . import (
-	anthropic,
-	gemini,
-	litellm_chat,
-	model_list,
-	ollama,
-	openai_compatible,
-	openai_responses,
-)
+from . import models
+from .adapters import anthropic, gemini, ollama, openai_chat, openai_responses
+from .adapters.litellm import chat
 from .bridge import Bridge, Cancel
 from .chunks import (
 	Ask,
@@ -35,8 +29,8 @@ from .chunks import (
 	estimated_tokens,
 )
 from .errors import ProviderError
-from .lines import Junk
-from .model_list import takes_tools
+from .models import takes_tools
+from .sse import Junk
 from .surrogates import SurrogateJoiner
 from .thinking import ThinkSplitter
 from .tool_calls import ToolCalls, ToolPiece
@@ -45,7 +39,7 @@ Delta = Reasoning | Text | ToolPiece
 
 # By the name of the API; the others are asked through litellm, which a process imports for them alone.
 ADAPTERS: dict[str, Callable[[Provider, Ask], AsyncGenerator[Delta | Completion, None]]] = {
-	**dict.fromkeys(openai_compatible.APIS, openai_compatible.answer),
+	**dict.fromkeys(openai_chat.APIS, openai_chat.answer),
 	"anthropic": anthropic.answer,
 	"gemini": gemini.answer,
 	"ollama": ollama.answer,
@@ -176,7 +170,7 @@ class Gateway:
 		cost = None
 		if self.providers:
 			first, name = self.route(provider, model)[0]
-			cost = model_list.cost_usd(first, name, sent, 0, thought + said, thought)
+			cost = models.cost_usd(first, name, sent, 0, thought + said, thought)
 		return Usage(sent, thought + said, thought, sent + thought + said, cost, estimated=True)
 
 	def _ask(
@@ -303,10 +297,10 @@ def apis() -> tuple[str, ...]:
 
 	Nothing where litellm's cannot be known: then any may be.
 	"""
-	theirs = sorted(model_list.apis())
+	theirs = sorted(models.apis())
 	if not theirs:
 		return ()
-	names = sorted({"openai_responses", *openai_compatible.APIS, *theirs})
+	names = sorted({"openai_responses", *openai_chat.APIS, *theirs})
 	return (*names, *(f"litellm/{name}" for name in theirs))
 
 
@@ -314,7 +308,7 @@ def _answer(provider: Provider, ask: Ask) -> AsyncGenerator[Delta | Completion, 
 	"""The answer of the adapter that speaks the provider's API. `litellm/NAME` is litellm's NAME."""
 	if adapter := ADAPTERS.get(provider.api):
 		return adapter(provider, ask)
-	return litellm_chat.answer(replace(provider, api=provider.api.removeprefix("litellm/")), ask)
+	return chat.answer(replace(provider, api=provider.api.removeprefix("litellm/")), ask)
 
 
 def _joined(chunks: list[Delta | Completion]) -> Iterator[Delta | Completion]:

@@ -14,11 +14,11 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import model_list
+from . import models
 from .chunks import Ask, Provider
 from .errors import ProviderError, failure
-from .lines import Junk, Lines, Objects, read_to_the_end
 from .proxies import UnusableProxy, proxy_for
+from .sse import Junk, Lines, Objects, read_to_the_end
 
 if TYPE_CHECKING:
 	import ssl
@@ -96,7 +96,7 @@ async def load() -> "aiohttp.ClientSession":
 	loop = asyncio.get_running_loop()
 	if loop not in _clients:
 		certificates = await asyncio.to_thread(_certificates)
-		await asyncio.to_thread(model_list.load)
+		await asyncio.to_thread(models.load)
 		# Another question may have waited for the same.
 		if loop not in _clients:
 			_clients[loop] = _new_client(certificates)

@@ -22,7 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from .chunks import ToolCall
-from .lines import Junk
+from .sse import Junk
 from .surrogates import SurrogateJoiner
 
 # More than any model makes in one answer; a stream of them without an end stops here.

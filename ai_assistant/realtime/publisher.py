@@ -18,15 +18,15 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text, ToolCall
+from ai_assistant.log import MARKS, fields, logger
 
-from . import listening
-from .batch import Batch, Batcher
+from . import redis_health
+from .batcher import Batch, Batcher
 from .event import EVENT, STATUS, as_called, calls_in
-from .log import MARKS, fields, logger
 
 HEARTBEAT_S = 3.0
 # How often a store that is away is tried, and how long a completion waits for it: as long as the request's lease
-# keeps others from ending it (ai_assistant.chat.life).
+# keeps others from ending it (ai_assistant.chat.lifecycle).
 RETRY_S = 0.25
 AWAY_S = 20.0
 
@@ -255,9 +255,9 @@ class Publisher:
 			"elapsed_ms": self._elapsed_ms(),
 			"timestamp": frappe.utils.now(),
 		}
-		reason = listening.why_not()
+		reason = redis_health.why_not()
 		failed = self.failed + (reason is not None)
-		with listening.bounded(), store.transaction() as kept:
+		with redis_health.bounded(), store.transaction() as kept:
 			if not (attempted and self._is_kept(event)):
 				kept.append(self.name, event)
 				self._finish(row, seq, failed)
@@ -307,7 +307,7 @@ class Publisher:
 
 def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **more: Any) -> None:
 	"""An `ai_status`: neither stored nor numbered, so it needs no commit, and nobody misses a lost one."""
-	if listening.why_not() is None:
+	if redis_health.why_not() is None:
 		message = {**ids, "phase": phase, "elapsed_ms": elapsed_ms, **more}
 		frappe.publish_realtime(STATUS, message, user=user)
 	logger().debug(f"[WebSocket] status {phase} {fields(request=ids['request_id'], user=user)}")

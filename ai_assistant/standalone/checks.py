@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from ai_assistant.operate.examine import Check
+from ai_assistant.operations.doctor.check import Check
 
 from . import stand_in
 from .site_config import SiteConfig
@@ -15,10 +15,10 @@ def of_config(path: Path) -> list[Check]:
 	if not stand_in.install():
 		raise RuntimeError("Frappe is installed here: ask its bench, bench --site … ai-assistant doctor")
 	from ai_assistant.config import settings
-	from ai_assistant.operate import checks
+	from ai_assistant.operations.doctor import site_checks
 
 	values = SiteConfig(path).current().values
 	stand_in.local.conf = stand_in._dict(values)
 	load = partial(settings.of, {}, values.get(settings.CONF_KEY))
-	look, then = partial(checks.configuration, load), partial(checks.providers, load)
+	look, then = partial(site_checks.configuration, load), partial(site_checks.providers, load)
 	return [Check("configuration", look, then=then)]

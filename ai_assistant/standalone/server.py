@@ -121,7 +121,7 @@ def running_site(
 		database = stack.enter_context(closing(Database(folder / "site.sqlite")))
 		# What clients may call is what this has imported.
 		importlib.import_module("ai_assistant.api")
-		importlib.import_module("ai_assistant.chat.places").serve(REQUESTS)
+		importlib.import_module("ai_assistant.chat.capacity").serve(REQUESTS)
 		# Each request has the store of its own site, as it has the database of its own site on a bench.
 		own_store: Any = stand_in.local("store")
 		store.use(own_store)
@@ -149,14 +149,14 @@ def _tune_gc() -> None:
 def _scheduling(site: Site) -> Iterator[None]:
 	"""Does at once and then every minute what a bench's scheduler does."""
 	# Not before the stand-in for frappe is in place.
-	from ai_assistant.operate import each_minute
+	from ai_assistant.operations import scheduled
 
 	stopped = threading.Event()
 
 	def work() -> None:
 		while True:
 			try:
-				site.run(each_minute.run)
+				site.run(scheduled.run)
 			except Exception:
 				logging.getLogger(__name__).exception("what is done each minute failed")
 			if stopped.wait(MINUTE_S):

@@ -10,8 +10,9 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, start_without_requests
-from ai_assistant.store import MEASURED, REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
-from ai_assistant.store.frappe_store import FrappeStore
+
+from . import MEASURED, REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
+from .frappe_store import FrappeStore
 
 # Frappe's columns of numbers know no NULL.
 NUMBERS = ("lease", "cancel_asked", "prompt_bytes", "ended", "first_event_ms", "memory_kb")

@@ -12,16 +12,16 @@ import frappe
 import pytest
 
 import ai_assistant
-from ai_assistant import store
-from ai_assistant.api import respond
-from ai_assistant.chat import life, queue
+from ai_assistant import log, store
+from ai_assistant.api import responses
+from ai_assistant.chat import lifecycle, queue
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import settings
 from ai_assistant.config.settings import Realtime, Settings
 from ai_assistant.gateway import Completion, Text, ToolCall
 from ai_assistant.hooks import scheduler_events
-from ai_assistant.operate import alerts
-from ai_assistant.realtime import listening, log
+from ai_assistant.operations import alerts
+from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 from tests.realtime.test_publisher import OUTCOME, Site
 
@@ -95,9 +95,9 @@ def evil(enabled: bool = True) -> Publisher:
 	return Publisher(EVIL, EVIL, EVIL, EVIL, 1.0, enabled, keep_content=True)
 
 
-def chat() -> life.Chat:
+def chat() -> lifecycle.Chat:
 	request = ChatRequest(EVIL, EVIL, EVIL, [], EVIL, EVIL, None, None, None, False, "")
-	return life.Chat(request, Settings(), evil())
+	return lifecycle.Chat(request, Settings(), evil())
 
 
 def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	evil().forward(Text("x"))
 	site.away = set()
 	with patch.context() as context:
-		context.setattr(listening, "why_not", lambda: "redis does not answer")
+		context.setattr(redis_health, "why_not", lambda: "redis does not answer")
 		one.complete(one.row(OUTCOME))
 	chat().completed(Completion("stop", EVIL, EVIL, dropped=("temperature",)))
 	chat().failed(RuntimeError(EVIL))
@@ -118,12 +118,12 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	chat().completed(Completion("stop", EVIL, EVIL))
 	site.refuse = set()
 	with patch.context() as context:
-		context.setattr(life, "end", lambda *given, **named: None)
+		context.setattr(lifecycle, "end", lambda *given, **named: None)
 		assert queue.take(EVIL) is None
 		context.setattr(frappe, "enqueue", lambda *given, **named: 1 / 0)
 		queue._enqueue(EVIL, Settings())
-		context.setattr(respond, "may_use", lambda: True)
-		respond.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
+		context.setattr(responses, "may_use", lambda: True)
+		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
 	log.fails_quietly(lambda: site.get())()
 	with patch.context() as context:
 		context.setattr(site, "settings", lambda: {"providers": [{"name": EVIL, EVIL: EVIL}]}, raising=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import ApiError, Client
-from ai_assistant.realtime.contract import violations
+from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adapter, site_config

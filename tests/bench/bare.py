@@ -82,9 +82,9 @@ async def main(kind: str, api_base: str) -> None:
 			litellm.REPEATED_STREAMING_CHUNK_LIMIT = 10**9
 			read, by = _by_litellm, litellm
 		else:
-			from ai_assistant.gateway import door
+			from ai_assistant.gateway.adapters.litellm import client
 
-			read, by = _by_litellm, door.load()
+			read, by = _by_litellm, client.load()
 	while prompt := await asyncio.to_thread(sys.stdin.readline):
 		text = await read(by, api_base, prompt)
 		print(json.dumps([float(text[:16]), time.monotonic()]), flush=True)

@@ -88,7 +88,7 @@ def test_with_tools_it_goes_on_until_the_model_has_its_answers(site: Site) -> No
 
 def test_a_model_that_calls_for_ever_is_left(site: Site) -> None:
 	# The suite's site takes ten messages, which are five rounds.
-	fewer = "from ai_assistant import cli; cli.MAX_ROUNDS = 3; cli.main()"
+	fewer = "from ai_assistant.cli import program; program.MAX_ROUNDS = 3; program.main()"
 	account = [
 		"--user",
 		site.first.user,

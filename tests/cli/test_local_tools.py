@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ai_assistant.chat.tools import tools_of
-from ai_assistant.local_tools import LocalTools
+from ai_assistant.cli.local_tools import LocalTools
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "examples" / "tools.py"
 SOURCE = '''

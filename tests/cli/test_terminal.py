@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from ai_assistant.terminal import LINES_OF_REASONING, Drawn, show_all
+from ai_assistant.cli.terminal import LINES_OF_REASONING, Drawn, show_all
 
 WIDTH, HEIGHT = 60, 20
 

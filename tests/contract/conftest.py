@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ai_assistant.realtime.client import Client
+from ai_assistant.client.client import Client
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config, warm
 

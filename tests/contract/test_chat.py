@@ -7,8 +7,8 @@ import json
 import httpx
 import pytest
 
-from ai_assistant.realtime.client import Client
-from ai_assistant.realtime.contract import violations
+from ai_assistant.client.client import Client
+from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.realtime.client import Client
+from ai_assistant.client.client import Client
 from tests.support import script, unique
 from tests.support.methods import METHODS, VERBS
 from tests.support.provider import ScriptedProvider
@@ -18,7 +18,7 @@ IDS = [
 	for parameter in inspect.signature(method).parameters
 	if parameter.endswith("_id")
 ]
-# What watches a site has no role in it: tests/operate/test_metrics.py says whom these let in.
+# What watches a site has no role in it: tests/operations/test_metrics.py says whom these let in.
 FOR_ROLES = [name for name in METHODS if name not in ("health", "metrics")]
 HELLO = [{"role": "user", "content": "hello"}]
 # What differs from one answer to the next by itself.

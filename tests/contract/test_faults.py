@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import ChatStream, Client
-from ai_assistant.realtime.contract import violations
+from ai_assistant.client.client import ChatStream, Client
+from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.ledger import LEDGER
 from tests.support.provider import ScriptedProvider

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import socketio
 
-from ai_assistant.realtime.client import ApiError, Client
+from ai_assistant.client.client import ApiError, Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Account, Site, live_site

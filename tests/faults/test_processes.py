@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import Client
-from ai_assistant.realtime.contract import violations
+from ai_assistant.client.client import Client
+from ai_assistant.client.conformance import violations
 from ai_assistant.standalone import jobs
 from tests.support import script, unique
 from tests.support.ledger import LEDGER
@@ -107,7 +107,7 @@ def test_a_killed_process_is_followed_by_a_completion_and_nothing_is_lost(
 def test_of_an_answer_that_streams_at_the_kill_nothing_is_lost_that_a_client_has_seen(
 	folder: Path, provider: ScriptedProvider, seen: int
 ) -> None:
-	"""What waits in the process for the next event dies with it; how long it may wait is in tests/realtime/test_batch.py."""
+	"""What waits in the process for the next event dies with it; how long it may wait is in tests/realtime/test_batcher.py."""
 	first, request_id = start(folder, provider), unique("streaming")[:60]
 	steps = {"text": "word ", "repeat": 100_000, "every": 0.003}
 	with first as site, site.client(site.first) as client, client.inbox(request_id) as inbox:

@@ -6,12 +6,13 @@ import os
 import threading
 from pathlib import Path
 
+from ai_assistant.client.client import Client
 from ai_assistant.gateway.bridge import provider_loop
-from ai_assistant.realtime.client import Client
 from ai_assistant.standalone.server import running_site
-from tests.faults.rounds import rounds
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
+
+from .rounds import rounds
 
 
 def figures() -> dict[str, int]:

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ai_assistant.gateway import door
+from ai_assistant.gateway.adapters.litellm import client
 from tests.support.provider import ScriptedProvider
 
 
@@ -14,7 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[ScriptedProvider]:
 	"""All seven families, over real HTTP; and litellm, so that its import counts to no test's deadlines."""
-	door.load()
+	client.load()
 	with ScriptedProvider() as running:
 		yield running
 

@@ -4,16 +4,18 @@ import importlib
 
 import pytest
 
-from ai_assistant.gateway import apis, door, model_list, openai_compatible
+from ai_assistant.gateway import apis, models
+from ai_assistant.gateway.adapters import openai_chat
+from ai_assistant.gateway.adapters.litellm import client
 
 
 def test_they_are_our_own_and_litellms_without_importing_it() -> None:
-	litellm = door.load()
+	litellm = client.load()
 	theirs = {str(getattr(each, "value", each)) for each in litellm.provider_list}
 	theirs |= set(
 		importlib.import_module("litellm.llms.openai_like.json_loader").JSONProviderRegistry.list_providers()
 	)
-	assert theirs | {"openai_responses", *openai_compatible.APIS} == {
+	assert theirs | {"openai_responses", *openai_chat.APIS} == {
 		name for name in apis() if not name.startswith("litellm/")
 	}
 	assert {f"litellm/{name}" for name in theirs} == {name for name in apis() if name.startswith("litellm/")}
@@ -22,9 +24,9 @@ def test_they_are_our_own_and_litellms_without_importing_it() -> None:
 def test_where_litellm_keeps_its_names_elsewhere_any_may_be_configured(
 	monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-	model_list.apis.cache_clear()
-	monkeypatch.setattr(model_list, "find_spec", lambda _name: None)
+	models.apis.cache_clear()
+	monkeypatch.setattr(models, "find_spec", lambda _name: None)
 	try:
 		assert apis() == ()
 	finally:
-		model_list.apis.cache_clear()
+		models.apis.cache_clear()

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, ProviderError, Text, http, openai_compatible
+from ai_assistant.gateway import Provider, ProviderError, Text, http
+from ai_assistant.gateway.adapters import openai_chat
 from ai_assistant.gateway.chunks import Ask
 
 from .asking import Heard, asked, gateway, hear
@@ -205,7 +206,7 @@ async def _answered(address: str) -> list[str]:
 	try:
 		return [
 			piece.text
-			async for piece in openai_compatible.answer(one, Ask(asked([]), "m"))
+			async for piece in openai_chat.answer(one, Ask(asked([]), "m"))
 			if isinstance(piece, Text)
 		]
 	finally:

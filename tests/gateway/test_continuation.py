@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.gateway import Provider, ToolCall
 from ai_assistant.gateway.continuation import MAX_CHARS, Kept, decode
-from ai_assistant.gateway.lines import Junk
+from ai_assistant.gateway.sse import Junk
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import ProviderError, door
+from ai_assistant.gateway import ProviderError
+from ai_assistant.gateway.adapters.litellm import client
 from tests.support.provider import ScriptedProvider
 
 from .asking import MODELS, family, gateway, hear, spoken
@@ -153,7 +154,7 @@ def test_nothing_is_fetched(
 
 
 def test_where_litellm_would_fetch_it_may_not(pictures: Any) -> None:
-	litellm = door.load()
+	litellm = client.load()
 	from litellm.litellm_core_utils import token_counter
 	from litellm.litellm_core_utils.prompt_templates import factory, image_handling
 

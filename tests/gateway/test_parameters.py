@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import door
+from ai_assistant.gateway.adapters.litellm import client
 from ai_assistant.gateway.chunks import Ask
 from tests.support.provider import ScriptedProvider
 
@@ -200,7 +200,7 @@ def test_responses_is_asked_for_summaries_and_to_keep_nothing(server: ScriptedPr
 
 def test_parameters_are_told_apart_without_a_provider() -> None:
 	ask = Ask([], "claude-sonnet-4-5", temperature=0.5, max_tokens=4000, reasoning_effort="low")
-	sent, dropped = door.parameters(door.load(), "anthropic", ask)
+	sent, dropped = client.parameters(client.load(), "anthropic", ask)
 	assert sent == {"max_tokens": 4000, "reasoning_effort": "low"}
 	assert dropped == ("temperature",)
 
@@ -227,7 +227,7 @@ def test_importing_the_gateway_imports_neither_litellm_nor_frappe() -> None:
 
 
 def test_litellm_fetches_nothing_and_says_nothing_when_it_is_imported() -> None:
-	code = "from ai_assistant.gateway import door; print(door.load() is door.load())"
+	code = "from ai_assistant.gateway.adapters.litellm import client; print(client.load() is client.load())"
 	environment = {
 		"HTTPS_PROXY": "http://127.0.0.1:9",
 		"HTTP_PROXY": "http://127.0.0.1:9",

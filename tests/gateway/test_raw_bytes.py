@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.errors import SENTENCES
-from ai_assistant.gateway.lines import Junk, Lines, Objects
+from ai_assistant.gateway.sse import Junk, Lines, Objects
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, encode
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_assistant.gateway import Cancel, Gateway, Provider, Reasoning, Text, Timeouts, ToolCall, takes_tools
-from ai_assistant.gateway.lines import Junk
+from ai_assistant.gateway.sse import Junk
 from ai_assistant.gateway.tool_calls import MAX_CALLS, ToolCalls, ToolPiece, sendable, tool_piece
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step

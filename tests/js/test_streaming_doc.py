@@ -5,10 +5,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.js.test_javascript import environment, pytestmark
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site
+
+from .test_javascript import environment, pytestmark
 
 __all__ = ["pytestmark"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import frappe
 import pytest
 
-from ai_assistant import store
+from ai_assistant import log, store
 from ai_assistant.gateway import Reasoning, Silence, Text, ToolCall
-from ai_assistant.realtime import listening, log
 from ai_assistant.realtime import publisher as publishing
+from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
 OUTCOME = {
@@ -121,7 +121,7 @@ def test_each_event_is_stored_then_committed_then_sent_to_its_user_alone(site: S
 
 
 def test_what_nobody_heard_is_stored_counted_and_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-	monkeypatch.setattr(listening, "why_not", lambda: "no realtime server is subscribed")
+	monkeypatch.setattr(redis_health, "why_not", lambda: "no realtime server is subscribed")
 	said: list[str] = []
 	monkeypatch.setattr(log.logger(), "warning", said.append)
 	one = publisher()

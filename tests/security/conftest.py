@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import Client
 
 from ai_assistant import store
-from ai_assistant.chat import places
+from ai_assistant.chat import capacity
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.site import Site
 from ai_assistant.standalone.site_config import SiteConfig
@@ -51,7 +51,7 @@ def in_process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFact
 		one = config["providers"][0]
 		config["providers"] = [one, {**one, "name": "other", "models": ["*"], "priority": 2}]
 		patch.setattr(store, "_store", stand_in.local("store"))
-		patch.setattr(places, "_threads", 200)
+		patch.setattr(capacity, "_threads", 200)
 		before = stand_in.keep_logs_in(folder)
 		try:
 			made = InProcess(folder, config)

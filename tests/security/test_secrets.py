@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ai_assistant import store
-from ai_assistant.chat.life import Chat
+from ai_assistant.chat.lifecycle import Chat
 from ai_assistant.chat.request import validate
+from ai_assistant.client.client import Client
 from ai_assistant.config import settings
-from ai_assistant.realtime.client import Client
 from ai_assistant.standalone import stand_in
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider

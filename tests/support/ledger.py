@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ai_assistant.realtime.contract import violations
+from ai_assistant.client.conformance import violations
 
 
 @dataclass

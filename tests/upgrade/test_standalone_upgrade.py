@@ -8,7 +8,8 @@ import httpx
 from tests.support import script
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site, StandaloneSite, site_config
-from tests.upgrade.versions import CHECKOUT, first_version
+
+from .versions import CHECKOUT, first_version
 
 
 def chat(site: Site) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 import frappe
 
 from ai_assistant.bench_tests import TestCase, start_without_requests
-from ai_assistant.patches.v0_3 import restore_cost_usd
 from ai_assistant.store.frappe_store import FrappeStore
+
+from . import restore_cost_usd
 
 ANN = "ann@cut.test"
 

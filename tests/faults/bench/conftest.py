@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ai_assistant.realtime.client import Client
+from ai_assistant.client.client import Client
 from tests.bench_site import Bench
-from tests.faults.bench.stack import Stack
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT
+
+from .stack import Stack
 
 BENCH = os.environ.get("AI_ASSISTANT_BENCH")
 collect_ignore_glob = [] if BENCH else ["test_*.py"]

@@ -11,7 +11,7 @@ def check() -> dict[str, Any]:
 	"""Looks as the scheduler does; the alerts that are open by then, and what the administrator was told so far."""
 	import frappe
 
-	from ai_assistant.operate import alerts
+	from ai_assistant.operations import alerts
 
 	alerts.check()
 	found = frappe.get_all("AI Alert", {"status": "open"}, ["kind", "subject", "message"])
@@ -72,7 +72,7 @@ def enqueue(
 	from frappe.utils.background_jobs import execute_job, get_queue
 	from rq.job import Job
 
-	from tests.faults.bench import jobs
+	from . import jobs
 
 	queue, method = get_queue("ai"), getattr(jobs, job)
 	given = {"site": site, "user": user, "method": method, "event": None, "job_name": job, "kwargs": kwargs}

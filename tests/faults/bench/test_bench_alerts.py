@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import Client
-from tests.faults.bench.stack import Stack
+from ai_assistant.client.client import Client
 from tests.support import script
+
+from .stack import Stack
 
 # Each look at the bench starts a Python that loads Frappe: five or six of them in a test, seconds each on a busy machine.
 pytestmark = pytest.mark.timeout(180)

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.realtime.client import ChatStream, Client
-from tests.faults.bench.stack import Stack
+from ai_assistant.client.client import ChatStream, Client
 from tests.faults.rounds import rounds
 from tests.support import script, unique
 from tests.support.ledger import LEDGER
 from tests.support.provider import ScriptedProvider
+
+from .stack import Stack
 
 Result = tuple[list[dict[str, Any]], dict[str, Any]]
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import redis
 
-from ai_assistant.operate.examine import Finding, examine
-from ai_assistant.operate.remote import of_site
-from ai_assistant.realtime.client import Client
-from tests.faults.bench.stack import Stack
+from ai_assistant.client.client import Client
+from ai_assistant.operations.doctor.check import Finding, examine
+from ai_assistant.operations.doctor.remote_checks import of_site
 from tests.support.provider import WRONG_KEY, ScriptedProvider
+
+from .stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
 

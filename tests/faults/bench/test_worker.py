@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from ai_assistant.realtime.client import Client
-from tests.faults.bench.jobs import TOGETHER
-from tests.faults.bench.stack import Stack
-from tests.faults.bench.test_bench_faults import chats, pieces, said
+from ai_assistant.client.client import Client
 from tests.support import script, unique
 from tests.support.ledger import LEDGER
 from tests.support.provider import ScriptedProvider
+
+from .jobs import TOGETHER
+from .stack import Stack
+from .test_bench_faults import chats, pieces, said
 
 pytestmark = pytest.mark.timeout(120)
 

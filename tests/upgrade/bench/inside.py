@@ -65,7 +65,7 @@ def found(request_ids: list[str]) -> dict[str, Any]:
 
 def counted() -> float:
 	from ai_assistant import store
-	from ai_assistant.operate import metrics
+	from ai_assistant.operations import metrics
 
 	metrics.tally()
 	return store.current().sums()["requests", "completed"]

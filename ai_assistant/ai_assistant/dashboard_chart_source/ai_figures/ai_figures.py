@@ -9,7 +9,7 @@ from frappe import _
 from frappe.desk.reportview import build_match_conditions
 from frappe.utils import add_days, format_date, getdate, nowdate
 
-from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
+from ..ai_requests_by_day.ai_requests_by_day import DAYS
 
 BY_DAY = {
 	"AI Events by Day": {"Delivered": "sum(events - failed_events)", "Not Delivered": "sum(failed_events)"},

@@ -6,10 +6,11 @@ from typing import Any
 import frappe
 from frappe.utils import now_datetime
 
-from ai_assistant.ai_assistant.dashboard_chart_source.ai_figures.ai_figures import BY_DAY, PROVIDERS
-from ai_assistant.ai_assistant.dashboard_chart_source.ai_requests_by_day.ai_requests_by_day import DAYS
 from ai_assistant.bench_tests import TestCase, delete_requests, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
+
+from ..ai_requests_by_day.ai_requests_by_day import DAYS
+from .ai_figures import BY_DAY, PROVIDERS
 
 READERS = readers("figures.test")
 ANN, BOB, CHIEF, STRANGER, NEW = READERS

@@ -5,13 +5,13 @@ from frappe.utils import add_days, now_datetime
 
 from ai_assistant.config.settings import load
 from ai_assistant.permissions import MANAGER
-from ai_assistant.realtime.log import logger
+from ai_assistant.log import logger
 
 
 class AIAlert(Document):
 	"""Something that somebody has to see to, from when it was first seen until it was over for a while.
 
-	`ai_assistant.operate.alerts` finds them; System Managers are told when one begins and when it is over.
+	`ai_assistant.operations.alerts` finds them; System Managers are told when one begins and when it is over.
 	"""
 
 	# begin: auto-generated types

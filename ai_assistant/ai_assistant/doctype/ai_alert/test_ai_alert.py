@@ -5,7 +5,7 @@ from unittest.mock import patch
 import frappe
 from frappe.utils import add_days, now_datetime
 
-from ai_assistant.ai_assistant.doctype.ai_alert.ai_alert import AIAlert
+from .ai_alert import AIAlert
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import FrappeStore

@@ -3,7 +3,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
-from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
+from ..ai_mode.ai_mode import AIMode
 
 # By field, what is accepted.
 BOUNDS = {
@@ -39,7 +39,7 @@ class AIAssistantSettings(Document):
 	from typing import TYPE_CHECKING
 
 	if TYPE_CHECKING:
-		from ai_assistant.ai_assistant.doctype.ai_mode.ai_mode import AIMode
+		from ..ai_mode.ai_mode import AIMode
 		from frappe.types import DF
 
 		alert_by_email: DF.Check

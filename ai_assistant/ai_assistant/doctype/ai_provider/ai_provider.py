@@ -7,7 +7,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
-from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
+from ..ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
 from ai_assistant.config.settings import Wrong, load, provider_of
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms
@@ -43,7 +43,7 @@ class AIProvider(Document):
 	from typing import TYPE_CHECKING
 
 	if TYPE_CHECKING:
-		from ai_assistant.ai_assistant.doctype.ai_provider_model.ai_provider_model import AIProviderModel
+		from ..ai_provider_model.ai_provider_model import AIProviderModel
 		from frappe.types import DF
 
 		api: DF.Autocomplete

@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 from frappe.utils.password import get_decrypted_password
 
-from ai_assistant.ai_assistant.doctype.ai_provider.ai_provider import test_connection as ask
+from .ai_provider import test_connection as ask
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
 from ai_assistant.config.settings import provider_of
 from ai_assistant.gateway import Price

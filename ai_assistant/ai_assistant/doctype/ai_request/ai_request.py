@@ -7,7 +7,7 @@ from frappe.utils import add_days, now_datetime
 
 from ai_assistant import store
 from ai_assistant.chat import queue
-from ai_assistant.operate import metrics
+from ai_assistant.operations import metrics
 from ai_assistant.permissions import MANAGER
 
 LOGS = ("AI Request", "AI Request Event")

@@ -13,13 +13,8 @@ from frappe.database.database import Database
 from frappe.utils import add_days, now_datetime
 
 from ai_assistant import api, install
-from ai_assistant.ai_assistant.doctype.ai_request.ai_request import (
-	BINARY,
-	LOGS,
-	AIRequest,
-	on_doctype_update,
-)
-from ai_assistant.ai_assistant.doctype.ai_request_event.ai_request_event import AIRequestEvent
+from .ai_request import BINARY, LOGS, AIRequest, on_doctype_update
+from ..ai_request_event.ai_request_event import AIRequestEvent
 from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, rest
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import FrappeStore

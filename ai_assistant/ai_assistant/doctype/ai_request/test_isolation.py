@@ -12,7 +12,7 @@ from typing import Any
 import frappe
 from frappe.model.workflow import get_workflow_name
 
-from ai_assistant.ai_assistant.doctype.ai_request.ai_request import DOCTYPES, LOGS
+from .ai_request import DOCTYPES, LOGS
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
 from ai_assistant.permissions import USER
 from ai_assistant.store.frappe_store import FrappeStore

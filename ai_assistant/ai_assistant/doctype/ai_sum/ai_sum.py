@@ -4,7 +4,7 @@ from frappe.model.document import Document
 
 
 class AISum(Document):
-	"""What all requests came to that were ever counted, by series (`ai_assistant.operate.metrics`): it outlives them.
+	"""What all requests came to that were ever counted, by series (`ai_assistant.operations.metrics`): it outlives them.
 
 	`series` is a JSON list: the name of the sum, and the values of its labels.
 	"""

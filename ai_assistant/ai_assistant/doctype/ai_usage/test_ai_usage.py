@@ -8,8 +8,8 @@ import frappe
 from frappe.utils import getdate, nowdate
 
 from ai_assistant import install
-from ai_assistant.ai_assistant.doctype.ai_request.ai_request import BINARY
-from ai_assistant.ai_assistant.doctype.ai_usage.ai_usage import AIUsage
+from ..ai_request.ai_request import BINARY
+from .ai_usage import AIUsage
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest
 from ai_assistant.config.settings import CONF_KEY
 from ai_assistant.permissions import MANAGER, USER
@@ -114,7 +114,7 @@ class TestAIUsage(TestCase):
 	def test_the_report_shows_usage_against_budget_to_each_their_own(self) -> None:
 		budgets = {"user_tokens_per_day": 2222, "user_cost_per_month": 2, "site_cost_per_day": 7}
 		with patch.dict(frappe.local.conf, {CONF_KEY: {"budgets": budgets}}):
-			from ai_assistant.ai_assistant.report.ai_budgets.ai_budgets import execute
+			from ...report.ai_budgets.ai_budgets import execute
 
 			frappe.set_user(CHIEF)
 			_columns, rows = execute()
@@ -132,10 +132,8 @@ class TestAIUsage(TestCase):
 			self.assertEqual(self.report(user)[0], 403)
 
 	def test_the_cards_show_the_fullest_budget_that_one_may_see(self) -> None:
-		from ai_assistant.ai_assistant.number_card.ai_budget_this_month.ai_budget_this_month import (
-			get as month,
-		)
-		from ai_assistant.ai_assistant.number_card.ai_budget_today.ai_budget_today import get as today
+		from ...number_card.ai_budget_this_month.ai_budget_this_month import get as month
+		from ...number_card.ai_budget_today.ai_budget_today import get as today
 
 		budgets = {"user_tokens_per_day": 2222, "site_tokens_per_day": 3333}
 		with patch.dict(frappe.local.conf, {CONF_KEY: {"budgets": budgets}}):

@@ -1,0 +1,5 @@
+"""`python -m ai_assistant.cli`."""
+
+from . import main
+
+main()

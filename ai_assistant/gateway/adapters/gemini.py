@@ -1,0 +1,280 @@
+"""The adapter for Google's Gemini API (AI Studio): `models/MODEL:streamGenerateContent?alt=sse`.
+
+The wire is the one of Google's public API reference, version v1beta: each server-sent event is a GenerateContentResponse
+whose candidate holds the next parts of the answer (text, thoughts, calls of functions), a `finishReason` in the last one,
+and a count of tokens so far. Parts of an unknown kind are ignored.
+"""
+
+import json
+import re
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+from .. import continuation, http, models
+from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
+from ..errors import ProviderError, failure, finish_reason
+from ..sse import Junk, string
+from ..tool_calls import ToolPiece, sendable
+
+BASE = "https://generativelanguage.googleapis.com"
+API_VERSION = "/v1beta"
+# Of a response each has at least one.
+RESPONSE_FIELDS = {"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"}
+# Tokens to think with, for the models before Gemini 3, which have no levels.
+BUDGETS = {"low": 1024, "medium": 2048, "high": 4096}
+HAS_BUDGETS = re.compile(r"gemini-(1|2)[.-]")
+THINKS_ALWAYS = re.compile(r"gemini-2\.5-pro")
+MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+# Google's own word for a call that another model made, and that has no signature (Gemini 3 refuses it without).
+NO_SIGNATURE = "skip_thought_signature_validator"
+
+
+@http.without_secrets
+async def answer(
+	provider: Provider, ask: Ask, names: dict[str, str]
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+	"""The provider's answer in the pieces in which it comes, always streamed.
+
+	Args:
+		provider: whom to ask; `api_base` is the address before `/models/…`, Google's where it is None.
+		ask: the question; it is not changed.
+
+	Returns: a generator that ends with one Completion. Closing it closes the connection.
+
+	Raises ProviderError, or Junk for what is no answer of this API.
+	"""
+	if not all(url.startswith("data:") for url in ask.images):
+		raise ProviderError("no_image_links", **names)
+	listed = models.entry(provider.api, ask.model)
+	sent, dropped = parameters(provider, ask, listed)
+	said = _Answer(ask.uses_tools)
+	responses = http.objects(*_request(provider, ask.model, sent), names, ended=lambda: said.finish)
+	async with aclosing(responses):
+		async for response in responses:
+			if response.get("error") is not None:
+				raise failure(names, body=response["error"])
+			for piece in said.pieces(response):
+				yield piece
+	if said.blocked:
+		raise ProviderError("filtered", **names)
+	if said.finish is None:
+		raise ProviderError("unfinished" if said.begun else "no_answer", **names)
+	yield Completion(
+		finish_reason=finish_reason(said.finish, names),
+		provider=provider.name,
+		model=ask.model,
+		usage=_usage(said.usage, provider, ask.model),
+		dropped=dropped,
+		continuation=said.kept.encoded(provider, ask.model),
+		unshown=said.unshown,
+	)
+
+
+@dataclass
+class _Answer:
+	"""An answer as far as it has come."""
+
+	keeps: bool
+	finish: str | None = None
+	blocked: bool = False
+	begun: bool = False
+	unshown: str | None = None
+	calls: int = 0
+	usage: dict[str, Any] = field(default_factory=dict)
+	kept: continuation.Kept = field(default_factory=continuation.Kept)
+
+	def pieces(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		"""What a response says. Raises Junk."""
+		if not response.keys() & RESPONSE_FIELDS:
+			raise Junk()
+		self.begun = True
+		self.usage = response.get("usageMetadata") or self.usage
+		self.blocked = self.blocked or bool((response.get("promptFeedback") or {}).get("blockReason"))
+		for candidate in response.get("candidates") or ():
+			if candidate.get("index"):
+				# Of an answer beside this one.
+				continue
+			for part in (candidate.get("content") or {}).get("parts") or ():
+				yield from self._piece(part)
+			self.finish = candidate.get("finishReason") or self.finish
+
+	def _piece(self, part: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		signature = part.get("thoughtSignature")
+		if call := part.get("functionCall"):
+			self.calls += 1
+			identity = call.get("id") or f"call_{uuid4().hex}"
+			if signature and self.keeps:
+				self.kept.add("signatures", [identity, signature])
+			arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
+			yield ToolPiece(self.calls - 1, string(identity), string(call.get("name") or ""), arguments)
+			return
+		if signature and self.keeps:
+			self.kept.add("thought_signatures", signature)
+		if "inlineData" in part:
+			self.unshown = "only_images"
+		if "text" in part and (text := string(part["text"])):
+			yield Reasoning(text) if part.get("thought") else Text(text)
+
+
+def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
+	"""The body of the request, and the names of ours that the model does not take."""
+	system, contents = _conversation(provider, ask)
+	thinking, takes_effort = _thinking(ask, listed)
+	config = {
+		"temperature": ask.temperature,
+		"maxOutputTokens": ask.max_tokens,
+		"thinkingConfig": thinking or None,
+	}
+	sent: dict[str, Any] = {"contents": contents}
+	if system:
+		sent["systemInstruction"] = {"parts": system}
+	if given := {name: value for name, value in config.items() if value is not None}:
+		sent["generationConfig"] = given
+	sent |= _tools(ask)
+	return sent, () if takes_effort or not ask.reasoning_effort else ("reasoning_effort",)
+
+
+def _thinking(ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], bool]:
+	"""The `thinkingConfig`, and whether it says what was asked for.
+
+	A model that thinks does so unasked, and shows its thoughts where `includeThoughts` says so.
+	"""
+	effort = ask.reasoning_effort
+	if not listed.get("supports_reasoning"):
+		return {}, False
+	if effort is None:
+		return {"includeThoughts": True}, True
+	if effort == "none":
+		can_stop = HAS_BUDGETS.match(ask.model) and not THINKS_ALWAYS.match(ask.model)
+		return ({"thinkingBudget": 0}, True) if can_stop else ({}, False)
+	if HAS_BUDGETS.match(ask.model):
+		return {"includeThoughts": True, "thinkingBudget": BUDGETS[effort]}, True
+	return {"includeThoughts": True, "thinkingLevel": effort}, True
+
+
+def _tools(ask: Ask) -> dict[str, Any]:
+	if not ask.tools:
+		return {}
+	declared = []
+	for tool in ask.tools:
+		function = tool["function"]
+		described = {"description": function["description"]} if function.get("description") else {}
+		# The schema as it came: in the API's own form of schemas each reference would have to be written out.
+		schema = {"parametersJsonSchema": function["parameters"]} if function.get("parameters") else {}
+		declared.append({"name": function["name"], **described, **schema})
+	sent: dict[str, Any] = {"tools": [{"functionDeclarations": declared}]}
+	choice = ask.tool_choice
+	if isinstance(choice, dict):
+		calling = {"mode": "ANY", "allowedFunctionNames": [choice["function"]["name"]]}
+		sent["toolConfig"] = {"functionCallingConfig": calling}
+	elif choice:
+		sent["toolConfig"] = {"functionCallingConfig": {"mode": MODES[choice]}}
+	return sent
+
+
+def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+	"""The system's parts, and the turns: those of one role that follow each other are one."""
+	system: list[dict[str, Any]] = []
+	turns: list[dict[str, Any]] = []
+	# The API knows an answer by the name of the function.
+	called: dict[str, str] = {}
+	signs = not HAS_BUDGETS.match(ask.model)
+	for given, fields in continuation.of_messages(provider, ask):
+		message = sendable(given)
+		if message["role"] == "system":
+			system += _parts(message.get("content"))
+			continue
+		role = "model" if message["role"] == "assistant" else "user"
+		if message["role"] == "tool":
+			parts = [_function_response(called.get(message["tool_call_id"], ""), message)]
+		elif role == "model":
+			calls = message.get("tool_calls") or []
+			called |= {call["id"]: call["function"]["name"] for call in calls}
+			parts = [*_signed(_parts(message.get("content")), fields), *_function_calls(calls, fields, signs)]
+		else:
+			parts = _parts(message.get("content"))
+		if turns and turns[-1]["role"] == role:
+			turns[-1]["parts"] += parts
+		elif parts:
+			turns.append({"role": role, "parts": parts})
+	return system, turns
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+	if isinstance(content, str):
+		content = [{"type": "text", "text": content}]
+	return [
+		_image(part["image_url"]["url"]) if part["type"] == "image_url" else {"text": part["text"]}
+		for part in content or ()
+		if part["type"] == "image_url" or part["text"]
+	]
+
+
+def _image(url: str) -> dict[str, Any]:
+	kind, _, data = url.removeprefix("data:").partition(";base64,")
+	return {"inlineData": {"mimeType": kind, "data": data}}
+
+
+def _signed(parts: list[dict[str, Any]], fields: continuation.Fields) -> list[dict[str, Any]]:
+	"""The text of an answer with its signature, which comes with the last of it."""
+	signatures = continuation.strings(fields.get("thought_signatures"))
+	if not signatures or not parts:
+		return parts
+	return [*parts[:-1], {**parts[-1], "thoughtSignature": signatures[-1]}]
+
+
+def _function_calls(
+	calls: list[dict[str, Any]], fields: continuation.Fields, signs: bool
+) -> Iterator[dict[str, Any]]:
+	signatures = dict(continuation.pairs(fields.get("signatures")))
+	for n, call in enumerate(calls):
+		function = call["function"]
+		part = {"functionCall": {"name": function["name"], "args": json.loads(function["arguments"])}}
+		signature = signatures.get(call["id"]) or (NO_SIGNATURE if signs and n == 0 else None)
+		yield {**part, "thoughtSignature": signature} if signature else part
+
+
+def _function_response(name: str, message: dict[str, Any]) -> dict[str, Any]:
+	content = message.get("content")
+	text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
+	try:
+		response = json.loads(text)
+	except ValueError:
+		response = None
+	# The API takes an object.
+	answered = response if isinstance(response, dict) else {"content": text}
+	return {"functionResponse": {"name": name, "response": answered}}
+
+
+def _request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	base = http.base_url(provider, BASE)
+	if urlsplit(base).path in ("", "/"):
+		base += API_VERSION
+	headers = {"x-goog-api-key": provider.api_key, "accept": "text/event-stream"}
+	url = f"{base}/models/{quote(model.removeprefix('models/'))}:streamGenerateContent?alt=sse"
+	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
+
+
+def _usage(counted: dict[str, Any], provider: Provider, model: str) -> Usage | None:
+	"""The tokens as they are charged: thoughts are part of the answer, what tools have said is part of the prompt."""
+	if not counted:
+		return None
+	prompt, tool_results, cached, text, thoughts = (
+		tokens(counted.get(name))
+		for name in (
+			"promptTokenCount",
+			"toolUsePromptTokenCount",
+			"cachedContentTokenCount",
+			"candidatesTokenCount",
+			"thoughtsTokenCount",
+		)
+	)
+	sent, completion = tokens(prompt + tool_results), tokens(text + thoughts)
+	total = tokens(counted.get("totalTokenCount")) or tokens(sent + completion)
+	cost = models.cost_usd(provider, model, sent, cached, completion, thoughts)
+	return Usage(sent, completion, thoughts, total, cost)

@@ -1,0 +1,248 @@
+"""The adapter for every provider that litellm speaks chat completions with."""
+
+from collections.abc import AsyncGenerator, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+from ... import continuation
+from ...chunks import Ask, Completion, Provider, Reasoning, Text
+from ...errors import ProviderError, finish_reason
+from ...schemas import Inliner, TooLarge
+from ...sse import string
+from ...tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from . import client
+from .stream import Feed
+
+# Of whose messages litellm sends the text, and nothing else that is in them.
+TAKES_NO_IMAGES = ("deepseek", "docker_model_runner", "heroku", "nlp_cloud", "replicate")
+# Who takes an image's bytes alone: litellm would fetch what a link points to, or send the link as if it were they.
+TAKES_NO_LINKS = (
+	"bedrock",
+	"gemini",
+	"ollama",
+	"ollama_chat",
+	"sagemaker",
+	"vertex_ai",
+	"vertex_ai_beta",
+	"watsonx",
+)
+GEMINI = ("gemini", "vertex_ai", "vertex_ai_beta")
+# For whom litellm puts a copy of its definition in the place of each reference in a tool, however many that makes.
+TAKES_NO_REFERENCES = (*GEMINI, "bedrock")
+# And for most of the others in the place of those to definitions by their older names.
+OLD_DEFINITIONS = {"definitions", "components"}
+# litellm hides Gemini's signature of a call in the call's id.
+SIGNATURE = "__thought__"
+# Whose models go on thinking where they get their reasoning as it came; OpenAI's own API gives none, those like it do.
+TAKES_REASONING = (
+	"dashscope",
+	"deepseek",
+	"moonshot",
+	"ollama_chat",
+	"openai",
+	"volcengine",
+	"xiaomi_mimo",
+	"zai",
+)
+THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
+
+
+async def answer(
+	provider: Provider, ask: Ask
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+	"""The provider's answer, in the pieces it comes in, or in one piece where `ask.stream` is false.
+
+	Raises ProviderError. Closing the generator closes the provider's connection.
+	"""
+	litellm = await client.litellm()
+	# litellm writes into what it is given, and whoever is asked next is given the same.
+	provider, ask = deepcopy((provider, ask))
+	stream: Any = None
+	try:
+		names = {"provider": provider.name, "model": ask.model}
+		if provider.api in TAKES_NO_IMAGES and ask.images:
+			raise ProviderError("no_images", **names)
+		if provider.api in TAKES_NO_LINKS and not all(url.startswith("data:") for url in ask.images):
+			raise ProviderError("no_image_links", **names)
+		own = OwnIds()
+		messages = [
+			own.of(_message(message, fields)) for message, fields in continuation.of_messages(provider, ask)
+		]
+		if ask.tools:
+			try:
+				ask = replace(ask, tools=_tools(provider.api, ask.tools))
+			except TooLarge:
+				raise ProviderError("large_tools", **names) from None
+		parameters, dropped = client.parameters(litellm, provider.api, ask, messages)
+		if "tools" in dropped:
+			raise ProviderError("no_tools", **names)
+		if not ({"reasoning_effort", "thinking"} & (set(parameters) | set(provider.extra))):
+			# Claude takes its thoughts back only while it may think.
+			for message in messages:
+				message.pop("thinking_blocks", None)
+		kept = continuation.Kept()
+		unshown: str | None = None
+
+		def heard(message: Any) -> None:
+			nonlocal unshown
+			_keep(kept, provider.api, message)
+			unshown = unshown or _unshown(message)
+
+		stream = await litellm.acompletion(
+			**{
+				**client.connection(provider),
+				**parameters,
+				"model": ask.model,
+				"custom_llm_provider": provider.api,
+				"messages": messages,
+				"stream": ask.stream,
+				"drop_params": True,
+				# A null leaves it out, for servers that refuse what they do not know.
+				"stream_options": provider.extra.get("stream_options", {"include_usage": True})
+				if ask.stream
+				else None,
+			}
+		)
+		finish, usage, thought = None, None, 0
+		if ask.stream:
+			feed = await Feed.of(litellm, stream, names, heard)
+			stream.chunks, stream.messages = _Counts(litellm), None
+			async for chunk in stream:
+				# For rules that there are none of: to join it costs the square of its length.
+				stream.response_uptil_now = ""
+				# Of an answer beside this one nothing is given.
+				if chunk.choices and not chunk.choices[0].index:
+					for piece in _said(chunk.choices[0].delta):
+						if isinstance(piece, Reasoning):
+							thought += len(piece.text.encode(errors="replace"))
+						yield piece
+					finish = chunk.choices[0].finish_reason or finish
+				usage = getattr(chunk, "usage", None) or usage
+			if not stream.chunks:
+				# Nobody has counted.
+				usage = None
+			if not feed.ended:
+				raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
+		else:
+			for piece in _said(stream.choices[0].message):
+				yield piece
+			heard(stream.choices[0].message)
+			finish, usage = stream.choices[0].finish_reason, stream.usage
+		yield Completion(
+			finish_reason=finish_reason(finish, names),
+			provider=provider.name,
+			model=ask.model,
+			usage=client.usage(litellm, provider, provider.api, ask.model, usage, thought),
+			dropped=dropped,
+			continuation=kept.encoded(provider, ask.model),
+			unshown=unshown,
+		)
+	except Exception as error:
+		raise client.provider_error(error, provider, ask.model) from None
+	finally:
+		if ask.stream and stream is not None:
+			await stream.aclose()
+
+
+class _Counts(list[Any]):
+	"""Of a stream's chunks those that count tokens, without what they say.
+
+	litellm would keep each, of which an answer has 100,000, and at the end guess at the tokens of what it finds in them:
+	on the loop, where a megabyte takes it seconds.
+	"""
+
+	def __init__(self, litellm: Any) -> None:
+		super().__init__()
+		self._silence = [litellm.types.utils.StreamingChoices()]
+
+	def append(self, chunk: Any) -> None:
+		if getattr(chunk, "usage", None):
+			# The chunk is litellm's copy; what it holds is not.
+			chunk.choices = self._silence
+			# Of several counts the first has the prompt's, the last the answer's.
+			self[:] = [*self[:1], chunk]
+
+
+def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+	"""What a delta says, or a whole message.
+
+	The reasoning is taken from one field alone: litellm repeats it in others (`thinking_blocks`).
+	"""
+	if reasoning := getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None):
+		yield Reasoning(string(reasoning))
+	if message.content:
+		yield Text(string(message.content))
+	for call in getattr(message, "tool_calls", None) or ():
+		piece = tool_piece(call.model_dump() if hasattr(call, "model_dump") else call)
+		yield replace(piece, id=_short(piece.id))
+
+
+def _unshown(message: Any) -> str | None:
+	"""As `openai_compatible._unshown`, of a delta or a whole message."""
+	if getattr(message, "images", None):
+		return "only_images"
+	return "only_unknown_calls" if getattr(message, "function_call", None) else None
+
+
+def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+	"""A message as litellm takes it, with what its provider wants back in one of the model's."""
+	message = sendable(message)
+	if blocks := continuation.known(fields.get("thinking_blocks"), THINKING):
+		message["thinking_blocks"] = blocks
+	if message.get("tool_calls") and isinstance(reasoning := fields.get("reasoning_content"), str):
+		message["reasoning_content"] = reasoning
+	if details := continuation.details(fields):
+		message["reasoning_details"] = details
+	if signed := continuation.strings(fields.get("thought_signatures")):
+		message["provider_specific_fields"] = {"thought_signatures": signed[-1:]}
+	if signatures := dict(continuation.pairs(fields.get("signatures"))):
+		message["tool_calls"] = [
+			{**call, "provider_specific_fields": {"thought_signature": signatures[call["id"]]}}
+			if call["id"] in signatures
+			else call
+			for call in message.get("tool_calls") or ()
+		]
+	return message
+
+
+def _tools(api: str, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+	"""The tools without the references that litellm would put copies for, as many as there are. Raises TooLarge."""
+	inliner = Inliner()
+
+	def sent(function: dict[str, Any]) -> dict[str, Any]:
+		schema = function.get("parameters")
+		if not schema or (api not in TAKES_NO_REFERENCES and not OLD_DEFINITIONS & set(schema)):
+			return function
+		return {**function, "parameters": inliner.inlined(schema)}
+
+	return [{**tool, "function": sent(tool["function"])} for tool in tools]
+
+
+def _keep(kept: continuation.Kept, api: str, message: Any) -> None:
+	"""What a provider wants back of a delta, or of a whole message."""
+	if api in TAKES_REASONING and (reasoning := getattr(message, "reasoning_content", None)):
+		kept.add("reasoning_content", string(reasoning))
+	if api == "openrouter":
+		kept.add("reasoning_details", *(_field(message, "reasoning_details") or ()))
+	if api in GEMINI:
+		calls = getattr(message, "tool_calls", None) or ()
+		for call in calls:
+			if signature := _field(call, "thought_signature"):
+				kept.add("signatures", [_short(call.get("id")), signature])
+		if not calls:
+			kept.add("thought_signatures", *(_field(message, "thought_signatures") or ()))
+		return
+	for block in getattr(message, "thinking_blocks", None) or ():
+		# A piece of one has no signature yet; the last has, and all of the thought.
+		if block.get("signature") or block.get("data"):
+			kept.add("thinking_blocks", dict(block))
+
+
+def _field(of: Any, name: str) -> Any:
+	"""A field of the provider's own, which litellm puts beside the others or below them."""
+	return getattr(of, name, None) or (getattr(of, "provider_specific_fields", None) or {}).get(name)
+
+
+def _short(identity: str | None) -> str | None:
+	return identity and identity.partition(SIGNATURE)[0]

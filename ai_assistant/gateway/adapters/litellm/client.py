@@ -1,0 +1,352 @@
+"""The one door to litellm: the only module that imports it, and the only one that knows its exceptions.
+
+litellm takes 2 to 4 s and 160 to 250 MB to import, so that happens on the first question, on a thread of its
+own: the loop goes on serving other streams meanwhile.
+"""
+
+import asyncio
+import atexit
+import json
+import logging
+import os
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+from ... import sse
+from ...bridge import provider_loop
+from ...chunks import Ask, Provider, Usage, estimated_tokens, tokens
+from ...errors import ENDS, ProviderError, failure
+
+# Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
+TAKES_NO_CHOICE = ("ollama", "ollama_chat")
+
+
+def load() -> Any:
+	"""litellm, imported once and set up so that it streams and does nothing else."""
+	# Before the import: else it fetches a price list from the network, and loads a .env file of the folder.
+	os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+	os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+	import litellm
+
+	if not litellm.disable_streaming_logging:
+		litellm.suppress_debug_info = True
+		litellm.telemetry = False
+		# A hundred equal chunks are an error to litellm; to a user they are a table or an ASCII drawing.
+		litellm.REPEATED_STREAMING_CHUNK_LIMIT = 10**9  # type: ignore[attr-defined]
+		# To guess at tokens that a provider has not counted, it would fetch a tokenizer from the network.
+		litellm.disable_hf_tokenizer_download = True
+		# About a model of Ollama's it would ask the server, synchronously, and several times a question:
+		# the whole loop would wait for it.
+		from litellm.llms.ollama.common_utils import OllamaModelInfo
+
+		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
+		_fetch_no_images(litellm)
+		# Of two equal calls in one turn Gemini would get one, beside the answers to both, and refuse the turn.
+		from litellm.llms.vertex_ai.gemini import transformation
+
+		transformation.check_if_part_exists_in_parts = lambda *_, **__: False
+		# A redirect would take the question along to wherever it points, and the key where its header is not Authorization.
+		from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+		from litellm.llms.openai.common_utils import BaseOpenAILLM
+
+		AsyncHTTPHandler.create_client = _harmless(AsyncHTTPHandler.create_client)  # type: ignore[method-assign]
+		BaseOpenAILLM._get_async_http_client = staticmethod(  # type: ignore[method-assign]
+			_harmless(BaseOpenAILLM._get_async_http_client)
+		)
+		# Ends that it does not know, and others that are none, it takes for regular ones.
+		reasons: dict[str, Any] = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
+		reasons.update({cased: ours for name, ours in ENDS.items() for cased in (name, name.upper())})
+		# It serialises its own Responses objects in a way that pydantic warns of, once a request.
+		warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning, r"pydantic\.main")
+		# Its warnings quote the provider's bodies.
+		for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+			logging.getLogger(name).setLevel(logging.CRITICAL)
+		# At the end of the process it would close its clients on a loop that is not theirs, of which Python 3.14 complains.
+		from litellm.llms.custom_httpx import async_client_cleanup
+
+		async_client_cleanup.register_async_client_cleanup = lambda: None
+		atexit.register(_close_at_exit, litellm)
+		# Its logging of streams costs more CPU than the stream itself. Last, for a thread that comes meanwhile.
+		litellm.disable_streaming_logging = True
+	return litellm
+
+
+async def close_clients(litellm: Any) -> None:
+	"""Closes all clients that litellm has made on this loop; the next question makes another."""
+	await litellm.close_litellm_async_clients()
+	litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _close_at_exit(litellm: Any) -> None:
+	# A forked child has none of its own before it asks.
+	if litellm.in_memory_llm_clients_cache.cache_dict:
+		with suppress(Exception):
+			asyncio.run_coroutine_threadsafe(close_clients(litellm), provider_loop()).result(timeout=1)
+
+
+def _fetch_no_images(litellm: Any) -> None:
+	"""Whatever it would fetch a link of the client's for (to send it on, to guess at its tokens), it may not.
+
+	A link may point into the site's own network; and its synchronous fetch would hold up the whole loop.
+	"""
+	from litellm.litellm_core_utils import token_counter
+	from litellm.litellm_core_utils.prompt_templates import factory, image_handling
+
+	def refuse(_client: Any, _url: str, **_: Any) -> Any:
+		raise litellm.ImageFetchError("Error: Unable to fetch image from URL")
+
+	async def refuse_async(client: Any, url: str, **_: Any) -> Any:
+		refuse(client, url)
+
+	modules: tuple[Any, ...] = (factory, image_handling, token_counter)
+	for module in modules:
+		module.safe_get, module.async_safe_get = refuse, refuse_async
+
+
+def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
+	"""The same maker of httpx's clients; those follow no redirect, and heap up no line without an end.
+
+	Nor do they unpack anything: of a few bytes may come a line of any length.
+	"""
+	import httpx
+
+	class Bounded(httpx.AsyncByteStream):
+		def __init__(self, body: Any) -> None:
+			self._body = body
+
+		async def __aiter__(self) -> AsyncIterator[bytes]:
+			size = 0
+			async for data in self._body:
+				begin = data.rfind(b"\n") + 1
+				size = len(data) - begin if begin else size + len(data)
+				if size > sse.MAX_BYTES:
+					raise sse.Junk()
+				yield data
+
+		async def aclose(self) -> None:
+			await self._body.aclose()
+
+	async def bound(response: httpx.Response) -> None:
+		if response.headers.get("content-encoding", "identity") != "identity":
+			raise sse.Junk()
+		response.stream = Bounded(response.stream)
+
+	def made(*args: Any, **kwargs: Any) -> Any:
+		client = make(*args, **kwargs)
+		client.follow_redirects = False
+		client.headers["accept-encoding"] = "identity"
+		# One that it made before it may give again.
+		if bound not in (hooks := client.event_hooks["response"]):
+			hooks.append(bound)
+		return client
+
+	return made
+
+
+async def litellm() -> Any:
+	return await asyncio.to_thread(load)
+
+
+def connection(provider: Provider) -> dict[str, Any]:
+	"""The arguments that every question to this provider shares."""
+	return {
+		**provider.extra,
+		"api_key": provider.api_key,
+		"api_base": provider.api_base,
+		# Deadlines and fallback are the gateway's: litellm's would ask a hanging provider again, unseen.
+		"max_retries": 0,
+		"timeout": 3600,
+	}
+
+
+def parameters(
+	litellm: Any, api: str, ask: Ask, messages: list[dict[str, Any]] | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+	"""The parameters that the model takes, and the names of those it does not; `tools` as they came.
+
+	`messages` are the ask's, as litellm gets them: Claude does not think on where it is not given its thoughts.
+
+	litellm's own `drop_params` is not enough: it sends Claude a temperature beside thinking (which Anthropic
+	refuses), raises on `reasoning_effort` for a model it does not know, and sends a thinking budget above
+	max_tokens. So its translation is made once here, looked at, and made anew without what does not fit.
+	"""
+	asked: dict[str, Any] = {
+		"temperature": ask.temperature,
+		"max_tokens": ask.max_tokens,
+		"reasoning_effort": ask.reasoning_effort,
+	}
+	if ask.tools:
+		asked |= {"tools": ask.tools, "tool_choice": ask.tool_choice}
+	sent = {name: value for name, value in asked.items() if value is not None}
+	known = litellm.get_supported_openai_params(model=ask.model, custom_llm_provider=api) or []
+	for name in set(sent) - set(known):
+		del sent[name]
+	if "reasoning_effort" in sent and not _takes_effort(litellm, api, ask):
+		del sent["reasoning_effort"]
+	if api in TAKES_NO_CHOICE and sent.pop("tool_choice", None) == "none":
+		del sent["tools"]
+
+	plain = {name: value for name, value in sent.items() if name not in ("tools", "tool_choice")}
+	translated = litellm.utils.get_optional_params(
+		model=ask.model, custom_llm_provider=api, drop_params=True, **plain
+	)
+	if "temperature" not in translated:
+		# A model that takes only some temperatures.
+		sent.pop("temperature", None)
+	thinking = translated.get("thinking") or {}
+	budget, limit = thinking.get("budget_tokens"), sent.get("max_tokens")
+	of_claude = budget or thinking.get("type") == "adaptive"
+	if (
+		(budget and limit and budget >= limit)
+		or (of_claude and ask.forces_a_call)
+		or (budget and _lacks_its_thinking(messages or []))
+	):
+		del sent["reasoning_effort"]
+		thinking = {}
+	if thinking.get("type") in ("enabled", "adaptive"):
+		sent.pop("temperature", None)
+	dropped = {name for name, value in asked.items() if value is not None} - set(sent)
+	if ask.tool_choice == "none" and "tools" in dropped:
+		# The same, said otherwise.
+		dropped -= {"tools", "tool_choice"}
+	return sent, tuple(sorted(dropped))
+
+
+def _lacks_its_thinking(messages: list[dict[str, Any]]) -> bool:
+	"""Whether the calls that are being answered stand there without the thinking that led to them."""
+	for message in reversed(messages):
+		if message["role"] != "tool":
+			return bool(message.get("tool_calls")) and not message.get("thinking_blocks")
+	return False
+
+
+def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
+	if not litellm.supports_reasoning(model=ask.model, custom_llm_provider=api):
+		return False
+	if ask.reasoning_effort != "none":
+		return True
+	info = litellm.get_model_info(model=ask.model, custom_llm_provider=api)
+	return bool(info.get("supports_none_reasoning_effort"))
+
+
+def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thought: int = 0) -> Usage | None:
+	"""litellm's usage as ours; `thought` are the bytes of the reasoning."""
+	if raw is None:
+		return None
+	prompt, completion = tokens(raw.prompt_tokens), tokens(raw.completion_tokens)
+	details = getattr(raw, "completion_tokens_details", None)
+	reasoning = tokens(getattr(details, "reasoning_tokens", None)) or min(
+		completion, estimated_tokens(thought)
+	)
+	total = tokens(raw.total_tokens) or tokens(prompt + completion)
+	if price := provider.price(model):
+		return Usage(prompt, completion, reasoning, total, price.cost_usd(prompt, completion))
+	try:
+		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, usage_object=raw))
+	except Exception:
+		# litellm raises a bare Exception for a model it has no price of.
+		cost = None
+	return Usage(prompt, completion, reasoning, total, cost)
+
+
+def provider_error(error: Exception, provider: Provider, model: str) -> ProviderError:
+	"""What an exception from litellm comes down to.
+
+	litellm puts a status of its own making on its exceptions (500 for a broken connection, for Ollama's
+	refusals too), so the real one is looked for in the chain of causes: httpx's, which carries the response.
+	"""
+	import ssl
+
+	import aiohttp
+	import httpx
+
+	names = {"provider": provider.name, "model": model}
+	causes = list(_causes(error))
+	for cause in causes:
+		if isinstance(cause, ProviderError):
+			# Without the frames it came through, whose variables hold the key and the provider's words.
+			return cause.with_traceback(None)
+	words = "\n".join(_words(cause) for cause in causes)
+	litellm = load()
+	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
+		return ProviderError("no_image_links", **names)
+	if any(isinstance(cause, sse.Junk) for cause in causes):
+		return ProviderError("junk", **names)
+	if any(_too_long(litellm, cause) for cause in causes):
+		return ProviderError("too_long", **names)
+	if any(isinstance(cause, litellm.ContentPolicyViolationError) for cause in causes):
+		return ProviderError("filtered", **names)
+	for cause in causes:
+		if isinstance(cause, httpx.HTTPStatusError):
+			response = cause.response
+			return failure(names, response.status_code, _body(response) or words, response.headers)
+	if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+		return ProviderError("untrusted", **names)
+	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
+		return ProviderError("misconfigured", **names)
+	if any(
+		isinstance(c, httpx.ConnectError | httpx.ConnectTimeout | aiohttp.ClientConnectorError)
+		for c in causes
+	):
+		return ProviderError("unreachable", **names)
+	if any(isinstance(c, httpx.TransportError | aiohttp.ClientError) for c in causes):
+		return ProviderError("broke_off", **names)
+	if any(isinstance(cause, UnicodeDecodeError | json.JSONDecodeError) for cause in causes):
+		return ProviderError("junk", **names)
+	if isinstance(error, litellm.BadRequestError) and not any(_of_provider(cause) for cause in causes):
+		return ProviderError("misconfigured", **names)
+	return failure(names, body=words)
+
+
+def _body(response: Any) -> str:
+	import httpx
+
+	try:
+		return str(response.text)
+	except httpx.StreamError:
+		# It was not read, or is over.
+		return ""
+
+
+def _words(cause: BaseException) -> str:
+	"""What an exception says of a provider's own error; nothing for another."""
+	import openai
+
+	if type(cause) is Exception:
+		# Of an error where a whole answer should be.
+		return json.dumps(
+			{name: getattr(cause, name, "") for name in ("status_code", "message")}, default=str
+		)
+	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
+		return ""
+	return f"{cause}\n{json.dumps(getattr(cause, 'body', None), default=str)}"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+	"""The exception and all it came from, nearest first."""
+	seen: list[BaseException] = []
+	waiting: list[BaseException | None] = [error]
+	while waiting:
+		cause = waiting.pop(0)
+		if cause is None or cause in seen:
+			continue
+		seen.append(cause)
+		waiting += [getattr(cause, "original_exception", None), cause.__cause__, cause.__context__]
+	return seen
+
+
+def _of_provider(cause: BaseException) -> bool:
+	"""Whether an exception is what litellm makes of a provider's own error."""
+	from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
+	return isinstance(cause, BaseLLMException)
+
+
+def _too_long(litellm: Any, cause: BaseException) -> bool:
+	"""litellm knows the words of most providers for this, but looks for them with some providers only."""
+	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
+	return isinstance(
+		cause, litellm.ContextWindowExceededError
+	) or checkers.is_error_str_context_window_exceeded(_words(cause))

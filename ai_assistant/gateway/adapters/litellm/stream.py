@@ -1,0 +1,192 @@
+"""Feeds litellm a provider's stream, and sees what the provider said before litellm makes something of it.
+
+Understanding the objects of each provider is litellm's part. Getting to them is done here, because litellm
+
+- passes over a line that is no JSON and goes on: an answer with a hole in it would look whole;
+- takes a text with "[DONE]" in it for the end of the stream, and drops it;
+- is thrown off by a comment in Gemini's stream;
+- ends a line where httpx does, at U+2028 too, which JSON allows inside a string (it becomes a newline here);
+- deletes `<think>` and `</think>` wherever they stand in an answer of Ollama's;
+- drops a `content` that is a list of parts, as Mistral's models send it while they think;
+- puts an estimate in the place of a usage that comes together with text;
+- says "stop" where the provider just closed the connection;
+- keeps all that Anthropic says, and guesses at the tokens of its reasoning on the loop, where a megabyte takes it seconds;
+
+and because the OpenAI SDK takes an event without data (a comment, once an event had an id) for broken JSON.
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from ... import continuation
+from ...errors import failure
+from ...sse import Junk, Objects, flat, read_to_the_end
+
+Parser = Callable[[dict[str, Any]], Any]
+
+
+class Feed:
+	"""Takes the place of a stream's source. What litellm itself reads from lines is read from them here."""
+
+	def __init__(
+		self, litellm: Any, stream: Any, source: Any, names: dict[str, str], heard: Callable[[Any], None]
+	) -> None:
+		self._litellm = litellm
+		self._names = names
+		self._heard = heard
+		self._stream = stream
+		self._source = source
+		self._heard_end = False
+		# Whether anything has come that the provider's answer is made of.
+		self.begun = False
+		# httpx's lines, and not a source that litellm gets from an SDK.
+		self._lines: Any = getattr(source, "streaming_response", None)
+		of_lines = getattr(self._lines, "__name__", None) == "aiter_lines" and hasattr(source, "chunk_parser")
+		self._chunks = self._to_its_end(self._from_lines() if of_lines else self._from_sdk())
+
+	@classmethod
+	async def of(
+		cls, litellm: Any, stream: Any, names: dict[str, str], heard: Callable[[Any], None]
+	) -> "Feed":
+		"""Puts a feed between a stream of litellm's and its source.
+
+		`names` are the provider's and the model's, for an error in the stream. `heard` is told each delta as litellm's parser gives it: those that only sign something end there.
+		"""
+		source = await stream.fetch_stream()
+		feed = cls(litellm, stream, source, names, heard)
+		if hasattr(source, "__aiter__"):
+			stream.completion_stream = feed
+		return feed
+
+	@property
+	def ended(self) -> bool:
+		"""Whether the provider itself ended the answer, and did not just close the connection."""
+		if self._stream.custom_llm_provider in ("gemini", "vertex_ai", "vertex_ai_beta"):
+			# To litellm every chunk of theirs is a "stop".
+			return self._heard_end
+		return bool(
+			self._heard_end or self._stream.received_finish_reason or self._stream.intermittent_finish_reason
+		)
+
+	def __aiter__(self) -> AsyncIterator[Any]:
+		return self._chunks
+
+	async def aclose(self) -> None:
+		await self._chunks.aclose()
+		for source in (self._source, self._lines):
+			if close := getattr(source, "aclose", None) or getattr(source, "close", None):
+				await close()
+
+	async def _to_its_end(self, chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+		"""An end that the provider has told holds, however the connection ends."""
+		import aiohttp
+		import httpx
+
+		async with aclosing(chunks):
+			try:
+				async for chunk in chunks:
+					self.begun = True
+					yield chunk
+			except (httpx.TransportError, aiohttp.ClientError, OSError, Junk):
+				if not self.ended:
+					raise
+
+	async def _from_lines(self) -> AsyncGenerator[Any, None]:
+		parse: Parser = self._source.chunk_parser
+		if self._stream.custom_llm_provider == "ollama_chat":
+			parse = _with_its_tags(parse)
+		if hasattr(self._source, "content_blocks"):
+			parse = _forgetting(self._source, parse)
+		async with aclosing(objects(self._lines)) as heard:
+			async for said in heard:
+				self._heard_end = self._heard_end or _ends(said)
+				if said is None:
+					continue
+				if said.get("error") is not None:
+					raise failure(self._names, body=said["error"])
+				try:
+					chunk = parse(said)
+				except Exception as error:
+					raise Junk() from error
+				self._tell(chunk)
+				yield chunk
+
+	async def _from_sdk(self) -> AsyncGenerator[Any, None]:
+		if events := getattr(self._source, "_iter_events", None):
+			self._source._iter_events = lambda: _with_data(events())
+		async for chunk in self._source:
+			usage = getattr(chunk, "usage", None)
+			if usage is not None and hasattr(usage, "model_dump"):
+				chunk.usage = self._litellm.Usage(**usage.model_dump())
+			for choice in getattr(chunk, "choices", None) or []:
+				delta: Any = getattr(choice, "delta", None)
+				if isinstance(getattr(delta, "content", None), list):
+					delta.reasoning_content, delta.content = flat(delta.content)
+			self._tell(chunk)
+			yield chunk
+
+	def _tell(self, chunk: Any) -> None:
+		for choice in getattr(chunk, "choices", None) or []:
+			self._heard(getattr(choice, "delta", None))
+
+
+async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:
+	"""As `Objects`, of lines that come one by one."""
+	found = Objects()
+	async for line in lines:
+		for said in found.of((line,)):
+			yield said
+	found.end()
+
+
+async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+	async for event in events:
+		if event.data.startswith("[DONE]"):
+			# The SDK would hang up here.
+			await read_to_the_end(events)
+		if event.data:
+			yield event
+
+
+def _ends(said: dict[str, Any] | None) -> bool:
+	"""Whether an object is an end that litellm does not tell: `[DONE]`, or one of Gemini's."""
+	if said is None or (said.get("promptFeedback") or {}).get("blockReason"):
+		return True
+	return any(candidate.get("finishReason") for candidate in said.get("candidates") or [])
+
+
+def _with_its_tags(parse: Parser) -> Parser:
+	"""Ollama's parser, the text kept from it."""
+
+	def parse_the_rest(said: dict[str, Any]) -> Any:
+		message = said.get("message")
+		if not message:
+			return parse(said)
+		chunk = parse({**said, "message": {**message, "content": ""}})
+		chunk.choices[0].delta.content = message.get("content")
+		return chunk
+
+	return parse_the_rest
+
+
+def _forgetting(source: Any, parse: Parser) -> Parser:
+	"""Anthropic's parser, what it keeps bounded: of a block as much as can be given back with its signature."""
+	source.reasoning_content_chunks = deque(maxlen=0)
+
+	def parse_and_forget(said: dict[str, Any]) -> Any:
+		chunk = parse(said)
+		for unasked in (source.web_search_results, source.compaction_blocks, source.tool_results):
+			unasked.clear()
+		first, *others = source.content_blocks or [None]
+		for other in others:
+			for name in ("thinking", "partial_json"):
+				if more := other["delta"].get(name):
+					# One more than may be given back: so the whole is known to be too long.
+					room = continuation.MAX_CHARS + 1 - len(begun := first["delta"].get(name) or "")
+					first["delta"][name] = begun + more[:room]
+		del source.content_blocks[1:]
+		return chunk
+
+	return parse_and_forget

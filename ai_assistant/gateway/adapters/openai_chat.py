@@ -1,0 +1,339 @@
+"""The adapter for every provider whose API is OpenAI's chat completions."""
+
+import json
+import re
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from .. import continuation, http, models
+from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
+from ..errors import ProviderError, failure, finish_reason
+from ..sse import MAX_BYTES, Junk, flat, string
+from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+
+if TYPE_CHECKING:
+	import aiohttp
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+	"""What is particular about one API: where it is, and what it does not take as OpenAI's does."""
+
+	base: str | None = None
+	usage_is_asked_for: bool = True
+	takes_parts: bool = True
+	takes_effort: bool = True
+
+
+# By litellm's names. What is behind one that has no address of its own (vLLM, LM Studio) needs an api_base.
+APIS = {
+	"deepseek": Api("https://api.deepseek.com", takes_parts=False),
+	"fireworks_ai": Api("https://api.fireworks.ai/inference/v1"),
+	"groq": Api("https://api.groq.com/openai/v1"),
+	"hosted_vllm": Api(),
+	"lm_studio": Api(),
+	# It refuses what it does not know. Its models that think do so without being asked.
+	"mistral": Api(
+		"https://api.mistral.ai/v1", usage_is_asked_for=False, takes_parts=False, takes_effort=False
+	),
+	"openai": Api("https://api.openai.com/v1"),
+	"openrouter": Api("https://openrouter.ai/api/v1"),
+	"together_ai": Api("https://api.together.xyz/v1", takes_effort=False),
+	"xai": Api("https://api.x.ai/v1"),
+}
+
+# OpenAI's models that reason: they count max_tokens by another name, and take one temperature only.
+REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
+# Those of them that refuse to reason beside tools, which by the Responses API they do.
+NO_REASONING_WITH_TOOLS = re.compile(r"(ft:)?gpt-5\.([4-9]|\d\d)")
+# By whose names Gemini's signature of a call stands in its `extra_content`.
+SIGNERS = ("google", "vertex")
+
+
+@http.without_secrets
+async def answer(
+	provider: Provider, ask: Ask, names: dict[str, str]
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+	"""The provider's answer in the pieces in which it comes, or in one piece where `ask.stream` is false.
+
+	Raises ProviderError, or Junk. Closing the generator closes the connection.
+	"""
+	listed = models.entry(provider.api, ask.model)
+	sent, dropped = parameters(provider.api, ask, listed)
+	url, headers, body = _request(provider, ask, sent)
+	finish: str | None = None
+	unshown: str | None = None
+	usage: dict[str, Any] | None = None
+	kept = continuation.Kept()
+	done = begun = False
+	# Asked once: it looks through the whole conversation.
+	keeps = ask.uses_tools
+	async with http.request(url, headers, body, names) as response:
+		source = http.stream(response) if ask.stream else _whole(response)
+		async with aclosing(source):
+			try:
+				async for said in source:
+					if said is None:
+						done = True
+						continue
+					begun = True
+					_check(said, names)
+					usage = _usage_in(said) or usage
+					for choice in said.get("choices") or _nothing(said):
+						if choice.get("index"):
+							# Of an answer beside this one.
+							continue
+						_check(choice, names)
+						usage = _counted(choice) or usage
+						if keeps:
+							_keep(kept, provider.api, choice)
+						for piece in _said(choice):
+							yield piece
+						unshown = unshown or _unshown(choice)
+						finish = choice.get("finish_reason") or finish
+			except Exception as error:
+				# An end that the provider has told holds, however the connection ends.
+				if not (finish and http.broke_off(error)):
+					raise
+	# A whole answer has ended, whether it says so or not.
+	if ask.stream and not (finish or done):
+		raise ProviderError("unfinished" if begun else "no_answer", **names)
+	yield Completion(
+		finish_reason=finish_reason(finish, names),
+		provider=provider.name,
+		model=ask.model,
+		usage=_usage(usage, provider, ask.model),
+		dropped=dropped,
+		continuation=kept.encoded(provider, ask.model),
+		unshown=unshown,
+	)
+
+
+def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
+	"""The parameters that the model takes, by the API's names, and our names of those it does not."""
+	temperature, effort, limit = ask.temperature, ask.reasoning_effort, ask.max_tokens
+	reasons = api == "openai" and REASONS.match(ask.model)
+	if effort and not (_takes_effort(api, effort, listed) and (reasons or api != "openai")):
+		effort = None
+	if api == "openai" and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model):
+		# Said, for some reason by default.
+		effort = "none"
+	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
+		# Its only one is its default; a search takes none at all.
+		temperature = temperature if temperature == 1 and "search" not in ask.model else None
+	sent: dict[str, Any] = {"max_completion_tokens" if reasons else "max_tokens": limit}
+	if api == "deepseek" and effort:
+		sent["thinking"] = {"type": "enabled"}
+		temperature = None
+	else:
+		sent["reasoning_effort"] = effort
+	sent["temperature"] = temperature
+	if ask.tools:
+		sent["tools"], sent["tool_choice"] = ask.tools, ask.tool_choice
+	given = {
+		"reasoning_effort": (ask.reasoning_effort, effort),
+		"temperature": (ask.temperature, temperature),
+	}
+	dropped = tuple(name for name, (asked, kept) in given.items() if asked not in (None, kept))
+	return {name: value for name, value in sent.items() if value is not None}, dropped
+
+
+def _takes_effort(api: str, effort: str, listed: models.Entry) -> bool:
+	if not APIS[api].takes_effort or not listed.get("supports_reasoning"):
+		return False
+	# No effort at all is known to few models, a low one to nearly all.
+	return bool(listed.get(f"supports_{effort}_reasoning_effort", effort != "none"))
+
+
+def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	api, extra = APIS[provider.api], provider.extra
+	base = http.base_url(provider, api.base)
+	if provider.api == "mistral" and not base.endswith("/v1"):
+		base += "/v1"
+	ours = {
+		"authorization": f"Bearer {provider.api_key}",
+		"accept": "text/event-stream" if ask.stream else "application/json",
+	}
+	if organization := extra.get("organization"):
+		ours["openai-organization"] = organization
+	own = OwnIds()
+	messages = [
+		_message(provider.api, message, fields, own)
+		for message, fields in continuation.of_messages(provider, ask)
+	]
+	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": ask.stream}
+	body = http.with_extra(provider, asked)
+	if not ask.stream:
+		body.pop("stream_options", None)
+	elif api.usage_is_asked_for and not any(
+		"stream_options" in given for given in (extra, extra.get("extra_body") or {})
+	):
+		body["stream_options"] = {"include_usage": True}
+	url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
+	return url, http.headers(provider, ours), json.dumps(body).encode()
+
+
+def _model(api: str, model: str) -> str:
+	if api == "fireworks_ai" and not model.startswith("accounts/") and "#" not in model:
+		return f"accounts/fireworks/{'routers' if model.endswith('-fast') else 'models'}/{model}"
+	return model
+
+
+def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: OwnIds) -> dict[str, Any]:
+	"""A message as the API takes it, with what it wants back in one of the model's."""
+	message = sendable(message if APIS[api].takes_parts else _flattened(message))
+	if calls := message.get("tool_calls"):
+		message = {**message, "tool_calls": _signed(calls, fields)}
+		reasoning = fields.get("reasoning_content")
+		if isinstance(reasoning, str):
+			message["reasoning_content"] = reasoning
+		elif api == "deepseek":
+			# A model that thinks refuses a call of its own without; a space is the least that it takes.
+			message["reasoning_content"] = " "
+	if api == "openrouter" and (details := continuation.details(fields)):
+		message = {**message, "reasoning_details": details}
+	message = own.of(message)
+	return _with_short_ids(message) if api == "mistral" else message
+
+
+def _signed(calls: list[dict[str, Any]], fields: dict[str, Any]) -> list[dict[str, Any]]:
+	"""The calls with Google's signatures, which Gemini wants back with them."""
+	for vendor in SIGNERS:
+		if signatures := dict(continuation.pairs(fields.get(f"{vendor}_signatures"))):
+			calls = [
+				{**call, "extra_content": {vendor: {"thought_signature": signatures[call["id"]]}}}
+				if call["id"] in signatures
+				else call
+				for call in calls
+			]
+	return calls
+
+
+def _flattened(message: dict[str, Any]) -> dict[str, Any]:
+	content = message.get("content")
+	if isinstance(content, list) and all(part["type"] == "text" for part in content):
+		content = "".join(part["text"] for part in content)
+	return {**message, "content": content}
+
+
+def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
+	"""Mistral takes nine letters and digits for the id of a call, which another provider's are not."""
+
+	def short(identity: str) -> str:
+		is_short = len(identity) == 9 and identity.isascii() and identity.isalnum()
+		return identity if is_short else sha256(identity.encode()).hexdigest()[:9]
+
+	if calls := message.get("tool_calls"):
+		return {**message, "tool_calls": [{**call, "id": short(call["id"])} for call in calls]}
+	if "tool_call_id" in message:
+		return {**message, "tool_call_id": short(message["tool_call_id"])}
+	return message
+
+
+def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
+	"""What an API wants back of a choice, by what is in it: whose models are behind an address is not known here."""
+	message = choice.get("delta") or choice.get("message") or {}
+	if api == "openrouter":
+		# What the provider behind it gave; its reasoning is in there.
+		kept.add("reasoning_details", *(message.get("reasoning_details") or ()))
+	elif reasoning := message.get("reasoning_content"):
+		kept.add("reasoning_content", string(reasoning))
+	for call in message.get("tool_calls") or ():
+		for vendor in SIGNERS:
+			signature = ((call.get("extra_content") or {}).get(vendor) or {}).get("thought_signature")
+			if signature:
+				# By its id it comes back.
+				call["id"] = call.get("id") or f"call_{uuid4().hex}"
+				kept.add(f"{vendor}_signatures", [call["id"], signature])
+
+
+async def _whole(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
+	"""The one object of an answer that is no stream. Raises Junk."""
+	try:
+		said = json.loads((await http.read(response, MAX_BYTES)).decode(), strict=False)
+	except ValueError:
+		raise Junk() from None
+	if not isinstance(said, dict) or ("error" not in said and not said.get("choices")):
+		raise Junk()
+	yield said
+
+
+def _nothing(said: dict[str, Any]) -> tuple[()]:
+	"""That an object without choices may be passed over: one of a stream. Raises Junk for others."""
+	if "choices" in said or "usage" in said or str(said.get("object")).endswith(".chunk"):
+		return ()
+	raise Junk()
+
+
+def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+	"""What a choice says, in a delta or a whole message.
+
+	The reasoning is in one field of several, by the provider; some repeat it in a second one.
+	"""
+	message = choice.get("delta") or choice.get("message")
+	if not message:
+		return
+	content = message.get("content")
+	reasoning = message.get("reasoning_content") or message.get("reasoning")
+	if isinstance(content, list):
+		thought, content = flat(content)
+		reasoning = reasoning or thought
+	if not reasoning and (details := message.get("reasoning_details")):
+		reasoning = "".join(part.get("text") or part.get("summary") or "" for part in details)
+	if reasoning:
+		yield Reasoning(string(reasoning))
+	if content := content or message.get("refusal"):
+		yield Text(string(content))
+	for call in message.get("tool_calls") or ():
+		yield tool_piece(call)
+
+
+def _unshown(choice: Any) -> str | None:
+	"""What a choice holds that is not shown, as the kind of failure of an answer that holds nothing else."""
+	message = choice.get("delta") or choice.get("message") or {}
+	content = message.get("content")
+	parts = content if isinstance(content, list) else ()
+	if message.get("images") or any("image" in part["type"] for part in parts):
+		return "only_images"
+	return "only_unknown_calls" if message.get("function_call") else None
+
+
+def _check(said: dict[str, Any], names: dict[str, str]) -> None:
+	"""Raises ProviderError for an error that came where an answer should."""
+	if said.get("error") is not None:
+		raise failure(names, body=said["error"])
+
+
+def _usage_in(said: dict[str, Any]) -> dict[str, Any] | None:
+	# Groq's is in a field of its own; Moonshot's in a choice.
+	return _counted(said) or _counted(said.get("x_groq") or {})
+
+
+def _counted(place: dict[str, Any]) -> dict[str, Any] | None:
+	found = place.get("usage")
+	return found if isinstance(found, dict) else None
+
+
+def _usage(counted: dict[str, Any] | None, provider: Provider, model: str) -> Usage | None:
+	if counted is None:
+		return None
+
+	def count(name: str, within: str | None = None) -> int:
+		place = counted if within is None else counted.get(within)
+		found = place.get(name) if isinstance(place, dict) else None
+		return tokens(found)
+
+	prompt, completion = count("prompt_tokens"), count("completion_tokens")
+	reasoning = count("reasoning_tokens", "completion_tokens_details")
+	cached = count("cached_tokens", "prompt_tokens_details") or count("prompt_cache_hit_tokens")
+	total = count("total_tokens") or tokens(prompt + completion)
+	# xAI's completion does not include its reasoning.
+	apart = provider.api == "xai" and total == prompt + completion + reasoning
+	paid = completion + reasoning if apart else completion
+	cost = models.cost_usd(provider, model, prompt, cached, paid, reasoning)
+	return Usage(prompt, completion, reasoning, total, cost)

@@ -1,0 +1,286 @@
+"""The adapter for OpenAI's Responses API, and for servers that speak it (Azure, xAI, OpenRouter, LM Studio, vLLM).
+
+The wire is the one of OpenAI's public API reference: server-sent events whose `type` names what they carry, an answer in
+numbered items (reasoning, message, function_call), and at the end a response with its status and its count of tokens.
+Events and items of an unknown type are ignored; so are the calls of tools that the provider runs itself.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import continuation, http, models
+from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, estimated_tokens, tokens
+from ..errors import ProviderError, failure, finish_reason
+from ..sse import string
+from ..tool_calls import OwnIds, ToolPiece, sendable
+from . import openai_chat
+
+BASE = "https://api.openai.com/v1"
+# The API refuses a lower limit.
+MIN_OUTPUT_TOKENS = 16
+REASONING_ITEM = {"reasoning": ("id", "encrypted_content")}
+SUMMARY = {"summary_text": ("text",)}
+# The reasoning's events, and what their parts are numbered by.
+REASONING = {
+	"response.reasoning_summary_text.delta": "summary_index",
+	"response.reasoning_text.delta": "content_index",
+}
+TEXT = ("response.output_text.delta", "response.refusal.delta")
+ARGUMENTS = "response.function_call_arguments.delta"
+# What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
+SHOWN = ("message", "reasoning", "function_call")
+# An approval comes first: it is what the others wait for.
+UNSHOWN = {"mcp_approval_request": "only_approvals", "image_generation_call": "only_images"}
+ENDS = ("response.completed", "response.incomplete", "response.failed")
+
+
+@http.without_secrets
+async def answer(
+	provider: Provider, ask: Ask, names: dict[str, str]
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+	"""The provider's answer in the pieces in which it comes, always streamed.
+
+	Args:
+		provider: whom to ask; `api_base` is the address before `/responses`, OpenAI's where it is None.
+		ask: the question; it is not changed.
+
+	Returns: a generator that ends with one Completion. Closing it closes the connection.
+
+	Raises ProviderError, or Junk for what is no answer of this API.
+	"""
+	listed = models.entry(provider.api, ask.model)
+	sent, dropped = parameters(provider, ask, listed)
+	said = _Response(ask.uses_tools)
+	events = http.objects(*_request(provider, sent), names, ended=lambda: said.end)
+	async with aclosing(events):
+		async for event in events:
+			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
+				# Its fields are beside the type in the reference, and one level below in what OpenAI sends.
+				raise failure(names, body=event.get("error") or event)
+			for piece in said.pieces(event):
+				yield piece
+			if said.end.get("error") is not None or said.end.get("status") == "failed":
+				raise failure(names, body=said.end.get("error"))
+	if not said.end:
+		raise ProviderError("unfinished" if said.begun else "no_answer", **names)
+	yield Completion(
+		finish_reason=finish_reason(_reason(said.end), names),
+		provider=provider.name,
+		model=ask.model,
+		usage=_usage(said, provider, ask.model),
+		dropped=dropped,
+		continuation=said.kept.encoded(provider, ask.model),
+		unshown=_unshown(said.end.get("output") or ()),
+	)
+
+
+@dataclass
+class _Response:
+	"""An answer as far as its events have come."""
+
+	keeps: bool
+	# The last event's response.
+	end: dict[str, Any] = field(default_factory=dict)
+	begun: bool = False
+	spoke: bool = False
+	thought_bytes: int = 0
+	kept: continuation.Kept = field(default_factory=continuation.Kept)
+	# The part of the reasoning that is being written.
+	part: tuple[Any, ...] | None = None
+	# The ids of the client's calls by the index of their items, and of those whose arguments have come.
+	calls: dict[Any, str] = field(default_factory=dict)
+	written: set[str] = field(default_factory=set)
+
+	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		"""What an event says. Raises Junk."""
+		self.begun = True
+		kind, index = event.get("type"), event.get("output_index")
+		if kind in REASONING:
+			yield from self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
+		elif kind in TEXT:
+			yield from self._said(event["delta"])
+		elif kind == "response.output_item.added":
+			yield from self._begin(index, event["item"])
+		elif kind == ARGUMENTS:
+			if index in self.calls and event["delta"]:
+				self.written.add(self.calls[index])
+				yield ToolPiece(index, None, None, string(event["delta"]))
+		elif kind == "response.output_item.done":
+			yield from self._end(index, event["item"])
+		elif kind in ENDS:
+			yield from self._whole(event["response"])
+		elif event.get("object") == "response":
+			# Of a server that does not stream.
+			yield from self._whole(event)
+		else:
+			string(kind)
+
+	def _begin(self, index: Any, item: dict[str, Any]) -> Iterator[ToolPiece]:
+		if item.get("type") == "function_call":
+			self.spoke = True
+			self.calls[index] = string(item["call_id"])
+			yield ToolPiece(index, self.calls[index], string(item["name"]), "")
+
+	def _end(self, index: Any, item: dict[str, Any]) -> Iterator[ToolPiece]:
+		kind = item.get("type")
+		if kind == "reasoning" and self.keeps and item.get("encrypted_content"):
+			self.kept.add("items", item)
+		elif kind == "function_call" and (identity := string(item["call_id"])) not in self.written:
+			# Some servers give the arguments whole, and no deltas.
+			self.spoke = True
+			self.written.add(identity)
+			index = next((begun for begun, known in self.calls.items() if known == identity), index)
+			yield ToolPiece(index, identity, string(item["name"]), string(item.get("arguments") or ""))
+
+	def _whole(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		"""What the last event has beyond the others: nothing, or all of it where there were none."""
+		self.end, spoke = response, self.spoke
+		for index, item in enumerate(response.get("output") or ()):
+			kind = item.get("type")
+			if kind == "reasoning" and not spoke:
+				for n, part in enumerate(item.get("summary") or item.get("content") or ()):
+					yield from self._thought((index, n), part["text"])
+			elif kind == "message" and not spoke:
+				for part in item["content"]:
+					yield from self._said(part.get("text") or part.get("refusal"))
+			if kind == "function_call" or not spoke:
+				yield from self._end(index, item)
+
+	def _said(self, text: Any) -> Iterator[Text]:
+		if text:
+			self.spoke = True
+			yield Text(string(text))
+
+	def _thought(self, part: tuple[Any, ...], text: Any) -> Iterator[Reasoning]:
+		"""A piece of a part of the reasoning; the parts are paragraphs."""
+		if text:
+			self.thought_bytes += len(string(text).encode(errors="replace"))
+			begins, self.part = self.part not in (None, part), part
+			self.spoke = True
+			yield Reasoning(f"\n\n{text}" if begins else text)
+
+
+def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
+	"""The body of the request, and the names of ours that the model does not take."""
+	# As in a chat, but for what a chat refuses beside tools.
+	chat, dropped = openai_chat.parameters("openai", replace(ask, tools=None), listed)
+	own = OwnIds()
+	sent: dict[str, Any] = {
+		"model": ask.model,
+		"input": [
+			item
+			for message, fields in continuation.of_messages(provider, ask)
+			for item in _items(own.of(sendable(message)), fields)
+		],
+		"stream": True,
+		# OpenAI keeps answers for 30 days otherwise; what is kept is this site's business.
+		"store": False,
+	}
+	if "temperature" in chat:
+		sent["temperature"] = chat["temperature"]
+	if ask.max_tokens is not None:
+		sent["max_output_tokens"] = max(ask.max_tokens, MIN_OUTPUT_TOKENS)
+	if effort := chat.get("reasoning_effort"):
+		sent["reasoning"] = {"effort": effort, "summary": "auto"}
+	if ask.uses_tools and listed.get("supports_reasoning"):
+		# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
+		sent["include"] = ["reasoning.encrypted_content"]
+	sent |= _tools(ask)
+	return sent, dropped
+
+
+def _tools(ask: Ask) -> dict[str, Any]:
+	if not ask.tools:
+		return {}
+	# A function is flat there, and strict where it does not say: then most schemas would be refused.
+	tools = [{"type": "function", "strict": False, **tool["function"]} for tool in ask.tools]
+	choice = ask.tool_choice
+	if isinstance(choice, dict):
+		choice = {"type": "function", "name": choice["function"]["name"]}
+	return {"tools": tools, "tool_choice": choice} if choice else {"tools": tools}
+
+
+def _items(message: dict[str, Any], fields: continuation.Fields) -> Iterator[dict[str, Any]]:
+	"""A chat message as input items: a call is one of its own, and so is its answer."""
+	if message["role"] == "tool":
+		output = _content("user", message["content"])
+		yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
+		return
+	yield from _reasoning(fields)
+	if message.get("content") or not message.get("tool_calls"):
+		yield {"role": message["role"], "content": _content(message["role"], message["content"])}
+	for call in message.get("tool_calls") or ():
+		function = call["function"]
+		named = {"name": function["name"], "arguments": function["arguments"]}
+		yield {"type": "function_call", "call_id": call["id"], **named}
+
+
+def _content(role: str, content: Any) -> Any:
+	"""The parts of a content have other names there."""
+	return [_part(role, part) for part in content] if isinstance(content, list) else content
+
+
+def _part(role: str, part: dict[str, Any]) -> dict[str, Any]:
+	if part["type"] == "image_url":
+		image = part["image_url"]
+		return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail") or "auto"}
+	return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
+
+
+def _reasoning(fields: continuation.Fields) -> Iterator[dict[str, Any]]:
+	items = fields.get("items")
+	for item in items if isinstance(items, list) else ():
+		for plain in continuation.known([item], REASONING_ITEM):
+			yield {**plain, "summary": continuation.known(item.get("summary"), SUMMARY)}
+
+
+def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	base = http.base_url(provider, BASE)
+	headers = {"authorization": f"Bearer {provider.api_key}", "accept": "text/event-stream"}
+	if organization := provider.extra.get("organization"):
+		headers["openai-organization"] = organization
+	url = base if base.endswith("/responses") else f"{base}/responses"
+	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
+
+
+def _reason(response: dict[str, Any]) -> str | None:
+	"""The provider's word for the end of a response: of one that is not whole its reason, else what became of it."""
+	if response.get("status") == "cancelled":
+		return "stopped"
+	if response.get("status") != "incomplete":
+		return None
+	filtered = (response.get("incomplete_details") or {}).get("reason") == "content_filter"
+	return "content_filter" if filtered else "length"
+
+
+def _unshown(output: Iterable[dict[str, Any]]) -> str | None:
+	"""What an output holds that is not shown, as the kind of failure of an answer that holds nothing else."""
+	kinds = {item.get("type") for item in output} - {*SHOWN}
+	known = (failing for kind, failing in UNSHOWN.items() if kind in kinds)
+	return next(known, "only_unknown_calls" if kinds else None)
+
+
+def _usage(said: _Response, provider: Provider, model: str) -> Usage | None:
+	"""The tokens as they are charged: the cache's are part of the prompt, those of the reasoning part of the answer."""
+	counted = said.end.get("usage")
+	if not counted:
+		return None
+
+	def within(name: str, detail: str) -> int:
+		return tokens((counted.get(name) or {}).get(detail))
+
+	read = within("input_tokens_details", "cached_tokens")
+	written = within("input_tokens_details", "cache_write_tokens")
+	prompt, completion = tokens(counted.get("input_tokens")), tokens(counted.get("output_tokens"))
+	if read > prompt:
+		# xAI counts them apart at times.
+		prompt = tokens(prompt + read)
+	reasoning = within("output_tokens_details", "reasoning_tokens")
+	reasoning = reasoning or min(completion, estimated_tokens(said.thought_bytes))
+	total = tokens(counted.get("total_tokens")) or tokens(prompt + completion)
+	cost = models.cost_usd(provider, model, prompt, read, completion, reasoning, written)
+	return Usage(prompt, completion, reasoning, total, cost)

@@ -1,0 +1,123 @@
+"""What is particular about Google's Gemini API: what is sent, what is counted, and what is passed over."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ai_assistant.gateway import Provider, ToolCall
+from ai_assistant.gateway.adapters.gemini import parameters
+from ai_assistant.gateway.chunks import Ask
+from ai_assistant.gateway.models import entry
+from tests.gateway.asking import KEY, Heard, asked, family, gateway, hear
+from tests.support.provider import ScriptedProvider
+
+QUESTION = [{"role": "user", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
+
+
+def body_of(ask: Ask) -> dict[str, Any]:
+	provider = Provider("p", "gemini", KEY, ask.model)
+	return parameters(provider, ask, entry("gemini", ask.model))[0]
+
+
+def answer(server: ScriptedProvider, *responses: dict[str, Any]) -> Heard:
+	raw = "".join(f"data: {json.dumps(response)}\n\n" for response in responses)
+	return hear(gateway(family(server, "gemini")).stream_generate(asked([{"raw": raw}]), tools=[TOOL]))
+
+
+def parts(*given: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+	candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(given)}}
+	return {"candidates": [{**candidate, **({"finishReason": finish} if finish else {})}], **more}
+
+
+@pytest.mark.parametrize(
+	("model", "effort", "thinking"),
+	[
+		("gemini-2.5-pro", None, {"includeThoughts": True}),
+		("gemini-2.5-pro", "high", {"includeThoughts": True, "thinkingBudget": 4096}),
+		("gemini-2.5-flash", "none", {"thinkingBudget": 0}),
+		("gemini-3-pro-preview", None, {"includeThoughts": True}),
+		("gemini-3-pro-preview", "low", {"includeThoughts": True, "thinkingLevel": "low"}),
+		("gemini-2.0-flash", "low", None),
+	],
+)
+def test_a_model_that_thinks_is_asked_to_show_its_thoughts(
+	model: str, effort: str | None, thinking: dict[str, Any] | None
+) -> None:
+	sent = body_of(Ask(QUESTION, model, reasoning_effort=effort))
+	assert sent.get("generationConfig", {}).get("thinkingConfig") == thinking
+
+
+def test_a_schema_is_sent_as_it_came() -> None:
+	# Written out, each level would double what is below it.
+	levels = {
+		f"l{n}": {"anyOf": [{"$ref": f"#/$defs/l{n + 1}"}, {"$ref": f"#/$defs/l{n + 1}"}]} for n in range(18)
+	}
+	schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/l0"}}, "$defs": levels}
+	tool = {"type": "function", "function": {"name": "read", "parameters": schema}}
+	(declared,) = body_of(Ask(QUESTION, "gemini-2.5-pro", tools=[tool]))["tools"][0]["functionDeclarations"]
+	assert declared == {"name": "read", "parametersJsonSchema": schema}
+
+
+def test_calls_of_another_model_are_taken_by_one_that_signs_its_own() -> None:
+	calls = [
+		{"id": name, "type": "function", "function": {"name": "read", "arguments": "{}"}} for name in "ab"
+	]
+	messages = [
+		*QUESTION,
+		{"role": "assistant", "content": "", "tool_calls": calls},
+		*({"role": "tool", "tool_call_id": name, "content": f'{{"said": "{name}"}}'} for name in "ab"),
+	]
+	contents = body_of(Ask(messages, "gemini-3-pro-preview"))["contents"]
+	assert [turn["role"] for turn in contents] == ["user", "model", "user"]
+	signed = [part.get("thoughtSignature") for part in contents[1]["parts"]]
+	assert signed == ["skip_thought_signature_validator", None]
+	assert [part["functionResponse"]["response"] for part in contents[2]["parts"]] == [
+		{"said": "a"},
+		{"said": "b"},
+	]
+	assert all(
+		"thoughtSignature" not in part
+		for part in body_of(Ask(messages, "gemini-2.5-pro"))["contents"][1]["parts"]
+	)
+
+
+def test_two_equal_calls_are_two(server: ScriptedProvider) -> None:
+	call = {"functionCall": {"name": "read", "args": {"path": "a"}}}
+	heard = answer(server, parts(call, call, finish="STOP"))
+	calls = [chunk for chunk in heard.chunks if isinstance(chunk, ToolCall)]
+	assert len({one.id for one in calls}) == len(calls) == 2
+	assert heard.completion.finish_reason == "tool_calls"
+
+
+def test_tokens_of_thoughts_tools_and_the_cache_are_counted_and_priced(server: ScriptedProvider) -> None:
+	counted = {
+		"promptTokenCount": 1000,
+		"toolUsePromptTokenCount": 50,
+		"cachedContentTokenCount": 800,
+		"candidatesTokenCount": 20,
+		"thoughtsTokenCount": 30,
+		"totalTokenCount": 1100,
+	}
+	heard = answer(server, parts({"text": "Yes."}, finish="STOP", usageMetadata=counted))
+	usage = heard.completion.usage
+	assert usage is not None
+	assert (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens) == (1050, 50, 30)
+	# In US dollars a million: 1.25 for input, 0.125 to read, 10 for output.
+	assert usage.cost_usd == pytest.approx((250 * 1.25 + 800 * 0.125 + 50 * 10) / 1e6)
+
+
+def test_parts_of_an_unknown_kind_are_passed_over(server: ScriptedProvider) -> None:
+	code = {"executableCode": {"language": "PYTHON", "code": "1"}}
+	result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
+	heard = answer(server, parts(code), parts(result), parts({"new": 1}), parts({"text": "1"}, finish="STOP"))
+	assert (heard.text, heard.completion.finish_reason) == ("1", "stop")
+	assert not any(isinstance(chunk, ToolCall) for chunk in heard.chunks)
+
+
+def test_only_the_first_of_several_answers_is_given(server: ScriptedProvider) -> None:
+	other = {"content": {"parts": [{"text": "no"}]}, "index": 1, "finishReason": "STOP"}
+	one = {"content": {"parts": [{"text": "yes"}]}, "index": 0}
+	heard = answer(server, {"candidates": [one, other]}, parts({"text": "."}, finish="STOP"))
+	assert heard.text == "yes."

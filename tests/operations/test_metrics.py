@@ -1,0 +1,256 @@
+"""The figures of a site: out of its rows, exact, and never less than before."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ai_assistant.operations import metrics
+from ai_assistant.standalone import stand_in
+from ai_assistant.standalone.sqlite import Database, SqliteStore
+from ai_assistant.store import use
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Site, StandaloneSite, site_config
+
+TOKEN = "metrics-t0ken"
+
+
+def ended(**values: Any) -> dict[str, Any]:
+	"""A request that has ended."""
+	return {
+		"user": "ann",
+		"request_id": unique(),
+		"task_id": "t",
+		"status": "completed",
+		"provider": "p",
+		"created": 1.0,
+		"ended": 9.0,
+		"usage": {"prompt_tokens": 2, "completion_tokens": 3, "reasoning_tokens": None, "cost_usd": 0.25},
+		"timing": {"first_reasoning_ms": None, "first_text_ms": 2500, "duration_ms": 3000},
+		"realtime": {"events": 5, "failed": 1, "last_seq": 5},
+		"attempts": None,
+		"error": None,
+		"first_event_ms": 7,
+		**values,
+	}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+	with closing(Database(tmp_path / "site.sqlite")) as opened:
+		stand_in.local.db = stand_in.Transaction(opened.commit, opened.rollback, lambda *_: None)
+		yield opened
+
+
+@pytest.fixture
+def store(database: Database) -> SqliteStore:
+	made = SqliteStore(database)
+	use(made)
+	return made
+
+
+def test_what_a_request_came_to(store: SqliteStore) -> None:
+	failure = {"provider": "first", "model": "m", "error": "timeout"}
+	assert metrics.sums_of([ended(attempts=[failure])]) == {
+		("requests", "completed"): 1,
+		("events", "emitted"): 4,
+		("events", "failed"): 1,
+		("provider_requests", "first"): 1,
+		("provider_errors", "first", "timeout"): 1,
+		("fallbacks", "first"): 1,
+		("provider_requests", "p"): 1,
+		("tokens", "p", "prompt"): 2,
+		("tokens", "p", "completion"): 3,
+		("cost_usd", "p"): 0.25,
+		("first_event", "0.01"): 1,
+		("first_event", "sum"): 0.007,
+		# A bound belongs to its bucket.
+		("first_text", "2.5"): 1,
+		("first_text", "sum"): 2.5,
+		("duration", "5"): 1,
+		("duration", "sum"): 3,
+	}
+
+
+def test_where_all_providers_failed_the_last_is_followed_by_nobody(store: SqliteStore) -> None:
+	failures = [{"provider": name, "model": "m", "error": "provider_auth"} for name in ("a", "b")]
+	sums = metrics.sums_of(
+		[ended(status="failed", provider="a", attempts=failures, error={"code": "provider_auth"})]
+	)
+	assert sums["request_errors", "provider_auth"] == 1
+	assert [series for series in sums if series[0] == "provider_requests"] == [
+		("provider_requests", "a"),
+		("provider_requests", "b"),
+	]
+	assert [series for series in sums if series[0] == "fallbacks"] == [("fallbacks", "a")]
+
+
+def test_a_row_that_says_nothing_is_one_request(store: SqliteStore) -> None:
+	nothing = dict.fromkeys(
+		("usage", "timing", "realtime", "attempts", "error", "first_event_ms", "provider")
+	)
+	assert metrics.sums_of([ended(**nothing)]) == {("requests", "completed"): 1}
+
+
+def test_each_request_is_counted_once_and_outlived_by_its_sum(store: SqliteStore, database: Database) -> None:
+	names = [store.open(ended()) for _ in range(metrics.BATCH + 3)]
+	running = store.open(ended(status="running", ended=None))
+	database.commit()
+	assert store.count(metrics.sums_of, 10, names[:2]) == 2
+	metrics.tally()
+	metrics.tally()
+	assert store.sums()["requests", "completed"] == len(names)
+	database.write("DELETE FROM request WHERE name != ?", [running])
+	store.finish(running, {"status": "failed", "ended": 10.0})
+	database.commit()
+	metrics.tally()
+	assert store.sums()["requests", "completed"] == len(names)
+	assert store.sums()["requests", "failed"] == 1
+
+
+def test_a_count_that_is_rolled_back_has_counted_nothing(store: SqliteStore, database: Database) -> None:
+	store.open(ended())
+	database.commit()
+	assert store.count(metrics.sums_of, 10) == 1
+	database.rollback()
+	assert store.sums() == {}
+	metrics.tally()
+	assert store.sums()["requests", "completed"] == 1
+
+
+def test_many_who_count_at_once_count_each_request_once(store: SqliteStore, database: Database) -> None:
+	for _ in range(1000):
+		store.open(ended())
+	database.commit()
+	together = threading.Barrier(8)
+
+	def count() -> None:
+		stand_in.local.db = stand_in.Transaction(database.commit, database.rollback, lambda *_: None)
+		together.wait()
+		metrics.tally()
+
+	threads = [threading.Thread(target=count) for _ in range(8)]
+	for thread in threads:
+		thread.start()
+	for thread in threads:
+		thread.join()
+	metrics.tally()
+	assert store.sums()["requests", "completed"] == 1000
+
+
+def test_one_scrape_adds_no_more_than_it_may(store: SqliteStore, database: Database) -> None:
+	for _ in range(5):
+		store.open(ended())
+	database.commit()
+	metrics.add(most=0)
+	assert store.sums() == {}
+	metrics.add(most=1)
+	assert store.sums()["requests", "completed"] == 5
+
+
+def test_memory_is_told_of_processes_that_stay(store: SqliteStore) -> None:
+	rows = [
+		{"process_id": name, "memory_kb": kb} for name, kb in (("a", 30), ("b", 9), ("a", 20), ("a", None))
+	]
+	assert metrics._memory(rows) == {"a": 30}
+
+
+# A site that runs
+
+
+@pytest.fixture
+def with_token(process: StandaloneSite, site: Site, provider: ScriptedProvider) -> Iterator[None]:
+	process.configure({**site_config(provider), "metrics": {"token": TOKEN}})
+	yield
+	process.configure(site_config(provider))
+
+
+def scrape(site: Site) -> dict[tuple[str, ...], float]:
+	"""By a sample's name and the values of its labels, which come in the order of their names."""
+	response = httpx.get(site.method("metrics"), headers={"X-AI-Assistant-Token": TOKEN})
+	assert response.status_code == 200 and response.headers["Content-Type"].startswith("text/plain; version=")
+	return {
+		(sample.name.removeprefix("ai_assistant_"), *sample.labels.values()): sample.value
+		for family in text_string_to_metric_families(response.text)
+		for sample in family.samples
+	}
+
+
+def test_a_scrape_tells_what_chats_came_to(
+	site: Site, provider: ScriptedProvider, with_token: None, process: StandaloneSite
+) -> None:
+	before = scrape(site)
+	gate = unique("gate")
+	with site.client(site.first) as client:
+		client.connect()
+		answers = [client.chat("hello").wait() for _ in range(2)]
+		failed = client.chat(script({"status": 401})).wait()
+		slow = client.chat(script({"text": "So"}, {"gate": gate}))
+		next(iter(slow))
+		during = scrape(site)
+		provider.open(gate)
+		slow.wait()
+	after = scrape(site)
+
+	def grown(*series: str) -> float:
+		return after[series] - before.get(series, 0)
+
+	assert during["chats", "running"] == before["chats", "running"] + 1
+	assert after["chats", "running"] == before["chats", "running"]
+	assert grown("requests_total", "completed") == 3
+	assert grown("requests_total", "failed") == 1
+	assert grown("request_errors_total", "provider_auth") == 1
+	events = sum(each["realtime"]["events"] for each in (*answers, failed, slow.answer or {}))
+	assert grown("events_total", "emitted") == events
+	assert grown("tokens_total", "prompt", "scripted") == sum(
+		each["usage"]["prompt_tokens"] for each in (*answers, slow.answer or {})
+	)
+	assert grown("provider_errors_total", "provider_auth", "scripted") == 1
+	assert grown("fallbacks_total", "scripted") == 1
+	assert grown("first_event_seconds_count") == 4
+	assert grown("duration_seconds_bucket", "+Inf") == grown("duration_seconds_count") == 4
+	memory = [value for (name, *_), value in after.items() if name == "process_memory_bytes"]
+	assert len(memory) == 1
+	with open(f"/proc/{process.pid}/statm") as statm:
+		assert 0.5 < memory[0] / (int(statm.read().split()[1]) * 4096) < 2
+
+
+def test_figures_are_for_the_token_and_for_system_managers(site: Site, with_token: None) -> None:
+	def status(**headers: str) -> int:
+		return httpx.get(site.method("metrics"), headers=headers).status_code
+
+	assert status(**{"X-AI-Assistant-Token": TOKEN}) == 200
+	assert status() == 403
+	assert status(**{"X-AI-Assistant-Token": TOKEN[:-1]}) == 403
+	assert status(**{"X-AI-Assistant-Token": ""}) == 403
+	assert status(Authorization=f"token {site.first.token}") == 403
+	refused = httpx.get(site.method("metrics"), headers={"X-AI-Assistant-Token": "ä".encode()})
+	assert refused.status_code == 403
+	assert refused.json()["message"]["error"]["code"] == "not_permitted"
+
+
+def test_without_a_token_in_the_configuration_none_is_right(site: Site) -> None:
+	for given in ("", "None", TOKEN):
+		refused = httpx.get(site.method("metrics"), headers={"X-AI-Assistant-Token": given})
+		assert refused.status_code == 403
+
+
+def test_health_tells_a_guest_no_more_than_whether(site: Site, process: StandaloneSite) -> None:
+	well = httpx.get(site.method("health"))
+	assert (well.status_code, well.text) == (200, "ok\n")
+	database = process.data / "site.sqlite"
+	with closing(sqlite3.connect(database)) as other:
+		other.execute("ALTER TABLE request RENAME TO away")
+		try:
+			ill = httpx.get(site.method("health"))
+		finally:
+			other.execute("ALTER TABLE away RENAME TO request")
+	assert (ill.status_code, ill.text) == (503, "unavailable\n")
+	assert httpx.get(site.method("health")).status_code == 200
