@@ -1,6 +1,6 @@
-"""The way from ASGI to the site, which is WSGI, and back: a thread a request, and one turn of the loop each way.
+"""Runs the site, a WSGI application, behind an ASGI server: one thread a request.
 
-a2wsgi has the loop take a turn for each part of the body and of the answer, while the thread waits.
+a2wsgi would make the event loop take a turn for each part of a body, in both directions, while the thread waits.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import closing
@@ -21,10 +22,14 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class WsgiServer:
-	"""An ASGI application that answers with a WSGI one."""
+	"""An ASGI application that answers with a WSGI application."""
 
 	def __init__(self, application: WSGIApplication, threads: Executor, max_body: Callable[[], int]) -> None:
-		"""`max_body` gives how many bytes of a body are read at most; the application refuses one that has more."""
+		"""Args:
+		application: What answers the requests.
+		threads: Where the requests run.
+		max_body: Returns the largest body to read, in bytes. The application refuses a larger one.
+		"""
 		self._application = application
 		self._threads = threads
 		self._max_body = max_body
@@ -33,10 +38,10 @@ class WsgiServer:
 		if scope["type"] != "http":
 			await send({"type": "websocket.close"})
 			return
-		environ, body, most = _environ(scope), bytearray(), self._max_body()
-		# One that is announced as too large is refused unread.
-		more = int(environ.get("CONTENT_LENGTH", 0)) <= most
-		while more and len(body) <= most:
+		environ, body, max_body = _environ(scope), bytearray(), self._max_body()
+		# A body whose announced length is too large is refused without reading it.
+		more = int(environ.get("CONTENT_LENGTH", 0)) <= max_body
+		while more and len(body) <= max_body:
 			message = await receive()
 			if message["type"] == "http.disconnect":
 				return
@@ -45,22 +50,35 @@ class WsgiServer:
 		environ["wsgi.input"] = io.BytesIO(body)
 		loop = asyncio.get_running_loop()
 		answer: asyncio.Queue[dict[str, Any] | BaseException] = asyncio.Queue()
+		hung_up = threading.Event()
 
 		def put(message: dict[str, Any] | BaseException) -> None:
 			loop.call_soon_threadsafe(answer.put_nowait, message)
 
-		self._threads.submit(self._answer, environ, put)
-		more = True
-		while more:
-			said = await answer.get()
-			if isinstance(said, BaseException):
-				raise said
-			await send(said)
-			more = said.get("more_body", True)
+		self._threads.submit(self._answer, environ, put, hung_up)
+		# Receiving while the body is not read would invite the client to send the rest of it.
+		watcher = None if more else asyncio.create_task(_watch(receive, hung_up))
+		try:
+			more = True
+			while more:
+				part = await answer.get()
+				if isinstance(part, BaseException):
+					raise part
+				await send(part)
+				more = part.get("more_body", True)
+		finally:
+			hung_up.set()
+			if watcher:
+				watcher.cancel()
 
 	def _answer(
-		self, environ: WSGIEnvironment, put: Callable[[dict[str, Any] | BaseException], None]
+		self,
+		environ: WSGIEnvironment,
+		put: Callable[[dict[str, Any] | BaseException], None],
+		hung_up: threading.Event,
 	) -> None:
+		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does."""
+
 		def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
 			raw = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
 			put({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
@@ -69,6 +87,8 @@ class WsgiServer:
 			parts: Any = self._application(environ, start_response)
 			with closing(parts):
 				for part in parts:
+					if hung_up.is_set():
+						break
 					put({"type": "http.response.body", "body": part, "more_body": True})
 		except BaseException as error:
 			put(error)
@@ -76,8 +96,15 @@ class WsgiServer:
 			put({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def _watch(receive: Receive, hung_up: threading.Event) -> None:
+	"""Set the event when the client closes its connection."""
+	while (await receive())["type"] != "http.disconnect":
+		pass
+	hung_up.set()
+
+
 def _environ(scope: dict[str, Any]) -> WSGIEnvironment:
-	"""PEP 3333's, of an ASGI scope, but for the body."""
+	"""The WSGI environment (PEP 3333) of an ASGI scope, without the body."""
 	host, port = scope.get("server") or ("localhost", 0)
 	environ: WSGIEnvironment = {
 		"REQUEST_METHOD": scope["method"],

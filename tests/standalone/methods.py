@@ -15,6 +15,7 @@ from ai_assistant import store
 entered = threading.Event()
 leave = threading.Event()
 finished = threading.Event()
+closed_for: list[str] = []
 
 
 @frappe.whitelist()
@@ -145,6 +146,22 @@ def lines() -> Response:
 		yield f"{frappe.session.user}\n"
 
 	return Response(body(), mimetype="text/plain")
+
+
+@frappe.whitelist()
+def stream_until_closed() -> Response:
+	def body() -> Any:
+		yield "first\n"
+		try:
+			while True:
+				leave.wait(0.05)
+				yield ": still here\n"
+		except GeneratorExit:
+			closed_for.append(frappe.session.user)
+			entered.set()
+			raise
+
+	return Response(body(), mimetype="text/event-stream")
 
 
 @frappe.whitelist()

@@ -347,13 +347,25 @@ def test_a_body_cut_short_does_not_run(site: RunningSite, http: httpx.Client) ->
 	assert call(http, "kept", request_id="cut-short", headers=ANN).json() == {"message": False}
 
 
-def test_a_streamed_response_leaves_piece_by_piece_and_keeps_its_request(ann: httpx.Client) -> None:
+def test_a_streamed_response_is_sent_piece_by_piece_and_keeps_its_request(ann: httpx.Client) -> None:
 	with ann.stream("GET", f"{API}.lines") as answer:
+		assert "content-length" not in answer.headers
 		pieces = answer.iter_text()
 		assert next(pieces) == "first\n"
 		assert methods.entered.wait(10)
 		methods.leave.set()
 		assert "".join(pieces) == "ann@example.com\n"
+
+
+def test_a_hang_up_closes_a_streamed_body_at_its_next_part(http: httpx.Client) -> None:
+	methods.closed_for.clear()
+
+	with http.stream("POST", f"{API}.stream_until_closed", json={}, headers=ANN) as answer:
+		assert next(answer.iter_text()).startswith("first")
+		assert not methods.entered.is_set()
+
+	assert methods.entered.wait(10)
+	assert methods.closed_for == ["ann@example.com"]
 
 
 @pytest.mark.parametrize(("http_method", "kept"), [("GET", "FalseFalse"), ("POST", "TrueTrue")])
