@@ -70,7 +70,6 @@ class TestInstall(TestCase):
 			"delivery_ms": 1000,
 			"first_event_ms": 500,
 			"provider_failures_percent": 50,
-			"memory_growth_percent": 5,
 		}
 		for field in new:
 			frappe.db.delete("Singles", {"doctype": "AI Assistant Settings", "field": field})

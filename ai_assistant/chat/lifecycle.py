@@ -18,7 +18,7 @@ from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.event import calls_in
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets, memory
+from . import budgets
 from .errors import BUSY_S, ChatError, internal_error, invalid, provider_failure
 from .request import ChatRequest, request_id_of, task_id_of
 
@@ -146,7 +146,7 @@ class Chat:
 		)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
-		row = {**self.publisher.row(outcome), **memory.now()}
+		row = self.publisher.row(outcome)
 		try:
 			self.publisher.complete(row)
 		except store.Lost:

@@ -127,7 +127,6 @@ class Alerts:
 	delivery_ms: int = 1000
 	first_event_ms: int = 500
 	provider_failures_percent: int = 50
-	memory_growth_percent: int = 5
 	email: bool = False
 
 

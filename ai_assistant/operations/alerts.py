@@ -5,9 +5,6 @@ Thresholds are in the settings (`alerts`). The store keeps the alerts; on a benc
 
 import math
 import time
-from collections import defaultdict
-from itertools import pairwise
-from statistics import median
 
 import frappe
 from frappe import _
@@ -25,10 +22,7 @@ WINDOW_S = 300
 FEWEST = 5
 # What has not been seen for so long is over: it must be well three times in a row.
 QUIET_S = 150
-# Memory: so many requests of a process in four parts of which each holds more than the one before. A process that has
-# ended none lately is not there any more.
-REQUESTS, PARTS, LATELY_S = 100, 4, 900
-DAY_S, NEWEST = 86_400, 3000
+NEWEST = 3000
 # What a provider rightly refuses is no failure of it.
 REFUSALS = ("content_filtered", "context_too_long", "invalid_request")
 
@@ -40,9 +34,9 @@ Verdicts = dict[store.AlertKey, str | None]
 def check() -> None:
 	"""Looks at everything once. The scheduler does it every minute."""
 	configured, now = load(), store.current().now()
-	rows = store.current().ended(now - DAY_S, NEWEST)
+	rows = store.current().ended(now - WINDOW_S, NEWEST)
 	names = [each.name for each in configured.providers]
-	verdicts = of_rows(rows, names, configured.alerts, now)
+	verdicts = of_rows(rows, names, configured.alerts)
 	for name, reason in configured.set_aside:
 		earlier = verdicts.get(("configuration", name))
 		verdicts["configuration", name] = f"{earlier} {reason}" if earlier else f"{name}: {reason}"
@@ -66,17 +60,15 @@ def check() -> None:
 		logger().warning(f"[Alert] {line} {fields(subject=subject)}")
 
 
-def of_rows(rows: list[store.Row], providers: list[str], limits: Alerts, now: float) -> Verdicts:
-	"""What requests that have ended tell, of which the newest comes first."""
-	recent = [row for row in rows if row["ended"] > now - WINDOW_S]
-	sums = metrics.sums_of(recent)
-	firsts = [row["first_event_ms"] for row in recent if row["first_event_ms"]]
+def of_rows(rows: list[store.Row], providers: list[str], limits: Alerts) -> Verdicts:
+	"""Judges the requests that ended within WINDOW_S."""
+	sums = metrics.sums_of(rows)
+	firsts = [row["first_event_ms"] for row in rows if row["first_event_ms"]]
 	found: Verdicts = {
 		("event_failures", ""): _event_failures(sums, limits),
 		("late_first_event", ""): _late_first_event(firsts, limits),
 	}
 	found |= {("provider_failing", name): _provider_failing(sums, name, limits) for name in providers}
-	found |= {("memory_growing", name): said for name, said in _memory_growing(rows, limits, now).items()}
 	# What is well is left out.
 	return {key: said for key, said in found.items() if said != ""}
 
@@ -117,28 +109,6 @@ def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts
 		return ""
 	message: str = _("Provider {0} failed {1} of {2} times in the last five minutes.")
 	return message.format(name, failed, asked)
-
-
-def _memory_growing(rows: list[store.Row], limits: Alerts, now: float) -> dict[str, str]:
-	"""By process: "" is said of one that is well, and nothing of one that is gone."""
-	held: defaultdict[str, list[int]] = defaultdict(list)
-	for row in rows:
-		process = row["process_id"]
-		if process and row["memory_kb"] and (process in held or row["ended"] > now - LATELY_S):
-			held[process].append(row["memory_kb"])
-	factor = 1 + limits.memory_growth_percent / 100
-	size = REQUESTS // PARTS
-	found = {}
-	for process, newest_first in held.items():
-		parts = [median(newest_first[n * size : (n + 1) * size] or [0]) for n in range(PARTS)]
-		grows = parts[-1] > 0 and all(later > factor * earlier for later, earlier in pairwise(parts))
-		message = _("Process {0} held {1} MiB, and {2} MiB at the latest of {3} requests, more each time.")
-		found[process] = (
-			message.format(process, round(parts[-1] / 1024), round(parts[0] / 1024), REQUESTS)
-			if grows
-			else ""
-		)
-	return found
 
 
 def of_realtime(limits: Alerts) -> Verdicts:

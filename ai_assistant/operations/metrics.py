@@ -5,9 +5,9 @@ scheduler. So a scrape costs what ended since the one before, and no sum falls w
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ai_assistant import store
 from ai_assistant.log import fails_quietly
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 # How many requests one transaction adds: on SQLite nobody else writes meanwhile. And how many one scrape may: with
 # more to do, as after an upgrade, it gives what was added so far, and the next one goes on.
 BATCH, MOST, MOST_A_SCRAPE = 200, 5000, 1000
-# Whose memory is told: processes that lately ended more than one request. A child of Frappe's own worker ends one, and itself.
-LATELY_S, NEWEST = 900, 2000
 
 TOKENS = {"prompt": "prompt_tokens", "completion": "completion_tokens", "reasoning": "reasoning_tokens"}
 
@@ -122,12 +120,14 @@ def _observed(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]
 def text() -> tuple[str, str]:
 	"""All figures in Prometheus' text format, and its content type. Raises store.Away."""
 	# Whoever chats need not pay for its 0.1 s.
-	from prometheus_client import CollectorRegistry, generate_latest
+	from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 	from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 	add(MOST_A_SCRAPE)
 	registry = CollectorRegistry(auto_describe=False)
 	registry.register(_Rows())
+	# The memory, CPU time and open files of the process that answers this scrape.
+	ProcessCollector(registry=registry)
 	return generate_latest(registry).decode(), CONTENT_TYPE_LATEST
 
 
@@ -157,19 +157,3 @@ class _Rows:
 		for status, count in kept.unended(now).items():
 			chats.add_metric((status,), count)
 		yield chats
-		memory = GaugeMetricFamily(
-			"ai_assistant_process_memory_bytes",
-			"Resident memory of a process at the end of its latest request.",
-			labels=("process",),
-		)
-		for process, kb in _memory(kept.ended(now - LATELY_S, NEWEST)).items():
-			memory.add_metric((process,), kb * 1024)
-		yield memory
-
-
-def _memory(rows: list[store.Row]) -> dict[str, int]:
-	"""KiB by process, from rows of which the newest comes first."""
-	known: list[dict[str, Any]] = [row for row in rows if row["process_id"] and row["memory_kb"]]
-	many = Counter(row["process_id"] for row in known)
-	latest = {row["process_id"]: row["memory_kb"] for row in reversed(known)}
-	return {process: kb for process, kb in latest.items() if many[process] > 1}

@@ -38,7 +38,6 @@ TYPES = {
 	"prompt_bytes": "INTEGER",
 	"ended": "REAL",
 	"first_event_ms": "INTEGER",
-	"memory_kb": "INTEGER",
 	"counted": "INTEGER NOT NULL DEFAULT 0",
 }
 

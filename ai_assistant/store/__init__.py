@@ -44,12 +44,10 @@ REQUEST_FIELDS = (
 	"error",
 	"ended",
 	"first_event_ms",
-	"process_id",
-	"memory_kb",
 )
 """Those of JSON_FIELDS hold the contract's objects, or None; `created`, `lease` and `ended` are UNIX times in seconds;
-`cancel_asked` is 0 or 1, `prompt_bytes` a number, `excerpt` the beginning of the question. `first_event_ms` is how long the client waited for event 1; `process_id` ran the request, and held
-`memory_kb` (KiB) at its end: both are None where that is not known. The rest are strings or None.
+`cancel_asked` is 0 or 1, `prompt_bytes` a number, `excerpt` the beginning of the question. `first_event_ms` is how long the client waited for event 1, None if that was
+not measured. The rest are strings or None.
 `tool_calls` is None for a request without tools."""
 
 MEASURED = (
@@ -62,8 +60,6 @@ MEASURED = (
 	"attempts",
 	"error",
 	"first_event_ms",
-	"process_id",
-	"memory_kb",
 )
 """The fields that figures are made of; none of them is long."""
 

@@ -63,7 +63,6 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"first_chunk_ms",
 	"ended",
 	"first_event_ms",
-	"memory_kb",
 }
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
@@ -412,7 +411,6 @@ class FrappeStore:
 					"delivery_ms",
 					"first_event_ms",
 					"provider_failures_percent",
-					"memory_growth_percent",
 				),
 			},
 		}

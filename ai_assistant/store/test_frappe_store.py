@@ -15,7 +15,7 @@ from . import MEASURED, REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
 from .frappe_store import FrappeStore
 
 # Frappe's columns of numbers know no NULL.
-NUMBERS = ("lease", "cancel_asked", "prompt_bytes", "ended", "first_event_ms", "memory_kb")
+NUMBERS = ("lease", "cancel_asked", "prompt_bytes", "ended", "first_event_ms")
 ANN, BOB = "ann@store.test", "bob@store.test"
 
 
@@ -268,7 +268,7 @@ class TestFrappeStore(TestCase):
 	def open_and_end(self, count: int) -> list[str]:
 		names = [self.store.open(row(request_id=f"request-{n}")) for n in range(count)]
 		for n, name in enumerate(names):
-			self.store.finish(name, {"status": "completed", "ended": 4e9 + n, "memory_kb": 5})
+			self.store.finish(name, {"status": "completed", "ended": 4e9 + n, "first_event_ms": 5})
 		return names
 
 	def test_each_ended_request_is_counted_once_and_outlived_by_its_sum(self) -> None:
@@ -356,7 +356,7 @@ class TestFrappeStore(TestCase):
 		found = self.store.ended(4e9, 10)
 		self.assertEqual([each["name"] for each in found], [names[2], names[1]])
 		self.assertEqual(set(found[0]), {"name", *MEASURED})
-		self.assertEqual((found[0]["ended"], found[0]["memory_kb"]), (4e9 + 2, 5))
+		self.assertEqual((found[0]["ended"], found[0]["first_event_ms"]), (4e9 + 2, 5))
 		self.assertEqual([each["name"] for each in self.store.ended(4e9, 1)], names[2:])
 
 	def test_what_has_not_ended_is_counted_by_status(self) -> None:

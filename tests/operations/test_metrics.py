@@ -155,13 +155,6 @@ def test_one_scrape_adds_no_more_than_it_may(store: SqliteStore, database: Datab
 	assert store.sums()["requests", "completed"] == 5
 
 
-def test_memory_is_told_of_processes_that_stay(store: SqliteStore) -> None:
-	rows = [
-		{"process_id": name, "memory_kb": kb} for name, kb in (("a", 30), ("b", 9), ("a", 20), ("a", None))
-	]
-	assert metrics._memory(rows) == {"a": 30}
-
-
 # A site that runs
 
 
@@ -216,10 +209,8 @@ def test_a_scrape_tells_what_chats_came_to(
 	assert grown("fallbacks_total", "scripted") == 1
 	assert grown("first_event_seconds_count") == 4
 	assert grown("duration_seconds_bucket", "+Inf") == grown("duration_seconds_count") == 4
-	memory = [value for (name, *_), value in after.items() if name == "process_memory_bytes"]
-	assert len(memory) == 1
 	with open(f"/proc/{process.pid}/statm") as statm:
-		assert 0.5 < memory[0] / (int(statm.read().split()[1]) * 4096) < 2
+		assert 0.5 < after["process_resident_memory_bytes",] / (int(statm.read().split()[1]) * 4096) < 2
 
 
 def test_figures_are_for_the_token_and_for_system_managers(site: Site, with_token: None) -> None:

@@ -52,19 +52,6 @@ def schedule(minutes: int) -> None:
 		frappe.db.set_value("Scheduled Job Type", name, "last_execution", last)
 
 
-def leak(chats: int, bytes_each: int) -> str:
-	"""Asks in this process, which keeps so much of each chat; what its requests call it."""
-	from ai_assistant.api import chat_completion
-	from ai_assistant.chat import memory
-
-	kept = []
-	for _ in range(chats):
-		kept.append(b"x" * bytes_each)
-		answer: Any = chat_completion(messages=[{"role": "user", "content": "hello"}])
-		assert answer["success"], answer
-	return str(memory.now()["process_id"])
-
-
 def enqueue(
 	job: str, site: str, user: str = "Administrator", timeout: int = 60, garbled: bool = False, **kwargs: Any
 ) -> str:
@@ -142,7 +129,7 @@ if __name__ == "__main__":
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
-	steps = (check, clear, pass_time, schedule, leak, enqueue, ended, row, force_stop, worker)
+	steps = (check, clear, pass_time, schedule, enqueue, ended, row, force_stop, worker)
 	answered = {each.__name__: each for each in steps}[step](**json.loads(given))
 	frappe.db.commit()
 	print(json.dumps(answered))

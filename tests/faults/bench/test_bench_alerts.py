@@ -138,11 +138,3 @@ def test_a_provider_fails_more_often_than_not(stack: Stack, client: Client) -> N
 	# The other one was not asked.
 	last = stack.inside("check")
 	assert list(last["open"]) == ["provider_failing claude"]
-
-
-def test_a_process_that_keeps_something_of_each_chat(stack: Stack) -> None:
-	process = stack.inside("leak", chats=100, bytes_each=2**20)
-	begins(stack, "more each time", f"memory_growing {process}")
-	# It has ended by now, and after a while none of its requests is a recent one.
-	stack.inside("pass_time")
-	is_over(stack)

@@ -1,4 +1,4 @@
-"""The charts of events, waiting, cost, providers and memory, on the workspace AI Assistant."""
+"""The charts of events, waiting, cost and providers on the workspace AI Assistant."""
 
 import json
 from collections import Counter
@@ -19,7 +19,6 @@ BY_DAY = {
 		"Text": "avg(nullif(first_text_ms, 0))",
 	},
 	"AI Cost by Day": {"US Cents": "100 * sum(cost_usd)"},
-	"AI Memory by Day": {"MiB": "max(memory_kb) / 1024"},
 }
 """By the chart's name, what each of its lines is of the requests of a day."""
 PROVIDERS = "AI Provider Failures"

@@ -42,12 +42,11 @@ class TestAIFigures(TestCase):
 			"figures-a",
 			realtime={"events": 5, "failed": 1},
 			first_event_ms=10,
-			memory_kb=2048,
 		)
 		make_request(
 			ANN, 0, "failed", "figures-a", "figures-b", realtime={"events": 2, "failed": 0}, first_event_ms=30
 		)
-		make_request(ANN, 2, "completed", usage={"total_tokens": 1, "cost_usd": 0.25}, memory_kb=1024)
+		make_request(ANN, 2, "completed", usage={"total_tokens": 1, "cost_usd": 0.25})
 		make_request(
 			ANN,
 			DAYS,
@@ -87,7 +86,6 @@ class TestAIFigures(TestCase):
 		self.assertEqual((waiting["Reasoning"][-1], waiting["Text"][-1]), (0, 900))
 		cost = self.chart("AI Cost by Day", ANN)
 		self.assertEqual((cost["US Cents"][-3], sum(cost["US Cents"])), (25, 25))
-		self.assertEqual(self.chart("AI Memory by Day", ANN)["MiB"][-3:], [1, 0, 2])
 
 	def test_providers_are_counted_by_what_failed_and_who_was_asked_then(self) -> None:
 		status, body = rest("GET", SOURCE, ANN, chart_name=PROVIDERS)

@@ -26,7 +26,6 @@ BOUNDS = {
 	"delivery_ms": (1, 60_000),
 	"first_event_ms": (1, 60_000),
 	"provider_failures_percent": (1, 100),
-	"memory_growth_percent": (1, 1000),
 }
 
 
@@ -57,7 +56,6 @@ class AIAssistantSettings(Document):
 		max_delay_ms: DF.Int
 		max_messages: DF.Int
 		max_tokens: DF.Int
-		memory_growth_percent: DF.Int
 		modes: DF.Table[AIMode]
 		provider_failures_percent: DF.Int
 		realtime_enabled: DF.Check

@@ -76,7 +76,6 @@ class TestAIAssistantSettings(TestCase):
 			delivery_ms=18,
 			first_event_ms=19,
 			provider_failures_percent=20,
-			memory_growth_percent=21,
 			alert_by_email=1,
 			modes=[
 				{
@@ -98,7 +97,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 12, 13, 14))
 		self.assertEqual(found.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
 		self.assertFalse(found.retention.keep_content)
-		self.assertEqual(found.alerts, settings.Alerts(17, 18, 19, 20, 21, True))
+		self.assertEqual(found.alerts, settings.Alerts(17, 18, 19, 20, True))
 		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = found.providers
 		self.assertEqual(

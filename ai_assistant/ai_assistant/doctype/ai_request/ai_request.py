@@ -58,10 +58,8 @@ class AIRequest(Document):
 		first_reasoning_ms: DF.Int
 		first_text_ms: DF.Int
 		lease: DF.Float
-		memory_kb: DF.Int
 		mode: DF.Data | None
 		model: DF.Data | None
-		process_id: DF.Data | None
 		prompt_bytes: DF.Int
 		prompt_tokens: DF.Int
 		provider: DF.Data | None
