@@ -1,0 +1,118 @@
+"""What a standard API (a dialect) offers, so that one router and one life of a request serve all of them.
+
+A dialect is a module with `parse`, `whole`, `error` and `Writer`. It knows JSON and Server-Sent Events and nothing of
+HTTP, of Frappe's request or of the store: `ai_assistant.api.v1` does that part.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ai_assistant.gateway import Chunk
+
+HTTP_STATUS = {
+	"invalid_request": 400,
+	"unauthenticated": 401,
+	"budget_exceeded": 402,
+	"not_permitted": 403,
+	"not_found": 404,
+	"unknown_model": 404,
+	"unknown_path": 404,
+	"method_not_allowed": 405,
+	"conflict": 409,
+	"not_kept": 410,
+	"too_large": 413,
+	"context_too_long": 400,
+	"content_filtered": 400,
+	"rate_limited": 429,
+	"cancelled": 499,
+	"internal_error": 500,
+	"provider_auth": 502,
+	"provider_error": 502,
+	"worker_lost": 502,
+	"provider_unavailable": 503,
+	"busy": 503,
+	"not_configured": 503,
+	"timeout": 504,
+}
+"""The status of each error code on the standard APIs: those of `ai_assistant.chat.errors`, and those that only these
+APIs have (`unauthenticated`, `unknown_model`, `unknown_path`, `method_not_allowed`, `too_large`, `cancelled`, `not_kept`).
+A dialect may have other statuses for some. A used-up budget is 402, because clients retry a 429 for minutes."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+	"""A request of a dialect in the terms of this app."""
+
+	fields: dict[str, Any]
+	"""The arguments of `chat_completion`: `messages` as in the OpenAI chat API (an assistant's may have a
+	`continuation`), `model` as the client names it (`MODEL`, `PROVIDER/MODEL` or an alias), `temperature`, `max_tokens`,
+	`reasoning_effort`, `tools`, `tool_choice`, `request_id`, `task_id`. What is left out is the site's to choose.
+	`max_tokens` above the site's limit is lowered to it."""
+	stream: bool
+	background: bool = False
+	"""A worker answers it, and the stream follows its journal."""
+	store: bool = False
+	"""A hang-up does not cancel it."""
+	options: dict[str, Any] = field(default_factory=dict)
+	"""What the writer needs to know, such as `include_usage`."""
+	dropped: tuple[str, ...] = ()
+	"""The fields of the body that the site does not carry out, by name."""
+
+
+class StreamWriter(Protocol):
+	"""Writes one stream. Each method returns the text of whole Server-Sent Events, "" for none.
+
+	`begin` is called once, then `write` and `ping` in any order, then `end` once. A stream of which the client hangs up
+	gets no `end`.
+	"""
+
+	def begin(self) -> str: ...
+
+	def write(self, chunk: Chunk) -> str:
+		"""Takes Reasoning, Text, ToolCallStart, ToolCallDelta or ToolCall. Chunks of other types give "".
+
+		The ToolCall follows the pieces of the same call, or comes alone where it was not streamed.
+		"""
+		...
+
+	def ping(self) -> str:
+		"""Keeps the connection in use while the provider is silent; by default a comment (`COMMENT`)."""
+		...
+
+	def end(self, answer: dict[str, Any]) -> str:
+		"""`answer` is the contract's answer object, with `status`, `finish_reason`, `usage` and perhaps `error`.
+
+		It has `error` for every `status` but `completed`: a request that was cancelled has the code `cancelled`.
+		"""
+		...
+
+
+class Dialect(Protocol):
+	"""What the module of a dialect has."""
+
+	def parse(self, body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
+		"""Raises ChatError `invalid_request` for a body that is refused. `headers` answer to names in any case."""
+		...
+
+	def whole(self, answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
+		"""The body of a request that was not streamed and has no `error`. `created` is a UNIX time in seconds."""
+		...
+
+	def error(self, error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+		"""The HTTP status and the body for the contract's `error` object, of a code in HTTP_STATUS."""
+		...
+
+	def Writer(self, parsed: Parsed, request_id: str, model: str, created: int) -> StreamWriter:
+		"""`model` is what the client asked for, or what answers where it named none."""
+		...
+
+
+COMMENT = ": ping\n\n"
+
+
+def event(data: Mapping[str, Any], name: str | None = None) -> str:
+	"""One Server-Sent Event with an object as its data."""
+	text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+	return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"
