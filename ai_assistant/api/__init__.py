@@ -85,11 +85,9 @@ def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
 
 
 def _chunks(chat: lifecycle.Chat) -> Iterable[Chunk]:
-	if chat.settings.realtime.enabled:
-		gathers = chat.publisher.gathers
-		return chat.gateway.stream_generate(**chat.question, patience=chat.patience, gathers=gathers)
-	# The emergency brake: one question, one answer, and a publisher that publishes nothing.
-	return chat.gateway.generate(**chat.question, patience=chat.patience, waiting=chat.keep).chunks()
+	return chat.gateway.stream_generate(
+		**chat.question, patience=chat.patience, gathers=chat.publisher.gathers
+	)
 
 
 @frappe.whitelist(methods=["GET"])

@@ -6,7 +6,6 @@ A failure is raised as a ProviderError instead of the Completion; what was yield
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,25 +116,6 @@ Chunk = Reasoning | Text | ToolCall | Silence | Fallback | Completion
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-	"""A whole answer, asked for without streaming."""
-
-	reasoning: str
-	text: str
-	completion: Completion
-	tool_calls: tuple[ToolCall, ...] = ()
-
-	def chunks(self) -> Iterator[Chunk]:
-		"""The same as a stream: its reasoning, its text and each tool call in one piece, then the completion."""
-		if self.reasoning:
-			yield Reasoning(self.reasoning)
-		if self.text:
-			yield Text(self.text)
-		yield from self.tool_calls
-		yield self.completion
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
 	"""One question to one provider: messages and tools as in the OpenAI chat API, None for what it may choose.
 
@@ -147,7 +127,6 @@ class Ask:
 	temperature: float | None = None
 	max_tokens: int | None = None
 	reasoning_effort: str | None = None
-	stream: bool = True
 	tools: list[dict[str, Any]] | None = None
 	tool_choice: str | dict[str, Any] | None = None
 

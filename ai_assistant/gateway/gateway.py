@@ -20,7 +20,6 @@ from .chunks import (
 	Fallback,
 	Provider,
 	Reasoning,
-	Result,
 	Silence,
 	Text,
 	Timeouts,
@@ -116,39 +115,6 @@ class Gateway:
 		route = self.route(preferred_provider, model)
 		yield from self._ask(ask, route, cancel or Cancel(), patience, gathers)
 
-	def generate(
-		self,
-		messages: list[dict[str, Any]],
-		preferred_provider: str | None = None,
-		model: str | None = None,
-		temperature: float | None = None,
-		max_tokens: int | None = None,
-		reasoning_effort: str | None = None,
-		*,
-		tools: list[dict[str, Any]] | None = None,
-		tool_choice: str | dict[str, Any] | None = None,
-		cancel: Cancel | None = None,
-		patience: Callable[[], float] = lambda: 1.0,
-		waiting: Callable[[], None] = lambda: None,
-	) -> Result:
-		"""The whole answer at once, asked for without streaming; otherwise as `stream_generate`.
-
-		Only the total deadline applies: without a stream there is no first token to wait for. `waiting()` is
-		called whenever `patience()` has run out.
-		"""
-		ask = Ask(messages, "", temperature, max_tokens, reasoning_effort, False, tools, tool_choice)
-		said: dict[type, str] = {Reasoning: "", Text: ""}
-		calls: list[ToolCall] = []
-		for chunk in self._ask(ask, self.route(preferred_provider, model), cancel or Cancel(), patience):
-			waiting()
-			if isinstance(chunk, Reasoning | Text):
-				said[type(chunk)] += chunk.text
-			elif isinstance(chunk, ToolCall):
-				calls.append(chunk)
-			elif isinstance(chunk, Completion):
-				return Result(said[Reasoning], said[Text], chunk, tuple(calls))
-		raise AssertionError("a stream ends with a Completion or an error")
-
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
 		"""Who is asked for which model, in order. Raises ProviderError `not_configured` for nobody."""
 		if not self.providers:
@@ -179,7 +145,7 @@ class Gateway:
 		route: list[tuple[Provider, str]],
 		cancel: Cancel,
 		patience: Callable[[], float],
-		gathers: Callable[[], bool] = lambda: False,
+		gathers: Callable[[], bool],
 	) -> Iterator[Chunk]:
 		deadline = time.monotonic() + self.timeouts.total_s
 		attempts: list[Attempt] = []
@@ -228,7 +194,7 @@ class Gateway:
 			ends = False
 			while not ends:
 				silence = deltas.silence(limits)
-				silent_until = bridge.heard + silence[1] if ask.stream else deadline
+				silent_until = bridge.heard + silence[1]
 				now = time.monotonic()
 				# Once more then, without waiting: what has come by now is given. Asked each time, and not only where nothing
 				# has come: of a provider faster than its reader there always is something.
@@ -238,7 +204,7 @@ class Gateway:
 				chunks = bridge.take(waits, together)
 				if not chunks and not ends:
 					# Asked anew: something may just have come.
-					if ask.stream and time.monotonic() >= bridge.heard + silence[1]:
+					if time.monotonic() >= bridge.heard + silence[1]:
 						raise ProviderError(silence[0], seconds=f"{silence[1]:g}", **names)
 					yield Silence()
 				for chunk in _joined(chunks) if together else chunks:

@@ -216,6 +216,8 @@ class Publisher:
 		}
 
 	def _send(self, ready: Sequence[Batch | ToolCall]) -> None:
+		if not self.enabled:
+			return
 		self._outbox += ready
 		if self._retry_at is not None and time.monotonic() < self._retry_at:
 			return

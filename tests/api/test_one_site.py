@@ -82,7 +82,7 @@ def test_the_brake_answers_without_events(
 		assert answer["realtime"] == {"events": 0, "failed": 0, "last_seq": 0}
 		assert answer["usage"]["total_tokens"] == 18
 		assert [each["id"] for each in answer["tool_calls"]] == ["call_1"]
-		assert not provider.wait_for(marker).body.get("stream")
+		assert provider.wait_for(marker).body["stream"]
 		assert client.get("get_request", request_id=stream.request_id) == answer
 		assert client.get("get_events", request_id=stream.request_id)["events"] == []
 		failed = client.chat(script({"status": 401}))

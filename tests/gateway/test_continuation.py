@@ -56,19 +56,12 @@ def script(api: str, *turns: list[Step]) -> list[Step]:
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.parametrize("text", [True, False])
-def test_a_provider_gets_its_own_turn_back(
-	server: ScriptedProvider, api: str, streams: bool, text: bool
-) -> None:
+def test_a_provider_gets_its_own_turn_back(server: ScriptedProvider, api: str, text: bool) -> None:
 	one = gateway(family(server, api))
 	end: list[Step] = [{"reasoning": "So."}, {"text": "Done."}]
 	messages = asked(script(api, first_turn(api, text=text), end))
-	first = (
-		hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
-		if streams
-		else Heard(list(one.generate(messages, tools=TOOLS, **THINKS).chunks()))
-	)
+	first = hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
 	assert (first.completion.continuation is not None) == (api in KEEPERS)
 	second = hear(one.stream_generate(answered(messages, first), tools=TOOLS, **THINKS))
 	assert (second.reasoning, second.text) == ("So.", "Done.")
@@ -295,11 +288,7 @@ def test_googles_signatures_come_back_with_their_calls(
 	told = [made("", "c2lnMQ"), {**made("call_2", ""), "extra_content": None}, made("call_3", "c2lnMw")]
 	one = gateway(family(server, api))
 	messages = asked([{"turn": [as_openai(told, streams)]}, {"turn": [{"text": "Done."}]}], marker)
-	first = (
-		hear(one.stream_generate(messages, tools=TOOLS))
-		if streams
-		else Heard(list(one.generate(messages, tools=TOOLS).chunks()))
-	)
+	first = hear(one.stream_generate(messages, tools=TOOLS))
 	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
 	sent = server.asked[-1].body["messages"][-4]["tool_calls"]
 	assert [call.get("extra_content") for call in sent] == [

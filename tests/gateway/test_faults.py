@@ -25,23 +25,15 @@ ITS_WORDS = "scripted refusal"
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
 EVERY_ADAPTER = pytest.mark.parametrize("api", ADAPTERS)
-BOTH_WAYS = pytest.mark.parametrize("way", ["stream", "whole"])
 
 # Short: here the provider says nothing more, and the limit is what is tested.
 SHORT_OF_FIRST = Timeouts(first_token_s=0.3, idle_s=20, total_s=40)
 SHORT_OF_NEXT = Timeouts(first_token_s=20, idle_s=0.5, total_s=40)
 
 
-def answer(
-	server: ScriptedProvider, api: str, script: list[Step], way: str = "stream", **options: Any
-) -> Heard:
+def answer(server: ScriptedProvider, api: str, script: list[Step], **options: Any) -> Heard:
 	one = gateway(family(server, api, name=f"My {api}"), **options)
-	if way == "stream":
-		return hear(one.stream_generate(asked(script)))
-	try:
-		return Heard(list(one.generate(asked(script)).chunks()))
-	except ProviderError as error:
-		return Heard(error=error)
+	return hear(one.stream_generate(asked(script)))
 
 
 def check(heard: Heard, api: str, kind: str, code: str) -> ProviderError:
@@ -83,12 +75,10 @@ REFUSALS = {
 
 
 @EVERY_ADAPTER
-@pytest.mark.parametrize(
-	("status", "way"), [*((status, "stream") for status in REFUSALS), (401, "whole"), (503, "whole")]
-)
-def test_a_refusal_is_told_by_its_status(server: ScriptedProvider, api: str, status: int, way: str) -> None:
-	in_its_words = answer(server, api, [{"status": status}], way)
-	with_our_key = answer(server, api, [{"status": status, "echo": True}], way)
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_is_told_by_its_status(server: ScriptedProvider, api: str, status: int) -> None:
+	in_its_words = answer(server, api, [{"status": status}])
+	with_our_key = answer(server, api, [{"status": status, "echo": True}])
 	for heard in (in_its_words, with_our_key):
 		error = check(heard, api, *REFUSALS[status])
 		assert heard.said == []
@@ -106,12 +96,11 @@ def test_the_provider_does_quote_what_must_not_be_told(server: ScriptedProvider)
 
 
 @EVERY_FAMILY
-@BOTH_WAYS
-def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str, way: str) -> None:
+def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str) -> None:
 	"""Whoever it points to would get the question, and of some providers the key."""
 	before = len(server.asked)
 	to = {"location": f"{server.base(spoken(api))}/elsewhere"}
-	check(answer(server, api, [{"status": 307, "headers": to}], way), api, "misconfigured", "provider_error")
+	check(answer(server, api, [{"status": 307, "headers": to}]), api, "misconfigured", "provider_error")
 	assert len(server.asked) == before + 1
 
 
@@ -147,12 +136,9 @@ def test_the_advice_may_be_a_date(server: ScriptedProvider) -> None:
 
 
 @EVERY_ADAPTER
-@BOTH_WAYS
 @pytest.mark.parametrize("body", ["<html>Bad gateway</html>", "", "{", "[]", '"-"', "null"])
-def test_an_error_need_not_be_json(server: ScriptedProvider, api: str, way: str, body: str) -> None:
-	check(
-		answer(server, api, [{"status": 502, "body": body}], way), api, "unavailable", "provider_unavailable"
-	)
+def test_an_error_need_not_be_json(server: ScriptedProvider, api: str, body: str) -> None:
+	check(answer(server, api, [{"status": 502, "body": body}]), api, "unavailable", "provider_unavailable")
 
 
 TOO_LONG = [
@@ -196,13 +182,12 @@ TOO_LONG = [
 	("api", "status", "words"),
 	[*TOO_LONG, *((f"litellm/{api}", *said) for api, *said in TOO_LONG if api in DIRECT)],
 )
-@BOTH_WAYS
 def test_messages_that_are_too_long_are_known_by_the_providers_words(
-	server: ScriptedProvider, api: str, status: int, words: str, way: str
+	server: ScriptedProvider, api: str, status: int, words: str
 ) -> None:
 	body = FAMILIES[spoken(api)]("m1").refusal(status, words)
 	error = check(
-		answer(server, api, [{"status": status, "body": body}], way), api, "too_long", "context_too_long"
+		answer(server, api, [{"status": status, "body": body}]), api, "too_long", "context_too_long"
 	)
 	assert words not in str(error) + repr(error.args) + repr(error.values)
 
@@ -221,28 +206,25 @@ def test_responses_may_find_out_later_that_messages_are_too_long(
 
 
 @pytest.mark.parametrize("api", ["openai", "litellm/openai", "openai_responses"])
-@BOTH_WAYS
-def test_a_prompt_may_be_filtered_at_once(server: ScriptedProvider, api: str, way: str) -> None:
+def test_a_prompt_may_be_filtered_at_once(server: ScriptedProvider, api: str) -> None:
 	words = "Your request was rejected as a result of our safety system."
 	error = {"message": words, "type": "invalid_request_error", "code": "content_policy_violation"}
-	heard = answer(server, api, [{"status": 400, "body": {"error": error}}], way)
+	heard = answer(server, api, [{"status": 400, "body": {"error": error}}])
 	check(heard, api, "filtered", "content_filtered")
 
 
-@BOTH_WAYS
+@pytest.mark.parametrize("way", ["stream", "at once"])
 def test_a_prompt_that_gemini_blocks_is_filtered(server: ScriptedProvider, way: str) -> None:
 	said = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}
 	script = [{"raw": f"data: {json.dumps(said)}\n\n" if way == "stream" else json.dumps(said)}]
-	check(answer(server, "gemini", script, way), "gemini", "filtered", "content_filtered")
+	check(answer(server, "gemini", script), "gemini", "filtered", "content_filtered")
 
 
 @EVERY_FAMILY
-@BOTH_WAYS
-def test_an_answer_may_be_filtered(server: ScriptedProvider, api: str, way: str) -> None:
-	heard = answer(server, api, [{"text": "Hel"}, {"finish": "content_filter"}], way)
+def test_an_answer_may_be_filtered(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"text": "Hel"}, {"finish": "content_filter"}])
 	check(heard, api, "filtered", "content_filtered")
-	if way == "stream":
-		assert heard.text == "Hel"
+	assert heard.text == "Hel"
 
 
 # Silence
@@ -305,23 +287,21 @@ def somebody_who_says(answer: bytes) -> Iterator[str]:
 
 
 @EVERY_FAMILY
-@BOTH_WAYS
-def test_a_provider_that_is_not_there_cannot_be_reached(server: ScriptedProvider, api: str, way: str) -> None:
+def test_a_provider_that_is_not_there_cannot_be_reached(server: ScriptedProvider, api: str) -> None:
 	with nobody() as address:
 		one = gateway(family(server, api, name=f"My {api}", api_base=address))
-		heard = answer_of(one, way)
+		heard = answer_of(one)
 	check(heard, api, "unreachable", "provider_unavailable")
 
 
 @EVERY_ADAPTER
-@BOTH_WAYS
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\ncontent-len"])
 def test_a_connection_may_break_before_there_is_an_answer(
-	server: ScriptedProvider, api: str, way: str, said: bytes
+	server: ScriptedProvider, api: str, said: bytes
 ) -> None:
 	with somebody_who_says(said) as address:
 		one = gateway(family(server, api, name=f"My {api}", api_base=address))
-		heard = answer_of(one, way)
+		heard = answer_of(one)
 	check(heard, api, "broke_off", "provider_unavailable")
 
 
@@ -330,22 +310,18 @@ def test_a_connection_may_break_before_there_is_an_answer(
 def test_an_address_that_is_none_is_a_matter_of_configuration(
 	server: ScriptedProvider, api: str, base: str
 ) -> None:
-	heard = answer_of(gateway(family(server, api, name=f"My {api}", api_base=base)), "stream")
+	heard = answer_of(gateway(family(server, api, name=f"My {api}", api_base=base)))
 	check(heard, api, "misconfigured", "provider_error")
 
 
 def test_an_api_that_litellm_does_not_know_is_a_matter_of_configuration(server: ScriptedProvider) -> None:
 	unknown = family(server, "openai")
 	object.__setattr__(unknown, "api", "nonsense")
-	assert answer_of(gateway(unknown), "stream").failure.kind == "misconfigured"
+	assert answer_of(gateway(unknown)).failure.kind == "misconfigured"
 
 
-def answer_of(one: Any, way: str) -> Heard:
-	try:
-		stream = one.stream_generate(asked([])) if way == "stream" else one.generate(asked([])).chunks()
-		return hear(stream)
-	except ProviderError as error:
-		return Heard(error=error)
+def answer_of(one: Any) -> Heard:
+	return hear(one.stream_generate(asked([])))
 
 
 @EVERY_FAMILY
@@ -360,11 +336,6 @@ def test_a_connection_may_be_cut_in_the_middle(server: ScriptedProvider, api: st
 	heard = answer(server, api, [{"reasoning": "Hm"}, {"text": "Hel"}, {"cut": True}])
 	check(heard, api, "broke_off", "provider_unavailable")
 	assert (heard.reasoning, heard.text) == ("Hm", "Hel")
-
-
-@EVERY_FAMILY
-def test_a_connection_may_be_cut_before_a_whole_answer(server: ScriptedProvider, api: str) -> None:
-	check(answer(server, api, [{"cut": True}], "whole"), api, "broke_off", "provider_unavailable")
 
 
 @EVERY_FAMILY
@@ -386,7 +357,6 @@ def test_a_stream_of_nothing_is_no_answer(server: ScriptedProvider, api: str) ->
 def test_a_web_page_is_no_answer(server: ScriptedProvider, api: str) -> None:
 	page = "<html>\n<title>Sign in</title>\n\n<p>data: none</p></html>\n"
 	assert answer(server, api, [{"raw": page}]).failure.code == "provider_error"
-	assert answer(server, api, [{"raw": page}], "whole").failure.code == "provider_error"
 
 
 @EVERY_ADAPTER
@@ -396,7 +366,10 @@ def test_a_web_page_is_no_answer(server: ScriptedProvider, api: str) -> None:
 def test_json_that_is_no_answer_is_an_error_of_the_provider(
 	server: ScriptedProvider, api: str, body: str
 ) -> None:
-	assert answer(server, api, [{"raw": body}], "whole").failure.code == "provider_error"
+	# A chunk may have no choices; what comes through litellm may be any. Then the stream has no end.
+	no_end = "choices" in body or api.startswith("litellm/")
+	codes = ("provider_error", "provider_unavailable") if no_end else ("provider_error",)
+	assert answer(server, api, [{"raw": body}]).failure.code in codes
 
 
 def broken(api: str, junk: str) -> Step:
@@ -509,8 +482,7 @@ def test_nothing_of_it_reaches_a_log_or_the_terminal(
 	]
 	for api in ADAPTERS:
 		for script in faults:
-			for way in ("stream", "whole"):
-				answer(server, api, script, way)
+			answer(server, api, script)
 	# What asyncio has to say of a task that failed and was left alone, it says when that is collected.
 	gc.collect()
 	out, err = capfd.readouterr()

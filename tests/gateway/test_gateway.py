@@ -27,7 +27,6 @@ from ai_assistant.gateway import (
 	Provider,
 	ProviderError,
 	Reasoning,
-	Result,
 	Silence,
 	Text,
 	Timeouts,
@@ -157,13 +156,8 @@ def test_a_later_provider_that_fails_after_its_first_chunk_says_so_itself(server
 def test_a_provider_that_fails_is_asked_once(api: str, fault: Step, marker: str) -> None:
 	# One of its own: a kept connection that ends without a word may be asked on anew (test_connections.py).
 	with ScriptedProvider() as server:
-		for stream in (True, False):
-			one = gateway(family(server, api))
-			with pytest.raises(ProviderError):
-				list(one.stream_generate(asked([fault], marker))) if stream else one.generate(
-					asked([fault], marker)
-				)
-		assert server.count(marker) == 2
+		assert hear(gateway(family(server, api)).stream_generate(asked([fault], marker))).failure
+		assert server.count(marker) == 1
 
 
 def test_families_may_follow_one_another(server: ScriptedProvider) -> None:
@@ -176,19 +170,10 @@ def test_families_may_follow_one_another(server: ScriptedProvider) -> None:
 	assert (heard.reasoning, heard.text, heard.completion.provider) == ("Hm.", "Yes.", "last")
 
 
-def test_without_streaming_the_next_is_asked_too(server: ScriptedProvider) -> None:
-	one = gateway(named(server, "a", "broken"), named(server, "b"))
-	result = one.generate(asked(BROKEN))
-	assert isinstance(result, Result)
-	assert (result.reasoning, result.text, result.completion.provider) == ("Hm.", "Yes.", "b")
-	assert result.completion.attempts == (Attempt("a", "broken", "provider_unavailable"),)
-	assert list(result.chunks()) == [Reasoning("Hm."), Text("Yes."), result.completion]
-
-
 def test_without_a_provider_nothing_is_configured() -> None:
 	assert hear(Gateway([]).stream_generate(asked([]))).failure.code == "not_configured"
 	with pytest.raises(ProviderError, match="No AI provider is configured") as raised:
-		Gateway([]).generate(asked([]))
+		list(Gateway([]).stream_generate(asked([])))
 	assert raised.value.attempts == () and not raised.value.retryable
 
 
@@ -311,18 +296,13 @@ def test_reasoning_that_nobody_counts_apart_is_estimated_and_never_more_than_was
 
 
 @pytest.mark.parametrize(("limit", "reason"), [(7, "stop"), (6, "length"), (4, "length"), (3, "length")])
-@pytest.mark.parametrize("stream", [True, False])
 def test_the_limit_is_of_reasoning_and_text_together_and_exact(
-	server: ScriptedProvider, limit: int, reason: str, stream: bool
+	server: ScriptedProvider, limit: int, reason: str
 ) -> None:
 	one = Gateway([named(server, "a")], PATIENT, max_chars=limit)
 	question = asked([{"reasoning": "Hm. "}, {"text": "Yes"}])
-	if stream:
-		heard = hear(one.stream_generate(question))
-		found = heard.reasoning, heard.text, heard.completion.finish_reason
-	else:
-		result = one.generate(question)
-		found = result.reasoning, result.text, result.completion.finish_reason
+	heard = hear(one.stream_generate(question))
+	found = heard.reasoning, heard.text, heard.completion.finish_reason
 	assert found == ("Hm. "[:limit], "Yes"[: max(0, limit - 4)], reason)
 
 
@@ -391,21 +371,6 @@ def test_the_total_ends_an_answer_that_comes_faster_than_it_is_read(monkeypatch:
 	heard = hear(read_slowly())
 	assert heard.failure.kind == "total"
 	assert heard.text
-
-
-@EVERY_ADAPTER
-def test_without_streaming_there_is_no_first_token_to_wait_for(server: ScriptedProvider, api: str) -> None:
-	one = gateway(family(server, api), timeouts=Timeouts(first_token_s=0.01, idle_s=0.01, total_s=20))
-	assert one.generate(asked([{"sleep": 0.1}, {"text": "Yes."}])).text == "Yes."
-
-
-@pytest.mark.parametrize("api", ["openai", "openai_responses", "anthropic"])
-def test_without_streaming_the_total_counts(server: ScriptedProvider, api: str, marker: str) -> None:
-	one = gateway(family(server, api), timeouts=Timeouts(first_token_s=20, idle_s=20, total_s=0.3))
-	with pytest.raises(ProviderError) as raised:
-		one.generate(asked([{"hang": True}], marker))
-	assert raised.value.kind == "total"
-	assert server.wait_for(marker).hung_up.wait(20)
 
 
 def test_a_caller_with_patience_gets_its_turn_when_nothing_comes(server: ScriptedProvider) -> None:
@@ -502,22 +467,6 @@ def test_closing_hangs_up_on_a_provider_that_is_too_fast(
 	assert next(stream) == Text("0123456789")
 	stream.close()
 	assert server.wait_for(marker).hung_up.wait(20)
-
-
-@EVERY_ADAPTER
-def test_a_whole_answer_can_be_cancelled(server: ScriptedProvider, api: str, marker: str) -> None:
-	cancel = Cancel()
-	results: list[Result] = []
-	ask = asked([{"hang": True}], marker)
-	asking = threading.Thread(
-		target=lambda: results.append(gateway(family(server, api)).generate(ask, cancel=cancel)), daemon=True
-	)
-	asking.start()
-	at_the_provider = server.wait_for(marker)
-	cancel()
-	asking.join(20)
-	assert results == [Result("", "", Completion("cancelled", api, MODELS[api]))]
-	assert at_the_provider.hung_up.wait(20)
 
 
 def test_who_cancels_before_it_begins_asks_nobody(
@@ -624,23 +573,15 @@ def test_a_stream_that_is_never_begun_asks_nobody(server: ScriptedProvider, mark
 
 
 @EVERY_ADAPTER
-@pytest.mark.parametrize("stream", [True, False])
 def test_nothing_but_the_questions_is_sent_and_on_one_connection(
-	api: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+	api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	with ScriptedProvider() as fresh:
 		# Where litellm would look for an Ollama of its own accord.
 		monkeypatch.setenv("OLLAMA_API_BASE", fresh.base("ollama_chat"))
 		one = gateway(family(fresh, api))
 		for _ in range(3):
-			if stream:
-				hear(
-					one.stream_generate(
-						asked([{"reasoning": "Hm."}, {"text": "Yes."}]), reasoning_effort="low"
-					)
-				)
-			else:
-				one.generate(asked([{"text": "Yes."}]), reasoning_effort="low")
+			hear(one.stream_generate(asked([{"reasoning": "Hm."}, {"text": "Yes."}]), reasoning_effort="low"))
 		assert len(fresh.asked) == 3
 		assert len({request.peer for request in fresh.asked}) == 1
 

@@ -91,12 +91,10 @@ def test_an_image_in_the_message_is_sent(server: ScriptedProvider, api: str, mar
 
 
 @pytest.mark.parametrize("api", SEES_LINKS)
-@pytest.mark.parametrize("streams", [True, False])
-def test_a_link_is_passed_on(server: ScriptedProvider, api: str, marker: str, streams: bool) -> None:
+def test_a_link_is_passed_on(server: ScriptedProvider, api: str, marker: str) -> None:
 	one = gateway(family(server, api))
 	asking = messages(marker, LINK)
-	text = hear(one.stream_generate(asking)).text if streams else one.generate(asking).text
-	assert text == "Hello there."
+	assert hear(one.stream_generate(asking)).text == "Hello there."
 	assert part_sent(spoken(api), server.wait_for(marker).body) == expected(spoken(api), LINK)
 
 
@@ -125,10 +123,7 @@ def test_who_takes_no_link_is_not_asked(server: ScriptedProvider, api: str, mark
 
 
 @pytest.mark.parametrize("api", MODELS)
-@pytest.mark.parametrize("streams", [True, False])
-def test_nothing_is_fetched(
-	server: ScriptedProvider, pictures: Any, api: str, marker: str, streams: bool
-) -> None:
+def test_nothing_is_fetched(server: ScriptedProvider, pictures: Any, api: str, marker: str) -> None:
 	port = pictures.server_address[1]
 	answers = {"role": "tool", "tool_call_id": "abc000001"}
 	call = {"id": "abc000001", "type": "function", "function": {"name": "read", "arguments": "{}"}}
@@ -145,11 +140,7 @@ def test_nothing_is_fetched(
 		]
 		for said in (asking, turn):
 			one = gateway(family(server, api))
-			if streams:
-				hear(one.stream_generate(said, tools=TOOLS))
-			else:
-				with suppress(ProviderError):
-					one.generate(said, tools=TOOLS)
+			hear(one.stream_generate(said, tools=TOOLS))
 	assert pictures.fetched == []
 
 

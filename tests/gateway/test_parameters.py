@@ -141,26 +141,6 @@ def test_without_tools_it_reasons(server: ScriptedProvider, marker: str) -> None
 	assert server.wait_for(marker).body["reasoning_effort"] == "medium"
 
 
-@pytest.mark.parametrize("api", MODELS)
-def test_without_streaming_the_same_is_dropped(server: ScriptedProvider, api: str, marker: str) -> None:
-	one = gateway(family(server, api))
-	wanted: dict[str, Any] = {"temperature": 0.5, "reasoning_effort": "low", "max_tokens": 4000}
-	messages = asked([{"text": "Yes."}], marker)
-	assert one.generate(messages, **wanted).completion.dropped == (
-		hear(one.stream_generate(messages, **wanted)).completion.dropped
-	)
-	whole, streamed = (request.body for request in server.asked if marker in str(request.body))
-	for name in (
-		"temperature",
-		"max_tokens",
-		"max_completion_tokens",
-		"thinking",
-		"generationConfig",
-		"options",
-	):
-		assert whole.get(name) == streamed.get(name)
-
-
 @pytest.mark.parametrize("limit", [None, 4000])
 def test_claude_thinks_within_its_max_tokens(
 	server: ScriptedProvider, marker: str, limit: int | None

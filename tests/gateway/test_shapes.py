@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Completion, Price, Reasoning, Text, Usage
+from ai_assistant.gateway import Completion, Price, Reasoning, Text, ToolCall, Usage
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.chunks import Ask, Provider
 from ai_assistant.gateway.gateway import _answer, _Deltas
@@ -21,16 +21,14 @@ EVERY_ADAPTER = pytest.mark.parametrize("api", ADAPTERS)
 # What has no field for its reasoning, or a model behind it that does not use it.
 THINKS_IN_TAGS = ("openai", "deepseek", "openrouter", "litellm/openai", "litellm/deepseek", "ollama_chat")
 OPENAI_SHAPED = ("openai", "deepseek", "openrouter")
+# Whose adapter also reads the one object of a server that does not stream.
+AT_ONCE = ("openai", "deepseek", "openrouter", "groq", "mistral", "openai_responses", "gemini", "ollama_chat")
 # What litellm reads from httpx's lines.
 OF_LINES = ("litellm/deepseek", "litellm/openrouter")
 
 
 def answer(server: ScriptedProvider, api: str, script: list[Step], **fields: Any) -> Heard:
 	return hear(gateway(family(server, api, **fields)).stream_generate(asked(script)))
-
-
-def whole(server: ScriptedProvider, api: str, script: list[Step], **fields: Any) -> Heard:
-	return Heard(list(gateway(family(server, api, **fields)).generate(asked(script)).chunks()))
 
 
 @EVERY_FAMILY
@@ -55,10 +53,9 @@ def test_reasoning_and_text_may_take_turns(server: ScriptedProvider, api: str) -
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_tokens_are_the_providers_own_count(server: ScriptedProvider, api: str, ask: Any) -> None:
+def test_tokens_are_the_providers_own_count(server: ScriptedProvider, api: str) -> None:
 	usage = {"prompt": 1200, "completion": 340, "reasoning": 56}
-	heard = ask(server, api, [{"reasoning": "a"}, {"text": "b"}, {"finish": "stop", "usage": usage}])
+	heard = answer(server, api, [{"reasoning": "a"}, {"text": "b"}, {"finish": "stop", "usage": usage}])
 	counted = heard.completion.usage
 	assert isinstance(counted, Usage)
 	# Anthropic says at the beginning of a stream what the prompt took.
@@ -78,13 +75,10 @@ def test_the_cost_comes_from_the_price_list_and_is_unknown_without_one(server: S
 
 
 @pytest.mark.parametrize("api", ADAPTERS)
-@pytest.mark.parametrize("ask", [answer, whole])
 @pytest.mark.parametrize("model", ["its own", "*"])
-def test_a_price_of_the_sites_own_wins_over_the_list(
-	server: ScriptedProvider, api: str, ask: Any, model: str
-) -> None:
+def test_a_price_of_the_sites_own_wins_over_the_list(server: ScriptedProvider, api: str, model: str) -> None:
 	prices = {MODELS[api] if model == "its own" else "*": Price(input=2_000_000, output=3_000_000)}
-	usage = ask(server, api, [{"text": "a"}], prices=prices).completion.usage
+	usage = answer(server, api, [{"text": "a"}], prices=prices).completion.usage
 	assert usage and not usage.estimated
 	assert usage.cost_usd == 2 * usage.prompt_tokens + 3 * usage.completion_tokens > 0
 
@@ -97,9 +91,8 @@ def test_counts_that_are_none_are_not_added_up(server: ScriptedProvider, api: st
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_an_answer_cut_at_max_tokens_ends_with_length(server: ScriptedProvider, api: str, ask: Any) -> None:
-	heard = ask(server, api, [{"text": "Half an"}, {"finish": "length"}])
+def test_an_answer_cut_at_max_tokens_ends_with_length(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"text": "Half an"}, {"finish": "length"}])
 	assert (heard.text, heard.completion.finish_reason) == ("Half an", "length")
 
 
@@ -111,28 +104,44 @@ def test_an_answer_cut_at_max_tokens_ends_with_length(server: ScriptedProvider, 
 		("openai", "network_error"),
 	],
 )
-@pytest.mark.parametrize("ask", [answer, whole])
 def test_an_answer_that_ran_out_of_something_else_does_not_pass_for_whole(
-	server: ScriptedProvider, api: str, reason: str, ask: Any
+	server: ScriptedProvider, api: str, reason: str
 ) -> None:
-	heard = ask(server, api, [{"text": "Half an"}, {"finish": reason}])
+	heard = answer(server, api, [{"text": "Half an"}, {"finish": reason}])
 	assert (heard.text, heard.completion.finish_reason) == ("Half an", "length")
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_an_end_nobody_has_heard_of_is_an_end(server: ScriptedProvider, api: str, ask: Any) -> None:
-	heard = ask(server, api, [{"text": "Yes."}, {"finish": "because"}])
+def test_an_end_nobody_has_heard_of_is_an_end(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"text": "Yes."}, {"finish": "because"}])
 	assert (heard.text, heard.completion.finish_reason) == ("Yes.", "stop")
 
 
-@EVERY_FAMILY
-def test_a_whole_answer_says_the_same_as_a_stream(server: ScriptedProvider, api: str) -> None:
-	script = [{"reasoning": "Let me… 💡"}, {"text": "Héllo"}, {"text": " there."}]
-	streamed, at_once = answer(server, api, script), whole(server, api, script)
-	assert (at_once.reasoning, at_once.text) == (streamed.reasoning, streamed.text)
-	assert at_once.completion.finish_reason == streamed.completion.finish_reason == "stop"
+@pytest.mark.parametrize("api", AT_ONCE)
+def test_one_whole_object_says_the_same_as_a_stream(server: ScriptedProvider, api: str) -> None:
+	call = {"call": 0, "id": "call00000", "name": "clock", "arguments": '{"zone": "UTC"}'}
+	script = [{"reasoning": "Let me… 💡"}, {"text": "Héllo"}, {"text": " there."}, call]
+	tool = {"type": "function", "function": {"name": "clock"}}
+	one = gateway(family(server, api))
+	streamed, at_once = (
+		hear(one.stream_generate(asked(steps), tools=[tool]))
+		for steps in (script, [{"at_once": True}, *script])
+	)
 	assert len(at_once.said) == 2
+	assert (at_once.reasoning, at_once.text) == (streamed.reasoning, streamed.text)
+	assert at_once.completion.finish_reason == streamed.completion.finish_reason == "tool_calls"
+	calls = [
+		[(each.name, json.loads(each.arguments)) for each in heard.chunks if isinstance(each, ToolCall)]
+		for heard in (streamed, at_once)
+	]
+	assert calls == [[("clock", {"zone": "UTC"})]] * 2
+	assert at_once.completion.usage == streamed.completion.usage
+
+
+@pytest.mark.parametrize("api", AT_ONCE)
+def test_one_whole_object_may_be_cut_at_max_tokens(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [{"at_once": True}, {"text": "Half an"}, {"finish": "length"}])
+	assert (heard.text, heard.completion.finish_reason) == ("Half an", "length")
 
 
 @EVERY_FAMILY
@@ -156,10 +165,9 @@ def test_tags_cut_across_chunks_are_thinking(server: ScriptedProvider, api: str)
 
 
 @pytest.mark.parametrize("api", THINKS_IN_TAGS)
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_tags_later_in_an_answer_are_part_of_it(server: ScriptedProvider, api: str, ask: Any) -> None:
+def test_tags_later_in_an_answer_are_part_of_it(server: ScriptedProvider, api: str) -> None:
 	said = "Write `<think>` like this:\n<think>\nx\n</think>\n"
-	heard = ask(server, api, [{"text": "<think>Hm.</think>"}, {"text": said}])
+	heard = answer(server, api, [{"text": "<think>Hm.</think>"}, {"text": said}])
 	assert (heard.reasoning, heard.text) == ("Hm.", said)
 
 
@@ -170,10 +178,9 @@ def test_where_reasoning_has_a_field_tags_are_text(server: ScriptedProvider, api
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_nothing_is_said_twice(server: ScriptedProvider, api: str, ask: Any) -> None:
+def test_nothing_is_said_twice(server: ScriptedProvider, api: str) -> None:
 	# Anthropic's thinking is also in litellm's thinking_blocks, OpenRouter's in its reasoning_details.
-	heard = ask(server, api, [{"reasoning": "one two"}, {"text": "three four"}])
+	heard = answer(server, api, [{"reasoning": "one two"}, {"text": "three four"}])
 	assert (heard.reasoning, heard.text) == ("one two", "three four")
 
 
@@ -240,7 +247,7 @@ def test_the_parts_of_a_whole_summary_are_paragraphs(server: ScriptedProvider) -
 		for n, texts in enumerate([["First.", "Second."], ["Third."]])
 	]
 	response["output"] = [*summaries, *response["output"]]
-	heard = whole(server, "openai_responses", [{"raw": json.dumps(response)}])
+	heard = answer(server, "openai_responses", [{"raw": json.dumps(response)}])
 	assert (heard.reasoning, heard.text) == ("First.\n\nSecond.\n\nThird.", "Yes.")
 
 
@@ -250,7 +257,7 @@ def test_a_refusal_is_the_answer(server: ScriptedProvider) -> None:
 	assert answer(server, "openai_responses", [{"text": ""}, refused, {"finish": "stop"}]).text == "I cannot."
 	response = FAMILIES["openai_responses"]("gpt-5").whole([{"text": "-"}])
 	response["output"][0]["content"] = [{"type": "refusal", "refusal": "I cannot."}]
-	assert whole(server, "openai_responses", [{"raw": json.dumps(response)}]).text == "I cannot."
+	assert answer(server, "openai_responses", [{"raw": json.dumps(response)}]).text == "I cannot."
 
 
 # Shapes that are not in the books

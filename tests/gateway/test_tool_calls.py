@@ -43,11 +43,6 @@ def answer(server: ScriptedProvider, api: str, script: list[Step], **asking: Any
 	return hear(one.stream_generate(asked(script), **{"tools": TOOLS, **asking}))
 
 
-def whole(server: ScriptedProvider, api: str, script: list[Step], **asking: Any) -> Heard:
-	one = gateway(family(server, api))
-	return Heard(list(one.generate(asked(script), **{"tools": TOOLS, **asking}).chunks()))
-
-
 def calls(heard: Heard) -> list[ToolCall]:
 	return [chunk for chunk in heard.chunks if isinstance(chunk, ToolCall)]
 
@@ -61,26 +56,24 @@ def said(heard: Heard) -> list[tuple[str, Any]]:
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_a_call_comes_once_and_whole(server: ScriptedProvider, api: str, ask: Any) -> None:
+def test_a_call_comes_once_and_whole(server: ScriptedProvider, api: str) -> None:
 	script = [{"reasoning": "Hm."}, {"text": "I look."}, *call(0, "", '{"pa', 'th": "ä💡', '"}')]
-	heard = ask(server, api, script)
+	heard = answer(server, api, script)
 	assert said(heard) == [("read", {"path": "ä💡"})]
 	assert (heard.reasoning, heard.text) == ("Hm.", "I look.")
 	assert heard.completion.finish_reason == "tool_calls"
-	if api in IN_PIECES and ask is answer:
+	if api in IN_PIECES:
 		assert calls(heard) == [ToolCall("call00000", "read", '{"path": "ä💡"}')]
 
 
 @EVERY_FAMILY
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_several_calls_have_ids_of_their_own(server: ScriptedProvider, api: str, ask: Any) -> None:
+def test_several_calls_have_ids_of_their_own(server: ScriptedProvider, api: str) -> None:
 	script = [
 		*call(0, '{"path": ', '"a"}'),
 		*call(1, '{"path": "b"}', name="list"),
 		*call(2, '{"path": "a"}'),
 	]
-	heard = ask(server, api, script)
+	heard = answer(server, api, script)
 	assert said(heard) == [("read", {"path": "a"}), ("list", {"path": "b"}), ("read", {"path": "a"})]
 	ids = [one.id for one in calls(heard)]
 	assert len(set(ids)) == 3 and all(0 < len(one) < 65 for one in ids)
@@ -140,17 +133,13 @@ def test_what_was_held_for_a_tag_comes_before_the_call(
 
 
 @pytest.mark.parametrize("api", IN_PIECES)
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_no_arguments_are_an_empty_object(server: ScriptedProvider, api: str, ask: Any) -> None:
-	assert said(ask(server, api, call(0, ""))) == [("read", {})]
+def test_no_arguments_are_an_empty_object(server: ScriptedProvider, api: str) -> None:
+	assert said(answer(server, api, call(0, ""))) == [("read", {})]
 
 
 @pytest.mark.parametrize("api", [api for api in IN_PIECES if spoken(api) != "anthropic"])
-@pytest.mark.parametrize("ask", [answer, whole])
-def test_arguments_that_never_parse_are_given_as_they_came(
-	server: ScriptedProvider, api: str, ask: Any
-) -> None:
-	heard = ask(server, api, [*call(0, '{"path": ', "oops}"), *call(1, '{"path": "b"}')])
+def test_arguments_that_never_parse_are_given_as_they_came(server: ScriptedProvider, api: str) -> None:
+	heard = answer(server, api, [*call(0, '{"path": ', "oops}"), *call(1, '{"path": "b"}')])
 	broken = next(one for one in calls(heard) if one.arguments_error)
 	assert (broken.name, broken.arguments) == ("read", '{"path": oops}')
 	assert broken.arguments_error == "The model's arguments for read are not a JSON object."

@@ -12,6 +12,7 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"error_echo": true}          an error object in the stream that does
 	{..., "for": model}           as the first step: passed over when another model is asked
 	{..., "given": field}         as the first step: passed over when the request has no such field
+	{"at_once": true}             as the first step: the whole answer as one JSON object, though a stream was asked for
 	{"headers_after": name}       as the first step: no response headers before that gate opens
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
 	{"repeat": n, …, "every": seconds}   a step that speaks n times, one each `every` seconds
@@ -193,7 +194,7 @@ class ScriptedProvider:
 			_head(writer, first["status"], "application/json", payload.encode(), first.get("headers"))
 			await writer.drain()
 			return True
-		if not streaming:
+		if not streaming or "at_once" in first:
 			for step in steps:
 				if "cut" in step:
 					return False

@@ -6,17 +6,14 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
 from ..errors import ProviderError, failure, finish_reason
-from ..sse import MAX_BYTES, Junk, flat, string
+from ..sse import Junk, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
-
-if TYPE_CHECKING:
-	import aiohttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ SIGNERS = ("google", "vertex")
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""The provider's answer in the pieces in which it comes, or in one piece where `ask.stream` is false.
+	"""Asks the provider and yields its answer piece by piece.
 
 	Raises ProviderError, or Junk. Closing the generator closes the connection.
 	"""
@@ -73,8 +70,7 @@ async def answer(
 	# Asked once: it looks through the whole conversation.
 	keeps = ask.uses_tools
 	async with http.request(url, headers, body, names) as response:
-		source = http.stream(response) if ask.stream else _whole(response)
-		async with aclosing(source):
+		async with aclosing(http.stream(response)) as source:
 			try:
 				async for said in source:
 					if said is None:
@@ -83,6 +79,8 @@ async def answer(
 					begun = True
 					_check(said, names)
 					usage = _usage_in(said) or usage
+					# The whole answer of a server that does not stream has ended, whether it says so or not.
+					done = done or said.get("object") == "chat.completion"
 					for choice in said.get("choices") or _nothing(said):
 						if choice.get("index"):
 							# Of an answer beside this one.
@@ -99,8 +97,7 @@ async def answer(
 				# An end that the provider has told holds, however the connection ends.
 				if not (finish and http.broke_off(error)):
 					raise
-	# A whole answer has ended, whether it says so or not.
-	if ask.stream and not (finish or done):
+	if not (finish or done):
 		raise ProviderError("unfinished" if begun else "no_answer", **names)
 	yield Completion(
 		finish_reason=finish_reason(finish, names),
@@ -157,7 +154,7 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		base += "/v1"
 	ours = {
 		"authorization": f"Bearer {provider.api_key}",
-		"accept": "text/event-stream" if ask.stream else "application/json",
+		"accept": "text/event-stream",
 	}
 	if organization := extra.get("organization"):
 		ours["openai-organization"] = organization
@@ -166,11 +163,9 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		_message(provider.api, message, fields, own)
 		for message, fields in continuation.of_messages(provider, ask)
 	]
-	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": ask.stream}
+	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": True}
 	body = http.with_extra(provider, asked)
-	if not ask.stream:
-		body.pop("stream_options", None)
-	elif api.usage_is_asked_for and not any(
+	if api.usage_is_asked_for and not any(
 		"stream_options" in given for given in (extra, extra.get("extra_body") or {})
 	):
 		body["stream_options"] = {"include_usage": True}
@@ -250,17 +245,6 @@ def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
 				# By its id it comes back.
 				call["id"] = call.get("id") or f"call_{uuid4().hex}"
 				kept.add(f"{vendor}_signatures", [call["id"], signature])
-
-
-async def _whole(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
-	"""The one object of an answer that is no stream. Raises Junk."""
-	try:
-		said = json.loads((await http.read(response, MAX_BYTES)).decode(), strict=False)
-	except ValueError:
-		raise Junk() from None
-	if not isinstance(said, dict) or ("error" not in said and not said.get("choices")):
-		raise Junk()
-	yield said
 
 
 def _nothing(said: dict[str, Any]) -> tuple[()]:

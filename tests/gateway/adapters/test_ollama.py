@@ -35,15 +35,12 @@ def ended(reason: str | None = "stop", **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("api", ["ollama", "ollama_chat"])
-@pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.parametrize("base", ["", "/", "/api", "/api/chat"])
-def test_both_names_are_of_one_api(
-	server: ScriptedProvider, api: str, streams: bool, base: str, marker: str
-) -> None:
+def test_both_names_are_of_one_api(server: ScriptedProvider, api: str, base: str, marker: str) -> None:
 	address = server.base("ollama_chat") + base
 	one = gateway(Provider("p", api, KEY, "m1", api_base=address))
 	messages = asked([{"reasoning": "Hm."}, {"text": "Yes."}], marker)
-	said = hear(one.stream_generate(messages)) if streams else one.generate(messages)
+	said = hear(one.stream_generate(messages))
 	assert (said.reasoning, said.text) == ("Hm.", "Yes.")
 	request = server.wait_for(marker)
 	assert (request.path, request.body["stream"]) == ("/ollama_chat/api/chat", True)
@@ -65,20 +62,16 @@ def test_a_model_is_asked_to_think_in_its_own_words(model: str, effort: str | No
 	assert body_of(Ask(QUESTION, model, reasoning_effort=effort)).get("think") == think
 
 
-@pytest.mark.parametrize("streams", [True, False])
-def test_a_model_that_cannot_think_is_asked_again_without(
-	server: ScriptedProvider, streams: bool, marker: str
-) -> None:
+def test_a_model_that_cannot_think_is_asked_again_without(server: ScriptedProvider, marker: str) -> None:
 	refuses = {"status": 400, "given": "think", "body": {"error": '"m1" does not support thinking'}}
 	one = gateway(family(server, "ollama_chat"))
 	messages = asked([refuses, {"text": "Yes."}], marker)
-	if streams:
-		heard = hear(one.stream_generate(messages, reasoning_effort="low"))
-		text, completion = heard.text, heard.completion
-	else:
-		whole = one.generate(messages, reasoning_effort="low")
-		text, completion = whole.text, whole.completion
-	assert (text, completion.dropped, completion.attempts) == ("Yes.", ("reasoning_effort",), ())
+	heard = hear(one.stream_generate(messages, reasoning_effort="low"))
+	assert (heard.text, heard.completion.dropped, heard.completion.attempts) == (
+		"Yes.",
+		("reasoning_effort",),
+		(),
+	)
 	assert [request.body.get("think") for request in server.asked if marker in request.said] == [True, None]
 
 

@@ -51,7 +51,7 @@ THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",
 async def answer(
 	provider: Provider, ask: Ask
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""The provider's answer, in the pieces it comes in, or in one piece where `ask.stream` is false.
+	"""Asks the provider through litellm and yields its answer piece by piece.
 
 	Raises ProviderError. Closing the generator closes the provider's connection.
 	"""
@@ -96,39 +96,31 @@ async def answer(
 				"model": ask.model,
 				"custom_llm_provider": provider.api,
 				"messages": messages,
-				"stream": ask.stream,
+				"stream": True,
 				"drop_params": True,
 				# A null leaves it out, for servers that refuse what they do not know.
-				"stream_options": provider.extra.get("stream_options", {"include_usage": True})
-				if ask.stream
-				else None,
+				"stream_options": provider.extra.get("stream_options", {"include_usage": True}),
 			}
 		)
 		finish, usage, thought = None, None, 0
-		if ask.stream:
-			feed = await Feed.of(litellm, stream, names, heard)
-			stream.chunks, stream.messages = _Counts(litellm), None
-			async for chunk in stream:
-				# For rules that there are none of: to join it costs the square of its length.
-				stream.response_uptil_now = ""
-				# Of an answer beside this one nothing is given.
-				if chunk.choices and not chunk.choices[0].index:
-					for piece in _said(chunk.choices[0].delta):
-						if isinstance(piece, Reasoning):
-							thought += len(piece.text.encode(errors="replace"))
-						yield piece
-					finish = chunk.choices[0].finish_reason or finish
-				usage = getattr(chunk, "usage", None) or usage
-			if not stream.chunks:
-				# Nobody has counted.
-				usage = None
-			if not feed.ended:
-				raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
-		else:
-			for piece in _said(stream.choices[0].message):
-				yield piece
-			heard(stream.choices[0].message)
-			finish, usage = stream.choices[0].finish_reason, stream.usage
+		feed = await Feed.of(litellm, stream, names, heard)
+		stream.chunks, stream.messages = _Counts(litellm), None
+		async for chunk in stream:
+			# For rules that there are none of: to join it costs the square of its length.
+			stream.response_uptil_now = ""
+			# Of an answer beside this one nothing is given.
+			if chunk.choices and not chunk.choices[0].index:
+				for piece in _said(chunk.choices[0].delta):
+					if isinstance(piece, Reasoning):
+						thought += len(piece.text.encode(errors="replace"))
+					yield piece
+				finish = chunk.choices[0].finish_reason or finish
+			usage = getattr(chunk, "usage", None) or usage
+		if not stream.chunks:
+			# Nobody has counted.
+			usage = None
+		if not feed.ended:
+			raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
 		yield Completion(
 			finish_reason=finish_reason(finish, names),
 			provider=provider.name,
@@ -141,7 +133,7 @@ async def answer(
 	except Exception as error:
 		raise client.provider_error(error, provider, ask.model) from None
 	finally:
-		if ask.stream and stream is not None:
+		if stream is not None:
 			await stream.aclose()
 
 
