@@ -1,4 +1,4 @@
-"""What `compare` found, as docs/performance.md and its plot."""
+"""Writes the figures of `compare` to docs/performance.md, and draws its plot."""
 
 import json
 import os
@@ -12,31 +12,32 @@ from .compare import LENGTHS, PACED, RUNS
 
 DOCS = Path("docs")
 KEPT = DOCS / "performance.json"
-STEPS = """## What paid
+STEPS = """## Steps that helped
 
-Each measured when it was made, before and after, on two cores that were shared with other work.
+Each step was measured before and after it was made, on two cores that also ran other work.
 
 | step | before | after |
 | --- | --- | --- |
-| aiohttp in the place of httpx: CPU a chunk at 50 a second, whole way | 650 µs | 445 µs |
+| aiohttp instead of httpx: CPU a chunk at 50 a second, whole path | 650 µs | 445 µs |
 | the same: from the question to the first chunk, p50 | 10.0 ms | 6.0 ms |
-| the same: cores that 100 chats at 50 a second take | 0.73 | 0.52 |
-| the site's threads take turns at SQLite themselves: p99 of the first chunk of 100 chats at once | 285 to 850 ms | 210 to 360 ms |
-| CPU of a short request of the standalone site, by the next five together | 7.5 ms | 5.6 ms |
-| a WSGI bridge of its own, for which the loop takes no turn a part of the body and of the answer | | |
+| the same: cores that 100 chats at 50 a second use | 0.73 | 0.52 |
+| the site's threads schedule their own use of SQLite: p99 of the first chunk of 100 chats at once | 285 to 850 ms | 210 to 360 ms |
+| CPU of a short request of the standalone site, by the next five steps together | 7.5 ms | 5.6 ms |
+| an own WSGI bridge, in which the event loop does not handle each part of a body or an answer | | |
 | an event's JSON without indent, which is written in C (it was 10 % of a request's thread) | | |
-| the settings are looked through when they have changed (7 %), a line of the log is formatted once and not three times | | |
-| the environment's proxy is looked up once, and not by two threads a question | | |
-| what is sent to sockets is not searched for bytes (7 % of the server's loop) | | |
-| uvloop for the providers: CPU a chunk at 50 a second, whole way | 490 µs | 440 µs |
+| settings are parsed only after a change (7 %), and a log line is formatted once instead of three times | | |
+| the proxy of the environment is read once, not by two threads for each question | | |
+| data for sockets is not searched for bytes (7 % of the server's loop) | | |
+| uvloop for the providers: CPU a chunk at 50 a second, whole path | 490 µs | 440 µs |
 | uvloop and httptools for the site: from the question to the first chunk, p50 | 4.4 ms | 4.1 ms |
-| all of these, and the collector tuned as Frappe does (it stopped all for up to 93 ms): p99 of the first chunk of 150 chats at once, at a load of 3 to 5 | 1,143 ms | 597 ms |
-| the conversation is looked through once a question and no more at each chunk (found line by line): CPU a chunk of an answer to 190 messages, unpaced | 47 µs | 15 to 19 µs |
+| all of these, and the garbage collector configured as in Frappe (it stopped all threads for up to 93 ms): p99 of the first chunk of 150 chats at once, at a load of 3 to 5 | 1,143 ms | 597 ms |
+| the conversation is checked once for each question, not at each chunk (found by a line profile): CPU a chunk of an answer to 190 messages, unpaced | 47 µs | 15 to 19 µs |
 
-The measuring client, too: with a thread a chat and a python-socketio client it took more than the site did. One loop that
-reads one socket takes 0.05 cores for 100 chats.
+The measuring client also mattered. With a thread for each chat and a python-socketio client it used more CPU than the site. One
+loop that reads one socket uses 0.05 cores for 100 chats.
 
-What did not pay, within what could be told on such a machine: httpx's raw stream in the place of its decoded one, and the OpenAI SDK's raw events (its import alone takes 0.6 s and 59 MB), and a shorter switch interval of Python's threads.
+These steps did not help, as far as such a machine can show: httpx's raw stream instead of its decoded one, the OpenAI SDK's
+raw events (its import alone takes 0.6 s and 59 MB), and a shorter switch interval of Python's threads.
 """
 COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#7f7f7f", "#17becf", "#bcbd22")
 WIDTH, HEIGHT, MARGIN = 640, 360, 60
@@ -54,7 +55,7 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def goals(found: dict[str, Any]) -> list[list[str]]:
-	"""What the site was built to reach, each a ratio or a bound within this one run."""
+	"""Returns the rows of the table of targets: each is a ratio or a bound within this run."""
 	direct, litellm, proxy = found["direct"], found["litellm"], found.get("litellm's proxy")
 	added = {
 		share: direct["first_ms"][share] - found["the wire"]["first_ms"][share] for share in ("p50", "p99")
@@ -109,7 +110,7 @@ def goals(found: dict[str, Any]) -> list[list[str]]:
 
 
 def plot(found: dict[str, Any]) -> str:
-	"""CPU a chunk over the length of the answer, both logarithmic."""
+	"""Draws CPU a chunk over the length of the answer, both on logarithmic axes."""
 	lines = {name: one["cpu"] for name, one in found.items() if isinstance(one, dict) and "cpu" in one}
 
 	def x(length: int) -> float:
@@ -143,7 +144,12 @@ def plot(found: dict[str, Any]) -> str:
 
 
 def write(found: dict[str, Any], figures: list[dict[str, Any]]) -> None:
-	"""`found` is that of `compare.measure`; `figures` are those of the site alone."""
+	"""Writes the page, its JSON and its plot.
+
+	Args:
+		found: the result of `compare.measure`.
+		figures: the figures of the site alone.
+	"""
 	contenders = {name: one for name, one in found.items() if isinstance(one, dict)}
 	cpu = [
 		[name, *(number(one["cpu"].get(str(n))) for n in (*LENGTHS, "paced"))]
@@ -177,19 +183,19 @@ def write(found: dict[str, Any], figures: list[dict[str, Any]]) -> None:
 
 Written by `make bench` on {date.today()}, in {found.get("took_s", 0) / 60:.0f} minutes: {os.cpu_count()} cores ({platform.machine()}; load
 {os.getloadavg()[2]:.1f} in the last 15 minutes), Python {platform.python_version()}, litellm {version("litellm")}, aiohttp {version("aiohttp")}, httpx
-{version("httpx")}. All contenders asked the same scripted provider in one run and took turns; a figure is the median of its {RUNS} runs
-({RUNS} x 20 first chunks; 3 answers of 100,000 chunks and 3 of many at once; 1 of 10,000 chunks by litellm). Provider, client and
-whatever else the machine does share the cores with what is measured: the ratios say more than the milliseconds. Who
-is compared, and how, is in `tests/bench/compare.py`; all figures are in `performance.json`.
+{version("httpx")}. All contenders asked the same scripted provider in one run and took turns. A figure is the median of {RUNS} runs
+({RUNS} x 20 first chunks; 3 answers of 100,000 chunks and 3 of many at once; 1 of 10,000 chunks by litellm). The provider, the
+client and other processes of the machine share the cores with what is measured, so the ratios are more reliable than the
+milliseconds. `tests/bench/compare.py` defines the contenders; `performance.json` has all figures.
 
-## What it is to reach
+## Targets
 
-{table(["what", "measured", "goal", "reached"], goals(found))}
+{table(["what", "measured", "target", "reached"], goals(found))}
 
 ## CPU a chunk, µs
 
-Of answers of 100 to 100,000 chunks as fast as they are taken, and of one of {PACED} chunks at 50 a second. A site's figure is
-the whole way, to the published event and the stored answer.
+The CPU time for each chunk of answers of 100 to 100,000 chunks at full speed, and of an answer of {PACED} chunks at 50 a second. The
+figure of a site covers the whole path, up to the published event and the stored answer.
 
 {table(["", *(f"{n:,}" for n in LENGTHS), "at 50 a second"], cpu)}
 
@@ -201,15 +207,15 @@ the whole way, to the published event and the stored answer.
 
 ## Many at once
 
-Chats of 4 s at 50 chunks a second, begun within one second: from the provider's write of the first chunk to the
-client's receipt; the memory that the process grew by for each, and the cores it took. The bench's gunicorn has 32 threads: who
-comes beyond them waits for one, which no figure here counts.
+Chats of 4 s at 50 chunks a second, started within one second. The table shows the time from the provider's write of the first
+chunk to the client's receipt, the growth of the process's memory for each chat, and the cores used. The bench's gunicorn has 32
+threads; further chats wait for a thread, which these figures do not include.
 
 {table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
 
 ## The site alone
 
-{table(["what", "measured", "goal"], alone)}
+{table(["what", "measured", "target"], alone)}
 
 {STEPS}"""
 	(DOCS / "performance.md").write_text(text)
