@@ -209,24 +209,28 @@ def _run_tests(bench: Bench) -> tuple[int, str]:
 def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, str]]:
 	"""The suites that know the site by its address alone; what each of them came to."""
 	from .support.provider import ScriptedProvider
-	from .support.site import MANAGER, PROVIDER_PORT, USERS, site_config
+	from .support.site import MANAGER, PROVIDER_PORT, USERS, browser_config, site_config
 
-	config = site_config(ScriptedProvider(PROVIDER_PORT))
-	tokens = bench.inside("prepare", users=USERS | MANAGER, config=config)
 	first, second, *_ = USERS
-	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
-	environment = {
-		"AI_ASSISTANT_URL": url,
-		"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
-		"AI_ASSISTANT_SITE": bench.site,
-		"AI_ASSISTANT_TOKEN": tokens[first],
-		"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
-	}
+
+	def prepared(config: dict[str, Any]) -> dict[str, str]:
+		tokens = bench.inside("prepare", users=USERS | MANAGER, config=config)
+		_wait_for_config(url, tokens[first], config)
+		return {
+			"AI_ASSISTANT_URL": url,
+			"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
+			"AI_ASSISTANT_SITE": bench.site,
+			"AI_ASSISTANT_TOKEN": tokens[first],
+			"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
+		}
+
+	environment = prepared(site_config(ScriptedProvider(PROVIDER_PORT)))
 	done = {
 		f"contract suite on {url}": _pytest("tests/contract", **environment),
 		f"JavaScript client on {url}": _pytest("tests/js", **environment),
 	}
 	if page := _with_assets([url, f"http://{bench.site}"]):
+		environment = prepared(browser_config(ScriptedProvider(PROVIDER_PORT)))
 		environment["AI_ASSISTANT_BROWSER"] = "1"
 		(environment["MANAGER_LOGIN"], manager) = next(iter(MANAGER.items()))
 		environment["MANAGER_PASSWORD"] = manager["password"]
@@ -260,7 +264,7 @@ def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 	config = each_adapter(ScriptedProvider(PROVIDER_PORT), retention={"keep_content": False})
 	first, *_others = USERS
 	tokens = bench.inside("prepare", users=USERS, config=config)
-	_wait_for_config(url, tokens[first], [each["name"] for each in config["providers"]])
+	_wait_for_config(url, tokens[first], config)
 	return _pytest(
 		"tests/security/bench",
 		AI_ASSISTANT_BENCH=str(bench.folder),
@@ -273,11 +277,9 @@ def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 
 def _faults(bench: Bench) -> tuple[int, str]:
 	from .support.provider import ScriptedProvider
-	from .support.site import PROVIDER_PORT, USERS, site_config
+	from .support.site import PATIENT, PROVIDER_PORT, USERS, site_config
 
-	config = site_config(ScriptedProvider(PROVIDER_PORT))
-	# Nothing ends by a deadline of its own here.
-	config["timeouts"] = {"first_token_s": 60, "idle_s": 100, "total_s": 110}
+	config = site_config(ScriptedProvider(PROVIDER_PORT)) | {"timeouts": PATIENT}
 	tokens = bench.inside("prepare", users=USERS, config=config)
 	return _pytest(
 		"tests/faults/bench",
@@ -303,8 +305,12 @@ def _pytest(folder: str, **environment: str) -> tuple[int, str]:
 	return process.wait(), re.sub(r"^=+ | =+$", "", last)
 
 
-def _wait_for_config(url: str, token: str, providers: list[str]) -> None:
-	"""Frappe 16 remembers site_config.json for a minute in each process (frappe/config.py)."""
+def _wait_for_config(url: str, token: str, config: dict[str, Any]) -> None:
+	"""Waits until the site offers the models of this configuration.
+
+	Frappe 16 caches site_config.json for a minute in each process (frappe/config.py).
+	"""
+	expected = {each["name"]: each["models"] for each in config["providers"]}
 	deadline = time.monotonic() + 90
 	while time.monotonic() < deadline:
 		request = urllib.request.Request(
@@ -312,7 +318,8 @@ def _wait_for_config(url: str, token: str, providers: list[str]) -> None:
 		)
 		try:
 			with urllib.request.urlopen(request, timeout=30) as response:
-				if [each["name"] for each in json.load(response)["message"]["providers"]] == providers:
+				providers = json.load(response)["message"]["providers"]
+				if {each["name"]: each["models"] for each in providers} == expected:
 					return
 		except urllib.error.HTTPError:
 			pass
@@ -357,6 +364,8 @@ def _prepare(users: dict[str, Any], config: dict[str, Any]) -> Any:
 	from frappe.installer import update_site_config
 	from frappe.utils.password import update_password
 
+	from ai_assistant.bench_tests import delete_requests
+
 	update_site_config(APP, config)
 	tokens = {}
 	for name, entry in users.items():
@@ -376,6 +385,8 @@ def _prepare(users: dict[str, Any], config: dict[str, Any]) -> Any:
 			)
 			user.append_roles(*entry["roles"])
 			user.insert()
+		# Each suite starts without the requests of the suite before it, which kept their content.
+		delete_requests(name)
 		update_password(name, entry["password"])
 		secret = generate_keys(name)["api_secret"]
 		tokens[name] = f"{frappe.db.get_value('User', name, 'api_key')}:{secret}"

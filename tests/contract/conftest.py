@@ -1,6 +1,9 @@
 """The suite is black-box: it knows a URL, four users, and the scripted provider behind the site."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,14 +19,21 @@ def provider() -> Iterator[ScriptedProvider]:
 		yield running
 
 
-@pytest.fixture(scope="session")
-def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@contextmanager
+def running_site(folder: Path, config: dict[str, Any]) -> Iterator[Site]:
+	"""Yields the live site, or a standalone site with this configuration in this folder."""
 	if live := live_site():
 		warm(live)
 		yield live
 		return
-	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
+	with StandaloneSite(folder, config) as running:
 		warm(running)
+		yield running
+
+
+@pytest.fixture(scope="session")
+def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+	with running_site(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
 		yield running
 
 

@@ -69,6 +69,21 @@ def site_config(provider: ScriptedProvider) -> dict[str, Any]:
 	}
 
 
+# No chat ends by a deadline of its own.
+PATIENT = {"first_token_s": 60, "thinking_idle_s": 100, "idle_s": 100, "total_s": 110}
+
+
+def browser_config(provider: ScriptedProvider) -> dict[str, Any]:
+	"""Returns `site_config` for tests in a browser, where a silent provider outlasts a page that loads slowly.
+
+	One more model tells the two configurations apart in `list_models`.
+	"""
+	config = site_config(provider)
+	config["timeouts"] = PATIENT
+	config["providers"][0]["models"].append("scripted-3")
+	return config
+
+
 APIS = {
 	"openai": ("openai", "scripted"),
 	"litellm": ("litellm/openai", "scripted"),

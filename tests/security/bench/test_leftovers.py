@@ -51,6 +51,8 @@ def seek(*canaries: str) -> dict[str, list[str]]:
 def test_a_bench_keeps_no_secret_of_chats_that_have_ended() -> None:
 	site = live_site()
 	assert site
+	nowhere: dict[str, list[str]] = {each: [] for each in (PROMPT, ANSWER, THOUGHT, WORDS, CANARY_KEY)}
+	assert seek(*nowhere) == nowhere, "these were there before the first chat of this test"
 	with ScriptedProvider(PROVIDER_PORT) as provider, site.client(site.first, by_token=True) as client:
 		client.connect()
 		_in_the_queue(client, provider)
@@ -61,7 +63,6 @@ def test_a_bench_keeps_no_secret_of_chats_that_have_ended() -> None:
 				assert not [
 					secret for secret in (CANARY_KEY, WORDS, PROMPT, "Traceback") if secret in told
 				], fault
-		nowhere: dict[str, list[str]] = {each: [] for each in (PROMPT, ANSWER, THOUGHT, WORDS, CANARY_KEY)}
 		assert seek(*nowhere) == nowhere
 
 
