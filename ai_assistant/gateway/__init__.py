@@ -14,6 +14,8 @@ from .chunks import (
 	Text,
 	Timeouts,
 	ToolCall,
+	ToolCallDelta,
+	ToolCallStart,
 	Usage,
 )
 from .errors import ProviderError
@@ -36,6 +38,8 @@ __all__ = [
 	"Text",
 	"Timeouts",
 	"ToolCall",
+	"ToolCallDelta",
+	"ToolCallStart",
 	"Usage",
 	"apis",
 	"first_chunk_ms",

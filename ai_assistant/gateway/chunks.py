@@ -29,6 +29,22 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallStart:
+	"""The model begins a call of a tool. Its ToolCall follows, with the same `id`, once it is whole."""
+
+	id: str
+	name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+	"""A piece of the arguments of the call that began with this `id`: a delta, never empty."""
+
+	id: str
+	text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
 	"""A call that the model makes of one of the client's tools: whole, and given once.
 
@@ -112,7 +128,7 @@ class Completion:
 	unshown: str | None = None
 
 
-Chunk = Reasoning | Text | ToolCall | Silence | Fallback | Completion
+Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Silence | Fallback | Completion
 
 
 @dataclass(frozen=True, slots=True)
