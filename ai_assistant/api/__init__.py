@@ -2,7 +2,6 @@
 
 # Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import frappe
@@ -11,7 +10,6 @@ from werkzeug.wrappers import Response
 from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, queue, request
 from ai_assistant.chat.validators import real_number, whole_number
 from ai_assistant.config import settings
-from ai_assistant.gateway import Chunk, Completion
 from ai_assistant.log import fails_quietly
 from ai_assistant.operations import health as vitals
 from ai_assistant.operations import metrics as figures
@@ -68,26 +66,14 @@ def answer_queued(name: str) -> None:
 
 
 def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
-	"""The gateway's chunks in, published events out; ended by exactly one completion, whatever happens."""
-	publisher = chat.publisher
-	try:
-		for chunk in _chunks(chat):
-			chat.keep()
-			if isinstance(chunk, Completion):
-				return chat.completed(chunk)
-			publisher.forward(chunk)
-		raise AssertionError("the gateway ends with a Completion or an error")
-	except lifecycle.Lost:
-		# Whoever ended it wrote the completion; nothing more may come from here.
-		return chat.lost()
-	except Exception as error:
-		return chat.failed(error)
-
-
-def _chunks(chat: lifecycle.Chat) -> Iterable[Chunk]:
-	return chat.gateway.stream_generate(
-		**chat.question, patience=chat.patience, gathers=chat.publisher.gathers
-	)
+	"""Runs an admitted request to its end and returns its answer object. Its events go to the user's socket meanwhile."""
+	running = lifecycle.run(chat)
+	while True:
+		try:
+			next(running)
+		except StopIteration as end:
+			answer: dict[str, Any] = end.value
+			return answer
 
 
 @frappe.whitelist(methods=["GET"])

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from frappe import _
 
 from ai_assistant import store
 from ai_assistant.config.settings import Limits, Settings, load
-from ai_assistant.gateway import Cancel, Completion, Gateway, ProviderError
+from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, ProviderError
 from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.event import calls_in
@@ -159,6 +159,49 @@ class Chat:
 		return answer({**ids, **row})
 
 
+def run(
+	chat: Chat, survives: bool = False, patience: Callable[[], float] = lambda: math.inf
+) -> Generator[Chunk, None, dict[str, Any]]:
+	"""Runs an admitted request to its end.
+
+	Publishes and stores each chunk of the gateway and keeps the lease, then yields the chunk. Exactly one completion
+	ends the request, whatever happens.
+
+	Args:
+		survives: Whether closing the generator leaves the request running. It then runs to its end in `close()`.
+			Otherwise `close()` cancels the request and closes the provider's connection.
+		patience: Gives the seconds until the caller wants a chunk, if only a Silence.
+
+	Returns:
+		The answer object of the contract.
+	"""
+	closed = False
+	chunks = chat.gateway.stream_generate(
+		**chat.question,
+		patience=lambda: min(chat.patience(), patience()),
+		gathers=chat.publisher.gathers,
+	)
+	try:
+		for chunk in chunks:
+			chat.keep()
+			if isinstance(chunk, Completion):
+				return chat.completed(chunk)
+			chat.publisher.forward(chunk)
+			if not closed:
+				try:
+					yield chunk
+				except GeneratorExit:
+					closed = True
+					if not survives:
+						chat.cancel()
+		raise AssertionError("the gateway ends with a Completion or an error")
+	except Lost:
+		# Another process has ended the request and written its completion.
+		return chat.lost()
+	except Exception as error:
+		return chat.failed(error)
+
+
 def admit(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
 	"""Accepts a request that this process answers, and that reached it at `asked_at` (`time.monotonic()`).
 
@@ -248,17 +291,25 @@ def hold(chat: Chat) -> Chat:
 
 
 def earlier(request: ChatRequest) -> dict[str, Any] | None:
-	"""The answer to the same request of this user, where it was asked and has ended: nobody is asked twice.
+	"""The answer to the same request of this user, if it was sent before and has ended.
 
 	Raises ChatError `conflict` until it has ended, and where the request_id was used for another request.
 	"""
-	row = store.current().get(frappe.session.user, request.request_id)
-	if row is None:
-		return None
-	row = settled(row)
-	if row["status"] in store.UNENDED or row["fingerprint"] != request.fingerprint:
+	row = same(request)
+	if row and row["status"] in store.UNENDED:
 		raise _conflict(request)
-	return answer(row)
+	return row and answer(row)
+
+
+def same(request: ChatRequest) -> dict[str, Any] | None:
+	"""The row of the same request of this user, if it was sent before.
+
+	Raises ChatError `conflict` where the request_id was used for another request.
+	"""
+	row = store.current().get(frappe.session.user, request.request_id)
+	if row and row["fingerprint"] != request.fingerprint:
+		raise _conflict(request)
+	return row and settled(row)
 
 
 def settled(row: dict[str, Any]) -> dict[str, Any]:
