@@ -73,7 +73,7 @@ for (const [name, answer] of Object.entries({ "HTML with 200": page, "JSON of an
 	test(`nothing but ${name} is asked again, and in the end told as a sentence`, async (t) => {
 		const { error, asked } = await chat(t, () => answer());
 		assert.ok(error instanceof ApiError);
-		assert.match(error.message, /^Something else answers in the place of the site.*\(HTTP 200\)\.$/);
+		assert.match(error.message, /^The response is not from the site but from a proxy.*\(HTTP 200\)\.$/);
 		assert.equal(error.retryable, true);
 		assert.ok(asked.length > 3);
 	});
@@ -109,7 +109,7 @@ test("a refusal's Retry-After is understood as a date, and one that is neither i
 	assert.ok(Math.abs(new ApiError(429, null, inAMinute).retryAfter - 60) <= 1);
 	assert.equal(new ApiError(503, null, "7").retryAfter, 7);
 	assert.equal(new ApiError(503, null, "soon").retryAfter, null);
-	assert.match(new ApiError(429, null).message, /asked too often/);
+	assert.match(new ApiError(429, null).message, /Too many requests/);
 });
 
 test("the time that the machine sleeps is not counted: the request is followed after it", async (t) => {

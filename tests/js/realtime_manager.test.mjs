@@ -45,7 +45,7 @@ test("a session that has opened a page sends its CSRF token", async (t) => {
 	const page = await fetch(`${site.url}/ai-assistant`, { headers: { Cookie: `sid=${sid}` } });
 	const { csrf_token: csrfToken } = JSON.parse(/id="boot"[^>]*>(.*?)<\/script>/s.exec(await page.text())[1]);
 	const without = manager(t, { token: undefined, sid }).manager.chat("hello");
-	await assert.rejects(without, (error) => error.status === 400 && error.message.includes("load it anew"));
+	await assert.rejects(without, (error) => error.status === 400 && error.message.includes("Reload the page"));
 	const answer = await manager(t, { token: undefined, sid, csrfToken }).manager.chat("hello");
 	assert.equal(answer.response, "Hello there.");
 });

@@ -1,10 +1,11 @@
 /**
- * A chat with the AI Assistant of a Frappe site: asks over REST, hears its events over Socket.IO, and gives them
- * whole and in order.
+ * A client of the AI Assistant of a Frappe site. It asks over REST, receives events over Socket.IO, and delivers all
+ * of them in order.
  *
- * One file, for browsers and for Node 20 and later (an editor's extension host); `socket.io-client` is all it needs.
- * Events are put in order by `seq`, each is given once. What the socket lost, or never brought because there is none,
- * is read from the site's journal (`get_events`), and the answer of a POST whose connection broke from `get_request`.
+ * This is one file for browsers and for Node 20 and later (an editor's extension host). Its only dependency is
+ * `socket.io-client`. The client orders events by `seq` and delivers each once. It reads events that the socket lost, or
+ * all events if there is no socket, from the site's journal (`get_events`). If the connection of a POST breaks, it reads
+ * the answer with `get_request`.
  *
  *	const manager = new RealtimeManager({ url: "https://site.example.com", token: "key:secret" });
  *	manager.on("text", (event) => show(event.text));
@@ -16,32 +17,32 @@ import { io } from "socket.io-client";
 const EVENT = "ai_progress";
 const STATUS = "ai_status";
 
-/** A gap may be an event still on its way; when it has not come by then, the journal is asked. */
+/** A missing event may still arrive. After this time the client asks the journal. */
 const GAP_MS = 1000;
 /**
- * The site gives a sign of life every three seconds, and at once the first time: a socket that brings none for this long
- * is not relied upon. It may be connected to nobody: Frappe's realtime server forgets a site's namespace with its
- * last socket, and one that is being let in at that moment stays in the forgotten one (`cleanupEmptyChildNamespaces`).
+ * The site sends a message at once and then every three seconds. After this time without a message the client does not
+ * trust the socket. It may be connected and receive nothing: Frappe's realtime server removes a site's namespace with its
+ * last socket, and a socket that connects at that moment stays in the removed one (`cleanupEmptyChildNamespaces`).
  */
 const SILENCE_MS = 5000;
 const FIRST_MS = 1000;
 /**
- * How long the journal may hold a question (seconds), and the pause where it does not. A browser has six connections to
- * a site for all its tabs (HTTP/1.1), and each chat's POST holds one: what is held for long keeps a Stop waiting.
+ * How long the journal may wait for an event, in seconds, and the pause between two calls that do not wait. A browser has
+ * six connections to a site for all its tabs (HTTP/1.1), and the POST of each chat uses one. A long wait delays a Stop.
  */
 const WAIT_S = 1;
 const RETRY_MS = 250;
-/** The longest pause between two questions that fail, where the site does not ask for one itself. */
+/** The longest pause between two calls that fail, unless the site asks for a longer one. */
 const PAUSE_MS = 2000;
-/** The completion comes just before the answer of the POST; one that takes longer has lost its connection. */
+/** The answer of the POST follows the completion. If it takes longer, its connection is lost. */
 const ANSWER_MS = 3000;
-/** How long a site that does not answer is asked again, before the chat is given up; while the machine is awake. */
+/** How long the client retries a site that does not answer, while the machine is awake. */
 const RECOVER_MS = 120_000;
-/** Longer than any request may run: gunicorn and nginx give it two minutes. */
+/** Longer than a request may take: gunicorn and nginx allow two minutes. */
 const POST_MS = 180_000;
-/** How long a question may take, beside what the journal holds it. */
+/** How long a GET may take, in addition to `wait`. */
 const GET_MS = 20_000;
-/** A question that is late by more has slept, together with the machine. */
+/** If a call is late by more than this, the machine was asleep. */
 const ASLEEP_MS = 30_000;
 
 /**
@@ -53,14 +54,14 @@ const ASLEEP_MS = 30_000;
  *   duration_ms: number | null }} Timing
  * @typedef {{ role: string, content: unknown, tool_calls?: ToolCall[], continuation?: string, tool_call_id?: string }} Message
  * @typedef {{ id: string, type: "function", function: { name: string, arguments: string }, arguments_error?: string }} ToolCall
- *   as in the OpenAI chat API; `arguments` is JSON, unless `arguments_error` says what is wrong with it
+ *   as in the OpenAI chat API; `arguments` is valid JSON unless there is an `arguments_error`
  *
  * @typedef {object} Answer
  * @property {boolean} success
  * @property {Status} status
  * @property {string} request_id
  * @property {string} task_id
- * @property {string} response the whole answer, as far as it came
+ * @property {string} response the answer, or the part of it that arrived
  * @property {string} reasoning
  * @property {string | null} provider
  * @property {string | null} model
@@ -70,12 +71,12 @@ const ASLEEP_MS = 30_000;
  * @property {{ events: number, failed: number, last_seq: number } | null} realtime
  * @property {{ provider: string, model: string, error: string }[]} attempts
  * @property {ToolCall[]} [tool_calls] of a request with `tools`
- * @property {string | null} [continuation] what the provider wants back with them; opaque
+ * @property {string | null} [continuation] an opaque string that the provider needs with the next request
  * @property {Failure} [error]
- * @property {number} [position] of a queued request, 1 for the next
+ * @property {number} [position] position in the queue; 1 is next
  *
- * @typedef {object} Progress one `ai_progress`; a completion has `status`, `usage`, `timing` and more
- * @property {string} type `reasoning`, `text`, `tool_call` or `completion`; more may be added
+ * @typedef {object} Progress an `ai_progress` event; a completion also has `status`, `usage`, `timing` and others
+ * @property {string} type `reasoning`, `text`, `tool_call` or `completion`; later versions may add types
  * @property {string} text what is new since the last event of that type
  * @property {boolean} partial
  * @property {string} task_id
@@ -92,9 +93,9 @@ const ASLEEP_MS = 30_000;
  * @property {ToolCall[]} [tool_calls] of the completion of a request with `tools`
  * @property {Failure} [error]
  *
- * @typedef {Progress & { id: string, name: string, arguments: string, arguments_error?: string }} Call a call, whole
+ * @typedef {Progress & { id: string, name: string, arguments: string, arguments_error?: string }} Call a complete tool call
  *
- * @typedef {object} Phase one `ai_status`, between the events and not numbered
+ * @typedef {object} Phase an `ai_status` event; it has no `seq`
  * @property {string} request_id
  * @property {string} task_id
  * @property {"queued" | "thinking" | "answering" | "fallback"} phase
@@ -103,7 +104,7 @@ const ASLEEP_MS = 30_000;
  * @property {string} [failed] the provider that failed
  * @property {string} [provider] the provider that is asked instead
  *
- * @typedef {{ request_id: string, from: number, to: number }} Gap the socket lost these; the journal had them
+ * @typedef {{ request_id: string, from: number, to: number }} Gap events that the socket lost and the journal had
  *
  * @typedef {object} Events
  * @property {Progress} reasoning
@@ -112,34 +113,34 @@ const ASLEEP_MS = 30_000;
  * @property {Progress} completion
  * @property {Phase} status
  * @property {Gap} gap
- * @property {{ id: string }} reconnect the socket is back; what it missed is being read
- * @property {{ reason: string }} disconnect until it is back the journal is followed
+ * @property {{ id: string }} reconnect the socket is connected again; the client reads what it missed
+ * @property {{ reason: string }} disconnect the client reads the journal until the socket is connected again
  */
 
-/** The site refused, or the chat failed: a sentence for a person in `message`, and what had arrived in `answer`. */
+/** The site refused the request, or the chat failed. `message` is a sentence for people; `answer` has what had arrived. */
 export class ApiError extends Error {
 	/**
-	 * @param {number} status HTTP's
-	 * @param {any} body the JSON that was answered, null for none
-	 * @param {string | null} [retryAfter] the header of that name
+	 * @param {number} status the HTTP status
+	 * @param {any} body the JSON of the response, null if there is none
+	 * @param {string | null} [retryAfter] the header `Retry-After`
 	 */
 	constructor(status, body, retryAfter) {
 		const answer = body?.message && typeof body.message === "object" ? body.message : null;
 		super(answer?.error?.message ?? sentenceOf(status, body));
 		this.name = "ApiError";
 		this.status = status;
-		/** @type {string | null} a code of the contract, null where Frappe or a proxy refused */
+		/** @type {string | null} an error code of the contract, null if Frappe or a proxy refused */
 		this.code = answer?.error?.code ?? null;
 		/** @type {number | null} seconds */
 		this.retryAfter = secondsOf(retryAfter ?? null);
-		/** @type {Answer | null} of a request that was accepted and failed */
+		/** @type {Answer | null} the answer of a request that was accepted and failed */
 		this.answer = answer?.request_id ? answer : null;
 		/**
-		 * Whether a proxy answered, a network's login page, or Frappe itself without its database: the request behind it
-		 * may go on.
+		 * Whether the response comes from a proxy, from a network's login page, or from Frappe without its database. The
+		 * request may still be running.
 		 */
-		this.ofNobody = !answer && (status >= 500 || status < 400);
-		this.retryable = Boolean(answer?.error?.retryable ?? (this.ofNobody || status === 429));
+		this.notFromSite = !answer && (status >= 500 || status < 400);
+		this.retryable = Boolean(answer?.error?.retryable ?? (this.notFromSite || status === 429));
 	}
 }
 
@@ -148,12 +149,12 @@ export class ApiError extends Error {
  * @param {any} body Frappe's own
  */
 function sentenceOf(status, body) {
-	if (body?.exc_type === "CSRFTokenError") return "The page is older than its login; load it anew.";
+	if (body?.exc_type === "CSRFTokenError") return "The login has changed since the page was loaded. Reload the page.";
 	if (status === 401 || body?.session_expired) return `The site does not accept the login (HTTP ${status}).`;
-	if (status === 403) return "The site does not let this user do that; a login may have ended (HTTP 403).";
-	if (status === 429) return "The site is asked too often (HTTP 429).";
-	if (status < 400) return `Something else answers in the place of the site: a network's login or a proxy (HTTP ${status}).`;
-	return `The site refused without saying why (HTTP ${status}).`;
+	if (status === 403) return "This user may not do that, or the login has ended (HTTP 403).";
+	if (status === 429) return "Too many requests to the site (HTTP 429).";
+	if (status < 400) return `The response is not from the site but from a proxy or a network's login page (HTTP ${status}).`;
+	return `The site refused the request without a reason (HTTP ${status}).`;
 }
 
 /** @param {string | null} retryAfter in seconds or as a date */
@@ -165,8 +166,8 @@ function secondsOf(retryAfter) {
 }
 
 /**
- * An answer as the next request's `messages` take it: with its tool calls, and what its provider wants back. The
- * messages that answer the calls follow it: `{ role: "tool", tool_call_id, content }`, one for each.
+ * Converts an answer to the message that the next request needs, with its tool calls and its continuation. Add one message
+ * `{ role: "tool", tool_call_id, content }` for each call after it.
  *
  * @param {Answer} answer
  * @returns {Message}
@@ -179,7 +180,7 @@ export function assistantMessage({ response, tool_calls, continuation }) {
 	return message;
 }
 
-/** One chat on its way: what has been given, what came too early, and what wakes the one who waits for it. */
+/** The state of one chat that is being followed. */
 class Chat {
 	/** @param {string} requestId @param {number} afterSeq */
 	constructor(requestId, afterSeq) {
@@ -188,14 +189,14 @@ class Chat {
 		/** @type {Map<number, Progress>} */
 		this.early = new Map();
 		this.ended = false;
-		/** The socket has been away: it may have lost any number of events without a visible gap. */
+		/** The socket was disconnected and may have lost events without a visible gap. */
 		this.stale = false;
 		this.heardAt = Date.now();
-		/** The socket is connected and has not brought what the journal had. */
+		/** The socket is connected, but the journal had events that it did not deliver. */
 		this.deaf = false;
-		/** @type {number | null} since when something is known to be missing */
+		/** @type {number | null} since when an event is known to be missing */
 		this.missingSince = null;
-		/** @type {number | null} since when all that was asked of the site has failed */
+		/** @type {number | null} since when all calls to the site have failed */
 		this.failingSince = null;
 		this.pause = RETRY_MS;
 		this.askAgainAt = 0;
@@ -203,11 +204,11 @@ class Chat {
 	}
 
 	/**
-	 * The site did not say what it was asked.
+	 * Records a failed call to the site.
 	 *
 	 * @param {unknown} error
-	 * @param {number} longest how long it may go on like that, in milliseconds
-	 * @returns {boolean} whether it is worth asking again, at `askAgainAt`
+	 * @param {number} longest how long calls may fail, in milliseconds
+	 * @returns {boolean} whether to call again, at `askAgainAt`
 	 */
 	failed(error, longest) {
 		const now = Date.now();
@@ -219,7 +220,7 @@ class Chat {
 		}
 		const told = error instanceof ApiError ? (error.retryAfter ?? 0) * 1000 : 0;
 		this.askAgainAt = now + Math.max(this.pause, told);
-		const refused = error instanceof ApiError && !error.ofNobody && error.status < 500 && error.status !== 429;
+		const refused = error instanceof ApiError && !error.notFromSite && error.status < 500 && error.status !== 429;
 		return !refused && this.askAgainAt - this.failingSince <= longest;
 	}
 
@@ -228,7 +229,7 @@ class Chat {
 		this.askAgainAt = 0;
 	}
 
-	/** @param {number} ms resolves when something happened, or by then */
+	/** Resolves when the chat changes, or after `ms` milliseconds. @param {number} ms */
 	changed(ms) {
 		return new Promise((resolve) => {
 			const timer = setTimeout(resolve, ms);
@@ -251,17 +252,17 @@ export class RealtimeManager {
 	#opened = () => {};
 
 	/**
-	 * In a page of the site itself nothing but `site` is needed: the browser sends its cookie and its Origin. Elsewhere
-	 * a user is named by `token` or by `sid`, and a token goes with the address that the site's users see.
+	 * A page of the site needs only `site`: the browser sends its cookie and its Origin. Other programs authenticate with
+	 * `token` or `sid`. With a token, `url` must be the address that the site's users see.
 	 *
 	 * @param {object} [options]
-	 * @param {string} [options.url] the web server's own address; by default that of the page
-	 * @param {string} [options.site] the site's name, where that is not the host of `url`
-	 * @param {string} [options.socketUrl] the realtime server's, where it has a port of its own (bench: 9000)
+	 * @param {string} [options.url] the address of the web server; default: that of the page
+	 * @param {string} [options.site] the name of the site, if it is not the host of `url`
+	 * @param {string} [options.socketUrl] the address of the realtime server, if it has its own port (bench: 9000)
 	 * @param {string} [options.token] "key:secret" of a user's API key
-	 * @param {string} [options.sid] the session cookie that a login gave
-	 * @param {string} [options.csrfToken] of a session that has opened Desk or the page; an API key needs none
-	 * @param {boolean} [options.debug] prints what arrives with `console.log`
+	 * @param {string} [options.sid] the session cookie of a login
+	 * @param {string} [options.csrfToken] the token of a session that has opened Desk or the page; an API key needs none
+	 * @param {boolean} [options.debug] prints each event with `console.log`
 	 */
 	constructor({ url, site, socketUrl, token, sid, csrfToken, debug = false } = {}) {
 		const address = new URL(url ?? location.origin);
@@ -274,14 +275,14 @@ export class RealtimeManager {
 		if (token) this.#headers.Authorization = `token ${token}`;
 		if (sid) this.#headers.Cookie = `sid=${sid}`;
 		if (csrfToken) this.#headers["X-Frappe-CSRF-Token"] = csrfToken;
-		/** Why the realtime server refused the socket, in its own words; null where it did not. @type {string | null} */
+		/** The realtime server's reason for refusing the socket, or null. @type {string | null} */
 		this.refusal = null;
 	}
 
 	/** @type {Record<string, string>} */
 	#headers;
 
-	/** Whether the socket is there. Chats stream without it too. */
+	/** Whether the socket is connected. Chats also stream without it. */
 	get connected() {
 		return Boolean(this.#socket?.connected);
 	}
@@ -292,12 +293,13 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Opens the socket, which joins the user's room; one that is there is closed before. Resolves with whether it is open;
-	 * never rejects, because all works without. A server that could not be reached is tried again, one that refused is not.
+	 * Opens the socket, which joins the user's room, and closes a previous one. Resolves to whether it is connected. Never
+	 * rejects, because chats work without a socket. The client retries a server that could not be reached, but not one that
+	 * refused.
 	 *
-	 * The realtime server compares the hosts of Origin and Host and asks the origin who the user is. It wants a Cookie
-	 * even beside a token, and takes a `sid` in it for the session, so a token goes with a cookie of no meaning
-	 * (frappe/realtime/middlewares/authenticate.js). A browser sets all three by itself.
+	 * The realtime server compares the hosts of Origin and Host and asks the origin who the user is. It requires a Cookie
+	 * even with a token, and uses a `sid` in it as the session. With a token the client therefore sends a cookie without
+	 * meaning (frappe/realtime/middlewares/authenticate.js). A browser sets all three headers itself.
 	 *
 	 * @returns {Promise<boolean>}
 	 */
@@ -307,11 +309,11 @@ export class RealtimeManager {
 		const byHand = own.Authorization || own.Cookie;
 		const headers = byHand ? { Cookie: "socket=1", ...own, Origin: this.url } : undefined;
 		const socket = io(`${this.socketUrl}/${this.site}`, {
-			// Polling would hold one of the browser's six connections for each tab, chatting or not; the journal does not.
+			// Polling would use one of the browser's six connections for each tab, even without a chat.
 			transports: ["websocket"],
 			forceNew: true,
 			reconnectionDelay: 500,
-			// In Node `withCredentials` would put a jar of cookies of its own in the place of ours.
+			// In Node, `withCredentials` would replace our cookie with those of its own cookie jar.
 			...(headers ? { extraHeaders: headers } : { withCredentials: true }),
 		});
 		this.#socket = socket;
@@ -331,14 +333,14 @@ export class RealtimeManager {
 			this.#log("🔌", `Disconnected: ${reason}`);
 			this.#emit("disconnect", { reason });
 			this.#wakeAll();
-			// socket.io leaves it to the client to come back where it was the server that hung up.
+			// socket.io does not reconnect if the server closed the connection.
 			if (reason === "io server disconnect") socket.connect();
 		});
 		socket.on("connect_error", (error) => {
 			this.refusal = error.message;
 			this.#log("❌", `No connection to realtime server: ${error.message}`);
 			this.#wakeAll();
-			// Refused though it was welcome before: the site may be restarting behind its realtime server.
+			// Refused after it was accepted before: the site behind the realtime server may be restarting.
 			if (!socket.active && before) setTimeout(() => this.#socket === socket && socket.connect(), 5000);
 		});
 		socket.on(EVENT, (message) => this.#receive(message));
@@ -355,7 +357,7 @@ export class RealtimeManager {
 		});
 	}
 
-	/** Lets go of the socket. Chats on their way go on without it. */
+	/** Closes the socket. Running chats continue without it. */
 	close() {
 		this.#socket?.close();
 		this.#socket = null;
@@ -363,12 +365,12 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Calls `listener` for every event of that name, of this manager's chats alone.
+	 * Calls `listener` for each event of that name of this manager's chats.
 	 *
 	 * @template {keyof Events} Name
 	 * @param {Name} name
 	 * @param {(event: Events[Name]) => void} listener
-	 * @returns {() => void} takes the listener away again
+	 * @returns {() => void} removes the listener
 	 */
 	on(name, listener) {
 		const listeners = this.#listeners.get(name) ?? new Set();
@@ -377,13 +379,13 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Asks, and resolves with the whole answer once it has ended and all its events have been given, or cannot be read;
-	 * also where it was cancelled, or runs in the background. Rejects with ApiError where the site refused or the chat
-	 * failed, with fetch's own error where the site cannot be reached.
+	 * Asks a question. Resolves to the whole answer when the request has ended and all its events have been delivered or
+	 * cannot be read, also if it was cancelled or ran in the background. Rejects with ApiError if the site refused the
+	 * request or the chat failed, and with fetch's error if the site cannot be reached.
 	 *
-	 * @param {string | Message[]} messages one user message may be a string
-	 * @param {Record<string, unknown> & { request_id?: string }} [fields] the others of `chat_completion`: `mode`,
-	 *   `model`, `task_id`, …; with a `request_id` of one's own (8 to 64 characters) it can be cancelled and resumed
+	 * @param {string | Message[]} messages a string is one user message
+	 * @param {Record<string, unknown> & { request_id?: string }} [fields] other fields of `chat_completion`: `mode`,
+	 *   `model`, `task_id`, …; with your own `request_id` (8 to 64 characters) you can cancel and resume the request
 	 * @returns {Promise<Answer>}
 	 */
 	chat(messages, fields = {}) {
@@ -394,11 +396,11 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Goes on with a request that was asked before: after a reload, in another window, on another machine.
-	 * Resolves and rejects as `chat()`.
+	 * Continues an earlier request: after a reload, in another window, or on another machine. Resolves and rejects as
+	 * `chat()`.
 	 *
 	 * @param {string} requestId
-	 * @param {number} [afterSeq] the last event already seen; the ones after it are given
+	 * @param {number} [afterSeq] the `seq` of the last event that was seen; later events are delivered
 	 * @returns {Promise<Answer>}
 	 */
 	resume(requestId, afterSeq = 0) {
@@ -408,7 +410,7 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Stops a request; its `chat()` resolves with what had arrived. One that has ended is left as it is.
+	 * Stops a request. Its `chat()` resolves to what had arrived. A request that has ended does not change.
 	 *
 	 * @param {string} requestId
 	 * @returns {Promise<void>}
@@ -419,7 +421,7 @@ export class RealtimeManager {
 				await this.post("cancel", { request_id: requestId });
 				return;
 			} catch (error) {
-				// Asked for so early that the request itself is still on its way.
+				// The request itself has not arrived yet.
 				const early = error instanceof ApiError && error.status === 404 && this.#chats.has(requestId);
 				if (!early) throw error;
 				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -430,12 +432,12 @@ export class RealtimeManager {
 	/**
 	 * @param {string} method a GET method of `ai_assistant.api`
 	 * @param {Record<string, string | number>} [params]
-	 * @returns {Promise<any>} its `message`; rejects as `chat()`
+	 * @returns {Promise<any>} the `message` of the response; rejects as `chat()`
 	 */
 	get(method, params = {}) {
 		const query = new URLSearchParams(Object.entries(params).map(([name, value]) => [name, String(value)]));
 		const held = Number(params.wait ?? 0) * 1000;
-		// Among those that wait for a connection, what is held anyway comes last.
+		// A call that waits anyway gets a connection last.
 		const priority = held ? "low" : "auto";
 		return this.#fetch(`${method}?${query}`, { priority, signal: AbortSignal.timeout(held + GET_MS) });
 	}
@@ -443,7 +445,7 @@ export class RealtimeManager {
 	/**
 	 * @param {string} method a POST method of `ai_assistant.api`
 	 * @param {Record<string, unknown>} fields
-	 * @returns {Promise<any>} its `message`; rejects as `chat()`
+	 * @returns {Promise<any>} the `message` of the response; rejects as `chat()`
 	 */
 	post(method, fields) {
 		return this.#fetch(method, {
@@ -465,7 +467,7 @@ export class RealtimeManager {
 		try {
 			body = await response.json();
 		} catch (error) {
-			// A proxy's page is no JSON; a connection that breaks in the middle is no answer.
+			// A proxy's page is not JSON. A connection that breaks is a different error.
 			if (!(error instanceof SyntaxError)) throw error;
 		}
 		const answered = response.ok && body?.message !== undefined;
@@ -474,7 +476,7 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * The life of one chat: waits for the socket, and asks the journal whenever the socket cannot be relied upon.
+	 * Follows one chat until its end: waits for the socket, and asks the journal when the socket cannot be trusted.
 	 *
 	 * @param {Chat} chat
 	 * @param {Promise<Answer> | null} post
@@ -516,10 +518,10 @@ export class RealtimeManager {
 	}
 
 	/**
-	 * Milliseconds until the journal is to be asked: what the socket is still given, or the site after a failure.
+	 * Returns the milliseconds until the client must ask the journal.
 	 *
 	 * @param {Chat} chat
-	 * @param {boolean} answered so that what is not there yet is missing
+	 * @param {boolean} answered whether the POST was answered, so that events not yet received are missing
 	 */
 	#patience(chat, answered) {
 		const now = Date.now();
@@ -547,10 +549,10 @@ export class RealtimeManager {
 		} catch (error) {
 			const answered = Boolean(reply?.answer && isOver(reply.answer.status));
 			if (chat.failed(error, answered ? ANSWER_MS : RECOVER_MS)) return;
-			// The events are an extra to an answer in hand.
+			// The answer is complete; its events are optional.
 			if (answered) chat.ended = true;
-			// Before the POST is answered the request may not be accepted yet: the POST will tell.
-			else if (reply) throw toBeTold(reply.error, error);
+			// Before the POST is answered the request may not be accepted yet. Its response will show.
+			else if (reply) throw moreUseful(reply.error, error);
 			return;
 		}
 		chat.succeeded();
@@ -563,13 +565,13 @@ export class RealtimeManager {
 		}
 		for (const event of found.events) this.#order(chat, event);
 		if (chat.next > before || chat.ended) return;
-		// What an ended request's journal lacks will not come: it has been cleared.
+		// The request has ended and its journal was cleared: the missing events will not come.
 		if (isOver(found.status)) chat.ended = true;
 		else if (!this.connected || !known) await chat.changed(RETRY_MS);
 	}
 
 	/**
-	 * Asks once for the answer of a request that has ended; null where it is not there yet.
+	 * Reads the answer of a request that has ended. Returns null if it is not available yet.
 	 *
 	 * @param {Chat} chat
 	 * @param {{ answer: Answer | null, error: unknown } | null} reply
@@ -581,7 +583,7 @@ export class RealtimeManager {
 			chat.succeeded();
 			if (isOver(answer.status)) return answer;
 		} catch (error) {
-			if (!chat.failed(error, RECOVER_MS) && reply) throw toBeTold(reply.error, error);
+			if (!chat.failed(error, RECOVER_MS) && reply) throw moreUseful(reply.error, error);
 		}
 		await chat.changed(Math.max(RETRY_MS, chat.askAgainAt - Date.now()));
 		return null;
@@ -627,7 +629,7 @@ export class RealtimeManager {
 			try {
 				listener(message);
 			} catch (error) {
-				// One listener's mistake must not cost the others their events.
+				// An error in one listener must not stop the others.
 				console.error(error);
 			}
 		}
@@ -644,34 +646,34 @@ function isOver(status) {
 	return status !== "queued" && status !== "running";
 }
 
-/** Whether nobody knows what became of the request. @param {unknown} error */
+/** Whether the outcome of the request is unknown. @param {unknown} error */
 function isBroken(error) {
-	return !(error instanceof ApiError) || error.ofNobody;
+	return !(error instanceof ApiError) || error.notFromSite;
 }
 
-/** Whether the site knows no such request. @param {unknown} error */
+/** Whether the site does not know the request. @param {unknown} error */
 function isUnknown(error) {
 	return error instanceof ApiError && error.code === "not_found";
 }
 
 /**
- * Which of two failures is told: the site's own words before a connection that broke. That the site does not know the
- * request only follows from a POST that never got there.
+ * Returns the more useful of two errors: the site's own error rather than a broken connection. "Unknown request" only
+ * means that the POST never arrived.
  *
  * @param {unknown} post
  * @param {unknown} later
  */
-function toBeTold(post, later) {
+function moreUseful(post, later) {
 	return isBroken(later) || isUnknown(later) ? (post ?? later) : later;
 }
 
-/** @param {Answer} answer @param {unknown} error the POST's own, where it has told @returns {Answer} */
+/** @param {Answer} answer @param {unknown} error the error of the POST, if it has one @returns {Answer} */
 function outcome(answer, error) {
 	if (answer.status !== "failed") return answer;
 	throw error instanceof ApiError ? error : new ApiError(502, { message: answer });
 }
 
-/** As `crypto.randomUUID()`, which pages without https do not have. */
+/** Replaces `crypto.randomUUID()`, which is not available in pages without https. */
 function newRequestId() {
 	const bytes = crypto.getRandomValues(new Uint8Array(16));
 	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -65,7 +65,7 @@ export function openPage({ site, user, csrf_token, socketio_port }) {
 			turn.end(one.answer, null);
 		} catch (error) {
 			const failure = complaint(error, one !== kept.turns[0]);
-			const unreached = !(error instanceof ApiError) || error.ofNobody;
+			const unreached = !(error instanceof ApiError) || error.notFromSite;
 			const unknown = error instanceof ApiError && error.code === "not_found";
 			if (error instanceof ApiError && error.code && !unknown) {
 				one.answer = error.answer;
