@@ -18,7 +18,7 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant import store
-from ai_assistant.gateway import Price, Provider, Timeouts, apis
+from ai_assistant.gateway import Price, Provider, Tier, Timeouts, apis
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
 from ai_assistant.log import escaped, logger
 from ai_assistant.log import fields as about
@@ -292,7 +292,7 @@ def provider_of(given: Any) -> Provider:
 			given = {**given, "models": tuple(models)}
 		if isinstance(given.get("prices"), Mapping):
 			prices = given["prices"].items()
-			given = {**given, "prices": {model: _price(each, f"prices.{model}") for model, each in prices}}
+			given = {**given, "prices": {model: price_of(each, f"prices.{model}") for model, each in prices}}
 	provider = _build(Provider, given, "")
 	if wrong := wrong_field(provider):
 		raise Wrong(_accepts(*wrong))
@@ -303,12 +303,17 @@ def provider_of(given: Any) -> Provider:
 	return provider
 
 
-def _price(given: Any, where: str) -> Price:
+def price_of(given: Any, where: str) -> Price:
+	"""The price of a model from its JSON, which is called `where` in an error. Raises Wrong."""
 	for name in ("input", "output"):
 		# One without the other would be half for nothing.
 		if not isinstance(given, Mapping) or given.get(name) is None:
 			raise Wrong(_accepts(where, "an object with input and output, in US dollars a million tokens"))
-	return _build(Price, given, where)
+	tiers = given.get("tiers") or []
+	if not isinstance(tiers, list):
+		raise Wrong(_accepts(f"{where}.tiers", "a list of objects"))
+	built = tuple(_build(Tier, tier, f"{where}.tiers[{n}]") for n, tier in enumerate(tiers))
+	return replace(_build(Price, {**given, "tiers": ()}, where), tiers=built)
 
 
 def _list(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> list[Any]:

@@ -7,7 +7,6 @@ from .chunks import (
 	Chunk,
 	Completion,
 	Fallback,
-	Price,
 	Provider,
 	Reasoning,
 	Silence,
@@ -16,12 +15,12 @@ from .chunks import (
 	ToolCall,
 	ToolCallDelta,
 	ToolCallStart,
-	Usage,
 )
 from .errors import ProviderError
 from .gateway import Gateway, apis
 from .models import takes_tools
 from .probe import first_chunk_ms
+from .usage import Price, Tier, Usage
 
 __all__ = [
 	"Attempt",
@@ -36,6 +35,7 @@ __all__ = [
 	"Reasoning",
 	"Silence",
 	"Text",
+	"Tier",
 	"Timeouts",
 	"ToolCall",
 	"ToolCallDelta",

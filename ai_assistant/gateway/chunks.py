@@ -5,13 +5,10 @@
 A failure is raised as a ProviderError instead of the Completion; what was yielded before it stands.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_TOKENS = 2**31 - 1
-# Of UTF-8: about what English, Cyrillic and Chinese have in common, without a tokenizer a model.
-BYTES_A_TOKEN = 4
+from .usage import Price, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +79,6 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-	"""Tokens as the provider counts them, or `estimated` where it has not.
-
-	Some do not count those of the reasoning apart: they are estimated then, and part of a count all the same.
-
-	`cost_usd` is by the site's own price of the model, else by litellm's local list; None for one without either.
-	"""
-
-	prompt_tokens: int
-	completion_tokens: int
-	reasoning_tokens: int
-	total_tokens: int
-	cost_usd: float | None = None
-	estimated: bool = False
-
-
-def tokens(counted: Any) -> int:
-	"""A provider's count as one that can be stored and summed: nothing negative, nothing beyond a database's numbers."""
-	return max(0, min(counted, MAX_TOKENS)) if isinstance(counted, int) else 0
-
-
-def estimated_tokens(size: int) -> int:
-	"""What a text of `size` bytes may come to, where nobody has counted."""
-	return tokens(math.ceil(size / BYTES_A_TOKEN))
-
-
-@dataclass(frozen=True, slots=True)
 class Completion:
 	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
 
@@ -163,18 +133,6 @@ class Ask:
 	@property
 	def forces_a_call(self) -> bool:
 		return bool(self.tools) and self.tool_choice not in (None, "auto", "none")
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-	"""What a model costs, in US dollars a million tokens."""
-
-	input: float
-	output: float
-
-	def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-		"""What these tokens cost; the completion's include those of the reasoning."""
-		return (self.input * prompt_tokens + self.output * completion_tokens) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

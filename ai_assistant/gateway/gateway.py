@@ -24,8 +24,6 @@ from .chunks import (
 	Text,
 	Timeouts,
 	ToolCall,
-	Usage,
-	estimated_tokens,
 )
 from .errors import ProviderError
 from .models import takes_tools
@@ -33,6 +31,7 @@ from .sse import Junk
 from .surrogates import SurrogateJoiner
 from .thinking import ThinkSplitter
 from .tool_calls import ToolCalls, ToolPiece
+from .usage import Usage, estimated_tokens
 
 Delta = Reasoning | Text | ToolPiece
 
@@ -133,11 +132,10 @@ class Gateway:
 		`provider` and `model` are who answered, as far as it is known, or whom it was asked of.
 		"""
 		sent, thought, said = map(estimated_tokens, (prompt, reasoning, text))
-		cost = None
-		if self.providers:
-			first, name = self.route(provider, model)[0]
-			cost = models.cost_usd(first, name, sent, 0, thought + said, thought)
-		return Usage(sent, thought + said, thought, sent + thought + said, cost, estimated=True)
+		usage = Usage(sent, thought + said, thought, sent + thought + said, estimated=True)
+		if not self.providers:
+			return usage
+		return models.priced(usage, *self.route(provider, model)[0])
 
 	def _ask(
 		self,

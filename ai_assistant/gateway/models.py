@@ -7,12 +7,14 @@ cost 2 to 4 s and 160 to 250 MB.
 import ast
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .chunks import Provider
+from .usage import Usage, listed_price
 
 FILE = "model_prices_and_context_window_backup.json"
 # Ours, or litellm's, of what the list has by another name.
@@ -27,6 +29,7 @@ USED = (
 	"supports_adaptive_thinking",
 	"supports_function_calling",
 	"supports_sampling_params",
+	"tiered_pricing",
 )
 
 Entry = Mapping[str, Any]
@@ -91,61 +94,15 @@ def takes_tools(provider: Provider, model: str) -> bool | None:
 	return TAKE_TOOLS.get(model, entry(NAMES.get(api, api), model).get("supports_function_calling"))
 
 
-def cost_usd(
-	provider: Provider,
-	model: str,
-	prompt_tokens: int,
-	cached_tokens: int,
-	completion_tokens: int,
-	reasoning_tokens: int,
-	written_tokens: int = 0,
-) -> float | None:
-	"""What these tokens cost, at the site's own price or else at the listed one; None for a model without either.
+def priced(
+	usage: Usage, provider: Provider, model: str, hour_tokens: int = 0, service_tier: str | None = None
+) -> Usage:
+	"""The usage with its cost, at the administrator's price or else at the listed one.
 
-	The prompt's tokens include those read from the provider's cache and those written to it, the completion's those of
-	the reasoning.
+	Args:
+		usage: the tokens of the answer.
+		hour_tokens: how many of the tokens written to the cache are kept for an hour.
+		service_tier: the provider's word for it, as `flex` or `priority`.
 	"""
-	if price := provider.price(model):
-		return price.cost_usd(prompt_tokens, completion_tokens)
-	listed = entry(provider.api, model)
-	return listed_cost_usd(
-		listed, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, written_tokens
-	)
-
-
-def listed_cost_usd(
-	listed: Entry,
-	prompt_tokens: int,
-	cached_tokens: int,
-	completion_tokens: int,
-	reasoning_tokens: int,
-	written_tokens: int = 0,
-) -> float | None:
-	"""The same at the prices of an entry."""
-
-	def price(kind: str) -> float | None:
-		found = listed.get(kind + above)
-		return listed.get(kind) if found is None else found
-
-	above = ""
-	for key in sorted((key for key in listed if key.startswith("input_cost_per_token_above_")), key=_limit):
-		if prompt_tokens > _limit(key) and "_tokens" in key and key.endswith("_tokens"):
-			above = key.removeprefix("input_cost_per_token")
-	sent, read = price("input_cost_per_token"), price("cache_read_input_token_cost")
-	written = price("cache_creation_input_token_cost")
-	said, thought = price("output_cost_per_token"), listed.get("output_cost_per_reasoning_token")
-	if sent is None or said is None:
-		return None
-	return (
-		max(0, prompt_tokens - cached_tokens - written_tokens) * sent
-		+ cached_tokens * (sent if read is None else read)
-		+ written_tokens * (sent if written is None else written)
-		+ max(0, completion_tokens - reasoning_tokens) * said
-		+ reasoning_tokens * (said if thought is None else thought)
-	)
-
-
-def _limit(key: str) -> int:
-	"""Of `…_above_200k_tokens…`: 200,000."""
-	number = key.partition("_above_")[2].partition("_tokens")[0]
-	return int(number.removesuffix("k")) * (1000 if number.endswith("k") else 1)
+	price = provider.price(model) or listed_price(entry(provider.api, model))
+	return replace(usage, cost_usd=price.cost_usd(usage, hour_tokens, service_tier)) if price else usage

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 # more to do, as after an upgrade, it gives what was added so far, and the next one goes on.
 BATCH, MOST, MOST_A_SCRAPE = 200, 5000, 1000
 
-TOKENS = {"prompt": "prompt_tokens", "completion": "completion_tokens", "reasoning": "reasoning_tokens"}
+# By the label `kind`.
+TOKENS = {
+	"prompt": "prompt_tokens",
+	"cached": "cached_tokens",
+	"cache_write": "cache_write_tokens",
+	"completion": "completion_tokens",
+	"reasoning": "reasoning_tokens",
+}
 
 COUNTERS = {
 	"requests": ("Requests that have ended.", ("status",)),
@@ -32,7 +39,7 @@ COUNTERS = {
 	"provider_errors": ("How often a provider failed, by the code of the error.", ("provider", "code")),
 	"fallbacks": ("How often another provider was asked because this one had failed.", ("provider",)),
 	"tokens": (
-		"Tokens, as providers count them; those of reasoning are among completion.",
+		"Tokens, as providers count them. prompt includes cached and cache_write, completion includes reasoning.",
 		("provider", "kind"),
 	),
 	"cost_usd": ("US dollars, where the price of the model is known.", ("provider",)),

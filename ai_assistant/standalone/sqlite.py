@@ -204,8 +204,12 @@ class SqliteStore:
 		)
 		database.write(
 			"CREATE TABLE IF NOT EXISTS usage (account TEXT, day TEXT, requests INTEGER, tokens INTEGER,"
-			" cost_usd REAL, PRIMARY KEY (account, day)) WITHOUT ROWID"
+			" cost_usd REAL, cached_tokens INTEGER NOT NULL DEFAULT 0, cache_write_tokens INTEGER NOT NULL DEFAULT 0,"
+			" PRIMARY KEY (account, day)) WITHOUT ROWID"
 		)
+		known = {name for _, name, *_ in database.read("PRAGMA table_info(usage)")}
+		for column in {"cached_tokens", "cache_write_tokens"} - known:
+			database.write(f"ALTER TABLE usage ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 		database.commit()
 
 	def now(self) -> float:
@@ -340,11 +344,15 @@ class SqliteStore:
 		)
 		if usage := values.get("usage"):
 			((user,),) = self._database.read("SELECT user FROM request WHERE name = ?", [name])
-			booked = [stand_in.now()[:10], usage["total_tokens"], usage.get("cost_usd") or 0]
+			counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
+			booked = [stand_in.now()[:10], *(usage.get(name) or 0 for name in counts)]
 			self._database.write(
-				"INSERT INTO usage (account, day, requests, tokens, cost_usd) VALUES (?, ?, 1, ?, ?), (?, ?, 1, ?, ?)"
+				"INSERT INTO usage (account, day, requests, tokens, cached_tokens, cache_write_tokens, cost_usd)"
+				" VALUES (?, ?, 1, ?, ?, ?, ?), (?, ?, 1, ?, ?, ?, ?)"
 				" ON CONFLICT (account, day) DO UPDATE SET requests = requests + 1,"
-				" tokens = tokens + excluded.tokens, cost_usd = cost_usd + excluded.cost_usd",
+				" tokens = tokens + excluded.tokens, cached_tokens = cached_tokens + excluded.cached_tokens,"
+				" cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,"
+				" cost_usd = cost_usd + excluded.cost_usd",
 				[user, *booked, SITE, *booked],
 			)
 

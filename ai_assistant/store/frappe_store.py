@@ -41,6 +41,8 @@ SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
 FIGURES = {
 	"usage": {
 		"prompt_tokens": "prompt_tokens",
+		"cached_tokens": "cached_tokens",
+		"cache_write_tokens": "cache_write_tokens",
 		"completion_tokens": "completion_tokens",
 		"reasoning_tokens": "reasoning_tokens",
 		"total_tokens": "total_tokens",
@@ -63,6 +65,14 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"first_chunk_ms",
 	"ended",
 	"first_event_ms",
+}
+# The columns of AI Provider Model, and what they are called in a configuration's `prices`.
+PRICES = {
+	"input_price": "input",
+	"output_price": "output",
+	"cache_read_price": "cache_read",
+	"cache_write_price": "cache_write",
+	"cache_write_1h_price": "cache_write_1h",
 }
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
@@ -450,7 +460,8 @@ def _book(name: str, usage: Mapping[str, Any]) -> None:
 	"""
 	((user,),) = frappe.db.sql(f"SELECT user FROM `tab{REQUEST}` WHERE name = %s", (name,))
 	now, by = frappe.utils.now(), frappe.session.user
-	day, used = now[:10], (usage["total_tokens"], usage.get("cost_usd") or 0)
+	counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
+	day, used = now[:10], tuple(usage.get(name) or 0 for name in counts)
 	rows = [
 		(
 			hashlib.sha256(f"{day} {account}".encode()).hexdigest()[:20],
@@ -467,9 +478,11 @@ def _book(name: str, usage: Mapping[str, Any]) -> None:
 	]
 	frappe.db.sql(
 		f"INSERT INTO `tab{USAGE}`"
-		" (name, creation, modified, owner, modified_by, user, day, requests, tokens, cost_usd)"
+		" (name, creation, modified, owner, modified_by, user, day, requests,"
+		" tokens, cached_tokens, cache_write_tokens, cost_usd)"
 		" VALUES %s, %s ON DUPLICATE KEY UPDATE modified = VALUES(modified), requests = requests + 1,"
-		" tokens = tokens + VALUES(tokens), cost_usd = cost_usd + VALUES(cost_usd)",
+		" tokens = tokens + VALUES(tokens), cached_tokens = cached_tokens + VALUES(cached_tokens),"
+		" cache_write_tokens = cache_write_tokens + VALUES(cache_write_tokens), cost_usd = cost_usd + VALUES(cost_usd)",
 		rows,
 	)
 
@@ -489,15 +502,16 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	)
 	models: dict[str, list[str]] = {}
 	prices: dict[str, dict[str, dict[str, Any]]] = {}
-	for parent, model, given, said in frappe.db.sql(
-		"SELECT parent, model, input_price, output_price FROM `tabAI Provider Model` ORDER BY idx"
+	columns = ", ".join(PRICES)
+	for row in frappe.db.sql(
+		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
 	):
-		models.setdefault(parent, []).append(model)
-		if given and said:
-			prices.setdefault(parent, {})[model] = {
-				"input": _read(float, given),
-				"output": _read(float, said),
-			}
+		models.setdefault(row.parent, []).append(row.model)
+		if row.input_price and row.output_price:
+			price = {name: _read(float, row[column]) for column, name in PRICES.items() if row[column]}
+			if row.price_tiers:
+				price["tiers"] = _read(json.loads, row.price_tiers)
+			prices.setdefault(row.parent, {})[row.model] = price
 	return [
 		{
 			"name": row.name,

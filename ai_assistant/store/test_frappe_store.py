@@ -492,6 +492,22 @@ class TestFrappeStore(TestCase):
 		frappe.db.rollback()
 		self.assertEqual(len(self.store.events(name)), 1)
 
+	def test_tokens_of_the_cache_are_booked_too(self) -> None:
+		day = date(2001, 11, 30)
+		self.addCleanup(frappe.db.delete, "AI Usage", {"day": ("<=", day)})
+		for n, cached in enumerate(({"cached_tokens": 7, "cache_write_tokens": 2}, {})):
+			name = self.store.open(row(user=ANN, request_id=f"request-{n}"))
+			with patch.object(frappe.utils, "now", lambda: f"{day} 23:59:59.999999"):
+				used = {"total_tokens": 18, "cost_usd": 0.25, **cached}
+				self.store.finish(name, {"status": "completed", "usage": used})
+		for account in (ANN, SITE):
+			(found,) = frappe.get_all(
+				"AI Usage",
+				{"user": account or ("is", "not set"), "day": day},
+				["tokens", "cached_tokens", "cache_write_tokens"],
+			)
+			self.assertEqual(found, {"tokens": 36, "cached_tokens": 7, "cache_write_tokens": 2})
+
 	def test_what_a_request_has_used_is_booked_on_the_day_on_which_it_ends(self) -> None:
 		first, second, third = date(2001, 11, 30), date(2001, 12, 1), date(2001, 12, 2)
 		usage = {"total_tokens": 18, "cost_usd": 0.25}

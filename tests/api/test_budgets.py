@@ -56,7 +56,11 @@ class Spending:
 
 	def book(self, account: str, day: date, tokens: int, cost_usd: float) -> None:
 		values = (account, day.isoformat(), 1, tokens, cost_usd)
-		rows(self.process, "INSERT INTO usage VALUES (?, ?, ?, ?, ?)", *values)
+		rows(
+			self.process,
+			"INSERT INTO usage (account, day, requests, tokens, cost_usd) VALUES (?, ?, ?, ?, ?)",
+			*values,
+		)
 
 
 def refusal(response: httpx.Response) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from ai_assistant import store
 from ai_assistant.config import settings
-from ai_assistant.gateway import Price
+from ai_assistant.gateway import Price, Tier
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
 
@@ -335,6 +335,29 @@ def test_prices_are_by_model_with_one_for_the_rest() -> None:
 	(provider,) = load({"providers": [{**PROVIDER, "prices": given}]}).providers
 	assert (provider.price("m"), provider.price("other")) == (Price(1, 2.5), Price(0, 0))
 	assert load({"providers": [PROVIDER]}).providers[0].price("m") is None
+
+
+def test_a_price_may_name_the_cache_long_prompts_and_service_tiers() -> None:
+	tiers = [{"above_tokens": 200_000, "input": 6, "output": 22.5}, {"service_tier": "flex", "input": 1.5}]
+	given = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write": 3.75, "cache_write_1h": 6}
+	(provider,) = load({"providers": [{**PROVIDER, "prices": {"m": {**given, "tiers": tiers}}}]}).providers
+	expected = Price(3, 15, 0.3, 3.75, 6, tiers=(Tier(200_000, None, 6, 22.5), Tier(0, "flex", 1.5)))
+	assert provider.price("m") == expected
+
+
+@pytest.mark.parametrize(
+	("tiers", "names"),
+	[
+		({"above_tokens": 1}, "prices.m.tiers accepts a list"),
+		([5], "prices.m.tiers[0] accepts an object"),
+		([{}, {"above": 1}], "prices.m.tiers[1].above accepts one of"),
+		([{"input": "much"}], "prices.m.tiers[0].input accepts a number"),
+	],
+)
+def test_a_wrong_tier_is_named(tiers: Any, names: str) -> None:
+	given = {**PROVIDER, "prices": {"m": {"input": 3, "output": 15, "tiers": tiers}}}
+	((_name, reason),) = load({"providers": [given]}).set_aside
+	assert names in reason
 
 
 def test_what_is_not_said_of_a_shipped_mode_stays_as_it_ships() -> None:

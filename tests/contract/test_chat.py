@@ -33,6 +33,8 @@ def test_events_and_answer_keep_the_contract(client: Client) -> None:
 		"total_tokens": 18,
 		"cost_usd": None,
 		"estimated": False,
+		"cached_tokens": 0,
+		"cache_write_tokens": 0,
 	}
 	assert answer["attempts"] == []
 	assert answer["realtime"]["failed"] == 0

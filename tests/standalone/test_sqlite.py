@@ -498,6 +498,26 @@ def test_what_a_request_has_used_is_booked_on_the_day_on_which_it_ends(
 	assert store.booked(SITE, second) == [Booked(second, 41, 0.5), Booked(third, 18, 0.25)]
 
 
+def test_tokens_of_the_cache_are_booked_too(store: Store, database: Database) -> None:
+	for usage in ({**USAGE, "cached_tokens": 7, "cache_write_tokens": 2}, USAGE):
+		store.finish(store.open(row(request_id=f"r{len(usage)}")), {"status": "completed", "usage": usage})
+	booked = database.read("SELECT account, tokens, cached_tokens, cache_write_tokens FROM usage")
+	assert sorted(booked) == [("", 36, 7, 2), ("ann", 36, 7, 2)]
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_of_the_cache(tmp_path: Path) -> None:
+	database = Database(tmp_path / "old.sqlite")
+	database.write(
+		"CREATE TABLE usage (account TEXT, day TEXT, requests INTEGER, tokens INTEGER, cost_usd REAL,"
+		" PRIMARY KEY (account, day)) WITHOUT ROWID"
+	)
+	database.write("INSERT INTO usage VALUES ('ann', '2026-11-30', 1, 5, 0.5)")
+	database.commit()
+	SqliteStore(database)
+	rows = database.read("SELECT tokens, cost_usd, cached_tokens, cache_write_tokens FROM usage")
+	assert rows == [(5, 0.5, 0, 0)]
+
+
 def test_of_many_who_end_a_request_one_books_it_and_with_its_end_alone(
 	store: Store, database: Database
 ) -> None:

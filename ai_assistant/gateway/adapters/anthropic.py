@@ -14,10 +14,11 @@ from hashlib import sha256
 from typing import Any
 
 from .. import continuation, http, models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, estimated_tokens, tokens
+from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError, failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece
+from ..usage import Usage, estimated_tokens, tokens
 
 BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -307,17 +308,27 @@ def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, s
 
 
 def _usage(message: _Message, provider: Provider, model: str) -> Usage | None:
-	"""The tokens as they are charged: the API counts what it reads from and writes to its cache apart."""
-	counted = message.usage
-	if not counted:
+	"""The tokens of an answer. The API counts those read from its cache and written to it apart from the others."""
+	counts = message.usage
+	if not counts:
 		return None
-	read, written = (
-		tokens(counted.get(name)) for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
+	cached = tokens(counts.get("cache_read_input_tokens"))
+	by_age = counts.get("cache_creation")
+	five_minutes, hour = (
+		tokens(by_age.get(f"ephemeral_{age}_input_tokens")) if isinstance(by_age, dict) else 0
+		for age in ("5m", "1h")
 	)
-	prompt = tokens(tokens(counted.get("input_tokens")) + read + written)
-	completion = tokens(counted.get("output_tokens"))
-	details = counted.get("output_tokens_details")
+	written = max(tokens(counts.get("cache_creation_input_tokens")), tokens(five_minutes + hour))
+	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
+	completion = tokens(counts.get("output_tokens"))
+	details = counts.get("output_tokens_details")
 	thought = tokens(details.get("thinking_tokens")) if isinstance(details, dict) else 0
-	reasoning = thought or min(completion, estimated_tokens(message.thought_bytes))
-	cost = models.cost_usd(provider, model, prompt, read, completion, reasoning, written)
-	return Usage(prompt, completion, reasoning, tokens(prompt + completion), cost)
+	usage = Usage(
+		prompt_tokens=prompt,
+		completion_tokens=completion,
+		reasoning_tokens=min(completion, thought or estimated_tokens(message.thought_bytes)),
+		total_tokens=tokens(prompt + completion),
+		cached_tokens=cached,
+		cache_write_tokens=written,
+	)
+	return models.priced(usage, provider, model, hour, counts.get("service_tier"))

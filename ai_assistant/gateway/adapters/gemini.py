@@ -15,10 +15,11 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from .. import continuation, http, models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
+from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError, failure, finish_reason
 from ..sse import Junk, string
 from ..tool_calls import ToolPiece, sendable
+from ..usage import Usage, tokens
 
 BASE = "https://generativelanguage.googleapis.com"
 API_VERSION = "/v1beta"
@@ -260,21 +261,38 @@ def _request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str,
 	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
 
 
-def _usage(counted: dict[str, Any], provider: Provider, model: str) -> Usage | None:
-	"""The tokens as they are charged: thoughts are part of the answer, what tools have said is part of the prompt."""
-	if not counted:
+def _usage(counts: dict[str, Any], provider: Provider, model: str) -> Usage | None:
+	"""The tokens of an answer. The API counts thoughts apart from the answer, and tools' results apart from the prompt.
+
+	A server that counts the thoughts within the answer says so by its total.
+	"""
+	if not counts:
 		return None
-	prompt, tool_results, cached, text, thoughts = (
-		tokens(counted.get(name))
+	prompt, tool_results, cached, answer, thoughts, total = (
+		tokens(counts.get(name))
 		for name in (
 			"promptTokenCount",
 			"toolUsePromptTokenCount",
 			"cachedContentTokenCount",
 			"candidatesTokenCount",
 			"thoughtsTokenCount",
+			"totalTokenCount",
 		)
 	)
-	sent, completion = tokens(prompt + tool_results), tokens(text + thoughts)
-	total = tokens(counted.get("totalTokenCount")) or tokens(sent + completion)
-	cost = models.cost_usd(provider, model, sent, cached, completion, thoughts)
-	return Usage(sent, completion, thoughts, total, cost)
+	sent = tokens(prompt + tool_results)
+	within = thoughts <= answer and total == sent + answer
+	completion = answer if within else tokens(answer + thoughts)
+	usage = Usage(
+		prompt_tokens=sent,
+		completion_tokens=completion,
+		reasoning_tokens=thoughts,
+		total_tokens=tokens(sent + completion),
+		cached_tokens=min(cached, sent),
+	)
+	return models.priced(usage, provider, model, service_tier=_service_tier(counts))
+
+
+def _service_tier(counts: dict[str, Any]) -> str | None:
+	"""`flex` or `priority` where the answer is charged as such; Vertex AI names it as a type of traffic."""
+	named = str(counts.get("serviceTier") or counts.get("trafficType") or "").lower()
+	return next((tier for tier in ("flex", "priority") if tier in named), None)

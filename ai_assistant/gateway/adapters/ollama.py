@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import continuation, http, models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, estimated_tokens, tokens
+from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError, failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from ..usage import Usage, estimated_tokens, tokens
 
 BASE = "http://localhost:11434"
 # Of what a site adds: whatever else it names is one of the model's options.
@@ -185,5 +186,4 @@ def _usage(said: _Message, provider: Provider, model: str) -> Usage | None:
 		return None
 	prompt, completion = (tokens(said.done.get(name)) for name in ("prompt_eval_count", "eval_count"))
 	reasoning = min(completion, estimated_tokens(said.thought_bytes))
-	cost = models.cost_usd(provider, model, prompt, 0, completion, reasoning)
-	return Usage(prompt, completion, reasoning, tokens(prompt + completion), cost)
+	return models.priced(Usage(prompt, completion, reasoning, tokens(prompt + completion)), provider, model)

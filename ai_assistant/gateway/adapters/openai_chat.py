@@ -4,16 +4,17 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 from .. import continuation, http, models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, tokens
+from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError, failure, finish_reason
 from ..sse import Junk, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from ..usage import Usage, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ async def answer(
 	finish: str | None = None
 	unshown: str | None = None
 	usage: dict[str, Any] | None = None
+	service_tier: str | None = None
 	kept = continuation.Kept()
 	done = begun = False
 	# Asked once: it looks through the whole conversation.
@@ -79,6 +81,7 @@ async def answer(
 					begun = True
 					_check(said, names)
 					usage = _usage_in(said) or usage
+					service_tier = said.get("service_tier") or service_tier
 					# The whole answer of a server that does not stream has ended, whether it says so or not.
 					done = done or said.get("object") == "chat.completion"
 					for choice in said.get("choices") or _nothing(said):
@@ -103,7 +106,7 @@ async def answer(
 		finish_reason=finish_reason(finish, names),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(usage, provider, ask.model),
+		usage=_usage(usage, provider, ask.model, service_tier),
 		dropped=dropped,
 		continuation=kept.encoded(provider, ask.model),
 		unshown=unshown,
@@ -303,21 +306,58 @@ def _counted(place: dict[str, Any]) -> dict[str, Any] | None:
 	return found if isinstance(found, dict) else None
 
 
-def _usage(counted: dict[str, Any] | None, provider: Provider, model: str) -> Usage | None:
-	if counted is None:
+def _usage(
+	counts: dict[str, Any] | None, provider: Provider, model: str, service_tier: str | None
+) -> Usage | None:
+	"""The tokens of an answer, in the shapes of OpenAI, DeepSeek, Moonshot, Groq, OpenRouter and Perplexity.
+
+	Some servers count the reasoning apart from the completion (xAI, Perplexity, Gemini's), which their total shows, or
+	a reasoning that is longer than the completion.
+	"""
+	if counts is None:
 		return None
 
-	def count(name: str, within: str | None = None) -> int:
-		place = counted if within is None else counted.get(within)
-		found = place.get(name) if isinstance(place, dict) else None
-		return tokens(found)
+	def count(*names: str, within: str | None = None) -> int:
+		place = counts if within is None else counts.get(within)
+		found = (tokens(place.get(name)) for name in names) if isinstance(place, dict) else ()
+		return next((number for number in found if number), 0)
 
-	prompt, completion = count("prompt_tokens"), count("completion_tokens")
-	reasoning = count("reasoning_tokens", "completion_tokens_details")
-	cached = count("cached_tokens", "prompt_tokens_details") or count("prompt_cache_hit_tokens")
-	total = count("total_tokens") or tokens(prompt + completion)
-	# xAI's completion does not include its reasoning.
-	apart = provider.api == "xai" and total == prompt + completion + reasoning
-	paid = completion + reasoning if apart else completion
-	cost = models.cost_usd(provider, model, prompt, cached, paid, reasoning)
-	return Usage(prompt, completion, reasoning, total, cost)
+	prompt, completion, total = count("prompt_tokens"), count("completion_tokens"), count("total_tokens")
+	reasoning = count("reasoning_tokens", within="completion_tokens_details") or count("reasoning_tokens")
+	cached = count("cached_tokens", within="prompt_tokens_details")
+	cached = cached or count("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+	written = count("cache_write_tokens", "cache_creation_tokens", within="prompt_tokens_details")
+	written = written or count("cache_creation_input_tokens")
+	apart = total - prompt - completion if prompt and completion else 0
+	if reasoning > completion:
+		completion = tokens(completion + reasoning)
+	elif apart > 0 and reasoning in (0, apart):
+		completion, reasoning = tokens(completion + apart), apart
+	usage = Usage(
+		prompt_tokens=prompt,
+		completion_tokens=completion,
+		reasoning_tokens=reasoning,
+		total_tokens=max(total, tokens(prompt + completion)),
+		cached_tokens=min(cached, prompt),
+		cache_write_tokens=min(written, prompt),
+	)
+	charged = _charged_usd(counts)
+	if charged is not None and provider.price(model) is None:
+		return replace(usage, cost_usd=charged)
+	return models.priced(usage, provider, model, service_tier=service_tier)
+
+
+def _charged_usd(counts: dict[str, Any]) -> float | None:
+	"""What the provider itself charges: OpenRouter's `cost`, Perplexity's within it, xAI's in units of 1e-10 US dollars.
+
+	Where OpenRouter uses the site's own key of a provider, its `cost` is its fee, and the provider's price is beside it.
+	"""
+	cost, ticks = counts.get("cost"), counts.get("cost_in_usd_ticks")
+	details = counts.get("cost_details")
+	if isinstance(cost, dict):
+		cost = cost.get("total_cost")
+	elif counts.get("is_byok") and isinstance(details, dict) and isinstance(cost, int | float):
+		cost += details.get("upstream_inference_cost") or 0
+	if isinstance(cost, int | float) and cost >= 0:
+		return float(cost)
+	return ticks / 10**10 if isinstance(ticks, int) and ticks >= 0 else None

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import continuation, http, models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text, Usage, estimated_tokens, tokens
+from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError, failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable
+from ..usage import Usage, estimated_tokens, tokens
 from . import openai_chat
 
 BASE = "https://api.openai.com/v1"
@@ -264,23 +265,28 @@ def _unshown(output: Iterable[dict[str, Any]]) -> str | None:
 	return next(known, "only_unknown_calls" if kinds else None)
 
 
-def _usage(said: _Response, provider: Provider, model: str) -> Usage | None:
-	"""The tokens as they are charged: the cache's are part of the prompt, those of the reasoning part of the answer."""
-	counted = said.end.get("usage")
-	if not counted:
+def _usage(answer: _Response, provider: Provider, model: str) -> Usage | None:
+	"""The tokens of an answer. The prompt includes the cache's, the completion those of the reasoning."""
+	counts = answer.end.get("usage")
+	if not counts:
 		return None
 
 	def within(name: str, detail: str) -> int:
-		return tokens((counted.get(name) or {}).get(detail))
+		return tokens((counts.get(name) or {}).get(detail))
 
-	read = within("input_tokens_details", "cached_tokens")
+	cached = within("input_tokens_details", "cached_tokens")
 	written = within("input_tokens_details", "cache_write_tokens")
-	prompt, completion = tokens(counted.get("input_tokens")), tokens(counted.get("output_tokens"))
-	if read > prompt:
+	prompt, completion = tokens(counts.get("input_tokens")), tokens(counts.get("output_tokens"))
+	if cached + written > prompt:
 		# xAI counts them apart at times.
-		prompt = tokens(prompt + read)
-	reasoning = within("output_tokens_details", "reasoning_tokens")
-	reasoning = reasoning or min(completion, estimated_tokens(said.thought_bytes))
-	total = tokens(counted.get("total_tokens")) or tokens(prompt + completion)
-	cost = models.cost_usd(provider, model, prompt, read, completion, reasoning, written)
-	return Usage(prompt, completion, reasoning, total, cost)
+		prompt = tokens(prompt + cached + written)
+	reasoning = within("output_tokens_details", "reasoning_tokens") or estimated_tokens(answer.thought_bytes)
+	usage = Usage(
+		prompt_tokens=prompt,
+		completion_tokens=completion,
+		reasoning_tokens=min(completion, reasoning),
+		total_tokens=tokens(prompt + completion),
+		cached_tokens=cached,
+		cache_write_tokens=written,
+	)
+	return models.priced(usage, provider, model, service_tier=answer.end.get("service_tier"))

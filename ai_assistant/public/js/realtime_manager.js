@@ -49,7 +49,8 @@ const ASLEEP_MS = 30_000;
  * @typedef {"queued" | "running" | "completed" | "cancelled" | "failed"} Status
  * @typedef {{ code: string, message: string, retryable: boolean }} Failure
  * @typedef {{ prompt_tokens: number | null, completion_tokens: number | null, reasoning_tokens: number | null,
- *   total_tokens: number | null, cost_usd: number | null, estimated?: boolean }} Usage
+ *   total_tokens: number | null, cost_usd: number | null, estimated?: boolean, cached_tokens?: number,
+ *   cache_write_tokens?: number }} Usage
  * @typedef {{ first_reasoning_ms: number | null, first_text_ms: number | null, thinking_ms: number | null,
  *   duration_ms: number | null }} Timing
  * @typedef {{ role: string, content: unknown, tool_calls?: ToolCall[], continuation?: string, tool_call_id?: string }} Message

@@ -9,7 +9,7 @@ from frappe.utils import cint
 
 from ..ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
-from ai_assistant.config.settings import Wrong, load, provider_of
+from ai_assistant.config.settings import Wrong, load, price_of, provider_of
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.store import frappe_store
@@ -136,7 +136,7 @@ class AIProvider(Document):
 			)
 
 	def _check_prices(self, row: AIProviderModel) -> None:
-		for field in ("input_price", "output_price"):
+		for field in frappe_store.PRICES:
 			row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
 		if bool(row.input_price) != bool(row.output_price):
 			frappe.throw(
@@ -144,12 +144,34 @@ class AIProvider(Document):
 					row.idx
 				)
 			)
-		if not all(_is_price(price) for price in (row.input_price, row.output_price) if price):
+		if not row.input_price and (row.price_tiers or any(row.get(field) for field in frappe_store.PRICES)):
+			frappe.throw(
+				_("Allowed Models, row {0}: the other prices need an input and an output price.").format(
+					row.idx
+				)
+			)
+		if not all(_is_price(row.get(field)) for field in frappe_store.PRICES if row.get(field)):
 			frappe.throw(
 				_(
 					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
 				).format(row.idx, MAX_PRICE)
 			)
+		self._check_tiers(row)
+
+	def _check_tiers(self, row: AIProviderModel) -> None:
+		# A JSON column takes no empty string.
+		row.price_tiers = row.price_tiers or None
+		if row.price_tiers is None:
+			return
+		try:
+			tiers = json.loads(row.price_tiers) if isinstance(row.price_tiers, str) else row.price_tiers
+			price_of({"input": 0, "output": 0, "tiers": tiers}, _("Allowed Models, row {0}").format(row.idx))
+		except Wrong as wrong:
+			frappe.throw(str(wrong))
+		except ValueError:
+			frappe.throw(_("Allowed Models, row {0}: Price Tiers accepts a JSON list.").format(row.idx))
+		if not isinstance(row.price_tiers, str):
+			row.price_tiers = json.dumps(tiers)
 
 	def _check_extra(self) -> None:
 		if not self.extra:

@@ -13,7 +13,7 @@ from frappe.utils.password import get_decrypted_password
 from .ai_provider import test_connection as ask
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
 from ai_assistant.config.settings import provider_of
-from ai_assistant.gateway import Price
+from ai_assistant.gateway import Price, Tier
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant import store
 from ai_assistant.store import frappe_store
@@ -156,6 +156,20 @@ class TestAIProvider(TestCase):
 			for pair in ((price, "1"), ("1", price)):
 				given = dict(zip(("input_price", "output_price"), pair, strict=True))
 				self.refused("row 1: a price is a number from 0 to 1000000", models=[{"model": "m", **given}])
+
+	def test_prices_of_the_cache_and_tiers_go_along(self) -> None:
+		both = {"model": "m", "input_price": "3", "output_price": "15"}
+		tiers = [{"above_tokens": 200000, "input": 6}]
+		cache = {"cache_read_price": "0.3", "cache_write_price": "3.75", "cache_write_1h_price": "6"}
+		provider("p", models=[{**both, **cache, "price_tiers": json.dumps(tiers)}]).insert()
+		self.assertEqual(
+			provider_of(frappe_store.provider("p")).price("m"),
+			Price(3.0, 15.0, 0.3, 3.75, 6.0, tiers=(Tier(200000, input=6),)),
+		)
+		self.refused("row 1: the other prices need", models=[{"model": "m", "cache_read_price": "0.3"}])
+		self.refused("row 1: a price is a number", models=[{**both, "cache_write_price": "much"}])
+		for wrong in ("[5]", '{"input": 1}', "nonsense", '[{"above": 1}]'):
+			self.refused("row 1", models=[{**both, "price_tiers": wrong}])
 
 	def test_a_disabled_provider_may_be_unfinished(self) -> None:
 		unfinished = provider("p", api_key=None, enabled=0).insert()

@@ -12,10 +12,14 @@ class AIProviderModel(Document):
 	if TYPE_CHECKING:
 		from frappe.types import DF
 
+		cache_read_price: DF.Data | None
+		cache_write_1h_price: DF.Data | None
+		cache_write_price: DF.Data | None
 		input_price: DF.Data | None
 		model: DF.Data
 		output_price: DF.Data | None
 		parent: DF.Data
 		parentfield: DF.Data
 		parenttype: DF.Data
+		price_tiers: DF.JSON | None
 	# end: auto-generated types

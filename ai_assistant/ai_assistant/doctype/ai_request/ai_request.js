@@ -6,7 +6,15 @@ const LOOK_MS = 2000;
 const STATUSES = frappe.listview_settings["AI Request"].statuses;
 // A column of numbers knows no NULL: what is not known the objects tell that the figures come from.
 const OF_OBJECTS = {
-	usage: ["prompt_tokens", "completion_tokens", "reasoning_tokens", "total_tokens", "cost_usd"],
+	usage: [
+		"prompt_tokens",
+		"cached_tokens",
+		"cache_write_tokens",
+		"completion_tokens",
+		"reasoning_tokens",
+		"total_tokens",
+		"cost_usd",
+	],
 	timing: ["first_reasoning_ms", "first_text_ms", "thinking_ms", "duration_ms"],
 };
 

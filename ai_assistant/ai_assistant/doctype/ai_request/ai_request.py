@@ -39,6 +39,8 @@ class AIRequest(Document):
 
 		attempts: DF.Code | None
 		cancel_asked: DF.Check
+		cache_write_tokens: DF.Int
+		cached_tokens: DF.Int
 		completion_tokens: DF.Int
 		continuation: DF.Code | None
 		cost_usd: DF.Float

@@ -20,6 +20,8 @@ class AIUsage(Document):
 	if TYPE_CHECKING:
 		from frappe.types import DF
 
+		cache_write_tokens: DF.Int
+		cached_tokens: DF.Int
 		cost_usd: DF.Float
 		day: DF.Date | None
 		requests: DF.Int

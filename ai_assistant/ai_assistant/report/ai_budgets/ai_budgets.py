@@ -18,6 +18,7 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 	used = frappe.db.sql(
 		f"""select user,
 			sum(if(day >= %(today)s, tokens, 0)) tokens_today, sum(tokens) tokens_month,
+			sum(cached_tokens) cached_month,
 			sum(if(day >= %(today)s, cost_usd, 0)) cost_today, sum(cost_usd) cost_month
 		from `tabAI Usage` where day >= %(month)s and ({mine})
 		group by user order by user != %(site)s, cost_month desc, tokens_month desc, user""",
@@ -52,6 +53,7 @@ def _columns() -> list[dict[str, Any]]:
 		of_budget("cost_today"),
 		column("tokens_month", _("Tokens This Month"), "Int", 175),
 		of_budget("tokens_month"),
+		column("cached_month", _("Cached This Month"), "Int", 175),
 		{**column("cost_month", _("USD This Month"), "Float", 155), "precision": 4},
 		of_budget("cost_month"),
 	]

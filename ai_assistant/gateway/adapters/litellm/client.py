@@ -12,12 +12,14 @@ import os
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ... import sse
 from ...bridge import provider_loop
-from ...chunks import Ask, Provider, Usage, estimated_tokens, tokens
+from ...chunks import Ask, Provider
 from ...errors import ENDS, ProviderError, failure
+from ...usage import Usage, estimated_tokens, tokens
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
 TAKES_NO_CHOICE = ("ollama", "ollama_chat")
@@ -240,15 +242,26 @@ def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thou
 	reasoning = tokens(getattr(details, "reasoning_tokens", None)) or min(
 		completion, estimated_tokens(thought)
 	)
-	total = tokens(raw.total_tokens) or tokens(prompt + completion)
+	of_prompt = getattr(raw, "prompt_tokens_details", None)
+	written = getattr(of_prompt, "cache_creation_tokens", None) or getattr(
+		raw, "cache_creation_input_tokens", None
+	)
+	counted = Usage(
+		prompt_tokens=prompt,
+		completion_tokens=completion,
+		reasoning_tokens=reasoning,
+		total_tokens=tokens(raw.total_tokens) or tokens(prompt + completion),
+		cached_tokens=min(prompt, tokens(getattr(of_prompt, "cached_tokens", None))),
+		cache_write_tokens=min(prompt, tokens(written)),
+	)
 	if price := provider.price(model):
-		return Usage(prompt, completion, reasoning, total, price.cost_usd(prompt, completion))
+		return replace(counted, cost_usd=price.cost_usd(counted))
 	try:
 		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, usage_object=raw))
 	except Exception:
 		# litellm raises a bare Exception for a model it has no price of.
 		cost = None
-	return Usage(prompt, completion, reasoning, total, cost)
+	return replace(counted, cost_usd=cost)
 
 
 def provider_error(error: Exception, provider: Provider, model: str) -> ProviderError:

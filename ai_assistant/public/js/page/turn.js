@@ -167,7 +167,7 @@ function figures({ provider, model, usage, timing }) {
 	const cost = usage?.cost_usd;
 	return [
 		model && `${model} of ${provider}`,
-		usage?.total_tokens != null && `${usage.total_tokens} tokens`,
+		usage?.total_tokens != null && tokens(usage),
 		// Half a cent at least is said in cents, less to one digit.
 		cost && `$${cost < 0.005 ? cost.toPrecision(1) : cost.toFixed(2)}`,
 		timing?.first_text_ms != null && `first word ${seconds(timing.first_text_ms)}`,
@@ -175,4 +175,10 @@ function figures({ provider, model, usage, timing }) {
 	]
 		.filter(Boolean)
 		.join(" · ");
+}
+
+/** @param {import("../realtime_manager.js").Usage} usage */
+function tokens({ total_tokens, cached_tokens, estimated }) {
+	const count = `${estimated ? "about " : ""}${total_tokens} tokens`;
+	return cached_tokens ? `${count} (${cached_tokens} from the cache)` : count;
 }

@@ -1,0 +1,166 @@
+"""What an answer uses, in tokens and in US dollars."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+MAX_TOKENS = 2**31 - 1
+# Of UTF-8: about what English, Cyrillic and Chinese have in common, without a tokenizer for each model.
+BYTES_A_TOKEN = 4
+MILLION = 1_000_000
+# The names in litellm's list, in US dollars a token, by the field of a price.
+LISTED = {
+	"input_cost_per_token": "input",
+	"output_cost_per_token": "output",
+	"output_cost_per_reasoning_token": "reasoning",
+	"input_cost_per_token_cache_hit": "cache_read",
+	"cache_read_input_token_cost": "cache_read",
+	"cache_creation_input_token_cost": "cache_write",
+	"cache_creation_input_token_cost_above_1hr": "cache_write_1h",
+}
+LISTED_KEY = re.compile(
+	rf"({'|'.join(sorted(LISTED, reverse=True))})(?:_above_(\d+)(k?)_tokens)?(?:_(flex|priority))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+	"""The tokens that a provider counts for an answer, or `estimated` ones where it counts none.
+
+	`prompt_tokens` include those read from the provider's cache (`cached_tokens`) and those written to it
+	(`cache_write_tokens`); `completion_tokens` include `reasoning_tokens`. `cost_usd` is None where no price is known.
+	"""
+
+	prompt_tokens: int
+	completion_tokens: int
+	reasoning_tokens: int
+	total_tokens: int
+	cost_usd: float | None = None
+	estimated: bool = False
+	cached_tokens: int = 0
+	cache_write_tokens: int = 0
+
+
+def tokens(count: Any) -> int:
+	"""A provider's count as a number that can be stored and summed: from 0 to MAX_TOKENS, 0 for what is no number."""
+	return max(0, min(count, MAX_TOKENS)) if isinstance(count, int) else 0
+
+
+def estimated_tokens(size: int) -> int:
+	"""An estimate of the tokens in a text of `size` bytes."""
+	return tokens(math.ceil(size / BYTES_A_TOKEN))
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+	"""Prices that replace those of a Price for prompts above a length, in a service tier, or both.
+
+	A price that is None stays as it is. Prices are in US dollars a million tokens.
+	"""
+
+	above_tokens: int = 0
+	service_tier: str | None = None
+	input: float | None = None
+	output: float | None = None
+	cache_read: float | None = None
+	cache_write: float | None = None
+	cache_write_1h: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+	"""What a model costs, in US dollars a million tokens.
+
+	Tokens read from the cache or written to it cost as much as `input` where they have no price of their own, those
+	written for an hour as much as those written for 5 minutes, and those of the reasoning as much as `output`.
+	"""
+
+	input: float
+	output: float
+	cache_read: float | None = None
+	cache_write: float | None = None
+	cache_write_1h: float | None = None
+	reasoning: float | None = None
+	tiers: tuple[Tier, ...] = ()
+
+	def cost_usd(self, usage: Usage, hour_tokens: int = 0, service_tier: str | None = None) -> float:
+		"""What an answer costs.
+
+		Args:
+			usage: the tokens of the answer.
+			hour_tokens: how many of its `cache_write_tokens` are kept for an hour.
+			service_tier: the provider's word for it, as `flex` or `priority`.
+		"""
+		rates = self._rates(usage.prompt_tokens, service_tier)
+		hour_tokens = min(hour_tokens, usage.cache_write_tokens)
+		plain = max(0, usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
+		answer = max(0, usage.completion_tokens - usage.reasoning_tokens)
+		total = (
+			plain * rates["input"]
+			+ usage.cached_tokens * rates["cache_read"]
+			+ (usage.cache_write_tokens - hour_tokens) * rates["cache_write"]
+			+ hour_tokens * rates["cache_write_1h"]
+			+ answer * rates["output"]
+			+ min(usage.reasoning_tokens, usage.completion_tokens) * rates["reasoning"]
+		)
+		return total / MILLION
+
+	def _rates(self, prompt_tokens: int, service_tier: str | None) -> dict[str, float]:
+		applying = [
+			tier
+			for tier in self.tiers
+			if prompt_tokens > tier.above_tokens and tier.service_tier in (None, service_tier)
+		]
+		# The last one wins: that of the service tier, and of those the one with the longest prompts.
+		applying.sort(key=lambda tier: (tier.service_tier is not None, tier.above_tokens))
+
+		def rate(name: str) -> float | None:
+			prices: list[float | None] = [getattr(place, name) for place in (self, *applying)]
+			return next((price for price in reversed(prices) if price is not None), None)
+
+		def known(*prices: float | None) -> float:
+			return next(price for price in prices if price is not None)
+
+		prompt, answer = known(rate("input")), known(rate("output"))
+		written = known(rate("cache_write"), prompt)
+		# A tier has no price of its own for the reasoning.
+		own = None if answer != self.output else self.reasoning
+		return {
+			"input": prompt,
+			"output": answer,
+			"cache_read": known(rate("cache_read"), prompt),
+			"cache_write": written,
+			"cache_write_1h": known(rate("cache_write_1h"), written),
+			"reasoning": known(own, answer),
+		}
+
+
+def listed_price(entry: Mapping[str, Any]) -> Price | None:
+	"""The price of a model in litellm's list; None where the entry names no price for input or output."""
+	prices: dict[tuple[int, str | None], dict[str, float]] = {}
+	for above, service_tier, name, dollars in _listed(entry):
+		prices.setdefault((above, service_tier), {}).setdefault(name, dollars * MILLION)
+	base = prices.pop((0, None), {})
+	if "input" not in base or "output" not in base:
+		return None
+	takes = {field.name for field in fields(Tier)}
+	tiers = (
+		Tier(above, service_tier, **{name: price for name, price in own.items() if name in takes})
+		for (above, service_tier), own in prices.items()
+	)
+	return Price(**base, tiers=tuple(tiers))
+
+
+def _listed(entry: Mapping[str, Any]) -> Iterator[tuple[int, str | None, str, float]]:
+	"""The prices of an entry: above how many tokens, in which service tier, the field, and US dollars a token."""
+	for part in entry.get("tiered_pricing") or ():
+		for key, name in LISTED.items():
+			if key in part and "range" in part:
+				yield int(part["range"][0]), None, name, part[key]
+	for key, dollars in entry.items():
+		if (match := LISTED_KEY.fullmatch(key)) and isinstance(dollars, int | float):
+			kind, number, thousand, service_tier = match.groups()
+			above = int(number) * (1000 if thousand else 1) if number else 0
+			yield above, service_tier, LISTED[kind], float(dollars)
