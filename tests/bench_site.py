@@ -208,8 +208,8 @@ def _run_tests(bench: Bench) -> tuple[int, str]:
 
 def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, str]]:
 	"""The suites that know the site by its address alone; what each of them came to."""
-	from .support.provider import ScriptedProvider
-	from .support.site import MANAGER, PROVIDER_PORT, USERS, browser_config, site_config
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import MANAGER, PROVIDER_PORT, USERS, browser_config, site_config
 
 	first, second, *_ = USERS
 
@@ -258,8 +258,8 @@ def _with_assets(urls: list[str]) -> str | None:
 
 
 def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
-	from .support.provider import ScriptedProvider
-	from .support.site import PROVIDER_PORT, USERS, each_adapter
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import PROVIDER_PORT, USERS, each_adapter
 
 	config = each_adapter(ScriptedProvider(PROVIDER_PORT), retention={"keep_content": False})
 	first, *_others = USERS
@@ -276,8 +276,8 @@ def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 
 
 def _faults(bench: Bench) -> tuple[int, str]:
-	from .support.provider import ScriptedProvider
-	from .support.site import PATIENT, PROVIDER_PORT, USERS, site_config
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import PATIENT, PROVIDER_PORT, USERS, site_config
 
 	config = site_config(ScriptedProvider(PROVIDER_PORT)) | {"timeouts": PATIENT}
 	tokens = bench.inside("prepare", users=USERS, config=config)

@@ -127,6 +127,18 @@ test("markup of a question is its text, and an answer without thought draws no t
 	assert.deepEqual(list.errors, []);
 });
 
+test("the report of budgets shows a dash where no price is known", async (t) => {
+	const { manager: client } = manager(t);
+	await client.chat("hello");
+	const page = await desk("query-report/AI Budgets");
+	const row = page.locator(".dt-row", { hasText: site.user }).first();
+	await row.waitFor();
+	const costs = await row.locator(".dt-cell").evaluateAll((cells) => cells.map((cell) => cell.textContent.trim()));
+	assert.equal(costs.filter((text) => text === "–").length, 2, costs.join(" | "));
+	assert.ok(!costs.includes("0.0000"));
+	assert.deepEqual(page.errors, []);
+});
+
 test("the workspace leads to a provider where there is none, and has nothing red at 0", async () => {
 	const page = await desk("ai-provider");
 	await page.waitForFunction(() => window.cur_list);

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ai_assistant.config.settings import Alerts
-from ai_assistant.operations import alerts
+from ai_assistant.operations import alerts, scheduled
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
 from ai_assistant.store import use
@@ -177,6 +177,24 @@ def test_where_nobody_asks_it_is_not_over(
 	alerts.check()
 	assert list(store.alerts()) == [("event_failures", "")]
 	assert len(lines(caplog)) == 1
+
+
+def test_the_job_of_each_minute_does_all_its_work_beside_a_provider_that_is_wrong(
+	store: SqliteStore, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+	right = stand_in.local.conf["ai_assistant"]["providers"]
+	keep(store, NOW - 1, failed=2)
+	lost = {"user": "ann", "request_id": "lost", "task_id": "t", "created": NOW - 60, "lease": NOW - 30}
+	store.open({**lost, "status": "running"})
+	stand_in.local.db.commit()
+	wrong: list[Any] = [{"name": "q", "api": "opnai", "default_model": "m"}, "text"]
+	stand_in.local.conf = stand_in._dict(ai_assistant={"providers": [*wrong, *right]})
+	scheduled.run()
+	row = store.get("ann", "lost")
+	assert row and (row["status"], row["error"]["code"]) == ("failed", "worker_lost")
+	assert store.sums()["requests", "completed"] == 1
+	assert {kind for kind, _subject in store.alerts()} == {"event_failures", "configuration"}
+	assert "Traceback" not in caplog.text
 
 
 def test_what_is_wrong_in_the_configuration_is_told_until_it_is_right(

@@ -220,6 +220,21 @@ def test_a_scrape_tells_what_chats_came_to(
 		assert 0.5 < after["process_resident_memory_bytes",] / (int(statm.read().split()[1]) * 4096) < 2
 
 
+def test_a_provider_that_is_wrong_hides_no_figures(
+	site: Site, provider: ScriptedProvider, process: StandaloneSite
+) -> None:
+	config = site_config(provider)
+	wrong = {"name": "wrong", "api": "openai", "default_model": "m"}
+	try:
+		process.configure({**config, "providers": [wrong, *config["providers"]], "metrics": {"token": TOKEN}})
+		before = scrape(site)
+		with site.client(site.first) as client:
+			assert client.chat("hello").wait()["status"] == "completed"
+		assert scrape(site)["requests_total", "completed"] == before["requests_total", "completed"] + 1
+	finally:
+		process.configure(config)
+
+
 def test_figures_are_for_the_token_and_for_system_managers(site: Site, with_token: None) -> None:
 	def status(**headers: str) -> int:
 		return httpx.get(site.method("metrics"), headers=headers).status_code

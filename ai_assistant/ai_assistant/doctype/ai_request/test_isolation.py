@@ -48,7 +48,9 @@ def modules() -> None:
 	for app in frappe.get_installed_apps():
 		package = importlib.import_module(app)
 		for found in pkgutil.walk_packages(package.__path__, f"{app}.", onerror=lambda name: None):
-			if not re.search(r"\.test|tests\.|\.patches|\.commands|_dev_server|\.node_modules", found.name):
+			if not re.search(
+				r"\.test|tests\.|\.patches|\.commands|_dev_server|\.node_modules|\.__main__$", found.name
+			):
 				try:
 					importlib.import_module(found.name)
 				except Exception:

@@ -23,7 +23,7 @@ RUN = "/api/method/frappe.desk.query_report.run"
 CARD = "/api/method/ai_assistant.ai_assistant.number_card.ai_budget_{0}.ai_budget_{0}.get"
 
 
-def use(user: str, tokens: int, cost_usd: float) -> None:
+def use(user: str, tokens: int, cost_usd: float | None) -> None:
 	store = FrappeStore()
 	name = store.open(
 		{"user": user, "request_id": frappe.generate_hash(length=20), "status": "running", "created": 1.5}
@@ -130,6 +130,17 @@ class TestAIUsage(TestCase):
 		self.assertGreaterEqual(set(self.report(CHIEF)[1]), {"All users", ANN, BOB})
 		for user in (STRANGER, None):
 			self.assertEqual(self.report(user)[0], 403)
+
+	def test_the_report_shows_no_cost_where_no_price_is_known(self) -> None:
+		from ...report.ai_budgets.ai_budgets import execute
+
+		unpriced, free = "unpriced@usage.test", "free@usage.test"
+		use(unpriced, 10, None)
+		use(free, 10, 0)
+		_columns, rows = execute()
+		costs = {row["user"]: (row["cost_today"], row["cost_month"]) for row in rows}
+		self.assertEqual((costs[unpriced], costs[free]), ((None, None), (0, 0)))
+		self.assertEqual(costs["All users"], (1.75, 1.75))
 
 	def test_the_cards_show_the_fullest_budget_that_one_may_see(self) -> None:
 		from ...number_card.ai_budget_this_month.ai_budget_this_month import get as month

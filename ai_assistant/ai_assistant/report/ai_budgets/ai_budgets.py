@@ -1,5 +1,6 @@
-"""What each user has used of today and of this month, and how much of the budgets that is."""
+"""The report AI Budgets: what each user has used today and this month, and the share of the budgets."""
 
+from datetime import date
 from typing import Any
 
 import frappe
@@ -12,7 +13,14 @@ from ai_assistant.store import SITE
 
 
 def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The columns and rows: all users together first, for whoever may see that, then each."""
+	"""Returns the columns and the rows.
+
+	The first row is all users together, for users who may see it. A cost is None where tokens were used and the price
+	of no request is known.
+
+	Args:
+		filters: what Frappe passes to each script report; this one has no filters.
+	"""
 	today, month = budgets.begins()
 	mine = build_match_conditions("AI Usage") or "1 = 1"
 	used = frappe.db.sql(
@@ -26,16 +34,38 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 		as_dict=True,
 	)
 	configured = load().budgets
+	priced = _priced(today, month)
 	for row in used:
+		for period, users in priced.items():
+			if row[f"tokens_{period}"] and not row[f"cost_{period}"] and row.user not in users:
+				row[f"cost_{period}"] = None
 		whose = "site" if row.user == SITE else "user"
 		row.user = row.user or _("All users")
 		for unit in (budgets.TOKENS, budgets.COST):
 			for period, column in ((budgets.DAY, "today"), (budgets.MONTH, "month")):
 				if limit := getattr(configured, f"{whose}_{unit}_per_{period}"):
-					percent = 100 * float(row[f"{unit}_{column}"]) / limit
-					# As text: a Percent of none is shown as 0 %.
+					percent = 100 * float(row[f"{unit}_{column}"] or 0) / limit
+					# As text: Desk shows an empty Percent as 0 %.
 					row[f"{unit}_{column}_percent"] = f"{percent:.0f} %"
 	return _columns(), used
+
+
+def _priced(today: date, month: date) -> dict[str, set[str]]:
+	"""Returns the accounts with a request whose cost is known, by "today" and "month".
+
+	AI Usage adds up costs and has no NULL. The requests say which costs are known, for as long as they are kept.
+	"""
+	mine = build_match_conditions("AI Request") or "1 = 1"
+	rows = frappe.db.sql(
+		"select user, max(creation >= %(today)s) from `tabAI Request`"
+		f" where creation >= %(month)s and json_value(`usage`, '$.cost_usd') is not null and ({mine}) group by user",
+		{"today": today, "month": month},
+	)
+	priced = {
+		"today": {user for user, is_today in rows if is_today},
+		"month": {user for user, _is_today in rows},
+	}
+	return {period: users | {SITE} if users else users for period, users in priced.items()}
 
 
 def _columns() -> list[dict[str, Any]]:
