@@ -41,19 +41,19 @@ def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
 	"""
 	from frappe.utils import background_jobs
 
-	from ai_assistant.operations.worker import ChatWorker
+	from ai_assistant.operations.worker import ChatWorker, warm_up
 
 	frappe.init(get_site(context))
-	if queue.name_of_queue() != queue.OWN_QUEUE:
+	if queue.queue_name() != queue.OWN_QUEUE:
 		# What else is in there may need a process of its own: signals, or what does not know of threads.
 		raise click.ClickException(
-			f"The queue {queue.OWN_QUEUE!r} is not declared, so chats are in Frappe's queue {queue.ELSE!r} and its workers"
+			f"The queue {queue.OWN_QUEUE!r} is not declared, so chats are in Frappe's queue {queue.FALLBACK_QUEUE!r} and its workers"
 			f" answer them. To declare it: bench set-config -g -p workers \"{{'{queue.OWN_QUEUE}': {{'timeout': 1800}}}}\","
 			" then bench restart."
 		)
 	click.echo("Loading the gateway …", err=True)
 	frappe.connect()
-	queue.rehearse()
+	warm_up()
 	gateway.preload(settings.load().providers)
 	serving = background_jobs.get_queue(queue.OWN_QUEUE)
 	background_jobs.set_niceness()

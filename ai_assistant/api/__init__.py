@@ -7,7 +7,8 @@ from typing import Any
 import frappe
 from werkzeug.wrappers import Response
 
-from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, queue, request
+from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, ownership, queue, request, running
+from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.validators import real_number, whole_number
 from ai_assistant.config import settings
 from ai_assistant.log import fails_quietly
@@ -42,16 +43,16 @@ def chat_completion(
 	asked_at = time.monotonic()
 	configured = settings.load()
 	asked = request.validate(fields, configured)
-	if (answered := lifecycle.earlier(asked)) is not None:
+	if (answered := ownership.earlier_answer(asked)) is not None:
 		return outcome(answered)
 	if asked.background:
 		return queue.put(asked, configured, asked_at)
 	with capacity.for_chat(configured.limits):
-		chat = lifecycle.admit(asked, configured, asked_at)
+		chat = lifecycle.begin(asked, configured, asked_at)
 		try:
 			return outcome(_generate_cloud_response(chat))
 		finally:
-			lifecycle.release(chat)
+			running.unregister(chat)
 
 
 @fails_quietly
@@ -62,15 +63,15 @@ def answer_queued(name: str) -> None:
 	try:
 		_generate_cloud_response(chat)
 	finally:
-		lifecycle.release(chat)
+		running.unregister(chat)
 
 
 def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
 	"""Runs an admitted request to its end and returns its answer object. Its events go to the user's socket meanwhile."""
-	running = lifecycle.run(chat)
+	chunks = lifecycle.run(chat)
 	while True:
 		try:
-			next(running)
+			next(chunks)
 		except StopIteration as end:
 			answer: dict[str, Any] = end.value
 			return answer
@@ -80,8 +81,8 @@ def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
 @answers
 def get_request(request_id: Field = None) -> Answer:
 	"""The answer object of one of the user's own requests, in whatever status; a queued one has its `position`."""
-	row = lifecycle.own(request_id)
-	answered = lifecycle.answer_of(row)
+	row = ownership.find(request_id)
+	answered = current_answer(row)
 	return {**answered, "position": queue.position_of(row)} if row["status"] == "queued" else answered
 
 
@@ -95,7 +96,7 @@ def get_events(
 	With `wait` (seconds) it holds until there is one or the request ends, as long as this process has threads
 	to spare for that; without one to spare it answers at once.
 	"""
-	row = lifecycle.own(request_id, task_id)
+	row = ownership.find(request_id, task_id)
 	after = whole_number(after_seq, "after_seq", 0, 2**31) or 0
 	seconds = real_number(wait, "wait", 0, long_poll.LONGEST_S) or 0
 	return long_poll.journal(row, after, seconds)
@@ -116,7 +117,7 @@ def watch(cursor: Field = None) -> Answer:
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 	"""Stops a request, or all of a task that have not ended, in whatever process. An ended one is left as it is."""
-	return {"cancelled": queue.cancel(lifecycle.unended(request_id, task_id))}
+	return {"cancelled": queue.cancel(ownership.find_unended(request_id, task_id))}
 
 
 @frappe.whitelist(methods=["GET"])

@@ -45,7 +45,7 @@ def answers_to(
 			except ChatError as error:
 				return _with_status({"success": False, "error": error.as_dict()})
 			except Exception as error:
-				if isinstance(error, store.Away) or store.current().gone(error):
+				if isinstance(error, store.StoreUnavailable) or store.current().reset_if_unreachable(error):
 					message = _("The site's database cannot be reached for now; ask again in a moment.")
 					return _with_status({"success": False, "error": ChatError("busy", message).as_dict()})
 				# Its place is the log, with its traceback; the client gets a sentence.

@@ -78,3 +78,9 @@ def internal_error() -> dict[str, Any]:
 	"""A defect of ours as the contract's `error` object; what it was is in the log."""
 	message = _("Something went wrong on the site; an administrator finds it in the log.")
 	return {"code": "internal_error", "message": message, "retryable": False}
+
+
+def worker_lost() -> dict[str, Any]:
+	"""Makes the contract's `error` object of a request whose process died."""
+	message = _("The process that ran this request died; what had arrived is kept.")
+	return {"code": "worker_lost", "message": message, "retryable": True}

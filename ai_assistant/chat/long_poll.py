@@ -14,7 +14,7 @@ from ai_assistant import store
 from ai_assistant.config.settings import load
 
 from . import capacity
-from .lifecycle import settled
+from .termination import end_if_dead
 
 LONGEST_S = 25
 LOOK_S = 0.2
@@ -47,4 +47,4 @@ def _events_after(
 			return row, events
 		frappe.db.rollback()
 		time.sleep(min(LOOK_S, max(0.0, until - time.monotonic())))
-		row = settled(store.current().get(row["user"], row["request_id"]) or {**row, "status": "deleted"})
+		row = end_if_dead(store.current().get(row["user"], row["request_id"]) or {**row, "status": "deleted"})

@@ -18,7 +18,7 @@ from ai_assistant.gateway import Completion, Usage
 from ai_assistant.realtime.publisher import Publisher
 from ai_assistant.store import SITE
 
-from . import budgets, lifecycle, queue
+from . import budgets, lifecycle, queue, termination
 from .errors import ChatError
 from .test_admission import at_once, request
 
@@ -119,7 +119,7 @@ class TestBudgets(TestCase):
 			kept.renew(publisher.name, time.time() - 1)
 		row = store.current().get(ANN, "request-1")
 		assert row
-		at_once([lambda: lifecycle.settled(dict(row)) for _ in range(4)])
+		at_once([lambda: termination.end_if_dead(dict(row)) for _ in range(4)])
 		frappe.db.rollback()
 		ended = store.current().get(ANN, "request-1")
 		assert ended and ended["usage"]
@@ -167,5 +167,5 @@ class TestBudgets(TestCase):
 			"AI Request", publisher.name, {"status": "running", "prompt_bytes": 0, "lease": 0}
 		)
 		frappe.db.commit()
-		lifecycle.sweep()
+		termination.sweep()
 		self.assertEqual(self.booked(), [(0, 0)])

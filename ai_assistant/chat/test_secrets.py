@@ -11,7 +11,7 @@ from ai_assistant import hooks
 from ai_assistant.bench_tests import TestCase, delete_requests, provider
 from ai_assistant.store.frappe_store import FrappeStore
 
-from . import lifecycle, queue
+from . import queue, termination
 
 USER = "ann@secrets.test"
 KEY, CONFIGURED, PROMPT, ANSWER = (
@@ -77,7 +77,7 @@ class TestSecrets(TestCase):
 		def fails(*_given: Any, **_named: Any) -> None:
 			raise RuntimeError("as it happens")
 
-		with patch.object(queue, "tell_positions", fails), patch.object(lifecycle, "end", fails):
+		with patch.object(queue, "send_positions", fails), patch.object(termination, "end", fails):
 			with patch.object(queue, "_enqueue", fails):
 				self.run_all()
 		self.in_no_log()

@@ -15,6 +15,6 @@ def is_well() -> bool:
 	try:
 		store.current().unended(store.current().now())
 	except Exception as error:
-		store.current().gone(error)
+		store.current().reset_if_unreachable(error)
 		return False
 	return redis_health.redis_answers()

@@ -72,7 +72,7 @@ def tally() -> None:
 
 
 def add(most: int) -> None:
-	"""Adds up to about `most` requests that have ended to the sums. Raises store.Away."""
+	"""Adds up to about `most` requests that have ended to the sums. Raises store.StoreUnavailable."""
 	for _batch in range(0, most, BATCH):
 		with store.transaction() as kept:
 			if not kept.count(sums_of, BATCH):
@@ -125,7 +125,7 @@ def _observed(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]
 
 
 def text() -> tuple[str, str]:
-	"""All figures in Prometheus' text format, and its content type. Raises store.Away."""
+	"""All figures in Prometheus' text format, and its content type. Raises store.StoreUnavailable."""
 	# Whoever chats need not pay for its 0.1 s.
 	from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 	from prometheus_client.exposition import CONTENT_TYPE_LATEST

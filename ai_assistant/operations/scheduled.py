@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from ai_assistant.chat import lifecycle, queue
+from ai_assistant.chat import queue, termination
 
 from . import alerts, metrics
 
 
 def run() -> None:
 	"""Does all of it. Each fails by itself, in our log."""
-	for work in (lifecycle.sweep, queue.enqueue_again, metrics.tally, alerts.check):
+	for work in (termination.sweep, queue.enqueue_again, metrics.tally, alerts.check):
 		work()
 
 

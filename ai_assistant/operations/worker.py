@@ -8,6 +8,7 @@ against 2.6, which Frappe's develop pins.
 """
 
 import copy
+import importlib
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import frappe
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.command import handle_command, parse_payload
@@ -23,7 +25,11 @@ from rq.job import Job
 from rq.timeouts import TimerDeathPenalty
 from rq.worker import WorkerStatus
 
-from ai_assistant.chat import lifecycle
+from ai_assistant import api, store
+from ai_assistant.chat import running
+from ai_assistant.config import settings
+from ai_assistant.log import logger
+from ai_assistant.realtime import redis_health
 
 # The main thread looks up so often: for a signal, and for what it tells Redis.
 TURN_S = 1
@@ -64,7 +70,7 @@ class ChatWorker(SimpleWorker):
 		self.log.info("Worker %s: takes no more, and finishes %d", self.name, len(self._jobs()))
 		while self._jobs():
 			if self._in_haste:
-				lifecycle.abandon()
+				running.abandon()
 			with suppress(RedisError):
 				self._tell()
 			self._wait_while(1)
@@ -81,7 +87,7 @@ class ChatWorker(SimpleWorker):
 		"""What Desk's "Force Stop running job" sends: RQ would kill the process of the job, which is this one."""
 		payload = parse_payload(message)
 		if payload["command"] == "stop-job":
-			lifecycle.abandon(payload["job_id"])
+			running.abandon(payload["job_id"])
 		else:
 			handle_command(self, payload)
 
@@ -160,3 +166,14 @@ class ChatWorker(SimpleWorker):
 	def _jobs(self) -> list[Job]:
 		self._running = {thread: job for thread, job in self._running.items() if thread.is_alive()}
 		return list(self._running.values())
+
+
+def warm_up() -> None:
+	"""Does once what the first chat of a process does: imports, settings, connections and the log."""
+	settings.load()
+	store.current().queued()
+	redis_health.why_not()
+	logger()
+	# Frappe imports these when a job calls them.
+	importlib.import_module("frappe.realtime")
+	frappe.as_json({"timestamp": frappe.utils.now(), "by": api.answer_queued.__name__})

@@ -164,7 +164,7 @@ class Publisher:
 		"""Sends what still waits and then the completion; the request's row is finished in the same commit.
 
 		`row` is what `row()` gave; its `realtime` counts the completion afterwards. A store that is away is waited
-		for. Raises store.Lost where somebody else has ended the request, store.Away after AWAY_S seconds.
+		for. Raises store.LeaseLost where somebody else has ended the request, store.StoreUnavailable after AWAY_S seconds.
 		"""
 		self._outbox += self._batcher.flush()
 		shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
@@ -183,7 +183,7 @@ class Publisher:
 			try:
 				self._drain()
 				return self._emit("completion", event, row)
-			except store.Away as away:
+			except store.StoreUnavailable as away:
 				self._put_off(away)
 				if time.monotonic() > until:
 					raise
@@ -223,7 +223,7 @@ class Publisher:
 			return
 		try:
 			self._drain()
-		except store.Away as away:
+		except store.StoreUnavailable as away:
 			self._put_off(away)
 
 	def _drain(self) -> None:
@@ -237,7 +237,7 @@ class Publisher:
 				self._emit(ready.kind, {"text": ready.text, "partial": True})
 			self._outbox.popleft()
 
-	def _put_off(self, away: store.Away) -> None:
+	def _put_off(self, away: store.StoreUnavailable) -> None:
 		if self._retry_at is None:
 			logger().warning(f"[Store] away: {away} {fields(request=self.ids['request_id'], user=self.user)}")
 		self._retry_at = time.monotonic() + RETRY_S
@@ -272,10 +272,10 @@ class Publisher:
 		self._log(kind, len(event["arguments" if kind == "tool_call" else "text"]), seq, reason)
 
 	def _is_kept(self, event: store.Event) -> bool:
-		"""Whether an attempt to store the event, which broke off, has stored it. Raises store.Lost."""
+		"""Whether an attempt to store the event, which broke off, has stored it. Raises store.LeaseLost."""
 		found = store.current().events(self.name, event["seq"] - 1)
 		if found and found[0]["timestamp"] != event["timestamp"]:
-			raise store.Lost(self.name)
+			raise store.LeaseLost(self.name)
 		return bool(found)
 
 	def _finish(self, row: dict[str, Any] | None, last_seq: int, failed: int) -> None:

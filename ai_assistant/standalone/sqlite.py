@@ -20,9 +20,9 @@ from ai_assistant.store import (
 	UNENDED,
 	AlertKey,
 	Booked,
-	Demand,
 	Event,
-	Lost,
+	LeaseLost,
+	Load,
 	RequestExists,
 	Row,
 	Series,
@@ -236,10 +236,10 @@ class SqliteStore:
 			raise
 		return name
 
-	def demand(self, user: str, now: float, since: float) -> Demand:
+	def admission_load(self, user: str, now: float, since: float) -> Load:
 		"""What there is to do at the UNIX time `now`, with the requests accepted after `since` as `recent`.
 
-		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
+		Commits, and lets nobody else see the load until the next commit or rollback: whoever asks then counts what
 		was opened meanwhile. So it holds a lock for all of the site; let it be short.
 		"""
 		self._database.commit()
@@ -252,12 +252,12 @@ class SqliteStore:
 		recent = self._database.read(
 			"SELECT created FROM request WHERE user = ? AND created > ? ORDER BY created", [user, since]
 		)
-		return Demand(own, running, [created for (created,) in recent])
+		return Load(own, running, [created for (created,) in recent])
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
 
-		Raises Lost where it is not queued: of several who try, one may run it.
+		Raises LeaseLost where it is not queued: of several who try, one may run it.
 		"""
 		self._update(name, {"status": "running", "lease": lease}, ("queued",))
 		((question,),) = self._database.read("SELECT question FROM request WHERE name = ?", [name])
@@ -299,13 +299,13 @@ class SqliteStore:
 		)
 
 	def append(self, name: str, event: Event) -> None:
-		"""Keep the next event of a request. Raises Lost where there is one of that `seq`."""
+		"""Keep the next event of a request. Raises LeaseLost where there is one of that `seq`."""
 		try:
 			self._database.write(
 				"INSERT INTO event (request, seq, event) VALUES (?, ?, ?)", [name, event["seq"], _json(event)]
 			)
 		except sqlite3.IntegrityError:
-			raise Lost(name) from None
+			raise LeaseLost(name) from None
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
 		"""The events of a request with a `seq` above `after_seq`, in order."""
@@ -320,7 +320,7 @@ class SqliteStore:
 		return newest or 0
 
 	def renew(self, name: str, lease: float) -> bool:
-		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
+		"""Hold a running request until `lease`; whether a cancel was asked for. Raises LeaseLost where it runs no longer."""
 		self._update(name, {"lease": lease}, ("running",))
 		((asked,),) = self._database.read("SELECT cancel_asked FROM request WHERE name = ?", [name])
 		return bool(asked)
@@ -334,7 +334,7 @@ class SqliteStore:
 		return self._requests("status = 'running' AND lease < ?", [now])
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises LeaseLost where it has ended already.
 
 		It has `ended` now, if `values` do not say otherwise. Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
 		"""
@@ -369,7 +369,7 @@ class SqliteStore:
 		changes = ", ".join(f"{field} = ?" for field in fields)
 		sql = f"UPDATE request SET {changes} WHERE name = ? AND status IN ({_marks(statuses)})"
 		if not self._database.write(sql, [*given, name, *statuses]):
-			raise Lost(name)
+			raise LeaseLost(name)
 
 	def unended(self, now: float) -> dict[str, int]:
 		"""How many requests of all users are `queued`, and how many are `running` and held at the UNIX time `now`."""
@@ -442,7 +442,7 @@ class SqliteStore:
 			[name],
 		)
 
-	def gone(self, error: Exception) -> bool:
+	def reset_if_unreachable(self, error: Exception) -> bool:
 		"""Whether an error of the database says that it cannot be reached, or not just now: it is locked.
 
 		What was begun is given up then.

@@ -78,7 +78,7 @@ SumsOf = Callable[[list[Row]], Mapping[Series, float]]
 JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))
 
 
-class Demand(NamedTuple):
+class Load(NamedTuple):
 	"""What a site has to do when somebody asks for more."""
 
 	own: int
@@ -113,11 +113,11 @@ class RequestExists(Exception):
 	"""This user already has a request of this id."""
 
 
-class Lost(Exception):
+class LeaseLost(Exception):
 	"""The request is no longer this process's: somebody else has ended it."""
 
 
-class Away(Exception):
+class StoreUnavailable(Exception):
 	"""The store cannot be reached for now; whether what was last asked of it was kept is not known."""
 
 
@@ -135,10 +135,10 @@ class Store(Protocol):
 		"""
 		...
 
-	def demand(self, user: str, now: float, since: float) -> Demand:
+	def admission_load(self, user: str, now: float, since: float) -> Load:
 		"""What there is to do at the UNIX time `now`, with the requests accepted after `since` as `recent`.
 
-		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
+		Commits, and lets nobody else see the load until the next commit or rollback: whoever asks then counts what
 		was opened meanwhile. So it holds a lock for all of the site; let it be short.
 		"""
 		...
@@ -146,7 +146,7 @@ class Store(Protocol):
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
 
-		Raises Lost where it is not queued: of several who try, one may run it.
+		Raises LeaseLost where it is not queued: of several who try, one may run it.
 		"""
 		...
 
@@ -170,7 +170,7 @@ class Store(Protocol):
 		...
 
 	def append(self, name: str, event: Event) -> None:
-		"""Keep the next event of a request. Raises Lost where there is one of that `seq`."""
+		"""Keep the next event of a request. Raises LeaseLost where there is one of that `seq`."""
 		...
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
@@ -182,7 +182,7 @@ class Store(Protocol):
 		...
 
 	def renew(self, name: str, lease: float) -> bool:
-		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
+		"""Hold a running request until `lease`; whether a cancel was asked for. Raises LeaseLost where it runs no longer."""
 		...
 
 	def ask_to_cancel(self, name: str) -> None:
@@ -194,7 +194,7 @@ class Store(Protocol):
 		...
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises LeaseLost where it has ended already.
 
 		It has `ended` now, if `values` do not say otherwise. Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
 		"""
@@ -239,7 +239,7 @@ class Store(Protocol):
 		"""Empty the `text`, `arguments` and `tool_calls` of a request's events; all else about them stays."""
 		...
 
-	def gone(self, error: Exception) -> bool:
+	def reset_if_unreachable(self, error: Exception) -> bool:
 		"""Whether an error of the database says that it cannot be reached, or not just now.
 
 		The connection is given up then with all that was begun on it, and the next call makes another.
@@ -274,7 +274,7 @@ def current() -> Store:
 def transaction() -> Iterator[Store]:
 	"""What is written in it is committed at its end, or else nothing of it is.
 
-	Raises Away where the database cannot be reached; the next transaction begins anew, on another connection.
+	Raises StoreUnavailable where the database cannot be reached; the next transaction begins anew, on another connection.
 	"""
 	# The standalone site imports this module before it has put its stand-in for frappe in place.
 	import frappe
@@ -284,8 +284,8 @@ def transaction() -> Iterator[Store]:
 		yield kept
 		frappe.db.commit()
 	except Exception as error:
-		if kept.gone(error):
-			raise Away(type(error).__name__) from error
+		if kept.reset_if_unreachable(error):
+			raise StoreUnavailable(type(error).__name__) from error
 		with suppress(Exception):
 			frappe.db.rollback()
 		raise

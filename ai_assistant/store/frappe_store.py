@@ -24,9 +24,9 @@ from . import (
 	UNREADABLE,
 	AlertKey,
 	Booked,
-	Demand,
 	Event,
-	Lost,
+	LeaseLost,
+	Load,
 	RequestExists,
 	Row,
 	Series,
@@ -115,10 +115,10 @@ class FrappeStore:
 		_write_long(name, long)
 		return name
 
-	def demand(self, user: str, now: float, since: float) -> Demand:
+	def admission_load(self, user: str, now: float, since: float) -> Load:
 		"""What there is to do at the UNIX time `now`, with the requests accepted after `since` as `recent`.
 
-		Commits, and lets nobody else see the demand until the next commit or rollback: whoever asks then counts what
+		Commits, and lets nobody else see the load until the next commit or rollback: whoever asks then counts what
 		was opened meanwhile. So it holds a lock for all of the site; let it be short.
 		"""
 		# A transaction sees what was committed when it first read without a lock: this one begins behind the lock.
@@ -134,12 +134,12 @@ class FrappeStore:
 			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s ORDER BY created",
 			(user, since),
 		)
-		return Demand(int(own), int(running), [created for (created,) in recent])
+		return Load(int(own), int(running), [created for (created,) in recent])
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		"""Make a queued request one that runs and is held until `lease`; gives it and its question.
 
-		Raises Lost where it is not queued: of several who try, one may run it.
+		Raises LeaseLost where it is not queued: of several who try, one may run it.
 		"""
 		_lock(name, ("queued",))
 		frappe.db.sql(
@@ -189,7 +189,7 @@ class FrappeStore:
 		)
 
 	def append(self, name: str, event: Event) -> None:
-		"""Keep the next event of a request. Raises Lost where there is one of that `seq`."""
+		"""Keep the next event of a request. Raises LeaseLost where there is one of that `seq`."""
 		rest = {key: value for key, value in event.items() if key not in ("seq", "type", "text")}
 		columns = {
 			"request": name,
@@ -202,7 +202,7 @@ class FrappeStore:
 			_insert(EVENT, f"{name}:{event['seq']}", event.get("timestamp") or frappe.utils.now(), columns)
 		except Exception as error:
 			if frappe.db.is_duplicate_entry(error):
-				raise Lost(name) from None
+				raise LeaseLost(name) from None
 			raise
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
@@ -222,7 +222,7 @@ class FrappeStore:
 		return newest or 0
 
 	def renew(self, name: str, lease: float) -> bool:
-		"""Hold a running request until `lease`; whether a cancel was asked for. Raises Lost where it runs no longer."""
+		"""Hold a running request until `lease`; whether a cancel was asked for. Raises LeaseLost where it runs no longer."""
 		asked = _lock(name, ("running",))
 		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
 		return asked
@@ -236,7 +236,7 @@ class FrappeStore:
 		return _requests("status = 'running' AND lease < %(now)s", {"now": now})
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises Lost where it has ended already.
+		"""Write the outcome of a request: any of REQUEST_FIELDS. Raises LeaseLost where it has ended already.
 
 		It has `ended` now, if `values` do not say otherwise. Its `usage` is booked with it, on its user's account and on that of the SITE, for today.
 		"""
@@ -352,7 +352,7 @@ class FrappeStore:
 			(name,),
 		)
 
-	def gone(self, error: Exception) -> bool:
+	def reset_if_unreachable(self, error: Exception) -> bool:
 		"""Whether an error of the database says that it cannot be reached, or not just now.
 
 		The connection is given up then with all that was begun on it, and the next call makes another.
@@ -442,13 +442,13 @@ def _wait_for_lock(name: str) -> None:
 
 
 def _lock(name: str, statuses: tuple[str, ...]) -> bool:
-	"""Locks a request's row until the commit; whether a cancel was asked for. Raises Lost for another status."""
+	"""Locks a request's row until the commit; whether a cancel was asked for. Raises LeaseLost for another status."""
 	found = frappe.db.sql(
 		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
 		(name, statuses),
 	)
 	if not found:
-		raise Lost(name)
+		raise LeaseLost(name)
 	return bool(found[0][0])
 
 

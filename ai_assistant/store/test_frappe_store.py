@@ -11,7 +11,7 @@ import frappe
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, start_without_requests
 
-from . import MEASURED, REQUEST_FIELDS, SITE, Booked, Lost, RequestExists
+from . import MEASURED, REQUEST_FIELDS, SITE, Booked, LeaseLost, RequestExists
 from .frappe_store import FrappeStore
 
 # Frappe's columns of numbers know no NULL.
@@ -142,7 +142,7 @@ class TestFrappeStore(TestCase):
 				together.wait(10)
 				# As whoever accepts a request does: without the lock that it takes, MariaDB may call two who race
 				# for a key a deadlock.
-				FrappeStore().demand(ANN, 0, 0)
+				FrappeStore().admission_load(ANN, 0, 0)
 				FrappeStore().open(row())
 				frappe.db.commit()
 				results.append("opened")
@@ -213,7 +213,7 @@ class TestFrappeStore(TestCase):
 	def test_a_number_is_given_to_one_event_of_a_request_alone(self) -> None:
 		name = self.store.open(row())
 		self.store.append(name, event(1, "first"))
-		with self.assertRaises(Lost):
+		with self.assertRaises(LeaseLost):
 			self.store.append(name, event(1, "second"))
 		self.store.append(name, event(2))
 		self.assertEqual([each["text"] for each in self.store.events(name)], ["first", "said"])
@@ -232,7 +232,7 @@ class TestFrappeStore(TestCase):
 			lambda: self.store.renew(name, 1.0),
 			lambda: self.store.finish(name, {"status": "failed"}),
 		):
-			with self.assertRaises(Lost):
+			with self.assertRaises(LeaseLost):
 				late()
 		self.assertEqual(self.store.get(ANN, "request-1")["status"], "cancelled")  # type: ignore[index]
 
@@ -248,20 +248,20 @@ class TestFrappeStore(TestCase):
 			(found["request_id"], found["status"], found["lease"]), ("sooner-1", "running", 99.5)
 		)
 		self.assertEqual(asked, question)
-		with self.assertRaises(Lost):
+		with self.assertRaises(LeaseLost):
 			self.store.start(name, 99.5)
 
 	def test_a_queued_request_may_end_without_having_been_started(self) -> None:
 		name = self.store.open(row(status="queued"), {"messages": []})
 		self.assertNotIn(name, [each["name"] for each in self.store.lapsed(1e12)])
-		with self.assertRaises(Lost):
+		with self.assertRaises(LeaseLost):
 			self.store.renew(name, 1.0)
 		self.store.finish(name, {"status": "cancelled"})
 		for late in (
 			lambda: self.store.start(name, 1.0),
 			lambda: self.store.finish(name, {"status": "failed"}),
 		):
-			with self.assertRaises(Lost):
+			with self.assertRaises(LeaseLost):
 				late()
 		self.assertIsNone(frappe.db.get_value("AI Request", name, "question"))
 
@@ -465,7 +465,7 @@ class TestFrappeStore(TestCase):
 			thread = threading.Thread(target=kill)
 			thread.start()
 			thread.join()
-			with self.assertRaises(store.Away), store.transaction():
+			with self.assertRaises(store.StoreUnavailable), store.transaction():
 				pass
 			with store.transaction() as kept:
 				self.assertEqual(kept.last_seq("nothing"), 0)
@@ -526,7 +526,7 @@ class TestFrappeStore(TestCase):
 			name = self.store.open(row(user=user, request_id=f"request-{n}"))
 			with patch.object(frappe.utils, "now", lambda day=day: f"{day} 23:59:59.999999"):
 				self.store.finish(name, {"status": "completed", "usage": used})
-				with self.assertRaises(Lost):
+				with self.assertRaises(LeaseLost):
 					self.store.finish(name, {"status": "failed", "usage": usage})
 		much = 18 + 2 * (2**31 - 1)
 		self.assertEqual(

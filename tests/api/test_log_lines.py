@@ -14,7 +14,7 @@ import pytest
 import ai_assistant
 from ai_assistant import log, store
 from ai_assistant.api import responses
-from ai_assistant.chat import lifecycle, queue
+from ai_assistant.chat import lifecycle, queue, termination
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import settings
 from ai_assistant.config.settings import Realtime, Settings
@@ -118,7 +118,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	chat().completed(Completion("stop", EVIL, EVIL))
 	site.refuse = set()
 	with patch.context() as context:
-		context.setattr(lifecycle, "end", lambda *given, **named: None)
+		context.setattr(termination, "end", lambda *given, **named: None)
 		assert queue.take(EVIL) is None
 		context.setattr(frappe, "enqueue", lambda *given, **named: 1 / 0)
 		queue._enqueue(EVIL, Settings())

@@ -47,7 +47,7 @@ class Site:
 		if what in self.away and what != "commit":
 			raise ConnectionError
 
-	def gone(self, error: Exception) -> bool:
+	def reset_if_unreachable(self, error: Exception) -> bool:
 		self.rollback()
 		return isinstance(error, ConnectionError)
 
@@ -208,7 +208,7 @@ def test_what_another_ended_meanwhile_is_lost_to_one_whose_commit_broke_off(
 	one.forward(Text("late"))
 	site.away = set()
 	site.stored.append({"seq": 2, "type": "completion", "text": "", "timestamp": "of another"})
-	with pytest.raises(store.Lost):
+	with pytest.raises(store.LeaseLost):
 		one.forward(Silence())
 	assert len(site.stored) == 2
 

@@ -14,7 +14,7 @@ import pytest
 
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
-from ai_assistant.store import REQUEST_FIELDS, SITE, Booked, Lost, RequestExists, Store
+from ai_assistant.store import REQUEST_FIELDS, SITE, Booked, LeaseLost, RequestExists, Store
 
 USAGE = {"total_tokens": 18, "cost_usd": 0.25}
 
@@ -231,7 +231,7 @@ def test_events_come_back_in_order_after_a_number(store: Store) -> None:
 def test_a_number_is_given_to_one_event_of_a_request_alone(store: Store, database: Database) -> None:
 	name = store.open(row())
 	store.append(name, {"seq": 1, "type": "text", "text": "first"})
-	with pytest.raises(Lost):
+	with pytest.raises(LeaseLost):
 		store.append(name, {"seq": 1, "type": "text", "text": "second"})
 	store.append(name, {"seq": 2, "type": "text", "text": "third"})
 	database.commit()
@@ -304,9 +304,9 @@ def test_writers_wait_for_each_other(store: Store, database: Database) -> None:
 
 
 def test_whoever_asks_what_there_is_to_do_lets_the_next_one_wait(store: Store, database: Database) -> None:
-	assert store.demand("ann", 0, 0).own == 0
+	assert store.admission_load("ann", 0, 0).own == 0
 	with ThreadPoolExecutor(1) as thread:
-		next_one = thread.submit(store.demand, "ann", 0, 0)
+		next_one = thread.submit(store.admission_load, "ann", 0, 0)
 		# One that did not wait would have answered by then.
 		assert not wait([next_one], timeout=0.3).done
 		store.open(row(lease=1))
@@ -411,9 +411,9 @@ def test_a_lease_is_renewed_until_the_request_ends(store: Store, database: Datab
 	assert store.renew(name, 8.0) is True
 	store.finish(name, {"status": "completed"})
 	assert store.lapsed(9.0) == []
-	with pytest.raises(Lost):
+	with pytest.raises(LeaseLost):
 		store.renew(name, 10.0)
-	with pytest.raises(Lost):
+	with pytest.raises(LeaseLost):
 		store.finish(name, {"status": "failed"})
 	found = store.get(row()["user"], row()["request_id"])
 	assert found and (found["status"], found["lease"]) == ("completed", 8.0)
@@ -448,7 +448,7 @@ def test_a_queued_request_keeps_its_question_and_is_started_once(store: Store, d
 		try:
 			started.append(store.start(name, 99.0))
 			database.commit()
-		except Lost:
+		except LeaseLost:
 			database.rollback()
 
 	with ThreadPoolExecutor(8) as threads:
@@ -463,11 +463,11 @@ def test_a_queued_request_keeps_its_question_and_is_started_once(store: Store, d
 def test_a_queued_request_may_end_without_having_been_started(store: Store, database: Database) -> None:
 	name = store.open(row(status="queued"), {"messages": []})
 	assert store.lapsed(1e12) == []
-	with pytest.raises(Lost):
+	with pytest.raises(LeaseLost):
 		store.renew(name, 1.0)
 	store.finish(name, {"status": "cancelled"})
 	for late in (lambda: store.start(name, 1.0), lambda: store.finish(name, {"status": "failed"})):
-		with pytest.raises(Lost):
+		with pytest.raises(LeaseLost):
 			late()
 	assert database.read("SELECT question FROM request") == [(None,)]
 
@@ -533,7 +533,7 @@ def test_of_many_who_end_a_request_one_books_it_and_with_its_end_alone(
 		together.wait()
 		try:
 			store.finish(name, {"status": "failed", "usage": USAGE})
-		except Lost:
+		except LeaseLost:
 			database.rollback()
 			return False
 		database.commit()

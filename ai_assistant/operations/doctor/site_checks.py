@@ -219,7 +219,7 @@ def workers() -> str:
 	"""Whether the queue for chats in the background is served, and by processes that run."""
 	from frappe.utils.background_jobs import get_queue, get_workers
 
-	name = queue.name_of_queue()
+	name = queue.queue_name()
 	serving = get_queue(name)
 	# Each worker listens to a channel of its own for as long as its process lives; in Redis' list it stays for minutes more.
 	listening_on = {channel.decode() for channel in serving.connection.pubsub_channels("rq:pubsub:*")}

@@ -1,0 +1,71 @@
+"""Decides whether a request may begin: limits, budgets, and the request_id."""
+
+import math
+
+from frappe import _
+
+from ai_assistant import store
+from ai_assistant.config.settings import Limits, Settings
+
+from . import budgets
+from .errors import BUSY_S, ChatError
+from .request import ChatRequest
+
+MINUTE_S = 60.0
+
+
+def check(user: str, status: str, settings: Settings) -> None:
+	"""Checks the limits and budgets of a user and of the site.
+
+	It takes the store's admission lock, so that of several requests at the same moment each counts the ones before
+	it. The next commit or rollback releases the lock.
+
+	Args:
+		user: who asks.
+		status: `running` or `queued`, the status that the request would have.
+		settings: the site's settings.
+
+	Raises:
+		ChatError: `rate_limited` or `busy` beyond a limit, `budget_exceeded` beyond a budget.
+	"""
+	current = store.current()
+	now = current.now()
+	check_limits(current.admission_load(user, now, now - MINUTE_S), settings.limits, status, now)
+	budgets.check(user, settings.budgets)
+
+
+def check_limits(load: store.Load, limits: Limits, status: str, now: float) -> None:
+	"""Checks whether one more request fits into the limits.
+
+	A queued request counts towards the limit of its user, which bounds the queue. It counts towards the limit of the
+	site once a worker runs it.
+
+	Args:
+		load: the requests that are queued, running or recent.
+		limits: the site's limits.
+		status: `running` or `queued`, the status that the request would have.
+		now: the UNIX time by the database's clock, in seconds.
+
+	Raises:
+		ChatError: `rate_limited` or `busy`.
+	"""
+	if len(load.recent) >= limits.requests_per_minute:
+		# The user may ask again once fewer than the limit are younger than a minute.
+		free_at = load.recent[-limits.requests_per_minute] + MINUTE_S
+		seconds = max(1, math.ceil(free_at - now))
+		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
+		raise ChatError("rate_limited", message.format(limits.requests_per_minute, seconds), seconds)
+	if load.own >= limits.concurrent_per_user:
+		message = _(
+			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
+		)
+		raise ChatError("busy", message.format(limits.concurrent_per_user), BUSY_S)
+	if status == "running" and load.running >= limits.concurrent_per_site:
+		message = _("The site answers {0} chats at once, and has as many; ask again in a moment.")
+		raise ChatError("busy", message.format(limits.concurrent_per_site), BUSY_S)
+
+
+def conflict(request: ChatRequest) -> ChatError:
+	"""Makes the refusal of a request_id that is already in use."""
+	message = _("request_id {0} is running, or was used for another request; send another or none.")
+	return ChatError("conflict", message.format(request.request_id))

@@ -1,0 +1,54 @@
+"""Builds the contract's answer object from the row of a request."""
+
+from typing import Any
+
+from ai_assistant import store
+from ai_assistant.realtime.event import calls_in
+
+
+def answer_of(row: store.Row) -> dict[str, Any]:
+	"""Builds the answer object of a request in any status, from its row alone."""
+	status = row["status"]
+	answer = {
+		"success": status != "failed",
+		"status": status,
+		"request_id": row["request_id"],
+		"task_id": row["task_id"],
+		"response": row.get("response") or "",
+		"reasoning": row.get("reasoning") or "",
+		"provider": row.get("provider"),
+		"model": row.get("model"),
+		"finish_reason": row.get("finish_reason"),
+		"usage": row.get("usage"),
+		"timing": row.get("timing"),
+		"realtime": row.get("realtime"),
+		"attempts": row.get("attempts") or [],
+	}
+	# A client that sent no tools gets no fields about tool calls.
+	if row.get("tool_calls") is not None:
+		answer["tool_calls"] = row["tool_calls"]
+		answer["continuation"] = row.get("continuation")
+	if row.get("error"):
+		answer["error"] = row["error"]
+	return answer
+
+
+def current_answer(row: store.Row) -> dict[str, Any]:
+	"""Builds the answer object of a stored request. One that has not ended gets what has arrived so far."""
+	if row["status"] not in store.UNENDED:
+		return answer_of(row)
+	events = store.current().events(row["name"])
+	last_seq = events[-1]["seq"] if events else 0
+	return answer_of(
+		{
+			**row,
+			"response": _joined(events, "text"),
+			"reasoning": _joined(events, "reasoning"),
+			"tool_calls": calls_in(events) or row["tool_calls"],
+			"realtime": {"events": last_seq, "failed": 0, "last_seq": last_seq},
+		}
+	)
+
+
+def _joined(events: list[store.Event], kind: str) -> str:
+	return "".join(event["text"] for event in events if event["type"] == kind)
