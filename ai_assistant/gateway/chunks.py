@@ -1,7 +1,7 @@
 """What a provider's answer is made of, whoever the provider is.
 
 `Gateway.stream_generate()` yields these and nothing else:
-	any number of Reasoning, Text, ToolCall, Silence and Fallback, then exactly one Completion.
+	any number of Reasoning, Text, ToolCall, Tick and Fallback, then exactly one Completion.
 A failure is raised as a ProviderError instead of the Completion; what was yielded before it stands.
 """
 
@@ -56,7 +56,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Tick:
 	"""Nothing has come for as long as the caller cared to wait (its `patience`); the caller has its turn."""
 
 
@@ -98,7 +98,7 @@ class Completion:
 	unshown: str | None = None
 
 
-Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Silence | Fallback | Completion
+Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from .chunks import Ask, Provider
-from .sse import Junk, string
+from .sse import ProtocolError, string
 
 VERSION = 1
 # Some 200,000 tokens of thinking; what is longer does not go on.
@@ -42,7 +42,7 @@ class Kept:
 				self._pieces.setdefault(name, []).append(piece)
 
 	def encoded(self, provider: Provider, model: str) -> str | None:
-		"""None for nothing to give back, and for more than MAX_CHARS. Raises Junk."""
+		"""None for nothing to give back, and for more than MAX_CHARS. Raises ProtocolError."""
 		if not self._pieces or self._size > MAX_CHARS:
 			return None
 		fields: Fields = dict(self._pieces)
@@ -56,9 +56,9 @@ class Kept:
 
 
 def _merged(pieces: list[Any]) -> list[dict[str, Any]]:
-	"""OpenRouter's `reasoning_details`, whose pieces come in a row. Raises Junk."""
+	"""OpenRouter's `reasoning_details`, whose pieces come in a row. Raises ProtocolError."""
 	if not all(isinstance(piece, dict) for piece in pieces):
-		raise Junk()
+		raise ProtocolError()
 	details = []
 	for _, row in groupby(pieces, lambda piece: (piece.get("type"), piece.get("index"))):
 		alike = list(row)

@@ -20,14 +20,14 @@ from .chunks import (
 	Fallback,
 	Provider,
 	Reasoning,
-	Silence,
 	Text,
+	Tick,
 	Timeouts,
 	ToolCall,
 )
 from .errors import ProviderError
 from .models import takes_tools
-from .sse import Junk
+from .sse import ProtocolError
 from .surrogates import SurrogateJoiner
 from .thinking import ThinkSplitter
 from .tool_calls import ToolCalls, ToolPiece
@@ -86,7 +86,7 @@ class Gateway:
 		patience: Callable[[], float] = lambda: 1.0,
 		gathers: Callable[[], bool] = lambda: False,
 	) -> Iterator[Chunk]:
-		"""A generator of Reasoning, Text, ToolCall, Silence and Fallback, ended by one Completion.
+		"""A generator of Reasoning, Text, ToolCall, Tick and Fallback, ended by one Completion.
 
 		`messages`, `tools` and `tool_choice` are as in the OpenAI chat API; an assistant's message may hold the
 		`continuation` of the Completion it came with. Without tools in any of them there is none in the answer.
@@ -95,7 +95,7 @@ class Gateway:
 		first provider in order that allows it; the others are asked for their default model. A provider that
 		fails before its first chunk is followed by the next; after it the failure is final.
 
-		`patience()` gives the seconds the caller can wait for a chunk before it wants its turn (a Silence).
+		`patience()` gives the seconds the caller can wait for a chunk before it wants its turn (a Tick).
 		While `gathers()` is true, deltas of one kind are held until then and given as one: many cost one turn.
 		`cancel()` from any thread, or closing the generator, hangs up on the provider in whatever phase; a
 		cancel still gives a Completion, with finish_reason `cancelled`.
@@ -204,7 +204,7 @@ class Gateway:
 					# Asked anew: something may just have come.
 					if time.monotonic() >= bridge.heard + silence[1]:
 						raise ProviderError(silence[0], seconds=f"{silence[1]:g}", **names)
-					yield Silence()
+					yield Tick()
 				for chunk in _joined(chunks) if together else chunks:
 					if isinstance(chunk, Completion):
 						yield from deltas.end()
@@ -286,7 +286,7 @@ def _joined(chunks: list[Delta | Completion]) -> Iterator[Delta | Completion]:
 
 def _unforeseen(error: Exception, names: dict[str, str]) -> ProviderError:
 	"""A defect in an adapter. Its name is logged and its words are not: they may be the provider's."""
-	if isinstance(error, Junk):
+	if isinstance(error, ProtocolError):
 		return ProviderError("junk", **names)
 	logging.getLogger(__name__).error("an adapter raised %s", type(error).__name__)
 	return ProviderError("reported", **names)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import models
 from .chunks import Ask, Provider
-from .errors import ProviderError, failure
+from .errors import ProviderError
+from .failures import failure
 from .proxies import UnusableProxy, proxy_for
-from .sse import Junk, Lines, Objects, read_to_the_end
+from .sse import Lines, Objects, ProtocolError, read_to_the_end
 
 if TYPE_CHECKING:
 	import ssl
@@ -118,14 +119,14 @@ async def request(
 	"""The response with status 200 to a POST of a JSON body.
 
 	Raises ProviderError for any other status (a redirect is not followed: it would take the key along to wherever it
-	points), Junk for a page, and what aiohttp raises (`without_secrets`).
+	points), ProtocolError for a page, and what aiohttp raises (`without_secrets`).
 	"""
 	async with _post(await load(), url, headers, body) as response:
 		if response.status != 200:
 			words = (await read(response, MAX_ERROR_BYTES)).decode(errors="replace")
 			raise failure(names, response.status, words, response.headers)
 		if "html" in response.headers.get("content-type", ""):
-			raise Junk()
+			raise ProtocolError()
 		yield response
 
 
@@ -248,7 +249,7 @@ def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
 	if isinstance(error, aiohttp.ClientError | OSError):
 		return ProviderError("broke_off", **names)
 	# What is not of the shape that it should be is none of the answer.
-	if isinstance(error, Junk | AttributeError | TypeError | KeyError | RecursionError):
+	if isinstance(error, ProtocolError | AttributeError | TypeError | KeyError | RecursionError):
 		return ProviderError("junk", **names)
 	return error
 
@@ -257,7 +258,7 @@ def broke_off(error: Exception) -> bool:
 	"""Whether the connection has ended, or what came over it made no sense any more."""
 	import aiohttp
 
-	return isinstance(error, aiohttp.ClientError | OSError | Junk)
+	return isinstance(error, aiohttp.ClientError | OSError | ProtocolError)
 
 
 def base_url(provider: Provider, default: str | None) -> str:

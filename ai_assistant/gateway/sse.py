@@ -19,7 +19,7 @@ OTHER_FIELD = re.compile(r":|(event|id|retry)(:|$)")
 _decode = json.JSONDecoder(strict=False).decode
 
 
-class Junk(Exception):
+class ProtocolError(Exception):
 	"""A provider sent something that is no part of an answer."""
 
 
@@ -38,7 +38,7 @@ class Lines:
 		self._cr = False
 
 	def of(self, data: bytes) -> Iterator[str]:
-		"""The lines that `data` completes. Raises Junk for one that is no UTF-8, or has no end in MAX_BYTES."""
+		"""The lines that `data` completes. Raises ProtocolError for one that is no UTF-8, or has no end in MAX_BYTES."""
 		if self._cr and data:
 			self._cr = False
 			data = data.removeprefix(b"\n")
@@ -50,7 +50,7 @@ class Lines:
 			self._rest.append(data)
 			self._size += len(data)
 			if self._size > MAX_BYTES:
-				raise Junk()
+				raise ProtocolError()
 			return
 		*lines, rest = data.split(b"\n")
 		if self._rest:
@@ -63,9 +63,9 @@ class Lines:
 			try:
 				yield line.decode()
 			except UnicodeDecodeError:
-				raise Junk() from None
+				raise ProtocolError() from None
 		if self._size > MAX_BYTES:
-			raise Junk()
+			raise ProtocolError()
 
 	def end(self) -> Iterator[str]:
 		"""A last line that was not ended."""
@@ -85,7 +85,7 @@ class Objects:
 		self._held = ""
 
 	def of(self, lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
-		"""What the lines complete. Raises Junk for what can be neither read nor passed over."""
+		"""What the lines complete. Raises ProtocolError for what can be neither read nor passed over."""
 		for line in lines:
 			data = line == "data" or line.startswith("data:")
 			if data:
@@ -94,7 +94,7 @@ class Objects:
 				continue
 			if not line or line.isspace():
 				if self._held and not data:
-					raise Junk()
+					raise ProtocolError()
 				continue
 			if not self._held:
 				if not data and not line.lstrip().startswith(("{", "[")):
@@ -107,18 +107,18 @@ class Objects:
 				said = _decode(held)
 			except ValueError:
 				if len(held) > MAX_BYTES or (self._held and _is_object(line)):
-					raise Junk() from None
+					raise ProtocolError() from None
 				self._held = held
 				continue
 			if not isinstance(said, dict):
-				raise Junk()
+				raise ProtocolError()
 			self._held = ""
 			yield said
 
 	def end(self) -> None:
-		"""Raises Junk where something was begun and not ended."""
+		"""Raises ProtocolError where something was begun and not ended."""
 		if self._held:
-			raise Junk()
+			raise ProtocolError()
 
 
 def _is_object(line: str) -> bool:
@@ -154,7 +154,7 @@ def flat(parts: list[Any]) -> tuple[str | None, str | None]:
 
 
 def string(said: Any) -> str:
-	"""A delta's text, which is not always one. Raises Junk."""
+	"""A delta's text, which is not always one. Raises ProtocolError."""
 	if not isinstance(said, str):
-		raise Junk()
+		raise ProtocolError()
 	return said

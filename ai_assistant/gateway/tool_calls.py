@@ -22,7 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from .chunks import ToolCall
-from .sse import Junk
+from .sse import ProtocolError
 from .surrogates import SurrogateJoiner
 
 # More than any model makes in one answer; a stream of them without an end stops here.
@@ -50,7 +50,7 @@ class ToolPiece:
 
 
 def tool_piece(call: Any) -> ToolPiece:
-	"""One entry of a `tool_calls`, as OpenAI's API and those that copy it give it. Raises Junk."""
+	"""One entry of a `tool_calls`, as OpenAI's API and those that copy it give it. Raises ProtocolError."""
 	function = call.get("function") or {}
 	index, identity, name, arguments = (
 		call.get("index"),
@@ -66,7 +66,7 @@ def tool_piece(call: Any) -> ToolPiece:
 		and isinstance(name, str | None)
 		and isinstance(arguments, str | None)
 	):
-		raise Junk()
+		raise ProtocolError()
 	return ToolPiece(index, identity or None, name or None, arguments or "")
 
 
@@ -124,7 +124,7 @@ class ToolCalls:
 		return bool(self._calls)
 
 	def add(self, piece: ToolPiece) -> Iterator[ToolCall]:
-		"""Raises Junk for more after the end of a call's arguments, and for calls without an end in sight."""
+		"""Raises ProtocolError for more after the end of a call's arguments, and for calls without an end in sight."""
 		self._call(piece).add(piece)
 		for call in self._calls:
 			if call.is_empty:
@@ -151,7 +151,7 @@ class ToolCalls:
 		call = self._known(piece)
 		if call is None:
 			if len(self._calls) >= MAX_CALLS:
-				raise Junk()
+				raise ProtocolError()
 			call = _Call()
 			self._calls.append(call)
 			if piece.index is not None:
@@ -182,7 +182,7 @@ class _Call:
 		self._quoted = self._escaped = self._is_none = False
 
 	def add(self, piece: ToolPiece) -> None:
-		"""Raises Junk for more than white space once it is whole."""
+		"""Raises ProtocolError for more than white space once it is whole."""
 		self.id = self.id or piece.id or ""
 		self.name = self.name or piece.name or ""
 		self._write(piece.arguments)
@@ -200,7 +200,7 @@ class _Call:
 			if not text.strip():
 				return
 			if not self.is_empty:
-				raise Junk()
+				raise ProtocolError()
 			self._arguments, self._depth = [], 0
 			self.is_whole = self.is_empty = False
 		self._arguments.append(text)

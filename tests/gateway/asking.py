@@ -14,8 +14,8 @@ from ai_assistant.gateway import (
 	Provider,
 	ProviderError,
 	Reasoning,
-	Silence,
 	Text,
+	Tick,
 	Timeouts,
 )
 from tests.support.provider import ScriptedProvider
@@ -154,4 +154,4 @@ class Listener:
 
 
 def silent(heard: Heard) -> bool:
-	return any(isinstance(c, Silence) for c in heard.chunks)
+	return any(isinstance(c, Tick) for c in heard.chunks)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.gateway import Provider, ToolCall
 from ai_assistant.gateway.continuation import MAX_CHARS, Kept, decode
-from ai_assistant.gateway.sse import Junk
+from ai_assistant.gateway.sse import ProtocolError
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
@@ -220,7 +220,7 @@ def test_pieces_of_details_are_joined_in_their_row() -> None:
 		{"type": "reasoning.encrypted", "data": "d", "index": 1},
 	]
 	kept.add("reasoning_details", "odd")
-	with pytest.raises(Junk):
+	with pytest.raises(ProtocolError):
 		kept.encoded(PROVIDER, "m")
 
 

@@ -27,8 +27,8 @@ from ai_assistant.gateway import (
 	Provider,
 	ProviderError,
 	Reasoning,
-	Silence,
 	Text,
+	Tick,
 	Timeouts,
 	Usage,
 )
@@ -379,10 +379,10 @@ def test_a_caller_with_patience_gets_its_turn_when_nothing_comes(server: Scripte
 	heard = Heard()
 	for chunk in stream:
 		heard.chunks.append(chunk)
-		if heard.chunks.count(Silence()) == 3:
+		if heard.chunks.count(Tick()) == 3:
 			server.open("enough silence")
 	assert heard.text == "ab" and heard.completion.finish_reason == "stop"
-	assert heard.chunks.count(Silence()) >= 3
+	assert heard.chunks.count(Tick()) >= 3
 
 
 def test_patience_is_asked_for_each_time(server: ScriptedProvider) -> None:
@@ -390,7 +390,7 @@ def test_patience_is_asked_for_each_time(server: ScriptedProvider) -> None:
 	stream = gateway(named(server, "a")).stream_generate(
 		asked([{"headers_after": "never"}]), patience=lambda: waits.pop()
 	)
-	assert [next(stream), next(stream)] == [Silence(), Silence()]
+	assert [next(stream), next(stream)] == [Tick(), Tick()]
 	assert waits == [0.01]
 	stream.close()
 

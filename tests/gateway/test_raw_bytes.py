@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.errors import SENTENCES
-from ai_assistant.gateway.sse import Junk, Lines, Objects
+from ai_assistant.gateway.sse import Lines, Objects, ProtocolError
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, encode
 
@@ -71,7 +71,7 @@ def objects_in(parts: list[bytes]) -> tuple[list[Any], bool]:
 			found += objects.of(lines.of(part))
 		found += objects.of(lines.end())
 		objects.end()
-	except (Junk, RecursionError):
+	except (ProtocolError, RecursionError):
 		return found, False
 	return found, True
 

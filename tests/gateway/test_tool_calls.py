@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_assistant.gateway import Cancel, Gateway, Provider, Reasoning, Text, Timeouts, ToolCall, takes_tools
-from ai_assistant.gateway.sse import Junk
+from ai_assistant.gateway.sse import ProtocolError
 from ai_assistant.gateway.tool_calls import MAX_CALLS, ToolCalls, ToolPiece, sendable, tool_piece
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
@@ -568,7 +568,7 @@ def test_any_object_is_whole_at_its_last_character(
 
 @pytest.mark.parametrize("cuts", range(9))
 def test_more_than_an_object_is_no_answer(cuts: int) -> None:
-	with pytest.raises(Junk):
+	with pytest.raises(ProtocolError):
 		assembled(*cut('{"a": 1}x', cuts))
 	assert assembled(*cut('{"a": 1} \n', cuts)) == [("f", '{"a": 1}', None)]
 
@@ -666,7 +666,7 @@ def test_a_call_without_an_id_gets_one() -> None:
 	],
 )
 def test_a_piece_of_another_shape_is_junk(odd: dict[str, Any]) -> None:
-	with pytest.raises(Junk):
+	with pytest.raises(ProtocolError):
 		tool_piece(odd)
 
 

@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from ai_assistant import log, store
-from ai_assistant.gateway import Reasoning, Silence, Text, ToolCall
+from ai_assistant.gateway import Reasoning, Text, Tick, ToolCall
 from ai_assistant.realtime import publisher as publishing
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
@@ -165,7 +165,7 @@ def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
 	assert one.patience() == 0.0
 	assert len(site.sent) == 1
 	site.away = set()
-	one.forward(Silence())
+	one.forward(Tick())
 	assert [event["text"] for event in site.sent] == ["", "Hm.", "still "]
 	one.forward(Text("whole"))
 	one.complete(one.row(OUTCOME))
@@ -209,7 +209,7 @@ def test_what_another_ended_meanwhile_is_lost_to_one_whose_commit_broke_off(
 	site.away = set()
 	site.stored.append({"seq": 2, "type": "completion", "text": "", "timestamp": "of another"})
 	with pytest.raises(store.LeaseLost):
-		one.forward(Silence())
+		one.forward(Tick())
 	assert len(site.stored) == 2
 
 
@@ -217,7 +217,7 @@ def test_a_publisher_that_is_off_stores_the_answer_and_no_event(site: Site) -> N
 	one = publisher(enabled=False)
 	one.accepted()
 	one.forward(Text("Yes."))
-	one.forward(Silence())
+	one.forward(Tick())
 	one.complete(one.row(OUTCOME))
 	assert site.stored == site.sent == []
 	assert (site.row["response"], site.row["realtime"]["events"]) == ("Yes.", 0)
@@ -379,14 +379,14 @@ def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(site: Site, clo
 	one.accepted()
 	assert one.patience() == 3
 	clock.now += 2.5
-	one.forward(Silence())
+	one.forward(Tick())
 	assert (told(), one.patience()) == ([], 0.5)
 	clock.now += 0.5
-	one.forward(Silence())
+	one.forward(Tick())
 	assert (told(), one.patience()) == ([("thinking", 3000)], 3)
 	one.forward(Text("Yes"))
 	clock.now += 3
-	one.forward(Silence())
+	one.forward(Tick())
 	assert told() == [("thinking", 3000), ("answering", 6000)]
 
 
@@ -400,7 +400,7 @@ def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
 	site.away = {"append"}
 	tries = []
 	for _chunk in range(5):
-		one.forward(Silence() if site.done.count("append") > 1 else Text("a"))
+		one.forward(Tick() if site.done.count("append") > 1 else Text("a"))
 		tries.append(site.done.count("append") - 1)
 		clock.now += 0.125
 	assert tries == [1, 1, 2, 2, 3]
@@ -408,7 +408,7 @@ def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
 	assert len(said) == 1
 	site.away = set()
 	clock.now += 1
-	one.forward(Silence())
+	one.forward(Tick())
 	assert [event["text"] for event in site.stored] == ["", "a"]
 
 

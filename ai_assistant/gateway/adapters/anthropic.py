@@ -15,7 +15,8 @@ from typing import Any
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
-from ..errors import ProviderError, failure, finish_reason
+from ..errors import ProviderError
+from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece
 from ..usage import Usage, estimated_tokens, tokens
@@ -43,7 +44,7 @@ async def answer(
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or Junk for what is no answer of this API.
+	Raises ProviderError, or ProtocolError for what is no answer of this API.
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
@@ -84,7 +85,7 @@ class _Message:
 	calls: set[int] = field(default_factory=set)
 
 	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What an event says. Raises Junk."""
+		"""What an event says. Raises ProtocolError."""
 		self.begun = True
 		kind = string(event.get("type"))
 		if kind == "message_start":

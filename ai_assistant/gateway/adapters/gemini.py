@@ -16,8 +16,9 @@ from uuid import uuid4
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
-from ..errors import ProviderError, failure, finish_reason
-from ..sse import Junk, string
+from ..errors import ProviderError
+from ..failures import failure, finish_reason
+from ..sse import ProtocolError, string
 from ..tool_calls import ToolPiece, sendable
 from ..usage import Usage, tokens
 
@@ -46,7 +47,7 @@ async def answer(
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or Junk for what is no answer of this API.
+	Raises ProviderError, or ProtocolError for what is no answer of this API.
 	"""
 	if not all(url.startswith("data:") for url in ask.images):
 		raise ProviderError("no_image_links", **names)
@@ -89,9 +90,9 @@ class _Answer:
 	kept: continuation.Kept = field(default_factory=continuation.Kept)
 
 	def pieces(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What a response says. Raises Junk."""
+		"""What a response says. Raises ProtocolError."""
 		if not response.keys() & RESPONSE_FIELDS:
-			raise Junk()
+			raise ProtocolError()
 		self.begun = True
 		self.usage = response.get("usageMetadata") or self.usage
 		self.blocked = self.blocked or bool((response.get("promptFeedback") or {}).get("blockReason"))

@@ -13,7 +13,8 @@ from typing import Any
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
-from ..errors import ProviderError, failure, finish_reason
+from ..errors import ProviderError
+from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from ..usage import Usage, estimated_tokens, tokens
@@ -39,7 +40,7 @@ async def answer(
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or Junk for what is no answer of this API.
+	Raises ProviderError, or ProtocolError for what is no answer of this API.
 	"""
 	if not all(url.startswith("data:") for url in ask.images):
 		raise ProviderError("no_image_links", **names)
@@ -97,7 +98,7 @@ class _Message:
 	kept: continuation.Kept = field(default_factory=continuation.Kept)
 
 	def pieces(self, line: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What a line says. Raises Junk."""
+		"""What a line says. Raises ProtocolError."""
 		self.begun = True
 		if line.get("done"):
 			self.done = line

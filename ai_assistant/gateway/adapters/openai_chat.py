@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
-from ..errors import ProviderError, failure, finish_reason
-from ..sse import Junk, flat, string
+from ..errors import ProviderError
+from ..failures import failure, finish_reason
+from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from ..usage import Usage, tokens
 
@@ -58,7 +59,7 @@ async def answer(
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
 	"""Asks the provider and yields its answer piece by piece.
 
-	Raises ProviderError, or Junk. Closing the generator closes the connection.
+	Raises ProviderError, or ProtocolError. Closing the generator closes the connection.
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider.api, ask, listed)
@@ -251,10 +252,10 @@ def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
 
 
 def _nothing(said: dict[str, Any]) -> tuple[()]:
-	"""That an object without choices may be passed over: one of a stream. Raises Junk for others."""
+	"""That an object without choices may be passed over: one of a stream. Raises ProtocolError for others."""
 	if "choices" in said or "usage" in said or str(said.get("object")).endswith(".chunk"):
 		return ()
-	raise Junk()
+	raise ProtocolError()
 
 
 def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:

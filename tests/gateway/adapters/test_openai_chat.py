@@ -12,7 +12,7 @@ from ai_assistant.gateway import Provider, ProviderError, Usage, http, models, s
 from ai_assistant.gateway.adapters import openai_chat
 from ai_assistant.gateway.adapters.litellm import client
 from ai_assistant.gateway.chunks import Ask
-from ai_assistant.gateway.sse import Junk, Lines, Objects
+from ai_assistant.gateway.sse import Lines, Objects, ProtocolError
 from ai_assistant.gateway.usage import listed_price
 from tests.gateway.asking import ADAPTERS, DIRECT, asked, family, gateway, hear
 from tests.gateway.test_faults import somebody_who_says
@@ -288,13 +288,13 @@ def test_a_line_that_begins_behind_another_is_bounded_too(monkeypatch: pytest.Mo
 	monkeypatch.setattr(sse, "MAX_BYTES", 1000)
 	found = sse.Lines().of(b"a\n" + b"x" * 1001)
 	assert next(found) == "a"
-	with pytest.raises(Junk):
+	with pytest.raises(ProtocolError):
 		next(found)
 
 
 def test_an_object_that_does_not_end_is_not_heaped_up(monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(sse, "MAX_BYTES", 1000)
-	with pytest.raises(Junk):
+	with pytest.raises(ProtocolError):
 		list(Objects().of(['data: {"a": ['] + ["data: 1,"] * 1000))
 
 

@@ -13,7 +13,7 @@ from werkzeug.local import release_local
 from ai_assistant.cli.program import main
 from ai_assistant.client.client import Client
 from ai_assistant.gateway import Provider
-from ai_assistant.gateway.errors import failure
+from ai_assistant.gateway.failures import failure
 from ai_assistant.operations.doctor.check import Check, Finding, examine
 from ai_assistant.operations.doctor.remote_checks import of_site
 from ai_assistant.operations.doctor.site_checks import _remedy

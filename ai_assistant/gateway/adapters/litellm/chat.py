@@ -7,7 +7,8 @@ from typing import Any
 
 from ... import continuation
 from ...chunks import Ask, Completion, Provider, Reasoning, Text
-from ...errors import ProviderError, finish_reason
+from ...errors import ProviderError
+from ...failures import finish_reason
 from ...schemas import Inliner, TooLarge
 from ...sse import string
 from ...tool_calls import OwnIds, ToolPiece, sendable, tool_piece

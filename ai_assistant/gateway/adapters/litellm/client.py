@@ -18,7 +18,8 @@ from typing import Any
 from ... import sse
 from ...bridge import provider_loop
 from ...chunks import Ask, Provider
-from ...errors import ENDS, ProviderError, failure
+from ...errors import ProviderError
+from ...failures import ENDS, failure
 from ...usage import Usage, estimated_tokens, tokens
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
@@ -124,7 +125,7 @@ def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
 				begin = data.rfind(b"\n") + 1
 				size = len(data) - begin if begin else size + len(data)
 				if size > sse.MAX_BYTES:
-					raise sse.Junk()
+					raise sse.ProtocolError()
 				yield data
 
 		async def aclose(self) -> None:
@@ -132,7 +133,7 @@ def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
 
 	async def bound(response: httpx.Response) -> None:
 		if response.headers.get("content-encoding", "identity") != "identity":
-			raise sse.Junk()
+			raise sse.ProtocolError()
 		response.stream = Bounded(response.stream)
 
 	def made(*args: Any, **kwargs: Any) -> Any:
@@ -285,7 +286,7 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	litellm = load()
 	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
 		return ProviderError("no_image_links", **names)
-	if any(isinstance(cause, sse.Junk) for cause in causes):
+	if any(isinstance(cause, sse.ProtocolError) for cause in causes):
 		return ProviderError("junk", **names)
 	if any(_too_long(litellm, cause) for cause in causes):
 		return ProviderError("too_long", **names)

@@ -21,8 +21,8 @@ from contextlib import aclosing
 from typing import Any
 
 from ... import continuation
-from ...errors import failure
-from ...sse import Junk, Objects, flat, read_to_the_end
+from ...failures import failure
+from ...sse import Objects, ProtocolError, flat, read_to_the_end
 
 Parser = Callable[[dict[str, Any]], Any]
 
@@ -89,7 +89,7 @@ class Feed:
 				async for chunk in chunks:
 					self.begun = True
 					yield chunk
-			except (httpx.TransportError, aiohttp.ClientError, OSError, Junk):
+			except (httpx.TransportError, aiohttp.ClientError, OSError, ProtocolError):
 				if not self.ended:
 					raise
 
@@ -109,7 +109,7 @@ class Feed:
 				try:
 					chunk = parse(said)
 				except Exception as error:
-					raise Junk() from error
+					raise ProtocolError() from error
 				self._tell(chunk)
 				yield chunk
 
