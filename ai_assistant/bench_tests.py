@@ -99,7 +99,7 @@ def provider(name: str, **given: Any) -> Any:
 
 
 def rest(method: str, path: str, user: str | None = None, /, **fields: Any) -> tuple[int, Any]:
-	"""Status and body of a request to the site's own WSGI application; `user` is one of `make_user`, or a guest.
+	"""Status and body of a request to the site's own WSGI application; `user` is one of `make_user`, a "key:secret", or a guest.
 
 	On a thread of its own, as `frappe.local` is a request's.
 	"""
@@ -107,7 +107,8 @@ def rest(method: str, path: str, user: str | None = None, /, **fields: Any) -> t
 
 	headers = {"X-Frappe-Site-Name": frappe.local.site}
 	if user:
-		headers["Authorization"] = f"token {user.split('@')[0]}:{PASSWORD}"
+		token = user if ":" in user else f"{user.split('@')[0]}:{PASSWORD}"
+		headers["Authorization"] = f"token {token}"
 	sent: dict[str, Any] = {"query_string": fields} if method == "GET" else {"json": fields}
 	answer: list[Any] = []
 

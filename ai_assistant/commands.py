@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 import click
 import frappe
@@ -10,7 +11,7 @@ import httpx
 from frappe.commands import get_site, pass_context
 from socketio.exceptions import SocketIOError
 
-from ai_assistant import gateway
+from ai_assistant import gateway, store
 from ai_assistant.chat import queue
 from ai_assistant.cli import actions
 from ai_assistant.client.client import ApiError, Client
@@ -91,8 +92,11 @@ def smoke(context: frappe._dict) -> None:
 
 	Exits with 1 where the chat failed, and 3 where the contract did not hold.
 	"""
-	with _client(context) as client:
-		code = actions.smoke(client)
+	from ai_assistant.operations import admin_session, canary
+
+	with _ready_site(context), canary.client() as here, admin_session.session() as sid:
+		with Client(here.url, here.site, here.socketio_url, sid=sid) as client:
+			code = actions.smoke(client)
 	sys.exit(code)
 
 
@@ -101,25 +105,30 @@ def smoke(context: frappe._dict) -> None:
 @pass_context
 def watch(context: frappe._dict, as_json: bool) -> None:
 	"""Print the events of all users' requests as they are stored; Ctrl-C ends it."""
-	with _client(context) as client:
-		actions.watch(client, as_json)
+	from ai_assistant.chat import event_feed
+
+	def page(cursor: Any) -> dict[str, Any]:
+		# The database shows this process what others have committed only in a new transaction.
+		frappe.db.rollback()
+		return event_feed.page(cursor)
+
+	with _ready_site(context):
+		actions.watch(page, as_json)
 
 
 @contextmanager
-def _client(context: frappe._dict) -> Iterator[Client]:
-	"""A client of the site, as its administrator; what is in its way is said in a line."""
-	from ai_assistant.operations import admin_session
+def _ready_site(context: frappe._dict) -> Iterator[None]:
+	"""Connect to a site that has the app and is not in maintenance. Show what is wrong in one line."""
 	from ai_assistant.operations.doctor import site_checks
 
 	try:
 		with _site(context):
 			site_checks.installed()
 			site_checks.maintenance()
-			with admin_session.client() as (_user, client):
-				yield client
+			yield
 	except Ill as found:
 		raise click.ClickException(f"{found.seen}. {found.remedy}") from None
-	except (ApiError, httpx.HTTPError, SocketIOError) as error:
+	except (ApiError, httpx.HTTPError, SocketIOError, store.StoreUnavailable) as error:
 		raise click.ClickException(f"{error}. bench --site … ai-assistant doctor says more.") from None
 
 

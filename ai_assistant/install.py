@@ -11,6 +11,7 @@ from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
 from ai_assistant.config.settings import MODES
+from ai_assistant.operations import canary_user
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import know_encryption_key
 
@@ -36,11 +37,15 @@ def before_install() -> None:
 
 
 def after_install() -> None:
-	"""The role, a settings row with the two modes, and the key that encrypts; what is there already is left alone."""
+	"""The role, a settings row with the two modes, the key that encrypts, and the user of the canary.
+
+	What is there already is left alone; the canary's user gets a new API secret.
+	"""
 	_make_role()
 	_make_settings()
 	_make_first_steps()
 	know_encryption_key()
+	canary_user.create()
 
 
 def after_migrate() -> None:
@@ -80,6 +85,7 @@ def before_uninstall() -> None:
 	for grant in ("Has Role", "DocPerm", "Custom DocPerm"):
 		frappe.db.delete(grant, {"role": USER})
 	_delete("Role", USER)
+	_delete("User", canary_user.USER)
 	_delete("Custom HTML Block", FIRST_STEPS)
 	leave_desktop()
 

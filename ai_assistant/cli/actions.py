@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NoReturn
@@ -83,19 +83,21 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 	return WELL, [*lines, line]
 
 
-def watch(client: Client, as_json: bool) -> None:
-	"""Prints the events of the user's requests as the journal gets them, a line each; a System Manager's: of all.
+def watch(page: Callable[[Any], dict[str, Any]], as_json: bool) -> None:
+	"""Print events as the journal gets them, one line each, until Ctrl-C.
 
-	Until Ctrl-C, which is how it ends.
+	Args:
+		page: Returns the events after a cursor, as the method `watch` of the API does. The first cursor is None.
+		as_json: Print each event as JSON.
 	"""
 	cursor = None
 	with suppress(KeyboardInterrupt):
 		while True:
-			found = client.post("watch", cursor=cursor)
-			cursor = found["cursor"]
-			for event in found["events"]:
+			answer = page(cursor)
+			cursor = answer["cursor"]
+			for event in answer["events"]:
 				click.echo(json.dumps(event) if as_json else printable(_line(event)))
-			if not found["events"]:
+			if not answer["events"]:
 				time.sleep(LOOK_S)
 
 

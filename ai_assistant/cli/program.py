@@ -291,7 +291,7 @@ def smoke(at: Address | None) -> None:
 def watch(at: Address | None, as_json: bool) -> None:
 	"""Print the events of your requests as they are stored, those of all users as a System Manager; Ctrl-C ends it."""
 	with _client(at) as client:
-		actions.watch(client, as_json)
+		actions.watch(lambda cursor: client.post("watch", cursor=cursor), as_json)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ai_assistant.config.settings import Alerts, load
 from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import redis_health
 
-from . import admin_session, metrics
+from . import canary, metrics
 from .doctor.check import Ill
 
 WINDOW_S = 300
@@ -112,9 +112,9 @@ def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts
 
 
 def of_realtime(limits: Alerts) -> Verdicts:
-	"""Whether an event that the site sends to itself comes back through a real socket, and how soon.
+	"""Whether an event that the site sends to itself arrives through a real socket, and how soon.
 
-	A site without Redis, the standalone one, has its realtime server in the process: it lives as long as that does.
+	The standalone site has no Redis, and its realtime server runs in the same process: there is nothing to check.
 	"""
 	if not frappe.conf.get("redis_queue"):
 		return {}
@@ -122,9 +122,9 @@ def of_realtime(limits: Alerts) -> Verdicts:
 		message = _("Events reach nobody: {0}.").format(reason)
 		return {("realtime_gone", ""): message, ("slow_delivery", ""): None}
 	try:
-		took = admin_session.canary()
-	except Ill as found:
-		return {("slow_delivery", ""): _("An event did not come back: {0}.").format(found.seen)}
+		took = canary.delivery_ms()
+	except Ill as failure:
+		return {("slow_delivery", ""): _("An event did not come back: {0}.").format(failure.seen)}
 	if took <= limits.delivery_ms:
 		return {}
 	message = _("An event took {0} ms to come back through a socket; it should within {1} ms.")

@@ -27,7 +27,7 @@ from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preloa
 from ai_assistant.log import logger
 from ai_assistant.realtime import redis_health
 
-from .. import admin_session
+from .. import canary
 from . import proxy_timeouts, remote_checks
 from .check import Check, Ill, counted
 
@@ -60,7 +60,7 @@ def of_bench(frozen: Ill | None = None) -> list[Check]:
 			"web server",
 			web_server,
 			needs=("database", "redis_cache", "maintenance"),
-			deadline_s=2 * admin_session.PATIENCE_S + 2,
+			deadline_s=2 * canary.HTTP_TIMEOUT_S + 2,
 		),
 		Check("realtime server", realtime_server, needs=("redis_queue",)),
 		Check("event", event, needs=("web server", "realtime server"), deadline_s=LONG_S),
@@ -196,8 +196,8 @@ def provider(asked: Provider) -> str:
 
 def web_server() -> str:
 	began = time.monotonic()
-	with admin_session.client() as (_user, made):
-		return f"the site answers at {made.url}, {_ms(began)}"
+	with canary.client() as connected:
+		return f"the site answers at {connected.url}, {_ms(began)}"
 
 
 def realtime_server() -> str:
@@ -212,7 +212,7 @@ def realtime_server() -> str:
 
 
 def event() -> str:
-	return f"came back through a socket after {admin_session.canary():.0f} ms"
+	return f"came back through a socket after {canary.delivery_ms():.0f} ms"
 
 
 def workers() -> str:
@@ -384,7 +384,7 @@ def _sockets() -> str:
 	"""How many there are: Frappe's realtime server does not tell, so the machine's connections are counted."""
 	import psutil
 
-	port = cint(frappe.conf.get("socketio_port")) or admin_session.SOCKET_PORT
+	port = cint(frappe.conf.get("socketio_port")) or canary.SOCKETIO_PORT
 	try:
 		found = [
 			each

@@ -94,6 +94,13 @@ def ended(jobs: list[str]) -> list[list[Any]]:
 	return found
 
 
+def sessions() -> int:
+	"""How many sessions the site has."""
+	import frappe
+
+	return int(frappe.db.count("Sessions"))
+
+
 def row(request_id: str) -> list[str]:
 	"""The names of the rows of a request."""
 	import frappe
@@ -129,7 +136,7 @@ if __name__ == "__main__":
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
-	steps = (check, clear, pass_time, schedule, enqueue, ended, row, force_stop, worker)
+	steps = (check, clear, pass_time, schedule, enqueue, ended, sessions, row, force_stop, worker)
 	answered = {each.__name__: each for each in steps}[step](**json.loads(given))
 	frappe.db.commit()
 	print(json.dumps(answered))

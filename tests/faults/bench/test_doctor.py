@@ -2,7 +2,9 @@
 
 import json
 import os
+import select
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -93,6 +95,32 @@ def test_a_bench_that_is_well(doctor: Doctor) -> None:
 	assert (names(findings, False), names(findings, None)) == ([], []), said(findings)
 	assert "came back through a socket" in findings["event"].seen
 	assert "1 of ai, 0 busy" in findings["workers"].seen
+
+
+def test_watch_prints_what_smoke_asks_and_smoke_leaves_no_session(stack: Stack, doctor: Doctor) -> None:
+	doctor()
+	before = stack.inside("sessions")
+	command = [str(stack.bench.python), *stack.bench.helper, "ai-assistant", "watch", "--json"]
+	watch = subprocess.Popen(
+		command, cwd=stack.bench.sites, env=stack.environment, stdout=subprocess.PIPE, text=True
+	)
+	try:
+		assert watch.stdout
+		# A watch that was not ready yet has missed the chat, and sees the next one.
+		for _attempt in range(4):
+			done = stack.bench.command("ai-assistant", "smoke", env=stack.environment, capture_output=True)
+			assert (done.returncode, done.stdout[:1]) == (0, "✓"), done.stdout + done.stderr
+			assert "whole and in order" in done.stdout
+			if select.select([watch.stdout], [], [], 5)[0]:
+				break
+		events = []
+		while not events or events[-1]["type"] != "completion":
+			events.append(json.loads(watch.stdout.readline()))
+	finally:
+		watch.kill()
+		watch.communicate()
+	assert {event["user"] for event in events} == {"Administrator"}
+	assert stack.inside("sessions") == before
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
