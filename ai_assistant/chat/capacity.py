@@ -89,15 +89,15 @@ def _leave(user: tuple[str, str]) -> None:
 
 
 def _threads_of_this_process() -> int | None:
-	"""How many requests this process serves at a time, where it is gunicorn's and says so; None for any other server's.
+	"""How many requests this process serves at a time, if it belongs to gunicorn; None for other servers.
 
-	Its workers keep gunicorn's command line, whatever their title is.
+	A worker keeps gunicorn's `sys.argv`, whatever its title is.
 	"""
 	# As `gunicorn`, or as `python -m gunicorn`.
 	if not any(part.startswith("gunicorn") for part in Path(sys.argv[0]).parts[-2:]):
 		return None
 	environment = os.environ.get("GUNICORN_CMD_ARGS", "")
-	return gunicorn.threads(gunicorn.told(sys.argv[1:], environment, Path.cwd()))
+	return gunicorn.read(sys.argv[1:], environment, Path.cwd()).threads
 
 
 _threads = _threads_of_this_process()

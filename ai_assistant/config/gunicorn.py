@@ -1,58 +1,52 @@
-"""What gunicorn was told: by its configuration file, by its environment and on its command line, of which the last wins."""
+"""How gunicorn was started: its timeout, its kind of worker and its threads."""
 
 import argparse
-import ast
+import math
 import shlex
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-_OPTIONS = argparse.ArgumentParser("gunicorn", add_help=False, exit_on_error=False)
-_OPTIONS.add_argument("-t", "--timeout")
-_OPTIONS.add_argument("-k", "--worker-class", dest="worker_class")
-_OPTIONS.add_argument("--threads")
-_OPTIONS.add_argument("-c", "--config")
-
-# What is set in a file that is not to be read from here, nobody knows.
-_UNKNOWN = dict.fromkeys(("timeout", "worker_class", "threads"))
 
 
-def told(command: Sequence[str], environment: str, folder: Path) -> dict[str, Any]:
-	"""Its options by name, from its command, GUNICORN_CMD_ARGS and the folder it was started in.
-
-	None stands for what is said and cannot be known.
+@dataclass(frozen=True)
+class Gunicorn:
+	"""Attributes:
+	timeout_s: Seconds after which gunicorn kills a worker; `inf` for never, None if unknown.
+	threads: Requests that one process serves at a time; None if unknown.
 	"""
-	options: dict[str, Any] = {}
-	with suppress(argparse.ArgumentError, ValueError):
-		parsed, _others = _OPTIONS.parse_known_args([*shlex.split(environment), *command])
-		options = {name: value for name, value in vars(parsed).items() if value}
-	if "config" not in options:
-		return {**(_assigned(folder / "gunicorn.conf.py") or {}), **options}
-	found = _assigned(folder / options["config"].removeprefix("file:"))
-	return {**(_UNKNOWN if found is None else found), **options}
+
+	timeout_s: float | None = None
+	threads: int | None = None
 
 
-def threads(options: Mapping[str, Any]) -> int | None:
-	"""How many requests one of its processes serves at a time; None where that cannot be known."""
-	if options.get("worker_class", "sync") not in ("sync", "gthread"):
-		return None
-	said = str(options.get("threads", 1))
-	return int(said) if said.isdigit() else None
+def read(command: Sequence[str], environment: str, folder: Path) -> Gunicorn:
+	"""Read the options with gunicorn's own parser.
 
+	Options are on the command line, in GUNICORN_CMD_ARGS and in a configuration file. That file is Python code, which
+	is not run here: what it may set is unknown.
 
-def _assigned(file: Path) -> dict[str, Any] | None:
-	"""What gunicorn's own configuration file says, which is Python; None is what had to be run to know it."""
+	Args:
+		command: The arguments of the command, without the program.
+		environment: The value of GUNICORN_CMD_ARGS.
+		folder: The folder in which gunicorn was started.
+
+	Returns:
+		What is known. Nothing is, if gunicorn would refuse the options.
+	"""
+	from gunicorn.config import Config
+
+	config = Config()
+	parser = config.parser()
+	parser.exit_on_error = False
 	try:
-		body = ast.parse(file.read_text()).body
-	except OSError:
-		return None
-	except (ValueError, SyntaxError):
-		return {}
-	return {
-		target.id: getattr(node.value, "value", None)
-		for node in body
-		if isinstance(node, ast.Assign)
-		for target in node.targets
-		if isinstance(target, ast.Name)
-	}
+		options, _others = parser.parse_known_args([*shlex.split(environment), *command])
+	except (argparse.ArgumentError, ValueError):
+		return Gunicorn()
+	if not options.config and not (folder / "gunicorn.conf.py").exists():
+		for name in ("timeout", "threads", "worker_class"):
+			if getattr(options, name) is None:
+				setattr(options, name, config.settings[name].default)
+	timeout_s = math.inf if options.timeout == 0 else options.timeout
+	# Other workers serve any number of requests in one thread.
+	threads = options.threads if options.worker_class in ("sync", "gthread") else None
+	return Gunicorn(timeout_s, threads)

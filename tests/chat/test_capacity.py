@@ -75,12 +75,12 @@ def test_a_chat_that_fails_gives_its_place_back() -> None:
 		(["gunicorn", "-w", "2", "frappe.app:application"], 1),
 		(["gunicorn", "--threads", "32", "frappe.app:application"], 32),
 		(["gunicorn", "--threads=8"], 8),
-		(["gunicorn", "--threads"], 1),
+		(["gunicorn", "--threads"], None),
 		(["/b/lib/gunicorn/__main__.py", "-k", "gthread", "--threads", "8"], 8),
 		(["gunicorn", "-k", "gevent"], None),
-		(["gunicorn", "-c", "own.py"], 6),
-		(["gunicorn", "-c", "run.py"], None),
-		(["gunicorn", "-c", "python:elsewhere"], None),
+		(["gunicorn", "-c", "own.py"], None),
+		(["gunicorn", "-c", "own.py", "--threads", "4"], None),
+		(["gunicorn", "-c", "own.py", "--threads", "4", "-k", "gthread"], 4),
 		(["/b/bench_helper.py", "frappe", "serve"], None),
 		(["uwsgi"], None),
 		([""], None),
@@ -89,8 +89,6 @@ def test_a_chat_that_fails_gives_its_place_back() -> None:
 def test_the_threads_are_those_that_gunicorn_was_told(
 	monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str], threads: int | None
 ) -> None:
-	(tmp_path / "own.py").write_text("threads = 6")
-	(tmp_path / "run.py").write_text("threads = 2 * 3")
 	monkeypatch.chdir(tmp_path)
 	monkeypatch.setattr("sys.argv", command)
 	assert capacity._threads_of_this_process() == threads

@@ -272,25 +272,29 @@ def scheduler() -> str:
 
 
 def timeouts() -> str:
-	"""Whether the web servers' patience outlasts a chat, as far as it can be read."""
+	"""Whether the web servers wait longer than the longest chat, as far as that can be read."""
 	total_s = settings.load().timeouts.total_s
-	named = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
-	found = proxy_timeouts.gunicorn(_sites())
-	read = {"gunicorn": min((each.timeout_s for each in found if each.timeout_s is not None), default=None)}
+	http_timeout = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
+	servers = proxy_timeouts.gunicorn(_sites())
+	limits = {
+		"gunicorn": min((each.timeout_s for each in servers if each.timeout_s is not None), default=None)
+	}
 	with suppress(OSError):
-		written = (_sites().parent / "config" / "nginx.conf").read_text()
-		read["nginx"] = proxy_timeouts.nginx_s(written, {frappe.local.site, _host()})
-	known = {name: seconds for name, seconds in read.items() if seconds is not None}
+		configuration = (_sites().parent / "config" / "nginx.conf").read_text()
+		limits["nginx"] = proxy_timeouts.nginx_s(configuration)
+	known = {name: seconds for name, seconds in limits.items() if seconds is not None}
 	if short := [f"{name} {seconds:g} s" for name, seconds in known.items() if seconds <= total_s]:
 		raise Ill(
 			f"a chat may take {total_s:g} s, and {', '.join(short)} ends it before",
-			f"bench set-config -g http_timeout {named}, then bench setup nginx and bench setup supervisor, and restart both.",
+			f"bench set-config -g http_timeout {http_timeout}, then bench setup nginx and bench setup supervisor, and restart both.",
 		)
-	seen = ", ".join(f"{name} {seconds:g} s" for name, seconds in known.items())
-	said = f"a chat {total_s:g} s at most; {seen or 'no web server says here how long it waits'}"
-	if any(each.sync for each in found):
-		said += "; gunicorn has sync workers: each chat holds one (docs/deployment.md, Threads)"
-	return said
+	web_servers = ", ".join(f"{name} {seconds:g} s" for name, seconds in known.items())
+	finding = (
+		f"a chat takes at most {total_s:g} s; {web_servers or 'the timeouts of the web servers are unknown'}"
+	)
+	if any(each.threads == 1 for each in servers):
+		finding += "; a gunicorn process has one thread, which a chat holds (docs/deployment.md, Threads)"
+	return finding
 
 
 def log() -> str:
@@ -374,10 +378,6 @@ def _frozen(worker: Any) -> str | None:
 
 def _sites() -> Path:
 	return Path(frappe.local.sites_path).resolve()
-
-
-def _host() -> str:
-	return urlsplit(str(frappe.utils.get_url())).hostname or ""
 
 
 def _sockets() -> str:
