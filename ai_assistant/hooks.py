@@ -30,6 +30,7 @@ after_uninstall = "ai_assistant.install.after_uninstall"
 
 # gunicorn tells nobody that a process has begun; its first request does, whatever it is for.
 before_request = ["ai_assistant.gateway.warm"]
+after_request = ["ai_assistant.api.v1.after_request"]
 
 permission_query_conditions = {
 	"AI Request": "ai_assistant.permissions.requests_of",
@@ -47,6 +48,8 @@ standard_queries = {
 	"AI Usage": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 }
 override_whitelisted_methods = {
+	# The base address of the standard APIs.
+	"ai_assistant.v1": "ai_assistant.api.v1.serve",
 	"frappe.client.get_count": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_count",
 	"frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
 		"ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_chart"

@@ -42,20 +42,25 @@ def answers_to(
 			try:
 				check()
 				return method(*args, **kwargs)
-			except ChatError as error:
-				return _with_status({"success": False, "error": error.as_dict()})
 			except Exception as error:
-				if isinstance(error, store.StoreUnavailable) or store.current().reset_if_unreachable(error):
-					message = _("The site's database cannot be reached for now; ask again in a moment.")
-					return _with_status({"success": False, "error": ChatError("busy", message).as_dict()})
-				# Its place is the log, with its traceback; the client gets a sentence.
-				frappe.db.rollback()
-				logger().exception(f"[API] {method.__name__} failed {fields(user=frappe.session.user)}")
-				return _with_status({"success": False, "error": internal_error()})
+				return _with_status({"success": False, "error": refusal_of(error, method.__name__)})
 
 		return answer
 
 	return decorate
+
+
+def refusal_of(error: Exception, method: str) -> dict[str, Any]:
+	"""The contract's `error` object for what `method` raised. Rolls back and logs what is a defect of the site."""
+	if isinstance(error, ChatError):
+		return error.as_dict()
+	if isinstance(error, store.StoreUnavailable) or store.current().reset_if_unreachable(error):
+		message = _("The site's database cannot be reached for now; ask again in a moment.")
+		return ChatError("busy", message).as_dict()
+	# The traceback is for the log. The client gets a sentence.
+	frappe.db.rollback()
+	logger().exception(f"[API] {method} failed {fields(user=frappe.session.user)}")
+	return internal_error()
 
 
 def outcome(answered: dict[str, Any]) -> Answer:
@@ -63,14 +68,15 @@ def outcome(answered: dict[str, Any]) -> Answer:
 	return _with_status(answered) if answered.get("error") else answered
 
 
-def _only_for_roles() -> None:
+def only_for_roles() -> None:
+	"""Raises ChatError `not_permitted` for a user who may not chat."""
 	if not may_use():
 		raise ChatError(
 			"not_permitted", _("This needs the role AI Assistant User; an administrator can give it.")
 		)
 
 
-answers = answers_to(_only_for_roles)
+answers = answers_to(only_for_roles)
 
 
 def only_for_monitoring() -> None:

@@ -120,7 +120,7 @@ def running_site(
 		stack.callback(stand_in.keep_logs_in, stand_in.keep_logs_in(logs))
 		database = stack.enter_context(closing(Database(folder / "site.sqlite")))
 		# What clients may call is what this has imported.
-		importlib.import_module("ai_assistant.api")
+		importlib.import_module("ai_assistant.api.v1")
 		importlib.import_module("ai_assistant.chat.capacity").serve(REQUESTS)
 		# Each request has the store of its own site, as it has the database of its own site on a bench.
 		own_store: Any = stand_in.local("store")

@@ -21,6 +21,8 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import ClosingIterator
 
+from ai_assistant import hooks
+
 from . import pages, stand_in
 from .auth import UNSAFE_METHODS, Cookies, authenticate, get_logged_user, get_user_info, logout
 from .credentials import Logins
@@ -119,6 +121,9 @@ class Site:
 			response = _refusal(error)
 		finally:
 			local.db.rollback()
+		for hook in hooks.after_request:
+			module, _dot, name = hook.rpartition(".")
+			getattr(sys.modules[module], name)(response=response, request=request)
 		local.cookies.send_with(response)
 		return response
 
@@ -235,6 +240,7 @@ def _call(command: str) -> Any:
 
 
 def _method(command: str) -> Callable[..., Any]:
+	command = hooks.override_whitelisted_methods.get(command, command)
 	if command in FRAPPE_METHODS:
 		return FRAPPE_METHODS[command]
 	module, _dot, name = command.rpartition(".")

@@ -51,6 +51,7 @@ class WsgiServer:
 		loop = asyncio.get_running_loop()
 		answer: asyncio.Queue[dict[str, Any] | BaseException] = asyncio.Queue()
 		hung_up = threading.Event()
+		environ["ai_assistant.hung_up"] = hung_up.is_set
 
 		def put(message: dict[str, Any] | BaseException) -> None:
 			loop.call_soon_threadsafe(answer.put_nowait, message)

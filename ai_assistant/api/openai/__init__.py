@@ -1,0 +1,1 @@
+"""OpenAI's APIs as this site offers them."""

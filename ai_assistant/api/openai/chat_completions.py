@@ -1,0 +1,256 @@
+"""OpenAI's Chat Completions API.
+
+https://platform.openai.com/docs/api-reference/chat. Reasoning is sent as `reasoning_content` and as `reasoning`, the two
+names that clients of other providers read.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ai_assistant.api.dialect import COMMENT, Parsed, event
+from ai_assistant.chat.errors import invalid
+from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
+
+from .errors import error, error_object
+
+__all__ = ["Writer", "error", "parse", "whole"]
+
+# Fields that are read, or that change nothing here.
+READ = {
+	*(
+		"max_completion_tokens",
+		"max_tokens",
+		"messages",
+		"metadata",
+		"model",
+		"n",
+		"reasoning",
+		"reasoning_effort",
+	),
+	*("store", "stream", "stream_options", "temperature", "tool_choice", "tools", "user"),
+	*("prompt_cache_key", "safety_identifier", "service_tier"),
+}
+# Values that ask for what the site does anyway.
+NEUTRAL: dict[str, Any] = {
+	"frequency_penalty": 0,
+	"logprobs": False,
+	"parallel_tool_calls": True,
+	"presence_penalty": 0,
+	"response_format": {"type": "text"},
+	"top_p": 1,
+}
+# VS Code shows an error in mid-stream as "Response contained no choices" and its sentence in a log.
+HIDES_ERRORS = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGNORECASE)
+DONE = "data: [DONE]\n\n"
+
+
+def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
+	"""Reads the body of `POST /chat/completions`. Raises ChatError `invalid_request`."""
+	if body.get("n") not in (None, 1):
+		raise invalid("n accepts 1.")
+	metadata = _object(body, "metadata")
+	tools = [_tool(tool) for tool in _list(body, "tools") if _is_function(tool)]
+	effort = body.get("reasoning_effort")
+	fields = {
+		"messages": [_message(message) for message in _list(body, "messages")],
+		"model": body.get("model"),
+		"temperature": body.get("temperature"),
+		"max_tokens": body.get("max_completion_tokens", body.get("max_tokens")),
+		# OpenRouter's form is an object.
+		"reasoning_effort": _object(body, "reasoning").get("effort") if effort is None else effort,
+		"tools": tools or None,
+		"tool_choice": _choice(body.get("tool_choice")) if tools else None,
+		**{name: metadata.get(name) for name in ("request_id", "task_id", "mode")},
+	}
+	dropped = [
+		name
+		for name, value in body.items()
+		if name not in READ and value is not None and value != NEUTRAL.get(name)
+	]
+	if len(tools) < len(_list(body, "tools")):
+		dropped.append("tools")
+	options = {
+		"include_usage": bool(_object(body, "stream_options").get("include_usage")),
+		"hides_errors": bool(HIDES_ERRORS.search(headers.get("User-Agent", ""))),
+	}
+	stream = body.get("stream") or False
+	if not isinstance(stream, bool):
+		raise invalid("stream accepts true or false.")
+	return Parsed(fields, stream, options=options, dropped=tuple(dropped))
+
+
+def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
+	"""The body of an answer that was not streamed."""
+	message: dict[str, Any] = {"role": "assistant", "content": answer["response"] or None, "refusal": None}
+	if reasoning := answer["reasoning"]:
+		message.update(reasoning_content=reasoning, reasoning=reasoning)
+	if calls := answer.get("tool_calls"):
+		message["tool_calls"] = [
+			{"id": call["id"], "type": "function", "function": call["function"]} for call in calls
+		]
+	elif message["content"] is None:
+		message["content"] = ""
+	choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer["finish_reason"]}
+	return {
+		"id": f"chatcmpl-{answer['request_id']}",
+		"object": "chat.completion",
+		"created": created,
+		"model": answer["model"] or parsed.fields["model"],
+		"choices": [choice],
+		"usage": usage_of(answer),
+	}
+
+
+def usage_of(answer: dict[str, Any]) -> dict[str, Any]:
+	"""The tokens of an answer, with Anthropic's names of the cached ones beside OpenAI's."""
+	used = answer.get("usage") or {}
+	cached = used.get("cached_tokens") or 0
+	return {
+		"prompt_tokens": used.get("prompt_tokens", 0),
+		"completion_tokens": used.get("completion_tokens", 0),
+		"total_tokens": used.get("total_tokens", 0),
+		"prompt_tokens_details": {"cached_tokens": cached},
+		"completion_tokens_details": {"reasoning_tokens": used.get("reasoning_tokens", 0)},
+		"cache_read_input_tokens": cached,
+		"cache_creation_input_tokens": used.get("cache_write_tokens") or 0,
+	}
+
+
+class Writer:
+	"""Writes the chunks of one answer."""
+
+	def __init__(self, parsed: Parsed, request_id: str, model: str, created: int) -> None:
+		self._options = parsed.options
+		self._chunk: dict[str, Any] = {
+			"id": f"chatcmpl-{request_id}",
+			"object": "chat.completion.chunk",
+			"created": created,
+			"model": model,
+		}
+		if self._options["include_usage"]:
+			self._chunk["usage"] = None
+		# The indexes of the calls by their ids.
+		self._calls: dict[str, int] = {}
+
+	def begin(self) -> str:
+		return self._delta({"role": "assistant", "content": ""})
+
+	def write(self, chunk: Chunk) -> str:
+		if isinstance(chunk, Text):
+			return self._delta({"content": chunk.text})
+		if isinstance(chunk, Reasoning):
+			return self._delta({"reasoning_content": chunk.text, "reasoning": chunk.text})
+		if isinstance(chunk, ToolCallStart):
+			return self._begin_call(chunk.id, chunk.name)
+		if isinstance(chunk, ToolCallDelta):
+			return self._arguments(chunk.id, chunk.text)
+		if isinstance(chunk, ToolCall) and chunk.id not in self._calls:
+			return self._begin_call(chunk.id, chunk.name) + self._arguments(chunk.id, chunk.arguments)
+		return ""
+
+	def ping(self) -> str:
+		return COMMENT
+
+	def end(self, answer: dict[str, Any]) -> str:
+		if failure := answer.get("error"):
+			told = (
+				self._delta({"content": f"\n\n{failure['message']}"}) if self._options["hides_errors"] else ""
+			)
+			return told + event({"error": error_object(failure)}) + DONE
+		ends = self._delta({}, answer["finish_reason"])
+		if self._options["include_usage"]:
+			ends += event({**self._chunk, "choices": [], "usage": usage_of(answer)})
+		return ends + DONE
+
+	def _begin_call(self, id: str, name: str) -> str:
+		index = self._calls[id] = len(self._calls)
+		function = {"name": name, "arguments": ""}
+		return self._delta(
+			{"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]}
+		)
+
+	def _arguments(self, id: str, text: str) -> str:
+		return self._delta({"tool_calls": [{"index": self._calls[id], "function": {"arguments": text}}]})
+
+	def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> str:
+		choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+		return event({**self._chunk, "choices": [choice]})
+
+
+def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
+	value = body.get(name)
+	if not isinstance(value, dict | None):
+		raise invalid("{0} accepts an object.", name)
+	return value or {}
+
+
+def _list(body: dict[str, Any], name: str) -> list[Any]:
+	value = body.get(name)
+	if not isinstance(value, list | None):
+		raise invalid("{0} accepts a list.", name)
+	return value or []
+
+
+def _is_function(tool: Any) -> bool:
+	"""Whether a tool is the client's own. OpenAI's, such as web_search, have other types."""
+	return not isinstance(tool, dict) or not isinstance(tool.get("type"), str) or tool["type"] == "function"
+
+
+def _tool(tool: Any) -> Any:
+	"""The tool as `chat.tools` takes it: with `parameters` that say that they are an object."""
+	function = tool.get("function") if isinstance(tool, dict) else None
+	if not isinstance(function, dict) or not isinstance(function.get("parameters"), dict):
+		return tool
+	return {**tool, "function": {**function, "parameters": {"type": "object", **function["parameters"]}}}
+
+
+def _choice(choice: Any) -> Any:
+	if choice == "any":
+		return "required"
+	if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+		allowed = choice.get("allowed_tools")
+		return allowed.get("mode") if isinstance(allowed, dict) else None
+	return choice
+
+
+def _message(message: Any) -> Any:
+	"""The message as `chat.messages` takes it. What is wrong is left as it is, to be refused there by its name."""
+	if not isinstance(message, dict):
+		return message
+	content, calls = message.get("content"), message.get("tool_calls")
+	if isinstance(content, list):
+		content = [_part(part) for part in content]
+	taken = {**message, "content": "" if content in (None, []) else content}
+	taken.pop("tool_calls", None)
+	if calls:
+		taken["tool_calls"] = [_call(call) for call in calls] if isinstance(calls, list) else calls
+	return taken
+
+
+def _part(part: Any) -> Any:
+	if not isinstance(part, dict):
+		return part
+	kind = part.get("type")
+	if kind in ("input_text", "output_text"):
+		return {"type": "text", "text": part.get("text")}
+	if kind == "refusal":
+		return {"type": "text", "text": part.get("refusal")}
+	image = part.get("image_url")
+	if kind == "image_url" and isinstance(image, str):
+		return {"type": "image_url", "image_url": {"url": image}}
+	return part
+
+
+def _call(call: Any) -> Any:
+	"""A call of the model, whose arguments some clients send as an object or, for none, as an empty string."""
+	function = call.get("function") if isinstance(call, dict) else None
+	if not isinstance(function, dict):
+		return call
+	arguments = function.get("arguments")
+	if isinstance(arguments, dict):
+		arguments = json.dumps(arguments, ensure_ascii=False)
+	elif arguments is None or arguments == "":
+		arguments = "{}"
+	return {**call, "type": "function", "function": {**function, "arguments": arguments}}

@@ -1,0 +1,34 @@
+"""Errors as OpenAI's APIs have them."""
+
+from typing import Any
+
+from ai_assistant.api.dialect import HTTP_STATUS
+
+TYPES = {
+	401: "authentication_error",
+	402: "insufficient_quota",
+	403: "permission_error",
+	429: "rate_limit_error",
+}
+# OpenAI's codes, by which clients decide what to do. The other codes are the site's own.
+CODES = {
+	"budget_exceeded": "insufficient_quota",
+	"content_filtered": "content_filter",
+	"context_too_long": "context_length_exceeded",
+	"rate_limited": "rate_limit_exceeded",
+	"unauthenticated": "invalid_api_key",
+	"unknown_model": "model_not_found",
+}
+
+
+def error_object(error: dict[str, Any]) -> dict[str, Any]:
+	"""The value of `error` in a body or an event, for the contract's `error` object."""
+	code = error["code"]
+	status = HTTP_STATUS.get(code, 500)
+	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+	return {"message": error["message"], "type": kind, "param": None, "code": CODES.get(code, code)}
+
+
+def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+	"""The HTTP status and the body for the contract's `error` object."""
+	return HTTP_STATUS.get(error["code"], 500), {"error": error_object(error)}

@@ -1,0 +1,261 @@
+"""One request of a standard API, from its body to the last byte of its answer."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import frappe
+from frappe import _
+from werkzeug.wrappers import Response
+
+from ai_assistant.chat import capacity, journal, lifecycle, ownership, queue, running
+from ai_assistant.chat.answer import answer_of
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
+from ai_assistant.config import settings as configuration
+from ai_assistant.config.settings import EFFORTS, Mode, Settings
+from ai_assistant.gateway import Chunk, Fallback, Silence
+
+from . import hang_up, models
+from .dialect import Dialect, Parsed, StreamWriter
+from .responses import refusal_of
+
+# Deltas are gathered for this long before they are written.
+GATHER_S = 0.1
+# How often a hang-up is looked for, and how long the client may read nothing.
+LOOK_S, PING_S = 0.5, 5.0
+# The mode of these APIs. A site may configure it; it has no system prompt unless the site gives it one.
+MODE = "api"
+# The efforts that a site does not have, and the nearest that it has.
+NEAREST_EFFORT = {"minimal": "low", "xhigh": "high", "max": "high"}
+# What a header of dropped fields holds: a client may send any number, with any names.
+FIELD, MAX_DROPPED = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
+
+Chunks = Generator[Chunk, None, dict[str, Any]]
+
+
+class Own(Response):
+	"""A response of these APIs. `ai_assistant.api.v1.after_request` leaves it as it is."""
+
+
+def answer(dialect: Dialect) -> Response:
+	"""Answers a request for a completion, streamed or whole.
+
+	Raises:
+		ChatError: For what is refused before the request is accepted.
+	"""
+	started = time.monotonic()
+	parsed = dialect.parse(body(), frappe.request.headers)
+	settings = configuration.load()
+	request = _validated(parsed, settings)
+	model = parsed.fields.get("model") or request.model or _default_model(settings)
+	return send(dialect, parsed, request.request_id, model, _chunks(request, parsed, settings, started))
+
+
+def send(dialect: Dialect, parsed: Parsed, request_id: str, model: str, chunks: Chunks) -> Response:
+	"""Sends what a generator of chunks comes to: a stream if `parsed.stream`, else one body.
+
+	Args:
+		chunks: Yields chunks and returns the answer object, as `chat.journal.follow` and `chat.lifecycle.run` do. It is
+			closed when the client hangs up.
+	"""
+	created = int(time.time())
+	headers = {"X-Request-Id": request_id}
+	if parsed.dropped:
+		headers["X-Dropped"] = ", ".join(filter(FIELD.fullmatch, parsed.dropped[:MAX_DROPPED]))
+	hung_up = hang_up.watcher(frappe.request.environ)
+	first: list[Chunk] = []
+	if parsed.stream:
+		first, ended = _first(chunks, hung_up)
+	else:
+		ended = _last(chunks, hung_up)
+	if ended and ended.get("error") and not first:
+		return refusal(dialect, ended["error"], headers)
+	if ended and not parsed.stream:
+		return json_response(200, dialect.whole(ended, parsed, created), headers)
+	headers |= {
+		"Content-Type": "text/event-stream; charset=utf-8",
+		"Cache-Control": "no-cache",
+		# nginx buffers otherwise.
+		"X-Accel-Buffering": "no",
+	}
+	writer = dialect.Writer(parsed, request_id, model, created)
+	written = _written(first, ended, chunks, writer, hung_up)
+	response = Own(written, headers=headers, direct_passthrough=True)
+	# Closing a generator that was never asked for its first part does nothing: the client may be gone by then.
+	response.call_on_close(chunks.close)
+	return response
+
+
+def body() -> dict[str, Any]:
+	"""The JSON object in the body of the request at hand. Raises ChatError `invalid_request`."""
+	try:
+		found = json.loads(frappe.request.get_data())
+	except (ValueError, RecursionError):
+		raise ChatError("invalid_request", _("The body is not valid JSON.")) from None
+	if not isinstance(found, dict):
+		raise ChatError("invalid_request", _("The body accepts a JSON object."))
+	return found
+
+
+def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+	"""The response for the contract's `error` object, in the form of a dialect."""
+	status, content = dialect.error(error)
+	headers = dict(headers or {})
+	if status in (429, 503, 529):
+		headers["Retry-After"] = str(error.get("retry_after") or 1)
+	# The clients of OpenAI and Anthropic obey it. Without it they send again whatever has a status from 500.
+	headers["X-Should-Retry"] = "true" if error.get("retryable") else "false"
+	return json_response(status, content, headers)
+
+
+def json_response(status: int, content: dict[str, Any], headers: dict[str, str]) -> Response:
+	return Own(
+		json.dumps(content, ensure_ascii=False), status=status, mimetype="application/json", headers=headers
+	)
+
+
+def _validated(parsed: Parsed, settings: Settings) -> ChatRequest:
+	"""The valid request. Raises ChatError."""
+	modes = {MODE: Mode(MODE), **settings.modes}
+	fields = dict(parsed.fields)
+	fields["mode"] = fields.get("mode") or MODE
+	fields["provider"], fields["model"] = models.resolve(fields.get("model"), settings)
+	fields["request_id"] = fields.get("request_id") or _id_of_key(
+		frappe.request.headers.get("Idempotency-Key")
+	)
+	fields["background"] = parsed.background
+	most, effort = fields.get("max_tokens"), fields.get("reasoning_effort")
+	if isinstance(most, int) and most > settings.limits.max_tokens:
+		fields["max_tokens"] = settings.limits.max_tokens
+	if effort not in EFFORTS:
+		fields["reasoning_effort"] = NEAREST_EFFORT.get(effort, effort) if isinstance(effort, str) else effort
+	return validate(fields, replace(settings, modes=modes))
+
+
+def _id_of_key(key: str | None) -> str | None:
+	"""The request_id for an Idempotency-Key, which may be any text."""
+	if not key or REQUEST_ID.fullmatch(key):
+		return key
+	return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _default_model(settings: Settings) -> str:
+	_provider, model = settings.first_for(settings.modes.get(MODE) or Mode(MODE))
+	return model or ""
+
+
+def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: float) -> Chunks:
+	"""Yields the chunks of a request, new or sent before, and returns the answer object.
+
+	Whatever has no answer has an `error` in it. Closing the generator cancels a request that runs here, unless it is
+	stored. However it ends, nothing of the request is held any more.
+
+	Raises:
+		ChatError: At the first chunk, if the request is refused.
+	"""
+	with capacity.for_chat(settings.limits):
+		row = ownership.find_same(request)
+		if row is None and parsed.background:
+			queue.put(request, settings, started)
+			row = ownership.find_same(request)
+		if row is not None:
+			answer = yield from journal.follow(row, settings.timeouts.total_s)
+		else:
+			chat = lifecycle.begin(request, settings, started)
+
+			def patience() -> float:
+				return GATHER_S if chat.publisher.gathers() else LOOK_S
+
+			try:
+				answer = yield from lifecycle.run(chat, parsed.store, patience)
+			finally:
+				running.unregister(chat)
+	if answer["status"] == "cancelled":
+		return {**answer, "error": cancelled()}
+	return answer
+
+
+def cancelled() -> dict[str, Any]:
+	"""The error of a request that was cancelled: these APIs have no other end for it."""
+	return {"code": "cancelled", "message": _("The request was cancelled."), "retryable": False}
+
+
+def _hung_up() -> dict[str, Any]:
+	"""What stands for the answer where nobody reads it."""
+	return {"status": "cancelled", "error": cancelled()}
+
+
+def _last(chunks: Chunks, hung_up: Callable[[], bool]) -> dict[str, Any]:
+	"""The answer object, once there is one. A hang-up closes the generator."""
+	look_at = 0.0
+	while True:
+		try:
+			next(chunks)
+		except StopIteration as end:
+			answer: dict[str, Any] = end.value
+			return answer
+		if (now := time.monotonic()) >= look_at:
+			look_at = now + LOOK_S
+			if hung_up():
+				chunks.close()
+				return _hung_up()
+
+
+def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], dict[str, Any] | None]:
+	"""The first chunk that says something, and the answer object if the request has ended before it.
+
+	So a provider that fails at once is an HTTP status and not an event. It waits for PING_S seconds at most: what comes
+	in between keeps the client from giving up.
+	"""
+	until = time.monotonic() + PING_S
+	while time.monotonic() < until:
+		try:
+			chunk = next(chunks)
+		except StopIteration as end:
+			return [], end.value
+		if not isinstance(chunk, Silence | Fallback):
+			return [chunk], None
+		if hung_up():
+			chunks.close()
+			return [], _hung_up()
+	return [], None
+
+
+def _written(
+	first: list[Chunk],
+	answer: dict[str, Any] | None,
+	chunks: Chunks,
+	writer: StreamWriter,
+	hung_up: Callable[[], bool],
+) -> Iterator[bytes]:
+	"""The body of a streamed response. However it ends, it closes the generator of chunks."""
+	try:
+		yield (writer.begin() + "".join(map(writer.write, first))).encode()
+		ping_at, look_at = time.monotonic() + PING_S, 0.0
+		while answer is None:
+			try:
+				text = writer.write(next(chunks))
+			except StopIteration as end:
+				answer = end.value
+				break
+			now = time.monotonic()
+			if not text and now >= ping_at:
+				text = writer.ping()
+			if text:
+				ping_at = now + PING_S
+				yield text.encode()
+			if now >= look_at:
+				look_at = now + LOOK_S
+				if hung_up():
+					return
+		yield writer.end(answer).encode()
+	except Exception as error:
+		failed = {"status": "failed", "request_id": "", "task_id": "", "error": refusal_of(error, "stream")}
+		yield writer.end(answer_of(failed)).encode()
+	finally:
+		chunks.close()

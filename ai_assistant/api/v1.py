@@ -1,0 +1,137 @@
+"""The standard APIs under one base address, `/api/method/ai_assistant.v1`.
+
+Frappe calls the method named before the first slash (frappe/api/v1.py) and leaves the rest to `frappe.request.path`.
+Some clients append `/v1` to the address that they are given, so each path is served with it and without it.
+"""
+
+# Without `from __future__ import annotations`, which switches off Frappe's check of arguments.
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+
+import frappe
+from frappe import _
+from werkzeug.wrappers import Request, Response
+
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.config import settings
+
+from . import models
+from .dialect import Dialect
+from .openai import chat_completions
+from .requests import Own, answer, json_response, refusal
+from .responses import only_for_roles, refusal_of
+
+BASE = re.compile(r"/api(?:/v1)?/method/ai_assistant\.v1(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
+
+Handler = Callable[..., Response]
+
+
+def _list_models() -> Response:
+	if "anthropic-version" in frappe.request.headers:
+		listed = models.as_anthropic(settings.load())
+		ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]} if listed else {}
+		return json_response(200, {"data": listed, "has_more": False, **ends}, {})
+	return json_response(200, {"object": "list", "data": models.as_openai(settings.load())}, {})
+
+
+def _get_model(name: str) -> Response:
+	in_anthropics = "anthropic-version" in frappe.request.headers
+	listed = (models.as_anthropic if in_anthropics else models.as_openai)(settings.load())
+	for model in listed:
+		if model["id"] == name:
+			return json_response(200, model, {})
+	raise ChatError("unknown_model", _("There is no such model; GET /models lists them."))
+
+
+# The method and the path of each endpoint, its dialect, and what answers it: with the groups of the path as arguments.
+ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
+	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
+	("GET", re.compile("/models"), chat_completions, _list_models),
+	("GET", re.compile("/models/(.+)"), chat_completions, _get_model),
+]
+
+
+@frappe.whitelist(allow_guest=True, xss_safe=True, methods=["GET", "POST", "DELETE"])
+def serve() -> Response:
+	"""Answers all paths of the standard APIs. A guest gets 401 in the form of the API that was asked."""
+	dialect: Dialect = chat_completions
+	try:
+		path = _path(frappe.request) or "/"
+		dialect = _dialect(path)
+		handler = _handler(path)
+		if frappe.session.user == "Guest":
+			raise ChatError("unauthenticated", _("This needs an API key: Authorization: Bearer KEY."))
+		only_for_roles()
+		return handler()
+	except Exception as error:
+		return refusal(dialect, refusal_of(error, "v1"))
+
+
+def _path(request: Request) -> str | None:
+	"""The path behind the base, None for a request of another method."""
+	match = BASE.fullmatch(request.path)
+	return match and match["path"].rstrip("/")
+
+
+def _dialect(path: str) -> Dialect:
+	return next(
+		(dialect for _method, pattern, dialect, _h in ROUTES if pattern.match(path)), chat_completions
+	)
+
+
+def _handler(path: str) -> Callable[[], Response]:
+	known = False
+	for method, pattern, _dialect, handler in ROUTES:
+		if match := pattern.fullmatch(path):
+			known = True
+			if method == frappe.request.method:
+				return partial(handler, *match.groups())
+	if known:
+		raise ChatError("method_not_allowed", _("This path accepts another HTTP method."))
+	paths = ", ".join(dict.fromkeys(pattern.pattern for _m, pattern, _d, _h in ROUTES))
+	raise ChatError("unknown_path", _("There is no such path; there are {0}.").format(paths))
+
+
+# What Frappe refuses before a method is called, by its status.
+REFUSED = {
+	400: (
+		"invalid_request",
+		"The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none.",
+	),
+	401: ("unauthenticated", "The API key is not valid."),
+	403: ("not_permitted", "This is not permitted."),
+	404: ("unknown_path", "There is no such path."),
+	413: ("too_large", "The body is larger than the site accepts."),
+	417: ("invalid_request", "The body is not a JSON object that this site accepts."),
+	429: ("rate_limited", "Too many requests; ask again in a moment."),
+	503: ("busy", "The site is in maintenance; ask again in a moment."),
+}
+
+
+def after_request(response: Response | None = None, request: Request | None = None) -> None:
+	"""Puts a refusal of Frappe's own into the form of the API that was asked. A hook of Frappe.
+
+	Frappe reads the body, the key and the session before it calls a method, and refuses in its own form.
+	"""
+	if response is None or request is None or isinstance(response, Own) or response.status_code < 400:
+		return
+	if (path := _path(request)) is None:
+		return
+	code, message = REFUSED.get(response.status_code, ("internal_error", "Something went wrong on the site."))
+	if request.is_json and not _is_json(request.get_data()):
+		# A status of 417 on Frappe 16, and of 500 on Frappe 15.
+		code, message = "invalid_request", "The body is not valid JSON."
+	ours = refusal(_dialect(path), ChatError(code, _(message)).as_dict())
+	response.set_data(ours.get_data())
+	response.status_code = ours.status_code
+	response.headers.update(ours.headers)
+
+
+def _is_json(body: bytes) -> bool:
+	try:
+		json.loads(body)
+	except (ValueError, RecursionError):
+		return False
+	return True

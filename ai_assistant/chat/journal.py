@@ -1,0 +1,115 @@
+"""Reads a request from its journal, wherever it runs, as the process that runs it reads it from the gateway."""
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ai_assistant import store
+from ai_assistant.gateway import Chunk, Reasoning, Silence, Text, ToolCall
+
+from .answer import current_answer
+from .termination import end_if_dead
+
+LOOK_S = 0.2
+
+
+def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[str, Any]]:
+	"""Yields the chunks of a stored request from its first, and a Silence each time there is none yet.
+
+	Args:
+		row: The request, ended or not.
+		total_s: How many seconds to wait for its end.
+
+	Returns:
+		The answer object. It has the error `timeout` if the request goes on, and `not_kept` if the site does not
+		keep what was not read in time.
+	"""
+	until = time.monotonic() + total_s
+	read = _Read()
+	while True:
+		# Its end is looked at before its events: an ended request has no further ones.
+		ended = row["status"] not in store.UNENDED
+		for event in store.current().events(row["name"], read.seq):
+			yield from read.chunks(event)
+		answer = current_answer(row)
+		if ended:
+			yield from read.rest(answer)
+			return answer if read.whole(answer) else {**answer, "error": _not_kept()}
+		if time.monotonic() >= until:
+			return {**answer, "error": _goes_on(total_s)}
+		# MariaDB reads repeatably: the next look needs a new transaction.
+		frappe.db.rollback()
+		yield Silence()
+		time.sleep(LOOK_S)
+		user, request_id = row["user"], row["request_id"]
+		row = end_if_dead(
+			store.current().get(user, request_id) or {**row, "status": "failed", "error": _deleted()}
+		)
+
+
+class _Read:
+	"""What has been read of a request."""
+
+	def __init__(self) -> None:
+		self.seq = 0
+		self._lengths = {"reasoning": 0, "text": 0}
+		self._calls: set[str] = set()
+		self._completion: dict[str, Any] = {}
+
+	def chunks(self, event: store.Event) -> Generator[Chunk, None, None]:
+		self.seq = event["seq"]
+		kind, text = event["type"], event["text"]
+		if kind == "completion":
+			self._completion = event
+		elif kind == "tool_call":
+			# An emptied event has no arguments.
+			if event["arguments"]:
+				self._calls.add(event["id"])
+				yield ToolCall(event["id"], event["name"], event["arguments"], event.get("arguments_error"))
+		elif text:
+			self._lengths[kind] += len(text)
+			yield Reasoning(text) if kind == "reasoning" else Text(text)
+
+	def rest(self, answer: dict[str, Any]) -> Generator[Chunk, None, None]:
+		"""What the answer has and no event had: events are kept for a shorter time than answers, or not at all."""
+		if reasoning := answer["reasoning"][self._lengths["reasoning"] :]:
+			self._lengths["reasoning"] += len(reasoning)
+			yield Reasoning(reasoning)
+		if text := answer["response"][self._lengths["text"] :]:
+			self._lengths["text"] += len(text)
+			yield Text(text)
+		for call in answer.get("tool_calls") or []:
+			if call["id"] not in self._calls:
+				self._calls.add(call["id"])
+				function = call["function"]
+				yield ToolCall(
+					call["id"], function["name"], function["arguments"], call.get("arguments_error")
+				)
+
+	def whole(self, answer: dict[str, Any]) -> bool:
+		"""Whether all was read that the request came to. Without `keep_content` its end empties its events."""
+		if not self._completion:
+			return True
+		calls = answer["finish_reason"] == "tool_calls" and not self._calls
+		return not calls and all(
+			self._lengths[kind] >= self._completion[f"{kind}_length"] for kind in self._lengths
+		)
+
+
+def _not_kept() -> dict[str, Any]:
+	message = _("The answer was given, and this site keeps no answers; ask again with another key.")
+	return {"code": "not_kept", "message": message, "retryable": False}
+
+
+def _deleted() -> dict[str, Any]:
+	return {"code": "not_found", "message": _("The request was deleted while it ran."), "retryable": False}
+
+
+def _goes_on(seconds: float) -> dict[str, Any]:
+	message = _(
+		"The answer takes longer than {0} seconds and goes on; ask again with the same Idempotency-Key."
+	)
+	return {"code": "timeout", "message": message.format(f"{seconds:g}"), "retryable": True}
