@@ -18,7 +18,7 @@ from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
 from ai_assistant.config import settings as configuration
 from ai_assistant.config.settings import EFFORTS, Mode, Settings
-from ai_assistant.gateway import Chunk, Fallback, Silence
+from ai_assistant.gateway import Chunk, Fallback, Tick
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter
@@ -218,7 +218,7 @@ def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], di
 			chunk = next(chunks)
 		except StopIteration as end:
 			return [], end.value
-		if not isinstance(chunk, Silence | Fallback):
+		if not isinstance(chunk, Tick | Fallback):
 			return [chunk], None
 		if hung_up():
 			chunks.close()

@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Reasoning, Silence, Text, ToolCall
+from ai_assistant.gateway import Chunk, Reasoning, Text, Tick, ToolCall
 
 from .answer import current_answer
 from .termination import end_if_dead
@@ -17,7 +17,7 @@ LOOK_S = 0.2
 
 
 def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[str, Any]]:
-	"""Yields the chunks of a stored request from its first, and a Silence each time there is none yet.
+	"""Yields the chunks of a stored request from its first, and a Tick each time there is none yet.
 
 	Args:
 		row: The request, ended or not.
@@ -42,7 +42,7 @@ def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[s
 			return {**answer, "error": _goes_on(total_s)}
 		# MariaDB reads repeatably: the next look needs a new transaction.
 		frappe.db.rollback()
-		yield Silence()
+		yield Tick()
 		time.sleep(LOOK_S)
 		user, request_id = row["user"], row["request_id"]
 		row = end_if_dead(

@@ -179,7 +179,7 @@ def run(
 	Args:
 		survives: Whether closing the generator leaves the request running. It then runs to its end in `close()`.
 			Otherwise `close()` cancels the request and closes the provider's connection.
-		patience: Gives the seconds until the caller wants a chunk, if only a Silence.
+		patience: Gives the seconds until the caller wants a chunk, if only a Tick.
 
 	Returns:
 		The answer object of the contract.

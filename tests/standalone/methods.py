@@ -5,12 +5,17 @@ No `from __future__ import annotations` here: it would switch the check of argum
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import frappe
 from werkzeug.wrappers import Response
 
+import ai_assistant
 from ai_assistant import store
+
+# The site imports modules of the real package as well.
+__path__ = [str(Path(ai_assistant.__file__).parent / "api")]
 
 entered = threading.Event()
 leave = threading.Event()
