@@ -128,7 +128,7 @@ class Chat:
 			finish_reason="error",
 			provider=provider,
 			model=model,
-			usage=self._estimate(provider, model) if self.publisher.begun else None,
+			usage=self._estimate(provider, model) if self.publisher.transcript.begun else None,
 			attempts=attempts,
 			error=failure,
 		)
@@ -150,7 +150,7 @@ class Chat:
 			provider or request.provider,
 			model or request.model,
 			request.prompt_bytes,
-			*self.publisher.said_bytes(),
+			*self.publisher.transcript.sizes(),
 		)
 		return asdict(usage)
 

@@ -78,7 +78,7 @@ def take(name: str) -> lifecycle.Chat | None:
 		termination.end(row, "failed", failure, keep_content=True)
 		return None
 	timeouts = replace(settings.timeouts, total_s=settings.background.total_background_s)
-	resumed = Publisher.after(
+	resumed = Publisher.resume(
 		row,
 		store.current().events(name),
 		settings.retention.keep_content,

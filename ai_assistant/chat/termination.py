@@ -80,11 +80,13 @@ def end(
 		keep_content: whether the store keeps the text of the answer.
 		gateway: estimates the usage of a request that may have reached a provider; None for one that has not.
 	"""
-	publisher = Publisher.after(row, store.current().events(row["name"]), keep_content)
+	publisher = Publisher.resume(row, store.current().events(row["name"]), keep_content)
 	usage = None
 	if gateway:
 		prompt_bytes = row["prompt_bytes"] or 0
-		usage = asdict(gateway.estimate(row["provider"], row["model"], prompt_bytes, *publisher.said_bytes()))
+		usage = asdict(
+			gateway.estimate(row["provider"], row["model"], prompt_bytes, *publisher.transcript.sizes())
+		)
 	outcome = {
 		"status": status,
 		"finish_reason": "error" if error else status,

@@ -1,16 +1,12 @@
-"""The one place that publishes: each event is stored, handed to Frappe, committed, logged, in that order.
+"""Stores, publishes and logs the events of a request. This is the only place that publishes them.
 
-`publish_realtime(after_commit=True)` holds the message back until the commit, so the commit both makes the
-event durable and lets it go: a client never sees what could not be read back. The message goes to the room of
-the user alone. Given a task_id as well, Frappe would send it to `task_progress:<task_id>`, which any socket may
-join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are in the message only.
+An event is a committed row before it is a message, so a client never sees what it could not read again. The message
+goes to the room of the user. With a task_id as an argument Frappe would send it to `task_progress:<task_id>`, which
+any socket may join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are only in the message.
 """
 
 import hashlib
-import json
 import time
-from collections import deque
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,18 +17,16 @@ from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text, ToolCall
 from ai_assistant.log import MARKS, fields, logger
 
 from . import redis_health
-from .batcher import Batch, Batcher
-from .event import EVENT, STATUS, as_called, calls_in
+from .batcher import Batcher
+from .event import EVENT, STATUS
+from .outbox import Item, Outbox
+from .transcript import Transcript
 
 HEARTBEAT_S = 3.0
-# How often a store that is away is tried, and how long a completion waits for it: as long as the request's lease
-# keeps others from ending it (ai_assistant.chat.lifecycle).
-RETRY_S = 0.25
-AWAY_S = 20.0
 
 
 class Publisher:
-	"""One request's events, from acceptance to completion. It belongs to the request's thread."""
+	"""The events of one request, from acceptance to completion. Only the thread of the request may use it."""
 
 	def __init__(
 		self,
@@ -44,12 +38,20 @@ class Publisher:
 		enabled: bool,
 		keep_content: bool,
 		tools: bool = False,
+		age_s: float = 0.0,
 	) -> None:
-		"""`name` is the request's key in the store; `elapsed_ms` counts from this call.
+		"""Makes the publisher of a request that has no events yet.
 
-		One that is not `enabled` makes no events at all; it gathers the answer and finishes the row. One that
-		does not `keep_content` leaves none of it in the store once the request has ended. Without `tools` the
-		answer says nothing of calls.
+		Args:
+			name: the request's key in the store.
+			user: who gets the events.
+			task_id: the client's id of the task.
+			request_id: the id of the request.
+			max_delay_s: the most seconds that a delta waits in a batch.
+			enabled: without it the publisher makes no events. It records the answer and finishes the row.
+			keep_content: without it no text of the request stays in the store after its end.
+			tools: whether the client sent tools. Without them the answer has no fields about tool calls.
+			age_s: the seconds since the request was accepted.
 		"""
 		self.name = name
 		self.user = user
@@ -59,114 +61,113 @@ class Publisher:
 		self.last_seq = 0
 		self.failed = 0
 		self.first_event_ms: int | None = None
-		self._started = time.monotonic()
-		self._spoke = self._started
-		self._first_ms: dict[str, int] = {}
-		self._said: dict[str, list[str]] = {"reasoning": [], "text": []}
-		self._calls: list[dict[str, Any]] | None = [] if tools else None
+		self.transcript = Transcript(tools, age_s)
 		self._batcher = Batcher(max_delay_s)
-		# What waits for the store: while it is away nothing is lost and the stream goes on.
-		self._outbox: deque[Batch | ToolCall] = deque()
-		# The event of which it is not known whether it was stored.
-		self._unsure: store.Event | None = None
-		self._retry_at: float | None = None
+		self._outbox = Outbox(name, user, request_id, self._deliver)
+		self._last_sent = time.monotonic()
 
 	@classmethod
-	def after(
+	def resume(
 		cls,
-		row: dict[str, Any],
-		events: list[dict[str, Any]],
+		row: store.Row,
+		events: list[store.Event],
 		keep_content: bool,
 		max_delay_s: float = 1.0,
 	) -> "Publisher":
-		"""One that goes on where the `events` of a stored request end."""
-		ids = (row["name"], row["user"], row["task_id"], row["request_id"])
-		# A request without events is one of the emergency brake's.
-		found = cls(
-			*ids,
+		"""Makes the publisher of a stored request, which goes on where its `events` end.
+
+		The arguments are those of the constructor.
+		"""
+		publisher = cls(
+			row["name"],
+			row["user"],
+			row["task_id"],
+			row["request_id"],
 			max_delay_s=max_delay_s,
+			# A request without events was accepted while events were switched off.
 			enabled=bool(events),
 			keep_content=keep_content,
 			tools=row.get("tool_calls") is not None,
+			age_s=store.current().now() - row["created"],
 		)
-		found._started -= store.current().now() - row["created"]
-		for event in events:
-			kind, text = event["type"], event["text"]
-			if kind == "tool_call" or text:
-				found._first_ms.setdefault(kind, event["elapsed_ms"])
-			if kind in found._said:
-				found._said[kind].append(text)
-			found.last_seq = event["seq"]
-		if calls := calls_in(events):
-			found._calls = calls
-		return found
+		publisher.transcript.restore(events)
+		publisher.last_seq = events[-1]["seq"] if events else 0
+		return publisher
 
 	def accepted(self, asked_at: float | None = None) -> None:
-		"""Event 1: the thinking indicator starts, whatever the provider does. Commits the request's row with it.
+		"""Sends event 1, which starts the thinking indicator, and commits the request's row with it.
 
-		`asked_at` is when the request had reached this process (`time.monotonic()`), where somebody measures.
+		Args:
+			asked_at: when the request reached this process, by `time.monotonic()`; None to measure nothing.
 		"""
 		self._emit("reasoning", {"text": "", "partial": True})
 		if self.enabled and asked_at is not None:
-			# Frappe's columns know no NULL: there 0 is that nothing was measured.
+			# Frappe's number columns have no NULL: 0 means that nothing was measured.
 			self.first_event_ms = max(1, round((time.monotonic() - asked_at) * 1000))
 
 	def forward(self, chunk: Chunk) -> None:
-		"""Takes what the gateway yields: deltas leave when their batch is due, silence lets one that waits go."""
+		"""Takes a chunk of the gateway and sends the batches that are due, or a heartbeat if nothing was sent lately."""
 		now = time.monotonic()
 		if isinstance(chunk, Reasoning | Text):
+			self.transcript.add(chunk)
 			kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
-			self._first_ms.setdefault(kind, self._elapsed_ms())
-			self._said[kind].append(chunk.text)
-			self._send(self._batcher.add(kind, chunk.text, now))
+			self._send(*self._batcher.add(kind, chunk.text, now))
 			return
 		if isinstance(chunk, ToolCall):
-			self._first_ms.setdefault("tool_call", self._elapsed_ms())
-			self._calls = [*(self._calls or []), as_called(asdict(chunk))]
-			# What was said before it is read before it.
-			self._send([*self._batcher.flush(), chunk])
+			self.transcript.add(chunk)
+			# The text before the call leaves before it.
+			self._send(*self._batcher.flush(), chunk)
 			return
-		self._send(self._batcher.due(now))
+		self._send(*self._batcher.due(now))
 		if isinstance(chunk, Fallback):
 			self.status(
 				"fallback", failed=chunk.failed.provider, error=chunk.failed.error, provider=chunk.provider
 			)
-		elif now - self._spoke >= HEARTBEAT_S:
-			self.status("answering" if "text" in self._first_ms else "thinking")
+		elif now - self._last_sent >= HEARTBEAT_S:
+			self.status("answering" if self.transcript.answering else "thinking")
 
 	def patience(self) -> float:
-		"""Seconds until there is something to do without a chunk: a batch is due, or a heartbeat."""
+		"""Returns the seconds until a batch, a retry or a heartbeat is due, if no chunk comes."""
 		now = time.monotonic()
-		heartbeat = max(0.0, self._spoke + HEARTBEAT_S - now)
-		due = self._batcher.due_in(now) if self._retry_at is None else max(0.0, self._retry_at - now)
+		heartbeat = max(0.0, self._last_sent + HEARTBEAT_S - now)
+		retry = self._outbox.retry_in()
+		due = self._batcher.due_in(now) if retry is None else retry
 		return heartbeat if due is None else min(due, heartbeat)
 
 	def gathers(self) -> bool:
-		"""Whether more of what came last can wait until `patience()` is over: it would only be gathered here."""
+		"""Returns whether a batch is being gathered, so that more deltas of its kind can wait until it is due."""
 		return self._batcher.gathers
 
 	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
-		"""The values of the finished request: its `outcome` with what was said, and with what was measured.
+		"""Builds the values of the finished request.
 
-		`outcome` has `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and `continuation`
-		where there is one. What was said is `response`, `reasoning` and `tool_calls`.
+		Args:
+			outcome: `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and `continuation`
+				if there is one.
+
+		Returns:
+			The outcome with the content of the answer and with what was measured.
 		"""
-		realtime = {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq}
-		said = {
-			"response": self.said("text"),
-			"reasoning": self.said("reasoning"),
-			"tool_calls": self._calls,
+		return {
+			**outcome,
+			"response": self.transcript.text,
+			"reasoning": self.transcript.reasoning,
+			"tool_calls": self.transcript.calls,
+			"timing": self.transcript.timing(),
+			"realtime": {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq},
+			"first_event_ms": self.first_event_ms,
 		}
-		measured = {"timing": self.timing(), "realtime": realtime, "first_event_ms": self.first_event_ms}
-		return {**outcome, **said, **measured}
 
 	def complete(self, row: dict[str, Any]) -> None:
-		"""Sends what still waits and then the completion; the request's row is finished in the same commit.
+		"""Sends what still waits and then the completion, and finishes the request's row in the same transaction.
 
-		`row` is what `row()` gave; its `realtime` counts the completion afterwards. A store that is away is waited
-		for. Raises store.LeaseLost where somebody else has ended the request, store.StoreUnavailable after AWAY_S seconds.
+		Args:
+			row: what `row()` gave. Its `realtime` is updated, so that it counts the completion.
+
+		Raises:
+			store.LeaseLost: somebody else has ended the request.
+			store.StoreUnavailable: the store stayed unavailable for `outbox.GIVE_UP_S` seconds.
 		"""
-		self._outbox += self._batcher.flush()
 		shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
 		event = {
 			"text": "",
@@ -178,116 +179,65 @@ class Publisher:
 			**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
 			**({"error": row["error"]} if row["error"] else {}),
 		}
-		until = time.monotonic() + AWAY_S
-		while True:
-			try:
-				self._drain()
-				return self._emit("completion", event, row)
-			except store.StoreUnavailable as away:
-				self._put_off(away)
-				if time.monotonic() > until:
-					raise
-				time.sleep(RETRY_S)
+		if self.enabled:
+			self._outbox.add(self._batcher.flush())
+		self._outbox.send_until_done(lambda: self._emit("completion", event, row))
 
-	def said(self, kind: str) -> str:
-		return "".join(self._said[kind])
+	def status(self, phase: str, **more: Any) -> None:
+		"""Sends an `ai_status`, unless the publisher is not enabled."""
+		self._last_sent = time.monotonic()
+		if self.enabled:
+			send_status(self.user, self.ids, phase, self.transcript.elapsed_ms(), **more)
 
-	def said_bytes(self) -> tuple[int, int]:
-		"""The length in UTF-8 of the reasoning, and of the text with the calls."""
-		calls = json.dumps(self._calls, ensure_ascii=False) if self._calls else ""
-		return len(self.said("reasoning").encode()), len((self.said("text") + calls).encode())
+	def _send(self, *items: Item) -> None:
+		if self.enabled:
+			self._outbox.add(items)
+			self._outbox.send()
 
-	@property
-	def begun(self) -> bool:
-		"""Whether anything of an answer has come."""
-		return bool(self._first_ms)
+	def _deliver(self, item: Item) -> None:
+		if isinstance(item, ToolCall):
+			call = {name: value for name, value in asdict(item).items() if value is not None}
+			self._emit("tool_call", {"text": "", "partial": True, **call})
+		else:
+			self._emit(item.kind, {"text": item.text, "partial": True})
 
-	def timing(self) -> dict[str, int | None]:
-		"""Milliseconds since acceptance, None for what never came."""
-		reasoning, text = self._first_ms.get("reasoning"), self._first_ms.get("text")
-		duration = self._elapsed_ms()
-		# A call ends the thinking as the first word does.
-		ends = [self._first_ms[kind] for kind in ("text", "tool_call") if kind in self._first_ms]
-		return {
-			"first_reasoning_ms": reasoning,
-			"first_text_ms": text,
-			"thinking_ms": None if reasoning is None else max(0, min(ends, default=duration) - reasoning),
-			"duration_ms": duration,
-		}
-
-	def _send(self, ready: Sequence[Batch | ToolCall]) -> None:
-		if not self.enabled:
-			return
-		self._outbox += ready
-		if self._retry_at is not None and time.monotonic() < self._retry_at:
-			return
-		try:
-			self._drain()
-		except store.StoreUnavailable as away:
-			self._put_off(away)
-
-	def _drain(self) -> None:
-		# What is sent leaves the outbox once it is stored: what the store refused is sent with what comes next.
-		while self._outbox:
-			ready = self._outbox[0]
-			if isinstance(ready, ToolCall):
-				call = {name: value for name, value in asdict(ready).items() if value is not None}
-				self._emit("tool_call", {"text": "", "partial": True, **call})
-			else:
-				self._emit(ready.kind, {"text": ready.text, "partial": True})
-			self._outbox.popleft()
-
-	def _put_off(self, away: store.StoreUnavailable) -> None:
-		if self._retry_at is None:
-			logger().warning(f"[Store] away: {away} {fields(request=self.ids['request_id'], user=self.user)}")
-		self._retry_at = time.monotonic() + RETRY_S
-
-	def _emit(self, kind: str, fields_of_kind: dict[str, Any], row: dict[str, Any] | None = None) -> None:
+	def _emit(self, kind: str, values: dict[str, Any], row: dict[str, Any] | None = None) -> None:
+		"""Stores the next event and finishes the `row` with it, then publishes and logs the event."""
 		if not self.enabled:
 			with store.transaction():
 				self._finish(row, 0, 0)
 			return
 		seq = self.last_seq + 1
-		attempted = self._unsure is not None
-		self._unsure = event = self._unsure or {
+		event = self._outbox.unsure or {
 			"type": kind,
-			**fields_of_kind,
+			**values,
 			**self.ids,
 			"seq": seq,
-			"elapsed_ms": self._elapsed_ms(),
+			"elapsed_ms": self.transcript.elapsed_ms(),
 			"timestamp": frappe.utils.now(),
 		}
 		reason = redis_health.why_not()
 		failed = self.failed + (reason is not None)
-		with redis_health.bounded(), store.transaction() as kept:
-			if not (attempted and self._is_kept(event)):
-				kept.append(self.name, event)
-				self._finish(row, seq, failed)
-			if reason is None:
-				frappe.publish_realtime(EVENT, event, user=self.user, after_commit=True)
-		# Only now is it true: a number whose event was not stored is given to the next.
+		self._outbox.store_event(event, lambda: self._finish(row, seq, failed))
+		# An event whose transaction failed leaves its number to the next attempt.
 		self.last_seq, self.failed = seq, failed
-		self._unsure = self._retry_at = None
-		self._spoke = time.monotonic()
+		self._last_sent = time.monotonic()
+		if reason is None:
+			reason = _publish(EVENT, event, self.user)
+			self.failed += reason is not None
 		self._log(kind, len(event["arguments" if kind == "tool_call" else "text"]), seq, reason)
 
-	def _is_kept(self, event: store.Event) -> bool:
-		"""Whether an attempt to store the event, which broke off, has stored it. Raises store.LeaseLost."""
-		found = store.current().events(self.name, event["seq"] - 1)
-		if found and found[0]["timestamp"] != event["timestamp"]:
-			raise store.LeaseLost(self.name)
-		return bool(found)
-
 	def _finish(self, row: dict[str, Any] | None, last_seq: int, failed: int) -> None:
-		if row is not None:
-			row["realtime"] = {"events": last_seq, "failed": failed, "last_seq": last_seq}
-			if self.keep_content:
-				store.current().finish(self.name, row)
-				return
-			nothing = {"excerpt": None, "response": None, "reasoning": None, "continuation": None}
-			calls: list[Any] | None = None if row["tool_calls"] is None else []
-			store.current().finish(self.name, {**row, **nothing, "tool_calls": calls})
-			store.current().forget(self.name)
+		if row is None:
+			return
+		row["realtime"] = {"events": last_seq, "failed": failed, "last_seq": last_seq}
+		if self.keep_content:
+			store.current().finish(self.name, row)
+			return
+		nothing = {"excerpt": None, "response": None, "reasoning": None, "continuation": None}
+		calls: list[Any] | None = None if row["tool_calls"] is None else []
+		store.current().finish(self.name, {**row, **nothing, "tool_calls": calls})
+		store.current().forget(self.name)
 
 	def _log(self, kind: str, characters: int, seq: int, reason: str | None) -> None:
 		ids = {"task": self.ids["task_id"], "request": self.ids["request_id"], "seq": seq, "user": self.user}
@@ -297,19 +247,31 @@ class Publisher:
 		size = "" if kind == "completion" else f": {characters} chars"
 		logger().info(f"[WebSocket] {MARKS[kind]} emitted{size} {fields(**ids)}")
 
-	def status(self, phase: str, **more: Any) -> None:
-		"""Sends an `ai_status`, unless this publisher is off."""
-		self._spoke = time.monotonic()
-		if self.enabled:
-			send_status(self.user, self.ids, phase, self._elapsed_ms(), **more)
-
-	def _elapsed_ms(self) -> int:
-		return round((time.monotonic() - self._started) * 1000)
-
 
 def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **more: Any) -> None:
-	"""An `ai_status`: neither stored nor numbered, so it needs no commit, and nobody misses a lost one."""
+	"""Sends an `ai_status`. It is neither stored nor numbered, and a client may miss it.
+
+	Args:
+		user: who gets it.
+		ids: `task_id` and `request_id`.
+		phase: `queued`, `thinking`, `answering` or `fallback`.
+		elapsed_ms: the milliseconds since the request was accepted.
+		more: further fields of the message.
+	"""
 	if redis_health.why_not() is None:
-		message = {**ids, "phase": phase, "elapsed_ms": elapsed_ms, **more}
-		frappe.publish_realtime(STATUS, message, user=user)
+		_publish(STATUS, {**ids, "phase": phase, "elapsed_ms": elapsed_ms, **more}, user)
 	logger().debug(f"[WebSocket] status {phase} {fields(request=ids['request_id'], user=user)}")
+
+
+def _publish(event: str, message: dict[str, Any], user: str) -> str | None:
+	"""Publishes at once, within a bounded time. Nothing that goes wrong with it ends a chat.
+
+	Returns:
+		Why the message was not sent, None if it was handed to Frappe.
+	"""
+	try:
+		with redis_health.bounded():
+			frappe.publish_realtime(event, message, user=user)
+	except Exception as error:
+		return type(error).__name__
+	return None

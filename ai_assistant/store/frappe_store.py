@@ -367,10 +367,6 @@ class FrappeStore:
 			return False
 		with suppress(Exception):
 			frappe.db.close()
-		# A commit that fails takes their callbacks from the events that wait for it and leaves the events, and while
-		# there are any, no callback is set for more (frappe/realtime.py): none would ever leave again.
-		frappe.db.after_commit.reset()
-		frappe.realtime.clear_realtime_log()
 		return True
 
 	def settings(self) -> Mapping[str, Any]:

@@ -10,6 +10,9 @@ import frappe
 
 from ai_assistant import store
 from ai_assistant.bench_tests import TestCase, start_without_requests
+from ai_assistant.gateway import Text
+from ai_assistant.realtime import redis_health
+from ai_assistant.realtime.publisher import Publisher
 
 from . import MEASURED, REQUEST_FIELDS, SITE, Booked, LeaseLost, RequestExists
 from .frappe_store import FrappeStore
@@ -449,28 +452,35 @@ class TestFrappeStore(TestCase):
 		self.assertEqual(self.store.get(ANN, "request-1")["status"], "running")  # type: ignore[index]
 		self.assertEqual(self.store.events(name), [])
 
-	def test_events_leave_again_after_a_commit_that_broke_off(self) -> None:
-		sent: list[str] = []
-		with patch("frappe.realtime.emit_via_redis", lambda event, *_: sent.append(event)):
-			frappe.publish_realtime("before", {}, user=ANN, after_commit=True)
-			((own,),) = frappe.db.sql("SELECT CONNECTION_ID()")
-			site, sites_path = frappe.local.site, frappe.local.sites_path
+	def test_events_leave_after_a_connection_that_broke_off(self) -> None:
+		name, sent = self.store.open({**row(), "created": self.store.now()}), []
+		frappe.db.commit()
+		publisher = Publisher(name, ANN, "t1", "request-1", 1.0, enabled=True, keep_content=True)
+		((own,),) = frappe.db.sql("SELECT CONNECTION_ID()")
+		site, sites_path = frappe.local.site, frappe.local.sites_path
 
-			def kill() -> None:
-				frappe.init(site, sites_path=sites_path)
-				frappe.connect()
-				frappe.db.sql(f"KILL {own}")
-				frappe.destroy()
+		def kill() -> None:
+			frappe.init(site, sites_path=sites_path)
+			frappe.connect()
+			frappe.db.sql(f"KILL {own}")
+			frappe.destroy()
 
+		with (
+			patch(
+				"frappe.realtime.emit_via_redis", lambda _event, message, _room: sent.append(message["seq"])
+			),
+			patch.object(redis_health, "why_not", lambda: None),
+		):
+			publisher.accepted()
 			thread = threading.Thread(target=kill)
 			thread.start()
 			thread.join()
-			with self.assertRaises(store.StoreUnavailable), store.transaction():
-				pass
-			with store.transaction() as kept:
-				self.assertEqual(kept.last_seq("nothing"), 0)
-				frappe.publish_realtime("after", {}, user=ANN, after_commit=True)
-		self.assertEqual(sent, ["after"])
+			publisher.forward(Text("Yes."))
+			self.assertEqual(sent, [1])
+			outcome = {"status": "completed", "finish_reason": "stop", "provider": "p", "model": "m"}
+			publisher.complete(publisher.row({**outcome, "usage": None, "attempts": [], "error": None}))
+		self.assertEqual(sent, [1, 2, 3])
+		self.assertEqual([each["seq"] for each in self.store.events(name)], [1, 2, 3])
 
 	def test_one_that_polls_sees_new_events_after_a_rollback(self) -> None:
 		name = self.store.open(row())

@@ -23,7 +23,7 @@ from ai_assistant.hooks import scheduler_events
 from ai_assistant.operations import alerts
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
-from tests.realtime.test_publisher import OUTCOME, Site
+from tests.support.fake_site import OUTCOME, FakeSite
 
 FORGED = "[2026-01-01 00:00:00] [WebSocket] ✅ COMPLETION emitted task=t request=r seq=1 user=root"
 BREAKS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029")
@@ -66,7 +66,7 @@ def lines() -> Iterator[Lines]:
 	logger.removeHandler(handler)
 
 
-class Refusing(Site):
+class Refusing(FakeSite):
 	"""A store that says evil things."""
 
 	def get(self, *_given: Any) -> None:

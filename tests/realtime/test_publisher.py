@@ -1,94 +1,28 @@
-"""The publisher against a store and a Frappe that note what is asked of them, and refuse when told to."""
+"""Tests the publisher against a store that records the calls and fails on demand."""
 
-import json
 import re
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import frappe
 import pytest
+import redis
+from frappe.utils import background_jobs
 
 from ai_assistant import log, store
 from ai_assistant.gateway import Reasoning, Text, Tick, ToolCall
+from ai_assistant.realtime import outbox, redis_health, transcript
 from ai_assistant.realtime import publisher as publishing
-from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
-
-OUTCOME = {
-	"status": "completed",
-	"finish_reason": "stop",
-	"provider": "p",
-	"model": "m",
-	"usage": None,
-	"attempts": [],
-	"error": None,
-}
-
-
-class Site:
-	"""A store and a database in one, with the events that a commit has let go."""
-
-	def __init__(self) -> None:
-		self.done: list[str] = []
-		self.stored: list[dict[str, Any]] = []
-		self.sent: list[dict[str, Any]] = []
-		self.row: dict[str, Any] = {}
-		self.refuse: set[str] = set()
-		self.away: set[str] = set()
-		"""What breaks the connection; a commit that does is done all the same."""
-		self._written: list[dict[str, Any]] = []
-		self.waiting: list[tuple[str, Any, str]] = []
-
-	def _do(self, what: str) -> None:
-		self.done.append(what)
-		if what in self.refuse:
-			raise OSError(f"{what} refused")
-		if what in self.away and what != "commit":
-			raise ConnectionError
-
-	def reset_if_unreachable(self, error: Exception) -> bool:
-		self.rollback()
-		return isinstance(error, ConnectionError)
-
-	def events(self, name: str, after_seq: int) -> list[dict[str, Any]]:
-		return self.stored[after_seq:]
-
-	def now(self) -> float:
-		return publishing.time.time()
-
-	def append(self, name: str, event: dict[str, Any]) -> None:
-		self._do("append")
-		self._written.append(event)
-
-	def finish(self, name: str, values: dict[str, Any]) -> None:
-		self._do("finish")
-		self.row = dict(values)
-
-	def forget(self, name: str) -> None:
-		self._do("forget")
-
-	def emit(self, event: str, message: Any, room: str) -> None:
-		self.sent.append({"event": event, "room": room, **message})
-
-	def commit(self) -> None:
-		self._do("commit")
-		self.stored += self._written
-		self._written = []
-		if "commit" in self.away:
-			raise ConnectionError
-		for event, message, room in self.waiting:
-			self.done.append("send")
-			self.emit(event, message, room)
-		self.waiting = []
-
-	def rollback(self) -> None:
-		self._written, self.waiting = [], []
+from tests.realtime.test_redis_health import redis_that
+from tests.support.fake_site import OUTCOME, FakeSite
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-	made = Site()
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
+	made = FakeSite()
 	monkeypatch.setattr(store, "_store", made)
 	frappe.local.db, frappe.local.conf = made, {}
 	yield made
@@ -100,7 +34,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 	"""The publisher's, which stands at `now`."""
 	made = SimpleNamespace(now=100.0)
 	stopped = SimpleNamespace(monotonic=lambda: made.now, time=lambda: 1e9 + made.now)
-	monkeypatch.setattr(publishing, "time", stopped)
+	for module in (publishing, outbox, transcript):
+		monkeypatch.setattr(module, "time", stopped)
+	monkeypatch.setattr(FakeSite, "now", lambda _self: stopped.time())
 	return made
 
 
@@ -108,7 +44,7 @@ def publisher(enabled: bool = True, keep_content: bool = True, tools: bool = Fal
 	return Publisher("row", "a@example.com", "t", "r-1234567", 1.0, enabled, keep_content, tools)
 
 
-def test_each_event_is_stored_then_committed_then_sent_to_its_user_alone(site: Site) -> None:
+def test_each_event_is_stored_then_committed_then_sent_to_its_user_alone(site: FakeSite) -> None:
 	one = publisher()
 	one.accepted()
 	one.forward(Reasoning("Hm."))
@@ -120,7 +56,9 @@ def test_each_event_is_stored_then_committed_then_sent_to_its_user_alone(site: S
 	assert site.row["realtime"] == {"events": 4, "failed": 0, "last_seq": 4}
 
 
-def test_what_nobody_heard_is_stored_counted_and_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_heard_is_stored_counted_and_said(
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
 	monkeypatch.setattr(redis_health, "why_not", lambda: "no realtime server is subscribed")
 	said: list[str] = []
 	monkeypatch.setattr(log.logger(), "warning", said.append)
@@ -135,7 +73,7 @@ def test_what_nobody_heard_is_stored_counted_and_said(site: Site, monkeypatch: p
 
 
 @pytest.mark.parametrize("refused", ["append", "commit"])
-def test_what_the_store_refused_is_sent_with_what_comes_next(site: Site, refused: str) -> None:
+def test_what_the_store_refused_is_sent_with_what_comes_next(site: FakeSite, refused: str) -> None:
 	one = publisher()
 	one.accepted()
 	site.refuse = {refused}
@@ -154,9 +92,9 @@ def test_what_the_store_refused_is_sent_with_what_comes_next(site: Site, refused
 
 @pytest.mark.parametrize("broken", ["append", "commit"])
 def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
-	site: Site, monkeypatch: pytest.MonkeyPatch, broken: str
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-	monkeypatch.setattr(publishing, "RETRY_S", 0.0)
+	monkeypatch.setattr(outbox, "RETRY_S", 0.0)
 	one = publisher()
 	one.accepted()
 	site.away = {broken}
@@ -178,7 +116,7 @@ def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
 
 @pytest.mark.parametrize("broken", ["append", "finish", "commit"])
 def test_a_completion_waits_for_a_store_that_is_away(
-	site: Site, monkeypatch: pytest.MonkeyPatch, broken: str
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
 	one = publisher()
 	one.accepted()
@@ -190,18 +128,18 @@ def test_a_completion_waits_for_a_store_that_is_away(
 		slept.append(seconds)
 		site.away = set()
 
-	monkeypatch.setattr(publishing.time, "sleep", sleep)
+	monkeypatch.setattr(outbox.time, "sleep", sleep)
 	one.complete(one.row(OUTCOME))
-	assert slept == [publishing.RETRY_S]
+	assert slept == [outbox.RETRY_S]
 	assert [event["type"] for event in site.stored] == ["reasoning", "text", "completion"]
 	assert [event["seq"] for event in site.sent] == [1, 2, 3]
 	assert site.row["status"] == "completed"
 
 
 def test_what_another_ended_meanwhile_is_lost_to_one_whose_commit_broke_off(
-	site: Site, monkeypatch: pytest.MonkeyPatch
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	monkeypatch.setattr(publishing, "RETRY_S", 0.0)
+	monkeypatch.setattr(outbox, "RETRY_S", 0.0)
 	one = publisher()
 	one.accepted()
 	site.away = {"append"}
@@ -213,7 +151,7 @@ def test_what_another_ended_meanwhile_is_lost_to_one_whose_commit_broke_off(
 	assert len(site.stored) == 2
 
 
-def test_a_publisher_that_is_off_stores_the_answer_and_no_event(site: Site) -> None:
+def test_a_publisher_that_is_off_stores_the_answer_and_no_event(site: FakeSite) -> None:
 	one = publisher(enabled=False)
 	one.accepted()
 	one.forward(Text("Yes."))
@@ -223,13 +161,13 @@ def test_a_publisher_that_is_off_stores_the_answer_and_no_event(site: Site) -> N
 	assert (site.row["response"], site.row["realtime"]["events"]) == ("Yes.", 0)
 
 
-def test_one_that_takes_over_goes_on_where_the_journal_ends(site: Site) -> None:
+def test_one_that_takes_over_goes_on_where_the_journal_ends(site: FakeSite) -> None:
 	one = publisher()
 	one.accepted()
 	one.forward(Reasoning("Hm."))
 	one.forward(Text("Yes"))
 	row = {"name": "row", "user": "a@example.com", "task_id": "t", "request_id": "r-1234567", "created": 0.0}
-	heir = Publisher.after(row, list(site.stored), keep_content=True)
+	heir = Publisher.resume(row, list(site.stored), keep_content=True)
 	heir.complete(heir.row({**OUTCOME, "status": "failed", "error": {"code": "worker_lost"}}))
 	assert (site.row["response"], site.row["reasoning"]) == ("Yes", "Hm.")
 	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4]
@@ -263,7 +201,7 @@ def call(one: Publisher) -> None:
 	one.complete(one.row({**OUTCOME, "continuation": "signed"}))
 
 
-def test_a_call_is_sent_whole_once_and_after_what_was_said_before_it(site: Site) -> None:
+def test_a_call_is_sent_whole_once_and_after_what_was_said_before_it(site: FakeSite) -> None:
 	call(publisher(tools=True))
 	shown = [(event["type"], event["text"], event.get("id")) for event in site.sent]
 	assert shown == [
@@ -283,7 +221,7 @@ def test_a_call_is_sent_whole_once_and_after_what_was_said_before_it(site: Site)
 	assert site.row["continuation"] == "signed" and "continuation" not in site.stored[-1]
 
 
-def test_one_without_tools_says_nothing_of_calls(site: Site) -> None:
+def test_one_without_tools_says_nothing_of_calls(site: FakeSite) -> None:
 	one = publisher()
 	one.accepted()
 	one.complete(one.row(OUTCOME))
@@ -294,18 +232,8 @@ def test_one_without_tools_says_nothing_of_calls(site: Site) -> None:
 	assert site.row["tool_calls"] == site.stored[-1]["tool_calls"] == []
 
 
-def test_thinking_ends_with_the_first_call(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-	clock = iter(range(10))
-	one = publisher(tools=True)
-	monkeypatch.setattr(one, "_elapsed_ms", lambda: next(clock))
-	one._first_ms = {"reasoning": 2, "tool_call": 5}
-	assert one.timing()["thinking_ms"] == 3
-	one._first_ms["text"] = 4
-	assert one.timing()["thinking_ms"] == 2
-
-
 def test_the_line_of_a_call_says_its_size_and_not_its_words(
-	site: Site, monkeypatch: pytest.MonkeyPatch
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	said: list[str] = []
 	monkeypatch.setattr(log.logger(), "info", said.append)
@@ -317,8 +245,8 @@ def test_the_line_of_a_call_says_its_size_and_not_its_words(
 	assert not any("city" in line for line in said)
 
 
-def test_calls_wait_for_a_store_that_is_away_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-	monkeypatch.setattr(publishing, "RETRY_S", 0.0)
+def test_calls_wait_for_a_store_that_is_away_too(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(outbox, "RETRY_S", 0.0)
 	one = publisher(tools=True)
 	one.accepted()
 	site.away = {"append"}
@@ -330,24 +258,24 @@ def test_calls_wait_for_a_store_that_is_away_too(site: Site, monkeypatch: pytest
 	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4, 5]
 
 
-def test_one_that_takes_over_has_the_calls_of_the_journal(site: Site) -> None:
+def test_one_that_takes_over_has_the_calls_of_the_journal(site: FakeSite) -> None:
 	one = publisher(tools=True)
 	one.accepted()
 	one.forward(CALLS[0])
 	one.forward(CALLS[1])
 	row = {"name": "row", "user": "a@example.com", "task_id": "t", "request_id": "r-1234567", "created": 0.0}
-	heir = Publisher.after({**row, "tool_calls": []}, list(site.stored), keep_content=True)
+	heir = Publisher.resume({**row, "tool_calls": []}, list(site.stored), keep_content=True)
 	heir.complete(heir.row({**OUTCOME, "status": "failed", "error": {"code": "worker_lost"}}))
 	assert site.row["tool_calls"] == site.stored[-1]["tool_calls"] == AS_CALLED
 
 
-def test_calls_are_gathered_where_nothing_is_published(site: Site) -> None:
+def test_calls_are_gathered_where_nothing_is_published(site: FakeSite) -> None:
 	call(publisher(enabled=False, tools=True))
 	assert site.stored == [] and site.row["tool_calls"] == AS_CALLED
 
 
 @pytest.mark.parametrize("tools", [False, True])
-def test_what_shall_not_be_kept_is_given_out_and_not_stored(site: Site, tools: bool) -> None:
+def test_what_shall_not_be_kept_is_given_out_and_not_stored(site: FakeSite, tools: bool) -> None:
 	one = publisher(keep_content=False, tools=tools)
 	one.accepted()
 	one.forward(Text("a secret"))
@@ -361,7 +289,7 @@ def test_what_shall_not_be_kept_is_given_out_and_not_stored(site: Site, tools: b
 	assert (row["response"], row["tool_calls"]) == ("a secret", AS_CALLED[:1] if tools else None)
 
 
-def test_how_long_a_client_waited_for_event_1_is_measured(site: Site, clock: SimpleNamespace) -> None:
+def test_how_long_a_client_waited_for_event_1_is_measured(site: FakeSite, clock: SimpleNamespace) -> None:
 	for asked_at, waited in ((99.75, 250), (100.0, 1), (None, None)):
 		one = publisher()
 		one.accepted(asked_at)
@@ -371,7 +299,9 @@ def test_how_long_a_client_waited_for_event_1_is_measured(site: Site, clock: Sim
 	assert off.row(OUTCOME)["first_event_ms"] is None
 
 
-def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(site: Site, clock: SimpleNamespace) -> None:
+def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(
+	site: FakeSite, clock: SimpleNamespace
+) -> None:
 	def told() -> list[tuple[str, int]]:
 		return [(each["phase"], each["elapsed_ms"]) for each in site.sent if each["event"] == "ai_status"]
 
@@ -391,7 +321,7 @@ def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(site: Site, clo
 
 
 def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
-	site: Site, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+	site: FakeSite, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	said: list[str] = []
 	monkeypatch.setattr(log.logger(), "warning", said.append)
@@ -413,17 +343,47 @@ def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
 
 
 def test_one_that_takes_over_counts_from_when_the_request_was_accepted(
-	site: Site, clock: SimpleNamespace
+	site: FakeSite, clock: SimpleNamespace
 ) -> None:
 	row = {"name": "row", "user": "a@example.com", "task_id": "t", "request_id": "r-1234567"}
-	heir = Publisher.after({**row, "created": 1e9 + clock.now - 7}, [], keep_content=True)
-	assert heir.timing()["duration_ms"] == 7000
+	heir = Publisher.resume({**row, "created": 1e9 + clock.now - 7}, [], keep_content=True)
+	assert heir.transcript.timing()["duration_ms"] == 7000
 
 
-def test_what_was_said_is_measured_in_utf_8_and_calls_with_the_text(site: Site) -> None:
-	one = publisher(tools=True)
-	for chunk in (Reasoning("思"), Text("é"), ToolCall("c1", "clock", '{"a": "é"}')):
-		one.forward(chunk)
-	calls = json.dumps(one.row(OUTCOME)["tool_calls"], ensure_ascii=False)
-	assert one.said_bytes() == (3, 2 + len(calls.encode()))
-	assert publisher(tools=True).said_bytes() == publisher().said_bytes() == (0, 0)
+def test_a_slow_commit_closes_no_connection_to_redis(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+	closed = threading.Event()
+	shut_down = redis_health._shut_down
+	monkeypatch.setattr(redis_health, "_shut_down", lambda pool: (closed.set(), shut_down(pool)))
+	commit = site.commit
+
+	def slow_commit() -> None:
+		# Twice as long as a publish may take.
+		closed.wait(2 * redis_health.PUBLISH_S)
+		commit()
+
+	monkeypatch.setattr(site, "commit", slow_commit)
+	with redis_that(b"*2\r\n$6\r\nevents\r\n:1\r\n") as frappe.local.conf["redis_queue"]:
+		pool = redis.Redis.from_url(frappe.local.conf["redis_queue"])
+		monkeypatch.setattr(background_jobs, "get_redis_connection_without_auth", lambda: pool, raising=False)
+		# As a worker that waits for its next job holds one.
+		in_use = pool.connection_pool.get_connection()
+		publisher().accepted()
+		assert not closed.is_set()
+		in_use.send_command("PING")
+		assert in_use.read_response() == b"PONG"
+	assert [event["seq"] for event in site.sent] == [1]
+
+
+def test_a_publish_that_fails_is_counted_and_ends_no_chat(
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	lines: list[str] = []
+	monkeypatch.setattr(log.logger(), "warning", lines.append)
+	site.refuse = {"send"}
+	one = publisher()
+	one.accepted()
+	assert (one.last_seq, one.failed, [event["seq"] for event in site.stored]) == (1, 1, [1])
+	assert len(lines) == 1 and "not emitted: OSError" in lines[0]
+	site.refuse = set()
+	one.complete(one.row(OUTCOME))
+	assert site.row["realtime"] == {"events": 2, "failed": 1, "last_seq": 2}
