@@ -274,6 +274,31 @@ class TestFrappeStore(TestCase):
 			self.store.finish(name, {"status": "completed", "ended": 4e9 + n, "first_event_ms": 5})
 		return names
 
+	def test_who_watches_and_who_cancels_reads_no_requests_that_have_ended(self) -> None:
+		# Not ended by `finish`: the index would hold their old status until the transaction ends.
+		for n in range(300):
+			self.store.open(row(request_id=f"request-{n}", status="completed", created=3e9 + n))
+		running = self.store.open(row(request_id="running", created=4e9))
+		asked: list[tuple[str, Any]] = []
+		ask = frappe.db.sql
+		with patch.object(frappe.db, "sql", lambda *query: asked.append(query) or ask(*query)):  # type: ignore[func-returns-value]
+			for rows in (
+				self.store.live(ANN, 4e9 - 10, [running], 100),
+				self.store.live(None, 4e9 - 10, [running], 100),
+				self.store.of_task(ANN, "t1", unended=True),
+				self.store.of_task(ANN, "t1", limit=1),
+			):
+				self.assertEqual([each["name"] for each in rows], [running])
+		self.assertEqual(len(asked), 4)
+		for query, values in asked:
+			plan = ask(f"explain {query}", values, as_dict=True)
+			for step in (each for each in plan if each["table"] == "tabAI Request"):
+				with self.subTest(query=query, **step):
+					self.assertTrue(step["key"])
+					# The newest of a task is the first of its index.
+					if values.get("limit") != 1:
+						self.assertLess(int(step["rows"]), 100)
+
 	def test_each_ended_request_is_counted_once_and_outlived_by_its_sum(self) -> None:
 		names = self.open_and_end(3)
 		running = self.store.open(row(request_id="running"))
