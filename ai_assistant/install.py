@@ -10,10 +10,10 @@ from frappe import _
 from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
+from ai_assistant.config.forms import know_encryption_key
 from ai_assistant.config.settings import MODES
 from ai_assistant.operations import canary_user
 from ai_assistant.permissions import MANAGER, USER
-from ai_assistant.store.frappe_store import know_encryption_key
 
 APP, MODULE = "ai_assistant", "AI Assistant"
 FIRST_STEPS = "AI Assistant First Steps"

@@ -1,5 +1,6 @@
 """Puts the stand-in for Frappe in place before anything of the app is imported, and keeps keys out of reach."""
 
+import importlib
 import os
 from collections.abc import Generator
 from dataclasses import asdict
@@ -18,6 +19,7 @@ for name in list(os.environ):
 		del os.environ[name]
 
 stand_in.install()
+importlib.import_module("ai_assistant.config.forms").switch_off()
 
 # How long an example takes is no part of what a test says. In CI the same examples each time: a find of luck
 # belongs on a developer's machine, where it can be looked into.

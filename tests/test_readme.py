@@ -141,14 +141,8 @@ def test_every_command_is_run_here_or_by_what_it_belongs_to() -> None:
 def test_the_configuration_is_one_that_the_site_takes(monkeypatch: pytest.MonkeyPatch) -> None:
 	import frappe
 
-	from ai_assistant import store
 	from ai_assistant.config import settings
 
-	class NoForms:
-		def settings(self) -> dict[str, Any]:
-			return {}
-
-	monkeypatch.setattr(store, "_store", NoForms())
 	monkeypatch.setattr(frappe.local, "site", "s", raising=False)
 
 	(example,) = [json.loads(text) for kind, text in BLOCKS if kind == "json" and "ai_assistant" in text]

@@ -7,9 +7,9 @@ import frappe
 
 from ai_assistant import install
 from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, provider
+from ai_assistant.config import forms
 from ai_assistant.config.settings import MODES
 from ai_assistant.permissions import MANAGER, USER
-from ai_assistant.store import frappe_store
 
 
 class TestInstall(TestCase):
@@ -142,7 +142,7 @@ class TestInstall(TestCase):
 	def test_a_process_that_remembers_no_key_takes_the_one_that_is_there(self) -> None:
 		provider("remembered", api_key="sk-remembered", priority=1000).insert()
 		for step in (
-			lambda: self.assertEqual(frappe_store.provider("remembered")["api_key"], "sk-remembered"),
+			lambda: self.assertEqual(forms.provider("remembered")["api_key"], "sk-remembered"),
 			provider("entered meanwhile", priority=1001).insert,
 			install.after_install,
 		):

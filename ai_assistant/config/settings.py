@@ -17,12 +17,13 @@ import frappe
 from frappe import _
 from frappe.utils import cint
 
-from ai_assistant import store
 from ai_assistant.gateway import Price, Provider, Tier, Timeouts, apis
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
 from ai_assistant.log import escaped, logger
 from ai_assistant.log import fields as about
 from ai_assistant.printing import printable
+
+from . import forms
 
 CONF_KEY = "ai_assistant"
 
@@ -187,14 +188,14 @@ _known_as: dict[tuple[str, str | None], tuple[str, Settings]] = {}
 
 def load() -> Settings:
 	"""The site's settings, of whatever can be used in its configuration."""
-	forms, given = store.current().settings(), frappe.conf.get(CONF_KEY)
+	from_forms, given = forms.read(), frappe.conf.get(CONF_KEY)
 	# To Python `True` is equal to 1, and to us it is not.
-	said = repr((forms, given, frappe.conf.get(HTTP_TIMEOUT)))
+	said = repr((from_forms, given, frappe.conf.get(HTTP_TIMEOUT)))
 	key = (frappe.local.site, getattr(frappe.local, "lang", None))
 	known = _known_as.get(key)
 	if known and known[0] == said:
 		return known[1]
-	settings = of(forms, given)
+	settings = of(from_forms, given)
 	_known_as[key] = (said, settings)
 	for name, reason in settings.set_aside:
 		logger().warning(f"[Config] ❌ not used: {printable(reason)} {about(name=name)}")
@@ -285,7 +286,7 @@ def provider_of(given: Any) -> Provider:
 	"""A provider from its JSON. Raises Wrong."""
 	if isinstance(given, Mapping):
 		given = trimmed(given)
-		if given.get("api_key") is store.UNREADABLE:
+		if given.get("api_key") is forms.UNREADABLE:
 			raise Wrong(_("The key of {0} cannot be decrypted; enter it again.").format(given.get("name")))
 		if isinstance(given.get("models"), list):
 			models = (model.strip() if isinstance(model, str) else model for model in given["models"])

@@ -38,7 +38,7 @@ def token() -> str:
 	# The standalone site imports this module and has no passwords of Frappe's.
 	from frappe.utils.password import get_decrypted_password
 
-	from ai_assistant.store.frappe_store import know_encryption_key
+	from ai_assistant.config.forms import know_encryption_key
 
 	remedy = f"bench --site {frappe.local.site} migrate creates it with a new key."
 	user = frappe.db.get_value("User", USER, ["api_key", "enabled"], as_dict=True)

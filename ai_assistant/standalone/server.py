@@ -125,6 +125,7 @@ def running_site(
 		# Each request has the store of its own site, as it has the database of its own site on a bench.
 		own_store: Any = stand_in.local("store")
 		store.use(own_store)
+		importlib.import_module("ai_assistant.config.forms").switch_off()
 
 		realtime = RealtimeServer(name)
 		site = Site(name, config, database, realtime.emit)

@@ -453,10 +453,6 @@ class SqliteStore:
 		stand_in.db.rollback()
 		return True
 
-	def settings(self) -> Mapping[str, Any]:
-		"""Nothing: this site has no forms, its config file says it all."""
-		return {}
-
 	def _requests(
 		self, where: str, parameters: Sequence[Any], wanted: Sequence[str] = REQUEST_FIELDS
 	) -> list[Row]:

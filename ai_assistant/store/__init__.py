@@ -89,14 +89,6 @@ class Load(NamedTuple):
 	"""When the user's latest were accepted (`created`), the oldest first."""
 
 
-class _Unreadable:
-	def __repr__(self) -> str:
-		return "UNREADABLE"
-
-
-UNREADABLE = _Unreadable()
-"""In place of a secret that the site's forms have and that cannot be decrypted."""
-
 SITE = ""
 """The account on which the usage of all users is booked, besides their own."""
 
@@ -244,10 +236,6 @@ class Store(Protocol):
 
 		The connection is given up then with all that was begun on it, and the next call makes another.
 		"""
-		...
-
-	def settings(self) -> Mapping[str, Any]:
-		"""What the site's own forms say, in the shape of the contract's section 5; {} where there are none."""
 		...
 
 

@@ -1,4 +1,4 @@
-"""The rows of a bench: the DocTypes AI Request, AI Request Event and AI Usage, and what the DocTypes of settings say.
+"""The rows of a bench: the DocTypes AI Request, AI Request Event and AI Usage.
 
 Rows are written in SQL, past the document API: nobody else makes them, there is nothing to validate, and a
 document costs three times as much (1.4 ms against 0.5 ms an event, its commit included).
@@ -6,13 +6,12 @@ document costs three times as much (1.4 ms against 0.5 ms an event, its commit i
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any
 
 import frappe
-from frappe.utils.password import get_decrypted_password, get_encryption_key
 
 from . import (
 	JSON_FIELDS,
@@ -21,7 +20,6 @@ from . import (
 	REQUEST_FIELDS,
 	SITE,
 	UNENDED,
-	UNREADABLE,
 	AlertKey,
 	Booked,
 	Event,
@@ -35,7 +33,6 @@ from . import (
 
 REQUEST, EVENT, USAGE = "AI Request", "AI Request Event", "AI Usage"
 SUM, ALERT, LOCK = "AI Sum", "AI Alert", "AI Lock"
-SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
 
 # Columns of the request that Desk lists, filters and sums; the store itself reads the objects they come from.
 FIGURES = {
@@ -65,14 +62,6 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"first_chunk_ms",
 	"ended",
 	"first_event_ms",
-}
-# The columns of AI Provider Model, and what they are called in a configuration's `prices`.
-PRICES = {
-	"input_price": "input",
-	"output_price": "output",
-	"cache_read_price": "cache_read",
-	"cache_write_price": "cache_write",
-	"cache_write_1h_price": "cache_write_1h",
 }
 # What comes from a configuration or a provider, and must not be refused for its length.
 CUT = ("mode", "provider", "model", "finish_reason")
@@ -369,58 +358,6 @@ class FrappeStore:
 			frappe.db.close()
 		return True
 
-	def settings(self) -> Mapping[str, Any]:
-		"""AI Assistant Settings and the enabled AI Providers, in the shape of the contract's section 5.
-
-		Read from the tables each time, past Frappe's caches of documents: it costs 0.6 ms a chat, and a change
-		counts in every process at once. What is empty or 0 is left out, which leaves it to the defaults.
-		"""
-		single = frappe.db.get_singles_dict(SETTINGS, cast=True)
-
-		def numbers(*names: str) -> dict[str, Any]:
-			return {name: single[name] for name in names if single.get(name)}
-
-		return {
-			"default_provider": single.get("default_provider") or None,
-			"providers": _providers("enabled = 1"),
-			"modes": _modes(),
-			"limits": numbers(
-				"max_messages",
-				"max_chars",
-				"max_tokens",
-				"max_answer_chars",
-				"requests_per_minute",
-				"concurrent_per_user",
-				"concurrent_per_site",
-				"web_percent",
-				"web_threads",
-			),
-			"budgets": numbers(
-				"user_tokens_per_day",
-				"user_tokens_per_month",
-				"user_cost_per_day",
-				"user_cost_per_month",
-				"site_tokens_per_day",
-				"site_tokens_per_month",
-				"site_cost_per_day",
-				"site_cost_per_month",
-			),
-			"timeouts": numbers(
-				"first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"
-			),
-			"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
-			"retention": {"keep_content": bool(single.get("keep_content", 1))},
-			"alerts": {
-				"email": bool(single.get("alert_by_email")),
-				**numbers(
-					"event_failures_percent",
-					"delivery_ms",
-					"first_event_ms",
-					"provider_failures_percent",
-				),
-			},
-		}
-
 
 def _wait_for_lock(name: str) -> None:
 	"""Holds the AI Lock of that name until the transaction ends. Raises QueryTimeoutError after LOCK_WAIT_S seconds.
@@ -481,99 +418,6 @@ def _book(name: str, usage: Mapping[str, Any]) -> None:
 		" cache_write_tokens = cache_write_tokens + VALUES(cache_write_tokens), cost_usd = cost_usd + VALUES(cost_usd)",
 		rows,
 	)
-
-
-def provider(name: str) -> dict[str, Any]:
-	"""One AI Provider, enabled or not, as an element of `providers`."""
-	return _providers("name = %s", name)[0]
-
-
-def _providers(where: str, *values: str) -> list[dict[str, Any]]:
-	"""The one place where keys are decrypted."""
-	rows = frappe.db.sql(
-		f"SELECT name, api, api_base, default_model, priority, extra FROM `tab{PROVIDER}`"
-		f" WHERE {where} ORDER BY priority, name",
-		values,
-		as_dict=True,
-	)
-	models: dict[str, list[str]] = {}
-	prices: dict[str, dict[str, dict[str, Any]]] = {}
-	columns = ", ".join(PRICES)
-	for row in frappe.db.sql(
-		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
-	):
-		models.setdefault(row.parent, []).append(row.model)
-		if row.input_price and row.output_price:
-			price = {name: _read(float, row[column]) for column, name in PRICES.items() if row[column]}
-			if row.price_tiers:
-				price["tiers"] = _read(json.loads, row.price_tiers)
-			prices.setdefault(row.parent, {})[row.model] = price
-	return [
-		{
-			"name": row.name,
-			"api": row.api,
-			"api_base": row.api_base or None,
-			"api_key": _key(row.name),
-			"models": models.get(row.name) or [row.default_model],
-			"default_model": row.default_model,
-			"priority": row.priority,
-			"extra": _read(json.loads, row.extra or "{}"),
-			"prices": prices.get(row.name, {}),
-		}
-		for row in rows
-	]
-
-
-def know_encryption_key() -> None:
-	"""Has this process encrypt with the key in site_config.json, and makes one where there is none.
-
-	Frappe 16 remembers that file for a minute in each process, and replaces a key that it does not see there
-	(`get_encryption_key`): what was encrypted with it could never be read again.
-	"""
-	if "encryption_key" in frappe.conf:
-		return
-	if key := frappe.get_site_config().get("encryption_key"):
-		frappe.conf.encryption_key = key
-	else:
-		get_encryption_key()
-
-
-def _read(as_kind: Callable[[str], Any], given: str) -> Any:
-	"""What a column says, or as it stands there what is none: whoever takes it names it, and the others' goes on."""
-	try:
-		return as_kind(given)
-	except ValueError:
-		return given
-
-
-def _key(name: str) -> Any:
-	"""The key, None where there is none; UNREADABLE where the site has another encryption key than when it was entered."""
-	know_encryption_key()
-	before = len(frappe.local.message_log)
-	try:
-		return get_decrypted_password(PROVIDER, name, "api_key")
-	except (frappe.ValidationError, frappe.AuthenticationError):
-		# Frappe raises one of them where there is none, too; not raising, 16 tells neither from the other.
-		kept = frappe.db.sql(
-			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = 'api_key'",
-			(PROVIDER, name),
-		)
-		return UNREADABLE if kept else None
-	finally:
-		# Whoever chats learns that the configuration is wrong, not how the site is made.
-		del frappe.local.message_log[before:]
-
-
-def _modes() -> list[dict[str, Any]]:
-	rows = frappe.db.sql(
-		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort FROM `tabAI Mode`"
-		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
-		(SETTINGS,),
-		as_dict=True,
-	)
-	for row in rows:
-		row.temperature = _read(float, row.temperature) if row.temperature else None
-	return [{field: None if value == "" else value for field, value in row.items()} for row in rows]
 
 
 def _requests(

@@ -16,7 +16,7 @@ from ai_assistant import log, store
 from ai_assistant.api import responses
 from ai_assistant.chat import lifecycle, queue, termination
 from ai_assistant.chat.request import ChatRequest
-from ai_assistant.config import settings
+from ai_assistant.config import forms, settings
 from ai_assistant.config.settings import Realtime, Settings
 from ai_assistant.gateway import Completion, Text, ToolCall
 from ai_assistant.hooks import scheduler_events
@@ -126,7 +126,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
 	log.fails_quietly(lambda: site.get())()
 	with patch.context() as context:
-		context.setattr(site, "settings", lambda: {"providers": [{"name": EVIL, EVIL: EVIL}]}, raising=False)
+		context.setattr(forms, "read", lambda: {"providers": [{"name": EVIL, EVIL: EVIL}]})
 		context.setattr(settings, "_known_as", {})
 		settings.load()
 	with patch.context() as context:
@@ -191,7 +191,7 @@ def test_a_job_and_each_part_of_one_fails_in_our_log_alone(
 	def fails(*_given: Any) -> None:
 		raise RuntimeError("no such table")
 
-	for name in ("start", "queued", "lapsed", "count", "settings"):
+	for name in ("start", "queued", "lapsed", "count", "ended"):
 		monkeypatch.setattr(site, name, fails, raising=False)
 	module, _dot, name = job.rpartition(".")
 	getattr(importlib.import_module(module), name)(*given)

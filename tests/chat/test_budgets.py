@@ -204,7 +204,6 @@ def test_desk_shows_the_fullest_of_those_that_one_may_see(
 	}
 	frappe.local.session = frappe._dict(user=ANN)
 	monkeypatch.setattr(frappe.local, "site", "s", raising=False)
-	monkeypatch.setattr(store.current(), "settings", dict, raising=False)
 	try:
 		for sees, percent in ((False, "41 %"), (True, "96 %")):
 			monkeypatch.setattr(budgets, "sees_all", lambda sees=sees: sees)

@@ -6,26 +6,15 @@ from typing import Any
 import frappe
 import pytest
 
-from ai_assistant import store
-from ai_assistant.config import settings
+from ai_assistant.config import forms, settings
 from ai_assistant.gateway import Price, Tier
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
 
 
-class Forms:
-	"""A store that knows nothing but what the site's forms say."""
-
-	def __init__(self, **said: Any) -> None:
-		self._said = said
-
-	def settings(self) -> dict[str, Any]:
-		return self._said
-
-
 @pytest.fixture(autouse=True)
 def _no_forms(monkeypatch: pytest.MonkeyPatch) -> None:
-	monkeypatch.setattr(store, "_store", Forms())
+	monkeypatch.setattr(forms, "read", dict)
 	monkeypatch.setattr(frappe.local, "site", "s", raising=False)
 
 
@@ -127,13 +116,13 @@ def test_a_key_is_in_no_repr() -> None:
 
 
 def test_what_the_forms_say_counts_where_the_file_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-	forms = Forms(
-		providers=[PROVIDER],
-		limits={"max_tokens": 7, "max_messages": 8},
-		realtime={"enabled": False},
-		retention={"keep_content": False},
-	)
-	monkeypatch.setattr(store, "_store", forms)
+	from_forms = {
+		"providers": [PROVIDER],
+		"limits": {"max_tokens": 7, "max_messages": 8},
+		"realtime": {"enabled": False},
+		"retention": {"keep_content": False},
+	}
+	monkeypatch.setattr(forms, "read", lambda: from_forms)
 	assert (load(None).providers[0].name, load({}).limits.max_tokens) == ("p", 7)
 	found = load({"limits": {"max_tokens": 9}, "providers": []})
 	# A section wins whole: what it leaves out is as the app ships it.
@@ -250,7 +239,7 @@ def test_a_provider_that_is_wrong_takes_no_other_along(caplog: pytest.LogCapture
 	wrong = [
 		{**PROVIDER, "name": "keyless", "api_key": None},
 		{**PROVIDER, "name": "undecided", "models": ["n"]},
-		{**PROVIDER, "name": "locked", "api_key": store.UNREADABLE},
+		{**PROVIDER, "name": "locked", "api_key": forms.UNREADABLE},
 		{**PROVIDER, "name": "misspelled", "api": "opnai"},
 		{**PROVIDER, "api_base": "http://elsewhere.example"},
 		"text",

@@ -228,11 +228,6 @@ def test_an_address_is_of_the_web(
 
 
 def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider) -> None:
-	class Empty:
-		def settings(self) -> dict[str, Any]:
-			return {}
-
-	monkeypatch.setattr(store, "_store", Empty())
 	monkeypatch.setattr(stand_in.local, "site", "s", raising=False)
 	given = each_adapter(provider)
 	given["providers"][0]["extra"] = {"extra_headers": {"x-key": CANARY_KEY}}

@@ -9,7 +9,7 @@ from ai_assistant.bench_tests import TestCase, provider
 from ai_assistant.config import settings
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import validate
-from ai_assistant.store.frappe_store import FrappeStore
+from ai_assistant.config import forms
 
 test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
 
@@ -202,4 +202,4 @@ class TestAIAssistantSettings(TestCase):
 		provider("p").insert()
 		load()
 		with self.assertQueryCount(6):
-			FrappeStore().settings()
+			forms.read()

@@ -12,7 +12,7 @@ from ai_assistant.chat.errors import provider_failure
 from ai_assistant.config.settings import Wrong, load, price_of, provider_of
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
-from ai_assistant.store import frappe_store
+from ai_assistant.config import forms
 
 ANY_MODEL = "*"
 # What the app itself gives litellm with each request, or what litellm reads as one of those.
@@ -62,7 +62,7 @@ class AIProvider(Document):
 		self.set_onload("set_aside", load().why_not(self.name) if self.enabled else None)
 
 	def validate(self) -> None:
-		frappe_store.know_encryption_key()
+		forms.know_encryption_key()
 		for field in ("api", "api_base", "api_key", "default_model"):
 			self.set(field, (self.get(field) or "").strip() or None)
 		self._check_api()
@@ -136,7 +136,7 @@ class AIProvider(Document):
 			)
 
 	def _check_prices(self, row: AIProviderModel) -> None:
-		for field in frappe_store.PRICES:
+		for field in forms.PRICES:
 			row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
 		if bool(row.input_price) != bool(row.output_price):
 			frappe.throw(
@@ -144,13 +144,13 @@ class AIProvider(Document):
 					row.idx
 				)
 			)
-		if not row.input_price and (row.price_tiers or any(row.get(field) for field in frappe_store.PRICES)):
+		if not row.input_price and (row.price_tiers or any(row.get(field) for field in forms.PRICES)):
 			frappe.throw(
 				_("Allowed Models, row {0}: the other prices need an input and an output price.").format(
 					row.idx
 				)
 			)
-		if not all(_is_price(row.get(field)) for field in frappe_store.PRICES if row.get(field)):
+		if not all(_is_price(row.get(field)) for field in forms.PRICES if row.get(field)):
 			frappe.throw(
 				_(
 					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
@@ -239,7 +239,7 @@ def test_connection(provider: str) -> dict[str, Any]:
 	frappe.only_for("System Manager")
 	name = frappe.get_doc("AI Provider", provider).name
 	try:
-		took = first_chunk_ms(provider_of(frappe_store.provider(name)))
+		took = first_chunk_ms(provider_of(forms.provider(name)))
 	except Wrong as error:
 		return {"success": False, "message": str(error), "first_chunk_ms": None}
 	except ProviderError as error:

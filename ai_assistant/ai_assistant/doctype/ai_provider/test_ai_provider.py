@@ -16,7 +16,7 @@ from ai_assistant.config.settings import provider_of
 from ai_assistant.gateway import Price, Tier
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant import store
-from ai_assistant.store import frappe_store
+from ai_assistant.config import forms
 
 # Frappe would make its own test users for the DocTypes that ours link to.
 test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
@@ -136,7 +136,7 @@ class TestAIProvider(TestCase):
 
 	def test_without_allowed_models_the_default_alone_is_allowed(self) -> None:
 		self.assertEqual([row.model for row in provider("p").insert().models], ["m"])
-		self.assertEqual(frappe_store.provider("p")["models"], ["m"])
+		self.assertEqual(forms.provider("p")["models"], ["m"])
 
 	def test_prices_are_given_in_pairs_of_numbers_or_left_to_the_list(self) -> None:
 		rows = [
@@ -146,10 +146,10 @@ class TestAIProvider(TestCase):
 		]
 		provider("p", models=rows).insert()
 		self.assertEqual(
-			frappe_store.provider("p")["prices"],
+			forms.provider("p")["prices"],
 			{"m": {"input": 0.15, "output": 0.0}, "*": {"input": 0.0, "output": 2.5}},
 		)
-		self.assertEqual(provider_of(frappe_store.provider("p")).price("n"), Price(0.0, 2.5))
+		self.assertEqual(provider_of(forms.provider("p")).price("n"), Price(0.0, 2.5))
 		for prices in ({"input_price": "1"}, {"output_price": "0"}):
 			self.refused("row 1: give both prices, or none", models=[{"model": "m", **prices}])
 		for price in ("much", "-1", "nan", "inf", "1000001"):
@@ -163,7 +163,7 @@ class TestAIProvider(TestCase):
 		cache = {"cache_read_price": "0.3", "cache_write_price": "3.75", "cache_write_1h_price": "6"}
 		provider("p", models=[{**both, **cache, "price_tiers": json.dumps(tiers)}]).insert()
 		self.assertEqual(
-			provider_of(frappe_store.provider("p")).price("m"),
+			provider_of(forms.provider("p")).price("m"),
 			Price(3.0, 15.0, 0.3, 3.75, 6.0, tiers=(Tier(200000, input=6),)),
 		)
 		self.refused("row 1: the other prices need", models=[{"model": "m", "cache_read_price": "0.3"}])
@@ -180,8 +180,8 @@ class TestAIProvider(TestCase):
 	def test_extra_parameters_may_be_an_object_or_its_text(self) -> None:
 		for name, extra in (("a", {"top_p": 0.9}), ("b", '{"top_p": 0.9}')):
 			provider(name, extra=extra).insert()
-			self.assertEqual(frappe_store.provider(name)["extra"], {"top_p": 0.9})
-		self.assertEqual(frappe_store.provider(provider("c", extra="").insert().name)["extra"], {})
+			self.assertEqual(forms.provider(name)["extra"], {"top_p": 0.9})
+		self.assertEqual(forms.provider(provider("c", extra="").insert().name)["extra"], {})
 
 	def test_nobody_reads_a_key_back(self) -> None:
 		saved = provider("p", api_key=" sk-secret-1\n").insert()
@@ -205,24 +205,24 @@ class TestAIProvider(TestCase):
 		saved.reload()
 		saved.update({"api_base": "http://127.0.0.1:9/v1", "api_key": "sk-new"})
 		saved.save()
-		self.assertEqual(frappe_store.provider("p")["api_key"], "sk-new")
+		self.assertEqual(forms.provider("p")["api_key"], "sk-new")
 		saved.default_model = "other"
 		saved.models = []
 		saved.save()
-		self.assertEqual(frappe_store.provider("p")["api_key"], "sk-new")
+		self.assertEqual(forms.provider("p")["api_key"], "sk-new")
 
 	def test_a_key_of_another_encryption_key_is_told_from_none(self) -> None:
 		provider("p").insert()
 		frappe.db.sql("update `__Auth` set password = 'gAAAAA' where doctype = 'AI Provider' and name = 'p'")
 		messages = len(frappe.local.message_log)
-		self.assertIs(frappe_store.provider("p")["api_key"], store.UNREADABLE)
+		self.assertIs(forms.provider("p")["api_key"], forms.UNREADABLE)
 		self.assertEqual(len(frappe.local.message_log), messages)
 		self.assertEqual(ask("p")["message"], "The key of p cannot be decrypted; enter it again.")
 
 	def test_a_renamed_provider_keeps_its_key(self) -> None:
 		provider("p", api_key="sk-kept").insert()
 		frappe.rename_doc("AI Provider", "p", "q", force=True)
-		self.assertEqual(frappe_store.provider("q")["api_key"], "sk-kept")
+		self.assertEqual(forms.provider("q")["api_key"], "sk-kept")
 
 	def test_a_connection_is_tested_with_one_short_answer(self) -> None:
 		with server(200) as (url, keys):

@@ -1,0 +1,189 @@
+"""Reads what the forms of a bench say: AI Assistant Settings, AI Provider and their tables.
+
+They are read from the tables each time, past Frappe's caches of documents. That costs 0.6 ms a chat, and a change takes
+effect in every process at once.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import frappe
+
+SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
+
+# The columns of AI Provider Model, and their names in a configuration's `prices`.
+PRICES = {
+	"input_price": "input",
+	"output_price": "output",
+	"cache_read_price": "cache_read",
+	"cache_write_price": "cache_write",
+	"cache_write_1h_price": "cache_write_1h",
+}
+
+
+class _Unreadable:
+	def __repr__(self) -> str:
+		return "UNREADABLE"
+
+
+UNREADABLE = _Unreadable()
+"""Stands for a key that cannot be decrypted."""
+
+_has_forms = True
+
+
+def switch_off() -> None:
+	"""Makes `read` return nothing. The standalone site calls it, because it has no forms."""
+	global _has_forms
+	_has_forms = False
+
+
+def read() -> dict[str, Any]:
+	"""Reads the settings and the enabled providers.
+
+	Returns:
+		The sections of the configuration, in the shape that `ai_assistant` of site_config.json has. What is empty or 0
+		is left out, so that the default applies.
+	"""
+	if not _has_forms:
+		return {}
+	single = frappe.db.get_singles_dict(SETTINGS, cast=True)
+
+	def numbers(*names: str) -> dict[str, Any]:
+		return {name: single[name] for name in names if single.get(name)}
+
+	return {
+		"default_provider": single.get("default_provider") or None,
+		"providers": _providers("enabled = 1"),
+		"modes": _modes(),
+		"limits": numbers(
+			"max_messages",
+			"max_chars",
+			"max_tokens",
+			"max_answer_chars",
+			"requests_per_minute",
+			"concurrent_per_user",
+			"concurrent_per_site",
+			"web_percent",
+			"web_threads",
+		),
+		"budgets": numbers(
+			"user_tokens_per_day",
+			"user_tokens_per_month",
+			"user_cost_per_day",
+			"user_cost_per_month",
+			"site_tokens_per_day",
+			"site_tokens_per_month",
+			"site_cost_per_day",
+			"site_cost_per_month",
+		),
+		"timeouts": numbers("first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"),
+		"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
+		"retention": {"keep_content": bool(single.get("keep_content", 1))},
+		"alerts": {
+			"email": bool(single.get("alert_by_email")),
+			**numbers(
+				"event_failures_percent",
+				"delivery_ms",
+				"first_event_ms",
+				"provider_failures_percent",
+			),
+		},
+	}
+
+
+def provider(name: str) -> dict[str, Any]:
+	"""Reads one AI Provider, enabled or not, as an element of `providers`."""
+	return _providers("name = %s", name)[0]
+
+
+def _providers(where: str, *values: str) -> list[dict[str, Any]]:
+	rows = frappe.db.sql(
+		f"SELECT name, api, api_base, default_model, priority, extra FROM `tab{PROVIDER}`"
+		f" WHERE {where} ORDER BY priority, name",
+		values,
+		as_dict=True,
+	)
+	models: dict[str, list[str]] = {}
+	prices: dict[str, dict[str, dict[str, Any]]] = {}
+	columns = ", ".join(PRICES)
+	for row in frappe.db.sql(
+		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
+	):
+		models.setdefault(row.parent, []).append(row.model)
+		if row.input_price and row.output_price:
+			price = {name: _parsed(float, row[column]) for column, name in PRICES.items() if row[column]}
+			if row.price_tiers:
+				price["tiers"] = _parsed(json.loads, row.price_tiers)
+			prices.setdefault(row.parent, {})[row.model] = price
+	return [
+		{
+			"name": row.name,
+			"api": row.api,
+			"api_base": row.api_base or None,
+			"api_key": _key(row.name),
+			"models": models.get(row.name) or [row.default_model],
+			"default_model": row.default_model,
+			"priority": row.priority,
+			"extra": _parsed(json.loads, row.extra or "{}"),
+			"prices": prices.get(row.name, {}),
+		}
+		for row in rows
+	]
+
+
+def know_encryption_key() -> None:
+	"""Makes this process use the encryption key of site_config.json, and creates one if there is none.
+
+	Frappe 16 caches that file for a minute in each process, and replaces a key that it does not see there
+	(frappe/utils/password.py, `get_encryption_key`). What was encrypted with the old key could never be read again.
+	"""
+	from frappe.utils.password import get_encryption_key
+
+	if "encryption_key" in frappe.conf:
+		return
+	if key := frappe.get_site_config().get("encryption_key"):
+		frappe.conf.encryption_key = key
+	else:
+		get_encryption_key()
+
+
+def _parsed(parse: Callable[[str], Any], value: str) -> Any:
+	"""Parses a column. A malformed value is returned as it is: the validation of the settings names it."""
+	try:
+		return parse(value)
+	except ValueError:
+		return value
+
+
+def _key(name: str) -> Any:
+	"""Returns the key, None if there is none, UNREADABLE if it was encrypted with another encryption key."""
+	from frappe.utils.password import get_decrypted_password
+
+	know_encryption_key()
+	before = len(frappe.local.message_log)
+	try:
+		return get_decrypted_password(PROVIDER, name, "api_key")
+	except (frappe.ValidationError, frappe.AuthenticationError):
+		# Frappe raises one of them for a missing key, too. With raise_exception=False, 16 returns None for both.
+		stored = frappe.db.sql(
+			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = 'api_key'",
+			(PROVIDER, name),
+		)
+		return UNREADABLE if stored else None
+	finally:
+		# Frappe adds a message that the client would see.
+		del frappe.local.message_log[before:]
+
+
+def _modes() -> list[dict[str, Any]]:
+	rows = frappe.db.sql(
+		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort FROM `tabAI Mode`"
+		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
+		(SETTINGS,),
+		as_dict=True,
+	)
+	for row in rows:
+		row.temperature = _parsed(float, row.temperature) if row.temperature else None
+	return [{field: None if value == "" else value for field, value in row.items()} for row in rows]
