@@ -17,8 +17,9 @@ from ai_assistant.chat.answer import answer_of
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
 from ai_assistant.config import settings as configuration
-from ai_assistant.config.settings import EFFORTS, Mode, Settings
+from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick
+from ai_assistant.gateway.efforts import EFFORTS
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter

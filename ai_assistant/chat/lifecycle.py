@@ -87,8 +87,12 @@ class Chat:
 		Returns:
 			The answer object.
 		"""
+		ids = fields(request=self.request.request_id, model=completion.model)
+		if completion.effort and "reasoning_effort" not in completion.dropped:
+			logger().info(
+				f"[Gateway] reasoning_effort {completion.effort} was sent instead of {self.request.reasoning_effort} {ids}"
+			)
 		if completion.dropped:
-			ids = fields(request=self.request.request_id, model=completion.model)
 			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {ids}")
 		status, finish_reason, error = "completed", completion.finish_reason, None
 		if finish_reason == "cancelled":

@@ -11,8 +11,9 @@ from typing import Any
 
 from frappe import _
 
-from ai_assistant.config.settings import EFFORTS, Mode, Settings
+from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import ProviderError
+from ai_assistant.gateway.efforts import EFFORTS
 
 from .errors import ChatError, invalid
 from .messages import bytes_of, messages_of, with_system_prompt

@@ -18,6 +18,7 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant.gateway import Price, Provider, Tier, Timeouts, apis
+from ai_assistant.gateway.efforts import EFFORTS
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
 from ai_assistant.log import escaped, logger
 from ai_assistant.log import fields as about
@@ -26,8 +27,6 @@ from ai_assistant.printing import printable
 from . import forms
 
 CONF_KEY = "ai_assistant"
-
-EFFORTS = ("none", "low", "medium", "high")
 
 # After so many seconds gunicorn kills the process of a request and nginx gives up, unless the bench says otherwise by
 # this key of its configuration, from which both get theirs; an answer needs some of them to end and to be stored.

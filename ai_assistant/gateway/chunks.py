@@ -83,6 +83,7 @@ class Completion:
 	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
 
 	`dropped` names the parameters that were asked for and not sent, because the model does not take them.
+	`effort` is the `reasoning_effort` that was sent in the place of one that the model does not take.
 	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`) to go on with
 	its reasoning once its tool calls are answered: opaque, and None where it wants nothing.
 	`unshown` is what else the answer held, as the kind of the failure that it is where it held nothing more.
@@ -96,6 +97,7 @@ class Completion:
 	dropped: tuple[str, ...] = ()
 	continuation: str | None = None
 	unshown: str | None = None
+	effort: str | None = None
 
 
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion

@@ -25,6 +25,7 @@ from .chunks import (
 	Timeouts,
 	ToolCall,
 )
+from .efforts import nearest
 from .errors import ProviderError
 from .models import takes_tools
 from .sse import ProtocolError
@@ -151,9 +152,13 @@ class Gateway:
 		final = False
 		for n, (provider, model) in enumerate(route):
 			try:
-				asked = replace(ask, model=model)
+				effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, model)
+				asked = replace(ask, model=model, reasoning_effort=effort)
 				for chunk in self._attempt(provider, asked, cancel, patience, gathers, deadline):
-					yield replace(chunk, attempts=tuple(attempts)) if isinstance(chunk, Completion) else chunk
+					if isinstance(chunk, Completion):
+						replaced = effort if effort != ask.reasoning_effort else None
+						chunk = replace(chunk, attempts=tuple(attempts), effort=replaced)
+					yield chunk
 				return
 			except _Failed as failed:
 				errors.append(failed.error)

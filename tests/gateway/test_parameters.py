@@ -52,6 +52,8 @@ DROPPED: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
 	("openai", "smollm2", {"reasoning_effort": "none", "temperature": 0.5}, NO_EFFORT),
 	("openai_responses", "gpt-5.1", {"reasoning_effort": "none"}, ()),
 	("anthropic", "claude-sonnet-4-5", {"reasoning_effort": "none", "temperature": 0.5}, NO_EFFORT),
+	# A model that thinks unless it is told not to
+	("anthropic", "claude-sonnet-5", {"reasoning_effort": "none"}, ()),
 	("gemini", "gemini-2.5-pro", {"reasoning_effort": "none"}, NO_EFFORT),
 	("ollama_chat", "gpt-oss:20b", {"reasoning_effort": "none"}, NO_EFFORT),
 	# Nothing is dropped that fits
@@ -215,3 +217,63 @@ def test_litellm_fetches_nothing_and_says_nothing_when_it_is_imported() -> None:
 	}
 	run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
 	assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "True", "")
+
+
+def in_body(sent: Any, *path: str) -> Any:
+	for name in path:
+		sent = sent.get(name, {}) if isinstance(sent, dict) else None
+	return sent
+
+
+EFFORT, LEVEL = ("reasoning_effort",), ("generationConfig", "thinkingConfig", "thinkingLevel")
+CLAUDE, BUDGET = ("output_config", "effort"), ("thinking", "budget_tokens")
+GEMINI_BUDGET = ("generationConfig", "thinkingConfig", "thinkingBudget")
+
+
+@pytest.mark.parametrize(
+	("api", "model", "place", "efforts"),
+	[
+		# minimal, low, medium, high, xhigh, max: as they are sent
+		("anthropic", "claude-opus-4-7", CLAUDE, ["low", "low", "medium", "high", "xhigh", "max"]),
+		("anthropic", "claude-sonnet-4-6", CLAUDE, ["low", "low", "medium", "high", "high", "max"]),
+		("anthropic", "claude-sonnet-4-5", BUDGET, [1024, 1024, 2048, 4096, 16384, 24576]),
+		("openai", "gpt-5", EFFORT, ["minimal", "low", "medium", "high", "high", "high"]),
+		("openai", "gpt-5.5", EFFORT, ["low", "low", "medium", "high", "xhigh", "xhigh"]),
+		("openai", "gpt-5.5-pro", EFFORT, ["medium", "medium", "medium", "high", "xhigh", "xhigh"]),
+		("openai_responses", "gpt-5", ("reasoning", "effort"), ["minimal", "low", "medium", *["high"] * 3]),
+		("groq", "openai/gpt-oss-20b", EFFORT, ["low", "low", "medium", "high", "high", "high"]),
+		("gemini", "gemini-3-pro-preview", LEVEL, ["low", "low", "medium", "high", "high", "high"]),
+		("gemini", "gemini-3-flash-preview", LEVEL, ["minimal", "low", "medium", "high", "high", "high"]),
+		("gemini", "gemini-2.5-pro", GEMINI_BUDGET, [1024, 1024, 2048, 4096, 16384, 24576]),
+		("ollama_chat", "gpt-oss:20b", ("think",), ["low", "low", "medium", "high", "high", "high"]),
+		("ollama_chat", "qwen3:0.6b", ("think",), [True] * 6),
+		("litellm/openai", "gpt-5", EFFORT, ["minimal", "low", "medium", "high", "high", "high"]),
+	],
+)
+def test_an_effort_is_sent_as_the_model_takes_it(
+	server: ScriptedProvider, api: str, model: str, place: tuple[str, ...], efforts: list[Any], marker: str
+) -> None:
+	one = gateway(family(server, api, default_model=model))
+	for effort, sent in zip(("minimal", "low", "medium", "high", "xhigh", "max"), efforts, strict=True):
+		mark = f"{marker} {effort}."
+		heard = hear(one.stream_generate(asked([{"text": "Yes."}], mark), reasoning_effort=effort))
+		assert in_body(server.wait_for(mark).body, *place) == sent
+		# Whatever is another is named.
+		same = sent in (effort, True) or isinstance(sent, int)
+		assert heard.completion.effort == (None if same else sent)
+		assert heard.completion.dropped == ()
+
+
+def test_responses_shows_its_reasoning_without_an_effort_too(server: ScriptedProvider, marker: str) -> None:
+	one = gateway(family(server, "openai_responses"))
+	assert hear(one.stream_generate(asked([{"text": "Yes."}], marker))).completion.dropped == ()
+	assert server.wait_for(marker).body["reasoning"] == {"summary": "auto"}
+
+
+def test_who_may_not_see_summaries_is_answered_without(server: ScriptedProvider, marker: str) -> None:
+	words = "Your organization must be verified to generate reasoning summaries."
+	script = [{"status": 400, "body": {"error": {"message": words}}, "given": "reasoning"}, {"text": "Yes."}]
+	one = gateway(family(server, "openai_responses"))
+	assert hear(one.stream_generate(asked(script, marker))).text == "Yes."
+	first, second = (request.body for request in server.asked if marker in request.said)
+	assert first == {**second, "reasoning": {"summary": "auto"}}

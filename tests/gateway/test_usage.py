@@ -153,6 +153,22 @@ COUNTS: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
 		),
 		(312, 0, 300, 4, 0),
 	),
+	# The summary of a long conversation is not in the totals.
+	(
+		"anthropic",
+		messages(
+			{"input_tokens": 1},
+			{
+				"input_tokens": 612,
+				"output_tokens": 2819,
+				"iterations": [
+					{"type": "compaction", "input_tokens": 60385, "output_tokens": 522},
+					{"type": "message", "input_tokens": 612, "output_tokens": 2819},
+				],
+			},
+		),
+		(60997, 0, 0, 3341, 0),
+	),
 	(
 		"gemini",
 		gemini(

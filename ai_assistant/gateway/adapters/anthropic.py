@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..efforts import BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
@@ -25,10 +26,10 @@ BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 # The API wants a limit with each request; this is one that every model takes.
 DEFAULT_MAX_TOKENS = 4096
-# Tokens to think with, where the model has no effort of its own. The API takes none below 1,024.
-BUDGETS = {"low": 1024, "medium": 2048, "high": 4096}
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Models that think unless they are told not to: Sonnet 5, Opus 5 and later. They show it only if `display` asks for it.
+THINKS_UNASKED = re.compile(r"claude-[a-z]+-([5-9]|\d\d)(?!\d)")
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 
@@ -162,13 +163,14 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		sent["system"] = system
 	thinking = _thinking(ask, listed, messages, sent["max_tokens"])
 	sent |= thinking
-	if not thinking:
+	thinks = bool(thinking) and thinking["thinking"]["type"] != "disabled"
+	if not thinks:
 		# It takes its thoughts back only while it may think.
 		for message in messages:
 			message["content"] = [part for part in message["content"] if part["type"] not in THINKING]
 	dropped = ["reasoning_effort"] if ask.reasoning_effort and not thinking else []
 	if ask.temperature is not None:
-		if thinking or listed.get("supports_sampling_params") is False:
+		if thinks or listed.get("supports_sampling_params") is False:
 			dropped.append("temperature")
 		else:
 			# The API's scale ends at 1, ours at 2.
@@ -180,14 +182,20 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 def _thinking(
 	ask: Ask, listed: models.Entry, messages: list[dict[str, Any]], max_tokens: int
 ) -> dict[str, Any]:
-	"""The fields that ask the model to think, and to show it; none where it does not, or where it may not.
+	"""The fields that ask the model to think and to show its thoughts; none for a model that does not think.
 
-	Models since Opus 4.7 think and show nothing unless `display` says so, and take no budget.
+	Models since Opus 4.7 show no thoughts unless `display` asks for them, and take no budget. Sonnet 5 and later think
+	unless they are told not to.
 	"""
 	effort = ask.reasoning_effort
+	adaptive = listed.get("supports_adaptive_thinking")
+	if effort == "none" and adaptive:
+		return {"thinking": {"type": "disabled"}}
+	if not effort and THINKS_UNASKED.match(ask.model) and not ask.forces_a_call:
+		return {"thinking": {"type": "adaptive", "display": "summarized"}}
 	if not effort or effort == "none" or not listed.get("supports_reasoning") or ask.forces_a_call:
 		return {}
-	if listed.get("supports_adaptive_thinking"):
+	if adaptive:
 		return {
 			"thinking": {"type": "adaptive", "display": "summarized"},
 			"output_config": {"effort": effort},
@@ -322,14 +330,29 @@ def _usage(message: _Message, provider: Provider, model: str) -> Usage | None:
 	written = max(tokens(counts.get("cache_creation_input_tokens")), tokens(five_minutes + hour))
 	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
 	completion = tokens(counts.get("output_tokens"))
+	for compaction in _compactions(counts):
+		prompt = tokens(prompt + tokens(compaction.get("input_tokens")))
+		completion = tokens(completion + tokens(compaction.get("output_tokens")))
 	details = counts.get("output_tokens_details")
-	thought = tokens(details.get("thinking_tokens")) if isinstance(details, dict) else 0
+	thought = details.get("thinking_tokens") if isinstance(details, dict) else None
+	if thought is None:
+		thought = estimated_tokens(message.thought_bytes)
 	usage = Usage(
 		prompt_tokens=prompt,
 		completion_tokens=completion,
-		reasoning_tokens=min(completion, thought or estimated_tokens(message.thought_bytes)),
+		reasoning_tokens=min(completion, tokens(thought)),
 		total_tokens=tokens(prompt + completion),
 		cached_tokens=cached,
 		cache_write_tokens=written,
 	)
 	return models.priced(usage, provider, model, hour, counts.get("service_tier"))
+
+
+def _compactions(counts: dict[str, Any]) -> list[dict[str, Any]]:
+	"""The counts of the summaries that the API made of the conversation, which its totals leave out."""
+	rounds = counts.get("iterations")
+	return [
+		each
+		for each in (rounds if isinstance(rounds, list) else ())
+		if isinstance(each, dict) and each.get("type") == "compaction"
+	]

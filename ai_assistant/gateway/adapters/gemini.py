@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..efforts import BUDGETS, GEMINI_BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, string
@@ -26,9 +27,6 @@ BASE = "https://generativelanguage.googleapis.com"
 API_VERSION = "/v1beta"
 # Of a response each has at least one.
 RESPONSE_FIELDS = {"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"}
-# Tokens to think with, for the models before Gemini 3, which have no levels.
-BUDGETS = {"low": 1024, "medium": 2048, "high": 4096}
-HAS_BUDGETS = re.compile(r"gemini-(1|2)[.-]")
 THINKS_ALWAYS = re.compile(r"gemini-2\.5-pro")
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 # Google's own word for a call that another model made, and that has no signature (Gemini 3 refuses it without).
@@ -151,9 +149,9 @@ def _thinking(ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], bool]:
 	if effort is None:
 		return {"includeThoughts": True}, True
 	if effort == "none":
-		can_stop = HAS_BUDGETS.match(ask.model) and not THINKS_ALWAYS.match(ask.model)
+		can_stop = GEMINI_BUDGETS.match(ask.model) and not THINKS_ALWAYS.match(ask.model)
 		return ({"thinkingBudget": 0}, True) if can_stop else ({}, False)
-	if HAS_BUDGETS.match(ask.model):
+	if GEMINI_BUDGETS.match(ask.model):
 		return {"includeThoughts": True, "thinkingBudget": BUDGETS[effort]}, True
 	return {"includeThoughts": True, "thinkingLevel": effort}, True
 
@@ -184,7 +182,7 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 	turns: list[dict[str, Any]] = []
 	# The API knows an answer by the name of the function.
 	called: dict[str, str] = {}
-	signs = not HAS_BUDGETS.match(ask.model)
+	signs = not GEMINI_BUDGETS.match(ask.model)
 	for given, fields in continuation.of_messages(provider, ask):
 		message = sendable(given)
 		if message["role"] == "system":

@@ -5,7 +5,6 @@ content, its thinking, its calls whole), the last with the reason why it ends an
 """
 
 import json
-import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from .. import continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..efforts import OLLAMA_EFFORTS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
@@ -24,8 +24,6 @@ BASE = "http://localhost:11434"
 FIELDS = frozenset(
 	"format keep_alive logprobs messages model options shift stream think tools top_logprobs truncate".split()
 )
-# Of all models this one has efforts, and cannot stop thinking; the others think, or do not.
-HAS_EFFORTS = re.compile(r"(.*/)?gpt-oss\b")
 
 
 @http.without_secrets
@@ -132,7 +130,8 @@ def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str,
 		"stream": True,
 	}
 	effort = ask.reasoning_effort
-	if HAS_EFFORTS.match(ask.model):
+	if OLLAMA_EFFORTS.match(ask.model):
+		# It cannot stop thinking.
 		if effort and effort != "none":
 			sent["think"] = effort
 	elif effort:

@@ -56,8 +56,7 @@ async def answer(
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
 	said = _Response(ask.uses_tools)
-	events = http.objects(*_request(provider, sent), names, ended=lambda: said.end)
-	async with aclosing(events):
+	async with aclosing(_events(provider, sent, names, said)) as events:
 		async for event in events:
 			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
 				# Its fields are beside the type in the reference, and one level below in what OpenAI sends.
@@ -77,6 +76,28 @@ async def answer(
 		continuation=said.kept.encoded(provider, ask.model),
 		unshown=_unshown(said.end.get("output") or ()),
 	)
+
+
+async def _events(
+	provider: Provider, sent: dict[str, Any], names: dict[str, str], said: "_Response"
+) -> AsyncGenerator[dict[str, Any], None]:
+	"""The events of the answer. Where the server refuses, it is asked again without a summary of the reasoning.
+
+	OpenAI refuses it to organizations that are not verified.
+	"""
+	while True:
+		try:
+			events = http.objects(*_request(provider, sent), names, ended=lambda: said.end)
+			async with aclosing(events):
+				async for event in events:
+					yield event
+			return
+		except ProviderError as error:
+			reasoning = sent.get("reasoning", {})
+			if error.values.get("status") != "400" or not reasoning.pop("summary", None):
+				raise
+			if not reasoning:
+				del sent["reasoning"]
 
 
 @dataclass
@@ -185,8 +206,11 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		sent["temperature"] = chat["temperature"]
 	if ask.max_tokens is not None:
 		sent["max_output_tokens"] = max(ask.max_tokens, MIN_OUTPUT_TOKENS)
-	if effort := chat.get("reasoning_effort"):
-		sent["reasoning"] = {"effort": effort, "summary": "auto"}
+	effort = chat.get("reasoning_effort")
+	if effort == "none":
+		sent["reasoning"] = {"effort": "none"}
+	elif listed.get("supports_reasoning"):
+		sent["reasoning"] = {"effort": effort, "summary": "auto"} if effort else {"summary": "auto"}
 	if ask.uses_tools and listed.get("supports_reasoning"):
 		# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
 		sent["include"] = ["reasoning.encrypted_content"]
@@ -281,7 +305,9 @@ def _usage(answer: _Response, provider: Provider, model: str) -> Usage | None:
 	if cached + written > prompt:
 		# xAI counts them apart at times.
 		prompt = tokens(prompt + cached + written)
-	reasoning = within("output_tokens_details", "reasoning_tokens") or estimated_tokens(answer.thought_bytes)
+	reasoning = within("output_tokens_details", "reasoning_tokens")
+	if not counts.get("output_tokens_details"):
+		reasoning = estimated_tokens(answer.thought_bytes)
 	usage = Usage(
 		prompt_tokens=prompt,
 		completion_tokens=completion,

@@ -62,6 +62,14 @@ def test_a_model_that_thinks_adaptively_is_asked_to_show_its_thoughts(model: str
 	assert sent["output_config"] == {"effort": "high"}
 
 
+@pytest.mark.parametrize("model", ["claude-sonnet-5", "claude-opus-5"])
+def test_a_model_that_thinks_unasked_is_asked_to_show_its_thoughts(model: str) -> None:
+	sent = body_of(Ask([{"role": "user", "content": "Hi"}], model))
+	assert sent["thinking"] == {"type": "adaptive", "display": "summarized"}
+	assert "output_config" not in sent
+	assert "thinking" not in body_of(Ask([{"role": "user", "content": "Hi"}], "claude-opus-4-7"))
+
+
 def test_a_temperature_is_not_sent_to_a_model_that_takes_none() -> None:
 	ask = Ask([{"role": "user", "content": "Hi"}], "claude-opus-4-7", temperature=0.5)
 	sent, dropped = parameters(Provider("p", "anthropic", KEY, ask.model), ask, entry("anthropic", ask.model))

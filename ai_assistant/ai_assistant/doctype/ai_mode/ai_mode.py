@@ -18,7 +18,7 @@ class AIMode(Document):
 		parentfield: DF.Data
 		parenttype: DF.Data
 		provider: DF.Link | None
-		reasoning_effort: DF.Literal["", "none", "low", "medium", "high"]
+		reasoning_effort: DF.Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 		system_prompt: DF.Code | None
 		temperature: DF.Data | None
 	# end: auto-generated types

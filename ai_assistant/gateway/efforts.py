@@ -1,0 +1,53 @@
+"""How hard a model may think: the efforts of a request, and which of them a model takes."""
+
+import re
+
+from . import models
+
+# From the least to the most.
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+COMMON = ("low", "medium", "high")
+# Tokens to think with, for a model that takes a budget and no effort. Anthropic takes none below 1,024, Gemini none
+# above 24,576.
+BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 16384, "max": 24576}
+# The only models of Ollama's that take an effort; the others think or do not.
+OLLAMA_EFFORTS = re.compile(r"(.*/)?gpt-oss\b")
+GEMINI_BUDGETS = re.compile(r"gemini-(1|2)[.-]")
+GEMINI_MINIMAL = re.compile(r"gemini-3.*flash")
+
+
+def taken(api: str, model: str) -> tuple[str, ...]:
+	"""The efforts that a model takes beside `none`, from the least to the most; empty where that is not known.
+
+	Args:
+		api: the name of the provider's API.
+		model: the name of the model there.
+	"""
+	if api in ("ollama", "ollama_chat"):
+		return COMMON if OLLAMA_EFFORTS.match(model) else ()
+	listed = models.entry(api, model)
+	if not listed.get("supports_reasoning"):
+		return ()
+	name = api.removeprefix("litellm/")
+	if name == "gemini":
+		if GEMINI_BUDGETS.match(model):
+			return EFFORTS[1:]
+		return ("minimal", *COMMON) if GEMINI_MINIMAL.match(model) else COMMON
+	if name == "anthropic" and not listed.get("supports_adaptive_thinking"):
+		return EFFORTS[1:]
+	# OpenRouter maps them itself.
+	extra = ("minimal", "xhigh") if name == "openrouter" else ()
+	return tuple(
+		effort
+		for effort in EFFORTS[1:]
+		if listed.get(f"supports_{effort}_reasoning_effort", effort in COMMON + extra)
+	)
+
+
+def nearest(effort: str, api: str, model: str) -> str:
+	"""The effort as the model takes it: itself, else the nearest below it, else the least."""
+	efforts = taken(api, model)
+	if effort == "none" or not efforts or effort in efforts:
+		return effort
+	below = [each for each in efforts if EFFORTS.index(each) < EFFORTS.index(effort)]
+	return below[-1] if below else efforts[0]
