@@ -16,7 +16,7 @@ from ai_assistant.chat import queue
 from ai_assistant.cli import actions
 from ai_assistant.client.client import ApiError, Client
 from ai_assistant.config import settings
-from ai_assistant.operations.doctor.check import Ill, counted
+from ai_assistant.operations.doctor.check import CheckFailed, counted
 
 
 @click.group("ai-assistant")
@@ -74,14 +74,14 @@ def doctor(context: frappe._dict, as_json: bool) -> None:
 
 	Exits with 1 where something is (✗). What depends on that is not checked (·).
 	"""
-	from ai_assistant.operations.doctor import site_checks
+	from ai_assistant.operations.doctor import bench_checks, services
 
 	frozen = None
 	# A configuration that cannot be read Frappe complains of itself, as it starts.
 	with suppress(Exception):
-		frozen = site_checks.frozen_cache(frappe.get_site_config(".", _one_site(context))["redis_cache"])
+		frozen = services.frozen_cache(frappe.get_site_config(".", _one_site(context))["redis_cache"])
 	with nullcontext() if frozen else _site(context):
-		code = actions.doctor(site_checks.of_bench(frozen), as_json)
+		code = actions.doctor(bench_checks.of_bench(frozen), as_json)
 	sys.exit(code)
 
 
@@ -119,15 +119,15 @@ def watch(context: frappe._dict, as_json: bool) -> None:
 @contextmanager
 def _ready_site(context: frappe._dict) -> Iterator[None]:
 	"""Connect to a site that has the app and is not in maintenance. Show what is wrong in one line."""
-	from ai_assistant.operations.doctor import site_checks
+	from ai_assistant.operations.doctor import bench_checks
 
 	try:
 		with _site(context):
-			site_checks.installed()
-			site_checks.maintenance()
+			bench_checks.installed()
+			bench_checks.maintenance()
 			yield
-	except Ill as found:
-		raise click.ClickException(f"{found.seen}. {found.remedy}") from None
+	except CheckFailed as failure:
+		raise click.ClickException(f"{failure.finding}. {failure.remedy}") from None
 	except (ApiError, httpx.HTTPError, SocketIOError, store.StoreUnavailable) as error:
 		raise click.ClickException(f"{error}. bench --site … ai-assistant doctor says more.") from None
 

@@ -1,4 +1,4 @@
-"""What `bench --site S ai-assistant …` and `ai-assistant …` have in common: their verbs, once they know the site."""
+"""What `bench --site S ai-assistant …` and `ai-assistant …` share: the commands, once they know the site."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any, NoReturn
 
 import click
@@ -14,40 +13,55 @@ import click
 from ai_assistant.client.client import ChatStream, Client
 from ai_assistant.client.conformance import violations
 from ai_assistant.gateway.probe import QUESTION
-from ai_assistant.operations.doctor.check import Check, counted, examine
+from ai_assistant.operations.doctor.check import Check, counted, run_checks
 from ai_assistant.printing import printable
 from ai_assistant.realtime.event import STATUS
 
-WELL, FAILED, VIOLATED = 0, 1, 3
-LOOK_S = 0.5
+# Exit codes.
+SUCCESS, FAILED, VIOLATED = 0, 1, 3
+POLL_S = 0.5
 MARKS = {True: "✓", False: "✗", None: "·"}
 
 
 def doctor(checks: Iterable[Check], as_json: bool) -> int:
-	"""Makes the checks and says what they come to, a line each; gives the exit code."""
-	code = WELL
-	for finding in examine(checks, _begins):
-		if finding.ok is False:
+	"""Run the checks and print one line for each.
+
+	Args:
+		checks: The checks to run.
+		as_json: Print each result as a JSON object with name, ok, seen and remedy.
+
+	Returns:
+		The exit code.
+	"""
+	code = SUCCESS
+	for result in run_checks(checks, _show_progress):
+		if result.ok is False:
 			code = FAILED
 		if as_json:
-			line = json.dumps(asdict(finding))
+			line = json.dumps(
+				{"name": result.name, "ok": result.ok, "seen": result.finding, "remedy": result.remedy}
+			)
 		else:
-			line = f"{MARKS[finding.ok]} {finding.name}: {finding.seen}"
-			line += f" → {finding.remedy}" if finding.remedy else ""
-		_begins("")
+			line = f"{MARKS[result.ok]} {result.name}: {result.finding}"
+			line += f" → {result.remedy}" if result.remedy else ""
+		_show_progress("")
 		click.echo(printable(line))
 	return code
 
 
-def _begins(name: str) -> None:
-	"""Names on the terminal what is being waited for, in the place of the line to come."""
+def _show_progress(name: str) -> None:
+	"""Show the running check in the terminal, where its result will stand. An empty name clears the line."""
 	if sys.stderr.isatty():
 		click.echo(f"\r\x1b[K… {name}" if name else "\r\x1b[K", nl=False, err=True)
 
 
 def smoke(client: Client) -> int:
-	"""One chat over REST and Socket.IO, held against the contract; says how it went and gives the exit code."""
-	# A wrong key is said in the site's own words; a refused socket has none.
+	"""Run one chat over REST and Socket.IO, check it against the contract, and print the outcome.
+
+	Returns:
+		The exit code.
+	"""
+	# The site explains a wrong key, and the realtime server does not.
 	client.get("list_models")
 	client.connect()
 	began = time.monotonic()
@@ -60,7 +74,16 @@ def smoke(client: Client) -> int:
 
 
 def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) -> tuple[int, list[str]]:
-	"""The exit code of a chat that has ended, and what there is to say of it."""
+	"""Judge a chat that has ended.
+
+	Args:
+		stream: The chat.
+		events: Its `ai_progress` events, in the order of arrival.
+		seconds: How long it took.
+
+	Returns:
+		The exit code, and the lines to print.
+	"""
 	answer = stream.answer
 	if answer is None:
 		return FAILED, [f"✗ {stream.error}"]
@@ -71,16 +94,18 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 	tokens = counted(usage["total_tokens"], "token") if usage else "an unknown number of tokens"
 	figures = f"{tokens}, {seconds:.1f} s"
 	if not answer["realtime"]["last_seq"]:
-		return WELL, [f"✓ {who} answered, without events: realtime is switched off on this site; {figures}."]
+		return SUCCESS, [
+			f"✓ {who} answered, without events: realtime is switched off on this site; {figures}."
+		]
 	wrong, lines = violations(events, answer), []
 	if stream.read_back:
-		heard = len(events) - stream.read_back
-		wrong += [] if heard else ["Not one event came over Socket.IO; all were read back from the journal."]
+		if len(events) == stream.read_back:
+			wrong.append("No event came over Socket.IO; all were read back from the journal.")
 		lines = [f"{stream.read_back} of {counted(len(events), 'event')} were read back from the journal."]
 	if wrong:
 		return VIOLATED, [*lines, *(f"✗ {sentence}" for sentence in wrong)]
 	line = f"✓ {who} answered: {counted(len(events), 'event')} over Socket.IO, whole and in order; {figures}."
-	return WELL, [*lines, line]
+	return SUCCESS, [*lines, line]
 
 
 def watch(page: Callable[[Any], dict[str, Any]], as_json: bool) -> None:
@@ -98,16 +123,16 @@ def watch(page: Callable[[Any], dict[str, Any]], as_json: bool) -> None:
 			for event in answer["events"]:
 				click.echo(json.dumps(event) if as_json else printable(_line(event)))
 			if not answer["events"]:
-				time.sleep(LOOK_S)
+				time.sleep(POLL_S)
 
 
 def unread() -> NoReturn:
-	"""Ends a command whose output nobody reads any more, as behind `| head`: Python would complain when it closes it."""
+	"""End a command whose output is no longer read, as with `| head`. Otherwise Python complains when it closes the pipe."""
 	os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 	sys.exit(FAILED)
 
 
 def _line(event: dict[str, Any]) -> str:
-	said = event["text"] if event["partial"] else event.get("error", {}).get("code") or event["status"]
-	at = str(event["timestamp"]).partition(".")[0]
-	return f"{at} {event['user']} {event['request_id']} {event['seq']} {event['type']} {said}".rstrip()
+	detail = event["text"] if event["partial"] else event.get("error", {}).get("code") or event["status"]
+	time_of_day = str(event["timestamp"]).partition(".")[0]
+	return f"{time_of_day} {event['user']} {event['request_id']} {event['seq']} {event['type']} {detail}".rstrip()

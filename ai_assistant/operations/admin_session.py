@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import frappe
 
-from .doctor.check import Ill
+from .doctor.check import CheckFailed
 
 USER = "Administrator"
 # Longer than the longest chat inside a web request.
@@ -23,7 +23,7 @@ def session() -> Iterator[str]:
 		The `sid` of the session.
 
 	Raises:
-		Ill: Frappe refuses the login.
+		CheckFailed: Frappe refuses the login.
 	"""
 	from frappe.auth import CookieManager, LoginManager
 	from frappe.sessions import delete_session
@@ -36,7 +36,7 @@ def session() -> Iterator[str]:
 	try:
 		frappe.local.login_manager.login_as(USER, session_end=session_end.isoformat())
 	except (frappe.AuthenticationError, frappe.ValidationError) as error:
-		raise Ill(
+		raise CheckFailed(
 			f"{USER} cannot log in: {error or type(error).__name__}",
 			"Chat as another user: ai-assistant smoke --url … --token key:secret.",
 		) from None

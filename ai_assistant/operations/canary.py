@@ -19,8 +19,8 @@ from ai_assistant.client.client import Client
 from ai_assistant.realtime import redis_health
 
 from . import canary_user
-from .doctor.check import Ill
-from .doctor.remote_checks import refused, untrusted
+from .doctor.check import CheckFailed
+from .doctor.remote_checks import socket_refused, untrusted
 
 # The first request to a web process on a busy machine takes seconds.
 HTTP_TIMEOUT_S = 10.0
@@ -39,7 +39,7 @@ def client() -> Iterator[Client]:
 	"""A client of this site, logged in as the canary's user. Its socket is not connected yet.
 
 	Raises:
-		Ill: The site does not answer at its address, or does not accept the user's API key.
+		CheckFailed: The site does not answer at its address, or does not accept the user's API key.
 	"""
 	token = canary_user.token()
 	url = _url(token)
@@ -54,13 +54,13 @@ def delivery_ms() -> float:
 		Milliseconds from publishing to arrival.
 
 	Raises:
-		Ill: The socket is refused, or the event does not arrive within EVENT_TIMEOUT_S seconds.
+		CheckFailed: The socket is refused, or the event does not arrive within EVENT_TIMEOUT_S seconds.
 	"""
 	with client() as connected:
 		try:
 			connected.connect()
 		except socketio.exceptions.ConnectionError as error:
-			raise refused(connected, str(error)) from None
+			raise socket_refused(connected, str(error)) from None
 		request_id = str(uuid.uuid4())
 		with connected.inbox(request_id) as inbox, redis_health.bounded():
 			began = time.monotonic()
@@ -68,7 +68,7 @@ def delivery_ms() -> float:
 			try:
 				inbox.get(timeout=EVENT_TIMEOUT_S)
 			except Empty:
-				raise Ill(
+				raise CheckFailed(
 					f"a socket is connected at {connected.socketio_url}, and an event sent to its user did not arrive"
 					f" within {EVENT_TIMEOUT_S:.0f} s",
 					"Restart the realtime server; check that it uses the redis_queue of the site's configuration.",
@@ -82,25 +82,25 @@ def _url(token: str) -> str:
 	The realtime server asks the same address who a socket belongs to, so it must be reachable from here.
 
 	Raises:
-		Ill: The site does not answer there; the message says whether it answers at the local port.
+		CheckFailed: The site does not answer there; the message says whether it answers at the local port.
 	"""
 	url, site = str(frappe.utils.get_url()).rstrip("/"), frappe.local.site
 	answer = _logged_in_user(url, token)
 	if answer == canary_user.USER:
 		return url
 	if answer == UNTRUSTED:
-		raise Ill(
+		raise CheckFailed(
 			f"the certificate of {url} is not trusted here",
 			"Use a certificate of an authority that this machine knows, or name its file in SSL_CERT_FILE, and in"
 			" NODE_EXTRA_CA_CERTS for the realtime server, which sends its own requests to this address.",
 		)
 	local = f"http://127.0.0.1:{cint(frappe.conf.get('webserver_port')) or WEB_PORT}"
 	if _logged_in_user(local, token, {"Host": site, "X-Frappe-Site-Name": site}) == canary_user.USER:
-		raise Ill(
+		raise CheckFailed(
 			f"the site does not answer at {url} ({answer}), but at {local}", _SET_HOST_NAME.format(site=site)
 		)
 	proxied = " HTTP_PROXY sends this request elsewhere: name the site in NO_PROXY." if getproxies() else ""
-	raise Ill(
+	raise CheckFailed(
 		f"the site does not answer at {url} ({answer})",
 		"Start the web server (its log is logs/web.error.log). If it runs, set host_name to its address."
 		+ proxied,

@@ -3,8 +3,11 @@
 import secrets
 
 import frappe
+from frappe.utils.password import get_decrypted_password, set_encrypted_password
 
-from .doctor.check import Ill
+from ai_assistant.config.forms import know_encryption_key
+
+from .doctor.check import CheckFailed
 
 # Mail to the top-level domain `invalid` can never be delivered (RFC 2606).
 USER = "canary@ai-assistant.invalid"
@@ -12,8 +15,6 @@ USER = "canary@ai-assistant.invalid"
 
 def create() -> None:
 	"""Create the user if it is missing, and give it a new API secret. Safe to repeat."""
-	from frappe.utils.password import set_encrypted_password
-
 	if not frappe.db.exists("User", USER):
 		user = frappe.new_doc(
 			"User",
@@ -33,24 +34,19 @@ def token() -> str:
 	"""Return the user's API key and secret, as "key:secret".
 
 	Raises:
-		Ill: The user is missing or disabled, or the site cannot decrypt its secret.
+		CheckFailed: The user is missing or disabled, or the site cannot decrypt its secret.
 	"""
-	# The standalone site imports this module and has no passwords of Frappe's.
-	from frappe.utils.password import get_decrypted_password
-
-	from ai_assistant.config.forms import know_encryption_key
-
 	remedy = f"bench --site {frappe.local.site} migrate creates it with a new key."
 	user = frappe.db.get_value("User", USER, ["api_key", "enabled"], as_dict=True)
 	if not user:
-		raise Ill(f"the user {USER} is missing", remedy)
+		raise CheckFailed(f"the user {USER} is missing", remedy)
 	if not user.enabled:
-		raise Ill(f"the user {USER} is disabled", "Enable it in Desk: User.")
+		raise CheckFailed(f"the user {USER} is disabled", "Enable it in Desk: User.")
 	know_encryption_key()
 	try:
 		secret = get_decrypted_password("User", USER, "api_secret", raise_exception=False)
 	except frappe.ValidationError:
 		secret = None
 	if not user.api_key or not secret:
-		raise Ill(f"the API key of the user {USER} cannot be read", remedy)
+		raise CheckFailed(f"the API key of the user {USER} cannot be read", remedy)
 	return f"{user.api_key}:{secret}"

@@ -9,7 +9,7 @@ from ai_assistant.permissions import may_use
 
 from . import canary_user
 from .canary_user import USER
-from .doctor.check import Ill
+from .doctor.check import CheckFailed
 
 
 class TestCanaryUser(TestCase):
@@ -51,7 +51,7 @@ class TestCanaryUser(TestCase):
 
 	def test_a_user_that_cannot_log_in_is_reported(self) -> None:
 		def why() -> str:
-			with self.assertRaises(Ill) as raised:
+			with self.assertRaises(CheckFailed) as raised:
 				canary_user.token()
 			return str(raised.exception)
 

@@ -15,10 +15,10 @@ def of_config(path: Path) -> list[Check]:
 	if not stand_in.install():
 		raise RuntimeError("Frappe is installed here: ask its bench, bench --site … ai-assistant doctor")
 	from ai_assistant.config import settings
-	from ai_assistant.operations.doctor import site_checks
+	from ai_assistant.operations.doctor import providers
 
 	values = SiteConfig(path).current().values
 	stand_in.local.conf = stand_in._dict(values)
 	load = partial(settings.of, {}, values.get(settings.CONF_KEY))
-	look, then = partial(site_checks.configuration, load), partial(site_checks.providers, load)
+	look, then = partial(providers.configuration, load), partial(providers.providers, load)
 	return [Check("configuration", look, then=then)]

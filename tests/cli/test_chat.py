@@ -272,7 +272,7 @@ def test_events_that_did_not_come_over_the_socket_are_no_success(site: Site) -> 
 	done = subprocess.run(command, capture_output=True, text=True)
 	assert done.returncode == 3
 	assert "Hello there." in done.stdout
-	assert "Not one event came over Socket.IO" in done.stderr
+	assert "No event came over Socket.IO" in done.stderr
 
 
 def test_control_characters_of_a_model_do_not_reach_the_terminal(site: Site) -> None:

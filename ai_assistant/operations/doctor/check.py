@@ -1,97 +1,123 @@
-"""Checks and how they are made: one after the other, each with a deadline, none whose ground has already given way."""
+"""What a check of the doctor is, and how checks are run: one after the other, each with a deadline."""
 
 import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from urllib.parse import urlsplit
 
 DEADLINE_S = 10.0
 
 
-class Ill(Exception):
-	"""What a check has found wrong: what was `seen`, and the `remedy`, a sentence each."""
+class CheckFailed(Exception):
+	"""A check has found something wrong.
 
-	def __init__(self, seen: str, remedy: str) -> None:
-		super().__init__(seen)
-		self.seen, self.remedy = seen, remedy
+	Args:
+		finding: What is wrong, as part of a sentence.
+		remedy: What the reader can do about it, one or two sentences.
+	"""
 
-
-def counted(number: int, noun: str) -> str:
-	"""The number with its noun: 1 worker, 2 workers."""
-	return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+	def __init__(self, finding: str, remedy: str) -> None:
+		super().__init__(finding)
+		self.finding, self.remedy = finding, remedy
 
 
 @dataclass(frozen=True)
-class Finding:
-	"""What a check came to; `ok` is None where it was not made, because another has failed that it needs."""
+class CheckResult:
+	"""The outcome of a check. `ok` is None if it was skipped because a check that it needs has failed."""
 
 	name: str
 	ok: bool | None
-	seen: str
+	finding: str
 	remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
-	"""One thing to look at. Called, it gives its Finding and never raises; on the thread it is called on."""
+	"""One check of the doctor.
+
+	Attributes:
+		name: What is checked, as the doctor prints it.
+		look: Returns a short finding if all is well, and raises CheckFailed otherwise.
+		needs: Names of the checks that must pass first. Otherwise this one would only repeat their failure.
+		deadline_s: Seconds after which the check counts as failed.
+		then: Returns further checks to run next, if this one passes.
+	"""
 
 	name: str
 	look: Callable[[], str]
-	"""Gives what it saw where all is well, in a few words; raises Ill where it is not."""
 	needs: tuple[str, ...] = ()
-	"""The checks without which this one would only repeat their complaint."""
 	deadline_s: float = DEADLINE_S
 	then: Callable[[], "Iterable[Check]"] = field(default=tuple)
-	"""The checks that can be named only once this one has found all well."""
 
-	def __call__(self) -> Finding:
+	def run(self) -> CheckResult:
+		"""Run the check on the current thread. Does not raise."""
 		try:
-			return Finding(self.name, True, self.look())
-		except Ill as found:
-			return Finding(self.name, False, found.seen, found.remedy)
+			return CheckResult(self.name, True, self.look())
+		except CheckFailed as failure:
+			return CheckResult(self.name, False, failure.finding, failure.remedy)
 		except Exception as error:
-			# Its words may be a provider's, or hold a key.
-			return Finding(
-				self.name, False, f"the check ended with {type(error).__name__}", "Look into the logs."
-			)
+			# The message may come from a provider or contain a key.
+			finding = f"the check ended with {type(error).__name__}"
+			return CheckResult(self.name, False, finding, "Look at the logs.")
 
 
-def examine(checks: Iterable[Check], begins: Callable[[str], None] = lambda name: None) -> Iterator[Finding]:
-	"""Makes the checks in their order; `begins` is told the name of each that is about to be made.
+def run_checks(
+	checks: Iterable[Check], on_start: Callable[[str], None] = lambda name: None
+) -> Iterator[CheckResult]:
+	"""Run checks in their order.
 
-	What is still looking at its deadline is left behind: its thread ends with the process.
+	A check that exceeds its deadline is abandoned: its thread ends with the process.
+
+	Args:
+		checks: The checks, each after those that it needs.
+		on_start: Called with the name of each check before it runs. Skipped checks do not run.
+
+	Yields:
+		One result for each check.
 	"""
-	waiting, well = list(checks), set[str]()
+	waiting, passed = list(checks), set[str]()
 	while waiting:
 		check = waiting.pop(0)
-		if missing := [name for name in check.needs if name not in well]:
-			yield Finding(check.name, None, f"not checked (needs {', '.join(missing)})")
+		if missing := [name for name in check.needs if name not in passed]:
+			yield CheckResult(check.name, None, f"not checked (needs {', '.join(missing)})")
 			continue
-		begins(check.name)
-		finding = _by_deadline(check)
-		if finding.ok:
-			well.add(check.name)
+		on_start(check.name)
+		result = _run_within_deadline(check)
+		if result.ok:
+			passed.add(check.name)
 			waiting[:0] = check.then()
-		yield finding
+		yield result
 
 
-def _by_deadline(check: Check) -> Finding:
-	found: list[Finding] = []
-	# With the caller's `frappe.local`: its site and its connection to the database, which nobody else uses meanwhile.
+def _run_within_deadline(check: Check) -> CheckResult:
+	results: list[CheckResult] = []
+	# The thread gets the caller's `frappe.local`, with its site and its database connection. The caller waits meanwhile.
 	context = contextvars.copy_context()
-
-	def look() -> Any:
-		found.append(context.run(check))
-
-	thread = threading.Thread(target=look, name=f"ai-assistant-{check.name}", daemon=True)
-	started = time.monotonic()
+	thread = threading.Thread(
+		target=lambda: results.append(context.run(check.run)), name=f"ai-assistant-{check.name}", daemon=True
+	)
+	began = time.monotonic()
 	thread.start()
 	thread.join(check.deadline_s)
-	if found:
-		return found[0]
-	seconds = f"{time.monotonic() - started:.0f} s"
-	return Finding(
-		check.name, False, f"no answer within {seconds}", "It hangs: restart it, and look at its log."
-	)
+	if results:
+		return results[0]
+	finding = f"no answer within {time.monotonic() - began:.0f} s"
+	return CheckResult(check.name, False, finding, "It hangs: restart it, and look at its log.")
+
+
+def counted(number: int, noun: str) -> str:
+	"""A number with its noun: 1 worker, 2 workers."""
+	return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def ms_since(began: float) -> str:
+	"""The milliseconds since a reading of `time.monotonic()`, with their unit."""
+	return f"{(time.monotonic() - began) * 1000:.0f} ms"
+
+
+def host_of(url: str) -> str:
+	"""Host and port of a URL, or its path if it has no host, without user, password and query."""
+	parts = urlsplit(url)
+	return parts.netloc.rpartition("@")[2] or parts.path

@@ -5,7 +5,40 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
+import frappe
+from frappe.utils import cint
+
+from ai_assistant.config import settings
 from ai_assistant.config.gunicorn import Gunicorn, read
+
+from .check import CheckFailed
+
+
+def timeouts() -> str:
+	"""Check that the web servers wait longer than the longest chat, as far as their timeouts can be read."""
+	total_s = settings.load().timeouts.total_s
+	sites = Path(frappe.local.sites_path).resolve()
+	servers = gunicorn(sites)
+	limits = {
+		"gunicorn": min((each.timeout_s for each in servers if each.timeout_s is not None), default=None)
+	}
+	with suppress(OSError):
+		limits["nginx"] = nginx_s((sites.parent / "config" / "nginx.conf").read_text())
+	known = {name: seconds for name, seconds in limits.items() if seconds is not None}
+	if short := [f"{name} {seconds:g} s" for name, seconds in known.items() if seconds <= total_s]:
+		http_timeout = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
+		raise CheckFailed(
+			f"a chat may take {total_s:g} s, and {', '.join(short)} ends it before",
+			f"bench set-config -g http_timeout {http_timeout}, then bench setup nginx and bench setup supervisor, and"
+			" restart both.",
+		)
+	web_servers = ", ".join(f"{name} {seconds:g} s" for name, seconds in known.items())
+	finding = (
+		f"a chat takes at most {total_s:g} s; {web_servers or 'the timeouts of the web servers are unknown'}"
+	)
+	if any(each.threads == 1 for each in servers):
+		finding += "; a gunicorn process has one thread, which a chat holds (docs/deployment.md, Threads)"
+	return finding
 
 
 def gunicorn(sites: Path) -> list[Gunicorn]:

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from ai_assistant.client.client import Client
-from ai_assistant.operations.doctor.check import Finding, examine
+from ai_assistant.operations.doctor.check import CheckResult, run_checks
 from ai_assistant.operations.doctor.remote_checks import of_site
 from tests.support.provider import WRONG_KEY, ScriptedProvider
 
@@ -21,7 +21,7 @@ from .stack import Stack
 pytestmark = pytest.mark.timeout(180)
 
 # What the doctor finds, by its name; the configuration's keys that are changed for it.
-Doctor = Callable[..., dict[str, Finding]]
+Doctor = Callable[..., dict[str, CheckResult]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +40,9 @@ def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
 	file = stack.bench.sites / stack.bench.site / "site_config.json"
 	before = file.read_text()
 
-	def look(second: dict[str, Any] | None = None, total_s: int = 110, **changes: Any) -> dict[str, Finding]:
+	def look(
+		second: dict[str, Any] | None = None, total_s: int = 110, **changes: Any
+	) -> dict[str, CheckResult]:
 		entry = {
 			"api": "openai",
 			"api_base": provider.base("openai"),
@@ -67,7 +69,11 @@ def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
 		)
 		assert "Traceback" not in done.stderr, done.stderr
 		assert WRONG_KEY not in done.stdout + done.stderr
-		found = {each["name"]: Finding(**each) for each in map(json.loads, done.stdout.splitlines())}
+		lines = [json.loads(line) for line in done.stdout.splitlines()]
+		found = {
+			line["name"]: CheckResult(line["name"], line["ok"], line["seen"], line["remedy"])
+			for line in lines
+		}
 		assert done.returncode == int(any(finding.ok is False for finding in found.values()))
 		return found
 
@@ -75,15 +81,15 @@ def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
 	file.write_text(before)
 
 
-def names(findings: dict[str, Finding], ok: bool | None) -> list[str]:
+def names(findings: dict[str, CheckResult], ok: bool | None) -> list[str]:
 	return [name for name, finding in findings.items() if finding.ok is ok]
 
 
-def said(findings: dict[str, Finding]) -> str:
-	return "".join(f"\n{finding.name}: {finding.seen}" for finding in findings.values() if not finding.ok)
+def said(findings: dict[str, CheckResult]) -> str:
+	return "".join(f"\n{finding.name}: {finding.finding}" for finding in findings.values() if not finding.ok)
 
 
-def only(findings: dict[str, Finding], wrong: str, *unmade: str) -> Finding:
+def only(findings: dict[str, CheckResult], wrong: str, *unmade: str) -> CheckResult:
 	"""The one that is wrong, where no other is and just these were not made."""
 	assert (names(findings, False), names(findings, None)) == ([wrong], list(unmade)), said(findings)
 	assert findings[wrong].remedy
@@ -93,8 +99,8 @@ def only(findings: dict[str, Finding], wrong: str, *unmade: str) -> Finding:
 def test_a_bench_that_is_well(doctor: Doctor) -> None:
 	findings = doctor()
 	assert (names(findings, False), names(findings, None)) == ([], []), said(findings)
-	assert "came back through a socket" in findings["event"].seen
-	assert "1 of ai, 0 busy" in findings["workers"].seen
+	assert "came back through a socket" in findings["event"].finding
+	assert "1 of ai, 0 busy" in findings["workers"].finding
 
 
 def test_watch_prints_what_smoke_asks_and_smoke_leaves_no_session(stack: Stack, doctor: Doctor) -> None:
@@ -137,7 +143,7 @@ def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 		if how == signal.SIGKILL:
 			# It comes back by itself (test_worker.py); the next test shall not wait for that.
 			stack.kill("worker")
-	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.seen
+	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.finding
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -149,7 +155,7 @@ def test_no_redis_cache(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 	else:
 		# Frappe itself waits for it for ever.
 		found = only(findings, "redis_cache", *(name for name in findings if name != "redis_cache"))
-		assert len(findings) == 13 and "does not answer" in found.seen
+		assert len(findings) == 13 and "does not answer" in found.finding
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -167,7 +173,7 @@ def test_no_web_server(stack: Stack, doctor: Doctor) -> None:
 
 def test_a_wrong_host_name_and_so_a_wrong_origin(stack: Stack, doctor: Doctor) -> None:
 	found = only(doctor(host_name=f"http://wrong.localhost:{stack.ports['web']}"), "web server", "event")
-	assert "http://wrong.localhost" in found.seen and "host_name" in found.remedy
+	assert "http://wrong.localhost" in found.finding and "host_name" in found.remedy
 
 
 def test_a_site_in_maintenance(doctor: Doctor) -> None:
@@ -178,7 +184,7 @@ def test_a_site_in_maintenance(doctor: Doctor) -> None:
 def test_no_realtime_server(stack: Stack, doctor: Doctor) -> None:
 	stack.kill("realtime")
 	found = only(doctor(), "realtime server", "event")
-	assert found.seen == "no realtime server is subscribed"
+	assert found.finding == "no realtime server is subscribed"
 
 
 def test_a_realtime_server_that_hangs(stack: Stack, doctor: Doctor) -> None:
@@ -189,25 +195,25 @@ def test_a_realtime_server_that_hangs(stack: Stack, doctor: Doctor) -> None:
 
 def test_a_wrong_key(doctor: Doctor) -> None:
 	found = only(doctor({"api_key": WRONG_KEY}), "provider two")
-	assert "refused its API key" in found.seen and "Enter its API key anew" in found.remedy
+	assert "refused its API key" in found.finding and "Enter its API key anew" in found.remedy
 
 
 def test_an_unreachable_provider(doctor: Doctor) -> None:
 	found = only(doctor({"api_base": "http://127.0.0.1:9/v1"}), "provider two")
-	assert "could not be reached" in found.seen and "http://127.0.0.1:9/v1" in found.remedy
+	assert "could not be reached" in found.finding and "http://127.0.0.1:9/v1" in found.remedy
 
 
 def test_a_frozen_worker(stack: Stack, doctor: Doctor) -> None:
 	frozen = stack.running["worker"].pid
 	with stack.without("worker", signal.SIGSTOP):
 		found = only(doctor(), "workers")
-	assert found.seen == f"1 of 1 workers of ai are frozen: pid {frozen} is stopped"
+	assert found.finding == f"1 of 1 workers of ai are frozen: pid {frozen} is stopped"
 
 
 def test_a_worker_that_was_killed_is_one_no_more(stack: Stack, doctor: Doctor) -> None:
 	# Redis has it in its list for minutes.
 	stack.kill("worker")
-	assert "nobody serves the queue ai" in only(doctor(), "workers").seen
+	assert "no worker serves the queue ai" in only(doctor(), "workers").finding
 
 
 def test_workers_that_redis_has_forgotten(stack: Stack, doctor: Doctor) -> None:
@@ -220,13 +226,13 @@ def test_workers_that_redis_has_forgotten(stack: Stack, doctor: Doctor) -> None:
 		found = only(doctor(), "workers")
 	finally:
 		stack.kill("plain worker")
-	assert "Redis has forgotten 1 worker," in found.seen and "restart" in found.remedy
+	assert "Redis has forgotten 1 worker," in found.finding and "restart" in found.remedy
 
 
 def test_no_worker(stack: Stack, doctor: Doctor) -> None:
 	stack.stop("worker")
 	found = only(doctor(), "workers")
-	assert "nobody serves the queue ai" in found.seen
+	assert "no worker serves the queue ai" in found.finding
 
 
 def test_jobs_of_the_scheduler_that_nobody_does(stack: Stack, doctor: Doctor) -> None:
@@ -235,7 +241,7 @@ def test_jobs_of_the_scheduler_that_nobody_does(stack: Stack, doctor: Doctor) ->
 		found = only(doctor(), "scheduler")
 	finally:
 		stack.inside("schedule", minutes=60)
-	assert "not been done for" in found.seen and "bench schedule" in found.remedy
+	assert "has not run for" in found.finding and "bench schedule" in found.remedy
 
 
 def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None:
@@ -247,17 +253,17 @@ def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None
 		found = only(doctor(total_s=150, http_timeout=200), "timeouts")
 	finally:
 		written.unlink() if before is None else written.write_text(before)
-	assert "a chat may take 150 s, and gunicorn 120 s" in found.seen
+	assert "a chat may take 150 s, and gunicorn 120 s" in found.finding
 
 
-def from_outside(stack: Stack, socketio_url: str) -> dict[str, Finding]:
+def from_outside(stack: Stack, socketio_url: str) -> dict[str, CheckResult]:
 	"""What `ai-assistant doctor` says of the site."""
 	token = os.environ["AI_ASSISTANT_TOKEN"]
 
 	def log_in() -> Client:
 		return Client(stack.url, stack.bench.site, socketio_url, token=token)
 
-	return {found.name: found for found in examine(of_site(stack.url, socketio_url, log_in))}
+	return {found.name: found for found in run_checks(of_site(stack.url, socketio_url, log_in))}
 
 
 def test_from_outside_a_wrong_origin_is_named(stack: Stack) -> None:
@@ -265,4 +271,4 @@ def test_from_outside_a_wrong_origin_is_named(stack: Stack) -> None:
 	assert names(well, True) == list(well), said(well)
 	# The Origin is the web server's address, and the host of that is another than the realtime server's.
 	found = only(from_outside(stack, stack.socketio_url.replace(stack.bench.site, "127.0.0.1")), "event")
-	assert "Invalid origin" in found.seen
+	assert "Invalid origin" in found.finding

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from ai_assistant.operations.doctor.check import Check, Finding, Ill, examine
+from ai_assistant.operations.doctor.check import Check, CheckFailed, CheckResult, run_checks
 
 
 def ill() -> str:
-	raise Ill("it is broken", "Mend it.")
+	raise CheckFailed("it is broken", "Mend it.")
 
 
 def test_what_needs_a_failed_check_is_not_made() -> None:
@@ -19,11 +19,11 @@ def test_what_needs_a_failed_check_is_not_made() -> None:
 		Check("roof", lambda: made.append("roof") or "stands", needs=("house",)),
 		Check("garden", lambda: "grows"),
 	]
-	assert list(examine(checks)) == [
-		Finding("ground", False, "it is broken", "Mend it."),
-		Finding("house", None, "not checked (needs ground)"),
-		Finding("roof", None, "not checked (needs house)"),
-		Finding("garden", True, "grows"),
+	assert list(run_checks(checks)) == [
+		CheckResult("ground", False, "it is broken", "Mend it."),
+		CheckResult("house", None, "not checked (needs ground)"),
+		CheckResult("roof", None, "not checked (needs house)"),
+		CheckResult("garden", True, "grows"),
 	]
 	assert made == []
 
@@ -31,19 +31,19 @@ def test_what_needs_a_failed_check_is_not_made() -> None:
 def test_a_check_that_hangs_is_left_at_its_deadline() -> None:
 	never = threading.Event()
 	checks = [Check("stuck", lambda: str(never.wait()), deadline_s=0.01), Check("next", lambda: "fine")]
-	stuck, following = examine(checks)
+	stuck, following = run_checks(checks)
 	never.set()
 	assert (stuck.ok, following.ok) == (False, True)
-	assert "no answer within" in stuck.seen
+	assert "no answer within" in stuck.finding
 
 
 def test_what_an_unexpected_error_says_is_not_shown() -> None:
 	def leak() -> str:
 		raise ValueError("sk-secret")
 
-	(found,) = examine([Check("leaky", leak)])
+	(found,) = run_checks([Check("leaky", leak)])
 	assert found.ok is False
-	assert "sk-secret" not in str(found) and "ValueError" in found.seen
+	assert "sk-secret" not in str(found) and "ValueError" in found.finding
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_what_an_unexpected_error_says_is_not_shown() -> None:
 )
 def test_what_a_check_brings_with_it_follows_where_all_was_well(look: object, names: list[str]) -> None:
 	first = Check("first", look, then=lambda: [Check("then", lambda: "well")])  # type: ignore[arg-type]
-	assert [found.name for found in examine([first, Check("last", lambda: "well")])] == names
+	assert [found.name for found in run_checks([first, Check("last", lambda: "well")])] == names
 
 
 def test_each_check_that_is_made_is_announced() -> None:
 	begun: list[str] = []
-	list(examine([Check("a", ill), Check("b", ill, needs=("a",)), Check("c", lambda: "")], begun.append))
+	list(run_checks([Check("a", ill), Check("b", ill, needs=("a",)), Check("c", lambda: "")], begun.append))
 	assert begun == ["a", "c"]

@@ -14,9 +14,9 @@ from ai_assistant.cli.program import main
 from ai_assistant.client.client import Client
 from ai_assistant.gateway import Provider
 from ai_assistant.gateway.failures import failure
-from ai_assistant.operations.doctor.check import Check, Finding, examine
+from ai_assistant.operations.doctor.check import Check, CheckResult, run_checks
+from ai_assistant.operations.doctor.providers import remedy
 from ai_assistant.operations.doctor.remote_checks import of_site
-from ai_assistant.operations.doctor.site_checks import _remedy
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.checks import of_config
 from tests.operations.conftest import config_for
@@ -39,27 +39,27 @@ def site(site: Site, process: StandaloneSite, config: dict[str, Any]) -> Iterato
 	process.configure(config)
 
 
-def examined(checks: list[Check]) -> dict[str, Finding]:
+def examined(checks: list[Check]) -> dict[str, CheckResult]:
 	"""The findings by their names."""
-	found = {finding.name: finding for finding in examine(checks)}
+	found = {finding.name: finding for finding in run_checks(checks)}
 	assert WRONG_KEY not in str(found)
 	return found
 
 
 def doctor(
 	site: Site, by: Account | None = None, url: str | None = None, socketio_url: str | None = None
-) -> dict[str, Finding]:
+) -> dict[str, CheckResult]:
 	"""What it finds at an address of a site, as a user of it."""
 	url, socketio_url = url or site.url, socketio_url or url or site.url
 	token = (by or site.first).token
 	return examined(of_site(url, socketio_url, lambda: Client(url, site.name, socketio_url, token=token)))
 
 
-def wrong(findings: dict[str, Finding]) -> list[str]:
+def wrong(findings: dict[str, CheckResult]) -> list[str]:
 	return [name for name, found in findings.items() if found.ok is False]
 
 
-def unmade(findings: dict[str, Finding]) -> list[str]:
+def unmade(findings: dict[str, CheckResult]) -> list[str]:
 	return [name for name, found in findings.items() if found.ok is None]
 
 
@@ -73,7 +73,7 @@ def closed() -> str:
 def test_a_site_that_is_well(site: Site) -> None:
 	findings = doctor(site)
 	assert (list(findings), wrong(findings), unmade(findings)) == (ALL, [], []), findings
-	assert "through a socket after" in findings["event"].seen
+	assert "through a socket after" in findings["event"].finding
 
 
 def test_for_people_it_says_a_line_a_check(site: Site) -> None:
@@ -99,7 +99,7 @@ def test_no_site(site: Site, closed: str) -> None:
 def test_something_else_than_a_site(site: Site, provider: ScriptedProvider) -> None:
 	findings = doctor(site, url=f"http://127.0.0.1:{provider.port}/count/nothing?")
 	assert wrong(findings) == ["web server"]
-	assert "no Frappe site answers" in findings["web server"].seen
+	assert "no Frappe site answers" in findings["web server"].finding
 
 
 def test_a_user_without_the_role(site: Site) -> None:
@@ -117,7 +117,7 @@ def test_a_wrong_origin(site: Site) -> None:
 	# The same site by another name than its realtime server is asked by.
 	findings = doctor(site, socketio_url=site.url, url=site.url.replace("127.0.0.1", "localhost"))
 	assert (wrong(findings), unmade(findings)) == (["event"], [])
-	assert "refuses the Origin http://localhost" in findings["event"].seen
+	assert "refuses the Origin http://localhost" in findings["event"].finding
 	assert "host_name" in findings["event"].remedy
 
 
@@ -127,13 +127,13 @@ def test_a_wrong_key(site: Site, process: StandaloneSite, provider: ScriptedProv
 	process.configure(config)
 	findings = doctor(site)
 	assert (wrong(findings), unmade(findings)) == (["provider claude"], [])
-	assert "provider_auth" in findings["provider claude"].seen
+	assert "provider_auth" in findings["provider claude"].finding
 
 
 def test_an_account_without_credit() -> None:
 	asked = Provider("claude", "anthropic", "-", "m")
-	assert "credit" in _remedy(failure({"provider": "claude", "model": "m"}, 402), asked)
-	assert "API Base" in _remedy(failure({"provider": "claude", "model": "m"}, 503), asked)
+	assert "credit" in remedy(failure({"provider": "claude", "model": "m"}, 402), asked)
+	assert "API Base" in remedy(failure({"provider": "claude", "model": "m"}, 503), asked)
 
 
 def test_an_unreachable_provider(
@@ -144,7 +144,7 @@ def test_an_unreachable_provider(
 	process.configure(config)
 	findings = doctor(site)
 	assert (wrong(findings), unmade(findings)) == (["provider scripted"], [])
-	assert "provider_unavailable" in findings["provider scripted"].seen
+	assert "provider_unavailable" in findings["provider scripted"].finding
 
 
 def test_events_that_are_switched_off(
@@ -153,14 +153,14 @@ def test_events_that_are_switched_off(
 	process.configure({**config_for(provider), "realtime": {"enabled": False}})
 	findings = doctor(site)
 	assert wrong(findings) == []
-	assert findings["event"].seen == "realtime is switched off on this site"
+	assert findings["event"].finding == "realtime is switched off on this site"
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], dict[str, Finding]]]:
+def file(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], dict[str, CheckResult]]]:
 	"""What the doctor finds in a file with this configuration."""
 
-	def look(config: dict[str, Any]) -> dict[str, Finding]:
+	def look(config: dict[str, Any]) -> dict[str, CheckResult]:
 		written = tmp_path / "site_config.json"
 		written.write_text(json.dumps({"ai_assistant": config}))
 		return examined(of_config(written))
@@ -169,7 +169,7 @@ def file(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], dict[str, Findin
 	release_local(stand_in.local)
 
 
-Look = Callable[[dict[str, Any]], dict[str, Finding]]
+Look = Callable[[dict[str, Any]], dict[str, CheckResult]]
 
 
 def test_a_configuration_file_and_its_providers(file: Look, provider: ScriptedProvider, closed: str) -> None:
@@ -183,9 +183,9 @@ def test_a_configuration_file_and_its_providers(file: Look, provider: ScriptedPr
 	config["providers"][1]["api_base"] = closed
 	findings = file(config)
 	assert wrong(findings) == ["provider scripted", "provider claude"]
-	assert "refused its API key" in findings["provider scripted"].seen
+	assert "refused its API key" in findings["provider scripted"].finding
 	assert "Enter its API key anew" in findings["provider scripted"].remedy
-	assert "could not be reached" in findings["provider claude"].seen
+	assert "could not be reached" in findings["provider claude"].finding
 	assert closed in findings["provider claude"].remedy
 
 
@@ -202,7 +202,7 @@ def test_a_configuration_that_is_wrong(
 ) -> None:
 	findings = file({**config_for(provider), **change})
 	assert (list(findings), wrong(findings)) == (["configuration"], ["configuration"])
-	assert said in findings["configuration"].seen
+	assert said in findings["configuration"].finding
 
 
 def test_what_is_set_aside_is_named_and_the_rest_is_looked_at(file: Look, provider: ScriptedProvider) -> None:
@@ -215,8 +215,8 @@ def test_what_is_set_aside_is_named_and_the_rest_is_looked_at(file: Look, provid
 		}
 	)
 	assert wrong(findings) == ["x", "limits"]
-	assert findings["x"].seen == "not used: api_key accepts a string that is not empty."
-	assert findings["limits"].seen == "not used: limits.max_messages accepts a number from 1."
+	assert findings["x"].finding == "not used: api_key accepts a string that is not empty."
+	assert findings["limits"].finding == "not used: limits.max_messages accepts a number from 1."
 	assert findings["configuration"].ok and findings[f"provider {given['providers'][0]['name']}"].ok
 
 

@@ -4,7 +4,7 @@ import frappe
 
 from ai_assistant.bench_tests import TestCase
 
-from . import site_checks
+from . import services
 
 VARIABLE = "innodb_snapshot_isolation"
 
@@ -14,9 +14,9 @@ class TestChecks(TestCase):
 		# MariaDB before 10.6.18 and 10.11.8 has none.
 		before = dict(frappe.db.sql(f"show variables like '{VARIABLE}'"))
 		if not before:
-			self.assertNotIn(VARIABLE, site_checks.database())
+			self.assertNotIn(VARIABLE, services.database())
 			return
 		self.addCleanup(frappe.db.sql, f"set session {VARIABLE} = {before[VARIABLE]}")
 		for value, named in (("ON", True), ("OFF", False)):
 			frappe.db.sql(f"set session {VARIABLE} = {value}")
-			self.assertEqual(f"{VARIABLE} is on" in site_checks.database(), named)
+			self.assertEqual(f"{VARIABLE} is on" in services.database(), named)

@@ -1,0 +1,95 @@
+"""Checks of the configuration and of each provider. The standalone site's doctor uses them too."""
+
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+import frappe
+
+from ai_assistant.chat.errors import ChatError, provider_failure
+from ai_assistant.chat.request import be_ready
+from ai_assistant.config import settings
+from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preload
+
+from .check import Check, CheckFailed, counted, host_of
+
+# Longer than the deadlines of what is checked, whose failures say more.
+PROVIDER_DEADLINE_S = 60.0
+CORRECT = "Correct it in Desk (AI Provider, AI Assistant Settings), or in site_config.json, which wins."
+
+
+def configuration(load: Callable[[], settings.Settings] = settings.load) -> str:
+	"""Check that the site can answer chats by its configuration."""
+	try:
+		loaded = load()
+	except (frappe.DoesNotExistError, frappe.db.ProgrammingError, frappe.db.OperationalError) as error:
+		site = frappe.local.site
+		raise CheckFailed(
+			f"the site lacks the tables of this version of the app ({type(error).__name__})",
+			f"bench --site {site} install-app ai_assistant; if it is installed, bench --site {site} migrate.",
+		)
+	try:
+		be_ready(loaded)
+	except ChatError as error:
+		if loaded.set_aside:
+			raise CheckFailed(str(error), CORRECT)
+		raise CheckFailed("no provider is configured", "Enable one in Desk: AI Provider → New.")
+	first, model = loaded.first_for(loaded.modes["chat"])
+	off = "" if loaded.realtime.enabled else "; realtime.enabled is off: answers come whole, without events"
+	return f"{counted(len(loaded.providers), 'provider')}; {first and first.name} is asked first, for {model}{off}"
+
+
+def providers(load: Callable[[], settings.Settings] = settings.load) -> Iterable[Check]:
+	"""A check for each provider, and a failing one for each part of the configuration that is set aside."""
+
+	def ask(name: Provider) -> Callable[[], str]:
+		return lambda: provider(name)
+
+	def fail(reason: str) -> Callable[[], str]:
+		def look() -> str:
+			raise CheckFailed(f"not used: {reason}", CORRECT)
+
+		return look
+
+	loaded = load()
+	return [
+		*(Check(name, fail(reason)) for name, reason in loaded.set_aside),
+		*(
+			Check(f"provider {each.name}", ask(each), deadline_s=PROVIDER_DEADLINE_S)
+			for each in loaded.providers
+		),
+	]
+
+
+def provider(provider: Provider) -> str:
+	"""Check that a provider accepts its key and answers."""
+	# Loading takes seconds, which are not the provider's.
+	preload([provider])
+	try:
+		first_ms = first_chunk_ms(provider)
+	except ProviderError as error:
+		raise CheckFailed(provider_failure(error, True)["message"], remedy(error, provider))
+	if first_ms is None:
+		raise CheckFailed(
+			f"{provider.name} sent an empty answer", f"Try another model than {provider.default_model}."
+		)
+	return f"{provider.default_model} answered; its first chunk came after {first_ms} ms"
+
+
+def remedy(error: ProviderError, provider: Provider) -> str:
+	"""What an administrator can do about a provider's failure."""
+	code = error.code
+	if error.kind == "out_of_credit":
+		return f"Add credit to its account, or raise its spending limit: AI Provider {provider.name}."
+	if error.kind == "country":
+		return "Disable it, or reach it through an address in a country that it serves."
+	if code == "provider_auth":
+		return f"Enter its API key anew: AI Provider {provider.name}."
+	if code in ("provider_unavailable", "timeout"):
+		base = "its default"
+		if provider.api_base:
+			parts = urlsplit(provider.api_base)
+			base = f"{parts.scheme}://{host_of(provider.api_base)}{parts.path}"
+		return f"Check its API Base ({base}), and whether it can be reached from here."
+	if code in ("rate_limited", "budget_exceeded"):
+		return "Wait, or raise the limit at the provider."
+	return f"Check its model ({provider.default_model}) and extra parameters: AI Provider {provider.name}, Test connection."
