@@ -81,7 +81,7 @@ def bytes_of(messages: list[dict[str, Any]]) -> int:
 			said["content"] = [part for part in content if part["type"] != "image_url"]
 			images += len(content) - len(said["content"])
 		plain.append(said)
-	return len(json.dumps(plain, ensure_ascii=False).encode()) + IMAGE_BYTES * images
+	return len(json.dumps(plain, ensure_ascii=False).encode(errors="replace")) + IMAGE_BYTES * images
 
 
 def _count(given: list[Any], limits: Limits) -> None:

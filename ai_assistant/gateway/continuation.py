@@ -17,6 +17,8 @@ from .sse import ProtocolError, string
 VERSION = 1
 # Some 200,000 tokens of thinking; what is longer does not go on.
 MAX_CHARS = 1_000_000
+# What every continuation begins with: six bytes are eight characters of base64.
+BEGINNING = urlsafe_b64encode(f'{{"v":{VERSION}'.encode()).decode()
 
 # OpenRouter's reasoning, by what the provider behind it gives.
 DETAILS = {
@@ -67,6 +69,11 @@ def _merged(pieces: list[Any]) -> list[dict[str, Any]]:
 			detail[name] = "".join(string(piece.get(name) or "") for piece in alike)
 		details.append(detail)
 	return details
+
+
+def is_continuation(text: str) -> bool:
+	"""Whether `text` looks like one of this module's, and not like a signature that a provider made for another client."""
+	return text.startswith(BEGINNING)
 
 
 def decode(provider: Provider, model: str, text: Any) -> Fields:

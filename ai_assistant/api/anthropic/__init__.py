@@ -1,0 +1,1 @@
+"""Anthropic's APIs as this site offers them."""

@@ -1,0 +1,203 @@
+"""Takes the messages and the tools of a request to Anthropic's Messages API apart.
+
+The wire is the one of Anthropic's public API reference, version 2023-06-01: a content is a string or a list of blocks
+(text, image, document, thinking, tool_use, tool_result).
+"""
+
+import json
+from typing import Any
+
+from ai_assistant.chat.errors import invalid
+from ai_assistant.gateway.continuation import is_continuation
+
+from ..conversation import Conversation
+
+ROLES = ("user", "assistant", "system")
+BLOCKS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")
+# Calls of tools that a provider runs, and what they gave. The site offers none of them, another server may have.
+FOREIGN = ("server_tool_use", "container_upload", "compaction", "mcp_tool_use", "mcp_tool_result")
+FOREIGN_RESULT = "_tool_result"
+CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+
+
+def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+	"""The `system` and the `messages` of a request, in the form of the OpenAI chat API.
+
+	Raises:
+		ChatError: `invalid_request`, with the path of the field.
+	"""
+	conversation = Conversation()
+	conversation.add("system", _content(body.get("system"), "system"))
+	given = body.get("messages")
+	if not isinstance(given, list) or not given:
+		raise invalid("{0} accepts a list of at least one {1}.", "messages", "{role, content}")
+	for n, message in enumerate(given):
+		where = f"messages[{n}]"
+		role = message.get("role") if isinstance(message, dict) else None
+		if role not in ROLES:
+			raise invalid("{0}.role accepts one of: {1}.", where, ", ".join(ROLES))
+		if role == "assistant":
+			_assistant(conversation, message.get("content"), f"{where}.content")
+		elif role == "user":
+			_user(conversation, message.get("content"), f"{where}.content")
+		else:
+			conversation.add("system", _content(message.get("content"), f"{where}.content"))
+	return conversation.messages
+
+
+def _user(conversation: Conversation, content: Any, where: str) -> None:
+	"""A turn of the user. Answers of tools come first, as the chat API wants them."""
+	blocks = _blocks(content, where)
+	for path, block in blocks:
+		if block["type"] == "tool_result":
+			_result(conversation, block, path)
+	parts = [part for path, block in blocks for part in _parts(block, path) if block["type"] != "tool_result"]
+	conversation.add("user", _plain(parts))
+
+
+def _assistant(conversation: Conversation, content: Any, where: str) -> None:
+	for path, block in _blocks(content, where):
+		kind = block["type"]
+		if kind in ("thinking", "redacted_thinking"):
+			sealed = block.get("signature" if kind == "thinking" else "data")
+			if isinstance(sealed, str) and is_continuation(sealed):
+				conversation.think(sealed)
+		elif kind == "tool_use":
+			given = block.get("input")
+			arguments = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
+			conversation.call(_string(block, "id", path), _string(block, "name", path), arguments)
+		elif kind == "text":
+			conversation.say(_string(block, "text", path))
+		else:
+			raise invalid(
+				"{0}.type accepts one of: {1}.", path, "text, thinking, redacted_thinking, tool_use"
+			)
+
+
+def _result(conversation: Conversation, block: dict[str, Any], where: str) -> None:
+	inner = _blocks(block.get("content"), f"{where}.content")
+	parts = [part for path, piece in inner for part in _parts(piece, path)]
+	text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+	if block.get("is_error"):
+		# The chat API has no field for it.
+		text = f"Error: {text}"
+	images = [part for part in parts if part["type"] != "text"]
+	conversation.result(_string(block, "tool_use_id", where), text, images)
+
+
+def _content(content: Any, where: str) -> str | list[dict[str, Any]]:
+	return _plain([part for path, block in _blocks(content, where) for part in _parts(block, path)])
+
+
+def _plain(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+	"""Parts as one text where they are nothing else: not every provider takes parts."""
+	if all(part.keys() == {"type", "text"} for part in parts):
+		return "\n\n".join(part["text"] for part in parts)
+	return parts
+
+
+def _blocks(content: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
+	"""The blocks of a content with their paths. Those of tools that a provider runs are left out."""
+	if content is None or content == "":
+		return []
+	if isinstance(content, str):
+		return [(where, {"type": "text", "text": content})]
+	if not isinstance(content, list):
+		raise invalid("{0} accepts a string or a list of content blocks.", where)
+	blocks = []
+	for n, block in enumerate(content):
+		kind = block.get("type") if isinstance(block, dict) else None
+		if not isinstance(kind, str):
+			raise invalid("{0} accepts an object with a type.", f"{where}[{n}]")
+		if kind not in FOREIGN and not (kind.endswith(FOREIGN_RESULT) and kind not in BLOCKS):
+			blocks.append((f"{where}[{n}]", block))
+	return blocks
+
+
+def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
+	"""What the user or a tool says, as parts of the chat API. A mark for the provider's cache stays where it is."""
+	kind, source = block["type"], block.get("source")
+	if kind == "tool_result":
+		return []
+	source = source if isinstance(source, dict) else {}
+	mark = {"cache_control": block["cache_control"]} if block.get("cache_control") else {}
+	if kind == "text":
+		text = _string(block, "text", where)
+		return [{"type": "text", "text": text, **mark}] if text else []
+	if kind == "image":
+		return [{"type": "image_url", "image_url": {"url": _url(source, f"{where}.source")}, **mark}]
+	if kind == "document":
+		return [{**part, **mark} for part in _document(block, source, where)]
+	if kind == "search_result":
+		inner = _blocks(block.get("content"), f"{where}.content")
+		title = {"type": "text", "text": f"{block.get('title') or ''}\n{block.get('source') or ''}".strip()}
+		return [title, *(part for path, piece in inner for part in _parts(piece, path))]
+	if kind == "tool_reference":
+		return [{"type": "text", "text": str(block.get("tool_name") or "")}]
+	raise invalid("{0}.type accepts one of: {1}.", where, ", ".join(BLOCKS))
+
+
+def _url(source: dict[str, Any], where: str) -> str:
+	"""The address of a source: a link, or a data URL."""
+	if source.get("type") == "base64":
+		return f"data:{_string(source, 'media_type', where)};base64,{_string(source, 'data', where)}"
+	if source.get("type") == "url":
+		return _string(source, "url", where)
+	raise invalid("{0}.type accepts one of: {1}; files are not kept here.", where, "base64, url")
+
+
+def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list[dict[str, Any]]:
+	where = f"{where}.source"
+	if source.get("type") == "text":
+		return [{"type": "text", "text": _string(source, "data", where)}]
+	if source.get("type") == "content":
+		inner = _blocks(source.get("content"), f"{where}.content")
+		return [part for path, piece in inner for part in _parts(piece, path)]
+	title = block.get("title")
+	named = {"filename": title} if isinstance(title, str) and title else {}
+	return [{"type": "file", "file": {**named, "file_data": _url(source, where)}}]
+
+
+def _string(block: dict[str, Any], name: str, where: str) -> str:
+	value = block.get(name)
+	if not isinstance(value, str):
+		raise invalid("{0}.{1} accepts a string.", where, name)
+	return value
+
+
+def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
+	"""The `tools` and the `tool_choice` in the form of the chat API, and what is left out of them.
+
+	Tools with a type are Anthropic's own: the provider runs them, or knows their schema. They are left out, by name.
+
+	Raises:
+		ChatError: `invalid_request`.
+	"""
+	given = body.get("tools") or []
+	if not isinstance(given, list):
+		raise invalid("{0} accepts a list of tools.", "tools")
+	tools, dropped = [], []
+	for n, tool in enumerate(given):
+		if not isinstance(tool, dict):
+			raise invalid("{0} accepts an object {1}.", f"tools[{n}]", "{name, description, input_schema}")
+		if tool.get("type") not in (None, "custom"):
+			dropped.append(f"tools[{n}].{tool['type']}")
+			continue
+		schema = tool.get("input_schema")
+		if isinstance(schema, dict):
+			schema = {"type": "object", **schema}
+		function = {"name": tool.get("name"), "description": tool.get("description"), "parameters": schema}
+		mark = {"cache_control": tool["cache_control"]} if tool.get("cache_control") else {}
+		tools.append({"type": "function", "function": function, **mark})
+	return tools, _choice(body.get("tool_choice")) if tools else None, tuple(dropped)
+
+
+def _choice(given: Any) -> Any:
+	if given is None:
+		return None
+	kind = given.get("type") if isinstance(given, dict) else None
+	if kind == "tool":
+		return {"type": "function", "function": {"name": given.get("name")}}
+	if kind not in CHOICES:
+		raise invalid("{0} accepts one of: {1}.", "tool_choice.type", "auto, any, tool, none")
+	return CHOICES[kind]

@@ -1,0 +1,143 @@
+"""Writes the stream of one message of Anthropic's Messages API: the events that begin, fill and end its blocks."""
+
+import json
+from typing import Any
+
+from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
+
+from ..dialect import Parsed, event
+from ..written import Written
+from .message_object import error, input_of, prompt_tokens, stop_reason, usage_of
+
+
+class Writer:
+	"""The stream of one message. Its methods are those of `ai_assistant.api.dialect.StreamWriter`.
+
+	A text or thinking ends with the first chunk of another type. Calls that a model writes at once stay open together.
+	"""
+
+	def __init__(self, parsed: Parsed, request_id: str, model: str, created: int) -> None:
+		self._request_id, self._model = request_id, model
+		self._prompt_tokens = prompt_tokens(parsed)
+		self._shows_thinking = parsed.options.get("shows_thinking", True)
+		self._written = Written()
+		self._blocks = 0
+		# The type of the last block while it is a text or thinking that is being written.
+		self._open: str | None = None
+		# The calls whose input is being written, by their ids: the index of the block.
+		self._calls: dict[str, int] = {}
+
+	def begin(self) -> str:
+		# The provider counts the tokens at the end. Cline reads those of the prompt here alone.
+		usage = usage_of({"prompt_tokens": self._prompt_tokens})
+		message: dict[str, Any] = {
+			"id": f"msg_{self._request_id}",
+			"type": "message",
+			"role": "assistant",
+			"model": self._model,
+			"content": [],
+			"stop_reason": None,
+			"stop_sequence": None,
+			"usage": usage,
+		}
+		return _event("message_start", message=message) + self.ping()
+
+	def write(self, chunk: Chunk) -> str:
+		self._written.add(chunk)
+		if isinstance(chunk, Text):
+			return self._in("text") + self._delta({"type": "text_delta", "text": chunk.text})
+		if isinstance(chunk, Reasoning):
+			began = self._in("thinking")
+			shown = {"type": "thinking_delta", "thinking": chunk.text}
+			return began + self._delta(shown) if self._shows_thinking else began
+		if isinstance(chunk, ToolCallStart):
+			return self._begin_call(chunk.id, chunk.name)
+		if isinstance(chunk, ToolCallDelta):
+			return self._input(chunk.id, chunk.text)
+		if isinstance(chunk, ToolCall):
+			return self._whole_call(chunk)
+		return ""
+
+	def ping(self) -> str:
+		return _event("ping")
+
+	def end(self, answer: dict[str, Any]) -> str:
+		text = "".join(self.write(chunk) for chunk in self._written.missing(answer))
+		failure = answer.get("error")
+		if failure and failure["code"] != "content_filtered":
+			return text + event(error(failure)[1], "error")
+		sealed = answer.get("continuation")
+		if sealed and self._open == "thinking":
+			text += self._close(sealed)
+		else:
+			text += self._close()
+			if sealed:
+				text += self._begin({"type": "redacted_thinking", "data": sealed}) + self._stop(
+					self._blocks - 1
+				)
+		for identity in list(self._calls):
+			text += self._stop(self._calls.pop(identity))
+		delta: dict[str, Any] = {"stop_reason": stop_reason(answer), "stop_sequence": None}
+		if failure:
+			details = {"type": "refusal", "category": None, "explanation": failure["message"]}
+			delta |= {"stop_reason": "refusal", "stop_details": details}
+		text += _event("message_delta", delta=delta, usage=usage_of(answer.get("usage")))
+		return text + _event("message_stop")
+
+	def _in(self, kind: str) -> str:
+		"""Begins a block of text or thinking, unless the last one is of this type and open."""
+		if self._open == kind:
+			return ""
+		block = (
+			{"type": "text", "text": ""}
+			if kind == "text"
+			else {"type": kind, "thinking": "", "signature": ""}
+		)
+		text = self._close() + self._begin(block)
+		self._open = kind
+		return text
+
+	def _begin(self, block: dict[str, Any]) -> str:
+		self._blocks += 1
+		return _event("content_block_start", index=self._blocks - 1, content_block=block)
+
+	def _delta(self, delta: dict[str, Any], index: int | None = None) -> str:
+		return _event("content_block_delta", index=self._blocks - 1 if index is None else index, delta=delta)
+
+	def _stop(self, index: int) -> str:
+		return _event("content_block_stop", index=index)
+
+	def _close(self, sealed: str | None = None) -> str:
+		"""Ends the text or thinking that is being written, if there is one.
+
+		A thinking needs a signature: clients drop one without. It is the request's id where nothing else is known.
+		"""
+		kind, self._open = self._open, None
+		if kind is None:
+			return ""
+		signed = ""
+		if kind == "thinking":
+			signed = self._delta({"type": "signature_delta", "signature": sealed or self._request_id})
+		return signed + self._stop(self._blocks - 1)
+
+	def _begin_call(self, identity: str, name: str) -> str:
+		text = self._close()
+		text += self._begin({"type": "tool_use", "id": identity, "name": name, "input": {}})
+		self._calls[identity] = self._blocks - 1
+		return text
+
+	def _input(self, identity: str, piece: str) -> str:
+		return self._delta({"type": "input_json_delta", "partial_json": piece}, self._calls[identity])
+
+	def _whole_call(self, call: ToolCall) -> str:
+		"""Ends a call, of which the pieces were written or nothing at all."""
+		text = ""
+		if call.id not in self._calls:
+			# Anthropic's SDK raises at an input that is no JSON.
+			read = call.arguments if call.arguments_error is None else json.dumps(input_of(call.arguments))
+			text = self._begin_call(call.id, call.name) + self._input(call.id, read)
+		return text + self._stop(self._calls.pop(call.id))
+
+
+def _event(kind: str, **fields: Any) -> str:
+	return event({"type": kind, **fields}, kind)

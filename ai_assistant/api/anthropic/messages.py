@@ -1,0 +1,127 @@
+"""Anthropic's Messages API: the dialect of Claude Code and of Anthropic's SDKs.
+
+The wire is the one of Anthropic's public API reference, version 2023-06-01: an answer is a list of blocks (thinking, text,
+tool_use), and a stream begins, fills and ends one block after the other. What a provider wants back on the next turn (the
+answer's `continuation`) is the `signature` of a thinking block. A provider gives it at the end: in a stream it is the
+`data` of a last block, `redacted_thinking`, because the thinking has ended by then.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ai_assistant.chat.errors import invalid
+from ai_assistant.chat.validators import flag
+
+from ..dialect import Parsed
+from .message_input import messages_of, tools_of
+from .message_object import error, input_of, prompt_tokens, stop_reason, usage_of
+from .message_stream import Writer
+
+__all__ = ["Writer", "count", "error", "parse", "whole"]
+
+# From how many tokens of thinking on an effort is meant, as the adapter for Anthropic has them.
+BUDGETS = ((4096, "high"), (2048, "medium"))
+# Fields that the site does not carry out.
+NOT_CARRIED_OUT = ("container", "context_management", "mcp_servers", "top_k")
+
+
+def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
+	"""A request to create a message.
+
+	Raises:
+		ChatError: `invalid_request`, with the field and what it accepts.
+	"""
+	tools, choice, dropped = tools_of(body)
+	metadata, config, thinking = (_object(body, name) for name in ("metadata", "output_config", "thinking"))
+	asked = body.get("tool_choice")
+	fields = {
+		"messages": messages_of(body),
+		"model": body.get("model"),
+		"temperature": body.get("temperature"),
+		"top_p": body.get("top_p"),
+		"max_tokens": body.get("max_tokens"),
+		"stop": body.get("stop_sequences") or None,
+		"reasoning_effort": _effort(thinking, config),
+		"tools": tools or None,
+		"tool_choice": choice,
+		"parallel_tool_calls": False if tools and asked and asked.get("disable_parallel_tool_use") else None,
+		"response_format": _response_format(config.get("format")),
+		"request_id": metadata.get("request_id"),
+		"task_id": metadata.get("task_id"),
+	}
+	return Parsed(
+		fields={name: value for name, value in fields.items() if value is not None},
+		stream=flag(body.get("stream"), "stream"),
+		options={"shows_thinking": thinking.get("display") != "omitted"},
+		dropped=(*dropped, *(name for name in NOT_CARRIED_OUT if body.get(name) is not None)),
+	)
+
+
+def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
+	value = body.get(name)
+	if value is not None and not isinstance(value, dict):
+		raise invalid("{0} accepts an object.", name)
+	return value or {}
+
+
+def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
+	"""The effort that a `thinking` asks for; None where there is none, which leaves it to the site."""
+	kind = thinking.get("type")
+	if kind is None:
+		return None
+	if kind == "disabled":
+		return "none"
+	if kind == "enabled":
+		budget = thinking.get("budget_tokens")
+		if not isinstance(budget, int) or isinstance(budget, bool):
+			raise invalid("{0} accepts a whole number.", "thinking.budget_tokens")
+		return next((effort for least, effort in BUDGETS if budget >= least), "low")
+	if kind != "adaptive":
+		raise invalid("{0} accepts one of: {1}.", "thinking.type", "enabled, adaptive, disabled")
+	effort = config.get("effort")
+	if effort is not None and not isinstance(effort, str):
+		raise invalid("{0} accepts a string.", "output_config.effort")
+	# The reference names it as the default.
+	return effort or "high"
+
+
+def _response_format(given: Any) -> dict[str, Any] | None:
+	"""An `output_config.format` as the chat API's `response_format`."""
+	if given is None:
+		return None
+	if not isinstance(given, dict) or given.get("type") != "json_schema":
+		raise invalid("{0} accepts {1}.", "output_config.format.type", "json_schema")
+	return {"type": "json_schema", "json_schema": {"name": "answer", "schema": given.get("schema")}}
+
+
+def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
+	"""The message that the contract's answer object comes to."""
+	content: list[dict[str, Any]] = []
+	thought = answer["reasoning"] if parsed.options.get("shows_thinking", True) else ""
+	sealed = answer.get("continuation")
+	if thought or (answer["reasoning"] and not sealed):
+		signature = sealed or answer["request_id"]
+		content.append({"type": "thinking", "thinking": thought, "signature": signature})
+	elif sealed:
+		content.append({"type": "redacted_thinking", "data": sealed})
+	if answer["response"]:
+		content.append({"type": "text", "text": answer["response"]})
+	for call in answer.get("tool_calls") or ():
+		function = call["function"]
+		named = {"id": call["id"], "name": function["name"]}
+		content.append({"type": "tool_use", **named, "input": input_of(function["arguments"])})
+	return {
+		"id": f"msg_{answer['request_id']}",
+		"type": "message",
+		"role": "assistant",
+		"model": parsed.fields.get("model") or answer["model"],
+		"content": content,
+		"stop_reason": stop_reason(answer),
+		"stop_sequence": None,
+		"usage": usage_of(answer.get("usage")),
+	}
+
+
+def count(parsed: Parsed) -> dict[str, Any]:
+	"""The body that answers how many tokens a request has, estimated by its length."""
+	return {"input_tokens": prompt_tokens(parsed)}

@@ -1,0 +1,69 @@
+"""Builds the messages of the OpenAI chat API from the items or blocks in which another API has a conversation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Conversation:
+	"""Takes the items of a conversation in their order; `messages` is what they come to.
+
+	Items of the model that follow each other are one assistant message. It ends with the first item of somebody else.
+	"""
+
+	def __init__(self, history: Sequence[dict[str, Any]] = ()) -> None:
+		"""`history` are the messages before the first item; none of them changes."""
+		self._messages = list(history)
+		# The message of the model that is being built.
+		self._answer: dict[str, Any] | None = None
+		# The chat API has no images in the answer of a tool: they follow the last of these answers.
+		self._images: list[dict[str, Any]] = []
+
+	@property
+	def messages(self) -> list[dict[str, Any]]:
+		self._show_images()
+		return self._messages
+
+	def add(self, role: str, content: str | list[dict[str, Any]]) -> None:
+		"""A message of the user, or instructions. Content of no length is left out."""
+		self._show_images()
+		if content:
+			self._append({"role": role, "content": content})
+
+	def say(self, text: str) -> None:
+		"""Text of the model. Texts of one message are paragraphs."""
+		message = self._assistant()
+		if text:
+			message["content"] = f"{message['content']}\n\n{text}" if message["content"] else text
+
+	def call(self, identity: Any, name: Any, arguments: str) -> None:
+		"""A call that the model makes of a tool."""
+		function = {"name": name, "arguments": arguments}
+		calls = self._assistant().setdefault("tool_calls", [])
+		calls.append({"id": identity, "type": "function", "function": function})
+
+	def think(self, continuation: str) -> None:
+		"""The continuation that came with an answer. It may stand before or after the rest of the answer."""
+		self._assistant()["continuation"] = continuation
+
+	def result(self, identity: Any, content: str, images: list[dict[str, Any]]) -> None:
+		"""What a tool answered, with the image parts that belong to it."""
+		self._append({"role": "tool", "tool_call_id": identity, "content": content})
+		if images:
+			text = f"The images in the answer to the tool call {identity}:"
+			self._images += [{"type": "text", "text": text}, *images]
+
+	def _assistant(self) -> dict[str, Any]:
+		if self._answer is None:
+			self._show_images()
+			self._answer = {"role": "assistant", "content": ""}
+			self._messages.append(self._answer)
+		return self._answer
+
+	def _append(self, message: dict[str, Any]) -> None:
+		self._answer = None
+		self._messages.append(message)
+
+	def _show_images(self) -> None:
+		if self._images:
+			images, self._images = self._images, []
+			self._append({"role": "user", "content": images})

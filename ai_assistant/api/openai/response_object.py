@@ -1,0 +1,128 @@
+"""The response of OpenAI's Responses API: its items, what it repeats of the request, and what became of it."""
+
+from typing import Any
+
+from ..dialect import Parsed
+from .errors import CODES
+
+ID_PREFIX = "resp_"
+ITEM_PREFIXES = {"reasoning": "rs", "message": "msg", "function_call": "fc"}
+# What a response repeats of its request, with the values that a request leaves out. Open Responses wants all of them.
+REPEATED: dict[str, Any] = {
+	"background": False,
+	"frequency_penalty": 0,
+	"instructions": None,
+	"max_output_tokens": None,
+	"max_tool_calls": None,
+	"metadata": {},
+	"parallel_tool_calls": True,
+	"presence_penalty": 0,
+	"previous_response_id": None,
+	"prompt_cache_key": None,
+	"reasoning": {"effort": None, "summary": None},
+	"safety_identifier": None,
+	"service_tier": "default",
+	"store": True,
+	"temperature": 1.0,
+	"text": {"format": {"type": "text"}},
+	"tool_choice": "auto",
+	"tools": [],
+	"top_logprobs": 0,
+	"top_p": 1.0,
+	"truncation": "disabled",
+	"user": None,
+}
+TOOL = {"description": None, "parameters": None, "strict": False}
+
+
+def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
+	"""The response that the contract's answer object comes to, in whatever status."""
+	request_id, output, status = answer["request_id"], [], "completed"
+	if answer["reasoning"] or answer.get("continuation"):
+		sealed = answer.get("continuation")
+		output.append(reasoning_item(item_id("reasoning", request_id, 0), answer["reasoning"], sealed))
+	if answer["response"]:
+		output.append(message_item(item_id("message", request_id, 0), answer["response"], status))
+	for n, call in enumerate(answer.get("tool_calls") or ()):
+		function, identity = call["function"], item_id("function_call", request_id, n)
+		output.append(call_item(identity, call["id"], function["name"], function["arguments"], status))
+	model = parsed.fields.get("model") or answer["model"]
+	return {**resource(parsed, request_id, model, created), **outcome(answer, created), "output": output}
+
+
+def item_id(kind: str, request_id: str, n: int) -> str:
+	"""The id of the nth item of its type in a response. The site finds the response by it."""
+	return f"{ITEM_PREFIXES[kind]}_{request_id}_{n}"
+
+
+def reasoning_item(identity: str, text: str, sealed: str | None = None) -> dict[str, Any]:
+	item = {"type": "reasoning", "id": identity, "summary": [part("reasoning", text)] if text else []}
+	return {**item, "encrypted_content": sealed} if sealed else item
+
+
+def message_item(identity: str, text: str | None, status: str) -> dict[str, Any]:
+	content = [] if text is None else [part("message", text)]
+	return {"type": "message", "id": identity, "status": status, "role": "assistant", "content": content}
+
+
+def call_item(identity: str, call_id: str, name: str, arguments: str, status: str) -> dict[str, Any]:
+	called = {"call_id": call_id, "name": name, "arguments": arguments}
+	return {"type": "function_call", "id": identity, "status": status, **called}
+
+
+def part(kind: str, text: str) -> dict[str, Any]:
+	if kind == "reasoning":
+		return {"type": "summary_text", "text": text}
+	return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def resource(parsed: Parsed, request_id: str, model: str, created: int) -> dict[str, Any]:
+	"""A response without its output and its outcome."""
+	repeated = {**REPEATED, **parsed.options.get("repeated", {})}
+	repeated["tools"] = [{**TOOL, **tool} for tool in repeated["tools"]]
+	repeated["reasoning"] = {**REPEATED["reasoning"], **repeated["reasoning"]}
+	repeated["text"] = {**REPEATED["text"], **repeated["text"]}
+	ids = {"id": f"{ID_PREFIX}{request_id}", "object": "response", "created_at": created, "model": model}
+	return {**ids, **repeated}
+
+
+def outcome(answer: dict[str, Any], created: int) -> dict[str, Any]:
+	"""What became of a request: the fields of a response that are known at its end."""
+	status, failed, why = answer["status"], answer.get("error"), None
+	status = {"running": "in_progress"}.get(status, status)
+	if status == "completed" and answer.get("finish_reason") == "length":
+		status, why = "incomplete", "max_output_tokens"
+	elif status == "failed" and failed and failed["code"] == "content_filtered":
+		status, why, failed = "incomplete", "content_filter", None
+	elif status != "failed":
+		failed = None
+	took_ms = (answer.get("timing") or {}).get("duration_ms") or 0
+	return {
+		"status": status,
+		"completed_at": created + took_ms // 1000 if status == "completed" else None,
+		"incomplete_details": why and {"reason": why},
+		"error": failed and {"code": _code(failed["code"]), "message": failed["message"]},
+		"usage": _usage(answer.get("usage")),
+	}
+
+
+def _code(code: str) -> str:
+	"""OpenAI's name for the error of a response. Codex decides by it whether it asks again."""
+	if code == "invalid_request":
+		return "invalid_prompt"
+	if code == "busy":
+		return "server_is_overloaded"
+	return CODES.get(code, "server_error")
+
+
+def _usage(usage: dict[str, Any] | None) -> dict[str, Any] | None:
+	if not usage:
+		return None
+	cached, written = (usage.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens"))
+	return {
+		"input_tokens": usage["prompt_tokens"],
+		"input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+		"output_tokens": usage["completion_tokens"],
+		"output_tokens_details": {"reasoning_tokens": usage["reasoning_tokens"]},
+		"total_tokens": usage["total_tokens"],
+	}

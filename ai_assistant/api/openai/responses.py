@@ -1,0 +1,102 @@
+"""OpenAI's Responses API: the dialect of Codex, of OpenAI's SDKs and of Open Responses.
+
+The wire is the one of OpenAI's public API reference: an answer is a list of items (reasoning, message, function_call), and
+a stream is a list of events that build these items. The reasoning is shown as a summary. What a provider wants back on
+the next turn (the answer's `continuation`) is the `encrypted_content` of a reasoning item. A provider gives it at the end:
+in a stream the item that carries it follows the others, and has no text of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ai_assistant.chat.errors import invalid
+from ai_assistant.chat.validators import flag
+
+from ..dialect import Parsed
+from .errors import error
+from .response_input import messages_of, tools_of
+from .response_object import REPEATED, whole
+from .response_stream import Writer
+
+__all__ = ["Writer", "error", "parse", "whole"]
+
+# Fields that the site does not carry out, with the values by which they ask for nothing.
+NOT_CARRIED_OUT: dict[str, tuple[Any, ...]] = {
+	"top_logprobs": (None, 0),
+	"max_tool_calls": (None,),
+	"truncation": (None, "disabled"),
+	"context_management": (None, []),
+	"moderation": (None,),
+}
+
+
+def parse(
+	body: dict[str, Any], headers: Mapping[str, str], history: Sequence[dict[str, Any]] | None = None
+) -> Parsed:
+	"""A request to create a response.
+
+	Args:
+		history: the messages that end with the response that `previous_response_id` names, without its instructions.
+
+	Raises:
+		ChatError: `invalid_request`, with the field and what it accepts.
+	"""
+	for name, advice in (
+		("prompt", "send instructions and input"),
+		("conversation", "send all of the input"),
+	):
+		if body.get(name) is not None:
+			raise invalid("{0} is not kept on this site; {1}.", name, advice)
+	if body.get("previous_response_id") is not None and history is None:
+		raise invalid("{0} cannot be used here; send all of the input.", "previous_response_id")
+	reasoning, text, metadata = (_object(body, name) for name in ("reasoning", "text", "metadata"))
+	given = body.get("input")
+	messages = messages_of([] if given is None and history else given, history or ())
+	instructions = body.get("instructions")
+	if instructions is not None and not isinstance(instructions, str):
+		raise invalid("{0} accepts a string.", "instructions")
+	tools, choice, dropped = tools_of(body)
+	fields = {
+		"messages": [*([{"role": "system", "content": instructions}] if instructions else []), *messages],
+		"model": body.get("model"),
+		"temperature": body.get("temperature"),
+		"top_p": body.get("top_p"),
+		"max_tokens": body.get("max_output_tokens"),
+		"reasoning_effort": reasoning.get("effort"),
+		"tools": tools or None,
+		"tool_choice": choice,
+		"parallel_tool_calls": body.get("parallel_tool_calls"),
+		"response_format": _response_format(text.get("format")),
+		"verbosity": text.get("verbosity"),
+		"service_tier": body.get("service_tier"),
+		"request_id": metadata.get("request_id"),
+		"task_id": metadata.get("task_id"),
+	}
+	background = flag(body.get("background"), "background")
+	return Parsed(
+		fields={name: value for name, value in fields.items() if value is not None},
+		stream=flag(body.get("stream"), "stream"),
+		background=background,
+		store=flag(body.get("store"), "store"),
+		options={"repeated": {name: body[name] for name in REPEATED if body.get(name) is not None}},
+		dropped=(*dropped, *(name for name, idle in NOT_CARRIED_OUT.items() if body.get(name) not in idle)),
+	)
+
+
+def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
+	value = body.get(name)
+	if value is not None and not isinstance(value, dict):
+		raise invalid("{0} accepts an object.", name)
+	return value or {}
+
+
+def _response_format(given: Any) -> dict[str, Any] | None:
+	"""The `text.format` of a request as the chat API's `response_format`, which has a schema one level below."""
+	kind = given.get("type") if isinstance(given, dict) else None
+	if given is None or kind == "text":
+		return None
+	if kind == "json_object":
+		return {"type": kind}
+	if kind != "json_schema":
+		raise invalid("{0} accepts one of: {1}.", "text.format.type", "text, json_object, json_schema")
+	return {"type": kind, kind: {name: value for name, value in given.items() if name != "type"}}

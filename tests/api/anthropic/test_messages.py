@@ -1,0 +1,423 @@
+"""The Messages dialect: what it reads of a request, and that Anthropic's own client reads what it writes."""
+
+import json
+from typing import Any
+
+import anthropic
+import httpx2
+import pytest
+from anthropic.types import Message, RawMessageStreamEvent
+from hypothesis import given
+from pydantic import TypeAdapter
+
+from ai_assistant.api.anthropic import messages as dialect
+from ai_assistant.api.dialect import HTTP_STATUS
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall
+from tests.api.answers import ALL, REQUEST_ID, SEALED, answer_of, call, cut_answers, failed
+
+EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+USER = {"role": "user", "content": "Hi."}
+PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+IMAGE = {"type": "image", "source": PNG}
+URL = "data:image/png;base64,iVBORw0KGgo="
+TOOL = {"name": "clock", "description": "Says the time.", "input_schema": {"properties": {}}}
+
+
+def parse(**body: Any) -> Any:
+	return dialect.parse({"model": "m", "max_tokens": 100, "messages": [USER], **body}, {})
+
+
+def messages(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
+	sent = [{"role": role, "content": content} for role, content in turns]
+	found: list[dict[str, Any]] = parse(messages=sent).fields["messages"]
+	return found
+
+
+def stream(chunks: list[Chunk], answer: dict[str, Any] | None = None, **body: Any) -> str:
+	writer = dialect.Writer(parse(**body), REQUEST_ID, "m", 1_700_000_000)
+	written = writer.begin() + "".join(map(writer.write, chunks))
+	return written + writer.end(answer or answer_of(chunks))
+
+
+def events_of(text: str) -> list[dict[str, Any]]:
+	"""The events of a stream, each of which Anthropic's types take."""
+	events = []
+	for block in text.strip().split("\n\n"):
+		name, data = block.split("\n", 1)
+		event = json.loads(data.removeprefix("data: "))
+		assert name == f"event: {event['type']}"
+		if event["type"] not in ("ping", "error"):
+			EVENT.validate_python(event)
+		events.append(event)
+	return events
+
+
+def client_of(body: str, content_type: str = "text/event-stream") -> anthropic.Anthropic:
+	"""Anthropic's client, to which every request is answered with this body."""
+	replied = httpx2.Response(200, headers={"content-type": content_type}, content=body.encode())
+	transport = httpx2.MockTransport(lambda request: replied)
+	return anthropic.Anthropic(
+		api_key="k", base_url="http://site", http_client=httpx2.Client(transport=transport)
+	)
+
+
+def read(text: str) -> Message:
+	asked: Any = {"model": "m", "max_tokens": 100, "messages": [USER]}
+	with client_of(text).messages.stream(**asked) as streamed:
+		return streamed.get_final_message()
+
+
+def test_anthropics_client_reads_a_stream_of_thinking_text_and_calls() -> None:
+	text = stream(ALL, answer_of(ALL, continuation=SEALED))
+	kinds = [event["type"] for event in events_of(text)]
+	assert kinds[:2] == ["message_start", "ping"] and kinds[-2:] == ["message_delta", "message_stop"]
+	final = read(text)
+	assert (final.id, final.stop_reason) == (f"msg_{REQUEST_ID}", "tool_use")
+	thought, said, first, second, sealed = final.content
+	assert (thought.type, thought.thinking) == ("thinking", "What time?") and thought.signature
+	assert (said.type, said.text) == ("text", "Let me look.")
+	assert (first.type, first.id, first.name, first.input) == ("tool_use", "call_1", "clock", {"zone": "UTC"})
+	assert (second.id, second.input) == ("call_2", {"zone": "CET"})
+	assert (sealed.type, sealed.data) == ("redacted_thinking", SEALED)
+	used = final.usage
+	assert (used.input_tokens, used.cache_read_input_tokens, used.cache_creation_input_tokens) == (30, 60, 10)
+	assert (used.output_tokens, used.output_tokens_details.thinking_tokens) == (30, 12)
+
+
+def test_the_pieces_of_a_call_are_written_as_they_come() -> None:
+	deltas = [event["delta"] for event in events_of(stream(ALL)) if event["type"] == "content_block_delta"]
+	pieces = [delta["partial_json"] for delta in deltas if delta["type"] == "input_json_delta"]
+	assert len(pieces) == 4 and "".join(pieces) == '{"zone": "UTC"}{"zone": "CET"}'
+
+
+def test_every_block_begins_and_ends_once() -> None:
+	events = events_of(stream([*ALL, Text("More."), Reasoning("Hm.")], answer_of(ALL, continuation=SEALED)))
+	begun = [event["index"] for event in events if event["type"] == "content_block_start"]
+	ended = [event["index"] for event in events if event["type"] == "content_block_stop"]
+	assert begun == ended == list(range(6))
+
+
+@given(cut_answers())
+def test_an_answer_is_the_same_wherever_it_is_cut(chunks: list[Chunk]) -> None:
+	answer = answer_of(chunks)
+	text = stream(chunks)
+	events_of(text)
+	content = read(text).content
+	assert "".join(block.text for block in content if block.type == "text") == answer["response"]
+	assert "".join(block.thinking for block in content if block.type == "thinking") == answer["reasoning"]
+	called = [(block.id, block.input) for block in content if block.type == "tool_use"]
+	assert called == [
+		(each["id"], json.loads(each["function"]["arguments"])) for each in answer["tool_calls"]
+	]
+
+
+def test_what_was_not_streamed_is_written_at_the_end() -> None:
+	answer = answer_of(ALL)
+	kinds = [block.type for block in read(stream([], answer)).content]
+	assert kinds == ["thinking", "text", "tool_use", "tool_use"]
+	assert read(stream([Text("Let ")], answer)).content[0].text == "Let "
+
+
+def test_a_stream_that_ends_in_its_thinking_signs_that_block() -> None:
+	chunks: list[Chunk] = [Reasoning("Hm.")]
+	(block,) = read(stream(chunks, answer_of(chunks, continuation=SEALED))).content
+	assert (block.type, block.thinking, block.signature) == ("thinking", "Hm.", SEALED)
+
+
+def test_thinking_that_is_not_to_be_shown_is_signed_alone() -> None:
+	hidden = {"thinking": {"type": "adaptive", "display": "omitted"}}
+	thought, said = read(stream([Reasoning("Hm."), Text("Yes.")], **hidden)).content
+	assert (thought.thinking, said.text) == ("", "Yes.") and thought.signature
+	whole = dialect.whole(answer_of([Reasoning("Hm.")]), parse(**hidden), 1)
+	assert whole["content"] == [{"type": "thinking", "thinking": "", "signature": REQUEST_ID}]
+
+
+def test_arguments_that_are_no_json_reach_the_client_in_an_object() -> None:
+	chunk = ToolCall(
+		"call_1", "clock", "{nope", "The model's arguments for clock ended before they were whole."
+	)
+	assert read(stream([chunk])).content[0].input == {"arguments": "{nope"}
+	answer = answer_of([chunk])
+	assert dialect.whole(answer, parse(), 1)["content"][0]["input"] == {"arguments": "{nope"}
+
+
+@pytest.mark.parametrize(
+	("code", "kind"),
+	[
+		("provider_error", "api_error"),
+		("busy", "overloaded_error"),
+		("rate_limited", "rate_limit_error"),
+		("budget_exceeded", "billing_error"),
+		("cancelled", "invalid_request_error"),
+	],
+)
+def test_a_failure_is_an_event_that_anthropics_client_raises(code: str, kind: str) -> None:
+	chunks: list[Chunk] = [Text("Half")]
+	text = stream(chunks, answer_of(chunks, **failed(code)))
+	last = events_of(text)[-1]
+	assert last == {"type": "error", "error": {"type": kind, "message": "It failed."}}
+	with pytest.raises(anthropic.APIStatusError, match="It failed"):
+		read(text)
+
+
+def test_what_a_provider_filtered_is_a_refusal() -> None:
+	chunks: list[Chunk] = [Text("Half")]
+	final = read(stream(chunks, answer_of(chunks, **failed("content_filtered", "Filtered."))))
+	assert (
+		final.stop_reason == "refusal"
+		and final.stop_details
+		and final.stop_details.explanation == "Filtered."
+	)
+
+
+def test_an_error_before_any_answer_is_written_too() -> None:
+	text = stream([], {"status": "failed", "error": {"code": "internal_error", "message": "Oh."}})
+	assert events_of(text)[-1]["error"] == {"type": "api_error", "message": "Oh."}
+
+
+@pytest.mark.parametrize(
+	("code", "status", "kind"),
+	[
+		("invalid_request", 400, "invalid_request_error"),
+		("unauthenticated", 401, "authentication_error"),
+		("budget_exceeded", 402, "billing_error"),
+		("not_permitted", 403, "permission_error"),
+		("unknown_model", 404, "not_found_error"),
+		("too_large", 413, "request_too_large"),
+		("rate_limited", 429, "rate_limit_error"),
+		("internal_error", 500, "api_error"),
+		("provider_error", 502, "api_error"),
+		("timeout", 504, "timeout_error"),
+		("busy", 529, "overloaded_error"),
+		("provider_unavailable", 529, "overloaded_error"),
+	],
+)
+def test_each_error_has_anthropics_status_and_type(code: str, status: int, kind: str) -> None:
+	body = {"type": "error", "error": {"type": kind, "message": "No."}}
+	assert dialect.error({"code": code, "message": "No."}) == (status, body)
+
+
+def test_every_error_of_the_contract_has_a_status() -> None:
+	for code in HTTP_STATUS:
+		status, body = dialect.error({"code": code, "message": "No."})
+		assert 400 <= status < 600 and body["error"]["type"].endswith(("_error", "too_large"))
+
+
+def test_a_conversation_that_is_too_long_is_said_in_the_words_that_claude_code_reads() -> None:
+	_status, body = dialect.error({"code": "context_too_long", "message": "Send less."})
+	assert body["error"]["message"] == "prompt is too long: Send less."
+
+
+def test_a_whole_message_is_what_anthropics_client_reads() -> None:
+	body = dialect.whole(answer_of(ALL, continuation=SEALED), parse(), 1)
+	Message.model_validate(body)
+	asked: Any = {"model": "m", "max_tokens": 100, "messages": [USER]}
+	final = client_of(json.dumps(body), "application/json").messages.create(**asked)
+	thought, said, first, second = final.content
+	assert (thought.thinking, thought.signature) == ("What time?", SEALED)
+	assert (said.text, first.input, second.input) == ("Let me look.", {"zone": "UTC"}, {"zone": "CET"})
+	assert (final.stop_reason, final.usage.output_tokens) == ("tool_use", 30)
+
+
+@pytest.mark.parametrize(("reason", "named"), [("stop", "end_turn"), ("length", "max_tokens")])
+def test_each_end_has_anthropics_name(reason: str, named: str) -> None:
+	answer = answer_of([Text("Yes.")], finish_reason=reason)
+	assert dialect.whole(answer, parse(), 1)["stop_reason"] == named
+	assert read(stream([Text("Yes.")], answer)).stop_reason == named
+
+
+def test_the_first_event_has_an_estimate_of_the_prompt() -> None:
+	long = [{"role": "user", "content": "word " * 800}]
+	start = events_of(stream([], messages=long))[0]["message"]
+	assert 1000 <= start["usage"]["input_tokens"] < 1100
+	assert dialect.count(parse(messages=long)) == {"input_tokens": start["usage"]["input_tokens"]}
+
+
+def test_an_answer_comes_back_as_the_message_that_it_was() -> None:
+	"""The blocks of a message, sent back as Anthropic's own client does, continue the thinking."""
+	answer = answer_of(ALL, continuation=SEALED)
+	for content in (
+		dialect.whole(answer, parse(), 1)["content"],
+		[block.to_dict() for block in read(stream(ALL, answer)).content],
+	):
+		results = [
+			{"type": "tool_result", "tool_use_id": block["id"], "content": "noon"}
+			for block in content
+			if block["type"] == "tool_use"
+		]
+		found = messages(("user", "Hi."), ("assistant", content), ("user", results))
+		assert found == [
+			USER,
+			{
+				"role": "assistant",
+				"content": "Let me look.",
+				"tool_calls": answer_of(ALL)["tool_calls"],
+				"continuation": SEALED,
+			},
+			{"role": "tool", "tool_call_id": "call_1", "content": "noon"},
+			{"role": "tool", "tool_call_id": "call_2", "content": "noon"},
+		]
+
+
+def test_a_signature_of_another_server_is_left_out() -> None:
+	thought = {"type": "thinking", "thinking": "Hm.", "signature": "EqQBCkYIARgCKkD"}
+	(_, answer) = messages(("user", "Hi."), ("assistant", [thought, {"type": "text", "text": "Yes."}]))
+	assert answer == {"role": "assistant", "content": "Yes."}
+
+
+def test_results_come_first_and_their_images_after_all_of_them() -> None:
+	uses = [{"type": "tool_use", "id": n, "name": "shot", "input": {}} for n in ("a", "b")]
+	results = [
+		{"type": "text", "text": "Here:"},
+		{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "A"}, IMAGE]},
+		{"type": "tool_result", "tool_use_id": "b", "content": "No file.", "is_error": True},
+	]
+	found = messages(("assistant", uses), ("user", results))
+	assert [message["role"] for message in found] == ["assistant", "tool", "tool", "user", "user"]
+	assert [message["content"] for message in found[1:3]] == ["A", "Error: No file."]
+	assert found[3]["content"][1] == {"type": "image_url", "image_url": {"url": URL}}
+	assert found[4]["content"] == "Here:"
+
+
+def test_contents_of_any_form_are_read() -> None:
+	document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Doc."}}
+	pdf = {"type": "document", "title": "a.pdf", "source": {**PNG, "media_type": "application/pdf"}}
+	marked = {"type": "text", "text": "Long.", "cache_control": {"type": "ephemeral"}}
+	assert messages(
+		("user", [{"type": "text", "text": "a"}, document]),
+		("assistant", [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}]),
+		("system", "Mind."),
+		("user", [marked, IMAGE]),
+		("user", [pdf]),
+	) == [
+		{"role": "user", "content": "a\n\nDoc."},
+		{"role": "system", "content": "Mind."},
+		{"role": "user", "content": [marked, {"type": "image_url", "image_url": {"url": URL}}]},
+		{
+			"role": "user",
+			"content": [
+				{
+					"type": "file",
+					"file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,iVBORw0KGgo="},
+				}
+			],
+		},
+	]
+
+
+def test_the_system_is_a_string_or_blocks() -> None:
+	assert parse(system="Be brief.").fields["messages"][0] == {"role": "system", "content": "Be brief."}
+	blocks = [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "Be kind."}]
+	assert parse(system=blocks).fields["messages"][0]["content"] == "Be brief.\n\nBe kind."
+	blocks[1]["cache_control"] = {"type": "ephemeral"}  # type: ignore[assignment]
+	assert parse(system=blocks).fields["messages"][0]["content"] == blocks
+
+
+def test_the_fields_have_the_names_of_the_chat_api() -> None:
+	parsed = parse(
+		temperature=0.5,
+		top_p=0.9,
+		top_k=5,
+		stop_sequences=["END"],
+		stream=True,
+		tools=[TOOL, {"type": "web_search_20250305", "name": "web_search"}],
+		tool_choice={"type": "any", "disable_parallel_tool_use": True},
+		thinking={"type": "enabled", "budget_tokens": 2048},
+		metadata={"user_id": "u", "task_id": "t"},
+	)
+	assert parsed.stream and not parsed.background and not parsed.store
+	assert parsed.dropped == ("tools[1].web_search_20250305", "top_k")
+	fields = dict(parsed.fields)
+	parameters = {"type": "object", "properties": {}}
+	named = {"name": "clock", "description": "Says the time.", "parameters": parameters}
+	assert fields.pop("tools") == [{"type": "function", "function": named}]
+	assert fields.pop("messages") == [USER]
+	assert fields == {
+		"model": "m",
+		"temperature": 0.5,
+		"top_p": 0.9,
+		"max_tokens": 100,
+		"stop": ["END"],
+		"reasoning_effort": "medium",
+		"tool_choice": "required",
+		"parallel_tool_calls": False,
+		"task_id": "t",
+	}
+
+
+@pytest.mark.parametrize(
+	("body", "effort"),
+	[
+		({"thinking": {"type": "disabled"}}, "none"),
+		({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
+		({"thinking": {"type": "enabled", "budget_tokens": 31999}}, "high"),
+		({"thinking": {"type": "adaptive"}}, "high"),
+		({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, "low"),
+		({"output_config": {"effort": "low"}}, None),
+	],
+)
+def test_a_thinking_is_an_effort(body: dict[str, Any], effort: str | None) -> None:
+	assert parse(**body).fields.get("reasoning_effort") == effort
+
+
+@pytest.mark.parametrize(
+	("given", "choice"),
+	[
+		({"type": "auto"}, "auto"),
+		({"type": "none"}, "none"),
+		({"type": "tool", "name": "clock"}, {"type": "function", "function": {"name": "clock"}}),
+	],
+)
+def test_each_choice_of_a_tool_is_the_chat_apis(given: dict[str, Any], choice: Any) -> None:
+	assert parse(tools=[TOOL], tool_choice=given).fields["tool_choice"] == choice
+
+
+@pytest.mark.parametrize(
+	("body", "named"),
+	[
+		({"messages": None}, "messages accepts"),
+		({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role accepts"),
+		({"messages": [{"role": "user", "content": 3}]}, "messages[0].content accepts"),
+		(
+			{"messages": [{"role": "user", "content": [{"type": "video"}]}]},
+			"messages[0].content[0].type accepts",
+		),
+		(
+			{"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+			"messages[0].content[0].text accepts",
+		),
+		({"messages": [{"role": "assistant", "content": [IMAGE]}]}, "messages[0].content[0].type accepts"),
+		(
+			{
+				"messages": [
+					{"role": "user", "content": [{**IMAGE, "source": {"type": "file", "file_id": "f"}}]}
+				]
+			},
+			"messages[0].content[0].source.type accepts",
+		),
+		({"system": 3}, "system accepts"),
+		({"tools": [3]}, "tools[0] accepts"),
+		({"tools": [TOOL], "tool_choice": {"type": "some"}}, "tool_choice.type accepts"),
+		({"tools": [TOOL], "tool_choice": "auto"}, "tool_choice.type accepts"),
+		({"thinking": {"type": "enabled"}}, "thinking.budget_tokens accepts"),
+		({"thinking": {"type": "deep"}}, "thinking.type accepts"),
+		({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type accepts"),
+		({"stream": 7}, "stream accepts"),
+	],
+)
+def test_a_request_that_cannot_be_read_is_refused_by_the_name_of_its_field(
+	body: dict[str, Any], named: str
+) -> None:
+	with pytest.raises(ChatError) as refused:
+		parse(**body)
+	assert refused.value.code == "invalid_request" and named in str(refused.value)
+
+
+def test_calls_that_are_written_at_once_are_kept_apart() -> None:
+	one, two = call('{"a": 1}', "c1", pieces=2), call('{"b": 2}', "c2", pieces=2)
+	chunks = [one[0], two[0], one[1], two[1], one[2], two[2], one[-1], two[-1]]
+	assert [(block.id, block.input) for block in read(stream(chunks)).content] == [
+		("c1", {"a": 1}),
+		("c2", {"b": 2}),
+	]
