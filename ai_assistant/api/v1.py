@@ -18,9 +18,10 @@ from ai_assistant.chat.errors import ChatError
 from ai_assistant.config import settings
 
 from . import models
+from .anthropic import messages
 from .dialect import Dialect
-from .openai import chat_completions
-from .requests import Own, answer, json_response, refusal
+from .openai import chat_completions, responses
+from .requests import Own, answer, body, json_response, refusal
 from .responses import only_for_roles, refusal_of
 
 BASE = re.compile(r"/api(?:/v1)?/method/ai_assistant\.v1(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
@@ -45,9 +46,16 @@ def _get_model(name: str) -> Response:
 	raise ChatError("unknown_model", _("There is no such model; GET /models lists them."))
 
 
+def _count_tokens() -> Response:
+	return json_response(200, messages.count(messages.parse(body(), frappe.request.headers)), {})
+
+
 # The method and the path of each endpoint, its dialect, and what answers it: with the groups of the path as arguments.
 ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
+	("POST", re.compile("/responses"), responses, partial(answer, responses)),
+	("POST", re.compile("/messages"), messages, partial(answer, messages)),
+	("POST", re.compile("/messages/count_tokens"), messages, _count_tokens),
 	("GET", re.compile("/models"), chat_completions, _list_models),
 	("GET", re.compile("/models/(.+)"), chat_completions, _get_model),
 ]

@@ -181,7 +181,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 		if not isinstance(tool, dict):
 			raise invalid("{0} accepts an object {1}.", f"tools[{n}]", "{name, description, input_schema}")
 		if tool.get("type") not in (None, "custom"):
-			dropped.append(f"tools[{n}].{tool['type']}")
+			dropped.append(f"tools.{tool['type']}")
 			continue
 		schema = tool.get("input_schema")
 		if isinstance(schema, dict):

@@ -161,7 +161,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 				'{0} accepts an object {{"type": "function", "name", "parameters"}}.', f"tools[{n}]"
 			)
 		if kind != "function":
-			dropped.append(f"tools[{n}].{kind}")
+			dropped.append(f"tools.{kind}")
 			continue
 		function = tool["function"] if isinstance(tool.get("function"), dict) else tool
 		named = ("name", "description", "parameters", "strict")

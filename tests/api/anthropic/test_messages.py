@@ -327,7 +327,7 @@ def test_the_fields_have_the_names_of_the_chat_api() -> None:
 		metadata={"user_id": "u", "task_id": "t"},
 	)
 	assert parsed.stream and not parsed.background and not parsed.store
-	assert parsed.dropped == ("tools[1].web_search_20250305", "top_k")
+	assert parsed.dropped == ("tools.web_search_20250305", "top_k")
 	fields = dict(parsed.fields)
 	parameters = {"type": "object", "properties": {}}
 	named = {"name": "clock", "description": "Says the time.", "parameters": parameters}

@@ -325,7 +325,7 @@ def test_the_fields_have_the_names_of_the_chat_api() -> None:
 		user="u",
 	)
 	assert (parsed.stream, parsed.background, parsed.store) == (True, True, True)
-	assert parsed.dropped == ("tools[1].web_search", "truncation")
+	assert parsed.dropped == ("tools.web_search", "truncation")
 	fields = dict(parsed.fields)
 	(tool,) = fields.pop("tools")
 	assert (tool["type"], tool["function"]["name"], tool["function"]["strict"]) == ("function", "clock", True)
