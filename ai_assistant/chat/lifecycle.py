@@ -11,7 +11,7 @@ from frappe import _
 
 from ai_assistant import store
 from ai_assistant.config.settings import Limits, Settings
-from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, ProviderError
+from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
@@ -41,22 +41,6 @@ class Chat:
 		self.abandoned = False
 		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(settings.providers, settings.timeouts, _max_chars(request, settings.limits))
-
-	@property
-	def question(self) -> dict[str, Any]:
-		"""The keyword arguments of the gateway for this request."""
-		request = self.request
-		return {
-			"messages": request.messages,
-			"preferred_provider": request.provider,
-			"model": request.model,
-			"temperature": request.temperature,
-			"max_tokens": request.max_tokens,
-			"reasoning_effort": request.reasoning_effort,
-			"tools": request.tools,
-			"tool_choice": request.tool_choice,
-			"cancel": self.cancel,
-		}
 
 	def patience(self) -> float:
 		"""Returns the seconds until the publisher or the lease needs a turn, if no chunk comes."""
@@ -189,11 +173,8 @@ def run(
 		The answer object of the contract.
 	"""
 	closed = False
-	chunks = chat.gateway.stream_generate(
-		**chat.question,
-		patience=lambda: min(chat.patience(), patience()),
-		gathers=chat.publisher.gathers,
-	)
+	pacing = Pacing(lambda: min(chat.patience(), patience()), chat.publisher.gathers)
+	chunks = chat.gateway.stream(chat.request, chat.request.provider, chat.cancel, pacing)
 	try:
 		for chunk in chunks:
 			chat.keep()
@@ -247,7 +228,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"task_id": request.task_id,
 		"mode": request.mode,
 		"provider": request.provider,
-		"model": request.model,
+		"model": request.model or None,
 		"status": status,
 		"fingerprint": request.fingerprint,
 		"cancel_asked": 0,

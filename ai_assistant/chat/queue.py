@@ -46,7 +46,7 @@ def put(request: ChatRequest, settings: Settings, asked_at: float) -> dict[str, 
 	position = len(store.current().queued())
 	accepted.status("queued", position=position)
 	_enqueue(accepted.name, settings)
-	row = accepted.row({"status": "queued", "provider": request.provider, "model": request.model})
+	row = accepted.row({"status": "queued", "provider": request.provider, "model": request.model or None})
 	return {**answer_of({**row, **accepted.ids, "timing": None}), "position": position}
 
 

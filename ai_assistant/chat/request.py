@@ -12,7 +12,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant.config.settings import Mode, Settings
-from ai_assistant.gateway import ProviderError
+from ai_assistant.gateway import Ask, ProviderError
 from ai_assistant.gateway.efforts import EFFORTS
 
 from .errors import ChatError, invalid
@@ -29,34 +29,29 @@ MAX_TASK_ID = 140
 MAX_EXCERPT = 140
 
 
-@dataclass(frozen=True)
-class ChatRequest:
-	"""One valid request, complete with the mode's defaults."""
+@dataclass(frozen=True, kw_only=True)
+class ChatRequest(Ask):
+	"""One valid request: the question as the gateway takes it, with the mode's defaults, and what this app does with it.
+
+	`provider` is asked first. `fingerprint` is equal for equal requests of a client, whatever the site's settings are.
+	"""
 
 	request_id: str
 	task_id: str
 	mode: str
-	messages: list[dict[str, Any]]
 	provider: str | None
-	model: str | None
-	temperature: float | None
-	max_tokens: int | None
-	reasoning_effort: str | None
 	background: bool
 	fingerprint: str
-	"""The same for the same question of a client, whatever the site's configuration has become since."""
-	tools: list[dict[str, Any]] | None = None
-	tool_choice: str | dict[str, Any] | None = None
 
 	@property
 	def prompt_bytes(self) -> int:
-		"""The length of what is sent, from which its tokens are estimated."""
+		"""The bytes of the messages and tools, from which their tokens are estimated."""
 		tools = json.dumps(self.tools, ensure_ascii=False) if self.tools else ""
 		return bytes_of(self.messages) + len(tools.encode())
 
 	@property
 	def excerpt(self) -> str | None:
-		"""The beginning of the last question on one line, None where that has no words."""
+		"""The beginning of the last question on one line; None if it has no text."""
 		content: Any = next(
 			(each["content"] for each in reversed(self.messages) if each["role"] == "user"), None
 		)
@@ -128,7 +123,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 		**own,
 		"messages": with_system_prompt(mode.system_prompt, own["messages"]),
 		"provider": provider,
-		"model": model,
+		"model": model or "",
 		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],
 		"reasoning_effort": mode.reasoning_effort
 		if own["reasoning_effort"] is None

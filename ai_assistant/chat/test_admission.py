@@ -22,7 +22,13 @@ RACERS = 50
 
 def request(n: int) -> ChatRequest:
 	return ChatRequest(
-		f"request-{n}", "t1", "chat", [], None, None, None, None, None, background=False, fingerprint=""
+		messages=[],
+		request_id=f"request-{n}",
+		task_id="t1",
+		mode="chat",
+		provider=None,
+		background=False,
+		fingerprint="",
 	)
 
 

@@ -1,12 +1,15 @@
-"""Asks a provider and yields Reasoning, Text, ToolCalls and a Completion. It knows no Frappe, and no other room."""
+"""Asks AI providers and yields the answer as a stream of chunks. It imports neither Frappe nor the rest of the app."""
 
+from .adapters import apis
 from .adapters.litellm.preload import preload, warm
 from .bridge import Cancel
 from .chunks import (
+	Ask,
 	Attempt,
 	Chunk,
 	Completion,
 	Fallback,
+	Pacing,
 	Provider,
 	Reasoning,
 	Text,
@@ -17,18 +20,20 @@ from .chunks import (
 	ToolCallStart,
 )
 from .errors import ProviderError
-from .gateway import Gateway, apis
+from .gateway import Gateway
 from .models import takes_tools
 from .probe import first_chunk_ms
 from .usage import Price, Tier, Usage
 
 __all__ = [
+	"Ask",
 	"Attempt",
 	"Cancel",
 	"Chunk",
 	"Completion",
 	"Fallback",
 	"Gateway",
+	"Pacing",
 	"Price",
 	"Provider",
 	"ProviderError",

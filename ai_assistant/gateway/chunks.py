@@ -1,10 +1,10 @@
-"""What a provider's answer is made of, whoever the provider is.
+"""The types of the gateway: the chunks of an answer, the question, the provider.
 
-`Gateway.stream_generate()` yields these and nothing else:
-	any number of Reasoning, Text, ToolCall, Tick and Fallback, then exactly one Completion.
-A failure is raised as a ProviderError instead of the Completion; what was yielded before it stands.
+A stream of the gateway is any number of chunks and then exactly one Completion. A failure is raised as a ProviderError
+in the place of the Completion, and the chunks before it remain valid.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,14 @@ from .usage import Price, Usage
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-	"""A piece of the model's reasoning: a delta, never empty."""
+	"""The next piece of the model's reasoning, never empty."""
 
 	text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-	"""A piece of the answer: a delta, never empty."""
+	"""The next piece of the answer, never empty."""
 
 	text: str
 
@@ -43,10 +43,10 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-	"""A call that the model makes of one of the client's tools: whole, and given once.
+	"""A call of one of the client's tools, once it is whole.
 
-	`arguments` is a JSON object as the model wrote it. What never became one is given as it came, with a sentence
-	in `arguments_error` that says so. `id` is the provider's, or made here where it gave none.
+	`arguments` is a JSON object as the model wrote it. Arguments that never became one are given as they came, with a
+	sentence in `arguments_error`. `id` is the provider's, or a new one if the provider gave none.
 	"""
 
 	id: str
@@ -57,7 +57,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-	"""Nothing has come for as long as the caller cared to wait (its `patience`); the caller has its turn."""
+	"""Gives the caller its turn: no chunk has come for the `wait_s` of its Pacing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-	"""An attempt has failed, and the next provider is about to be asked."""
+	"""An attempt has failed, and the next provider is asked now."""
 
 	failed: Attempt
 	provider: str
@@ -82,11 +82,11 @@ class Fallback:
 class Completion:
 	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
 
-	`dropped` names the parameters that were asked for and not sent, because the model does not take them.
+	`dropped` names the fields of the question that were not sent, because the model does not take them.
 	`effort` is the `reasoning_effort` that was sent in the place of one that the model does not take.
-	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`) to go on with
-	its reasoning once its tool calls are answered: opaque, and None where it wants nothing.
-	`unshown` is what else the answer held, as the kind of the failure that it is where it held nothing more.
+	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`), so that the model
+	goes on with its reasoning when its tool calls are answered. It is opaque, and None if the provider wants nothing.
+	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
 	"""
 
 	finish_reason: str
@@ -105,13 +105,16 @@ Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fal
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-	"""One question to one provider: messages and tools as in the OpenAI chat API, None for what it may choose.
+	"""One question. A field that is None is left to the provider.
 
-	An assistant's message may hold the `continuation` of the Completion that it came with.
+	Args:
+		messages: as in the OpenAI chat API. An assistant's message may hold the `continuation` of its Completion.
+		model: the name of the model; empty for the provider's default model.
+		tools: as in the OpenAI chat API, like `tool_choice`.
 	"""
 
 	messages: list[dict[str, Any]]
-	model: str
+	model: str = ""
 	temperature: float | None = None
 	max_tokens: int | None = None
 	reasoning_effort: str | None = None
@@ -120,20 +123,21 @@ class Ask:
 
 	@property
 	def uses_tools(self) -> bool:
-		"""Whether tools are in it at all. Nothing of theirs is sent or given where they are not."""
+		"""Whether it has tools, their calls or their answers. If not, nothing of tools is sent or given."""
 		return bool(self.tools) or any(
 			message.get("tool_calls") or message["role"] == "tool" for message in self.messages
 		)
 
 	@property
 	def images(self) -> list[str]:
-		"""The URLs of its images: `data:` with the image in it, or links."""
+		"""The URLs of the images in the messages: `data:` URLs and links."""
 		contents = (message.get("content") for message in self.messages)
 		parts = (part for content in contents if isinstance(content, list) for part in content)
 		return [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
 
 	@property
 	def forces_a_call(self) -> bool:
+		"""Whether the model has to call a tool."""
 		return bool(self.tools) and self.tool_choice not in (None, "auto", "none")
 
 
@@ -163,9 +167,26 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-	"""Seconds: until a provider's first chunk, between two chunks (apart while it thinks), and for all attempts together."""
+	"""The seconds until a provider's first chunk, between two chunks, and for all attempts together.
+
+	While the model thinks, `thinking_idle_s` is the limit between two chunks.
+	"""
 
 	first_token_s: float = 60
 	thinking_idle_s: float = 120
 	idle_s: float = 60
 	total_s: float = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+	"""When the caller of a stream wants its turn. The default is once a second, and each chunk at once.
+
+	Args:
+		wait_s: gives the seconds that the caller can wait for a chunk. After them it gets a Tick.
+		gathers: tells whether chunks of one kind may be held until then and given as one. Each turn of the caller costs
+			time, so that one turn for many chunks is cheaper.
+	"""
+
+	wait_s: Callable[[], float] = lambda: 1.0
+	gathers: Callable[[], bool] = lambda: False

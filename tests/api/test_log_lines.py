@@ -96,7 +96,16 @@ def evil(enabled: bool = True) -> Publisher:
 
 
 def chat() -> lifecycle.Chat:
-	request = ChatRequest(EVIL, EVIL, EVIL, [], EVIL, EVIL, None, None, None, False, "")
+	request = ChatRequest(
+		messages=[],
+		model=EVIL,
+		request_id=EVIL,
+		task_id=EVIL,
+		mode=EVIL,
+		provider=EVIL,
+		background=False,
+		fingerprint="",
+	)
 	return lifecycle.Chat(request, Settings(), evil())
 
 

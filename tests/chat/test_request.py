@@ -140,8 +140,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 def test_the_default_provider_is_asked_where_nothing_names_another() -> None:
 	settings = Settings(SETTINGS.providers, SETTINGS.modes, default_provider="two")
 	for fields, asked in (
-		({}, ("two", None)),
-		({"provider": "one"}, ("one", None)),
+		({}, ("two", "")),
+		({"provider": "one"}, ("one", "")),
 		({"model": "c"}, ("two", "c")),
 	):
 		request = validate({"messages": HELLO, **fields}, settings)

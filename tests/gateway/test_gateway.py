@@ -23,6 +23,7 @@ from ai_assistant.gateway import (
 	Completion,
 	Fallback,
 	Gateway,
+	Pacing,
 	Price,
 	Provider,
 	ProviderError,
@@ -358,7 +359,7 @@ def test_the_total_ends_an_answer_that_comes_faster_than_it_is_read(monkeypatch:
 		while True:
 			yield Text("a")
 
-	monkeypatch.setattr("ai_assistant.gateway.gateway._answer", endless)
+	monkeypatch.setattr("ai_assistant.gateway.adapters.answer", endless)
 	limits = Timeouts(first_token_s=20, idle_s=20, total_s=0.5)
 	one = Gateway([Provider("a", "openai", KEY, "m")], limits, max_chars=50_000)
 
@@ -375,7 +376,7 @@ def test_the_total_ends_an_answer_that_comes_faster_than_it_is_read(monkeypatch:
 
 def test_a_caller_with_patience_gets_its_turn_when_nothing_comes(server: ScriptedProvider) -> None:
 	script = [{"text": "a"}, {"gate": "enough silence"}, {"text": "b"}]
-	stream = gateway(named(server, "a")).stream_generate(asked(script), patience=lambda: 0.01)
+	stream = gateway(named(server, "a")).stream_generate(asked(script), pacing=Pacing(lambda: 0.01))
 	heard = Heard()
 	for chunk in stream:
 		heard.chunks.append(chunk)
@@ -388,7 +389,7 @@ def test_a_caller_with_patience_gets_its_turn_when_nothing_comes(server: Scripte
 def test_patience_is_asked_for_each_time(server: ScriptedProvider) -> None:
 	waits = [0.01, 0.02, 0.03]
 	stream = gateway(named(server, "a")).stream_generate(
-		asked([{"headers_after": "never"}]), patience=lambda: waits.pop()
+		asked([{"headers_after": "never"}]), pacing=Pacing(lambda: waits.pop())
 	)
 	assert [next(stream), next(stream)] == [Tick(), Tick()]
 	assert waits == [0.01]
@@ -430,7 +431,9 @@ def test_a_cancel_hangs_up_and_completes(
 ) -> None:
 	cancel = Cancel()
 	one = gateway(family(server, api), family(server, api, name="other"))
-	listener = Listener(one.stream_generate(asked(script, marker), cancel=cancel, patience=lambda: 0.01))
+	listener = Listener(
+		one.stream_generate(asked(script, marker), cancel=cancel, pacing=Pacing(lambda: 0.01))
+	)
 	at_the_provider = server.wait_for(marker)
 	listener.until(come)
 	assert not at_the_provider.hung_up.is_set()
@@ -447,7 +450,7 @@ def test_a_cancel_hangs_up_and_completes(
 def test_closing_the_generator_hangs_up(
 	server: ScriptedProvider, api: str, script: list[Step], come: Callable[[Heard], bool], marker: str
 ) -> None:
-	stream = gateway(family(server, api)).stream_generate(asked(script, marker), patience=lambda: 0.01)
+	stream = gateway(family(server, api)).stream_generate(asked(script, marker), pacing=Pacing(lambda: 0.01))
 	heard = Heard()
 	while not come(heard):
 		heard.chunks.append(next(stream))
@@ -473,7 +476,7 @@ def test_who_cancels_before_it_begins_asks_nobody(
 	server: ScriptedProvider, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	with monkeypatch.context() as patched:
-		patched.setattr("ai_assistant.gateway.gateway._answer", None)
+		patched.setattr("ai_assistant.gateway.adapters.answer", None)
 		asked_to_stop = Cancel()
 		asked_to_stop()
 		hear(gateway(named(server, "a")).stream_generate(asked([]), cancel=asked_to_stop)).completion
@@ -497,7 +500,7 @@ def test_what_came_before_a_cancel_is_given(monkeypatch: pytest.MonkeyPatch) -> 
 		all_has_come.set()
 		await asyncio.Event().wait()
 
-	monkeypatch.setattr("ai_assistant.gateway.gateway._answer", answer)
+	monkeypatch.setattr("ai_assistant.gateway.adapters.answer", answer)
 	cancel = Cancel()
 	stream = Gateway([Provider("a", "openai", KEY, "m")]).stream_generate(asked([]), cancel=cancel)
 	assert next(stream) == Text("a")

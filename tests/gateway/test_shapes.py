@@ -3,14 +3,15 @@
 import asyncio
 import json
 import re
+import sys
 from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Completion, Price, Reasoning, Text, ToolCall, Usage
+from ai_assistant.gateway import Completion, Price, Reasoning, Text, ToolCall, Usage, adapters
+from ai_assistant.gateway.assembly import Assembly
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.chunks import Ask, Provider
-from ai_assistant.gateway.gateway import _answer, _Deltas
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, Step, encode
 
@@ -409,11 +410,11 @@ def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> li
 		cuts = [cut for n in range(6) if 0 < (cut := first + n * apart) < len(stream)]
 		ask = Ask(asked(at_bytes(stream, *cuts)), MODELS[api])
 		async with room:
-			deltas, heard = _Deltas(), []
-			async for chunk in _answer(provider, ask):
+			assembly, heard = Assembly(sys.maxsize, uses_tools=True), []
+			async for chunk in adapters.answer(provider, ask):
 				if isinstance(chunk, Completion):
-					return [*heard, *deltas.end(), chunk]
-				heard += deltas.whole(chunk)
+					return [*heard, *assembly.end(), chunk]
+				heard += assembly.add(chunk)
 		raise AssertionError("no Completion")
 
 	async def all_of_them() -> list[list[Any]]:

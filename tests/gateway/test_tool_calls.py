@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_assistant.gateway import Cancel, Gateway, Provider, Reasoning, Text, Timeouts, ToolCall, takes_tools
+from ai_assistant.gateway import (
+	Cancel,
+	Gateway,
+	Pacing,
+	Provider,
+	Reasoning,
+	Text,
+	Timeouts,
+	ToolCall,
+	takes_tools,
+)
 from ai_assistant.gateway.sse import ProtocolError
 from ai_assistant.gateway.tool_calls import MAX_CALLS, ToolCalls, ToolPiece, sendable, tool_piece
 from tests.support.provider import ScriptedProvider
@@ -181,7 +191,7 @@ def test_a_cancel_in_the_middle_of_a_call_gives_what_had_come(
 	begun = call(1, '{"path": ') if api in IN_PIECES else []
 	script = [*call(0, '{"path": "a"}'), *begun, {"hang": True}]
 	stream = gateway(family(server, api)).stream_generate(
-		asked(script, marker), tools=TOOLS, cancel=cancel, patience=lambda: 0.05
+		asked(script, marker), tools=TOOLS, cancel=cancel, pacing=Pacing(lambda: 0.05)
 	)
 	listener = Listener(stream)
 	listener.until(lambda heard: bool(calls(heard)))

@@ -1,1 +1,46 @@
-"""One module for each provider API: what is asked becomes a request, and what is read becomes deltas."""
+"""One module for each provider API. It sends a question as that API has it, and yields the answer as deltas."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+
+from .. import models
+from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..tool_calls import ToolPiece
+from . import anthropic, gemini, ollama, openai_chat, openai_responses
+from .litellm import chat as litellm_chat
+
+Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]
+
+# By the name of the API. All others are asked through litellm.
+ADAPTERS: dict[str, Callable[[Provider, Ask], Stream]] = {
+	**dict.fromkeys(openai_chat.APIS, openai_chat.answer),
+	"anthropic": anthropic.answer,
+	"gemini": gemini.answer,
+	"ollama": ollama.answer,
+	"ollama_chat": ollama.answer,
+	"openai_responses": openai_responses.answer,
+}
+
+
+def answer(provider: Provider, ask: Ask) -> Stream:
+	"""Asks a provider through the adapter of its API.
+
+	Returns: a generator of deltas that ends with one Completion. Closing it closes the provider's connection.
+
+	Raises ProviderError, or ProtocolError for bytes that are no answer of the API.
+	"""
+	if adapter := ADAPTERS.get(provider.api):
+		return adapter(provider, ask)
+	return litellm_chat.answer(replace(provider, api=provider.api.removeprefix("litellm/")), ask)
+
+
+def apis() -> tuple[str, ...]:
+	"""The names that a Provider's `api` may have: our adapters, litellm's, and litellm's with `litellm/` before them.
+
+	Returns: the names in order; empty if those of litellm cannot be read, and any name may work then.
+	"""
+	of_litellm = sorted(models.apis())
+	if not of_litellm:
+		return ()
+	names = sorted({"openai_responses", *openai_chat.APIS, *of_litellm})
+	return (*names, *(f"litellm/{name}" for name in of_litellm))

@@ -11,7 +11,8 @@ from ... import http
 from ...bridge import provider_loop
 from ...chunks import Provider
 from ...errors import ProviderError
-from ...gateway import ADAPTERS, Gateway
+from ...gateway import Gateway
+from .. import ADAPTERS
 from . import client
 
 CHUNKS: tuple[dict[str, Any], ...] = (

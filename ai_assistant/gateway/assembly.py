@@ -1,0 +1,129 @@
+"""Makes the chunks of one answer from the deltas of a provider."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .chunks import Completion, Reasoning, Text, ToolCall
+from .errors import ProviderError
+from .surrogates import SurrogateJoiner
+from .thinking import ThinkSplitter
+from .tool_calls import ToolCalls, ToolPiece
+
+Delta = Reasoning | Text | ToolPiece
+
+
+class Assembly:
+	"""One answer as far as it has come.
+
+	Surrogates that a provider cut apart are joined, thinking between tags becomes Reasoning, the pieces of a tool call
+	become one ToolCall, and the length is limited.
+
+	Args:
+		max_chars: the most characters of reasoning, text and tool calls together.
+		uses_tools: whether the question has tools. If not, the model's calls are left out.
+	"""
+
+	def __init__(self, max_chars: int, uses_tools: bool) -> None:
+		self.begun = False
+		"""Whether anything of the answer has come."""
+		self.is_full = False
+		"""Whether `max_chars` is reached. Nothing may be added then."""
+		self.is_thinking = False
+		"""Whether the last delta was reasoning."""
+		self._uses_tools = uses_tools
+		self._chars_left = max_chars
+		self._has_text = self._left_out_calls = False
+		self._calls = ToolCalls()
+		self._reasoning_joiner, self._text_joiner = SurrogateJoiner(), SurrogateJoiner()
+		self._splitter: ThinkSplitter | None = ThinkSplitter()
+
+	def add(self, delta: Delta) -> Iterator[Reasoning | Text | ToolCall]:
+		"""Yields the chunks that a delta completes.
+
+		Raises ProtocolError for a tool call that makes no sense.
+		"""
+		if isinstance(delta, ToolPiece):
+			if not self._uses_tools:
+				self._left_out_calls = True
+				return
+			self._chars_left -= delta.size
+			if self._chars_left < 0:
+				yield from self._cut()
+				return
+			yield from self._add_call(delta)
+			return
+		for chunk in self._add_text(delta):
+			if len(chunk.text) > self._chars_left:
+				if self._chars_left:
+					yield replace(chunk, text=chunk.text[: self._chars_left])
+				yield from self._cut()
+				return
+			self._chars_left -= len(chunk.text)
+			yield chunk
+
+	def end(self) -> Iterator[Reasoning | Text | ToolCall]:
+		"""Yields what was held back, when no delta follows."""
+		if rest := self._reasoning_joiner.end():
+			self.begun = True
+			yield Reasoning(rest)
+		if rest := self._text_joiner.end():
+			yield from self._split(rest)
+		yield from self._end_of_tags()
+		yield from self._calls.end()
+
+	def completed(self, completion: Completion) -> Completion:
+		"""Returns the provider's completion as it is true for the whole answer. Call it after `end()`.
+
+		Raises ProviderError for an answer that holds nothing but what cannot be given.
+		"""
+		unshown = "only_unknown_calls" if self._left_out_calls else completion.unshown
+		if unshown and not (self._has_text or self._calls):
+			raise ProviderError(unshown, provider=completion.provider, model=completion.model)
+		reason = completion.finish_reason
+		if self._calls:
+			# Some providers say `stop` after a call.
+			return replace(completion, finish_reason="tool_calls" if reason == "stop" else reason)
+		# Without a call the model does not wait for the client, so there is nothing to continue.
+		return replace(
+			completion, finish_reason="stop" if reason == "tool_calls" else reason, continuation=None
+		)
+
+	def _cut(self) -> Iterator[ToolCall]:
+		self.is_full = True
+		yield from self._calls.end()
+
+	def _add_call(self, piece: ToolPiece) -> Iterator[Reasoning | Text | ToolCall]:
+		if self._splitter:
+			# Text that could still become a tag came before the call.
+			yield from self._splitter.end()
+		self.begun, self.is_thinking = True, False
+		yield from self._calls.add(piece)
+
+	def _add_text(self, delta: Reasoning | Text) -> Iterator[Reasoning | Text]:
+		if isinstance(delta, Text):
+			if text := self._text_joiner.join(delta.text):
+				yield from self._split(text)
+			return
+		if not (text := self._reasoning_joiner.join(delta.text)):
+			return
+		if not self.begun:
+			# A provider that has a field for reasoning puts none between tags.
+			yield from self._end_of_tags()
+		self.begun = self.is_thinking = True
+		yield Reasoning(text)
+
+	def _split(self, text: str) -> Iterator[Reasoning | Text]:
+		chunks: list[Reasoning | Text] = self._splitter.feed(text) if self._splitter else [Text(text)]
+		if chunks:
+			self.is_thinking = isinstance(chunks[-1], Reasoning)
+		yield from self._noted(chunks)
+
+	def _end_of_tags(self) -> Iterator[Reasoning | Text]:
+		if self._splitter:
+			chunks, self._splitter = self._splitter.end(), None
+			yield from self._noted(chunks)
+
+	def _noted(self, chunks: list[Reasoning | Text]) -> list[Reasoning | Text]:
+		self.begun = self.begun or bool(chunks)
+		self._has_text = self._has_text or any(isinstance(chunk, Text) for chunk in chunks)
+		return chunks

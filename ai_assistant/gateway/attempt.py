@@ -1,0 +1,140 @@
+"""Asks one provider once, and reads its answer on the caller's thread."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from . import adapters
+from .assembly import Assembly, Delta
+from .bridge import Bridge, Cancel
+from .chunks import Ask, Chunk, Completion, Pacing, Provider, Reasoning, Text, Tick, Timeouts
+from .errors import ProviderError
+from .models import takes_tools
+from .sse import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+	"""What all attempts at one question have in common.
+
+	Args:
+		deadline: when the last of them ends, by `time.monotonic()`.
+		max_chars: the most characters of an answer.
+	"""
+
+	cancel: Cancel
+	pacing: Pacing
+	timeouts: Timeouts
+	deadline: float
+	max_chars: int
+
+
+class AttemptFailed(Exception):
+	"""An attempt's failure.
+
+	Args:
+		is_final: whether no other provider may be asked: part of an answer has been given, or the time is up.
+	"""
+
+	def __init__(self, error: ProviderError, is_final: bool) -> None:
+		self.error = error
+		self.is_final = is_final
+
+
+def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
+	"""Yields the answer of one provider, ended by a Completion.
+
+	Raises AttemptFailed, after all that the provider had sent.
+	"""
+	if run.cancel.asked:
+		yield Completion("cancelled", provider.name, ask.model)
+		return
+	names = {"provider": provider.name, "model": ask.model}
+	if ask.tools and takes_tools(provider, ask.model) is False:
+		raise AttemptFailed(ProviderError("no_tools", **names), is_final=False)
+	assembly = Assembly(run.max_chars, ask.uses_tools)
+	bridge = Bridge(adapters.answer(provider, ask))
+	run.cancel.on_ask(bridge.wake)
+	try:
+		for received in _received(bridge, assembly, run, names):
+			if isinstance(received, Tick):
+				yield received
+			elif isinstance(received, Completion):
+				yield from assembly.end()
+				yield assembly.completed(received)
+				return
+			else:
+				yield from assembly.add(received)
+				if assembly.is_full:
+					yield Completion("length", provider.name, ask.model)
+					return
+		yield from assembly.end()
+		yield Completion("cancelled", provider.name, ask.model)
+	except Exception as error:
+		failure = _provider_error(error, names)
+		# An exception of litellm holds the provider's body and the key. It ends here.
+		failure.__context__ = None
+		yield from assembly.end()
+		raise AttemptFailed(failure, is_final=assembly.begun or failure.kind == "total") from None
+	finally:
+		run.cancel.on_ask(None)
+		bridge.close()
+
+
+def _received(
+	bridge: "Bridge[Delta | Completion]", assembly: Assembly, run: Run, names: dict[str, str]
+) -> Iterator[Delta | Completion | Tick]:
+	"""Yields what the provider sends, and a Tick when the caller wants its turn. Ends on a cancel.
+
+	Raises ProviderError `timeout` for a silence that is too long and at the deadline, and what the adapter raises.
+	"""
+	is_last = False
+	while not is_last:
+		kind, seconds = _silence_limit(assembly, run.timeouts)
+		now = time.monotonic()
+		# The last look does not wait: it takes what has come by now. It is decided in each round, because a provider
+		# that is faster than its reader always has something ready.
+		is_last = run.cancel.asked or now >= run.deadline
+		wait_s = (
+			0.0 if is_last else min(run.pacing.wait_s(), bridge.heard + seconds - now, run.deadline - now)
+		)
+		gathers = run.pacing.gathers()
+		received = bridge.take(wait_s, gathers)
+		if not received and not is_last:
+			# `heard` is read again: something may have come since.
+			if time.monotonic() >= bridge.heard + seconds:
+				raise ProviderError(kind, seconds=f"{seconds:g}", **names)
+			yield Tick()
+		yield from _joined(received) if gathers else received
+	if not run.cancel.asked:
+		raise ProviderError("total", seconds=f"{run.timeouts.total_s:g}", **names)
+
+
+def _silence_limit(assembly: Assembly, timeouts: Timeouts) -> tuple[str, float]:
+	"""The kind of error that a silence is at this point, and how many seconds it may last."""
+	if not assembly.begun:
+		return "first_token", timeouts.first_token_s
+	if assembly.is_thinking:
+		return "thinking_idle", timeouts.thinking_idle_s
+	return "idle", timeouts.idle_s
+
+
+def _joined(received: list[Delta | Completion]) -> Iterator[Delta | Completion]:
+	"""Joins neighbours that are both Reasoning or both Text."""
+	for kind, neighbours in groupby(received, type):
+		if kind in (Reasoning, Text):
+			yield kind("".join(delta.text for delta in neighbours))  # type: ignore[union-attr]
+		else:
+			yield from neighbours
+
+
+def _provider_error(error: Exception, names: dict[str, str]) -> ProviderError:
+	if isinstance(error, ProviderError):
+		return error
+	if isinstance(error, ProtocolError):
+		return ProviderError("junk", **names)
+	# A defect of an adapter. Only its type is logged: its text may be the provider's.
+	logging.getLogger(__name__).error("an adapter raised %s", type(error).__name__)
+	return ProviderError("reported", **names)
