@@ -121,7 +121,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	with patch.context() as context:
 		context.setattr(redis_health, "why_not", lambda: "redis does not answer")
 		one.complete(one.row(OUTCOME))
-	chat().completed(Completion("stop", EVIL, EVIL, dropped=("temperature",)))
+	chat().completed(Completion("stop", EVIL, EVIL, dropped=("temperature",), effort="low"))
 	chat().failed(RuntimeError(EVIL))
 	site.refuse = {"append"}
 	chat().completed(Completion("stop", EVIL, EVIL))
