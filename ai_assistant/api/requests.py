@@ -12,14 +12,13 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant.chat import capacity, journal, lifecycle, ownership, queue, running
+from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership, queue, running
 from ai_assistant.chat.answer import answer_of
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
 from ai_assistant.config import settings as configuration
 from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick
-from ai_assistant.gateway.efforts import EFFORTS
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter
@@ -31,8 +30,6 @@ GATHER_S = 0.1
 LOOK_S, PING_S = 0.5, 5.0
 # The mode of these APIs. A site may configure it; it has no system prompt unless the site gives it one.
 MODE = "api"
-# The efforts that a site does not have, and the nearest that it has.
-NEAREST_EFFORT = {"minimal": "low", "xhigh": "high", "max": "high"}
 # What a header of dropped fields holds: a client may send any number, with any names.
 FIELD, MAX_DROPPED = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
 
@@ -130,12 +127,11 @@ def _validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 		frappe.request.headers.get("Idempotency-Key")
 	)
 	fields["background"] = parsed.background
-	most, effort = fields.get("max_tokens"), fields.get("reasoning_effort")
+	most = fields.get("max_tokens")
 	if isinstance(most, int) and most > settings.limits.max_tokens:
 		fields["max_tokens"] = settings.limits.max_tokens
-	if effort not in EFFORTS:
-		fields["reasoning_effort"] = NEAREST_EFFORT.get(effort, effort) if isinstance(effort, str) else effort
-	return validate(fields, replace(settings, modes=modes))
+	request = validate(fields, replace(settings, modes=modes))
+	return continuations.restore(request, frappe.session.user)
 
 
 def _id_of_key(key: str | None) -> str | None:

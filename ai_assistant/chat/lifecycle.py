@@ -16,7 +16,7 @@ from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import admission, running
+from . import admission, continuations, running
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
 from .request import ChatRequest
@@ -144,6 +144,9 @@ class Chat:
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
 		row = self.publisher.row(outcome)
+		row["call_key"] = continuations.key_of(row["tool_calls"])
+		if not self.publisher.keep_content:
+			continuations.remember(self.user, row)
 		try:
 			self.publisher.complete(row)
 		except store.LeaseLost:

@@ -234,7 +234,7 @@ class Publisher:
 		if self.keep_content:
 			store.current().finish(self.name, row)
 			return
-		nothing = {"excerpt": None, "response": None, "reasoning": None, "continuation": None}
+		nothing = dict.fromkeys(("excerpt", "response", "reasoning", "continuation", "call_key"))
 		calls: list[Any] | None = None if row["tool_calls"] is None else []
 		store.current().finish(self.name, {**row, **nothing, "tool_calls": calls})
 		store.current().forget(self.name)

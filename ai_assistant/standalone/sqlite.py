@@ -189,6 +189,7 @@ class SqliteStore:
 		database.write("CREATE INDEX IF NOT EXISTS request_newest ON request (user, task_id, created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
+		database.write("CREATE INDEX IF NOT EXISTS request_by_call ON request (call_key)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_time ON request (created)")
 		database.write("CREATE INDEX IF NOT EXISTS request_by_end ON request (counted, ended)")
 		database.write(
@@ -271,6 +272,15 @@ class SqliteStore:
 		"""The user's own request of that id. Another user's is None, as one that never was."""
 		rows = self._requests("user = ? AND request_id = ?", [user, request_id])
 		return rows[0] if rows else None
+
+	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
+		"""Returns the `continuation` of the user's newest request of each `call_key` that has one."""
+		rows = self._database.read(
+			"SELECT call_key, continuation FROM request WHERE call_key IN (SELECT value FROM json_each(?))"
+			" AND user = ? AND continuation IS NOT NULL ORDER BY created",
+			[_json(list(keys)), user],
+		)
+		return dict(rows)
 
 	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
 		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""

@@ -21,6 +21,7 @@ from functools import lru_cache, partial, wraps
 from inspect import Parameter, isclass, signature
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 from typing import Any, ForwardRef, NoReturn, TypeVar, Union
 
@@ -281,6 +282,34 @@ def json_value(obj: object) -> object:
 	raise TypeError(f"Object of type {type(obj)} with value of {obj!r} is not JSON serializable")
 
 
+# The cache
+
+
+class _Cache:
+	"""Values in this process's memory. frappe/utils/redis_wrapper.py, where they are in Redis and may be evicted.
+
+	One cache serves all sites that run in a process, one after another: keys are prefixed with the site.
+	"""
+
+	def __init__(self) -> None:
+		self._values: dict[tuple[str, str], tuple[float, Any]] = {}
+
+	def set_value(self, key: str, val: Any, *, expires_in_sec: float) -> None:
+		"""Keep a value for `expires_in_sec` seconds."""
+		now = monotonic()
+		for old in [old for old, (until, _value) in list(self._values.items()) if until <= now]:
+			self._values.pop(old, None)
+		self._values[local.site, key] = now + expires_in_sec, val
+
+	def get_value(self, key: str, *, expires: bool) -> Any:
+		"""The value, None once it has expired."""
+		until, value = self._values.get((local.site, key), (0.0, None))
+		return value if monotonic() < until else None
+
+
+cache = _Cache()
+
+
 # Jobs
 
 
@@ -456,6 +485,7 @@ _frappe = _module(
 		"_": _,
 		"_dict": _dict,
 		"as_json": as_json,
+		"cache": cache,
 		"conf": conf,
 		"db": db,
 		"enqueue": enqueue,

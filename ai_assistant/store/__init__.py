@@ -37,6 +37,7 @@ REQUEST_FIELDS = (
 	"reasoning",
 	"tool_calls",
 	"continuation",
+	"call_key",
 	"usage",
 	"timing",
 	"realtime",
@@ -148,6 +149,10 @@ class Store(Protocol):
 
 	def get(self, user: str, request_id: str) -> Row | None:
 		"""The user's own request of that id. Another user's is None, as one that never was."""
+		...
+
+	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
+		"""Returns the `continuation` of the user's newest request of each `call_key` that has one."""
 		...
 
 	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:

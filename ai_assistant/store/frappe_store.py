@@ -146,6 +146,15 @@ class FrappeStore:
 		rows = _requests("user = %(user)s AND request_id = %(id)s", {"user": user, "id": request_id})
 		return rows[0] if rows else None
 
+	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
+		"""Returns the `continuation` of the user's newest request of each `call_key` that has one."""
+		rows = frappe.db.sql(
+			f"SELECT call_key, continuation FROM `tab{REQUEST}`"
+			" WHERE call_key IN %s AND user = %s AND continuation != '' ORDER BY created",
+			(tuple(keys), user),
+		)
+		return dict(rows)
+
 	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
 		"""The user's requests of a task, newest first, at most `limit`; only those `unended` where asked for."""
 		only = " AND status IN %(open)s" if unended else ""

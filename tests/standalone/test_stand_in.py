@@ -27,10 +27,23 @@ def test_it_is_importable_as_frappe() -> None:
 	assert stand_in.install() is True
 
 
-@pytest.mark.parametrize("name", ["get_doc", "cache", "new_doc", "session_obj", "json"])
+@pytest.mark.parametrize("name", ["get_doc", "get_all", "new_doc", "session_obj", "json"])
 def test_what_is_missing_names_itself(name: str) -> None:
 	with pytest.raises(AttributeError, match=f"^the standalone site has no frappe.{name}$"):
 		getattr(frappe, name)
+
+
+def test_a_cached_value_expires_and_is_of_its_site(monkeypatch: pytest.MonkeyPatch) -> None:
+	now = 100.0
+	monkeypatch.setattr(stand_in, "monotonic", lambda: now)
+	stand_in.local.site = "one"
+	frappe.cache.set_value("key", "value", expires_in_sec=10)
+	assert frappe.cache.get_value("key", expires=True) == "value"
+	stand_in.local.site = "two"
+	assert frappe.cache.get_value("key", expires=True) is None
+	stand_in.local.site = "one"
+	now = 110.0
+	assert frappe.cache.get_value("key", expires=True) is None
 
 
 def test_what_is_missing_of_a_submodule_names_itself() -> None:

@@ -41,6 +41,7 @@ class AIRequest(Document):
 		cancel_asked: DF.Check
 		cache_write_tokens: DF.Int
 		cached_tokens: DF.Int
+		call_key: DF.Data | None
 		completion_tokens: DF.Int
 		continuation: DF.Code | None
 		cost_usd: DF.Float
@@ -209,6 +210,7 @@ def on_doctype_update() -> None:
 	frappe.db.add_index("AI Request", ["status", "lease"])
 	# Whoever watches all of them asks twice a second what is new.
 	frappe.db.add_index("AI Request", ["created"])
+	frappe.db.add_index("AI Request", ["call_key"])
 
 
 def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
