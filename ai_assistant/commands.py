@@ -14,7 +14,7 @@ from socketio.exceptions import SocketIOError
 from ai_assistant import gateway, store
 from ai_assistant.chat import queue
 from ai_assistant.cli import actions
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from ai_assistant.config import settings
 from ai_assistant.operations.doctor.check import CheckFailed, counted
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ai_assistant.client.client import ChatStream, Client
+from ai_assistant.client import ChatStream, Client
 from ai_assistant.client.conformance import violations
 from ai_assistant.gateway.probe import QUESTION
 from ai_assistant.operations.doctor.check import Check, counted, run_checks

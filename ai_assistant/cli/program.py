@@ -21,7 +21,7 @@ from rich.console import Console
 
 import ai_assistant
 from ai_assistant import __version__
-from ai_assistant.client.client import ApiError, Client, assistant_message
+from ai_assistant.client import ApiError, Client, assistant_message
 
 from . import actions
 from .local_tools import LocalTools

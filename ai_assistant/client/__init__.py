@@ -1,5 +1,7 @@
-"""A client of the site in Python, and the check that what it received keeps the contract."""
+"""A Python client of a site, and a check that what it received keeps the contract."""
 
-from .client import ApiError, ChatStream, Client, assistant_message
+from .chat_stream import ChatStream
+from .client import Client, assistant_message
+from .rest import ApiError
 
 __all__ = ["ApiError", "ChatStream", "Client", "assistant_message"]

@@ -1,4 +1,4 @@
-"""Whether what a client saw keeps the contract's promises: used by the command line and the tests alike."""
+"""A check that the events and the answer of a chat keep the contract. The command line and the tests use it."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,25 @@ from ai_assistant.realtime.event import FIELDS, MAX_BYTES, calls_in
 
 
 def violations(events: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> list[str]:
-	"""What is wrong with the `ai_progress` events of one request beside its REST answer, one sentence each.
+	"""Compare the events of one request with each other and with its REST answer.
 
-	`events` are all that arrived, in the order of arrival; `answer` is the `message` of chat_completion.
+	Args:
+		events: All `ai_progress` events of the request, in the order of arrival.
+		answer: The `message` of chat_completion.
+
+	Returns:
+		One sentence for each violation of the contract.
 	"""
 	wrong: list[str] = []
 	if [event.get("seq") for event in events] != list(range(1, len(events) + 1)):
-		wrong.append(f"seq is {[event.get('seq') for event in events]}, and not 1, 2, 3 … without a gap.")
+		wrong.append(f"seq is {[event.get('seq') for event in events]}, instead of 1, 2, 3 … without a gap.")
 	for event in events:
 		where = f"Event {event.get('seq')}"
 		if missing := FIELDS - set(event):
 			wrong.append(f"{where} lacks {', '.join(sorted(missing))}.")
 			continue
 		if event["request_id"] != answer["request_id"] or event["task_id"] != answer["task_id"]:
-			wrong.append(f"{where} has ids other than the answer's.")
+			wrong.append(f"{where} has other ids than the answer.")
 		if event["partial"] != (event["type"] != "completion"):
 			wrong.append(f"{where} is a {event['type']} with partial {event['partial']}.")
 		if len(event["text"].encode()) > MAX_BYTES:
@@ -34,21 +39,20 @@ def violations(events: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -
 			wrong.append(
 				f"The {kind} deltas joined ({len(joined)} characters) are not the answer's {field} ({len(answer[field])})."
 			)
-	if (called := calls_in(events)) != answer.get("tool_calls", []):
-		wrong.append(f"The tool calls that were sent ({len(called)}) are not the answer's tool_calls.")
-	ends = [event for event in events if event.get("type") == "completion"]
-	if len(ends) != 1 or events[-1].get("type") != "completion":
-		wrong.append(
-			f"There are {len(ends)} completions, the last event is a {events[-1:] and events[-1].get('type')}."
-		)
+	if (calls := calls_in(events)) != answer.get("tool_calls", []):
+		wrong.append(f"The tool calls in the events ({len(calls)}) are not the answer's tool_calls.")
+	completions = [event for event in events if event.get("type") == "completion"]
+	if len(completions) != 1 or events[-1].get("type") != "completion":
+		last = events[-1].get("type") if events else None
+		wrong.append(f"There are {len(completions)} completions, and the last event is a {last}.")
 	else:
-		wrong += _of_completion(ends[0], answer)
+		wrong += _completion_violations(completions[0], answer)
 	if answer["realtime"]["last_seq"] != len(events):
 		wrong.append(f"The answer counts {answer['realtime']['last_seq']} events, {len(events)} arrived.")
 	return wrong
 
 
-def _of_completion(end: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
+def _completion_violations(completion: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
 	wrong = []
 	expected = {
 		"status": answer["status"],
@@ -62,8 +66,12 @@ def _of_completion(end: Mapping[str, Any], answer: Mapping[str, Any]) -> list[st
 		"tool_calls": answer.get("tool_calls"),
 	}
 	for name, value in expected.items():
-		if end.get(name) != value:
-			wrong.append(f"The completion's {name} is {end.get(name)!r}, the answer's {value!r}.")
-	if (answer["status"] == "failed") != ("error" in end):
-		wrong.append(f"The completion of a request that {answer['status']} has error {end.get('error')!r}.")
+		if completion.get(name) != value:
+			wrong.append(
+				f"The completion's {name} is {completion.get(name)!r}, and the answer's is {value!r}."
+			)
+	if (answer["status"] == "failed") != ("error" in completion):
+		wrong.append(
+			f"The completion of a request that {answer['status']} has the error {completion.get('error')!r}."
+		)
 	return wrong

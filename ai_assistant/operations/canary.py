@@ -15,7 +15,7 @@ import httpx
 import socketio
 from frappe.utils import cint
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.realtime import redis_health
 
 from . import canary_user

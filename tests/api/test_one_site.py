@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider

@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider

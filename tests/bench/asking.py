@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import uvloop
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.realtime.event import EVENT
 
 Ask = Callable[[str], Awaitable["Stamps"]]

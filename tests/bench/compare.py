@@ -30,7 +30,7 @@ from typing import Any
 
 import httpx
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.support.site import USERS, StandaloneSite
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.support import script, unique
 from tests.support.processes import descendants

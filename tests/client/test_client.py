@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from ai_assistant.client.conformance import violations
+from ai_assistant.client.event_socket import EventSocket
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site, StandaloneSite, site_config
@@ -28,16 +29,16 @@ def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -
 		yield running
 
 
-class Unreliable(Client):
-	"""A client whose socket loses, repeats and reorders what comes over it."""
+class UnreliableSocket(EventSocket):
+	"""A socket that loses, repeats and reorders what it receives."""
 
-	def __init__(self, site: Site, fault: str) -> None:
-		super().__init__(site.url, site.name, user=site.first.user, password=site.first.password)
+	def __init__(self, url: str, site: str, fault: str) -> None:
+		super().__init__(url, site)
 		self.fault = fault
 		self.random = random.Random(7)
-		self.held: list[tuple[str, dict[str, Any]]] = []
+		self.delayed: list[tuple[str, dict[str, Any]]] = []
 
-	def _deliver(self, name: str, message: dict[str, Any]) -> None:
+	def deliver(self, name: str, message: dict[str, Any]) -> None:
 		lost = {
 			"loses every second": message.get("seq", 1) % 2 == 0,
 			"loses the first": message.get("seq") == 1,
@@ -48,16 +49,23 @@ class Unreliable(Client):
 		if lost.get(self.fault):
 			return
 		if self.fault == "reorders":
-			self.held.append((name, message))
-			if len(self.held) < 4 and message.get("type") != "completion":
+			self.delayed.append((name, message))
+			if len(self.delayed) < 4 and message.get("type") != "completion":
 				return
-			self.random.shuffle(self.held)
-			while self.held:
-				super()._deliver(*self.held.pop())
+			self.random.shuffle(self.delayed)
+			while self.delayed:
+				super().deliver(*self.delayed.pop())
 			return
-		super()._deliver(name, message)
+		super().deliver(name, message)
 		if self.fault == "repeats":
-			super()._deliver(name, message)
+			super().deliver(name, message)
+
+
+def unreliable(site: Site, fault: str) -> Client:
+	"""A client with such a socket."""
+	client = Client(site.url, site.name, user=site.first.user, password=site.first.password)
+	client.events = UnreliableSocket(client.url, site.name, fault)
+	return client
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ class Unreliable(Client):
 	["loses every second", "loses the first", "loses the last", "loses all", "repeats", "reorders"],
 )
 def test_a_socket_that_misbehaves_is_made_good(site: Site, fault: str) -> None:
-	with Unreliable(site, fault) as client:
+	with unreliable(site, fault) as client:
 		client.connect()
 		stream = client.chat(script(*STEPS))
 		events = [event for event in stream if event["type"] != "ai_status"]
@@ -76,7 +84,7 @@ def test_a_socket_that_misbehaves_is_made_good(site: Site, fault: str) -> None:
 
 def test_a_lost_event_is_asked_for_while_the_chat_still_runs(site: Site, provider: ScriptedProvider) -> None:
 	gate = unique("gate")
-	with Unreliable(site, "loses every second") as client:
+	with unreliable(site, "loses every second") as client:
 		client.connect()
 		stream = client.chat(script({"reasoning": "one"}, {"text": "two"}, {"gate": gate}, {"text": "three"}))
 		seen = []
@@ -127,7 +135,7 @@ def test_one_lost_event_does_not_hold_up_those_that_follow(site: Site, provider:
 	gate = unique("gate")
 	# More events after the lost one than the patience of the client lasts, one a second.
 	steps = [{"reasoning": "lost "}, {"repeat": 60, "text": "word ", "every": 0.05}, {"gate": gate}]
-	with Unreliable(site, "loses the second") as client:
+	with unreliable(site, "loses the second") as client:
 		client.connect()
 		stream = client.chat(script(*steps, {"text": "end"}))
 		for event in stream:
@@ -140,7 +148,7 @@ def test_one_lost_event_does_not_hold_up_those_that_follow(site: Site, provider:
 
 def test_what_the_journal_made_good_is_counted(site: Site) -> None:
 	for fault, all_of_them in (("loses all", True), ("", False)):
-		with Unreliable(site, fault) as client:
+		with unreliable(site, fault) as client:
 			client.connect()
 			stream = client.chat("hello")
 			count = len([event for event in stream if event["type"] != "ai_status"])

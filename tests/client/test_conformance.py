@@ -81,8 +81,8 @@ def _set(index: int, **values: Any) -> Callable[[Events], None]:
 		(_set(0, text="x"), "not an empty reasoning"),
 		(_set(2, text="Y"), "are not the answer's response"),
 		(_set(1, text=""), "are not the answer's reasoning"),
-		(_set(1, request_id="other"), "ids other than"),
-		(_set(1, task_id="other"), "ids other than"),
+		(_set(1, request_id="other"), "has other ids than"),
+		(_set(1, task_id="other"), "has other ids than"),
 		(_set(1, partial=False), "partial False"),
 		(_set(4, partial=True), "partial True"),
 		(_set(2, text="x" * 40_000), "bytes of text"),
@@ -91,7 +91,7 @@ def _set(index: int, **values: Any) -> Callable[[Events], None]:
 		(_set(4, reasoning_length=3), "reasoning_length"),
 		(_set(4, text_sha256="0"), "text_sha256"),
 		(_set(4, status="failed"), "status"),
-		(_set(4, error={"code": "x"}), "has error"),
+		(_set(4, error={"code": "x"}), "has the error"),
 		(_set(4, usage={"total_tokens": 1}), "usage"),
 	],
 )
@@ -105,11 +105,11 @@ def test_each_fault_is_named(spoil: Callable[[Events], Any], said: str) -> None:
 @pytest.mark.parametrize(
 	("spoil", "said"),
 	[
-		(_set(3, name="g"), "The tool calls that were sent (1) are not the answer's tool_calls."),
-		(_set(3, arguments="{"), "The tool calls that were sent (1)"),
-		(_set(3, arguments_error="None."), "The tool calls that were sent (1)"),
-		(lambda events: events[3].update(type="text"), "The tool calls that were sent (0)"),
-		(lambda events: events.insert(4, events[3]), "The tool calls that were sent (2)"),
+		(_set(3, name="g"), "The tool calls in the events (1) are not the answer's tool_calls."),
+		(_set(3, arguments="{"), "The tool calls in the events (1)"),
+		(_set(3, arguments_error="None."), "The tool calls in the events (1)"),
+		(lambda events: events[3].update(type="text"), "The tool calls in the events (0)"),
+		(lambda events: events.insert(4, events[3]), "The tool calls in the events (2)"),
 		(_set(5, tool_calls=[]), "The completion's tool_calls is []"),
 		(lambda events: events[5].pop("tool_calls"), "The completion's tool_calls is None"),
 		(_set(3, partial=False), "a tool_call with partial False"),
@@ -125,9 +125,7 @@ def test_each_fault_of_a_call_is_named(spoil: Callable[[Events], Any], said: str
 def test_calls_of_which_the_answer_knows_nothing_are_a_violation() -> None:
 	events, answer = _called()
 	del answer["tool_calls"], events[-1]["tool_calls"]
-	assert violations(events, answer) == [
-		"The tool calls that were sent (1) are not the answer's tool_calls."
-	]
+	assert violations(events, answer) == ["The tool calls in the events (1) are not the answer's tool_calls."]
 
 
 def test_events_missing_at_the_end_are_noticed_by_the_count() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config, warm
 

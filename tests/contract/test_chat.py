@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider

@@ -6,7 +6,7 @@ from typing import Any
 import openai
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site

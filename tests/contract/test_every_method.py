@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.methods import METHODS, VERBS
 from tests.support.provider import ScriptedProvider

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.client.client import ChatStream, Client
+from ai_assistant.client import ChatStream, Client
 from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.ledger import LEDGER

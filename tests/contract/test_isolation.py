@@ -9,7 +9,7 @@ import httpx
 import pytest
 import socketio
 
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Account, Site, live_site
@@ -65,7 +65,7 @@ def _ear(site: Site, account: Account | None) -> Iterator[socketio.SimpleClient]
 			guest.disconnect()
 		return
 	with site.client(account) as client:
-		client._listen = lambda socket: None  # type: ignore[method-assign]
+		client.events.listen = lambda socket: None  # type: ignore[method-assign]
 		client.connect()
 		yield client.socket
 

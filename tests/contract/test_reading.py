@@ -2,7 +2,7 @@
 
 import pytest
 
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from tests.support import is_strict_json, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import CANARY_KEY, Site

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client.client import ApiError, Client
+from ai_assistant.client import ApiError, Client
 from ai_assistant.client.conformance import violations
 from tests.support import script, unique
 from tests.support.ledger import LEDGER

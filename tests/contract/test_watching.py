@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support import is_strict_json, script, unique
 from tests.support.provider import ScriptedProvider
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 

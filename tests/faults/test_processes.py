@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.client.conformance import violations
 from ai_assistant.standalone import jobs
 from tests.support import script, unique

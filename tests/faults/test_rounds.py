@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.standalone.server import running_site
 from tests.support.provider import ScriptedProvider

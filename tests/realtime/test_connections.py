@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client.client import ApiError, Client, _Socket
+from ai_assistant.client import ApiError, Client, _Socket
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site, StandaloneSite, site_config

@@ -13,7 +13,7 @@ import pytest
 from ai_assistant import store
 from ai_assistant.chat.lifecycle import Chat
 from ai_assistant.chat.request import validate
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.config import settings
 from ai_assistant.standalone import stand_in
 from tests.support import script, unique

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 
 from .provider import ScriptedProvider
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import httpx
 import socketio
 
-from ai_assistant.client.client import ApiError, ChatStream, Client
+from ai_assistant.client import ApiError, ChatStream, Client
 from ai_assistant.gateway.probe import QUESTION
 
 from .check import Check, CheckFailed, ms_since

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support import script
 
 from .stack import Stack

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.client.client import ChatStream, Client
+from ai_assistant.client import ChatStream, Client
 from tests.faults.rounds import rounds
 from tests.support import script, unique
 from tests.support.ledger import LEDGER

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.operations.doctor.check import CheckResult, run_checks
 from ai_assistant.operations.doctor.remote_checks import of_site
 from tests.support.provider import WRONG_KEY, ScriptedProvider

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.ledger import LEDGER
 from tests.support.provider import ScriptedProvider

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from werkzeug.local import release_local
 
 from ai_assistant.cli.program import main
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from ai_assistant.gateway import Provider
 from ai_assistant.gateway.failures import failure
 from ai_assistant.operations.doctor.check import Check, CheckResult, run_checks

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from ai_assistant.client.client import Client
+from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.security.test_secrets import ANSWER, FAULTS, PROMPT, THOUGHT, WORDS, chat
 from tests.support import script, unique
