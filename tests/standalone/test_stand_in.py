@@ -36,12 +36,12 @@ def test_what_is_missing_names_itself(name: str) -> None:
 def test_a_cached_value_expires_and_is_of_its_site(monkeypatch: pytest.MonkeyPatch) -> None:
 	now = 100.0
 	monkeypatch.setattr(stand_in, "monotonic", lambda: now)
-	stand_in.local.site = "one"
+	monkeypatch.setattr(stand_in.local, "site", "one", raising=False)
 	frappe.cache.set_value("key", "value", expires_in_sec=10)
 	assert frappe.cache.get_value("key", expires=True) == "value"
-	stand_in.local.site = "two"
+	monkeypatch.setattr(stand_in.local, "site", "two")
 	assert frappe.cache.get_value("key", expires=True) is None
-	stand_in.local.site = "one"
+	monkeypatch.setattr(stand_in.local, "site", "one")
 	now = 110.0
 	assert frappe.cache.get_value("key", expires=True) is None
 
