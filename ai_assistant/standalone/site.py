@@ -6,6 +6,7 @@ are those of frappe/app.py, frappe/handler.py and frappe/utils/response.py of Fr
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -123,7 +124,7 @@ class Site:
 			local.db.rollback()
 		for hook in hooks.after_request:
 			module, _dot, name = hook.rpartition(".")
-			getattr(sys.modules[module], name)(response=response, request=request)
+			getattr(importlib.import_module(module), name)(response=response, request=request)
 		local.cookies.send_with(response)
 		return response
 
