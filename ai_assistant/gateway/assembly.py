@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .chunks import Completion, Reasoning, Text, ToolCall
+from .chunks import Completion, Reasoning, Text
 from .errors import ProviderError
 from .surrogates import SurrogateJoiner
 from .thinking import ThinkSplitter
-from .tool_calls import ToolCalls, ToolPiece
+from .tool_calls import CallChunk, ToolCalls, ToolPiece
 
 Delta = Reasoning | Text | ToolPiece
 
@@ -21,9 +21,10 @@ class Assembly:
 	Args:
 		max_chars: the most characters of reasoning, text and tool calls together.
 		uses_tools: whether the question has tools. If not, the model's calls are left out.
+		stream_tool_calls: whether tool calls are also given as the provider writes them.
 	"""
 
-	def __init__(self, max_chars: int, uses_tools: bool) -> None:
+	def __init__(self, max_chars: int, uses_tools: bool, stream_tool_calls: bool = False) -> None:
 		self.begun = False
 		"""Whether anything of the answer has come."""
 		self.is_full = False
@@ -33,11 +34,11 @@ class Assembly:
 		self._uses_tools = uses_tools
 		self._chars_left = max_chars
 		self._has_text = self._left_out_calls = False
-		self._calls = ToolCalls()
+		self._calls = ToolCalls(stream_tool_calls)
 		self._reasoning_joiner, self._text_joiner = SurrogateJoiner(), SurrogateJoiner()
 		self._splitter: ThinkSplitter | None = ThinkSplitter()
 
-	def add(self, delta: Delta) -> Iterator[Reasoning | Text | ToolCall]:
+	def add(self, delta: Delta) -> Iterator[Reasoning | Text | CallChunk]:
 		"""Yields the chunks that a delta completes.
 
 		Raises ProtocolError for a tool call that makes no sense.
@@ -61,7 +62,7 @@ class Assembly:
 			self._chars_left -= len(chunk.text)
 			yield chunk
 
-	def end(self) -> Iterator[Reasoning | Text | ToolCall]:
+	def end(self) -> Iterator[Reasoning | Text | CallChunk]:
 		"""Yields what was held back, when no delta follows."""
 		if rest := self._reasoning_joiner.end():
 			self.begun = True
@@ -88,11 +89,11 @@ class Assembly:
 			completion, finish_reason="stop" if reason == "tool_calls" else reason, continuation=None
 		)
 
-	def _cut(self) -> Iterator[ToolCall]:
+	def _cut(self) -> Iterator[CallChunk]:
 		self.is_full = True
 		yield from self._calls.end()
 
-	def _add_call(self, piece: ToolPiece) -> Iterator[Reasoning | Text | ToolCall]:
+	def _add_call(self, piece: ToolPiece) -> Iterator[Reasoning | Text | CallChunk]:
 		if self._splitter:
 			# Text that could still become a tag came before the call.
 			yield from self._splitter.end()

@@ -54,7 +54,7 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 	names = {"provider": provider.name, "model": ask.model}
 	if ask.tools and takes_tools(provider, ask.model) is False:
 		raise AttemptFailed(ProviderError("no_tools", **names), is_final=False)
-	assembly = Assembly(run.max_chars, ask.uses_tools)
+	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls)
 	bridge = Bridge(adapters.answer(provider, ask))
 	run.cancel.on_ask(bridge.wake)
 	try:

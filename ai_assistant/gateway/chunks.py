@@ -111,6 +111,7 @@ class Ask:
 		messages: as in the OpenAI chat API. An assistant's message may hold the `continuation` of its Completion.
 		model: the name of the model; empty for the provider's default model.
 		tools: as in the OpenAI chat API, like `tool_choice`.
+		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes it.
 	"""
 
 	messages: list[dict[str, Any]]
@@ -120,6 +121,7 @@ class Ask:
 	reasoning_effort: str | None = None
 	tools: list[dict[str, Any]] | None = None
 	tool_choice: str | dict[str, Any] | None = None
+	stream_tool_calls: bool = False
 
 	@property
 	def uses_tools(self) -> bool:

@@ -1,17 +1,17 @@
-"""Makes whole the tool calls that providers send in pieces, however they cut and number them.
+"""Assembles the tool calls that providers send in pieces, however they cut and number them.
 
-What tells one call from another, in this order:
+A piece belongs to a call by, in this order:
 
-- the index, where there is one. But a piece with a name and an id that is not the call's begins a new call: some
-  providers number all of them 0. An id alone does not: others make up a new one for each piece.
-- the id, where there is no index. But a piece with a name and arguments after a whole call begins a new one: some
-  servers give all calls one id.
-- the name, where there is neither: it begins a call, unless the last one is not whole and has the same name.
-- What has none of them belongs to the last call.
+- its index, if it has one. A piece with a name and another id than the call begins a new call, because some providers
+  number all calls 0. Another id alone does not, because others send a new id with each piece.
+- its id. A piece with a name and arguments begins a new call if the call with that id is whole, because some servers
+  give all calls the same id.
+- its name, which begins a call unless the last call is not whole and has the same name.
+- the order: a piece without all of these belongs to the last call.
 
-A call is whole as soon as its arguments are a JSON object, which is told while they come, at the cost of their length:
-each character is looked at once, and parsed twice. An empty object is one only at the end of the answer: some gateways
-begin with it and then send the arguments.
+A call is whole as soon as its arguments are a JSON object. Finding that costs time in proportion to their length: each
+character is scanned once and parsed twice. An empty object counts only at the end of the answer, because some gateways
+send one first and the arguments after it.
 """
 
 import json
@@ -21,23 +21,27 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from .chunks import ToolCall
+from .chunks import ToolCall, ToolCallDelta, ToolCallStart
 from .sse import ProtocolError
 from .surrogates import SurrogateJoiner
 
-# More than any model makes in one answer; a stream of them without an end stops here.
+# More calls than any model makes in one answer. It stops a stream of calls that does not end.
 MAX_CALLS = 128
+
+CallChunk = ToolCallStart | ToolCallDelta | ToolCall
 
 NO_OBJECT = "The model's arguments for {name} are not a JSON object."
 UNFINISHED = "The model's arguments for {name} ended before they were whole."
 
 _QUOTED = re.compile(r'["\\]')
 _PLAIN = re.compile(r'["{}\[\]]')
+# What the text of an empty object is made of.
+_EMPTY = "{} \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolPiece:
-	"""What a provider says of a call at once: a piece of it, or all of it."""
+	"""A piece of a call, or all of it, as a provider sends it at once."""
 
 	index: int | None
 	id: str | None
@@ -50,7 +54,7 @@ class ToolPiece:
 
 
 def tool_piece(call: Any) -> ToolPiece:
-	"""One entry of a `tool_calls`, as OpenAI's API and those that copy it give it. Raises ProtocolError."""
+	"""Reads one entry of `tool_calls` of OpenAI's chat API and those like it. Raises ProtocolError."""
 	function = call.get("function") or {}
 	index, identity, name, arguments = (
 		call.get("index"),
@@ -71,7 +75,7 @@ def tool_piece(call: Any) -> ToolPiece:
 
 
 def sendable(message: dict[str, Any]) -> dict[str, Any]:
-	"""A message whose calls all have objects for their arguments: most providers parse them, and fail at others."""
+	"""Returns the message with JSON objects for the arguments of all its calls. Most providers fail at anything else."""
 	if not message.get("tool_calls"):
 		return message
 	calls = []
@@ -84,9 +88,9 @@ def sendable(message: dict[str, Any]) -> dict[str, Any]:
 
 
 class OwnIds:
-	"""Gives each call of a conversation an id of its own.
+	"""Gives each call of a conversation a different id.
 
-	Some models begin anew with each answer, and some providers refuse an id that comes again.
+	Some models count their ids from the start in each answer, and some providers refuse an id that they see twice.
 	"""
 
 	def __init__(self) -> None:
@@ -94,7 +98,7 @@ class OwnIds:
 		self._open: dict[str, str] = {}
 
 	def of(self, message: dict[str, Any]) -> dict[str, Any]:
-		"""The next message: with such ids, where it has calls, and with those of the calls, where it answers one."""
+		"""Returns the next message of the conversation with the new ids in its calls, or in its answer to a call."""
 		if calls := message.get("tool_calls"):
 			self._open = {call["id"]: self._own(call["id"]) for call in calls}
 			return {**message, "tool_calls": [{**call, "id": self._open[call["id"]]} for call in calls]}
@@ -112,47 +116,77 @@ class OwnIds:
 
 
 class ToolCalls:
-	"""`add()` pieces, which gives the calls that one makes whole; then `end()` gives the others."""
+	"""The calls of one answer. `add()` each piece and yield what it completes, then `end()`.
 
-	def __init__(self) -> None:
+	Args:
+		streams: whether a ToolCallStart and ToolCallDeltas come before each ToolCall, as the provider writes it. The joined
+			deltas are equal to the arguments of the call.
+	"""
+
+	def __init__(self, streams: bool = False) -> None:
+		self._streams = streams
 		self._calls: list[_Call] = []
-		# The last of those that a provider has given one index.
+		# The last call with each index.
 		self._at: dict[int, _Call] = {}
 		self._ids: set[str] = set()
 
 	def __bool__(self) -> bool:
 		return bool(self._calls)
 
-	def add(self, piece: ToolPiece) -> Iterator[ToolCall]:
-		"""Raises ProtocolError for more after the end of a call's arguments, and for calls without an end in sight."""
-		self._call(piece).add(piece)
+	def add(self, piece: ToolPiece) -> Iterator[CallChunk]:
+		"""Yields what a piece completes.
+
+		Raises ProtocolError for text after the end of a call's arguments, and for more than MAX_CALLS calls.
+		"""
+		call = self._call(piece)
+		call.add(piece)
+		if self._streams and call.name:
+			yield from self._progress(call, call.news())
 		for call in self._calls:
 			if call.is_empty:
-				# Those after it wait: a provider may want its calls back in their order.
+				# The calls after it wait: a provider may want its calls back in their order.
 				return
-			if call.is_whole and not call.given:
-				yield self._given(call)
+			if call.is_whole and not call.is_given:
+				yield from self._whole(call)
 
-	def end(self) -> Iterator[ToolCall]:
-		"""The calls that have not been given: those without arguments, and those whose arguments are none."""
+	def end(self) -> Iterator[CallChunk]:
+		"""Yields the calls that have not been given: those without arguments, and those with broken ones."""
 		for call in self._calls:
-			if not call.given:
-				yield self._given(call)
+			if not call.is_given:
+				yield from self._whole(call)
 
-	def _given(self, call: "_Call") -> ToolCall:
-		"""With an id of its own: not all providers give one, or another to each call."""
-		given = call.told()
-		if not given.id or given.id in self._ids:
-			given = replace(given, id=f"call_{uuid4().hex}")
-		self._ids.add(given.id)
-		return given
+	def _whole(self, call: "_Call") -> Iterator[CallChunk]:
+		call.is_given = True
+		whole = call.as_tool_call(self._id(call))
+		if self._streams:
+			# Broken arguments are given as they came, without the white space before them: it is not streamed either.
+			whole = replace(whole, arguments=whole.arguments.lstrip())
+			yield from self._progress(call, whole.arguments[call.streamed_chars :])
+		yield whole
+
+	def _progress(self, call: "_Call", text: str) -> Iterator[ToolCallStart | ToolCallDelta]:
+		if not call.is_started:
+			call.is_started = True
+			yield ToolCallStart(self._id(call), _joined(call.name))
+		if text:
+			call.streamed_chars += len(text)
+			yield ToolCallDelta(self._id(call), text)
+
+	def _id(self, call: "_Call") -> str:
+		"""The call's id in this answer. Some providers send none, and some the same for all calls."""
+		if not call.own_id:
+			call.own_id = _joined(call.id)
+			if not call.own_id or call.own_id in self._ids:
+				call.own_id = f"call_{uuid4().hex}"
+			self._ids.add(call.own_id)
+		return call.own_id
 
 	def _call(self, piece: ToolPiece) -> "_Call":
 		call = self._known(piece)
 		if call is None:
 			if len(self._calls) >= MAX_CALLS:
 				raise ProtocolError()
-			call = _Call()
+			call = _Call(self._streams)
 			self._calls.append(call)
 			if piece.index is not None:
 				self._at[piece.index] = call
@@ -171,29 +205,45 @@ class ToolCalls:
 
 
 class _Call:
-	"""One call as far as it has come."""
+	"""One call as far as it has come. `id` is the provider's, `own_id` the one that it has here."""
 
-	def __init__(self) -> None:
-		self.id = ""
+	def __init__(self, streams: bool) -> None:
+		self._streams = streams
+		self.id = self.own_id = ""
 		self.name = ""
-		self.given = self.is_whole = self.is_empty = False
+		self.is_given = self.is_whole = self.is_empty = False
+		self.is_started = False
+		self.streamed_chars = 0
 		self._arguments: list[str] = []
+		# The arguments that `news()` has not returned yet.
+		self._pending: list[str] = []
+		self._joiner = SurrogateJoiner()
 		self._depth = 0
 		self._quoted = self._escaped = self._is_none = False
 
 	def add(self, piece: ToolPiece) -> None:
-		"""Raises ProtocolError for more than white space once it is whole."""
+		"""Adds a piece. Raises ProtocolError for more than white space when the call is whole."""
 		self.id = self.id or piece.id or ""
 		self.name = self.name or piece.name or ""
 		self._write(piece.arguments)
 
-	def told(self) -> ToolCall:
-		self.given = True
+	def news(self) -> str:
+		"""Returns the text of the arguments since the last call; nothing while they may be an empty object.
+
+		Whatever follows an empty object takes its place.
+		"""
+		if not self.streamed_chars and not any(text.strip(_EMPTY) for text in self._pending[-1:]):
+			return ""
+		text = self._joiner.join("".join(self._pending))
+		self._pending = []
+		return text if self.streamed_chars else text.lstrip()
+
+	def as_tool_call(self, own_id: str) -> ToolCall:
 		name, written = _joined(self.name), _joined("".join(self._arguments))
 		arguments, error = written.strip() or "{}", None
 		if _object(arguments) is None:
 			arguments, error = written, (NO_OBJECT if self._is_none or not self._depth else UNFINISHED)
-		return ToolCall(_joined(self.id), name, arguments, error and error.format(name=name))
+		return ToolCall(own_id, name, arguments, error and error.format(name=name))
 
 	def _write(self, text: str) -> None:
 		if self.is_whole:
@@ -201,23 +251,30 @@ class _Call:
 				return
 			if not self.is_empty:
 				raise ProtocolError()
-			self._arguments, self._depth = [], 0
+			self._arguments, self._pending, self._depth = [], [], 0
 			self.is_whole = self.is_empty = False
 		self._arguments.append(text)
 		end = None if self._is_none else self._end(text)
 		if end is None:
+			self._pend(text)
 			return
 		self._arguments[-1] = text[:end]
-		found = _object("".join(self._arguments))
-		if found is None:
+		arguments = _object("".join(self._arguments))
+		if arguments is None:
 			self._is_none = True
 			self._arguments[-1] = text
+			self._pend(text)
 			return
-		self.is_whole, self.is_empty = True, not found
+		self.is_whole, self.is_empty = True, not arguments
+		self._pend(text[:end])
 		self._write(text[end:])
 
+	def _pend(self, text: str) -> None:
+		if self._streams:
+			self._pending.append(text)
+
 	def _end(self, text: str) -> int | None:
-		"""Where in it all that was opened is closed."""
+		"""The position in the text at which all brackets are closed; None if they are not."""
 		at = 0
 		while at < len(text):
 			if self._escaped:
@@ -245,12 +302,12 @@ def _joined(text: str) -> str:
 
 
 def _object(text: str) -> dict[str, Any] | None:
-	"""The JSON object that a text is, None for any other."""
+	"""The JSON object in a text; None for any other text."""
 	try:
-		found = json.loads(text, parse_constant=_no_json)
+		value = json.loads(text, parse_constant=_no_json)
 	except (ValueError, RecursionError):
 		return None
-	return found if isinstance(found, dict) else None
+	return value if isinstance(value, dict) else None
 
 
 def _no_json(constant: str) -> None:

@@ -1,6 +1,7 @@
 """Calls of the client's tools: asked for in every family, made whole from whatever pieces they come in."""
 
 import json
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -17,6 +18,8 @@ from ai_assistant.gateway import (
 	Text,
 	Timeouts,
 	ToolCall,
+	ToolCallDelta,
+	ToolCallStart,
 	takes_tools,
 )
 from ai_assistant.gateway.sse import ProtocolError
@@ -63,6 +66,35 @@ def said(heard: Heard) -> list[tuple[str, Any]]:
 
 
 # In every family
+
+
+@EVERY_FAMILY
+def test_a_call_may_be_streamed(server: ScriptedProvider, api: str, marker: str) -> None:
+	script = [
+		{"text": "I look."},
+		*call(0, "", '{"pa', 'th": "ä💡', '"}'),
+		*call(1, '{"path": ', '"b"}', name="list"),
+	]
+	one = gateway(family(server, api))
+	chunks = hear(one.stream_generate(asked(script), tools=TOOLS, stream_tool_calls=True)).chunks
+	check_streamed(chunks)
+	streamed = [chunk for chunk in chunks if isinstance(chunk, ToolCallStart | ToolCallDelta | ToolCall)]
+	deltas = [chunk for chunk in streamed if isinstance(chunk, ToolCallDelta)]
+	assert len(deltas) == (5 if api in IN_PIECES else 2)
+	assert [chunk.name for chunk in streamed if isinstance(chunk, ToolCall)] == ["read", "list"]
+	plain = hear(one.stream_generate(asked(script), tools=TOOLS)).chunks
+	assert not any(isinstance(chunk, ToolCallStart | ToolCallDelta) for chunk in plain)
+
+
+@pytest.mark.parametrize("api", [api for api in IN_PIECES if api in ADAPTERS])
+def test_a_call_that_is_cut_is_streamed_as_far_as_it_came(server: ScriptedProvider, api: str) -> None:
+	script = [*call(0, '{"path": ', '"a'), {"cut": True}]
+	heard = hear(
+		gateway(family(server, api)).stream_generate(asked(script), tools=TOOLS, stream_tool_calls=True)
+	)
+	assert heard.failure.code == "provider_unavailable"
+	check_streamed(heard.chunks)
+	assert [one.arguments for one in calls(heard)] == ['{"path": "a']
 
 
 @EVERY_FAMILY
@@ -512,17 +544,79 @@ def test_what_is_known_of_a_model_can_be_asked_without_litellm(
 
 
 def assembled(*pieces: ToolPiece) -> list[tuple[str, str, str | None]]:
-	tool_calls = ToolCalls()
-	given = [one for piece in pieces for one in tool_calls.add(piece)]
-	given += tool_calls.end()
+	"""The calls in the pieces. They are the same when they are streamed as well."""
+	calls = all_of(ToolCalls(), pieces)
+	streamed = all_of(ToolCalls(streams=True), pieces)
+	whole = [chunk for chunk in streamed if isinstance(chunk, ToolCall)]
+	assert [called(one) for one in whole] == [called(one) for one in calls if isinstance(one, ToolCall)]
+	check_streamed(streamed)
+	return [(one.name, one.arguments, one.arguments_error) for one in calls if isinstance(one, ToolCall)]
+
+
+def all_of(tool_calls: ToolCalls, pieces: Iterable[ToolPiece]) -> list[Any]:
+	chunks = [chunk for piece in pieces for chunk in tool_calls.add(piece)]
+	chunks += tool_calls.end()
 	assert list(tool_calls.end()) == []
-	return [(one.name, one.arguments, one.arguments_error) for one in given]
+	return chunks
+
+
+def called(call: ToolCall) -> tuple[str, str, str | None]:
+	# Broken arguments are not streamed with the white space before them.
+	return (
+		call.name,
+		call.arguments.lstrip() if call.arguments_error else call.arguments,
+		call.arguments_error,
+	)
+
+
+def check_streamed(chunks: list[Any]) -> None:
+	"""Each call has one start, then deltas that come to its arguments, then the whole call."""
+	begun: dict[str, str] = {}
+	for chunk in chunks:
+		if isinstance(chunk, ToolCallStart):
+			assert chunk.id not in begun
+			begun[chunk.id] = ""
+			names = [one.name for one in chunks if isinstance(one, ToolCall) and one.id == chunk.id]
+			assert names == [chunk.name]
+		elif isinstance(chunk, ToolCallDelta):
+			assert chunk.text
+			begun[chunk.id] += chunk.text
+		elif isinstance(chunk, ToolCall):
+			assert begun.pop(chunk.id) == chunk.arguments
+	assert begun == {}
 
 
 def cut(text: str, *cuts: int) -> list[ToolPiece]:
 	begin = ToolPiece(0, "c", "f", "")
 	ends = zip((0, *cuts), (*cuts, len(text)), strict=True)
 	return [begin, *(ToolPiece(0, None, None, text[a:b]) for a, b in ends)]
+
+
+def test_a_call_is_told_as_it_is_written() -> None:
+	tool_calls = ToolCalls(streams=True)
+	pieces = [
+		ToolPiece(0, "c", None, ""),
+		ToolPiece(0, None, "f", ""),
+		ToolPiece(0, None, None, " {"),
+		ToolPiece(0, None, None, '"a": "\ud83d'),
+		ToolPiece(0, None, None, '\udca1"'),
+		ToolPiece(0, None, None, "}\n"),
+	]
+	assert [list(tool_calls.add(piece)) for piece in pieces] == [
+		[],
+		[ToolCallStart("c", "f")],
+		# It may be an empty object, in whose place another may come.
+		[],
+		[ToolCallDelta("c", '{"a": "')],
+		[ToolCallDelta("c", '💡"')],
+		[ToolCallDelta("c", "}"), ToolCall("c", "f", '{"a": "💡"}')],
+	]
+
+
+def test_a_call_keeps_the_id_that_it_began_with() -> None:
+	pieces = [ToolPiece(0, None, "f", '{"x":'), ToolPiece(0, "late", None, "1}")]
+	start, *_deltas, whole = all_of(ToolCalls(streams=True), pieces)
+	assert start.id == whole.id != "late"
 
 
 # Arguments, and whether they are an object.
@@ -570,6 +664,8 @@ def test_any_object_is_whole_at_its_last_character(
 	pieces = cut(text, *cuts)
 	given = [list(tool_calls.add(piece)) for piece in pieces]
 	[call] = [one for some in given for one in some]
+	check_streamed(all_of(ToolCalls(streams=True), pieces))
+	assert isinstance(call, ToolCall)
 	assert json.loads(call.arguments) == json.loads(
 		text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 	)
@@ -634,14 +730,18 @@ def test_calls_stay_in_their_order_behind_an_empty_object() -> None:
 	pieces = [ToolPiece(0, "a", "f", "{}"), ToolPiece(1, "b", "g", '{"x":2}')]
 	tool_calls = ToolCalls()
 	assert [one for piece in pieces for one in tool_calls.add(piece)] == []
-	assert [(one.id, one.arguments) for one in tool_calls.end()] == [("a", "{}"), ("b", '{"x":2}')]
+	assert [(one.id, one.arguments) for one in tool_calls.end() if isinstance(one, ToolCall)] == [
+		("a", "{}"),
+		("b", '{"x":2}'),
+	]
 
 
 @pytest.mark.parametrize("index", [(0, 1, 2), (None, None, None)])
 def test_each_call_of_an_answer_has_an_id_of_its_own(index: Any) -> None:
 	tool_calls = ToolCalls()
 	pieces = [ToolPiece(n, "call_0", "f", f'{{"x":{at}}}') for at, n in enumerate(index)]
-	given = [one for piece in pieces for one in tool_calls.add(piece)]
+	given = [one for piece in pieces for one in tool_calls.add(piece) if isinstance(one, ToolCall)]
+	check_streamed(all_of(ToolCalls(streams=True), pieces))
 	assert [one.arguments for one in given] == ['{"x":0}', '{"x":1}', '{"x":2}']
 	assert given[0].id == "call_0" and len({one.id for one in given}) == 3
 
