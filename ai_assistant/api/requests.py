@@ -131,6 +131,8 @@ def _validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	if isinstance(most, int) and most > settings.limits.max_tokens:
 		fields["max_tokens"] = settings.limits.max_tokens
 	request = validate(fields, replace(settings, modes=modes))
+	unwanted = frappe.request.headers.get("X-AI-Progress", "").lower() == "off"
+	request = replace(request, publishes=settings.realtime.standard_apis and not unwanted)
 	return continuations.restore(request, frappe.session.user)
 
 

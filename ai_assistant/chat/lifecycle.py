@@ -257,6 +257,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		enabled=settings.realtime.enabled,
 		keep_content=settings.retention.keep_content,
 		tools=request.tools is not None,
+		publishes=request.publishes,
 	)
 	publisher.accepted(asked_at)
 	return publisher

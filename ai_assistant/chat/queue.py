@@ -83,6 +83,7 @@ def take(name: str) -> lifecycle.Chat | None:
 		store.current().events(name),
 		settings.retention.keep_content,
 		settings.realtime.max_delay_ms / 1000,
+		request.publishes,
 	)
 	return running.register(lifecycle.Chat(request, replace(settings, timeouts=timeouts), resumed))
 

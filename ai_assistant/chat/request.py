@@ -34,6 +34,7 @@ class ChatRequest(Ask):
 	"""One valid request: the question as the gateway takes it, with the mode's defaults, and what this app does with it.
 
 	`provider` is asked first. `fingerprint` is equal for equal requests of a client, whatever the site's settings are.
+	`publishes` is whether its events go to the user's sockets.
 	"""
 
 	request_id: str
@@ -42,6 +43,7 @@ class ChatRequest(Ask):
 	provider: str | None
 	background: bool
 	fingerprint: str
+	publishes: bool = True
 
 	@property
 	def prompt_bytes(self) -> int:

@@ -103,6 +103,8 @@ class Background:
 class Realtime:
 	enabled: bool = True
 	max_delay_ms: int = 1000
+	standard_apis: bool = True
+	"""Whether the events of requests of the standard APIs are published, too."""
 
 
 @dataclass(frozen=True)

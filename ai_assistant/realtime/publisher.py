@@ -39,6 +39,7 @@ class Publisher:
 		keep_content: bool,
 		tools: bool = False,
 		age_s: float = 0.0,
+		publishes: bool = True,
 	) -> None:
 		"""Makes the publisher of a request that has no events yet.
 
@@ -52,10 +53,12 @@ class Publisher:
 			keep_content: without it no text of the request stays in the store after its end.
 			tools: whether the client sent tools. Without them the answer has no fields about tool calls.
 			age_s: the seconds since the request was accepted.
+			publishes: without it the events are stored and not published.
 		"""
 		self.name = name
 		self.user = user
 		self.enabled = enabled
+		self._publishes = publishes
 		self.keep_content = keep_content
 		self.ids = {"task_id": task_id, "request_id": request_id}
 		self.last_seq = 0
@@ -73,6 +76,7 @@ class Publisher:
 		events: list[store.Event],
 		keep_content: bool,
 		max_delay_s: float = 1.0,
+		publishes: bool = True,
 	) -> "Publisher":
 		"""Makes the publisher of a stored request, which goes on where its `events` end.
 
@@ -89,6 +93,7 @@ class Publisher:
 			keep_content=keep_content,
 			tools=row.get("tool_calls") is not None,
 			age_s=store.current().now() - row["created"],
+			publishes=publishes,
 		)
 		publisher.transcript.restore(events)
 		publisher.last_seq = events[-1]["seq"] if events else 0
@@ -184,9 +189,9 @@ class Publisher:
 		self._outbox.send_until_done(lambda: self._emit("completion", event, row))
 
 	def status(self, phase: str, **more: Any) -> None:
-		"""Sends an `ai_status`, unless the publisher is not enabled."""
+		"""Sends an `ai_status`, unless the publisher is not enabled or does not publish."""
 		self._last_sent = time.monotonic()
-		if self.enabled:
+		if self.enabled and self._publishes:
 			send_status(self.user, self.ids, phase, self.transcript.elapsed_ms(), **more)
 
 	def _send(self, *items: Item) -> None:
@@ -216,12 +221,14 @@ class Publisher:
 			"elapsed_ms": self.transcript.elapsed_ms(),
 			"timestamp": frappe.utils.now(),
 		}
-		reason = redis_health.why_not()
+		reason = redis_health.why_not() if self._publishes else None
 		failed = self.failed + (reason is not None)
 		self._outbox.store_event(event, lambda: self._finish(row, seq, failed))
 		# An event whose transaction failed leaves its number to the next attempt.
 		self.last_seq, self.failed = seq, failed
 		self._last_sent = time.monotonic()
+		if not self._publishes:
+			return
 		if reason is None:
 			reason = _publish(EVENT, event, self.user)
 			self.failed += reason is not None

@@ -171,6 +171,20 @@ def test_its_user_sees_the_events_of_a_streamed_request(site: Site, client: Clie
 	assert "".join(event["text"] for event in seen if event["type"] == "text") == "Hello there."
 
 
+def test_a_client_may_do_without_the_events(site: Site, client: Client) -> None:
+	request_id, other = unique(), unique()
+	with client.inbox(request_id) as unwanted, client.inbox(other) as wanted:
+		sent = body("hello", metadata={"request_id": request_id})
+		chunks_of(site, sent, **{"X-AI-Progress": "off"})
+		chunks_of(site, body("hello", metadata={"request_id": other}))
+		while wanted.get(timeout=20)[1].get("type") != "completion":
+			pass
+		assert unwanted.empty()
+	kept = client.get("get_events", request_id=request_id)["events"]
+	assert kept[-1]["type"] == "completion"
+	assert client.get("get_request", request_id=request_id)["realtime"]["failed"] == 0
+
+
 def test_a_used_up_budget_is_402(site: Site) -> None:
 	usage = {"prompt": BUDGET_USD * 1_000_000 // DEAR, "completion": 0, "reasoning": 0}
 	dear = {**body(script({"text": "Yes."}, {"finish": "stop", "usage": usage})), "model": "scripted-2"}
