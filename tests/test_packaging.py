@@ -1,5 +1,6 @@
 """The wheel that `bench get-app` and pip build holds everything that the app is."""
 
+import json
 import re
 import subprocess
 import sys
@@ -38,6 +39,15 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
 	assert len(tracked) > 30
 	assert set(tracked) <= built
 	assert {"ai_assistant/modules.txt", "ai_assistant/patches.txt", "ai_assistant/hooks.py"} <= built
+
+
+def test_the_filter_of_each_shortcut_has_four_elements() -> None:
+	"""Frappe 16 drops the last filter of a shortcut whose filters have five (`cleanup_filters`, utils.js)."""
+	(page,) = APP.glob("ai_assistant/workspace/*/*.json")
+	shortcuts = json.loads(page.read_text())["shortcuts"]
+	filters = [part for each in shortcuts for part in json.loads(each.get("stats_filter") or "[]")]
+	assert len(filters) == 3
+	assert [len(part) for part in filters] == [4, 4, 4], filters
 
 
 def test_frappe_is_no_dependency_of_pip(wheel: zipfile.ZipFile) -> None:

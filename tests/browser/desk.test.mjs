@@ -151,6 +151,9 @@ test("the workspace leads to a provider where there is none, and has nothing red
 	const create = page.getByRole("button", { name: "Create a provider" });
 	await create.waitFor();
 	assert.equal(await page.locator(".shortcut-widget-box .indicator-pill.red", { hasText: /^0 / }).count(), 0);
+	const running = await page.evaluate(() => frappe.db.count("AI Request", { filters: { status: "running" } }));
+	const shortcut = page.locator(".shortcut-widget-box", { hasText: "AI Request" });
+	await shortcut.locator(".indicator-pill", { hasText: `${running} running` }).waitFor();
 	await create.click();
 	await page.waitForFunction(() => window.cur_frm?.doctype === "AI Provider" && cur_frm.is_new());
 });
