@@ -140,7 +140,7 @@ def _site(context: frappe._dict) -> Iterator[None]:
 	try:
 		yield
 	except BrokenPipeError:
-		actions.unread()
+		actions.end_unread()
 	finally:
 		frappe.destroy()
 

@@ -1,8 +1,8 @@
-"""The command line: a chat in the terminal, the standalone site, and the actions that `bench` shares with it."""
+"""The command line: a chat in the terminal, the standalone site, and what `bench … ai-assistant` shares with it."""
 
 
 def main() -> None:
-	"""Runs `ai-assistant`; what it needs is imported here, because `bench` imports this package for its actions."""
+	"""Run `ai-assistant`. The import is here because `bench` imports this package without rich."""
 	from .program import main as program
 
 	program()

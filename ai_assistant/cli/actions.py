@@ -126,7 +126,7 @@ def watch(page: Callable[[Any], dict[str, Any]], as_json: bool) -> None:
 				time.sleep(POLL_S)
 
 
-def unread() -> NoReturn:
+def end_unread() -> NoReturn:
 	"""End a command whose output is no longer read, as with `| head`. Otherwise Python complains when it closes the pipe."""
 	os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 	sys.exit(FAILED)

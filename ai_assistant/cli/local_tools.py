@@ -1,4 +1,4 @@
-"""The tools of `ai-assistant chat --tools FILE`: the functions of a Python file, run here as the model calls them."""
+"""The tools of `ai-assistant chat --tools FILE`: functions of a Python file, which run here when the model calls them."""
 
 import asyncio
 import importlib.util
@@ -12,27 +12,30 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import ArgsKwargs
 
-# Not the file's own, which may be that of another module.
+# The file's own name may be that of another module.
 MODULE = "ai_assistant_local_tools"
 
 
 class LocalTools:
-	"""Each function of the file that has no underscore before its name is a tool.
+	"""The public functions of a Python file, as tools.
 
-	Its docstring tells the model what it is for, its annotations are checked before it is called.
+	The docstring of a function is its description for the model. Arguments are checked by its annotations.
+
+	Attributes:
+		offered: The tools in the form of the OpenAI chat API.
 	"""
 
 	def __init__(self, path: Path) -> None:
-		"""Runs the file. Raises ValueError for one that has no such function, or that cannot be run."""
+		"""Run the file. Raises ValueError if it cannot be run or has no such function."""
 		spec = importlib.util.spec_from_file_location(MODULE, path)
 		if spec is None or spec.loader is None:
 			raise ValueError(f"{path} is no Python file.")
-		# Where dataclasses and annotations look for what they name.
+		# dataclasses and annotations look up names there.
 		sys.modules[MODULE] = module = importlib.util.module_from_spec(spec)
 		try:
 			spec.loader.exec_module(module)
 		except (Exception, SystemExit) as error:
-			raise ValueError(f"{path} cannot be loaded: {_in_a_line(error)}") from error
+			raise ValueError(f"{path} cannot be loaded: {_one_line(error)}") from error
 		functions = {
 			name: function
 			for name, function in inspect.getmembers(module, inspect.isfunction)
@@ -45,23 +48,27 @@ class LocalTools:
 		for name, function in functions.items():
 			try:
 				self._adapters[name] = TypeAdapter(function)  # type: ignore[arg-type]
-				offered = self._offer(name, function)
+				tool = self._describe(name, function)
 			except Exception as error:
-				raise ValueError(f"{name}() of {path} cannot be a tool: {_in_a_line(error)}") from error
-			if offered["function"]["parameters"].get("type") != "object":
+				raise ValueError(f"{name}() of {path} cannot be a tool: {_one_line(error)}") from error
+			if tool["function"]["parameters"].get("type") != "object":
 				raise ValueError(
 					f"{name}() of {path} cannot be a tool: its parameters are not given by name."
 				)
-			self.offered.append(offered)
+			self.offered.append(tool)
 
-	def _offer(self, name: str, function: Any) -> dict[str, Any]:
-		described = {"name": name, "parameters": self._adapters[name].json_schema()}
+	def _describe(self, name: str, function: Any) -> dict[str, Any]:
+		definition = {"name": name, "parameters": self._adapters[name].json_schema()}
 		if description := inspect.getdoc(function):
-			described["description"] = description
-		return {"type": "function", "function": described}
+			definition["description"] = description
+		return {"type": "function", "function": definition}
 
 	def run(self, call: Mapping[str, Any]) -> str:
-		"""What the model is told of a call, as an answer's `tool_calls` have it. A failure is told too: it may try again."""
+		"""Run a tool call of an answer.
+
+		Returns:
+			The result for the model, or an error that it may react to.
+		"""
 		name = call["function"]["name"]
 		if call.get("arguments_error"):
 			return f"error: {call['arguments_error']}"
@@ -77,6 +84,6 @@ class LocalTools:
 			return f"error: {type(error).__name__}: {error}"
 
 
-def _in_a_line(error: BaseException) -> str:
-	"""An exception's first line: what pydantic says after it is for who writes models."""
+def _one_line(error: BaseException) -> str:
+	"""The first line of an exception. pydantic's other lines are for authors of pydantic models."""
 	return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,7 +1,6 @@
-"""How a chat looks in a terminal: the indicator counts, the reasoning is dim, the answer is plain."""
+"""How a chat looks in a terminal: a counting indicator, dim reasoning and a plain answer."""
 
 import json
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -11,35 +10,32 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from ai_assistant.printing import printable_text
 from ai_assistant.realtime.event import STATUS
 
 INDICATOR = "💡 Thinking {}s"
 CALL = "🔧 {name} {arguments}"
-# While the model thinks, the newest lines of its reasoning stand above the indicator.
+# The newest lines of the reasoning are above the indicator.
 LINES_OF_REASONING = 8
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def printable(text: str) -> str:
-	"""Without control characters: what a model writes must not move the cursor or rename the window."""
-	return CONTROL.sub("", text)
 
 
 def shown(event: Mapping[str, Any]) -> str:
-	"""What an event adds to the answer on the screen: a tool call stands on a line of its own."""
-	return printable(f"\n{CALL.format_map(event)}\n" if event["type"] == "tool_call" else event["text"])
+	"""The text that an event adds to the answer on the screen. A tool call has its own line."""
+	return printable_text(f"\n{CALL.format_map(event)}\n" if event["type"] == "tool_call" else event["text"])
 
 
 class View(Protocol):
-	"""Shows the events of one chat, in the order they are given."""
+	"""Shows the events of one chat."""
 
-	def show(self, event: dict[str, Any]) -> None: ...
+	def show(self, event: dict[str, Any]) -> None:
+		"""Show the next event."""
 
-	def close(self) -> None: ...
+	def close(self) -> None:
+		"""Show what is left when the chat has ended."""
 
 
 class Drawn:
-	"""For a terminal: the indicator counts in place, and goes away when the answer begins."""
+	"""For a terminal: the indicator counts in place and disappears when the answer begins."""
 
 	def __init__(self, console: Console) -> None:
 		self._console = console
@@ -55,7 +51,7 @@ class Drawn:
 				self._started = time.monotonic()
 				self._live = Live(console=self._console, get_renderable=self._thinking, transient=True)
 				self._live.start()
-			self._reasoning += printable(event["text"])
+			self._reasoning += printable_text(event["text"])
 		elif kind == STATUS:
 			if event["phase"] == "fallback":
 				self._note = f" ({event['failed']} failed, asking {event['provider']})"
@@ -69,7 +65,7 @@ class Drawn:
 		self._end_of_thinking()
 
 	def _thinking(self) -> Group:
-		# From the beginning of a line, and no more than can be seen: it is drawn four times a second, however long it is.
+		# It is drawn four times a second. So wrap only the part that may be visible, from the beginning of a line.
 		begin = self._reasoning.rfind("\n", 0, -LINES_OF_REASONING * self._console.width) + 1
 		lines = Text(self._reasoning[begin:], style="dim").wrap(self._console, self._console.width)
 		seconds = int(time.monotonic() - self._started)
@@ -88,18 +84,18 @@ class Drawn:
 
 
 class Plain:
-	"""For a file or a pipe: a line a second while the model thinks, then what it thought, then the answer."""
+	"""For a file or a pipe: a line a second while the model thinks, then the reasoning, then the answer."""
 
 	def __init__(self, console: Console) -> None:
 		self._file = console.file
 		self._reasoning = ""
-		self._thought = threading.Event()
+		self._thinking_ended = threading.Event()
 		self._counter: threading.Thread | None = None
 
 	def show(self, event: dict[str, Any]) -> None:
 		kind = event["type"]
 		if kind == "reasoning":
-			self._reasoning += printable(event["text"])
+			self._reasoning += printable_text(event["text"])
 			if not self._counter:
 				self._counter = threading.Thread(target=self._count, daemon=True)
 				self._counter.start()
@@ -115,52 +111,53 @@ class Plain:
 	def _count(self) -> None:
 		seconds = 0
 		self._print(INDICATOR.format(seconds))
-		while not self._thought.wait(1):
+		while not self._thinking_ended.wait(1):
 			seconds += 1
 			self._print(INDICATOR.format(seconds))
 
 	def _end_of_thinking(self) -> None:
-		if self._thought.is_set():
+		if self._thinking_ended.is_set():
 			return
-		self._thought.set()
+		self._thinking_ended.set()
 		if self._counter:
 			self._counter.join()
 		if self._reasoning:
 			self._print(f"── reasoning ──\n{self._reasoning.strip()}\n── answer ──")
 
 	def _print(self, text: str, end: str = "\n") -> None:
-		# Not through rich, which would turn tabs into spaces: a file gets the answer as it is.
+		# rich would turn tabs into spaces.
 		print(text, end=end, file=self._file, flush=True)
 
 
 class Json:
-	"""For a program: each event on a line of its own."""
+	"""For a program: one event a line."""
 
 	def __init__(self, console: Console) -> None:
 		self._file = console.file
 
 	def show(self, event: dict[str, Any]) -> None:
-		# In ASCII, which any terminal and any pipe takes.
+		# json.dumps writes ASCII, which every terminal and pipe accepts.
 		print(json.dumps(event), file=self._file, flush=True)
 
 	def close(self) -> None:
-		"""Nothing is held back."""
+		"""Do nothing: every event is printed at once."""
 
 
 def view_for(console: Console, as_json: bool) -> View:
+	"""The view that suits the console."""
 	if as_json:
 		return Json(console)
 	return Drawn(console) if console.is_terminal else Plain(console)
 
 
 def show_all(view: View, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-	"""Shows the events as they come; gives those that are numbered."""
-	seen: list[dict[str, Any]] = []
+	"""Show events as they come, and return those with a `seq`."""
+	numbered: list[dict[str, Any]] = []
 	try:
 		for event in events:
 			view.show(event)
 			if event["type"] != STATUS:
-				seen.append(event)
+				numbered.append(event)
 	finally:
 		view.close()
-	return seen
+	return numbered

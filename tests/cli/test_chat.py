@@ -88,7 +88,7 @@ def test_with_tools_it_goes_on_until_the_model_has_its_answers(site: Site) -> No
 
 def test_a_model_that_calls_for_ever_is_left(site: Site) -> None:
 	# The suite's site takes ten messages, which are five rounds.
-	fewer = "from ai_assistant.cli import program; program.MAX_ROUNDS = 3; program.main()"
+	fewer = "from ai_assistant.cli import conversation, program; conversation.MAX_ROUNDS = 3; program.main()"
 	account = [
 		"--user",
 		site.first.user,
@@ -264,8 +264,8 @@ def test_a_site_whose_realtime_is_off_still_shows_its_answer(tmp_path: Path) -> 
 
 def test_events_that_did_not_come_over_the_socket_are_no_success(site: Site) -> None:
 	deaf = (
-		"import sys; from ai_assistant.realtime import client; "
-		"client.Client._deliver = lambda *_: None; from ai_assistant.cli import main; main()"
+		"import sys; from ai_assistant.client.event_socket import EventSocket; "
+		"EventSocket.deliver = lambda *_: None; from ai_assistant.cli import main; main()"
 	)
 	account = ["--user", site.first.user, "--password", site.first.password]
 	command = [sys.executable, "-c", deaf, "chat", "hello", "--url", site.url, "--site", site.name, *account]

@@ -150,8 +150,8 @@ def test_smoke_fails_with_the_chat(site: Site, process: tuple[StandaloneSite, Sc
 
 def test_smoke_exits_with_3_where_the_contract_does_not_hold(site: Site) -> None:
 	deaf = (
-		"import sys; from ai_assistant.realtime import client; "
-		"client.Client._deliver = lambda *_: None; from ai_assistant.cli import main; main()"
+		"import sys; from ai_assistant.client.event_socket import EventSocket; "
+		"EventSocket.deliver = lambda *_: None; from ai_assistant.cli import main; main()"
 	)
 	where = ["--url", site.url, "--site", site.name, "--token", str(site.first.token)]
 	done = subprocess.run([sys.executable, "-c", deaf, "smoke", *where], capture_output=True, text=True)

@@ -1,0 +1,83 @@
+"""The options that say where a site is and who asks."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import httpx
+
+from ai_assistant.client import Client
+
+from .errors import as_click_error
+
+
+@dataclass(frozen=True)
+class Address:
+	"""Where a site is, and who asks."""
+
+	url: str
+	socketio_url: str | None
+	site: str
+	user: str | None
+	password: str | None
+	token: str | None = None
+
+	def client(self) -> Client:
+		"""A logged-in client. Raises as `Client()` does."""
+		return Client(self.url, self.site, self.socketio_url, self.user, self.password, self.token)
+
+
+OPTIONS = (
+	click.option("--url", help="The address of a running site."),
+	click.option(
+		"--socketio-url", help="The address of its realtime server, if that has its own port (bench: 9000)."
+	),
+	click.option("--site", help="The name of the site, if it is not the host of --url."),
+	click.option("--user", help="Log in as this user, with --password."),
+	click.option("--password", envvar="AI_ASSISTANT_PASSWORD", help="Also read from AI_ASSISTANT_PASSWORD."),
+	click.option(
+		"--token",
+		envvar="AI_ASSISTANT_TOKEN",
+		help='An API key "key:secret" instead of a user. Also read from AI_ASSISTANT_TOKEN.',
+	),
+)
+
+
+def addressed(command: Callable[..., None]) -> Callable[..., None]:
+	"""Give a command these options as the argument `at`: an Address, or None without --url."""
+
+	@functools.wraps(command)
+	def run(
+		url: str | None,
+		socketio_url: str | None,
+		site: str | None,
+		user: str | None,
+		password: str | None,
+		token: str | None,
+		**others: Any,
+	) -> None:
+		if not url:
+			if user or site or socketio_url:
+				raise click.UsageError("--user, --site and --socketio-url go with --url.")
+			return command(at=None, **others)
+		if not token and not (user and password):
+			raise click.UsageError("--url needs --token, or --user and --password.")
+		with as_click_error():
+			host = httpx.URL(url).host
+		command(at=Address(url, socketio_url, site or host, user, password, token), **others)
+
+	for option in reversed(OPTIONS):
+		run = option(run)
+	return run
+
+
+@contextmanager
+def client_at(at: Address | None) -> Iterator[Client]:
+	"""A client of the site that the options name. Raises click's errors."""
+	if at is None:
+		raise click.UsageError("Name a running site by --url.")
+	with as_click_error(), at.client() as client:
+		yield client
