@@ -59,7 +59,7 @@ def enqueue(
 	from frappe.utils.background_jobs import execute_job, get_queue
 	from rq.job import Job
 
-	from . import jobs
+	from tests.faults.bench import jobs
 
 	queue, method = get_queue("ai"), getattr(jobs, job)
 	given = {"site": site, "user": user, "method": method, "event": None, "job_name": job, "kwargs": kwargs}
