@@ -132,7 +132,8 @@ def _validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 		fields["max_tokens"] = settings.limits.max_tokens
 	request = validate(fields, replace(settings, modes=modes))
 	unwanted = frappe.request.headers.get("X-AI-Progress", "").lower() == "off"
-	request = replace(request, publishes=settings.realtime.standard_apis and not unwanted)
+	publishes = settings.realtime.standard_apis and not unwanted
+	request = replace(request, publishes=publishes, stream_tool_calls=parsed.stream)
 	return continuations.restore(request, frappe.session.user)
 
 

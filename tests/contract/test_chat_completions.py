@@ -137,6 +137,20 @@ def test_openais_own_client_makes_a_round_trip_with_a_tool(
 	assert (end.choices[0].message.content, end.choices[0].finish_reason) == ("It is noon.", "stop")
 
 
+@pytest.mark.parametrize("model", ["scripted", "claude-sonnet-4-5"])
+def test_a_call_comes_in_pieces_as_the_model_writes_it(site: Site, model: str) -> None:
+	pieces = ['{"zone"', ': "U', 'TC"}']
+	steps = [call(pieces[0], id="call_a"), *({"call": 0, "arguments": piece} for piece in pieces[1:])]
+	chunks = chunks_of(site, {**body(script(*steps, call("{}", 1, "call_b")), tools=[CLOCK]), "model": model})
+	parts = [part for chunk in chunks[:-1] for part in chunk["choices"][0]["delta"].get("tool_calls", [])]
+	names = [(part["index"], part["id"], part["function"]["name"]) for part in parts if "id" in part]
+	assert names == [(0, "call_a", "clock"), (1, "call_b", "clock")]
+	written = [part["function"]["arguments"] for part in parts if part["index"] == 0]
+	assert "".join(written) == "".join(pieces) and len([piece for piece in written if piece]) == 3
+	assert "".join(part["function"]["arguments"] for part in parts if part["index"] == 1) == "{}"
+	assert finishes(chunks) == ["tool_calls"]
+
+
 @pytest.mark.parametrize(
 	("sent", "raised", "code"),
 	[
