@@ -1,0 +1,40 @@
+"""The store of a bench: the tables of its DocTypes on MariaDB."""
+
+from contextlib import suppress
+
+import frappe
+
+from .alerts import FrappeAlerts
+from .figures import FrappeFigures
+from .requests import FrappeRequests
+from .rows import database_now
+from .usage import FrappeUsage
+
+# MariaDB's error numbers. In order: the row has changed since it was read (Frappe 15 calls that a deadlock, 16 does not),
+# too many connections, shutdown, four network errors, read only, query or connection killed; the client's: no server,
+# server gone, connection lost.
+UNREACHABLE = (1020, 1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
+
+
+class FrappeStore(FrappeRequests, FrappeUsage, FrappeFigures, FrappeAlerts):
+	"""`ai_assistant.store.Store` on MariaDB. `ai_request.on_doctype_update` makes its keys binary.
+
+	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.
+	"""
+
+	def now(self) -> float:
+		return database_now()
+
+	def reset_if_unreachable(self, error: Exception) -> bool:
+		# InterfaceError is what every driver raises on a closed connection.
+		if not (
+			type(error).__name__ == "InterfaceError"
+			or isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError)
+			or (
+				type(error).__name__ == "OperationalError" and error.args[:1] and error.args[0] in UNREACHABLE
+			)
+		):
+			return False
+		with suppress(Exception):
+			frappe.db.close()
+		return True

@@ -1,0 +1,65 @@
+"""Figures in the tables of AI Request and AI Sum."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import frappe
+
+from ..figures import MEASURED_FIELDS, Series, SumsOf
+from ..requests import Row
+from ..serialization import to_json
+from .rows import REQUEST, select_requests
+
+SUM = "AI Sum"
+
+
+class FrappeFigures:
+	"""`ai_assistant.store.figures.Figures` on MariaDB."""
+
+	def ended(self, since: float, limit: int) -> list[Row]:
+		return select_requests(
+			"counted IN (0, 1) AND ended > %(since)s ORDER BY ended DESC LIMIT %(limit)s",
+			{"since": since, "limit": limit},
+			MEASURED_FIELDS,
+		)
+
+	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
+		names = only or frappe.db.sql(
+			f"SELECT name FROM `tab{REQUEST}` WHERE counted = 0 AND ended > 0 ORDER BY ended LIMIT %s",
+			(limit,),
+			pluck=True,
+		)
+		if not names:
+			return 0
+		# This read locks the rows by their keys. Through the other index, requests that end meanwhile would wait.
+		rows = select_requests(
+			"name IN %(names)s AND counted = 0 AND ended > 0 FOR UPDATE",
+			{"names": tuple(names)},
+			MEASURED_FIELDS,
+			"FORCE INDEX (PRIMARY)",
+		)
+		if not rows:
+			return 0
+		counted = tuple(row["name"] for row in rows)
+		# By their keys as well: MariaDB reads, and so locks, all rows of a small table otherwise.
+		frappe.db.sql(
+			f"UPDATE `tab{REQUEST}` FORCE INDEX (PRIMARY) SET counted = 1 WHERE name IN %s", (counted,)
+		)
+		now = frappe.utils.now()
+		# One order for all callers, so that no two wait for each other.
+		for series, value in sorted(sums_of(rows).items()):
+			# A label may be longer than a key.
+			labels = to_json(series)
+			key = hashlib.sha256(labels.encode()).hexdigest()
+			frappe.db.sql(
+				f"INSERT INTO `tab{SUM}` (name, creation, modified, owner, modified_by, series, value)"
+				" VALUES (%(key)s, %(now)s, %(now)s, %(user)s, %(user)s, %(labels)s, %(value)s)"
+				" ON DUPLICATE KEY UPDATE value = value + %(value)s, modified = %(now)s",
+				{"key": key, "now": now, "user": frappe.session.user, "labels": labels, "value": value},
+			)
+		return len(rows)
+
+	def sums(self) -> dict[Series, float]:
+		rows = frappe.db.sql(f"SELECT series, value FROM `tab{SUM}`")
+		return {tuple(json.loads(series)): float(value) for series, value in rows}

@@ -1,0 +1,216 @@
+"""Requests and events in the tables of AI Request and AI Request Event."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+
+from ..errors import LeaseLost, RequestExists
+from ..requests import LIVE_FIELDS, UNENDED, Event, Load, Row
+from ..serialization import to_json
+from .rows import (
+	EVENT,
+	REQUEST,
+	append_long,
+	columns_of,
+	database_now,
+	insert,
+	select_requests,
+	split_long,
+)
+from .usage import book
+
+LOCK = "AI Lock"
+# After so many seconds of waiting for the admission lock the client hears that the site is busy.
+LOCK_WAIT_S = 5
+
+
+class FrappeRequests:
+	"""`ai_assistant.store.requests.Requests` on MariaDB."""
+
+	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+		name: str = frappe.generate_hash(length=20)
+		question_column = {} if question is None else {"question": to_json(question)}
+		columns, long = split_long({**columns_of(row), **question_column})
+		try:
+			insert(REQUEST, name, frappe.utils.now(), columns)
+		except Exception as error:
+			# MariaDB undoes only the statement, not the transaction.
+			if frappe.db.is_unique_key_violation(error):
+				raise RequestExists(row["request_id"]) from None
+			raise
+		append_long(name, long)
+		return name
+
+	def admission_load(self, user: str, now: float, since: float) -> Load:
+		# A transaction sees what was committed at its first read without a lock, so this one begins after the lock.
+		# A lock of the counted rows would deadlock with the processes that renew their leases.
+		frappe.db.commit()
+		_take_lock("admission")
+		((own, running),) = frappe.db.sql(
+			f"SELECT COALESCE(SUM(user = %(user)s), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
+			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
+			{"user": user, "now": now},
+		)
+		recent = frappe.db.sql(
+			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s ORDER BY created",
+			(user, since),
+		)
+		return Load(int(own), int(running), [created for (created,) in recent])
+
+	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
+		_lock_request(name, ("queued",))
+		frappe.db.sql(
+			f"UPDATE `tab{REQUEST}` SET status = 'running', lease = %s WHERE name = %s", (lease, name)
+		)
+		((question,),) = frappe.db.sql(f"SELECT question FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		return select_requests("name = %(name)s", {"name": name})[0], json.loads(question)
+
+	def queued(self) -> list[Row]:
+		return select_requests("status = 'queued' ORDER BY created, creation", {})
+
+	def get(self, user: str, request_id: str) -> Row | None:
+		rows = select_requests("user = %(user)s AND request_id = %(id)s", {"user": user, "id": request_id})
+		return rows[0] if rows else None
+
+	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
+		rows = frappe.db.sql(
+			f"SELECT call_key, continuation FROM `tab{REQUEST}`"
+			" WHERE call_key IN %s AND user = %s AND continuation != '' ORDER BY created",
+			(tuple(keys), user),
+		)
+		return dict(rows)
+
+	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+		only = " AND status IN %(open)s" if unended else ""
+		return select_requests(
+			f"user = %(user)s AND task_id = %(task)s{only} ORDER BY created DESC, creation DESC LIMIT %(limit)s",
+			{
+				"user": user,
+				"task": task_id,
+				"open": UNENDED,
+				# MariaDB has no LIMIT that means all.
+				"limit": 2**63 if limit is None else limit,
+			},
+		)
+
+	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
+		# Each part uses an index of its own. An OR would read the past requests of all users.
+		own = "" if user is None else "user = %(user)s AND "
+		table = f"SELECT name FROM `tab{REQUEST}` WHERE {own}"
+		return select_requests(
+			f"name IN (SELECT name FROM ({table} status IN %(open)s UNION {table} name IN %(names)s"
+			f" UNION ({table} created > %(since)s ORDER BY created, creation LIMIT %(limit)s)) AS found)"
+			" ORDER BY created, creation LIMIT %(limit)s",
+			# SQL has no empty list.
+			{"user": user, "open": UNENDED, "since": since, "names": [*names, ""], "limit": limit},
+			LIVE_FIELDS,
+		)
+
+	def append(self, name: str, event: Event) -> None:
+		rest = {key: value for key, value in event.items() if key not in ("seq", "type", "text")}
+		columns = {
+			"request": name,
+			"seq": event["seq"],
+			"type": event["type"],
+			"text": event["text"],
+			"payload": to_json(rest),
+		}
+		try:
+			insert(EVENT, f"{name}:{event['seq']}", event.get("timestamp") or frappe.utils.now(), columns)
+		except Exception as error:
+			if frappe.db.is_duplicate_entry(error):
+				raise LeaseLost(name) from None
+			raise
+
+	def events(self, name: str, after_seq: int = 0) -> list[Event]:
+		rows = frappe.db.sql(
+			f"SELECT seq, type, text, payload FROM `tab{EVENT}` WHERE request = %s AND seq > %s ORDER BY seq",
+			(name, after_seq),
+		)
+		return [
+			{"seq": seq, "type": kind, "text": text, **json.loads(payload)}
+			for seq, kind, text, payload in rows
+		]
+
+	def last_seq(self, name: str) -> int:
+		((newest,),) = frappe.db.sql(f"SELECT MAX(seq) FROM `tab{EVENT}` WHERE request = %s", (name,))
+		return newest or 0
+
+	def renew(self, name: str, lease: float) -> bool:
+		cancel_asked = _lock_request(name, ("running",))
+		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
+		return cancel_asked
+
+	def ask_to_cancel(self, name: str) -> None:
+		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET cancel_asked = 1 WHERE name = %s", (name,))
+
+	def lapsed(self, now: float) -> list[Row]:
+		return select_requests("status = 'running' AND lease < %(now)s", {"now": now})
+
+	def finish(self, name: str, values: Mapping[str, Any]) -> None:
+		_lock_request(name, UNENDED)
+		columns, long = split_long(
+			{
+				"modified": frappe.utils.now(),
+				"question": None,
+				**columns_of({"ended": database_now(), **values}),
+			}
+		)
+		changes = ", ".join(f"`{field}` = %s" for field in columns)
+		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
+		append_long(name, long)
+		if usage := values.get("usage"):
+			book(name, usage)
+
+	def forget(self, name: str) -> None:
+		frappe.db.sql(
+			f"UPDATE `tab{EVENT}` SET text = '',"
+			" payload = JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY()) WHERE request = %s",
+			(name,),
+		)
+
+	def unended(self, now: float) -> dict[str, int]:
+		((queued, running),) = frappe.db.sql(
+			f"SELECT COALESCE(SUM(status = 'queued'), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
+			" WHERE status = 'queued' OR (status = 'running' AND lease > %s)",
+			(now,),
+		)
+		return {"queued": int(queued), "running": int(running)}
+
+
+def _take_lock(name: str) -> None:
+	"""Takes the AI Lock of that name, which the end of the transaction releases.
+
+	One statement creates the row or locks the one that exists. A read before it would lock the gap into which two
+	callers then insert, which is a deadlock.
+
+	Raises:
+		QueryTimeoutError: after LOCK_WAIT_S seconds.
+	"""
+	frappe.db.sql(
+		f"SET STATEMENT innodb_lock_wait_timeout = {LOCK_WAIT_S} FOR"
+		f" INSERT INTO `tab{LOCK}` (name, creation, modified, owner, modified_by)"
+		" VALUES (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator')"
+		" ON DUPLICATE KEY UPDATE name = VALUES(name)",
+		{"name": name, "now": frappe.utils.now()},
+	)
+
+
+def _lock_request(name: str, statuses: tuple[str, ...]) -> bool:
+	"""Locks the row of a request until the end of the transaction.
+
+	Returns:
+		Whether a cancel was asked for.
+
+	Raises:
+		LeaseLost: the request has none of the `statuses`.
+	"""
+	rows = frappe.db.sql(
+		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
+		(name, statuses),
+	)
+	if not rows:
+		raise LeaseLost(name)
+	return bool(rows[0][0])

@@ -1,0 +1,199 @@
+"""What a store keeps of requests and their events."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+Event = dict[str, Any]
+"""An `ai_progress` event as the client gets it, with at least `seq`, `type` and `text`."""
+
+Row = dict[str, Any]
+"""A request: `name` (the store's own key) and the REQUEST_FIELDS."""
+
+UNENDED = ("queued", "running")
+
+REQUEST_FIELDS = (
+	"user",
+	"request_id",
+	"task_id",
+	"status",
+	"mode",
+	"provider",
+	"model",
+	"finish_reason",
+	"created",
+	"fingerprint",
+	"lease",
+	"cancel_asked",
+	"prompt_bytes",
+	"excerpt",
+	"response",
+	"reasoning",
+	"tool_calls",
+	"continuation",
+	"call_key",
+	"usage",
+	"timing",
+	"realtime",
+	"attempts",
+	"error",
+	"ended",
+	"first_event_ms",
+)
+"""The fields of a request.
+
+`created`, `lease` and `ended` are UNIX times in seconds, `cancel_asked` is 0 or 1, `prompt_bytes` is a number, and
+`first_event_ms` is how long the client waited for event 1, None if that was not measured. JSON_FIELDS hold objects of
+the contract or None; `tool_calls` is None for a request without tools. The others are strings or None; `excerpt` is the
+beginning of the question.
+"""
+
+JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))
+
+LIVE_FIELDS = ("user", "status", "created")
+"""The fields of a request that `watch` needs."""
+
+
+class Load(NamedTuple):
+	"""How many requests there are when a user asks for one more."""
+
+	own: int
+	"""The user's requests that are queued, or that run and have a lease."""
+	running: int
+	"""The requests of all users that run and have a lease."""
+	recent: list[float]
+	"""When the user's latest requests were accepted (`created`), the oldest first."""
+
+
+class Requests(Protocol):
+	"""Requests and their events. Keys are compared byte by byte: neither case nor trailing spaces are folded."""
+
+	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+		"""Stores a new request.
+
+		Args:
+			row: any of REQUEST_FIELDS.
+			question: what a worker needs to run a queued request, as JSON values. It is kept until the request ends.
+
+		Returns:
+			The `name` of the request.
+
+		Raises:
+			RequestExists: the user has a request of that id. The transaction can go on.
+		"""
+		...
+
+	def admission_load(self, user: str, now: float, since: float) -> Load:
+		"""Counts the requests that matter for admission.
+
+		Commits, and then holds a lock of the whole site until the next commit or rollback: the next caller counts what
+		was opened meanwhile. Keep that time short.
+
+		Args:
+			user: whose requests are counted apart.
+			now: the UNIX time at which a lease must not have run out.
+			since: the UNIX time after which a request is recent.
+		"""
+		...
+
+	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
+		"""Makes a queued request a running one, with a lease until the UNIX time `lease`.
+
+		Returns:
+			The row and the question.
+
+		Raises:
+			LeaseLost: the request is not queued. Of several callers, one succeeds.
+		"""
+		...
+
+	def queued(self) -> list[Row]:
+		"""Returns the queued requests of all users, in the order in which they were accepted."""
+		...
+
+	def get(self, user: str, request_id: str) -> Row | None:
+		"""Returns the user's request of that id, None if the user has none."""
+		...
+
+	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
+		"""Returns the `continuation` of the user's newest request of each `call_key` that has one."""
+		...
+
+	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+		"""Returns the user's requests of a task, the newest first.
+
+		Args:
+			user: whose requests.
+			task_id: the task.
+			unended: whether to return only requests that have not ended.
+			limit: the most requests to return, None for all.
+		"""
+		...
+
+	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
+		"""Returns the requests that have not ended, were accepted after `since`, or are among `names`.
+
+		Args:
+			user: whose requests, None for those of all users.
+			since: a UNIX time.
+			names: further requests; those of other users are left out.
+			limit: the most requests to return.
+
+		Returns:
+			`name` and LIVE_FIELDS of the oldest of them, the oldest first.
+		"""
+		...
+
+	def append(self, name: str, event: Event) -> None:
+		"""Stores the next event of a request.
+
+		Raises:
+			LeaseLost: the request has an event of that `seq`.
+		"""
+		...
+
+	def events(self, name: str, after_seq: int = 0) -> list[Event]:
+		"""Returns the events of a request with a `seq` above `after_seq`, in order."""
+		...
+
+	def last_seq(self, name: str) -> int:
+		"""Returns the `seq` of a request's newest event, 0 if it has none."""
+		...
+
+	def renew(self, name: str, lease: float) -> bool:
+		"""Extends the lease of a running request until the UNIX time `lease`.
+
+		Returns:
+			Whether a cancel was asked for.
+
+		Raises:
+			LeaseLost: the request does not run any more.
+		"""
+		...
+
+	def ask_to_cancel(self, name: str) -> None:
+		"""Tells the process that runs a request to cancel it. The process reads that when it renews the lease."""
+		...
+
+	def lapsed(self, now: float) -> list[Row]:
+		"""Returns the running requests of all users whose lease had run out at the UNIX time `now`."""
+		...
+
+	def finish(self, name: str, values: Mapping[str, Any]) -> None:
+		"""Stores the outcome of a request and books its `usage` for today, on the accounts of its user and of SITE.
+
+		Args:
+			name: the request.
+			values: any of REQUEST_FIELDS. Without `ended` the request ends now.
+
+		Raises:
+			LeaseLost: the request has ended already.
+		"""
+		...
+
+	def forget(self, name: str) -> None:
+		"""Empties the `text`, `arguments` and `tool_calls` of a request's events. Everything else of them stays."""
+		...
+
+	def unended(self, now: float) -> dict[str, int]:
+		"""Counts the requests of all users that are `queued`, and those that are `running` with a lease at `now`."""
+		...

@@ -1,0 +1,34 @@
+"""How both stores turn fields of a request into columns and back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .requests import JSON_FIELDS, REQUEST_FIELDS, Row
+
+
+def to_json(value: Any) -> str:
+	"""Encodes a value without escapes, so that a lone surrogate is refused as it is in a text column."""
+	return json.dumps(value, ensure_ascii=False)
+
+
+def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+	"""Encodes the JSON_FIELDS among the fields of a request.
+
+	Raises:
+		ValueError: a key is no field of a request.
+	"""
+	if unknown := values.keys() - set(REQUEST_FIELDS):
+		raise ValueError(f"a request has no {', '.join(sorted(unknown))}")
+	return {
+		field: to_json(value) if field in JSON_FIELDS and value is not None else value
+		for field, value in values.items()
+	}
+
+
+def to_row(fields: Sequence[str], columns: Sequence[Any]) -> Row:
+	"""Decodes the JSON_FIELDS among the columns that were read for `fields`."""
+	return {
+		field: json.loads(value) if field in JSON_FIELDS and value is not None else value
+		for field, value in zip(fields, columns, strict=True)
+	}
