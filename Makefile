@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page demo serve test test-browser test-bench bench lint lock audit clean
+.PHONY: help setup page demo serve test test-browser test-vscode test-bench bench lint lock audit clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ test: $(STAMP) page ## the whole suite, but for what needs a browser
 test-browser: $(STAMP) page ## the page in a real Chromium, which is installed where it is missing
 	@tests/browser/setup.sh
 	@AI_ASSISTANT_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+test-vscode: $(STAMP) page ## a real VS Code in Chromium, whose native Chat asks the site; installed where it is missing
+	@tests/vscode/setup.sh
+	@AI_ASSISTANT_VSCODE=1 $(BIN)/python -m pytest tests/vscode
+	@echo "→ Screenshots are in build/vscode"
 
 test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
 	@$(if $(NPM),tests/browser/setup.sh)

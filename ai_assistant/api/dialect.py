@@ -5,6 +5,7 @@ HTTP, of Frappe's request or of the store: `ai_assistant.api.v1` does that part.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -110,6 +111,17 @@ class Dialect(Protocol):
 
 
 COMMENT = ": ping\n\n"
+VS_CODE = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGNORECASE)
+
+
+def is_vs_code(headers: Mapping[str, str]) -> bool:
+	"""Whether the client is VS Code's native Chat, which shows few errors with their sentence.
+
+	Of the statuses it shows the sentence for 403 alone: a 402 becomes "Error on conversation request", because it renews
+	GitHub's token first, a 5xx becomes "Server error", a 400 is shown as JSON. An error in a stream becomes "Response
+	contained no choices" and hides the text before it, unless a `finish_reason` follows. Seen with Code 1.139.1.
+	"""
+	return bool(VS_CODE.search(headers.get("User-Agent", "")))
 
 
 def event(data: Mapping[str, Any], name: str | None = None) -> str:

@@ -21,7 +21,7 @@ from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick
 
 from . import hang_up, models
-from .dialect import Dialect, Parsed, StreamWriter
+from .dialect import Dialect, Parsed, StreamWriter, is_vs_code
 from .responses import refusal_of
 
 # Deltas are gathered for this long before they are written.
@@ -103,6 +103,8 @@ def body() -> dict[str, Any]:
 def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
 	"""The response for the contract's `error` object, in the form of a dialect."""
 	status, content = dialect.error(error)
+	if is_vs_code(frappe.request.headers) and status not in (401, 429):
+		status = 403
 	headers = dict(headers or {})
 	if status in (429, 503, 529):
 		headers["Retry-After"] = str(error.get("retry_after") or 1)

@@ -228,9 +228,17 @@ def test_an_error_in_mid_stream_is_an_event_and_no_invented_end(site: Site, end:
 def test_where_a_client_hides_errors_the_sentence_is_content_too(site: Site) -> None:
 	sent = body(script({"text": "Half."}, {"error": "scripted"}))
 	chunks = chunks_of(site, sent, **{"User-Agent": "GitHubCopilotChat/0.67.0"})
-	*_, error, _done = chunks
+	*_, error, end, done = chunks
 	assert deltas(chunks, "content") == "Half." + "\n\n" + error["error"]["message"]
-	assert finishes(chunks) == []
+	# Without an end VS Code shows none of the text (tests/vscode). This one says that the answer is not whole.
+	assert (end["choices"][0]["finish_reason"], done) == ("length", "[DONE]")
+
+
+def test_a_client_that_hides_errors_gets_the_status_of_which_it_shows_the_sentence(site: Site) -> None:
+	sent = body(script({"status": 503}))
+	assert ask(site, PATHS[0], sent).status_code == 503
+	refused = ask(site, PATHS[0], sent, headers={"User-Agent": "GitHubCopilotChat/0.67.0"})
+	assert refused.status_code == 403 and "not available" in refused.json()["error"]["message"]
 
 
 def test_what_editors_send_is_taken(site: Site, provider: ScriptedProvider) -> None:

@@ -17,7 +17,8 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
 	{"repeat": n, …, "every": seconds}   a step that speaks n times, one each `every` seconds
 	{"text": str, "times": n}     one piece, n times as long
-Tests in JavaScript ask over HTTP: GET /open/<gate> opens a gate, GET /count/<marker> says how often the marker came.
+Tests in JavaScript ask over HTTP: GET /open/<gate> opens a gate, GET /count/<marker> says how often the marker came,
+GET /hung_up/<marker> at how many of these requests the client has hung up before the end.
 	{"turn": [steps]}             all steps are turns: the first is played, once it has a tool's answer the second…
 	{"wants": [steps]}            as the first step: refuses (400) a request whose last turn of the model is not what
 	                              these steps said, exactly
@@ -34,6 +35,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 from .wire import FAMILIES, Family, Step
 
@@ -163,11 +165,14 @@ class ScriptedProvider:
 
 	async def _play(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
 		"""Plays one script; True where the connection can be used again."""
-		name, _, rest = asked.path[1:].partition("/")
-		if name in ("open", "count"):
+		name, _, rest = unquote(asked.path[1:]).partition("/")
+		if name in ("open", "count", "hung_up"):
 			if name == "open":
 				self._gate(rest).set()
-			_head(writer, 200, "application/json", str(self.count(rest)).encode())
+			number = self.count(rest)
+			if name == "hung_up":
+				number = sum(rest in each.said and each.hung_up.is_set() for each in self.asked)
+			_head(writer, 200, "application/json", str(number).encode())
 			await writer.drain()
 			return True
 		steps = [{"error": asked.key} if "error_echo" in step else step for step in script_of(asked.body)]
@@ -286,7 +291,8 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 			if content:
 				texts.append(content)
 	try:
-		script = json.loads(texts[-1])
+		# VS Code puts its user's words between tags, behind instructions of its own.
+		script = json.loads(texts[-1].rpartition("<userRequest>")[2].partition("</userRequest>")[0])
 	except (ValueError, IndexError):
 		return DEFAULT_SCRIPT
 	if not isinstance(script, list) or not all(isinstance(step, dict) for step in script):

@@ -5,11 +5,10 @@ names that clients of other providers read.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from ai_assistant.api.dialect import COMMENT, Parsed, event
+from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
@@ -41,8 +40,6 @@ NEUTRAL: dict[str, Any] = {
 	"response_format": {"type": "text"},
 	"top_p": 1,
 }
-# VS Code shows an error in mid-stream as "Response contained no choices" and its sentence in a log.
-HIDES_ERRORS = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGNORECASE)
 DONE = "data: [DONE]\n\n"
 
 
@@ -73,7 +70,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		dropped.append("tools")
 	options = {
 		"include_usage": bool(_object(body, "stream_options").get("include_usage")),
-		"hides_errors": bool(HIDES_ERRORS.search(headers.get("User-Agent", ""))),
+		"hides_errors": is_vs_code(headers),
 	}
 	stream = body.get("stream") or False
 	if not isinstance(stream, bool):
@@ -155,10 +152,12 @@ class Writer:
 
 	def end(self, answer: dict[str, Any]) -> str:
 		if failure := answer.get("error"):
-			told = (
-				self._delta({"content": f"\n\n{failure['message']}"}) if self._options["hides_errors"] else ""
-			)
-			return told + event({"error": error_object(failure)}) + DONE
+			error_event = event({"error": error_object(failure)})
+			if not self._options["hides_errors"]:
+				return error_event + DONE
+			sentence = self._delta({"content": f"\n\n{failure['message']}"})
+			# It says that the answer is not whole, and without it the client shows neither text nor sentence.
+			return sentence + error_event + self._delta({}, "length") + DONE
 		ends = self._delta({}, answer["finish_reason"])
 		if self._options["include_usage"]:
 			ends += event({**self._chunk, "choices": [], "usage": usage_of(answer)})
