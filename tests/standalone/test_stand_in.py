@@ -35,7 +35,7 @@ def test_what_is_missing_names_itself(name: str) -> None:
 
 def test_a_cached_value_expires_and_is_of_its_site(monkeypatch: pytest.MonkeyPatch) -> None:
 	now = 100.0
-	monkeypatch.setattr(stand_in, "monotonic", lambda: now)
+	monkeypatch.setattr(stand_in.memory, "monotonic", lambda: now)
 	monkeypatch.setattr(stand_in.local, "site", "one", raising=False)
 	frappe.cache.set_value("key", "value", expires_in_sec=10)
 	assert frappe.cache.get_value("key", expires=True) == "value"
