@@ -30,6 +30,7 @@ __all__ = [
 	"provider",
 	"readers",
 	"rest",
+	"rest_with",
 	"start_without_requests",
 ]
 
@@ -64,7 +65,7 @@ def delete_requests(user: str) -> None:
 		frappe.db.delete("AI Request Event", {"request": name})
 	frappe.db.delete("AI Request", {"user": user})
 	frappe.db.sql(
-		"""update `tabAI Usage` site join `tabAI Usage` own on own.day = site.day and site.user = '' and own.user = %s
+		"""update `tabAI Usage` site join `tabAI Usage` own on own.day = site.day and site.user = '' and own.user = %s and own.ai_key is null
 		set site.requests = site.requests - own.requests, site.tokens = site.tokens - own.tokens,
 			site.cost_usd = site.cost_usd - own.cost_usd""",
 		(user,),
@@ -99,16 +100,21 @@ def provider(name: str, **given: Any) -> Any:
 
 
 def rest(method: str, path: str, user: str | None = None, /, **fields: Any) -> tuple[int, Any]:
-	"""Status and body of a request to the site's own WSGI application; `user` is one of `make_user`, a "key:secret", or a guest.
+	"""Status and body of a request to the site's own WSGI application.
 
-	On a thread of its own, as `frappe.local` is a request's.
+	`user` is one of `make_user`, a "key:secret", or None for a guest.
 	"""
+	if user is None:
+		return rest_with({}, method, path, **fields)
+	token = user if ":" in user else f"{user.split('@')[0]}:{PASSWORD}"
+	return rest_with({"Authorization": f"token {token}"}, method, path, **fields)
+
+
+def rest_with(headers: dict[str, str], method: str, path: str, /, **fields: Any) -> tuple[int, Any]:
+	"""Status and body of a request with `headers`, made on a thread of its own: `frappe.local` is a request's."""
 	from frappe.app import application
 
-	headers = {"X-Frappe-Site-Name": frappe.local.site}
-	if user:
-		token = user if ":" in user else f"{user.split('@')[0]}:{PASSWORD}"
-		headers["Authorization"] = f"token {token}"
+	headers = {"X-Frappe-Site-Name": frappe.local.site, **headers}
 	sent: dict[str, Any] = {"query_string": fields} if method == "GET" else {"json": fields}
 	answer: list[Any] = []
 

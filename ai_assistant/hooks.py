@@ -28,6 +28,8 @@ after_migrate = "ai_assistant.install.after_migrate"
 before_uninstall = "ai_assistant.install.before_uninstall"
 after_uninstall = "ai_assistant.install.after_uninstall"
 
+auth_hooks = ["ai_assistant.keys.authenticate"]
+
 # gunicorn tells nobody that a process has begun; its first request does, whatever it is for.
 before_request = ["ai_assistant.gateway.warm"]
 after_request = ["ai_assistant.api.v1.after_request"]
@@ -36,16 +38,19 @@ permission_query_conditions = {
 	"AI Request": "ai_assistant.permissions.requests_of",
 	"AI Request Event": "ai_assistant.permissions.events_of",
 	"AI Usage": "ai_assistant.permissions.usage_of",
+	"AI Key": "ai_assistant.permissions.keys_of",
 }
 has_permission = {
-	"AI Request": "ai_assistant.permissions.is_own_request",
+	"AI Request": "ai_assistant.permissions.is_own",
 	"AI Request Event": "ai_assistant.permissions.is_own_event",
-	"AI Usage": "ai_assistant.permissions.is_own_request",
+	"AI Usage": "ai_assistant.permissions.is_own",
+	"AI Key": "ai_assistant.permissions.is_own",
 }
 standard_queries = {
 	"AI Request": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 	"AI Request Event": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 	"AI Usage": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
+	"AI Key": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 }
 override_whitelisted_methods = {
 	# The base address of the standard APIs.

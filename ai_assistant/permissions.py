@@ -1,18 +1,20 @@
-"""Who may what: users with a role chat and read their own requests, System Managers configure and read all.
+"""Who may do what: users with a role chat and read their own requests, System Managers configure and read all.
 
-The DocTypes say which role may read; the functions here, which rows (`hooks.py` names them to Frappe).
+The DocTypes name the roles that may read; the functions here limit the rows (hooks.py registers them with Frappe).
 """
 
 from typing import Any
 
 import frappe
 
+from ai_assistant import keys
+
 USER, MANAGER = "AI Assistant User", "System Manager"
 ROLES = {USER, MANAGER}
 
 
 def may_use() -> bool:
-	"""Whether the session's user may chat."""
+	"""Whether the session's user has a role that may chat."""
 	return bool(ROLES & set(frappe.get_roles()))
 
 
@@ -36,13 +38,21 @@ def usage_of(user: str | None = None) -> str:
 	return "" if sees_all(user) else f"`tabAI Usage`.`user` = {_escaped(user)}"
 
 
-def is_own_request(doc: Any, user: str | None = None) -> bool:
-	"""Whether one AI Request, or one AI Usage, may be seen. Says yes explicitly: Frappe 16 takes None for a no."""
+def keys_of(user: str | None = None) -> str:
+	"""The condition on lists of AI Key."""
+	return "" if sees_all(user) else f"`tabAI Key`.`user` = {_escaped(user)}"
+
+
+def is_own(doc: Any, user: str | None = None) -> bool:
+	"""Whether `user`, by default the session's, may see one AI Request, AI Usage or AI Key.
+
+	Never returns None, which Frappe 16 reads as a no and Frappe 15 as no opinion.
+	"""
 	return sees_all(user) or doc.user == (user or frappe.session.user)
 
 
 def is_own_event(doc: Any, user: str | None = None) -> bool:
-	"""Whether one AI Request Event may be seen."""
+	"""Whether `user`, by default the session's, may see one AI Request Event."""
 	if sees_all(user):
 		return True
 	owner = frappe.db.get_value("AI Request", doc.request, "user")
@@ -50,8 +60,8 @@ def is_own_event(doc: Any, user: str | None = None) -> bool:
 
 
 def sees_all(user: str | None = None) -> bool:
-	"""Whether a user, by default the one who asks, may see what is everybody's."""
-	return MANAGER in frappe.get_roles(user or frappe.session.user)
+	"""Whether `user`, by default the session's, may see the rows of all users. With an AI Key a user sees their own."""
+	return keys.current() is None and MANAGER in frappe.get_roles(user or frappe.session.user)
 
 
 def _escaped(user: str | None) -> str:

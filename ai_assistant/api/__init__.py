@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, ownership, queue, request, running
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.validators import real_number, whole_number
-from ai_assistant.config import settings
+from ai_assistant.config import access
 from ai_assistant.log import fails_quietly
 from ai_assistant.operations import health as vitals
 from ai_assistant.operations import metrics as figures
@@ -41,7 +41,7 @@ def chat_completion(
 	"""
 	fields = dict(locals())
 	asked_at = time.monotonic()
-	configured = settings.load()
+	configured = access.load_permitted()
 	asked = request.validate(fields, configured)
 	if (answered := ownership.earlier_answer(asked)) is not None:
 		return outcome(answered)
@@ -124,7 +124,7 @@ def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 @answers
 def list_models() -> Answer:
 	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
-	configured = settings.load()
+	configured = access.load_permitted()
 	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
 	first, model = configured.first_for(configured.modes["chat"])
 	default = {"provider": first.name if first else None, "model": model, "mode": "chat"}
@@ -133,6 +133,10 @@ def list_models() -> Answer:
 		"providers": [
 			{"name": each.name, "models": list(each.models), "default_model": each.default_model}
 			for each in providers
+		],
+		"aliases": [
+			{"name": alias.name, "provider": alias.provider, "model": alias.model}
+			for alias in configured.aliases.values()
 		],
 		"default": default,
 	}

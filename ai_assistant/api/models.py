@@ -14,7 +14,7 @@ from ai_assistant.gateway import Provider
 def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
 	"""The provider and the model that a client means; (None, None) where it names none.
 
-	A name is `MODEL` or `PROVIDER/MODEL`. A model that a provider lists by that name wins, because some have a slash
+	A name is an alias, `MODEL` or `PROVIDER/MODEL`. A model that a provider lists by that name wins, because some have a slash
 	in their names; then a provider; then a provider that takes any model.
 
 	Raises:
@@ -22,6 +22,8 @@ def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
 	"""
 	if name is None or name == "":
 		return None, None
+	if isinstance(name, str) and name in settings.aliases:
+		return None, name
 	if isinstance(name, str) and MODEL.fullmatch(name):
 		if name != "*" and any(name in provider.models for provider in settings.providers):
 			return None, name
@@ -38,6 +40,10 @@ def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
 def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 	"""The names of the models that are listed, each with who has it. A name that another provider has gets a prefix."""
 	seen: set[str] = set()
+	for alias in settings.aliases.values():
+		if provider := settings.provider(alias.provider):
+			seen.add(alias.name)
+			yield alias.name, provider, alias.model
 	for provider in sorted(settings.providers, key=lambda each: (each.priority, each.name)):
 		for model in dict.fromkeys((provider.default_model, *provider.models)):
 			if model == "*":

@@ -16,7 +16,7 @@ from ai_assistant.chat import capacity, continuations, journal, lifecycle, owner
 from ai_assistant.chat.answer import answer_of
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
-from ai_assistant.config import settings as configuration
+from ai_assistant.config import access
 from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick
 
@@ -48,7 +48,7 @@ def answer(dialect: Dialect) -> Response:
 	"""
 	started = time.monotonic()
 	parsed = dialect.parse(body(), frappe.request.headers)
-	settings = configuration.load()
+	settings = access.load_permitted()
 	request = _validated(parsed, settings)
 	model = parsed.fields.get("model") or request.model or _default_model(settings)
 	return send(dialect, parsed, request.request_id, model, _chunks(request, parsed, settings, started))

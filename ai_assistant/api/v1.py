@@ -15,7 +15,7 @@ from frappe import _
 from werkzeug.wrappers import Request, Response
 
 from ai_assistant.chat.errors import ChatError
-from ai_assistant.config import settings
+from ai_assistant.config import access
 
 from . import models
 from .anthropic import messages
@@ -31,15 +31,15 @@ Handler = Callable[..., Response]
 
 def _list_models() -> Response:
 	if "anthropic-version" in frappe.request.headers:
-		listed = models.as_anthropic(settings.load())
+		listed = models.as_anthropic(access.load_permitted())
 		ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]} if listed else {}
 		return json_response(200, {"data": listed, "has_more": False, **ends}, {})
-	return json_response(200, {"object": "list", "data": models.as_openai(settings.load())}, {})
+	return json_response(200, {"object": "list", "data": models.as_openai(access.load_permitted())}, {})
 
 
 def _get_model(name: str) -> Response:
 	in_anthropics = "anthropic-version" in frappe.request.headers
-	listed = (models.as_anthropic if in_anthropics else models.as_openai)(settings.load())
+	listed = (models.as_anthropic if in_anthropics else models.as_openai)(access.load_permitted())
 	for model in listed:
 		if model["id"] == name:
 			return json_response(200, model, {})

@@ -4,7 +4,7 @@ import math
 
 from frappe import _
 
-from ai_assistant import store
+from ai_assistant import keys, store
 from ai_assistant.config.settings import Limits, Settings
 
 from . import budgets
@@ -15,7 +15,7 @@ MINUTE_S = 60.0
 
 
 def check(user: str, status: str, settings: Settings) -> None:
-	"""Checks the limits and budgets of a user and of the site.
+	"""Checks the limits and budgets of a user, of the site, and of the AI Key of the request at hand.
 
 	It takes the store's admission lock, so that of several requests at the same moment each counts the ones before
 	it. The next commit or rollback releases the lock.
@@ -31,7 +31,12 @@ def check(user: str, status: str, settings: Settings) -> None:
 	current = store.current()
 	now = current.now()
 	check_limits(current.admission_load(user, now, now - MINUTE_S), settings.limits, status, now)
-	budgets.check(user, settings.budgets)
+	key = keys.current()
+	if key and key.requests_per_minute:
+		recent = current.recent_of_key(key.name, now - MINUTE_S)
+		message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
+		_check_rate(recent, key.requests_per_minute, now, message)
+	budgets.check(user, settings.budgets, key)
 
 
 def check_limits(load: store.Load, limits: Limits, status: str, now: float) -> None:
@@ -49,12 +54,8 @@ def check_limits(load: store.Load, limits: Limits, status: str, now: float) -> N
 	Raises:
 		ChatError: `rate_limited` or `busy`.
 	"""
-	if len(load.recent) >= limits.requests_per_minute:
-		# The user may ask again once fewer than the limit are younger than a minute.
-		free_at = load.recent[-limits.requests_per_minute] + MINUTE_S
-		seconds = max(1, math.ceil(free_at - now))
-		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
-		raise ChatError("rate_limited", message.format(limits.requests_per_minute, seconds), seconds)
+	message = _("You may ask {0} times a minute; ask again in {1} seconds.")
+	_check_rate(load.recent, limits.requests_per_minute, now, message)
 	if load.own >= limits.concurrent_per_user:
 		message = _(
 			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
@@ -63,6 +64,14 @@ def check_limits(load: store.Load, limits: Limits, status: str, now: float) -> N
 	if status == "running" and load.running >= limits.concurrent_per_site:
 		message = _("The site answers {0} chats at once, and has as many; ask again in a moment.")
 		raise ChatError("busy", message.format(limits.concurrent_per_site), BUSY_S)
+
+
+def _check_rate(recent: list[float], limit: int, now: float, message: str) -> None:
+	"""Raises ChatError `rate_limited` if `limit` requests are less than a minute old. `recent` has the oldest first."""
+	if len(recent) >= limit:
+		# One more may be asked once fewer than the limit are younger than a minute.
+		seconds = max(1, math.ceil(recent[-limit] + MINUTE_S - now))
+		raise ChatError("rate_limited", message.format(limit, seconds), seconds)
 
 
 def conflict(request: ChatRequest) -> ChatError:

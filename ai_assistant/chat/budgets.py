@@ -1,7 +1,7 @@
-"""What users and the site may use a day and a month, in tokens and in cost, and what is said once it is used up.
+"""Budgets of tokens and cost: of each user, of the site and of each AI Key, in a day and in a month.
 
-It is looked at before a provider is asked, and booked when a request ends (`ai_assistant.store`). What runs meanwhile is
-not known yet: a budget is overdrawn by as much as its user's chats at once may use.
+A budget is checked before a provider is asked, and a request is booked when it ends (`ai_assistant.store`). Requests
+that run at the moment are not booked yet, so a budget can be exceeded by what they use.
 """
 
 import math
@@ -14,24 +14,27 @@ from frappe import _
 
 from ai_assistant import store
 from ai_assistant.config.settings import Budgets, load
+from ai_assistant.keys import Key
 from ai_assistant.permissions import sees_all
 
 from .errors import ChatError
 
-USER, SITE = "user", "site"
+USER, SITE, KEY = "user", "site", "key"
 DAY, MONTH = "day", "month"
 TOKENS, COST = "tokens", "cost"
 
 USED_UP = {
 	(USER, DAY): "Your budget of {0} a day is used up until {1}.",
 	(USER, MONTH): "Your budget of {0} a month is used up until {1}.",
+	(KEY, DAY): "The budget of {0} a day of this AI Key is used up until {1}.",
+	(KEY, MONTH): "The budget of {0} a month of this AI Key is used up until {1}.",
 	(SITE, DAY): "The site's budget of {0} a day, for all its users, is used up until {1}.",
 	(SITE, MONTH): "The site's budget of {0} a month, for all its users, is used up until {1}.",
 }
 
 
 class Budget(NamedTuple):
-	"""One that is set, and how much of it is used: tokens, or US dollars."""
+	"""A budget that is set, and how much of it is used, in tokens or in US dollars."""
 
 	whose: str
 	period: str
@@ -49,15 +52,15 @@ class Budget(NamedTuple):
 		return str(_("{0} tokens") if tokens else _("{0} USD")).format(figure)
 
 
-def check(user: str, budgets: Budgets) -> None:
-	"""Raises ChatError `budget_exceeded` where one of the user's or of the site's is used up.
+def check(user: str, budgets: Budgets, key: Key | None = None) -> None:
+	"""Raises ChatError `budget_exceeded` if a budget of the user, of the site or of the key is used up.
 
-	Of several it names the one that lasts longest, and when that ends: the site's day or month.
+	The error names the one that stays used up longest, and when its day or month ends on the site.
 	"""
-	over = [budget for budget in state(user, budgets) if budget.used_up]
+	over = [budget for budget in state(user, budgets, key) if budget.used_up]
 	if not over:
 		return
-	worst = max(over, key=lambda budget: (budget.period == MONTH, budget.whose == USER))
+	worst = max(over, key=lambda budget: (budget.period == MONTH, budget.whose != SITE))
 	now = time.time()
 	ends = _begins(_next(worst.period, local(now).date()), now)
 	at = local(ends)
@@ -65,16 +68,22 @@ def check(user: str, budgets: Budgets) -> None:
 	raise ChatError("budget_exceeded", message, max(1, math.ceil(ends - now)))
 
 
-def state(user: str, budgets: Budgets) -> list[Budget]:
-	"""The budgets that are set, the user's own and the site's, with what is booked in this day and month."""
+def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:
+	"""The budgets that are set, of the user, of the site and of the key, with what is booked this day and month."""
 	firsts = dict(zip((DAY, MONTH), begins(), strict=True))
+	accounts: list[tuple[str, str, Budgets | Key, str]] = [
+		(USER, user, budgets, "user_"),
+		(SITE, store.SITE, budgets, "site_"),
+	]
+	if key:
+		accounts.append((KEY, store.KEY + key.name, key, ""))
 	found = []
-	for whose, account in ((USER, user), (SITE, store.SITE)):
+	for whose, account, limited, prefix in accounts:
 		limits = {
 			(period, unit): limit
 			for period in (DAY, MONTH)
 			for unit in (TOKENS, COST)
-			if (limit := getattr(budgets, f"{whose}_{unit}_per_{period}"))
+			if (limit := getattr(limited, f"{prefix}{unit}_per_{period}"))
 		}
 		booked = store.current().booked(account, firsts[MONTH]) if limits else []
 		for (period, unit), limit in limits.items():
@@ -86,8 +95,9 @@ def state(user: str, budgets: Budgets) -> list[Budget]:
 
 
 def fullest(period: str) -> str:
-	"""How much is used of that budget of the period of which most is, in percent: of the user's own, and of the site's
-	for whoever may see what all have used. For Desk, as text: a site need not have one.
+	"""The percentage used of the user's fullest budget of a period, as a text for Desk.
+
+	Users who see the usage of all users see the site's budget if that is fuller.
 	"""
 	shown = [
 		100 * budget.used / budget.limit

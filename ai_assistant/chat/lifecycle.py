@@ -9,7 +9,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ai_assistant import store
+from ai_assistant import keys, store
 from ai_assistant.config.settings import Limits, Settings
 from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError
 from ai_assistant.log import fields, logger
@@ -222,7 +222,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 	Raises:
 		ChatError: `conflict` for a request_id that is in use, and the errors of `admission.check`.
 	"""
-	user, current = frappe.session.user, store.current()
+	user, key, current = frappe.session.user, keys.current(), store.current()
 	# A Redis that does not answer is found before the admission lock is taken, so that nobody waits for it under the lock.
 	redis_health.why_not()
 	row = {
@@ -235,6 +235,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"status": status,
 		"fingerprint": request.fingerprint,
 		"cancel_asked": 0,
+		"ai_key": key.name if key else None,
 		"tool_calls": [] if request.tools else None,
 		"prompt_bytes": request.prompt_bytes,
 		"excerpt": request.excerpt if settings.retention.keep_content else None,

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import frappe
+from frappe import _
 
-from ai_assistant import store
+from ai_assistant import keys, store
+from ai_assistant.config import access
 from ai_assistant.config.settings import Settings, load
 from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import publisher, redis_health
@@ -66,10 +68,11 @@ def take(name: str) -> lifecycle.Chat | None:
 		return None
 	send_positions()
 	try:
-		request, settings = ChatRequest(**question), load()
+		request, key = ChatRequest(**question), _key_of(row)
+		settings = access.permitted(load(), frappe.get_roles(row["user"]), key)
 		be_ready(settings)
 		# The budget may have been used up while the request was queued.
-		budgets.check(row["user"], settings.budgets)
+		budgets.check(row["user"], settings.budgets, key)
 	except Exception as error:
 		failure = error.as_dict() if isinstance(error, ChatError) else internal_error()
 		ids = fields(request=row["request_id"], user=row["user"])
@@ -86,6 +89,16 @@ def take(name: str) -> lifecycle.Chat | None:
 		request.publishes,
 	)
 	return running.register(lifecycle.Chat(request, replace(settings, timeouts=timeouts), resumed))
+
+
+def _key_of(row: store.Row) -> keys.Key | None:
+	"""The AI Key that a queued request came with, if any. Raises ChatError `not_permitted` if it is not valid any more."""
+	if not row["ai_key"]:
+		return None
+	key = keys.named(row["ai_key"])
+	if key is None:
+		raise ChatError("not_permitted", _("The AI Key of this request was revoked or has expired."))
+	return key
 
 
 def cancel(rows: list[store.Row]) -> list[str]:

@@ -101,13 +101,15 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 
 
 def be_ready(settings: Settings, provider: Any = None) -> None:
-	"""Raises ChatError `not_configured` where the site can have no chat answered, or the `provider` is set aside, and why."""
+	"""Raises ChatError `not_configured` if the site can answer no chat or the `provider` is set aside, `not_permitted` if all models are denied."""
 	if settings.no_chats:
 		raise ChatError("not_configured", settings.no_chats)
 	of_provider = settings.why_not(provider) if isinstance(provider, str) else None
 	if of_provider:
 		message = _("Provider {0} cannot be used: {1}")
 		raise ChatError("not_configured", message.format(provider, of_provider))
+	if not settings.providers and settings.is_limited:
+		raise ChatError("not_permitted", _("Your roles, or the AI Key, permit none of the site's models."))
 	if not settings.providers:
 		reasons = (f"{name}: {reason}" for name, reason in settings.set_aside)
 		raise ChatError("not_configured", " ".join([_(ProviderError("none").template), *reasons]))
@@ -115,10 +117,14 @@ def be_ready(settings: Settings, provider: Any = None) -> None:
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
 	"""The client's fields, and the mode's where it left them out."""
-	provider, default = own["provider"], settings.default
+	provider, model, default = own["provider"], own["model"], settings.default
+	alias = settings.aliases.get(model or "")
+	if alias and provider in (None, alias.provider):
+		# Resolved after the fingerprint, which stays the same when the alias comes to mean another model.
+		provider, model = alias.provider, alias.model
 	if provider is None and settings.provider(mode.provider or ""):
 		provider = mode.provider
-	model = own["model"] or _mode_model(mode.model, provider, settings)
+	model = model or _mode_model(mode.model, provider, settings)
 	if provider is None and default and (model is None or default.allows(model)):
 		provider = default.name
 	return {
@@ -158,15 +164,20 @@ def task_id_of(given: Any) -> str | None:
 
 
 def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
+	"""The model or alias that a client names, None where it names none. Raises ChatError `invalid_request`."""
 	if given is None:
 		return None
+	alias = settings.aliases.get(given) if isinstance(given, str) else None
+	if alias and provider in (None, alias.provider):
+		return alias.name
 	asked = [each for each in settings.providers if provider in (None, each.name)]
 	if isinstance(given, str):
 		if any(given in each.models for each in asked if given != "*"):
 			return given
 		if MODEL.fullmatch(given) and any(each.allows(given) for each in asked):
 			return given
-	allowed = sorted({model for each in asked for model in each.models})
+	aliases = [alias.name for alias in settings.aliases.values() if provider in (None, alias.provider)]
+	allowed = sorted({*aliases, *(model for each in asked for model in each.models)})
 	raise invalid("model accepts one of: {0}.", ", ".join(allowed))
 
 

@@ -56,6 +56,9 @@ def read() -> dict[str, Any]:
 	return {
 		"default_provider": single.get("default_provider") or None,
 		"providers": _providers("enabled = 1"),
+		"aliases": frappe.db.sql(
+			"SELECT alias AS name, provider, model FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
+		),
 		"modes": _modes(),
 		"limits": numbers(
 			"max_messages",
@@ -117,6 +120,15 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			if row.price_tiers:
 				price["tiers"] = _parsed(json.loads, row.price_tiers)
 			prices.setdefault(row.parent, {})[row.model] = price
+	roles: dict[str, list[str]] = {}
+	model_roles: dict[str, dict[str, list[str]]] = {}
+	for parent, role, model in frappe.db.sql(
+		"SELECT parent, role, model FROM `tabAI Provider Role` ORDER BY idx"
+	):
+		if model:
+			model_roles.setdefault(parent, {}).setdefault(model, []).append(role)
+		else:
+			roles.setdefault(parent, []).append(role)
 	return [
 		{
 			"name": row.name,
@@ -124,6 +136,8 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			"api_base": row.api_base or None,
 			"api_key": _key(row.name),
 			"models": models.get(row.name) or [row.default_model],
+			"roles": roles.get(row.name, []),
+			"model_roles": model_roles.get(row.name, {}),
 			"default_model": row.default_model,
 			"priority": row.priority,
 			"extra": _parsed(json.loads, row.extra or "{}"),

@@ -38,8 +38,8 @@ MOST = 10**15
 NEEDED = ("name", "api", "api_key", "default_model")
 # The first of them that a field's annotation has is said of it.
 WORDS = {
-	"tuple": "a list of strings",
 	"dict": "an object",
+	"tuple": "a list of strings",
 	"bool": "true or false",
 	"int": "a whole number from 0",
 	"float": "a number from 0",
@@ -62,6 +62,25 @@ class Mode:
 	model: str | None = None
 	temperature: float | None = None
 	reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True)
+class ConfiguredProvider(Provider):
+	"""A provider and the roles that may use it. `ai_assistant.config.access` applies them."""
+
+	roles: tuple[str, ...] = ()
+	"""Users with one of these roles may use the provider; empty for all users."""
+	model_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+	"""By model, the roles of which a user needs one. A model without an entry is for all users of the provider."""
+
+
+@dataclass(frozen=True)
+class Alias:
+	"""A name for a model, so that the configurations of clients outlast a change of models."""
+
+	name: str
+	provider: str
+	model: str
 
 
 @dataclass(frozen=True)
@@ -144,7 +163,7 @@ MODES = (
 
 @dataclass(frozen=True)
 class Settings:
-	providers: tuple[Provider, ...] = ()
+	providers: tuple[ConfiguredProvider, ...] = ()
 	modes: Mapping[str, Mode] = field(default_factory=dict)
 	limits: Limits = Limits()
 	budgets: Budgets = Budgets()
@@ -159,21 +178,24 @@ class Settings:
 	"""What is wrong and not used, by the name of the provider or the section, and why: without a key, for an administrator."""
 	no_chats: str | None = None
 	"""Why no chat is accepted, though there are providers."""
+	aliases: Mapping[str, Alias] = field(default_factory=dict)
+	is_limited: bool = False
+	"""Whether the site has providers or models that the request at hand may not use."""
 
 	@property
-	def default(self) -> Provider | None:
+	def default(self) -> ConfiguredProvider | None:
 		"""Who is asked first where neither the request nor its mode names a provider."""
 		first = min(self.providers, key=lambda each: (each.priority, each.name), default=None)
 		return self.provider(self.default_provider or "") or first
 
-	def first_for(self, mode: Mode) -> tuple[Provider | None, str | None]:
+	def first_for(self, mode: Mode) -> tuple[ConfiguredProvider | None, str | None]:
 		"""Who is asked first in a mode where the request names nobody, and for which model."""
 		provider = self.provider(mode.provider or "") or self.default
 		if provider is None:
 			return None, None
 		return provider, mode.model if mode.model and provider.allows(mode.model) else provider.default_model
 
-	def provider(self, name: str) -> Provider | None:
+	def provider(self, name: str) -> ConfiguredProvider | None:
 		return next((provider for provider in self.providers if provider.name == name), None)
 
 	def why_not(self, name: str) -> str | None:
@@ -215,6 +237,7 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 		aside.append(("default_provider", _accepts("default_provider", "the name of a provider")))
 		default = None
 	providers = _providers(_list(conf, "providers", aside), aside)
+	aliases = _aliases(_list(conf, "aliases", aside), providers, aside)
 	modes = _modes(_list(conf, "modes", aside), aside)
 	limits = _section(Limits, conf, "limits", aside)
 	timeouts = _section(Timeouts, conf, "timeouts", aside)
@@ -231,6 +254,7 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 	wrong = aside[before:] + aside[: int(unreadable)]
 	return Settings(
 		providers=providers,
+		aliases=aliases,
 		modes=modes,
 		limits=limits,
 		budgets=budgets,
@@ -251,8 +275,8 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 	)
 
 
-def _providers(given: list[Any], aside: list[tuple[str, str]]) -> tuple[Provider, ...]:
-	found: dict[str, Provider] = {}
+def _providers(given: list[Any], aside: list[tuple[str, str]]) -> tuple[ConfiguredProvider, ...]:
+	found: dict[str, ConfiguredProvider] = {}
 	for n, each in enumerate(given):
 		name = each.get("name") if isinstance(each, Mapping) else None
 		name = name if isinstance(name, str) and name else f"providers[{n}]"
@@ -264,6 +288,30 @@ def _providers(given: list[Any], aside: list[tuple[str, str]]) -> tuple[Provider
 		except Wrong as wrong:
 			aside.append((name, str(wrong)))
 	return tuple(found.values())
+
+
+def _aliases(
+	given: list[Any], providers: tuple[ConfiguredProvider, ...], aside: list[tuple[str, str]]
+) -> dict[str, Alias]:
+	by_name = {provider.name: provider for provider in providers}
+	aliases: dict[str, Alias] = {}
+	for n, values in enumerate(given):
+		where = f"aliases[{n}]"
+		try:
+			for name in ("name", "provider", "model"):
+				if isinstance(values, Mapping) and not values.get(name):
+					raise Wrong(_accepts(f"{where}.{name}", "a string that is not empty"))
+			alias = _build(Alias, values, where)
+			provider = by_name.get(alias.provider)
+			if provider is None:
+				raise Wrong(_accepts(f"{where}.provider", "the name of a provider that can be used"))
+			if not provider.allows(alias.model):
+				raise Wrong(_accepts(f"{where}.model", "one of the models of its provider"))
+			aliases[alias.name] = alias
+		except Wrong as wrong:
+			label = values.get("name") if isinstance(values, Mapping) else None
+			aside.append((label if isinstance(label, str) and label else where, str(wrong)))
+	return aliases
 
 
 def _modes(given: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
@@ -283,7 +331,7 @@ def _within_web(timeouts: Timeouts) -> Timeouts:
 	return replace(timeouts, total_s=min(timeouts.total_s, patience - TO_END_S))
 
 
-def provider_of(given: Any) -> Provider:
+def provider_of(given: Any) -> ConfiguredProvider:
 	"""A provider from its JSON. Raises Wrong."""
 	if isinstance(given, Mapping):
 		given = trimmed(given)
@@ -292,10 +340,15 @@ def provider_of(given: Any) -> Provider:
 		if isinstance(given.get("models"), list):
 			models = (model.strip() if isinstance(model, str) else model for model in given["models"])
 			given = {**given, "models": tuple(models)}
+		for name in ("roles", "withheld"):
+			if isinstance(given.get(name), list):
+				given = {**given, name: tuple(given[name])}
+		if isinstance(given.get("model_roles"), Mapping):
+			given = {**given, "model_roles": _model_roles(given["model_roles"])}
 		if isinstance(given.get("prices"), Mapping):
 			prices = given["prices"].items()
 			given = {**given, "prices": {model: price_of(each, f"prices.{model}") for model, each in prices}}
-	provider = _build(Provider, given, "")
+	provider = _build(ConfiguredProvider, given, "")
 	if wrong := wrong_field(provider):
 		raise Wrong(_accepts(*wrong))
 	if (known := apis()) and provider.api not in known:
@@ -316,6 +369,13 @@ def price_of(given: Any, where: str) -> Price:
 		raise Wrong(_accepts(f"{where}.tiers", "a list of objects"))
 	built = tuple(_build(Tier, tier, f"{where}.tiers[{n}]") for n, tier in enumerate(tiers))
 	return replace(_build(Price, {**given, "tiers": ()}, where), tiers=built)
+
+
+def _model_roles(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+	for model, roles in given.items():
+		if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+			raise Wrong(_accepts(f"model_roles.{model}", "a list of strings"))
+	return {model: tuple(roles) for model, roles in given.items()}
 
 
 def _list(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> list[Any]:
@@ -392,10 +452,10 @@ def _fits(value: Any, annotation: str) -> bool:
 		return "bool" in annotation and isinstance(value, bool)
 	if "int" in annotation or "float" in annotation:
 		return isinstance(value, int if "int" in annotation else int | float) and 0 <= value <= MOST
-	if "tuple" in annotation:
-		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 	if "dict" in annotation:
 		return isinstance(value, dict)
+	if "tuple" in annotation:
+		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 	return isinstance(value, str)
 
 

@@ -155,13 +155,15 @@ class Provider:
 	api_key: str = field(repr=False)
 	default_model: str
 	models: tuple[str, ...] = ("*",)
+	withheld: tuple[str, ...] = ()
+	"""Models that `*` does not include."""
 	api_base: str | None = None
 	priority: int = 100
 	extra: dict[str, Any] = field(default_factory=dict, repr=False)
 	prices: dict[str, Price] = field(default_factory=dict)
 
 	def allows(self, model: str) -> bool:
-		return "*" in self.models or model in self.models
+		return model in self.models or ("*" in self.models and model not in self.withheld)
 
 	def price(self, model: str) -> Price | None:
 		return self.prices.get(model) or self.prices.get("*")

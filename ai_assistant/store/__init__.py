@@ -11,11 +11,13 @@ from typing import Protocol
 from .alerts import AlertKey, Alerts
 from .errors import LeaseLost, RequestExists, StoreUnavailable
 from .figures import MEASURED_FIELDS, Figures, Series, SumsOf
+from .keys import KEY, Keys
 from .requests import JSON_FIELDS, LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Requests, Row
 from .usage import SITE, Booked, Usage
 
 __all__ = [
 	"JSON_FIELDS",
+	"KEY",
 	"LIVE_FIELDS",
 	"MEASURED_FIELDS",
 	"REQUEST_FIELDS",
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 
-class Store(Requests, Usage, Figures, Alerts, Protocol):
+class Store(Requests, Usage, Figures, Alerts, Keys, Protocol):
 	"""The store of a site."""
 
 	def now(self) -> float:

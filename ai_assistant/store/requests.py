@@ -24,6 +24,7 @@ REQUEST_FIELDS = (
 	"fingerprint",
 	"lease",
 	"cancel_asked",
+	"ai_key",
 	"prompt_bytes",
 	"excerpt",
 	"response",
@@ -44,7 +45,7 @@ REQUEST_FIELDS = (
 `created`, `lease` and `ended` are UNIX times in seconds, `cancel_asked` is 0 or 1, `prompt_bytes` is a number, and
 `first_event_ms` is how long the client waited for event 1, None if that was not measured. JSON_FIELDS hold objects of
 the contract or None; `tool_calls` is None for a request without tools. The others are strings or None; `excerpt` is the
-beginning of the question.
+beginning of the question, `ai_key` the name of the AI Key that the request came with.
 """
 
 JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))

@@ -19,5 +19,5 @@ class Usage(Protocol):
 	"""Usage by account and day. `Requests.finish` books it."""
 
 	def booked(self, account: str, since: date) -> list[Booked]:
-		"""Returns the usage of an account, a user's or SITE, on each day from `since` on."""
+		"""Returns the usage of an account (a user's, SITE, or KEY with a name) on each day from `since` on."""
 		...

@@ -12,6 +12,7 @@ from ai_assistant import store
 from ai_assistant.chat import budgets
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.config.settings import Budgets
+from ai_assistant.keys import Key
 from ai_assistant.store import SITE, Booked
 
 ANN = "ann@example.com"
@@ -211,3 +212,22 @@ def test_desk_shows_the_fullest_of_those_that_one_may_see(
 			assert budgets.fullest(budgets.MONTH) == "No budget"
 	finally:
 		del frappe.local.conf, frappe.local.session
+
+
+def test_the_budget_of_an_ai_key_counts_besides_that_of_its_user(
+	books: Books, at: Callable[..., None]
+) -> None:
+	key = Key("abc", ANN, tokens_per_day=100, cost_per_month=1.5)
+	books.book(ANN, "2026-11-24", tokens=500, cost_usd=9)
+	books.book("key:abc", "2026-11-24", tokens=99, cost_usd=1)
+	budgets.check(ANN, Budgets(user_tokens_per_day=1000), key)
+	books.book("key:abc", "2026-11-24", tokens=1)
+	with pytest.raises(
+		ChatError, match="The budget of 100 tokens a day of this AI Key is used up"
+	) as refused:
+		budgets.check(ANN, Budgets(), key)
+	assert refused.value.code == "budget_exceeded"
+	books.book("key:abc", "2026-11-02", cost_usd=0.5)
+	with pytest.raises(ChatError, match=r"The budget of 1\.5 USD a month of this AI Key"):
+		budgets.check(ANN, Budgets(), key)
+	budgets.check(ANN, Budgets())

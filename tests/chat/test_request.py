@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest, validate
-from ai_assistant.config.settings import MODES, Mode, Settings
+from ai_assistant.config.settings import MODES, Alias, Mode, Settings
 from ai_assistant.gateway import Provider
 
 SETTINGS = Settings(
@@ -224,3 +224,24 @@ def test_tools_are_counted_with_the_messages() -> None:
 	tools = [{"type": "function", "function": {"name": "clock", "parameters": {}}}]
 	asked = validate({"messages": HELLO, "tools": tools}, SETTINGS)
 	assert asked.prompt_bytes == plain.prompt_bytes + len(json.dumps(asked.tools))
+
+
+def test_an_alias_is_resolved_to_a_provider_and_a_model() -> None:
+	settings = replace(SETTINGS, aliases={"fast": Alias("fast", "two", "c-4"), "m": Alias("m", "two", "c")})
+	request = validate({"messages": HELLO, "model": "fast"}, settings)
+	assert (request.provider, request.model) == ("two", "c-4")
+	# An alias wins over a model of the same name.
+	request = validate({"messages": HELLO, "model": "m"}, settings)
+	assert (request.provider, request.model) == ("two", "c")
+	request = validate({"messages": HELLO, "model": "m", "provider": "one"}, settings)
+	assert (request.provider, request.model) == ("one", "m")
+	with pytest.raises(ChatError, match="model accepts one of: m"):
+		validate({"messages": HELLO, "model": "fast", "provider": "one"}, settings)
+
+
+def test_the_same_question_stays_the_same_when_an_alias_means_another_model() -> None:
+	before = replace(SETTINGS, aliases={"fast": Alias("fast", "two", "c-4")})
+	after = replace(SETTINGS, aliases={"fast": Alias("fast", "one", "m")})
+	fields = {"messages": HELLO, "model": "fast", "task_id": "t"}
+	assert validate(fields, before).fingerprint == validate(fields, after).fingerprint
+	assert validate(fields, after).model == "m"

@@ -362,3 +362,50 @@ def test_the_first_to_be_asked_is_the_modes_the_sites_or_the_first_in_order() ->
 	own = load({"providers": two, "modes": [{"name": "chat", "provider": "q", "model": "n"}]})
 	assert own.first_for(own.modes["chat"]) == (own.providers[1], "n")
 	assert load({}).first_for(settings.MODES[0]) == (None, None)
+
+
+def test_aliases_name_a_model_of_a_provider() -> None:
+	found = load({"providers": [PROVIDER], "aliases": [{"name": "fast", "provider": "p", "model": "m"}]})
+	assert found.aliases == {"fast": settings.Alias("fast", "p", "m")}
+	assert found.set_aside == ()
+
+
+@pytest.mark.parametrize(
+	("alias", "where", "accepted"),
+	[
+		({"name": "fast", "provider": "q", "model": "m"}, "fast", "aliases[0].provider accepts the name of a provider"),
+		({"provider": "p", "model": "m"}, "aliases[0]", "aliases[0].name accepts a string that is not empty"),
+		({"name": "fast", "provider": "p"}, "fast", "aliases[0].model accepts a string that is not empty"),
+		({"name": "fast", "provider": "p", "model": 3}, "fast", "aliases[0].model accepts a string"),
+		("fast", "aliases[0]", "aliases[0] accepts an object"),
+	],
+)  # fmt: skip
+def test_a_wrong_alias_is_set_aside_and_the_others_stay(alias: Any, where: str, accepted: str) -> None:
+	good = {"name": "good", "provider": "p", "model": "m"}
+	found = load({"providers": [PROVIDER], "aliases": [alias, good]})
+	assert list(found.aliases) == ["good"]
+	((name, reason),) = found.set_aside
+	assert name == where
+	assert accepted in reason
+
+
+def test_an_alias_of_a_model_that_its_provider_has_not_is_set_aside() -> None:
+	limited = {**PROVIDER, "models": ["m"]}
+	found = load({"providers": [limited], "aliases": [{"name": "fast", "provider": "p", "model": "x"}]})
+	assert found.aliases == {}
+	assert "aliases[0].model accepts one of the models of its provider" in found.set_aside[0][1]
+
+
+def test_roles_of_providers_and_models_are_read() -> None:
+	found = load({"providers": [{**PROVIDER, "roles": ["Sales"], "model_roles": {"m": ["Research"]}}]})
+	(provider,) = found.providers
+	assert (provider.roles, provider.model_roles) == (("Sales",), {"m": ("Research",)})
+
+
+@pytest.mark.parametrize(
+	"wrong", [{"roles": "Sales"}, {"roles": [3]}, {"model_roles": {"m": "Sales"}}, {"model_roles": ["m"]}]
+)
+def test_a_provider_with_a_wrong_limit_is_not_open_to_everybody(wrong: dict[str, Any]) -> None:
+	found = load({"providers": [{**PROVIDER, **wrong}]})
+	assert found.providers == ()
+	assert next(iter(wrong)) in found.set_aside[0][1]

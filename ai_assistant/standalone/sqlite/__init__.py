@@ -7,6 +7,7 @@ from . import schema
 from .alerts import SqliteAlerts
 from .database import Database
 from .figures import SqliteFigures
+from .keys import SqliteKeys
 from .requests import SqliteRequests
 
 __all__ = ["Database", "SqliteStore"]
@@ -15,7 +16,7 @@ __all__ = ["Database", "SqliteStore"]
 UNREACHABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
-class SqliteStore(SqliteRequests, SqliteFigures, SqliteAlerts):
+class SqliteStore(SqliteRequests, SqliteFigures, SqliteAlerts, SqliteKeys):
 	"""`ai_assistant.store.Store` on a Database. SQLite compares keys byte by byte, as the interface demands.
 
 	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.

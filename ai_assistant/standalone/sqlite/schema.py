@@ -34,6 +34,7 @@ def create(database: Database) -> None:
 	database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
 	database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
 	database.write("CREATE INDEX IF NOT EXISTS request_by_call ON request (call_key)")
+	database.write("CREATE INDEX IF NOT EXISTS request_of_key ON request (ai_key, created)")
 	database.write("CREATE INDEX IF NOT EXISTS request_by_time ON request (created)")
 	database.write("CREATE INDEX IF NOT EXISTS request_by_end ON request (counted, ended)")
 	database.write("UPDATE request SET ended = created WHERE ended IS NULL AND status NOT IN (?, ?)", UNENDED)

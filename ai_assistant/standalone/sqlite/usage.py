@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from ai_assistant.store import SITE, Booked
+from ai_assistant.store import KEY, SITE, Booked
 
 from .. import stand_in
 from .rows import Rows
@@ -21,16 +21,16 @@ class SqliteUsage(Rows):
 		return [Booked(date.fromisoformat(day), *used) for day, *used in rows]
 
 	def _book(self, name: str, usage: Mapping[str, Any]) -> None:
-		"""Adds the usage of a request to today's rows of its user and of SITE."""
-		((user,),) = self._database.read("SELECT user FROM request WHERE name = ?", [name])
+		"""Adds the usage of a request to today's rows of its user, of SITE and of its AI Key."""
+		((user, ai_key),) = self._database.read("SELECT user, ai_key FROM request WHERE name = ?", [name])
 		counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
 		booked = [stand_in.now()[:10], *(usage.get(name) or 0 for name in counts)]
-		self._database.write(
-			"INSERT INTO usage (account, day, requests, tokens, cached_tokens, cache_write_tokens, cost_usd)"
-			" VALUES (?, ?, 1, ?, ?, ?, ?), (?, ?, 1, ?, ?, ?, ?)"
-			" ON CONFLICT (account, day) DO UPDATE SET requests = requests + 1,"
-			" tokens = tokens + excluded.tokens, cached_tokens = cached_tokens + excluded.cached_tokens,"
-			" cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,"
-			" cost_usd = cost_usd + excluded.cost_usd",
-			[user, *booked, SITE, *booked],
-		)
+		for account in (user, SITE, KEY + ai_key) if ai_key else (user, SITE):
+			self._database.write(
+				"INSERT INTO usage (account, day, requests, tokens, cached_tokens, cache_write_tokens, cost_usd)"
+				" VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT (account, day) DO UPDATE SET requests = requests + 1,"
+				" tokens = tokens + excluded.tokens, cached_tokens = cached_tokens + excluded.cached_tokens,"
+				" cache_write_tokens = cache_write_tokens + excluded.cache_write_tokens,"
+				" cost_usd = cost_usd + excluded.cost_usd",
+				[account, *booked],
+			)

@@ -7,6 +7,7 @@ from typing import Any
 
 import frappe
 
+from ..keys import KEY
 from ..usage import SITE, Booked
 from .rows import REQUEST
 
@@ -17,28 +18,37 @@ class FrappeUsage:
 	"""`ai_assistant.store.usage.Usage` on MariaDB."""
 
 	def booked(self, account: str, since: date) -> list[Booked]:
+		is_key = account.startswith(KEY)
+		where = "ai_key = %s" if is_key else "user = %s AND ai_key IS NULL"
 		rows = frappe.db.sql(
-			f"SELECT day, tokens, cost_usd FROM `tab{USAGE}` WHERE user = %s AND day >= %s", (account, since)
+			f"SELECT day, tokens, cost_usd FROM `tab{USAGE}` WHERE {where} AND day >= %s",
+			(account.removeprefix(KEY) if is_key else account, since),
 		)
 		return [Booked(day, int(tokens), float(cost)) for day, tokens, cost in rows]
 
 
 def book(name: str, usage: Mapping[str, Any]) -> None:
-	"""Adds the usage of a request to today's rows of its user and of SITE, always in that order.
+	"""Adds the usage of a request to today's rows of its user, of SITE and of its AI Key, always in that order.
 
 	The names of the rows are hashes. Two transactions that create the same row meet only in its primary key, which locks
 	no gap beside it. A name made of the user's would fold case, and could be too long.
 	"""
-	((user,),) = frappe.db.sql(f"SELECT user FROM `tab{REQUEST}` WHERE name = %s", (name,))
+	((user, ai_key),) = frappe.db.sql(f"SELECT user, ai_key FROM `tab{REQUEST}` WHERE name = %s", (name,))
 	now, by = frappe.utils.now(), frappe.session.user
 	counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
 	day, used = now[:10], tuple(usage.get(name) or 0 for name in counts)
-	rows = [(_name(day, account), now, now, by, by, account, day, 1, *used) for account in (user, SITE)]
+	accounts = [(user, user, None), (SITE, SITE, None)]
+	if ai_key:
+		accounts.append((KEY + ai_key, user, ai_key))
+	rows = [
+		(_name(day, account), now, now, by, by, row_user, row_key, day, 1, *used)
+		for account, row_user, row_key in accounts
+	]
 	frappe.db.sql(
 		f"INSERT INTO `tab{USAGE}`"
-		" (name, creation, modified, owner, modified_by, user, day, requests,"
+		" (name, creation, modified, owner, modified_by, user, ai_key, day, requests,"
 		" tokens, cached_tokens, cache_write_tokens, cost_usd)"
-		" VALUES %s, %s ON DUPLICATE KEY UPDATE modified = VALUES(modified), requests = requests + 1,"
+		f" VALUES {', '.join(['%s'] * len(rows))} ON DUPLICATE KEY UPDATE modified = VALUES(modified), requests = requests + 1,"
 		" tokens = tokens + VALUES(tokens), cached_tokens = cached_tokens + VALUES(cached_tokens),"
 		" cache_write_tokens = cache_write_tokens + VALUES(cache_write_tokens), cost_usd = cost_usd + VALUES(cost_usd)",
 		rows,

@@ -44,6 +44,7 @@ class AIProvider(Document):
 
 	if TYPE_CHECKING:
 		from ..ai_provider_model.ai_provider_model import AIProviderModel
+		from ..ai_provider_role.ai_provider_role import AIProviderRole
 		from frappe.types import DF
 
 		api: DF.Autocomplete
@@ -55,6 +56,7 @@ class AIProvider(Document):
 		models: DF.Table[AIProviderModel]
 		priority: DF.Int
 		provider_name: DF.Data
+		roles: DF.Table[AIProviderRole]
 	# end: auto-generated types
 
 	def onload(self) -> None:
@@ -69,6 +71,7 @@ class AIProvider(Document):
 		self._check_api_base()
 		self._check_key()
 		self._check_models()
+		self._check_roles()
 		self._check_extra()
 		self._check_priority()
 
@@ -172,6 +175,17 @@ class AIProvider(Document):
 			frappe.throw(_("Allowed Models, row {0}: Price Tiers accepts a JSON list.").format(row.idx))
 		if not isinstance(row.price_tiers, str):
 			row.price_tiers = json.dumps(tiers)
+
+	def _check_roles(self) -> None:
+		names = [row.model for row in self.models]
+		for row in self.roles:
+			row.model = (row.model or "").strip() or None
+			if row.model and row.model not in names and ANY_MODEL not in names:
+				frappe.throw(
+					_("Permitted Roles, row {0}: Model accepts one of the Allowed Models: {1}.").format(
+						row.idx, ", ".join(names)
+					)
+				)
 
 	def _check_extra(self) -> None:
 		if not self.extra:

@@ -17,8 +17,11 @@ DOCTYPES = (
 	"AI Sum",
 	"AI Alert",
 	"AI Usage",
+	"AI Key",
 	"AI Provider",
 	"AI Provider Model",
+	"AI Provider Role",
+	"AI Model Alias",
 	"AI Mode",
 	"AI Assistant Settings",
 )
@@ -37,6 +40,7 @@ class AIRequest(Document):
 	if TYPE_CHECKING:
 		from frappe.types import DF
 
+		ai_key: DF.Link | None
 		attempts: DF.Code | None
 		cancel_asked: DF.Check
 		cache_write_tokens: DF.Int
@@ -194,6 +198,8 @@ def on_doctype_update() -> None:
 	changes the length of a key: later releases must not.
 	"""
 	keep_binary("AI Request", {"user": 140, "request_id": 64, "task_id": 140})
+	# The requests of the last minute that came with a key.
+	frappe.db.add_index("AI Request", ["ai_key", "created"])
 	frappe.db.add_unique("AI Request", ["user", "request_id"])
 	# Of a task the newest is asked for, whatever its past.
 	frappe.db.add_index("AI Request", ["user", "task_id", "created", "creation"])

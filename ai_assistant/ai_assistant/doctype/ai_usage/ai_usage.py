@@ -7,9 +7,10 @@ from ..ai_request.ai_request import keep_binary
 
 
 class AIUsage(Document):
-	"""What one user's requests have used on one day, and in the row of no user what those of all have.
+	"""What the requests of one user used on one day, the requests with one AI Key, or (without a user) all requests.
 
-	`ai_assistant.store.frappe_store` writes the rows, each request once as it ends; the budgets are counted by them.
+	A request with a key is in three rows: the user's, the key's and that of all. `ai_assistant.store.frappe_store`
+	adds each request once, when it ends; budgets are checked against these rows.
 	"""
 
 	# begin: auto-generated types
@@ -20,6 +21,7 @@ class AIUsage(Document):
 	if TYPE_CHECKING:
 		from frappe.types import DF
 
+		ai_key: DF.Link | None
 		cache_write_tokens: DF.Int
 		cached_tokens: DF.Int
 		cost_usd: DF.Float
@@ -30,17 +32,18 @@ class AIUsage(Document):
 	# end: auto-generated types
 
 	def validate(self) -> None:
-		frappe.throw(_("AI Usage is booked by chats alone; it cannot be edited."), frappe.PermissionError)
+		frappe.throw(_("Only chats write AI Usage; it cannot be edited."), frappe.PermissionError)
 
 	@staticmethod
 	def clear_old_logs(days: int = 400) -> None:
-		"""What Log Settings calls (frappe/core/doctype/log_settings). This month is kept: budgets are counted by it."""
+		"""Log Settings calls this (frappe/core/doctype/log_settings). The current month stays: budgets need it."""
 		usage = frappe.qb.DocType("AI Usage")
 		kept = min(getdate(add_days(nowdate(), -days)), getdate(get_first_day(nowdate())))
 		frappe.db.delete(usage, usage.day < kept)
 
 
 def on_doctype_update() -> None:
-	"""Users compared byte by byte, as in AI Request, and the index that they are looked up by."""
+	"""Users are compared byte by byte, as in AI Request; budgets look rows up by these indexes."""
 	keep_binary("AI Usage", {"user": 140})
 	frappe.db.add_index("AI Usage", ["user", "day"])
+	frappe.db.add_index("AI Usage", ["ai_key", "day"])

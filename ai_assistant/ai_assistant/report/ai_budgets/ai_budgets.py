@@ -28,7 +28,7 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 			sum(if(day >= %(today)s, tokens, 0)) tokens_today, sum(tokens) tokens_month,
 			sum(cached_tokens) cached_month,
 			sum(if(day >= %(today)s, cost_usd, 0)) cost_today, sum(cost_usd) cost_month
-		from `tabAI Usage` where day >= %(month)s and ({mine})
+		from `tabAI Usage` where ai_key is null and day >= %(month)s and ({mine})
 		group by user order by user != %(site)s, cost_month desc, tokens_month desc, user""",
 		{"today": today, "month": month, "site": SITE},
 		as_dict=True,

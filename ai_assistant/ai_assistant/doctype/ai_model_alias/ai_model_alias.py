@@ -1,0 +1,36 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+
+from ai_assistant.chat.request import MODEL
+
+
+class AIModelAlias(Document):
+	"""A name for a model of a provider, so that the configurations of clients outlast a change of models."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		alias: DF.Data
+		model: DF.Data
+		provider: DF.Link
+	# end: auto-generated types
+
+	def validate(self) -> None:
+		self.alias, self.model = (self.alias or "").strip(), (self.model or "").strip()
+		if self.alias == "*" or not MODEL.fullmatch(self.alias):
+			frappe.throw(
+				_("Alias accepts 1 to 140 letters, digits, spaces and the characters _ . : / @ + and -.")
+			)
+		models = frappe.get_all("AI Provider Model", filters={"parent": self.provider}, pluck="model")
+		if self.model not in models and not ("*" in models and MODEL.fullmatch(self.model)):
+			frappe.throw(
+				_("Model accepts one of the models of {0}: {1}.").format(
+					frappe.bold(frappe.utils.escape_html(self.provider)), ", ".join(models)
+				)
+			)

@@ -1,0 +1,148 @@
+"""AI Keys: what a client sends instead of a login. A key authenticates for the chat methods of this app alone.
+
+A key is `aik-` and 256 random bits. The store keeps its SHA-256 hash, never the key, so a key is shown only once, when
+it is made. Frappe calls `authenticate` for every request (`auth_hooks` in hooks.py).
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import frappe
+from frappe import _
+from werkzeug.exceptions import Unauthorized
+from werkzeug.wrappers import Response
+
+from ai_assistant import store
+from ai_assistant.log import fails_quietly
+
+PREFIX = "aik-"
+RANDOM_BYTES = 32
+# So much of a key is stored in plain text: its owner recognises the key by it.
+SHOWN_CHARS = 8
+
+# Frappe calls the method named before the first slash (frappe/api/v1.py). A key may call those that chat, not those of
+# the forms, which make keys and test providers.
+METHODS = re.compile(r"/api(/v1)?/method/ai_assistant\.(v1|api\.[^/]+)(/.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Key:
+	"""An AI Key that may be used, and the limits that count besides those of its user. 0 is no limit."""
+
+	name: str
+	"""The store's name of the key. It is no secret."""
+	user: str
+	models: tuple[str, ...] = ()
+	"""Allowed models as `model`, `provider/model` or an alias; empty for all that the user may use."""
+	requests_per_minute: int = 0
+	tokens_per_day: int = 0
+	tokens_per_month: int = 0
+	cost_per_day: float = 0
+	cost_per_month: float = 0
+
+
+def generate() -> str:
+	"""A new key. Nothing is stored."""
+	return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def digest(key: str) -> str:
+	"""The hash that a key is stored and looked up by: SHA-256, in 64 hexadecimal digits.
+
+	A slow hash protects passwords, which can be guessed; 256 random bits cannot.
+	"""
+	return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def current() -> Key | None:
+	"""The key by which the request at hand, or the queued request that a worker runs, is authenticated."""
+	key: Key | None = getattr(frappe.local, "ai_key", None)
+	return key
+
+
+def named(name: str) -> Key | None:
+	"""A key by the store's name of it, None where it is gone, revoked or expired."""
+	row = store.current().key_named(name)
+	return _key(row) if row and row["usable"] else None
+
+
+def use(key: Key | None) -> None:
+	"""Make `key` the current one."""
+	frappe.local.ai_key = key
+
+
+def authenticate() -> None:
+	"""Log the key's user in for this request, where it sends a key and asks for a method of a key.
+
+	It leaves other paths alone: Frappe then answers as to a guest, or 401 where the key is in `Authorization`. A user
+	who has a session already keeps it. Raises werkzeug's Unauthorized for a key that cannot be used.
+	"""
+	use(None)
+	key = _sent()
+	if key is None or not _is_for_keys() or frappe.session.user not in ("", "Guest"):
+		return
+	key_hash = digest(key)
+	row = store.current().key_of_hash(key_hash)
+	if row is None or not hmac.compare_digest(row["key_hash"], key_hash):
+		_refuse(_("This AI Key is not known; make one on the page Connect your editor."))
+	if not row["usable"]:
+		_refuse(_("This AI Key is revoked or has expired; make another on the page Connect your editor."))
+	_log_in(row["user"])
+	use(_key(row))
+	_note_use(row["name"])
+
+
+def _sent() -> str | None:
+	"""The AI Key in the headers of the request, None where there is none."""
+	headers = frappe.local.request.headers
+	scheme, _space, token = headers.get("Authorization", "").partition(" ")
+	for key in (token if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")):
+		if key.startswith(PREFIX):
+			return str(key)
+	return None
+
+
+def _is_for_keys() -> bool:
+	"""Whether the request calls one of METHODS.
+
+	With a parameter `cmd` Frappe calls the method of that name, whatever the path (frappe/app.py, `application`).
+	"""
+	return bool(METHODS.fullmatch(frappe.local.request.path)) and "cmd" not in frappe.local.form_dict
+
+
+def _log_in(user: str) -> None:
+	# `set_user` empties the parameters of the request.
+	form_dict = frappe.local.form_dict
+	frappe.set_user(user)
+	frappe.local.form_dict = form_dict
+
+
+def _key(row: dict[str, Any]) -> Key:
+	return Key(**{field: row[field] for field in Key.__dataclass_fields__})
+
+
+@fails_quietly
+def _note_use(name: str) -> None:
+	"""Store when the key was last used. A maintenance mode that allows reads refuses the write."""
+	if frappe.flags.read_only:
+		return
+	with store.transaction() as rows:
+		rows.key_used(name)
+
+
+def _refuse(message: str) -> NoReturn:
+	"""Answers 401 in a form that the clients of OpenAI's and of Anthropic's API read.
+
+	Frappe's own AuthenticationError has no sentence, and Frappe passes an HTTPException of werkzeug on as it is.
+	"""
+	error = {"type": "authentication_error", "code": "invalid_api_key", "message": message, "param": None}
+	response = Response(
+		json.dumps({"type": "error", "error": error}), status=401, mimetype="application/json"
+	)
+	response.headers["WWW-Authenticate"] = "Bearer"
+	raise Unauthorized(response=response)

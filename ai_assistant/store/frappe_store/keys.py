@@ -1,0 +1,57 @@
+"""AI Keys in the table of their DocType."""
+
+import frappe
+
+from ..requests import Row
+from .rows import REQUEST
+
+AI_KEY = "AI Key"
+FIELDS = (
+	"name",
+	"user",
+	"key_hash",
+	"models",
+	"requests_per_minute",
+	"tokens_per_day",
+	"tokens_per_month",
+	"cost_per_day",
+	"cost_per_month",
+)
+
+
+class FrappeKeys:
+	"""`ai_assistant.store.keys.Keys` on MariaDB."""
+
+	def key_of_hash(self, key_hash: str) -> Row | None:
+		return _select("key_hash", key_hash)
+
+	def key_named(self, name: str) -> Row | None:
+		return _select("name", name)
+
+	def key_used(self, name: str) -> None:
+		now = frappe.utils.now_datetime()
+		# Without the document, whose `modified` would change under a form that is open.
+		frappe.db.sql(
+			f"UPDATE `tab{AI_KEY}` SET last_used = %(now)s"
+			" WHERE name = %(name)s AND (last_used IS NULL OR last_used < %(before)s)",
+			{"name": name, "now": now, "before": frappe.utils.add_to_date(now, minutes=-1)},
+		)
+
+	def recent_of_key(self, name: str, since: float) -> list[float]:
+		created: list[float] = frappe.db.sql(
+			f"SELECT created FROM `tab{REQUEST}` WHERE ai_key = %s AND created > %s ORDER BY created",
+			(name, since),
+			pluck=True,
+		)
+		return created
+
+
+def _select(column: str, value: str) -> Row | None:
+	columns = ", ".join(f"ai_key.`{field}`" for field in FIELDS)
+	rows = frappe.db.sql(
+		f"SELECT {columns}, ai_key.enabled AND user.enabled AND (expires IS NULL OR expires > %s) AS usable"
+		f" FROM `tab{AI_KEY}` ai_key JOIN `tabUser` user ON user.name = ai_key.user WHERE ai_key.`{column}` = %s",
+		(frappe.utils.now(), value),
+		as_dict=True,
+	)
+	return {**rows[0], "models": tuple((rows[0].models or "").splitlines())} if rows else None

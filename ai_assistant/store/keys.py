@@ -1,0 +1,33 @@
+"""What a store keeps of AI Keys."""
+
+from typing import Protocol
+
+from .requests import Row
+
+KEY = "key:"
+"""With the name of an AI Key behind it, the account on which the usage with that key is booked."""
+
+
+class Keys(Protocol):
+	"""The AI Keys of the site. `ai_assistant.keys` makes and checks them."""
+
+	def key_of_hash(self, key_hash: str) -> Row | None:
+		"""Returns the AI Key with a SHA-256 hash, None if there is none.
+
+		Returns:
+			The fields of `ai_assistant.keys.Key`, `key_hash`, and `usable`: whether the key is enabled and has not
+			expired, and its user is enabled.
+		"""
+		...
+
+	def key_named(self, name: str) -> Row | None:
+		"""Returns the AI Key of that name in the same form, None if there is none."""
+		...
+
+	def key_used(self, name: str) -> None:
+		"""Stores that an AI Key is used now. It writes at most once a minute."""
+		...
+
+	def recent_of_key(self, name: str, since: float) -> list[float]:
+		"""Returns when the requests with an AI Key after the UNIX time `since` were accepted, the oldest first."""
+		...
