@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from . import (
+	KEY,
 	MEASURED_FIELDS,
 	REQUEST_FIELDS,
 	SITE,
@@ -429,6 +430,19 @@ class StoreContract(Base):
 		self.elsewhere(lambda: self.store.open(row(request_id="request-3")))
 
 	# Usage
+
+	def test_the_usage_with_an_ai_key_is_booked_on_its_account_too(self) -> None:
+		day = date(2031, 1, 2)
+		with self.today_is(day):
+			for number, key in enumerate(("k1", "k1", "k2", None)):
+				name = self.store.open(row(request_id=f"request-{number}", ai_key=key, created=number + 1.0))
+				self.store.finish(name, {"status": "completed", "usage": USAGE})
+		self.assertEqual(self.store.booked(f"{KEY}k1", day), [Booked(day, 36, 0.5)])
+		self.assertEqual(self.store.booked(f"{KEY}k2", day), [Booked(day, 18, 0.25)])
+		self.assertEqual(self.store.booked(ANN, day), [Booked(day, 72, 1.0)])
+		self.assertEqual(self.store.recent_of_key("k1", 1.0), [2.0])
+		self.assertEqual(self.store.recent_of_key("k1", 0.5), [1.0, 2.0])
+		self.assertEqual(self.store.recent_of_key("unknown", 0.0), [])
 
 	def test_what_a_request_has_used_is_booked_on_the_day_on_which_it_ends(self) -> None:
 		first, second, third = date(2001, 11, 30), date(2001, 12, 1), date(2001, 12, 2)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import frappe
 
 from ..figures import MEASURED_FIELDS, Series, SumsOf
-from ..requests import Row
+from ..requests import UNENDED, Row
 from ..serialization import to_json
 from .rows import REQUEST, select_requests
 
@@ -26,16 +26,16 @@ class FrappeFigures:
 
 	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
 		names = only or frappe.db.sql(
-			f"SELECT name FROM `tab{REQUEST}` WHERE counted = 0 AND ended > 0 ORDER BY ended LIMIT %s",
-			(limit,),
+			f"SELECT name FROM `tab{REQUEST}` WHERE counted = 0 AND status NOT IN %s ORDER BY ended LIMIT %s",
+			(UNENDED, limit),
 			pluck=True,
 		)
 		if not names:
 			return 0
 		# This read locks the rows by their keys. Through the other index, requests that end meanwhile would wait.
 		rows = select_requests(
-			"name IN %(names)s AND counted = 0 AND ended > 0 FOR UPDATE",
-			{"names": tuple(names)},
+			"name IN %(names)s AND counted = 0 AND status NOT IN %(unended)s FOR UPDATE",
+			{"names": tuple(names), "unended": UNENDED},
 			MEASURED_FIELDS,
 			"FORCE INDEX (PRIMARY)",
 		)

@@ -207,11 +207,6 @@ def on_doctype_update() -> None:
 	frappe.db.add_index("AI Request", ["user", "created"])
 	# What ended lately, and what is in no sum yet.
 	frappe.db.add_index("AI Request", ["counted", "ended"])
-	# What an earlier release has ended, also in between. It has no index of its own, and so few statuses none need.
-	frappe.db.sql(
-		"""update `tabAI Request` set ended = created + duration_ms / 1000
-		where ended = 0 and status in ('completed', 'cancelled', 'failed')"""
-	)
 	# The sweep asks every minute who has let go of a running request, and whoever asks how many run.
 	frappe.db.add_index("AI Request", ["status", "lease"])
 	# Whoever watches all of them asks twice a second what is new.

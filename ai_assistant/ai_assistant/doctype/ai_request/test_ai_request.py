@@ -16,6 +16,7 @@ from ai_assistant import api, install
 from .ai_request import BINARY, LOGS, AIRequest, on_doctype_update
 from ..ai_request_event.ai_request_event import AIRequestEvent
 from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, rest
+from ai_assistant.patches.v0_3 import set_ended
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import FrappeStore
 
@@ -421,10 +422,16 @@ class TestAIRequest(TestCase):
 	def test_what_an_earlier_release_ended_gets_its_end(self) -> None:
 		name = self.ended(1)
 		frappe.db.set_value("AI Request", name, {"ended": 0, "created": 100.5, "duration_ms": 2000})
-		on_doctype_update()
+		set_ended.execute()
 		self.assertEqual(frappe.db.get_value("AI Request", name, "ended"), 102.5)
 		frappe.db.delete("AI Request", name)
 		frappe.db.commit()
+
+	def test_what_an_earlier_release_ended_after_the_patch_is_counted_all_the_same(self) -> None:
+		name = self.ended(1)
+		frappe.db.set_value("AI Request", name, "ended", 0)
+		self.assertEqual(FrappeStore().count(lambda _rows: {}, 1, [name]), 1)
+		self.assertEqual(frappe.db.get_value("AI Request", name, "counted"), 1)
 
 	def test_cancel_in_desk_is_for_the_user_and_for_system_managers(self) -> None:
 		def stop(user: str, name: str) -> tuple[int, Any]:
