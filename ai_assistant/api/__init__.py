@@ -98,8 +98,8 @@ def get_events(
 	"""
 	row = ownership.find(request_id, task_id)
 	after = whole_number(after_seq, "after_seq", 0, 2**31) or 0
-	seconds = real_number(wait, "wait", 0, long_poll.LONGEST_S) or 0
-	return long_poll.journal(row, after, seconds)
+	seconds = real_number(wait, "wait", 0, long_poll.MAX_WAIT_S) or 0
+	return long_poll.answer(row, after, seconds)
 
 
 # Not by GET: a cursor may be longer than an address can be.

@@ -170,11 +170,11 @@ def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: f
 		else:
 			chat = lifecycle.begin(request, settings, started)
 
-			def patience() -> float:
+			def wait_s() -> float:
 				return GATHER_S if chat.publisher.gathers() else LOOK_S
 
 			try:
-				answer = yield from lifecycle.run(chat, parsed.store, patience)
+				answer = yield from lifecycle.run(chat, parsed.store, wait_s)
 			finally:
 				running.unregister(chat)
 	if answer["status"] == "cancelled":

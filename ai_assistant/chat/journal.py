@@ -4,16 +4,13 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-import frappe
 from frappe import _
 
 from ai_assistant import store
 from ai_assistant.gateway import Chunk, Reasoning, Text, Tick, ToolCall
 
 from .answer import current_answer
-from .termination import end_if_dead
-
-LOOK_S = 0.2
+from .polling import read_again
 
 
 def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[str, Any]]:
@@ -30,7 +27,7 @@ def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[s
 	until = time.monotonic() + total_s
 	read = _Read()
 	while True:
-		# Its end is looked at before its events: an ended request has no further ones.
+		# The status is read before the events: an ended request gets no further ones.
 		ended = row["status"] not in store.UNENDED
 		for event in store.current().events(row["name"], read.seq):
 			yield from read.chunks(event)
@@ -40,14 +37,8 @@ def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[s
 			return answer if read.whole(answer) else {**answer, "error": _not_kept()}
 		if time.monotonic() >= until:
 			return {**answer, "error": _goes_on(total_s)}
-		# MariaDB reads repeatably: the next look needs a new transaction.
-		frappe.db.rollback()
 		yield Tick()
-		time.sleep(LOOK_S)
-		user, request_id = row["user"], row["request_id"]
-		row = end_if_dead(
-			store.current().get(user, request_id) or {**row, "status": "failed", "error": _deleted()}
-		)
+		row = read_again(row) or {**row, "status": "failed", "error": _deleted()}
 
 
 class _Read:

@@ -42,11 +42,11 @@ class Chat:
 		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(settings.providers, settings.timeouts, _max_chars(request, settings.limits))
 
-	def patience(self) -> float:
+	def wait_s(self) -> float:
 		"""Returns the seconds until the publisher or the lease needs a turn, if no chunk comes."""
-		return max(0.0, min(self.publisher.patience(), self._renew_at - time.monotonic()))
+		return max(0.0, min(self.publisher.wait_s(), self._renew_at - time.monotonic()))
 
-	def keep(self) -> None:
+	def renew_lease(self) -> None:
 		"""Renews the lease at most once in RENEW_S seconds, and takes over a cancel that another process received.
 
 		Raises:
@@ -121,7 +121,7 @@ class Chat:
 			error=failure,
 		)
 
-	def lost(self) -> dict[str, Any]:
+	def ended_elsewhere(self) -> dict[str, Any]:
 		"""Returns the answer object of a request that another process has ended.
 
 		Raises:
@@ -150,7 +150,7 @@ class Chat:
 		try:
 			self.publisher.complete(row)
 		except store.LeaseLost:
-			return self.lost()
+			return self.ended_elsewhere()
 		except Exception:
 			# The store is unavailable. The client gets its answer all the same. The lease of the row runs out, and
 			# the next reader ends the request with what the store has of it.
@@ -160,7 +160,7 @@ class Chat:
 
 
 def run(
-	chat: Chat, survives: bool = False, patience: Callable[[], float] = lambda: math.inf
+	chat: Chat, survives: bool = False, wait_s: Callable[[], float] = lambda: math.inf
 ) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Runs an admitted request to its end.
 
@@ -168,19 +168,20 @@ def run(
 	ends the request, whatever happens.
 
 	Args:
-		survives: Whether closing the generator leaves the request running. It then runs to its end in `close()`.
+		chat: the chat that `begin` returned.
+		survives: whether the request goes on when the generator is closed. It then runs to its end in `close()`.
 			Otherwise `close()` cancels the request and closes the provider's connection.
-		patience: Gives the seconds until the caller wants a chunk, if only a Tick.
+		wait_s: gives the seconds until the caller wants a chunk, if only a Tick.
 
 	Returns:
 		The answer object of the contract.
 	"""
 	closed = False
-	pacing = Pacing(lambda: min(chat.patience(), patience()), chat.publisher.gathers)
+	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
 	chunks = chat.gateway.stream(chat.request, chat.request.provider, chat.cancel, pacing)
 	try:
 		for chunk in chunks:
-			chat.keep()
+			chat.renew_lease()
 			if isinstance(chunk, Completion):
 				return chat.completed(chunk)
 			chat.publisher.forward(chunk)
@@ -194,7 +195,7 @@ def run(
 		raise AssertionError("the gateway ends with a Completion or an error")
 	except store.LeaseLost:
 		# Another process has ended the request and written its completion.
-		return chat.lost()
+		return chat.ended_elsewhere()
 	except Exception as error:
 		return chat.failed(error)
 

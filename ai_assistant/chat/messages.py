@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_assistant.config.settings import Limits
+from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
-from .validators import listed, one_of, utf8
+from .validators import listed, one_of
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
@@ -139,7 +140,7 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 		# Of a turn that was cancelled nothing may be left.
 		message["content"] = None if calls else ""
 	elif isinstance(content, str):
-		message["content"] = utf8(content)
+		message["content"] = join_surrogates(content)
 	elif isinstance(content, list) and content:
 		message["content"] = [
 			_part(each, f"{where}.content[{n}]", role == "user") for n, each in enumerate(content)
@@ -157,7 +158,7 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 
 def _part(given: Any, where: str, images: bool) -> dict[str, Any]:
 	if isinstance(given, dict) and given.get("type") == "text" and isinstance(given.get("text"), str):
-		return {"type": "text", "text": utf8(given["text"])}
+		return {"type": "text", "text": join_surrogates(given["text"])}
 	text, image = '{"type": "text", "text": string}', '{"type": "image_url", "image_url": {"url": string}}'
 	if not images:
 		raise invalid("{0} accepts an object {1}.", where, text)
@@ -228,7 +229,7 @@ def _call(given: Any, where: str) -> dict[str, Any]:
 	if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
 		raise invalid('{0}.function accepts an object {{"name", "arguments"}} of two strings.', where)
 	name = tool_name(function.get("name"), f"{where}.function.name")
-	called = {"name": name, "arguments": utf8(function["arguments"])}
+	called = {"name": name, "arguments": join_surrogates(function["arguments"])}
 	return {"id": _call_id(given.get("id"), f"{where}.id"), "type": "function", "function": called}
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
+from ai_assistant.gateway.surrogates import join_surrogates
+
 from .errors import invalid
 from .messages import tool_name
-from .validators import listed, utf8
+from .validators import listed
 
 TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
 MAX_TOOLS, MAX_CHARS, MAX_VALUES, MAX_DEPTH = 128, 200_000, 5_000, 32
@@ -90,7 +92,7 @@ def _tool(given: Any, where: str) -> dict[str, Any]:
 	if (description := function.get("description")) is not None:
 		if not isinstance(description, str):
 			raise invalid("{0}.description accepts a string.", where)
-		made["description"] = utf8(description)
+		made["description"] = join_surrogates(description)
 	made["parameters"] = _parameters(function.get("parameters"), f"{where}.parameters")
 	if (strict := function.get("strict")) is not None:
 		if not isinstance(strict, bool):
@@ -105,7 +107,7 @@ def _parameters(given: Any, where: str) -> dict[str, Any]:
 	if not isinstance(given, dict) or given.get("type") != "object":
 		raise invalid('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.', where)
 	try:
-		text = utf8(json.dumps(given, ensure_ascii=False, allow_nan=False))
+		text = join_surrogates(json.dumps(given, ensure_ascii=False, allow_nan=False))
 	except ValueError:
 		raise invalid("{0} accepts no number that JSON cannot say.", where) from None
 	schema: dict[str, Any] = json.loads(text)

@@ -61,12 +61,3 @@ def listed(given: Any, name: str, longest: int, of: str) -> list[Any]:
 	if not isinstance(given, list) or not given:
 		raise invalid("{0} accepts a list of at least one {1}.", name, of)
 	return given
-
-
-def utf8(text: str) -> str:
-	"""Without lone surrogates, which JSON can carry and no provider, database or socket can."""
-	try:
-		text.encode()
-	except UnicodeEncodeError:
-		return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-	return text

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from ai_assistant.realtime.event import EVENT, STATUS
+from ai_assistant.store import UNENDED
 
 from .event_socket import EventSocket, Inbox
 from .rest import ApiError, RestClient
@@ -33,7 +34,6 @@ SILENCE_S = 5.0
 FIRST_SILENCE_S = 1.0
 # How often a waiting stream checks that the socket is still connected.
 CHECK_S = 1.0
-UNENDED = ("queued", "running")
 
 
 class ChatStream:

@@ -1,15 +1,22 @@
-"""Makes text whole that a provider cut inside a character.
+"""Joins the two halves of a character that a provider or client sent apart.
 
-Providers that write JSON with \\uXXXX escapes may cut an emoji between its two surrogates. Half a pair can be
-neither stored nor sent (UTF-8 has no form for it), so the first half waits for the second; one that stays
-alone becomes U+FFFD.
+JSON with \\uXXXX escapes can cut an emoji between its two surrogates. Half a pair can be neither stored nor sent, because
+UTF-8 has no form for it.
 """
 
 REPLACEMENT = "\ufffd"
 
 
+def join_surrogates(text: str) -> str:
+	"""Joins the pairs of surrogates in a text, and replaces each lone one with U+FFFD."""
+	# Both checks are C loops, and nearly every text ends here.
+	if text.isascii() or not _has_surrogate(text):
+		return text
+	return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class SurrogateJoiner:
-	"""`join()` each delta of one kind in order; `end()` gives what is left."""
+	"""Joins surrogates across the deltas of one kind: call `join` with each delta in order, then `end`."""
 
 	__slots__ = ("_high",)
 
@@ -17,16 +24,15 @@ class SurrogateJoiner:
 		self._high = ""
 
 	def join(self, text: str) -> str:
-		# isascii and a plain encode are C loops over the delta: nearly every delta stops here.
-		if not self._high and (text.isascii() or not _has_surrogate(text)):
-			return text
+		"""Returns the delta with its pairs joined. A high surrogate at its end waits for the next delta."""
 		text = self._high + text
 		self._high = ""
 		if text and "\ud800" <= text[-1] <= "\udbff":
 			self._high, text = text[-1], text[:-1]
-		return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+		return join_surrogates(text)
 
 	def end(self) -> str:
+		"""Returns the replacement of a high surrogate that still waits."""
 		high, self._high = self._high, ""
 		return REPLACEMENT if high else ""
 

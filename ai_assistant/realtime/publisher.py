@@ -131,7 +131,7 @@ class Publisher:
 		elif now - self._last_sent >= HEARTBEAT_S:
 			self.status("answering" if self.transcript.answering else "thinking")
 
-	def patience(self) -> float:
+	def wait_s(self) -> float:
 		"""Returns the seconds until a batch, a retry or a heartbeat is due, if no chunk comes."""
 		now = time.monotonic()
 		heartbeat = max(0.0, self._last_sent + HEARTBEAT_S - now)

@@ -30,7 +30,7 @@ def test_an_event_that_comes_meanwhile_is_given_to_the_next_who_asks_on(
 	monkeypatch.setattr(store, "_store", Busy())
 	after, given = 0, []
 	for _look in range(5):
-		found = long_poll.journal(ROW, after, 0)
+		found = long_poll.answer(ROW, after, 0)
 		given += [event["seq"] for event in found["events"]]
 		after = found["last_seq"]
 	assert given == [1, 2, 3]
@@ -38,5 +38,5 @@ def test_an_event_that_comes_meanwhile_is_given_to_the_next_who_asks_on(
 
 def test_nobody_is_told_of_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(store, "_store", busy := Busy())
-	found = long_poll.journal(ROW, 7, 0)
+	found = long_poll.answer(ROW, 7, 0)
 	assert (found["events"], found["last_seq"]) == ([], len(busy.kept))

@@ -100,7 +100,7 @@ def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
 	site.away = {broken}
 	one.forward(Reasoning("Hm."))
 	one.forward(Text("still "))
-	assert one.patience() == 0.0
+	assert one.wait_s() == 0.0
 	assert len(site.sent) == 1
 	site.away = set()
 	one.forward(Tick())
@@ -307,13 +307,13 @@ def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(
 
 	one = publisher()
 	one.accepted()
-	assert one.patience() == 3
+	assert one.wait_s() == 3
 	clock.now += 2.5
 	one.forward(Tick())
-	assert (told(), one.patience()) == ([], 0.5)
+	assert (told(), one.wait_s()) == ([], 0.5)
 	clock.now += 0.5
 	one.forward(Tick())
-	assert (told(), one.patience()) == ([("thinking", 3000)], 3)
+	assert (told(), one.wait_s()) == ([("thinking", 3000)], 3)
 	one.forward(Text("Yes"))
 	clock.now += 3
 	one.forward(Tick())
@@ -334,7 +334,7 @@ def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
 		tries.append(site.done.count("append") - 1)
 		clock.now += 0.125
 	assert tries == [1, 1, 2, 2, 3]
-	assert one.patience() == 0.125
+	assert one.wait_s() == 0.125
 	assert len(said) == 1
 	site.away = set()
 	clock.now += 1
