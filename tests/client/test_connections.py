@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ai_assistant.client import ApiError, Client, _Socket
+from ai_assistant.client import ApiError, Client
+from ai_assistant.client.event_socket import _ClosableClient
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site, StandaloneSite, site_config
@@ -179,7 +180,7 @@ def test_a_client_that_is_closed_while_the_site_is_away_does_not_come_back(
 	provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	tried_again = threading.Event()
-	monkeypatch.setattr(_Socket, "_keep_refusal", lambda *_: tried_again.set())
+	monkeypatch.setattr(_ClosableClient, "_keep_refusal", lambda *_: tried_again.set())
 	before = set(threading.enumerate())
 	with StandaloneSite(tmp_path, site_config(provider)) as site:
 		client = site.client(site.first)
@@ -194,16 +195,16 @@ def test_an_attempt_that_succeeds_while_the_client_is_closed_is_ended(
 ) -> None:
 	connects, goes_on = threading.Event(), threading.Event()
 	before = set(threading.enumerate())
-	connect = _Socket.connect
+	connect = _ClosableClient.connect
 	with site.client(site.first) as client:
 		client.connect()
 
-		def slowly(self: _Socket, *args: Any, **options: Any) -> None:
+		def slowly(self: _ClosableClient, *args: Any, **options: Any) -> None:
 			connects.set()
 			assert goes_on.wait(20)
 			connect(self, *args, **options)
 
-		monkeypatch.setattr(_Socket, "connect", slowly)
+		monkeypatch.setattr(_ClosableClient, "connect", slowly)
 		client.socket.client.eio.ws.close()
 		assert connects.wait(20)
 		closing = threading.Thread(target=client.close)
@@ -238,11 +239,11 @@ def test_a_stream_that_is_left_early_lets_go_of_its_inbox(
 			if event["type"] == "text":
 				texts.append(event["text"])
 				break
-		assert client._inboxes == {}
+		assert client.events._inboxes == {}
 		provider.open(gate)
 		texts += [event["text"] for event in stream if event["type"] == "text"]
 		assert "".join(texts) == stream.wait()["response"] == "onetwo"
-		assert client._inboxes == {}
+		assert client.events._inboxes == {}
 
 
 def test_a_stream_that_nobody_looks_at_lets_go_of_its_inbox(site: Site) -> None:
@@ -251,4 +252,4 @@ def test_a_stream_that_nobody_looks_at_lets_go_of_its_inbox(site: Site) -> None:
 		client.chat("hello")
 		assert ends_all(before)
 		gc.collect()
-		assert client._inboxes == {}
+		assert client.events._inboxes == {}
