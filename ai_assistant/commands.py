@@ -21,7 +21,7 @@ from ai_assistant.operations.doctor.check import CheckFailed, counted
 
 @click.group("ai-assistant")
 def ai_assistant() -> None:
-	"""What AI Assistant needs on a bench."""
+	"""Commands of AI Assistant on a bench."""
 
 
 @ai_assistant.command()
@@ -30,15 +30,15 @@ def ai_assistant() -> None:
 	default=16,
 	show_default=True,
 	type=click.IntRange(1, 256),
-	help="Chats at a time; each holds a connection to the database while it runs.",
+	help="Chats at a time. Each holds a database connection while it runs.",
 )
-@click.option("--quiet", is_flag=True, help="Say no more than what is wrong.")
+@click.option("--quiet", is_flag=True, help="Log only warnings and errors.")
 @pass_context
 def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
-	"""Answer chats in the background, for all sites of the bench: many at a time in this one process.
+	"""Answer background chats for all sites of the bench, many at a time in this one process.
 
-	SIGTERM or Ctrl-C lets the chats that run finish and takes no more; a second one ends them with what has arrived.
-	More processes take more processors, and each that is killed takes fewer chats along.
+	SIGTERM or Ctrl-C finishes the running chats and takes no more; a second one ends them with what has arrived.
+	More worker processes use more processors, and a killed one ends fewer chats.
 	"""
 	from frappe.utils import background_jobs
 
@@ -46,38 +46,41 @@ def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
 
 	frappe.init(get_site(context))
 	if queue.queue_name() != queue.OWN_QUEUE:
-		# What else is in there may need a process of its own: signals, or what does not know of threads.
+		# Other jobs in that queue may need signals, or may not be safe in threads.
 		raise click.ClickException(
-			f"The queue {queue.OWN_QUEUE!r} is not declared, so chats are in Frappe's queue {queue.FALLBACK_QUEUE!r} and its workers"
-			f" answer them. To declare it: bench set-config -g -p workers \"{{'{queue.OWN_QUEUE}': {{'timeout': 1800}}}}\","
+			f"The queue {queue.OWN_QUEUE!r} is not declared, so chats go to Frappe's queue {queue.FALLBACK_QUEUE!r}, and the"
+			f" workers of that queue answer them. To declare it: bench set-config -g -p workers \"{{'{queue.OWN_QUEUE}': {{'timeout': 1800}}}}\","
 			" then bench restart."
 		)
 	click.echo("Loading the gateway …", err=True)
 	frappe.connect()
 	warm_up()
 	gateway.preload(settings.load().providers)
-	serving = background_jobs.get_queue(queue.OWN_QUEUE)
+	rq_queue = background_jobs.get_queue(queue.OWN_QUEUE)
 	background_jobs.set_niceness()
 	frappe.destroy()
 	click.echo(
-		f"{counted(chats, 'chat')} at a time from the queue {queue.OWN_QUEUE!r}. SIGTERM or Ctrl-C finishes what runs.",
+		f"Answering {counted(chats, 'chat')} at a time from the queue {queue.OWN_QUEUE!r}. SIGTERM or Ctrl-C finishes the"
+		" running chats.",
 		err=True,
 	)
-	ChatWorker(serving, chats).work("WARNING" if quiet else "INFO")
+	ChatWorker(rq_queue, chats).work("WARNING" if quiet else "INFO")
 
 
 @ai_assistant.command()
-@click.option("--json", "as_json", is_flag=True, help="An object a line: name, ok, seen, remedy.")
+@click.option(
+	"--json", "as_json", is_flag=True, help="Print one object a line with name, ok, seen and remedy."
+)
 @pass_context
 def doctor(context: frappe._dict, as_json: bool) -> None:
-	"""Look at all that a chat on this site needs, and say what is wrong and what mends it.
+	"""Check what a chat on this site needs, and print what is wrong and how to correct it.
 
-	Exits with 1 where something is (✗). What depends on that is not checked (·).
+	The exit code is 1 if a check fails (✗). Checks that need it are skipped (·).
 	"""
 	from ai_assistant.operations.doctor import bench_checks, services
 
 	frozen = None
-	# A configuration that cannot be read Frappe complains of itself, as it starts.
+	# Frappe itself reports a configuration that cannot be read.
 	with suppress(Exception):
 		frozen = services.frozen_cache(frappe.get_site_config(".", _one_site(context))["redis_cache"])
 	with nullcontext() if frozen else _site(context):
@@ -88,9 +91,9 @@ def doctor(context: frappe._dict, as_json: bool) -> None:
 @ai_assistant.command()
 @pass_context
 def smoke(context: frappe._dict) -> None:
-	"""Chat once as the Administrator, end to end, and hold it against the contract: one line.
+	"""Chat once as Administrator, from end to end, check it against the contract, and print one line.
 
-	Exits with 1 where the chat failed, and 3 where the contract did not hold.
+	The exit code is 1 if the chat failed, and 3 if the contract was violated.
 	"""
 	from ai_assistant.operations import admin_session, canary
 
@@ -104,7 +107,7 @@ def smoke(context: frappe._dict) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
 @pass_context
 def watch(context: frappe._dict, as_json: bool) -> None:
-	"""Print the events of all users' requests as they are stored; Ctrl-C ends it."""
+	"""Print the events of all users' requests as they are stored, until Ctrl-C."""
 	from ai_assistant.chat import event_feed
 
 	def page(cursor: Any) -> dict[str, Any]:
@@ -134,7 +137,7 @@ def _ready_site(context: frappe._dict) -> Iterator[None]:
 
 @contextmanager
 def _site(context: frappe._dict) -> Iterator[None]:
-	"""The site that --site names, as its Administrator. Connects to nothing yet: that is for those who look."""
+	"""The site that --site names, as its Administrator. Frappe connects to the database at the first query."""
 	frappe.init(_one_site(context))
 	frappe.connect()
 	try:

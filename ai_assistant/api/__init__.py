@@ -145,7 +145,7 @@ def list_models() -> Answer:
 @frappe.whitelist(allow_guest=True, methods=["GET"])
 def health() -> Response:
 	"""Whether chats can be asked for through this process: 200 or 503, for a load balancer. It tells no more."""
-	well = vitals.is_well()
+	well = vitals.is_healthy()
 	return Response("ok\n" if well else "unavailable\n", status=200 if well else 503, mimetype="text/plain")
 
 

@@ -1,8 +1,7 @@
-"""The threads of this web process that chats and waiting get_events may hold: the rest of the site goes on with the others.
+"""Limits how many threads of this web process chats and waiting get_events may hold, so that others are left for the site.
 
-A chat holds a thread for as long as its answer takes, a waiting get_events for as long as nothing comes. Which of the
-processes of a web server a request meets is chance, so each counts for itself, in its memory: a process that dies
-takes its count along.
+A chat holds a thread until its answer is complete, and a waiting get_events until an event comes. A web server
+distributes requests to its processes at random, so each process counts its own, in memory.
 """
 
 import math
@@ -28,13 +27,16 @@ _lock = threading.Lock()
 
 @contextmanager
 def for_chat(limits: Limits) -> Iterator[None]:
-	"""Holds a place for a chat. Raises ChatError `busy` where none is free.
+	"""Hold a thread for a chat as long as the context lasts.
 
-	One there always is: a process with a single thread could not answer at all otherwise.
+	One chat is always allowed. Otherwise a process with a single thread could answer none.
+
+	Raises:
+		ChatError: `busy`, if chats already hold their share.
 	"""
 	user = _user()
 	with _lock:
-		if _held.total() >= max(1, _places(limits)):
+		if _held.total() >= max(1, _allowed(limits)):
 			message = _(
 				"All web threads that chats may hold are taken; ask again in a moment, or in the background."
 			)
@@ -43,35 +45,38 @@ def for_chat(limits: Limits) -> Iterator[None]:
 	try:
 		yield
 	finally:
-		_leave(user)
+		_release(user)
 
 
 @contextmanager
 def for_wait(limits: Limits) -> Iterator[bool]:
-	"""Holds a place for one who waits for events, where one is free; whether it was.
+	"""Hold a thread for a waiting get_events as long as the context lasts, if one is free.
 
-	A user has one for each chat that they may have, and so keeps nobody else from chatting.
+	A user may hold one for each chat that they may run, so that one user cannot block all others.
+
+	Yields:
+		Whether a thread was free.
 	"""
 	user = _user()
 	with _lock:
-		free = _held.total() < _places(limits) and _held[user] < 2 * limits.concurrent_per_user
+		free = _held.total() < _allowed(limits) and _held[user] < 2 * limits.concurrent_per_user
 		if free:
 			_held[user] += 1
 	try:
 		yield free
 	finally:
 		if free:
-			_leave(user)
+			_release(user)
 
 
 def serve(threads: int) -> None:
-	"""Says how many requests this process serves at a time."""
+	"""Set how many requests this process serves at a time."""
 	global _threads
 	_threads = threads
 
 
-def _places(limits: Limits) -> float:
-	"""As many as it likes where nobody knows how many threads there are: none shall be refused for a guess."""
+def _allowed(limits: Limits) -> float:
+	"""How many threads may be held. Unlimited if their number is unknown: no request is refused because of a guess."""
 	threads = limits.web_threads or _threads
 	return math.inf if threads is None else threads * min(limits.web_percent, 100) // 100
 
@@ -81,7 +86,7 @@ def _user() -> tuple[str, str]:
 	return (frappe.local.site, frappe.session.user)
 
 
-def _leave(user: tuple[str, str]) -> None:
+def _release(user: tuple[str, str]) -> None:
 	with _lock:
 		_held[user] -= 1
 		if not _held[user]:

@@ -1,1 +1,1 @@
-"""Operating a site: what is looked at to say whether all is well, and the commands that say it."""
+"""Operating a site: checks, metrics, alerts, the job of each minute, and the worker for background chats."""

@@ -1,6 +1,6 @@
-"""What somebody has to be told: looked at every minute, told once when it begins and once when it is over.
+"""Alerts: the site is checked every minute, and administrators are told once when an alert begins and once when it ends.
 
-Thresholds are in the settings (`alerts`). The store keeps the alerts; on a bench the DocType AI Alert notifies.
+Thresholds are in the settings (`alerts`). The store keeps the alerts. On a bench the DocType AI Alert notifies.
 """
 
 import math
@@ -18,59 +18,65 @@ from . import metrics
 from .doctor.check import CheckFailed
 
 WINDOW_S = 300
-# Fewer say nothing about a provider, or about a percentile.
-FEWEST = 5
-# What has not been seen for so long is over: it must be well three times in a row.
+# With fewer requests there is no statement about a provider or a percentile.
+MIN_REQUESTS = 5
+# An alert ends after so long without a sighting: three checks in a row must pass.
 QUIET_S = 150
-NEWEST = 3000
-# What a provider rightly refuses is no failure of it.
+MAX_ROWS = 3000
+# Refusals that are not a provider's fault.
 REFUSALS = ("content_filtered", "context_too_long", "invalid_request")
 
 Verdicts = dict[store.AlertKey, str | None]
-"""By kind and subject what is wrong, in a sentence; None where there is nothing to tell by. All else is well."""
+"""By kind and subject: a sentence about what is wrong, or None if there is too little data. A key without a verdict is
+fine."""
 
 
 @fails_quietly
 def check() -> None:
-	"""Looks at everything once. The scheduler does it every minute."""
-	configured, now = load(), store.current().now()
-	rows = store.current().ended(now - WINDOW_S, NEWEST)
-	names = [each.name for each in configured.providers]
-	verdicts = of_rows(rows, names, configured.alerts)
-	for name, reason in configured.set_aside:
+	"""Check everything once, and store and log what begins and what ends. The scheduler calls it every minute."""
+	settings, now = load(), store.current().now()
+	rows = store.current().ended(now - WINDOW_S, MAX_ROWS)
+	verdicts = of_rows(rows, [provider.name for provider in settings.providers], settings.alerts)
+	for name, reason in settings.set_aside:
 		earlier = verdicts.get(("configuration", name))
 		verdicts["configuration", name] = f"{earlier} {reason}" if earlier else f"{name}: {reason}"
-	if configured.realtime.enabled:
-		# What was read shall not be kept open while a socket is waited for.
+	if settings.realtime.enabled:
+		# Do not keep a transaction open while waiting for the socket.
 		frappe.db.rollback()
-		verdicts |= of_realtime(configured.alerts)
-	told = []
-	with store.transaction() as kept:
-		seen = kept.alerts()
+		verdicts |= of_realtime(settings.alerts)
+	changes = []
+	with store.transaction() as rows_of_store:
+		open_alerts = rows_of_store.alerts()
 		for (kind, subject), message in verdicts.items():
 			if message is not None:
-				kept.keep_alert(kind, subject, message, now)
-				if (kind, subject) not in seen:
-					told.append((f"⚠️ {kind} began: {message}", subject))
-		for (kind, subject), at in seen.items():
-			if (kind, subject) not in verdicts and now - at > QUIET_S:
-				kept.end_alert(kind, subject, now)
-				told.append((f"✅ {kind} is over", subject))
-	for line, subject in told:
+				rows_of_store.keep_alert(kind, subject, message, now)
+				if (kind, subject) not in open_alerts:
+					changes.append((f"⚠️ {kind} began: {message}", subject))
+		for (kind, subject), last_seen in open_alerts.items():
+			if (kind, subject) not in verdicts and now - last_seen > QUIET_S:
+				rows_of_store.end_alert(kind, subject, now)
+				changes.append((f"✅ {kind} is over", subject))
+	for line, subject in changes:
 		logger().warning(f"[Alert] {line} {fields(subject=subject)}")
 
 
 def of_rows(rows: list[store.Row], providers: list[str], limits: Alerts) -> Verdicts:
-	"""Judges the requests that ended within WINDOW_S."""
+	"""Judge requests.
+
+	Args:
+		rows: The requests that ended within WINDOW_S.
+		providers: The names of the configured providers.
+		limits: The thresholds.
+	"""
 	sums = metrics.sums_of(rows)
-	firsts = [row["first_event_ms"] for row in rows if row["first_event_ms"]]
-	found: Verdicts = {
+	first_events = [row["first_event_ms"] for row in rows if row["first_event_ms"]]
+	# In these functions an empty sentence means that all is well.
+	verdicts: Verdicts = {
 		("event_failures", ""): _event_failures(sums, limits),
-		("late_first_event", ""): _late_first_event(firsts, limits),
+		("late_first_event", ""): _late_first_event(first_events, limits),
 	}
-	found |= {("provider_failing", name): _provider_failing(sums, name, limits) for name in providers}
-	# What is well is left out.
-	return {key: said for key, said in found.items() if said != ""}
+	verdicts |= {("provider_failing", name): _provider_failing(sums, name, limits) for name in providers}
+	return {key: sentence for key, sentence in verdicts.items() if sentence != ""}
 
 
 def _event_failures(sums: dict[store.Series, float], limits: Alerts) -> str | None:
@@ -84,19 +90,19 @@ def _event_failures(sums: dict[store.Series, float], limits: Alerts) -> str | No
 	return message.format(round(sent), round(failed))
 
 
-def _late_first_event(firsts: list[int], limits: Alerts) -> str | None:
-	if len(firsts) < FEWEST:
+def _late_first_event(first_events_ms: list[int], limits: Alerts) -> str | None:
+	if len(first_events_ms) < MIN_REQUESTS:
 		return None
-	p95 = sorted(firsts)[math.ceil(0.95 * len(firsts)) - 1]
+	p95 = sorted(first_events_ms)[math.ceil(0.95 * len(first_events_ms)) - 1]
 	if p95 <= limits.first_event_ms:
 		return ""
-	message: str = _("Event 1 of the last {0} requests came after {1} ms (p95); it should within {2} ms.")
-	return message.format(len(firsts), p95, limits.first_event_ms)
+	message: str = _("Event 1 of the last {0} requests came after {1} ms (p95); the limit is {2} ms.")
+	return message.format(len(first_events_ms), p95, limits.first_event_ms)
 
 
 def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts) -> str | None:
-	asked = round(sums.get(("provider_requests", name), 0))
-	if asked < FEWEST:
+	requests = round(sums.get(("provider_requests", name), 0))
+	if requests < MIN_REQUESTS:
 		return None
 	failed = round(
 		sum(
@@ -105,10 +111,10 @@ def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts
 			if metric == "provider_errors" and labels[0] == name and labels[1] not in REFUSALS
 		)
 	)
-	if 100 * failed / asked <= limits.provider_failures_percent:
+	if 100 * failed / requests <= limits.provider_failures_percent:
 		return ""
 	message: str = _("Provider {0} failed {1} of {2} times in the last five minutes.")
-	return message.format(name, failed, asked)
+	return message.format(name, failed, requests)
 
 
 def of_realtime(limits: Alerts) -> Verdicts:
@@ -119,16 +125,16 @@ def of_realtime(limits: Alerts) -> Verdicts:
 	if not frappe.conf.get("redis_queue"):
 		return {}
 	if reason := redis_health.why_not():
-		message = _("Events reach nobody: {0}.").format(reason)
+		message = _("Events reach no client: {0}.").format(reason)
 		return {("realtime_gone", ""): message, ("slow_delivery", ""): None}
-	# It needs more of Frappe than the standalone site has.
+	# Imported here because the standalone site has no `frappe.utils.password`.
 	from . import canary
 
 	try:
-		took = canary.delivery_ms()
+		delivery_ms = canary.delivery_ms()
 	except CheckFailed as failure:
 		return {("slow_delivery", ""): _("An event did not come back: {0}.").format(failure.finding)}
-	if took <= limits.delivery_ms:
+	if delivery_ms <= limits.delivery_ms:
 		return {}
-	message = _("An event took {0} ms to come back through a socket; it should within {1} ms.")
-	return {("slow_delivery", ""): message.format(round(took), limits.delivery_ms)}
+	message = _("An event took {0} ms to come back through a socket; the limit is {1} ms.")
+	return {("slow_delivery", ""): message.format(round(delivery_ms), limits.delivery_ms)}

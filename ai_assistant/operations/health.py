@@ -1,4 +1,4 @@
-"""Whether this process can do its work."""
+"""The health of this process, for a load balancer."""
 
 import time
 
@@ -6,11 +6,11 @@ from ai_assistant import store
 from ai_assistant.realtime import redis_health
 
 
-def is_well() -> bool:
+def is_healthy() -> bool:
 	"""Whether the database and Redis answer this process.
 
-	A realtime server that is gone does not count: chats are answered whole without it, and it is gone for all web
-	processes alike, so that a load balancer would take the last one away.
+	A missing realtime server does not count. Chats are answered without it, and it is missing for all web processes, so
+	a load balancer would remove every one of them.
 	"""
 	try:
 		store.current().unended(store.current().now())

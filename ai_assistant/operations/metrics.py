@@ -1,7 +1,7 @@
-"""Figures of all processes for Prometheus, out of the rows that requests leave: exact, and a chat pays nothing for them.
+"""Metrics of all processes for Prometheus, computed from the rows of requests. They are exact and do not slow chats down.
 
-Each request that has ended is added once to sums that the store keeps, by whoever asks for figures first or by the
-scheduler. So a scrape costs what ended since the one before, and no sum falls when old requests are cleared.
+Each ended request is added once to sums in the store, by a scrape or by the scheduler. So a scrape costs as much as the
+requests that ended since the last one, and sums do not fall when old requests are deleted.
 """
 
 import time
@@ -15,11 +15,14 @@ from ai_assistant.log import fails_quietly
 if TYPE_CHECKING:
 	from prometheus_client import Metric
 
-# How many requests one transaction adds: on SQLite nobody else writes meanwhile. And how many one scrape may: with
-# more to do, as after an upgrade, it gives what was added so far, and the next one goes on.
-BATCH, MOST, MOST_A_SCRAPE = 200, 5000, 1000
+# Requests that one transaction adds. On SQLite it blocks other writers.
+BATCH = 200
+# Requests that one run of the scheduler adds.
+MAX_PER_MINUTE = 5000
+# Requests that one scrape adds. After an upgrade there may be more; then the next scrape continues.
+MAX_PER_SCRAPE = 1000
 
-# By the label `kind`.
+# The field of the usage, by the label `kind`.
 TOKENS = {
 	"prompt": "prompt_tokens",
 	"cached": "cached_tokens",
@@ -32,7 +35,7 @@ COUNTERS = {
 	"requests": ("Requests that have ended.", ("status",)),
 	"request_errors": ("Requests that failed, by the code of the error.", ("code",)),
 	"events": (
-		"Events of ended requests, by whether a realtime server was there to take them.",
+		"Events of ended requests, by whether a realtime server was subscribed.",
 		("outcome",),
 	),
 	"provider_requests": ("How often a provider was asked.", ("provider",)),
@@ -46,15 +49,16 @@ COUNTERS = {
 }
 HISTOGRAMS = {
 	"first_event": (
-		"To event 1, since the request had reached the site's code.",
+		"From the request's arrival in the site's code to event 1.",
 		(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 	),
-	"first_reasoning": ("To the first reasoning, since acceptance.", (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
-	"first_text": ("To the first text, since acceptance.", (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
-	"duration": ("To the end, since acceptance.", (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1200)),
+	"first_reasoning": ("From acceptance to the first reasoning.", (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
+	"first_text": ("From acceptance to the first text.", (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
+	"duration": ("From acceptance to the end.", (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1200)),
 }
-"""By the name of the sum, what it is of (seconds), and the upper bounds of its buckets."""
-# A counter that begins with its first failure has no rate for it.
+"""By name: the description, and the upper bounds of the buckets in seconds."""
+
+# These counters exist from the start. Otherwise Prometheus could compute no rate for the first failure.
 FROM_THE_START: tuple[store.Series, ...] = (
 	("requests", "completed"),
 	("requests", "cancelled"),
@@ -67,28 +71,35 @@ SUM, ABOVE = "sum", "+Inf"
 
 @fails_quietly
 def tally() -> None:
-	"""Adds the requests that have ended to the sums. The scheduler does it every minute."""
-	add(MOST)
+	"""Add ended requests to the sums. The scheduler calls it every minute."""
+	add(MAX_PER_MINUTE)
 
 
-def add(most: int) -> None:
-	"""Adds up to about `most` requests that have ended to the sums. Raises store.StoreUnavailable."""
-	for _batch in range(0, most, BATCH):
-		with store.transaction() as kept:
-			if not kept.count(sums_of, BATCH):
+def add(limit: int) -> None:
+	"""Add ended requests to the sums.
+
+	Args:
+		limit: Number of requests, rounded up to whole batches.
+
+	Raises:
+		store.StoreUnavailable: The store cannot be reached.
+	"""
+	for _batch in range(0, limit, BATCH):
+		with store.transaction() as rows:
+			if not rows.count(sums_of, BATCH):
 				return
 
 
 def sums_of(rows: Iterable[store.Row]) -> dict[store.Series, float]:
-	"""What requests that have ended came to."""
+	"""The sums of ended requests, without those that are 0."""
 	sums: defaultdict[store.Series, float] = defaultdict(float)
 	for row in rows:
-		for series, value in _of(row):
+		for series, value in _values_of(row):
 			sums[series] += value
 	return {series: value for series, value in sums.items() if value}
 
 
-def _of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
+def _values_of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 	answered = row["provider"] if row["status"] != "failed" else None
 	yield ("requests", row["status"]), 1
 	if row["error"]:
@@ -100,7 +111,7 @@ def _of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 	for number, failure in enumerate(failures, start=1):
 		yield ("provider_requests", failure["provider"]), 1
 		yield ("provider_errors", failure["provider"], failure["error"]), 1
-		# Nobody was asked after the last failure of a request that failed.
+		# The last failure of a failed request has no fallback.
 		yield ("fallbacks", failure["provider"]), int(row["status"] != "failed" or number < len(failures))
 	if answered:
 		yield ("provider_requests", answered), 1
@@ -109,13 +120,13 @@ def _of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 			yield ("tokens", answered, kind), usage.get(field) or 0
 		yield ("cost_usd", answered), usage.get("cost_usd") or 0
 	timing = row["timing"] or {}
-	yield from _observed("first_event", row["first_event_ms"] or None)
-	yield from _observed("first_reasoning", timing.get("first_reasoning_ms"))
-	yield from _observed("first_text", timing.get("first_text_ms"))
-	yield from _observed("duration", timing.get("duration_ms"))
+	yield from _observation("first_event", row["first_event_ms"] or None)
+	yield from _observation("first_reasoning", timing.get("first_reasoning_ms"))
+	yield from _observation("first_text", timing.get("first_text_ms"))
+	yield from _observation("duration", timing.get("duration_ms"))
 
 
-def _observed(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]:
+def _observation(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]:
 	if ms is None:
 		return
 	seconds = ms / 1000
@@ -125,12 +136,12 @@ def _observed(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]
 
 
 def text() -> tuple[str, str]:
-	"""All figures in Prometheus' text format, and its content type. Raises store.StoreUnavailable."""
-	# Whoever chats need not pay for its 0.1 s.
+	"""All metrics in Prometheus' text format, and its content type. Raises store.StoreUnavailable."""
+	# The import takes 0.1 s, which chats do not need.
 	from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 	from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-	add(MOST_A_SCRAPE)
+	add(MAX_PER_SCRAPE)
 	registry = CollectorRegistry(auto_describe=False)
 	registry.register(_Rows())
 	# The memory, CPU time and open files of the process that answers this scrape.
@@ -139,21 +150,21 @@ def text() -> tuple[str, str]:
 
 
 class _Rows:
-	"""prometheus_client's collector: what the store has at the moment it is asked."""
+	"""A collector for prometheus_client, which reads the store at each scrape."""
 
 	def collect(self) -> Iterator["Metric"]:
 		from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-		kept = store.current()
-		now = kept.now()
-		sums = dict.fromkeys(FROM_THE_START, 0.0) | kept.sums()
-		for name, (about, labels) in COUNTERS.items():
-			counter = CounterMetricFamily(f"ai_assistant_{name}", about, labels=labels)
-			for series in sorted(each for each in sums if each[0] == name):
+		rows = store.current()
+		now = rows.now()
+		sums = dict.fromkeys(FROM_THE_START, 0.0) | rows.sums()
+		for name, (description, labels) in COUNTERS.items():
+			counter = CounterMetricFamily(f"ai_assistant_{name}", description, labels=labels)
+			for series in sorted(series for series in sums if series[0] == name):
 				counter.add_metric(series[1:], sums[series])
 			yield counter
-		for name, (about, bounds) in HISTOGRAMS.items():
-			histogram = HistogramMetricFamily(f"ai_assistant_{name}_seconds", about)
+		for name, (description, bounds) in HISTOGRAMS.items():
+			histogram = HistogramMetricFamily(f"ai_assistant_{name}_seconds", description)
 			below, buckets = 0.0, []
 			for bound in (*map(str, bounds), ABOVE):
 				below += sums.get((name, bound), 0)
@@ -161,6 +172,6 @@ class _Rows:
 			histogram.add_metric((), buckets, sums.get((name, SUM), 0))
 			yield histogram
 		chats = GaugeMetricFamily("ai_assistant_chats", "Requests that have not ended.", labels=("status",))
-		for status, count in kept.unended(now).items():
+		for status, count in rows.unended(now).items():
 			chats.add_metric((status,), count)
 		yield chats

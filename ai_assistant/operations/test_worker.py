@@ -1,4 +1,4 @@
-"""The worker's own part of what it does with Redis; tests/faults/bench/test_worker.py stops and kills real ones."""
+"""How the worker uses Redis. tests/faults/bench/test_worker.py stops and kills real workers."""
 
 import threading
 from typing import Any
@@ -13,25 +13,25 @@ from .worker import ChatWorker
 
 
 class TestChatWorker(TestCase):
-	def test_the_connection_on_which_commands_arrive_is_its_threads_alone(self) -> None:
+	def test_only_the_listening_thread_uses_the_connection_for_commands(self) -> None:
 		worker = ChatWorker(get_queue("short"), 1)
-		spoken: list[tuple[Any, str]] = []
+		commands: list[tuple[Any, str]] = []
 		execute = redis.client.PubSub.execute_command
 
-		def noted(pubsub: Any, command: str, *arguments: Any) -> Any:
+		def recorded(pubsub: Any, command: str, *arguments: Any) -> Any:
 			if threading.current_thread() is threading.main_thread():
-				spoken.append((pubsub, command))
+				commands.append((pubsub, command))
 			return execute(pubsub, command, *arguments)
 
-		with patch.object(redis.client.PubSub, "execute_command", noted):
+		with patch.object(redis.client.PubSub, "execute_command", recorded):
 			worker._begin("WARNING")
 			self.addCleanup(worker.connection.delete, worker.key)
-			self.assertTrue(worker._is_known())
-			# As a Redis does that has lost its data.
+			self.assertTrue(worker._is_registered())
+			# As if Redis had lost its data.
 			worker.connection.delete(worker.key)
-			self.assertFalse(worker._is_known())
+			self.assertFalse(worker._is_registered())
 			worker._begin("WARNING")
-			self.assertTrue(worker._is_known())
+			self.assertTrue(worker._is_registered())
 			worker.teardown()
-		self.assertEqual(spoken, [(worker.pubsub, "SUBSCRIBE")])
+		self.assertEqual(commands, [(worker.pubsub, "SUBSCRIBE")])
 		self.assertFalse(worker.connection.smembers("rq:workers") & {worker.key.encode()})

@@ -1,10 +1,10 @@
-"""RQ's worker with a thread for each chat: one process answers many.
+"""RQ's worker with a thread for each chat, so that one process answers many chats.
 
-A chat waits for its provider nearly all the time, and Frappe's web server runs requests in threads too. What a fork for
-each costs, docs/reliability.md says. A job's thread runs RQ's own `SimpleWorker.execute_job`, on a copy of the worker:
-what RQ keeps there of "the" job (2.x its execution) is then that job's alone. The main thread takes jobs while there is a
-place, and tells Redis each second that it lives. Held against RQ 1.15 and 1.16 by tests/faults/bench/test_worker.py, and
-against 2.6, which Frappe's develop pins.
+A chat waits for its provider nearly all the time, and Frappe's web server runs requests in threads too.
+docs/reliability.md says what a fork for each chat costs. The thread of a job runs RQ's own `SimpleWorker.execute_job` on
+a copy of the worker, so that what RQ stores there about the current job (2.x: its execution) belongs to that job. The
+main thread takes jobs while a place is free, and sends Redis a heartbeat each second.
+tests/faults/bench/test_worker.py tests it with RQ 1.15 and 1.16, and with 2.6, which Frappe 16 pins.
 """
 
 import copy
@@ -31,60 +31,64 @@ from ai_assistant.config import settings
 from ai_assistant.log import logger
 from ai_assistant.realtime import redis_health
 
-# The main thread looks up so often: for a signal, and for what it tells Redis.
+# How often the main thread checks for signals and sends a heartbeat.
 TURN_S = 1
-# As often for a free place, and for Redis while that is away.
-SOON_S, AWAY_S = 0.05, 2
+# How often it checks for a free place.
+POLL_S = 0.05
+# The pause before it tries Redis again.
+REDIS_RETRY_S = 2
 
 
 class ChatWorker(SimpleWorker):
-	"""Answers `places` chats at a time. Other jobs must do without the main thread: RQ's timeout of a job, raised in its
-	thread, ends none that waits in C for something else.
+	"""Answers `places` chats at a time.
+
+	Other jobs must work outside of the main thread. RQ's timeout is raised in the thread of the job, so it does not end
+	a job that waits in C code.
 	"""
 
-	# RQ's own is a signal, which the main thread alone may set.
+	# RQ's default uses a signal, which only the main thread may set.
 	death_penalty_class = TimerDeathPenalty
 
 	def __init__(self, queue: Queue, places: int) -> None:
 		super().__init__([queue], connection=queue.connection)
 		self.places = places
 		self._running: dict[threading.Thread, Job] = {}
-		self._in_haste = False
+		self._hurries = False
 
 	def work(self, logging_level: str = "INFO") -> None:
-		"""Until SIGTERM or SIGINT, and then until what runs has ended. A Redis that is away is waited for."""
+		"""Work until SIGTERM or SIGINT, then until the running chats have ended. Wait for Redis if it is away."""
 		self._install_signal_handlers()
 		try:
 			while not self._stop_requested:
 				try:
-					if not self._is_known():
+					if not self._is_registered():
 						self._begin(logging_level)
 					self._take()
 				except RedisError as error:
 					self.log.error("Worker %s: Redis: %s", self.name, error)
-					time.sleep(AWAY_S)
+					time.sleep(REDIS_RETRY_S)
 		finally:
 			self.teardown()
 
 	def teardown(self) -> None:
-		self.log.info("Worker %s: takes no more, and finishes %d", self.name, len(self._jobs()))
+		self.log.info("Worker %s: takes no more jobs, and finishes %d", self.name, len(self._jobs()))
 		while self._jobs():
-			if self._in_haste:
+			if self._hurries:
 				running.abandon()
 			with suppress(RedisError):
-				self._tell()
+				self._send_heartbeat()
 			self._wait_while(1)
 		with suppress(RedisError):
 			super().teardown()
 
 	def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-		"""The second signal ends the chats, with what has arrived; a third one the process."""
-		self._in_haste = True
-		for each in (signal.SIGINT, signal.SIGTERM):
-			signal.signal(each, signal.SIG_DFL)
+		"""The second signal ends the chats with what has arrived. A third signal ends the process."""
+		self._hurries = True
+		for number in (signal.SIGINT, signal.SIGTERM):
+			signal.signal(number, signal.SIG_DFL)
 
 	def handle_payload(self, message: dict[str, Any]) -> None:
-		"""What Desk's "Force Stop running job" sends: RQ would kill the process of the job, which is this one."""
+		"""Handle a command. RQ would answer Desk's "Force Stop running job" by killing the process of the job: this one."""
 		payload = parse_payload(message)
 		if payload["command"] == "stop-job":
 			running.abandon(payload["job_id"])
@@ -92,23 +96,25 @@ class ChatWorker(SimpleWorker):
 			handle_command(self, payload)
 
 	def subscribe(self) -> None:
-		"""Once: the thread that listens comes back by itself to a Redis that was away, and to one that lost its data."""
+		"""Subscribe once. The listening thread reconnects by itself after Redis was away or has lost its data."""
 		if not self._listens():
 			super().subscribe()
 
 	def unsubscribe(self) -> None:
-		"""Leaves the connection to the thread that reads it. RQ's own reads there too as it connects anew, after Redis was
-		away: each then waits for what the other has read (RQ 2.6 with redis-py 7).
+		"""Stop the listening thread, and leave its connection alone.
+
+		RQ's own method reads from the connection when it reconnects after Redis was away. Then both threads wait for what
+		the other has read (RQ 2.6 with redis-py 7).
 		"""
 		if self.pubsub_thread is not None:
 			self.pubsub_thread.stop()
 
 	def _shutdown(self) -> None:
-		# RQ's own raises in the main thread, wherever that is: a job just taken would be lost.
+		# RQ's own method raises in the main thread at any point: a job that was just taken would be lost.
 		self._stop_requested = True
 
-	def _is_known(self) -> bool:
-		"""Whether Redis has this worker, which it may have lost with its data, and commands reach it."""
+	def _is_registered(self) -> bool:
+		"""Whether Redis still lists this worker, and commands reach it."""
 		return self._listens() and bool(self.connection.hexists(self.key, "birth"))
 
 	def _listens(self) -> bool:
@@ -120,8 +126,8 @@ class ChatWorker(SimpleWorker):
 		self.bootstrap(logging_level)
 
 	def _take(self) -> None:
-		"""Starts the next job, once there is one and a place for it; comes back after TURN_S in any case."""
-		self._tell()
+		"""Start the next job if there is one and a place is free. Returns after TURN_S at the latest."""
+		self._send_heartbeat()
 		if self.should_run_maintenance_tasks:
 			self.run_maintenance_tasks()
 		if len(self._jobs()) >= self.places:
@@ -140,22 +146,22 @@ class ChatWorker(SimpleWorker):
 			self._running[thread] = job
 			thread.start()
 
-	def _wait_while(self, run: int) -> None:
-		"""As long as so many jobs run, and no longer than a turn; only a look where there is haste."""
+	def _wait_while(self, running: int) -> None:
+		"""Wait while at least so many jobs run, at most TURN_S. Does not wait after a second signal."""
 		until = time.monotonic() + TURN_S
 		while True:
-			time.sleep(SOON_S)
-			if len(self._jobs()) < run or self._in_haste or time.monotonic() >= until:
+			time.sleep(POLL_S)
+			if len(self._jobs()) < running or self._hurries or time.monotonic() >= until:
 				return
 
 	def _run(self, job: Job, queue: Queue) -> None:
 		try:
 			copy.copy(self).execute_job(job, queue)
 		except RedisError as error:
-			self.log.error("Job %s: Redis did not hear of its end: %s", job.id, error)
+			self.log.error("Job %s: its end could not be stored in Redis: %s", job.id, error)
 
-	def _tell(self) -> None:
-		"""That it lives, and whether it does something: of many jobs RQ lists one."""
+	def _send_heartbeat(self) -> None:
+		"""Tell Redis that the worker lives, and whether it is busy. RQ lists one job of many."""
 		jobs = self._jobs()
 		with self.connection.pipeline() as pipeline:
 			self.heartbeat(pipeline=pipeline)
@@ -169,7 +175,7 @@ class ChatWorker(SimpleWorker):
 
 
 def warm_up() -> None:
-	"""Does once what the first chat of a process does: imports, settings, connections and the log."""
+	"""Do in advance what the first chat of a process needs: imports, settings, connections and the log."""
 	settings.load()
 	store.current().queued()
 	redis_health.why_not()

@@ -1,4 +1,4 @@
-"""The standalone site as a running server: HTTP, Socket.IO and the app in one process, on one port."""
+"""The standalone site as a server: HTTP, Socket.IO and the app in one process, on one port."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ from .wsgi import WsgiServer
 
 SITE = "standalone"
 REQUESTS = 200
-"""Requests at a time: a chat is one for as long as it takes, and a cancel must still get through."""
+"""Requests that are served at a time. Chats hold one each until they end, and a cancel must still get through."""
 
 IDLE_CONNECTION_S = 120
-"""How long a connection is kept without a request: longer than clients keep it, and proxies (nginx a minute), so that they
-and not the server end it. One that the server ends may be asked on at that very moment."""
+"""How long an idle connection stays open. It is longer than with clients and proxies (nginx: a minute), so that they close
+it. A connection that the server closes may receive a request at that moment."""
 
 MINUTE_S = 60
 
-LOOK_S = 0.2
-"""How often the main thread looks whether the site shall end."""
+POLL_S = 0.2
+"""How often the main thread checks whether the site must end."""
 
 GRACE_S = 5
-"""How long requests in flight may take to finish when the site stops."""
+"""How long running requests may take to finish when the site stops."""
 
 
 @dataclass(frozen=True)
 class RunningSite:
-	"""A site that can be asked."""
+	"""A site that accepts requests."""
 
 	url: str
 	name: str
 	config: SiteConfig
 	store: SqliteStore
 	ended: threading.Event
-	"""Set when the site has ended, or shall end."""
+	"""Set when the site must end, and when it has ended."""
 
 	@property
 	def users(self) -> Mapping[str, User]:
-		"""The users and their passwords: those of the config file, or the Administrator made at start."""
+		"""The users of the config file, or the Administrator that was created at the start."""
 		return self.config.current().users
 
 
@@ -73,20 +73,20 @@ def serve(
 	name: str = SITE,
 	ready: Callable[[RunningSite], None] = lambda site: None,
 ) -> None:
-	"""Run a site in the main thread until SIGINT or SIGTERM; `ready` is called once it can be asked.
+	"""Run a site in the main thread until SIGINT or SIGTERM.
 
-	Requests in flight get GRACE_S seconds; another signal cuts that short. Arguments and errors are those
-	of `running_site`.
+	Running requests then get GRACE_S seconds to finish, unless another signal comes. `ready` is called once the site
+	accepts requests. Other arguments and the errors are those of `running_site`.
 	"""
 	with running_site(host, port, site_config=site_config, data=data, name=name) as site:
 		signals = (signal.SIGINT, signal.SIGTERM)
 		before = [signal.signal(number, lambda *_: site.ended.set()) for number in signals]
 		try:
 			ready(site)
-			# Not `ended.wait()`: a signal that comes as it begins is noticed only with the next one, and one that
-			# comes while it holds its lock has the handler wait for that lock for ever.
+			# `ended.wait()` would miss a signal that comes as it begins, and deadlock with the handler of a signal that
+			# comes while it holds its lock.
 			while not site.ended.is_set():
-				time.sleep(LOOK_S)
+				time.sleep(POLL_S)
 		finally:
 			for number, handler in zip(signals, before, strict=True):
 				signal.signal(number, handler)
@@ -101,17 +101,25 @@ def running_site(
 	data: Path | None = None,
 	name: str = SITE,
 ) -> Iterator[RunningSite]:
-	"""A site that runs in a thread for as long as the context lasts.
+	"""Run a site in a thread as long as the context lasts.
 
-	`port` 0 takes a free one. `data` is the folder of the database and the logs, by default one in the
-	user's state folder. Raises BadSiteConfig for a config file that cannot be used, OSError for a port or a
-	folder that cannot, RuntimeError where a Frappe is installed.
+	Args:
+		host: The address to listen on.
+		port: The port to listen on. 0 takes a free one.
+		site_config: The config file. Without one there is one Administrator and no provider.
+		data: The folder of the database and the logs, by default one in the user's state folder.
+		name: The name of the site.
+
+	Raises:
+		BadSiteConfig: The config file cannot be used.
+		OSError: The port or the folder cannot be used.
+		RuntimeError: A Frappe is installed.
 	"""
 	if not stand_in.install():
 		raise RuntimeError("Frappe is installed here: use its bench, or a virtual environment without it")
 	config = SiteConfig(site_config)
 	folder = data or _state_folder(port)
-	# For the user alone: it holds conversations and sessions.
+	# Only the user may read conversations and sessions.
 	folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 	logs = folder / "logs"
 	logs.mkdir(exist_ok=True)
@@ -119,10 +127,10 @@ def running_site(
 		listener = stack.enter_context(_listener(host, port))
 		stack.callback(stand_in.keep_logs_in, stand_in.keep_logs_in(logs))
 		database = stack.enter_context(closing(Database(folder / "site.sqlite")))
-		# What clients may call is what this has imported.
+		# Clients may call the whitelisted methods that are imported here.
 		importlib.import_module("ai_assistant.api.v1")
 		importlib.import_module("ai_assistant.chat.capacity").serve(REQUESTS)
-		# Each request has the store of its own site, as it has the database of its own site on a bench.
+		# Each request uses the store of its own site, as it uses the database of its own site on a bench.
 		own_store: Any = stand_in.local("store")
 		store.use(own_store)
 		importlib.import_module("ai_assistant.config.forms").switch_off()
@@ -139,8 +147,10 @@ def running_site(
 
 
 def _tune_gc() -> None:
-	"""As Frappe does in its web processes (frappe/__init__.py, frappe/app.py): what is here by now stays, and is not looked
-	through again. Each look at all of it stopped every chat for 50 to 90 ms."""
+	"""Exclude all objects that exist by now from garbage collection, as Frappe does (frappe/__init__.py, frappe/app.py).
+
+	A full collection stopped every chat for 50 to 90 ms.
+	"""
 	gc.collect()
 	gc.freeze()
 	gc.set_threshold(7000, 20, 20)
@@ -148,8 +158,8 @@ def _tune_gc() -> None:
 
 @contextmanager
 def _scheduling(site: Site) -> Iterator[None]:
-	"""Does at once and then every minute what a bench's scheduler does."""
-	# Not before the stand-in for frappe is in place.
+	"""Do the work of a bench's scheduler, at once and then every minute."""
+	# This needs the stand-in for frappe in its place.
 	from ai_assistant.operations import scheduled
 
 	stopped = threading.Event()
@@ -159,7 +169,7 @@ def _scheduling(site: Site) -> Iterator[None]:
 			try:
 				site.run(scheduled.run)
 			except Exception:
-				logging.getLogger(__name__).exception("what is done each minute failed")
+				logging.getLogger(__name__).exception("The work of this minute failed")
 			if stopped.wait(MINUTE_S):
 				return
 
@@ -174,7 +184,7 @@ def _scheduling(site: Site) -> Iterator[None]:
 
 @contextmanager
 def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> Iterator[threading.Event]:
-	"""Serve on the listener, in a thread; yields the event that is set when the server has ended."""
+	"""Serve on the listener in a thread. Yields the event that is set when the server has ended."""
 	started, ended = threading.Event(), threading.Event()
 	workers = Workers(REQUESTS)
 
@@ -185,7 +195,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 	wsgi = WsgiServer(site, workers, site.max_body)
 
 	async def http(*request: Any) -> None:
-		# Cancelled at the end of the grace, which the log has said by then: no traceback for that.
+		# uvicorn cancels it after GRACE_S and logs that. A traceback adds nothing.
 		with suppress(asyncio.CancelledError):
 			await wsgi(*request)
 
@@ -200,7 +210,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 			timeout_keep_alive=IDLE_CONNECTION_S,
 			timeout_graceful_shutdown=GRACE_S,
 			ws="wsproto",
-			# Node's server does not compress either: deltas are short.
+			# Deltas are short, and Frappe's realtime server does not compress either.
 			ws_per_message_deflate=False,
 		)
 	)
@@ -217,7 +227,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 	started.wait()
 	try:
 		if ended.is_set():
-			raise RuntimeError("the standalone site could not be started")
+			raise RuntimeError("The standalone site could not be started.")
 		yield ended
 	finally:
 		server.should_exit = True
@@ -226,7 +236,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 
 
 def _state_folder(port: int) -> Path:
-	# One a port: two sites in one folder would take each other's sessions for their own.
+	# A folder for each port: two sites must not share sessions.
 	state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
 	return Path(state) / "ai_assistant" / "standalone" / str(port)
 
@@ -234,8 +244,8 @@ def _state_folder(port: int) -> Path:
 def _listener(host: str, port: int) -> socket.socket:
 	family = socket.AF_INET6 if ":" in host else socket.AF_INET
 	listener = socket.create_server((host, port), family=family, backlog=2048)
-	# Connections inherit it. asyncio would see to it for sockets it makes itself; without it each answer
-	# waits 40 ms for the client's delayed acknowledgement.
+	# Connections inherit it. asyncio sets it only for sockets that it creates itself. Without it each answer waits 40 ms
+	# for the client's delayed acknowledgement.
 	listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 	return listener
 

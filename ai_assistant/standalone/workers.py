@@ -1,4 +1,4 @@
-"""The threads that requests run on."""
+"""The threads that run requests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ Result = TypeVar("Result")
 
 
 class Workers(Executor):
-	"""Up to `size` threads, each made when no other is free. To be used from one thread.
+	"""Up to `size` threads, each created when no other is free. Submit from one thread only.
 
-	Unlike those of a ThreadPoolExecutor they are daemons: a chat that outlasts the grace of a stopping site
-	must not keep the process alive.
+	Unlike a ThreadPoolExecutor's, the threads are daemons: a long chat must not keep a stopping process alive.
 	"""
 
 	def __init__(self, size: int) -> None:
@@ -25,7 +24,7 @@ class Workers(Executor):
 		self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
 	def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-		"""Run `fn` in a thread, as soon as there is a free one."""
+		"""Run `fn` in a thread as soon as one is free."""
 		future: Future[Result] = Future()
 
 		def job() -> None:
@@ -42,13 +41,13 @@ class Workers(Executor):
 		return future
 
 	def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-		"""Let each thread end after what it is doing; waits for none."""
+		"""End each thread after its current job, without waiting."""
 		for _ in range(self._threads):
 			self._jobs.put(None)
 
 	def _work(self) -> None:
 		while job := self._jobs.get():
 			job()
-			# Not kept until the next one comes: it holds a whole request.
+			# It holds a whole request, which must not stay until the next job.
 			del job
 			self._idle.release()

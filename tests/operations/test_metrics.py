@@ -156,9 +156,9 @@ def test_one_scrape_adds_no_more_than_it_may(store: SqliteStore, database: Datab
 	for _ in range(5):
 		store.open(ended())
 	database.commit()
-	metrics.add(most=0)
+	metrics.add(limit=0)
 	assert store.sums() == {}
-	metrics.add(most=1)
+	metrics.add(limit=1)
 	assert store.sums()["requests", "completed"] == 5
 
 

@@ -100,7 +100,7 @@ def long_way(port: int, seconds: float) -> Iterator[int]:
 def test_an_event_that_comes_but_late(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 	with long_way(stack.ports["realtime"], seconds=1.5) as port:
 		monkeypatch.setitem(stack.environment, "FRAPPE_SOCKETIO_PORT", str(port))
-		begins(stack, "to come back through a socket; it should within 1000 ms", "slow_delivery")
+		begins(stack, "to come back through a socket; the limit is 1000 ms", "slow_delivery")
 		monkeypatch.undo()
 	stack.inside("pass_time")
 	is_over(stack)
@@ -124,7 +124,7 @@ def test_event_1_comes_late(stack: Stack, client: Client) -> None:
 	with stack.sql(f"BEGIN; {line}; DO SLEEP(1)") as database:
 		assert database.stdout and database.stdout.readline()
 		ask(client, *["hello"] * 5)
-	begins(stack, "it should within 500 ms", "late_first_event")
+	begins(stack, "the limit is 500 ms", "late_first_event")
 	stack.inside("pass_time")
 	ask(client, *["hello"] * 5)
 	is_over(stack)
