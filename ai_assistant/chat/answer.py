@@ -28,6 +28,9 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 	if row.get("tool_calls") is not None:
 		answer["tool_calls"] = row["tool_calls"]
 		answer["continuation"] = row.get("continuation")
+	for name in ("sources", "images"):
+		if row.get(name):
+			answer[name] = row[name]
 	if row.get("error"):
 		answer["error"] = row["error"]
 	return answer

@@ -71,6 +71,8 @@ def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 	}
 	if error.retry_after is not None:
 		failure["retry_after"] = error.retry_after
+	if error.explanation:
+		failure["explanation"] = error.explanation
 	return failure
 
 

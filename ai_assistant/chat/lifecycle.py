@@ -93,6 +93,8 @@ class Chat:
 			attempts=[asdict(attempt) for attempt in completion.attempts],
 			error=error,
 			continuation=completion.continuation if self.request.tools else None,
+			sources=[asdict(source) for source in completion.sources] or None,
+			images=[asdict(image) for image in completion.images] or None,
 		)
 
 	def failed(self, error: Exception) -> dict[str, Any]:

@@ -79,6 +79,24 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+	"""A page that the answer cites, with the characters of the text that it is the source of, where they are known."""
+
+	url: str
+	title: str | None = None
+	start: int | None = None
+	end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+	"""An image that the model made: its media type, and its size in bytes."""
+
+	type: str
+	bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
 	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
 
@@ -86,6 +104,7 @@ class Completion:
 	`effort` is the `reasoning_effort` that was sent in the place of one that the model does not take.
 	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`), so that the model
 	goes on with its reasoning when its tool calls are answered. It is opaque, and None if the provider wants nothing.
+	`sources` are the pages that the answer cites, `images` what the model drew. The images themselves are not kept.
 	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
 	"""
 
@@ -98,6 +117,8 @@ class Completion:
 	continuation: str | None = None
 	unshown: str | None = None
 	effort: str | None = None
+	sources: tuple[Source, ...] = ()
+	images: tuple[Image, ...] = ()
 
 
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion

@@ -125,6 +125,7 @@ class ProviderError(Exception):
 		retry_after: seconds until the provider accepts requests again, where it says so.
 		values: what the sentence's template has in braces.
 
+	`explanation` is the provider's own, of why the model refused to answer; None for every other error.
 	`code` is the contract's error code. `attempts` lists the failed attempts in order, with this one.
 	"""
 
@@ -134,6 +135,7 @@ class ProviderError(Exception):
 		self.values = {name: str(value) for name, value in values.items()}
 		self.retry_after = retry_after
 		self.attempts: tuple[Attempt, ...] = ()
+		self.explanation: str | None = None
 		super().__init__(self.template.format(**self.values))
 
 	@property

@@ -12,6 +12,8 @@ from typing import Any
 from .errors import ProviderError
 from .retry_after import advised_s, reset_s
 
+# Of a refusal's explanation, in characters.
+MAX_EXPLANATION = 500
 # Finish reasons of providers, in lower case, by our name for them: a finish reason of the contract or a key of FAILED.
 # `length` is every answer that stops early but is usable as far as it goes, whatever ran out.
 ENDS = {
@@ -191,12 +193,13 @@ def failure(
 	return ProviderError("refused", status=status, **names)
 
 
-def finish_reason(reason: object, names: dict[str, str]) -> str:
+def finish_reason(reason: object, names: dict[str, str], explanation: str | None = None) -> str:
 	"""Translates a provider's finish reason to the contract's.
 
 	Args:
 		reason: the provider's word for it, in any case, or None.
 		names: `provider` and `model`, for the sentence of an error.
+		explanation: why the model refused to answer, if the provider says so.
 
 	Returns: `stop`, `length` or `tool_calls`; `stop` for None and for an unknown reason.
 
@@ -204,7 +207,9 @@ def finish_reason(reason: object, names: dict[str, str]) -> str:
 	"""
 	ours = ENDS.get(str(reason or "stop").lower(), "stop")
 	if kind := FAILED.get(ours):
-		raise ProviderError(kind, **names)
+		error = ProviderError(kind, **names)
+		error.explanation = explanation and explanation[:MAX_EXPLANATION]
+		raise error
 	return ours
 
 

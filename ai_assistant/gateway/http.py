@@ -279,9 +279,20 @@ def headers(provider: Provider, ours: dict[str, str]) -> dict[str, str]:
 	}
 
 
+def runs_tools(provider: Provider) -> bool:
+	"""Whether the provider's `extra` names tools that the provider runs itself, as its web search."""
+	body = provider.extra.get("extra_body")
+	places = [provider.extra, body] if isinstance(body, dict) else [provider.extra]
+	return any(place.get(name) for place in places for name in ("tools", "mcp_servers"))
+
+
 def with_extra(provider: Provider, sent: dict[str, Any]) -> dict[str, Any]:
 	"""The body with the parameters of the provider's `extra`; what is `sent` wins, and a null leaves a parameter out."""
 	extra = provider.extra
 	given = {name: value for name, value in extra.items() if name not in OWN}
-	body = {**given, **(extra.get("extra_body") or {}), **sent}
+	given |= extra.get("extra_body") or {}
+	body = {**given, **sent}
+	if isinstance(given.get("tools"), list) and isinstance(sent.get("tools"), list):
+		# Those that the provider runs itself are offered beside the client's.
+		body["tools"] = given["tools"] + sent["tools"]
 	return {name: value for name, value in body.items() if value is not None}

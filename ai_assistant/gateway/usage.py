@@ -42,6 +42,20 @@ class Usage:
 	cached_tokens: int = 0
 	cache_write_tokens: int = 0
 
+	def __add__(self, other: "Usage") -> "Usage":
+		"""The usage of two answers; its cost is None where that of one is not known."""
+		costs = (self.cost_usd, other.cost_usd)
+		return Usage(
+			prompt_tokens=tokens(self.prompt_tokens + other.prompt_tokens),
+			completion_tokens=tokens(self.completion_tokens + other.completion_tokens),
+			reasoning_tokens=tokens(self.reasoning_tokens + other.reasoning_tokens),
+			total_tokens=tokens(self.total_tokens + other.total_tokens),
+			cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+			estimated=self.estimated or other.estimated,
+			cached_tokens=tokens(self.cached_tokens + other.cached_tokens),
+			cache_write_tokens=tokens(self.cache_write_tokens + other.cache_write_tokens),
+		)
+
 
 def tokens(count: Any) -> int:
 	"""A provider's count as a number that can be stored and summed: from 0 to MAX_TOKENS, 0 for what is no number."""

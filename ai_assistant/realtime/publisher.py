@@ -147,8 +147,8 @@ class Publisher:
 		"""Builds the values of the finished request.
 
 		Args:
-			outcome: `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and `continuation`
-				if there is one.
+			outcome: `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and
+				`continuation`, `sources` and `images` if there are any.
 
 		Returns:
 			The outcome with the content of the answer and with what was measured.
@@ -182,7 +182,7 @@ class Publisher:
 			"text_length": len(row["response"]),
 			"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
 			**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
-			**({"error": row["error"]} if row["error"] else {}),
+			**{name: row[name] for name in ("sources", "images", "error") if row.get(name)},
 		}
 		if self.enabled:
 			self._outbox.add(self._batcher.flush())
@@ -241,9 +241,14 @@ class Publisher:
 		if self.keep_content:
 			store.current().finish(self.name, row)
 			return
-		nothing = dict.fromkeys(("excerpt", "response", "reasoning", "continuation", "call_key"))
+		content = ("excerpt", "response", "reasoning", "continuation", "call_key", "sources", "images")
 		calls: list[Any] | None = None if row["tool_calls"] is None else []
-		store.current().finish(self.name, {**row, **nothing, "tool_calls": calls})
+		error = row["error"] and {
+			name: value for name, value in row["error"].items() if name != "explanation"
+		}
+		store.current().finish(
+			self.name, {**row, **dict.fromkeys(content), "tool_calls": calls, "error": error}
+		)
 		store.current().forget(self.name)
 
 	def _log(self, kind: str, characters: int, seq: int, reason: str | None) -> None:

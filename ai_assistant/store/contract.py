@@ -391,6 +391,16 @@ class StoreContract(Base):
 		self.store.forget(name)
 		self.assertEqual(self.store.events(name), [{**call, "arguments": ""}, {**end, "tool_calls": []}])
 
+	def test_what_a_forgotten_request_cites_is_forgotten_too(self) -> None:
+		name = self.store.open(row())
+		error = {"code": "content_filtered", "explanation": "secret"}
+		cited = {"sources": [{"url": "secret"}], "images": [{"type": "image/png"}], "error": error}
+		end = {**event(1, ""), "type": "completion", **cited}
+		self.store.append(name, end)
+		self.store.forget(name)
+		blank = {"sources": [], "images": [], "error": {**error, "explanation": ""}}
+		self.assertEqual(self.store.events(name), [{**end, **blank}])
+
 	# Transactions
 
 	def test_others_see_what_was_written_at_the_commit_and_not_before(self) -> None:

@@ -36,6 +36,8 @@ REQUEST_FIELDS = (
 	"timing",
 	"realtime",
 	"attempts",
+	"sources",
+	"images",
 	"error",
 	"ended",
 	"first_event_ms",
@@ -48,7 +50,9 @@ the contract or None; `tool_calls` is None for a request without tools. The othe
 beginning of the question, `ai_key` the name of the AI Key that the request came with.
 """
 
-JSON_FIELDS = frozenset(("tool_calls", "usage", "timing", "realtime", "attempts", "error"))
+JSON_FIELDS = frozenset(
+	("tool_calls", "usage", "timing", "realtime", "attempts", "sources", "images", "error")
+)
 
 LIVE_FIELDS = ("user", "status", "created")
 """The fields of a request that `watch` needs."""
@@ -192,7 +196,7 @@ class Requests(Protocol):
 		...
 
 	def forget(self, name: str) -> None:
-		"""Empties the `text`, `arguments` and `tool_calls` of a request's events. Everything else of them stays."""
+		"""Empties the content of a request's events: `text`, `arguments`, `tool_calls`, `sources` and `images`."""
 		...
 
 	def unended(self, now: float) -> dict[str, int]:

@@ -286,3 +286,20 @@ def test_chats_of_one_user_at_once_do_not_mix(client: Client) -> None:
 		events = [event for event in stream if event["type"] != "ai_status"]
 		assert stream.answer and stream.answer["response"] == word * 30
 		assert violations(events, stream.answer) == []
+
+
+def test_pages_that_an_answer_cites_are_in_the_answer_and_in_the_completion(client: Client) -> None:
+	source = {"url": "https://example.com/a", "title": "A page", "start": 0, "end": 5}
+	place = {"start_index": 0, "end_index": 5}
+	cited = {
+		"type": "url_citation",
+		"url_citation": {"url": source["url"], "title": source["title"], **place},
+	}
+	delta = {"content": "It is so.", "annotations": [cited]}
+	chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]}
+	stream = client.chat(script({"raw": f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"}))
+	(completion,) = (event for event in stream if event["type"] == "completion")
+	assert stream.answer
+	assert stream.answer["sources"] == completion["sources"] == [source]
+	assert client.get("get_request", request_id=stream.request_id)["sources"] == [source]
+	assert "images" not in stream.answer

@@ -51,6 +51,7 @@ ANSWERS = (
 	'"function_response"',
 	'"functionResponse"',
 	'"type": "function_call_output"',
+	'"type": "web_search_tool_result"',
 )
 ENDS = ("finish", "cut", "hang", "error")
 # Whoever sends this key is refused, with words that quote it.

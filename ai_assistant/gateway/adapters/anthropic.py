@@ -7,9 +7,8 @@ event (prompt) and in the last but one (answer). Events and blocks of an unknown
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -18,15 +17,15 @@ from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
-from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece
-from ..usage import Usage, estimated_tokens, tokens
+from .anthropic_stream import THINKING, Message, usage_of
 
 BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 # The API wants a limit with each request; this is one that every model takes.
 DEFAULT_MAX_TOKENS = 4096
-THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
+# How often a message that the provider paused, for a tool of its own, is continued.
+MAX_PAUSES = 8
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Models that think unless they are told not to: Sonnet 5, Opus 5 and later. They show it only if `display` asks for it.
 THINKS_UNASKED = re.compile(r"claude-[a-z]+-([5-9]|\d\d)(?!\d)")
@@ -49,101 +48,39 @@ async def answer(
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	message = _Message(ask.uses_tools)
-	events = http.objects(*_request(provider, sent), names, ended=lambda: message.stop_reason)
-	async with aclosing(events):
-		async for event in events:
-			if event.get("type") == "error" or "error" in event:
-				raise failure(names, body=event)
-			for piece in message.pieces(event):
-				yield piece
-	if message.stop_reason is None and not message.stopped:
-		raise ProviderError("unfinished" if message.begun else "no_answer", **names)
+	message = Message(ask.uses_tools, pauses=http.runs_tools(provider))
+	for _ in range(1 + MAX_PAUSES):
+		events = http.objects(*_request(provider, sent), names, ended=lambda: message.stop_reason)
+		async with aclosing(events):
+			async for event in events:
+				if event.get("type") == "error" or "error" in event:
+					raise failure(names, body=event)
+				for piece in message.pieces(event):
+					yield piece
+		if message.stop_reason is None and not message.stopped:
+			raise ProviderError("unfinished" if message.begun else "no_answer", **names)
+		if not (blocks := message.paused()):
+			break
+		_go_on(sent["messages"], blocks)
+	else:
+		message.stop_reason = "pause_turn"
 	yield Completion(
-		finish_reason=finish_reason(message.stop_reason, names),
+		finish_reason=finish_reason(message.stop_reason, names, message.refusal()),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(message, provider, ask.model),
+		usage=usage_of(message, provider, ask.model),
 		dropped=dropped,
 		continuation=message.kept.encoded(provider, ask.model),
+		sources=message.sources,
 	)
 
 
-@dataclass
-class _Message:
-	"""An answer as far as its events have come."""
-
-	keeps: bool
-	stop_reason: str | None = None
-	stopped: bool = False
-	begun: bool = False
-	thought_bytes: int = 0
-	usage: dict[str, Any] = field(default_factory=dict)
-	kept: continuation.Kept = field(default_factory=continuation.Kept)
-	# The blocks that are open, by their index: what will be given back of them, once they are whole.
-	blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
-	# The indexes of the client's calls; the provider's own send their arguments in the same way.
-	calls: set[int] = field(default_factory=set)
-
-	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What an event says. Raises ProtocolError."""
-		self.begun = True
-		kind = string(event.get("type"))
-		if kind == "message_start":
-			self._count((event.get("message") or {}).get("usage"))
-		elif kind == "content_block_start":
-			yield from self._begin(event.get("index"), event["content_block"])
-		elif kind == "content_block_delta":
-			yield from self._add(event.get("index"), event["delta"])
-		elif kind == "content_block_stop":
-			self._end(event.get("index"))
-		elif kind == "message_delta":
-			self.stop_reason = (event.get("delta") or {}).get("stop_reason") or self.stop_reason
-			self._count(event.get("usage"))
-		elif kind == "message_stop":
-			self.stopped = True
-
-	def _count(self, usage: Any) -> None:
-		# The last event repeats some counts of the first, and may correct them; null says nothing.
-		self.usage |= {name: value for name, value in (usage or {}).items() if value is not None}
-
-	def _begin(self, index: Any, block: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		kind = block.get("type")
-		if kind == "text" and block.get("text"):
-			yield Text(string(block["text"]))
-		elif kind in THINKING:
-			self.blocks[index] = {"type": kind, **{name: block.get(name) or "" for name in THINKING[kind]}}
-			if block.get("thinking"):
-				yield self._thought(string(block["thinking"]))
-		elif kind == "tool_use":
-			given = block.get("input")
-			# Some servers give the arguments whole, and no deltas.
-			arguments = json.dumps(given, ensure_ascii=False) if given else ""
-			self.calls.add(index)
-			yield ToolPiece(index, string(block.get("id") or ""), string(block.get("name") or ""), arguments)
-
-	def _add(self, index: Any, delta: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		kind, block = delta.get("type"), self.blocks.get(index)
-		if kind == "text_delta" and delta.get("text"):
-			yield Text(string(delta["text"]))
-		elif kind == "thinking_delta" and delta.get("thinking"):
-			thought = string(delta["thinking"])
-			if block is not None and self.keeps and len(block["thinking"]) <= continuation.MAX_CHARS:
-				block["thinking"] += thought
-			yield self._thought(thought)
-		elif kind == "signature_delta" and block is not None:
-			block["signature"] = block.get("signature", "") + string(delta.get("signature") or "")
-		elif kind == "input_json_delta" and index in self.calls and delta.get("partial_json"):
-			yield ToolPiece(index, None, None, string(delta["partial_json"]))
-
-	def _end(self, index: Any) -> None:
-		block = self.blocks.pop(index, None)
-		if block and self.keeps and (block.get("signature") or block.get("data")):
-			self.kept.add("thinking_blocks", block)
-
-	def _thought(self, text: str) -> Reasoning:
-		self.thought_bytes += len(text.encode(errors="replace"))
-		return Reasoning(text)
+def _go_on(messages: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> None:
+	"""Puts what the model has answered so far at the end of the messages, from where it goes on."""
+	if messages[-1]["role"] == "assistant":
+		messages[-1]["content"] += blocks
+	else:
+		messages.append({"role": "assistant", "content": blocks})
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -314,45 +251,3 @@ def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, s
 	headers = {"x-api-key": provider.api_key, "anthropic-version": VERSION, "accept": "text/event-stream"}
 	url = base if base.endswith("/messages") else f"{base.removesuffix('/v1')}/v1/messages"
 	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
-
-
-def _usage(message: _Message, provider: Provider, model: str) -> Usage | None:
-	"""The tokens of an answer. The API counts those read from its cache and written to it apart from the others."""
-	counts = message.usage
-	if not counts:
-		return None
-	cached = tokens(counts.get("cache_read_input_tokens"))
-	by_age = counts.get("cache_creation")
-	five_minutes, hour = (
-		tokens(by_age.get(f"ephemeral_{age}_input_tokens")) if isinstance(by_age, dict) else 0
-		for age in ("5m", "1h")
-	)
-	written = max(tokens(counts.get("cache_creation_input_tokens")), tokens(five_minutes + hour))
-	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
-	completion = tokens(counts.get("output_tokens"))
-	for compaction in _compactions(counts):
-		prompt = tokens(prompt + tokens(compaction.get("input_tokens")))
-		completion = tokens(completion + tokens(compaction.get("output_tokens")))
-	details = counts.get("output_tokens_details")
-	thought = details.get("thinking_tokens") if isinstance(details, dict) else None
-	if thought is None:
-		thought = estimated_tokens(message.thought_bytes)
-	usage = Usage(
-		prompt_tokens=prompt,
-		completion_tokens=completion,
-		reasoning_tokens=min(completion, tokens(thought)),
-		total_tokens=tokens(prompt + completion),
-		cached_tokens=cached,
-		cache_write_tokens=written,
-	)
-	return models.priced(usage, provider, model, hour, counts.get("service_tier"))
-
-
-def _compactions(counts: dict[str, Any]) -> list[dict[str, Any]]:
-	"""The counts of the summaries that the API made of the conversation, which its totals leave out."""
-	rounds = counts.get("iterations")
-	return [
-		each
-		for each in (rounds if isinstance(rounds, list) else ())
-		if isinstance(each, dict) and each.get("type") == "compaction"
-	]

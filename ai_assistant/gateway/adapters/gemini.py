@@ -22,12 +22,16 @@ from ..failures import failure, finish_reason
 from ..sse import ProtocolError, string
 from ..tool_calls import ToolPiece, sendable
 from ..usage import Usage, tokens
+from .gemini_calls import StreamedCall
+from .partial import PartialAnswer
 
 BASE = "https://generativelanguage.googleapis.com"
 API_VERSION = "/v1beta"
 # Of a response each has at least one.
 RESPONSE_FIELDS = {"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"}
 THINKS_ALWAYS = re.compile(r"gemini-2\.5-pro")
+# Of the text that the places of citations are looked up in.
+MAX_CITED_CHARS = 1_000_000
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 # Google's own word for a call that another model made, and that has no signature (Gemini 3 refuses it without).
 NO_SIGNATURE = "skip_thought_signature_validator"
@@ -51,7 +55,7 @@ async def answer(
 		raise ProviderError("no_image_links", **names)
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	said = _Answer(ask.uses_tools)
+	said = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
 	responses = http.objects(*_request(provider, ask.model, sent), names, ended=lambda: said.finish)
 	async with aclosing(responses):
 		async for response in responses:
@@ -63,6 +67,7 @@ async def answer(
 		raise ProviderError("filtered", **names)
 	if said.finish is None:
 		raise ProviderError("unfinished" if said.begun else "no_answer", **names)
+	said.cite_grounding()
 	yield Completion(
 		finish_reason=finish_reason(said.finish, names),
 		provider=provider.name,
@@ -70,22 +75,26 @@ async def answer(
 		usage=_usage(said.usage, provider, ask.model),
 		dropped=dropped,
 		continuation=said.kept.encoded(provider, ask.model),
-		unshown=said.unshown,
+		unshown="only_images" if said.images else None,
+		sources=said.sources,
+		images=tuple(said.images),
 	)
 
 
 @dataclass
-class _Answer:
-	"""An answer as far as it has come."""
+class _Answer(PartialAnswer):
+	"""An answer as far as it has arrived."""
 
-	keeps: bool
+	# Whether the provider searches, so that the text is kept: its citations count in bytes of it.
+	searches: bool = False
 	finish: str | None = None
 	blocked: bool = False
-	begun: bool = False
-	unshown: str | None = None
 	calls: int = 0
 	usage: dict[str, Any] = field(default_factory=dict)
-	kept: continuation.Kept = field(default_factory=continuation.Kept)
+	words: list[str] = field(default_factory=list)
+	grounding: dict[str, Any] = field(default_factory=dict)
+	# The call whose arguments arrive in parts.
+	open_call: StreamedCall | None = None
 
 	def pieces(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
 		"""What a response says. Raises ProtocolError."""
@@ -100,24 +109,71 @@ class _Answer:
 				continue
 			for part in (candidate.get("content") or {}).get("parts") or ():
 				yield from self._piece(part)
+			self.grounding = candidate.get("groundingMetadata") or self.grounding
 			self.finish = candidate.get("finishReason") or self.finish
+			if self.finish and self.open_call:
+				# The last part of a call is missing in some streams.
+				yield from self._call({}, None)
 
 	def _piece(self, part: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
 		signature = part.get("thoughtSignature")
-		if call := part.get("functionCall"):
-			self.calls += 1
-			identity = call.get("id") or f"call_{uuid4().hex}"
-			if signature and self.keeps:
-				self.kept.add("signatures", [identity, signature])
-			arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-			yield ToolPiece(self.calls - 1, string(identity), string(call.get("name") or ""), arguments)
+		if "functionCall" in part:
+			yield from self._call(part["functionCall"], signature)
 			return
 		if signature and self.keeps:
 			self.kept.add("thought_signatures", signature)
-		if "inlineData" in part:
-			self.unshown = "only_images"
+		if isinstance(drawn := part.get("inlineData"), dict) and not part.get("thought"):
+			self.image(drawn.get("mimeType"), drawn.get("data"))
 		if "text" in part and (text := string(part["text"])):
-			yield Reasoning(text) if part.get("thought") else Text(text)
+			if part.get("thought"):
+				yield self.reasoning(text)
+				return
+			if self.searches and self.length <= MAX_CITED_CHARS:
+				self.words.append(text)
+			yield self.text(text)
+
+	def _call(self, call: dict[str, Any], signature: Any) -> Iterator[ToolPiece]:
+		"""A call, whole or a part of one. One that arrives in parts ends with a part that has no `willContinue`."""
+		if self.open_call is None:
+			identity = string(call.get("id") or f"call_{uuid4().hex}")
+			self.open_call = StreamedCall(
+				identity, string(call.get("name") or ""), dict(call.get("args") or {})
+			)
+			if signature and self.keeps:
+				self.kept.add("signatures", [identity, signature])
+		begun = self.open_call
+		begun.add(call.get("partialArgs") or ())
+		if call.get("willContinue"):
+			return
+		self.open_call = None
+		self.calls += 1
+		arguments = json.dumps(begun.arguments, ensure_ascii=False)
+		yield ToolPiece(self.calls - 1, begun.id, begun.name, arguments)
+
+	def cite_grounding(self) -> None:
+		"""Keeps the sources of the search that the answer rests on."""
+		pages = self.grounding.get("groundingChunks") or ()
+		text, cited = "".join(self.words).encode(errors="replace"), set()
+		for support in self.grounding.get("groundingSupports") or ():
+			segment = support.get("segment") or {}
+			ends = [segment.get("startIndex") or 0, segment.get("endIndex")]
+			known = all(isinstance(end, int) and 0 <= end <= len(text) for end in ends)
+			start, end = (len(text[:end].decode(errors="replace")) if known else None for end in ends)
+			for index in support.get("groundingChunkIndices") or ():
+				if isinstance(index, int) and 0 <= index < len(pages):
+					cited.add(index)
+					self.cite(*_page(pages[index]), start, end)
+		for index, page in enumerate(pages):
+			if index not in cited:
+				self.cite(*_page(page))
+
+
+def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
+	"""The address and the title of a page, a map or a document that was found."""
+	for kind in ("web", "retrievedContext", "maps"):
+		if isinstance(found := chunk.get(kind), dict):
+			return found.get("uri"), found.get("title")
+	return None, None
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:

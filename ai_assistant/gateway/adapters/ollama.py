@@ -18,6 +18,7 @@ from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from ..usage import Usage, estimated_tokens, tokens
+from .partial import PartialAnswer
 
 BASE = "http://localhost:11434"
 # Of what a site adds: whatever else it names is one of the model's options.
@@ -84,16 +85,12 @@ async def _lines(
 
 
 @dataclass
-class _Message:
-	"""An answer as far as its lines have come."""
+class _Message(PartialAnswer):
+	"""An answer as far as its lines have arrived."""
 
-	keeps: bool
 	# The last line.
 	done: dict[str, Any] = field(default_factory=dict)
-	begun: bool = False
 	calls: int = 0
-	thought_bytes: int = 0
-	kept: continuation.Kept = field(default_factory=continuation.Kept)
 
 	def pieces(self, line: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
 		"""What a line says. Raises ProtocolError."""
@@ -104,12 +101,11 @@ class _Message:
 		if not message:
 			return
 		if thinking := message.get("thinking"):
-			self.thought_bytes += len(string(thinking).encode(errors="replace"))
 			if self.keeps:
-				self.kept.add("reasoning_content", thinking)
-			yield Reasoning(thinking)
+				self.kept.add("reasoning_content", string(thinking))
+			yield self.reasoning(thinking)
 		if content := message.get("content"):
-			yield Text(string(content))
+			yield self.text(content)
 		for call in message.get("tool_calls") or ():
 			# Each is whole; some versions number all of them 0.
 			self.calls += 1

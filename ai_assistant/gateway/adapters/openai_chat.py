@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,8 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
-from ..usage import Usage, tokens
+from .chat_usage import counts_in, usage_in, usage_of
+from .partial import PartialAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,8 @@ async def answer(
 	unshown: str | None = None
 	usage: dict[str, Any] | None = None
 	service_tier: str | None = None
-	kept = continuation.Kept()
-	done = begun = False
-	# Asked once: it looks through the whole conversation.
-	keeps = ask.uses_tools
+	done = False
+	partial = PartialAnswer(ask.uses_tools)
 	async with http.request(url, headers, body, names) as response:
 		async with aclosing(http.stream(response)) as source:
 			try:
@@ -79,10 +78,12 @@ async def answer(
 					if said is None:
 						done = True
 						continue
-					begun = True
+					partial.begun = True
 					_check(said, names)
-					usage = _usage_in(said) or usage
+					usage = usage_in(said) or usage
 					service_tier = said.get("service_tier") or service_tier
+					if "citations" in said or "search_results" in said:
+						_cite_results(partial, said)
 					# The whole answer of a server that does not stream has ended, whether it says so or not.
 					done = done or said.get("object") == "chat.completion"
 					for choice in said.get("choices") or _nothing(said):
@@ -90,10 +91,10 @@ async def answer(
 							# Of an answer beside this one.
 							continue
 						_check(choice, names)
-						usage = _counted(choice) or usage
-						if keeps:
-							_keep(kept, provider.api, choice)
-						for piece in _said(choice):
+						usage = counts_in(choice) or usage
+						if partial.keeps:
+							_keep(partial.kept, provider.api, choice)
+						for piece in _said(partial, choice):
 							yield piece
 						unshown = unshown or _unshown(choice)
 						finish = choice.get("finish_reason") or finish
@@ -102,15 +103,17 @@ async def answer(
 				if not (finish and http.broke_off(error)):
 					raise
 	if not (finish or done):
-		raise ProviderError("unfinished" if begun else "no_answer", **names)
+		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
 	yield Completion(
 		finish_reason=finish_reason(finish, names),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(usage, provider, ask.model, service_tier),
+		usage=usage_of(usage, provider, ask.model, service_tier),
 		dropped=dropped,
-		continuation=kept.encoded(provider, ask.model),
-		unshown=unshown,
+		continuation=partial.kept.encoded(provider, ask.model),
+		unshown="only_images" if partial.images else unshown,
+		sources=partial.sources,
+		images=tuple(partial.images),
 	)
 
 
@@ -258,7 +261,7 @@ def _nothing(said: dict[str, Any]) -> tuple[()]:
 	raise ProtocolError()
 
 
-def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+def _said(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 	"""What a choice says, in a delta or a whole message.
 
 	The reasoning is in one field of several, by the provider; some repeat it in a second one.
@@ -274,11 +277,41 @@ def _said(choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 	if not reasoning and (details := message.get("reasoning_details")):
 		reasoning = "".join(part.get("text") or part.get("summary") or "" for part in details)
 	if reasoning:
-		yield Reasoning(string(reasoning))
+		yield partial.reasoning(reasoning)
+	start = partial.length
 	if content := content or message.get("refusal"):
-		yield Text(string(content))
+		yield partial.text(content)
+	if annotations := message.get("annotations"):
+		# In a stream the places are those of the whole text.
+		_cite(partial, annotations, 0 if "delta" in choice else start)
+	for picture in message.get("images") or ():
+		address = picture.get("image_url")
+		partial.image(None, address.get("url") if isinstance(address, dict) else address)
 	for call in message.get("tool_calls") or ():
 		yield tool_piece(call)
+
+
+def _cite(partial: PartialAnswer, annotations: Any, start: int) -> None:
+	"""Keeps the pages that a text cites, by their places in it."""
+	for annotation in annotations if isinstance(annotations, list) else ():
+		if isinstance(annotation, dict) and isinstance(cited := annotation.get("url_citation"), dict):
+			ends = [cited.get(name) for name in ("start_index", "end_index")]
+			places = [start + end if isinstance(end, int) else None for end in ends]
+			if places == [start, start]:
+				# OpenRouter's, where the place is not known.
+				places = [None, None]
+			partial.cite(cited.get("url"), cited.get("title"), *places)
+
+
+def _cite_results(partial: PartialAnswer, said: dict[str, Any]) -> None:
+	"""Keeps what Perplexity found; it repeats that in each chunk. The numbers in its text stand for these."""
+	results = said.get("search_results")
+	found = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+	for result in found:
+		partial.cite(result.get("url"), result.get("title"))
+	if not found:
+		for url in continuation.strings(said.get("citations")):
+			partial.cite(url)
 
 
 def _unshown(choice: Any) -> str | None:
@@ -295,70 +328,3 @@ def _check(said: dict[str, Any], names: dict[str, str]) -> None:
 	"""Raises ProviderError for an error that came where an answer should."""
 	if said.get("error") is not None:
 		raise failure(names, body=said["error"])
-
-
-def _usage_in(said: dict[str, Any]) -> dict[str, Any] | None:
-	# Groq's is in a field of its own; Moonshot's in a choice.
-	return _counted(said) or _counted(said.get("x_groq") or {})
-
-
-def _counted(place: dict[str, Any]) -> dict[str, Any] | None:
-	found = place.get("usage")
-	return found if isinstance(found, dict) else None
-
-
-def _usage(
-	counts: dict[str, Any] | None, provider: Provider, model: str, service_tier: str | None
-) -> Usage | None:
-	"""The tokens of an answer, in the shapes of OpenAI, DeepSeek, Moonshot, Groq, OpenRouter and Perplexity.
-
-	Some servers count the reasoning apart from the completion (xAI, Perplexity, Gemini's), which their total shows, or
-	a reasoning that is longer than the completion.
-	"""
-	if counts is None:
-		return None
-
-	def count(*names: str, within: str | None = None) -> int:
-		place = counts if within is None else counts.get(within)
-		found = (tokens(place.get(name)) for name in names) if isinstance(place, dict) else ()
-		return next((number for number in found if number), 0)
-
-	prompt, completion, total = count("prompt_tokens"), count("completion_tokens"), count("total_tokens")
-	reasoning = count("reasoning_tokens", within="completion_tokens_details") or count("reasoning_tokens")
-	cached = count("cached_tokens", within="prompt_tokens_details")
-	cached = cached or count("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
-	written = count("cache_write_tokens", "cache_creation_tokens", within="prompt_tokens_details")
-	written = written or count("cache_creation_input_tokens")
-	apart = total - prompt - completion if prompt and completion else 0
-	if reasoning > completion:
-		completion = tokens(completion + reasoning)
-	elif apart > 0 and reasoning in (0, apart):
-		completion, reasoning = tokens(completion + apart), apart
-	usage = Usage(
-		prompt_tokens=prompt,
-		completion_tokens=completion,
-		reasoning_tokens=reasoning,
-		total_tokens=max(total, tokens(prompt + completion)),
-		cached_tokens=min(cached, prompt),
-		cache_write_tokens=min(written, prompt),
-	)
-	charged = _charged_usd(counts)
-	if charged is not None and provider.price(model) is None:
-		return replace(usage, cost_usd=charged)
-	return models.priced(usage, provider, model, service_tier=service_tier)
-
-
-def _charged_usd(counts: dict[str, Any]) -> float | None:
-	"""What the provider itself charges: OpenRouter's `cost`, Perplexity's within it, xAI's in units of 1e-10 US dollars.
-
-	Where OpenRouter uses the site's own key of a provider, its `cost` is its fee, and the provider's price is beside it.
-	"""
-	cost, ticks = counts.get("cost"), counts.get("cost_in_usd_ticks")
-	details = counts.get("cost_details")
-	if isinstance(cost, dict):
-		cost = cost.get("total_cost")
-	elif counts.get("is_byok") and isinstance(details, dict) and isinstance(cost, int | float):
-		cost += details.get("upstream_inference_cost") or 0
-	if isinstance(cost, int | float) and cost >= 0:
-		return float(cost)
-	return ticks / 10**10 if isinstance(ticks, int) and ticks >= 0 else None

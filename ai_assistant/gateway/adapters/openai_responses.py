@@ -19,6 +19,7 @@ from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable
 from ..usage import Usage, estimated_tokens, tokens
 from . import openai_chat
+from .partial import PartialAnswer
 
 BASE = "https://api.openai.com/v1"
 # The API refuses a lower limit.
@@ -32,6 +33,7 @@ REASONING = {
 }
 TEXT = ("response.output_text.delta", "response.refusal.delta")
 ARGUMENTS = "response.function_call_arguments.delta"
+ANNOTATION = "response.output_text.annotation.added"
 # What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
 SHOWN = ("message", "reasoning", "function_call")
 # An approval comes first: it is what the others wait for.
@@ -75,6 +77,8 @@ async def answer(
 		dropped=dropped,
 		continuation=said.kept.encoded(provider, ask.model),
 		unshown=_unshown(said.end.get("output") or ()),
+		sources=said.sources,
+		images=tuple(said.images),
 	)
 
 
@@ -101,21 +105,21 @@ async def _events(
 
 
 @dataclass
-class _Response:
-	"""An answer as far as its events have come."""
+class _Response(PartialAnswer):
+	"""An answer as far as its events have arrived."""
 
-	keeps: bool
 	# The last event's response.
 	end: dict[str, Any] = field(default_factory=dict)
-	begun: bool = False
 	spoke: bool = False
-	thought_bytes: int = 0
-	kept: continuation.Kept = field(default_factory=continuation.Kept)
+	# Where the text of a message's part begins, by the numbers of both.
+	starts: dict[tuple[Any, Any], int] = field(default_factory=dict)
 	# The part of the reasoning that is being written.
 	part: tuple[Any, ...] | None = None
 	# The ids of the client's calls by the index of their items, and of those whose arguments have come.
 	calls: dict[Any, str] = field(default_factory=dict)
 	written: set[str] = field(default_factory=set)
+	# The ids of the images that have arrived.
+	drawn: set[Any] = field(default_factory=set)
 
 	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
 		"""What an event says. Raises ProtocolError."""
@@ -124,7 +128,10 @@ class _Response:
 		if kind in REASONING:
 			yield from self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
 		elif kind in TEXT:
+			self.starts.setdefault((index, event.get("content_index")), self.length)
 			yield from self._said(event["delta"])
+		elif kind == ANNOTATION:
+			self._cite(event.get("annotation"), self.starts.get((index, event.get("content_index"))))
 		elif kind == "response.output_item.added":
 			yield from self._begin(index, event["item"])
 		elif kind == ARGUMENTS:
@@ -151,6 +158,9 @@ class _Response:
 		kind = item.get("type")
 		if kind == "reasoning" and self.keeps and item.get("encrypted_content"):
 			self.kept.add("items", item)
+		elif kind == "image_generation_call" and item.get("result") and item.get("id") not in self.drawn:
+			self.drawn.add(item.get("id"))
+			self.image(f"image/{item.get('output_format') or 'png'}", item["result"])
 		elif kind == "function_call" and (identity := string(item["call_id"])) not in self.written:
 			# Some servers give the arguments whole, and no deltas.
 			self.spoke = True
@@ -168,22 +178,32 @@ class _Response:
 					yield from self._thought((index, n), part["text"])
 			elif kind == "message" and not spoke:
 				for part in item["content"]:
+					start = self.length
 					yield from self._said(part.get("text") or part.get("refusal"))
+					for annotation in part.get("annotations") or ():
+						self._cite(annotation, start)
 			if kind == "function_call" or not spoke:
 				yield from self._end(index, item)
 
 	def _said(self, text: Any) -> Iterator[Text]:
 		if text:
 			self.spoke = True
-			yield Text(string(text))
+			yield self.text(text)
 
 	def _thought(self, part: tuple[Any, ...], text: Any) -> Iterator[Reasoning]:
 		"""A piece of a part of the reasoning; the parts are paragraphs."""
 		if text:
-			self.thought_bytes += len(string(text).encode(errors="replace"))
 			begins, self.part = self.part not in (None, part), part
 			self.spoke = True
-			yield Reasoning(f"\n\n{text}" if begins else text)
+			thought = self.reasoning(text)
+			yield Reasoning(f"\n\n{text}") if begins else thought
+
+	def _cite(self, annotation: Any, start: int | None) -> None:
+		"""Keeps the source that an annotation names, by its place in a text that begins at `start`."""
+		if isinstance(annotation, dict) and annotation.get("type") == "url_citation":
+			ends = [annotation.get(name) for name in ("start_index", "end_index")]
+			places = [start + end if isinstance(end, int) and start is not None else None for end in ends]
+			self.cite(annotation.get("url"), annotation.get("title"), *places)
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:

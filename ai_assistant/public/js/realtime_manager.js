@@ -47,7 +47,7 @@ const ASLEEP_MS = 30_000;
 
 /**
  * @typedef {"queued" | "running" | "completed" | "cancelled" | "failed"} Status
- * @typedef {{ code: string, message: string, retryable: boolean }} Failure
+ * @typedef {{ code: string, message: string, retryable: boolean, explanation?: string }} Failure
  * @typedef {{ prompt_tokens: number | null, completion_tokens: number | null, reasoning_tokens: number | null,
  *   total_tokens: number | null, cost_usd: number | null, estimated?: boolean, cached_tokens?: number,
  *   cache_write_tokens?: number }} Usage
@@ -57,6 +57,8 @@ const ASLEEP_MS = 30_000;
  * @typedef {{ id: string, type: "function", function: { name: string, arguments: string }, arguments_error?: string }} ToolCall
  *   as in the OpenAI chat API; `arguments` is valid JSON unless there is an `arguments_error`
  *
+ * @typedef {{ url: string, title: string | null, start: number | null, end: number | null }} Source a page, and the
+ *   characters (code points) of the answer that it is the source of
  * @typedef {object} Answer
  * @property {boolean} success
  * @property {Status} status
@@ -73,6 +75,8 @@ const ASLEEP_MS = 30_000;
  * @property {{ provider: string, model: string, error: string }[]} attempts
  * @property {ToolCall[]} [tool_calls] of a request with `tools`
  * @property {string | null} [continuation] an opaque string that the provider needs with the next request
+ * @property {Source[]} [sources] the pages that the answer cites
+ * @property {{ type: string, bytes: number }[]} [images] what the model drew; the images themselves are not kept
  * @property {Failure} [error]
  * @property {number} [position] position in the queue; 1 is next
  *

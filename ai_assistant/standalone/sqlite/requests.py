@@ -128,7 +128,8 @@ class SqliteRequests(SqliteUsage):
 	def forget(self, name: str) -> None:
 		self._database.forget(
 			"UPDATE event SET event = json_replace("
-			"event, '$.text', '', '$.arguments', '', '$.tool_calls', json_array()) WHERE request = ?",
+			"event, '$.text', '', '$.arguments', '', '$.tool_calls', json_array(), '$.sources', json_array(),"
+			" '$.images', json_array(), '$.error.explanation', '') WHERE request = ?",
 			[name],
 		)
 

@@ -167,7 +167,8 @@ class FrappeRequests:
 	def forget(self, name: str) -> None:
 		frappe.db.sql(
 			f"UPDATE `tab{EVENT}` SET text = '',"
-			" payload = JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY()) WHERE request = %s",
+			" payload = JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY(),"
+			" '$.sources', JSON_ARRAY(), '$.images', JSON_ARRAY(), '$.error.explanation', '') WHERE request = %s",
 			(name,),
 		)
 

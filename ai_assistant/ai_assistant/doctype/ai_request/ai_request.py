@@ -64,6 +64,7 @@ class AIRequest(Document):
 		first_event_ms: DF.Int
 		first_reasoning_ms: DF.Int
 		first_text_ms: DF.Int
+		images: DF.Code | None
 		lease: DF.Float
 		mode: DF.Data | None
 		model: DF.Data | None
@@ -76,6 +77,7 @@ class AIRequest(Document):
 		reasoning_tokens: DF.Int
 		request_id: DF.Data | None
 		response: DF.Code | None
+		sources: DF.Code | None
 		status: DF.Literal["queued", "running", "completed", "cancelled", "failed"]
 		task_id: DF.Data | None
 		thinking_ms: DF.Int

@@ -99,6 +99,10 @@ export class Turn {
 	}
 
 	#fallback = "";
+	/** @type {HTMLElement | undefined} */
+	#sources;
+	/** @type {HTMLElement | undefined} */
+	#images;
 
 	/**
 	 * The chat has ended, however.
@@ -122,6 +126,8 @@ export class Turn {
 		const cancelled = answer?.status === "cancelled";
 		if (error) this.#foot.before((this.#complaint = this.#boxOf(error)));
 		else if (cancelled) this.#foot.before(h("p", { className: "stopped" }, "Stopped."));
+		if (answer?.sources?.length) this.#foot.before((this.#sources = sourcesOf(answer.sources)));
+		if (answer?.images?.length) this.#foot.before((this.#images = imagesOf(answer.images)));
 		this.#foot.hidden = false;
 		if (this.#markdown.text) this.#foot.append(copyButton(() => this.#markdown.text, this.#announce));
 		this.#foot.append(h("span", { className: "figures" }, answer ? figures(answer) : ""));
@@ -130,7 +136,7 @@ export class Turn {
 
 	/** It is followed again: what stands there stays, but for the complaint. */
 	goOn() {
-		this.#complaint?.remove();
+		for (const part of [this.#complaint, this.#sources, this.#images]) part?.remove();
 		this.#foot.hidden = true;
 		this.#foot.replaceChildren();
 		this.#answer.setAttribute("aria-busy", "true");
@@ -181,4 +187,25 @@ function figures({ provider, model, usage, timing }) {
 function tokens({ total_tokens, cached_tokens, estimated }) {
 	const count = `${estimated ? "about " : ""}${total_tokens} tokens`;
 	return cached_tokens ? `${count} (${cached_tokens} from the cache)` : count;
+}
+
+/**
+ * The pages that an answer cites, each once.
+ *
+ * @param {import("../realtime_manager.js").Source[]} sources
+ */
+function sourcesOf(sources) {
+	const titles = new Map();
+	for (const { url, title } of sources) if (!titles.get(url)) titles.set(url, title);
+	const links = [...titles].map(([url, title]) =>
+		h("li", {}, h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" }, title || url)),
+	);
+	return h("div", { className: "sources" }, h("p", {}, "Sources"), h("ol", {}, ...links));
+}
+
+/** @param {{ type: string, bytes: number }[]} images what the model drew, which is not kept */
+function imagesOf(images) {
+	const types = [...new Set(images.map(({ type }) => type))].join(", ");
+	const count = images.length === 1 ? "an image" : `${images.length} images`;
+	return h("p", { className: "images" }, `The model made ${count} (${types}), which cannot be shown here.`);
 }

@@ -1,0 +1,214 @@
+"""Reads the events of Anthropic's Messages API into the pieces of an answer, and counts its tokens."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import continuation, models
+from ..chunks import Provider, Reasoning, Text
+from ..sse import string
+from ..tool_calls import ToolPiece
+from ..usage import Usage, estimated_tokens, tokens
+from .partial import PartialAnswer
+
+THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
+# Of the blocks of a message that paused; what is longer is not continued.
+MAX_PAUSED_CHARS = 4_000_000
+# Between the numbers of the blocks of a message and of its continuation.
+ROUND = 100_000
+
+
+@dataclass
+class Message(PartialAnswer):
+	"""A message, with those that continue it, as far as its events have arrived.
+
+	`pauses` says whether the provider runs tools of its own, after which a message may pause.
+	"""
+
+	pauses: bool = False
+	stop_reason: str | None = None
+	stop_details: Any = None
+	stopped: bool = False
+	usage: dict[str, Any] = field(default_factory=dict)
+	# The usage of the messages that this one continues.
+	earlier: list[dict[str, Any]] = field(default_factory=list)
+	# The thinking blocks that are open, by their number.
+	_thinking: dict[int, dict[str, Any]] = field(default_factory=dict)
+	# The numbers of the client's calls. The provider's own tools send their arguments in the same way.
+	_calls: set[int] = field(default_factory=set)
+	# Where the text of an open block begins, and its citations.
+	_starts: dict[int, int] = field(default_factory=dict)
+	_citations: dict[int, list[Any]] = field(default_factory=dict)
+	# All blocks as they arrived, by their number, and how long they are together.
+	_blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
+	_size: int = 0
+
+	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		"""Reads an event. Raises ProtocolError."""
+		self.begun = True
+		kind, index = string(event.get("type")), event.get("index")
+		if isinstance(index, int):
+			index += ROUND * len(self.earlier)
+		if kind == "message_start":
+			self._count((event.get("message") or {}).get("usage"))
+		elif kind == "content_block_start":
+			yield from self._begin(index, event["content_block"])
+		elif kind == "content_block_delta":
+			yield from self._add(index, event["delta"])
+		elif kind == "content_block_stop":
+			self._end(index)
+		elif kind == "message_delta":
+			delta = event.get("delta") or {}
+			self.stop_reason = delta.get("stop_reason") or self.stop_reason
+			self.stop_details = delta.get("stop_details") or self.stop_details
+			self._count(event.get("usage"))
+		elif kind == "message_stop":
+			self.stopped = True
+
+	def paused(self) -> list[dict[str, Any]]:
+		"""Returns the blocks of a message that paused, and prepares for the one that continues it.
+
+		The list is empty for a message that did not pause, or that is too long to be sent back.
+		"""
+		if self.stop_reason != "pause_turn" or not self._blocks:
+			return []
+		blocks = [_sendable(block) for _, block in sorted(self._blocks.items())]
+		self.earlier.append(self.usage)
+		self.usage, self.stop_reason, self.stopped = {}, None, False
+		self._blocks, self._size = {}, 0
+		return [block for block in blocks if block.get("type") != "text" or block.get("text")]
+
+	def refusal(self) -> str | None:
+		"""Returns the provider's explanation of a refusal, if it gave one."""
+		details = self.stop_details if isinstance(self.stop_details, dict) else {}
+		explanation = details.get("explanation")
+		return explanation if isinstance(explanation, str) and explanation else None
+
+	def _count(self, usage: Any) -> None:
+		# The last event repeats some counts of the first, and may correct them; null says nothing.
+		self.usage |= {name: value for name, value in (usage or {}).items() if value is not None}
+
+	def _begin(self, index: Any, block: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		kind = block.get("type")
+		if self.pauses:
+			self._blocks[index] = {**block, "partial_json": ""}
+			self._size += len(str(block))
+		if kind == "text":
+			self._starts[index] = self.length
+			self._citations[index] = list(block.get("citations") or ())
+			if block.get("text"):
+				yield self.text(block["text"])
+		elif kind in THINKING:
+			self._thinking[index] = {"type": kind, **{name: block.get(name) or "" for name in THINKING[kind]}}
+			if block.get("thinking"):
+				yield self.reasoning(block["thinking"])
+		elif kind == "tool_use":
+			given = block.get("input")
+			# Some servers give the arguments whole, and no deltas.
+			arguments = json.dumps(given, ensure_ascii=False) if given else ""
+			self._calls.add(index)
+			yield ToolPiece(index, string(block.get("id") or ""), string(block.get("name") or ""), arguments)
+
+	def _add(self, index: Any, delta: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+		kind, thinking = delta.get("type"), self._thinking.get(index)
+		if self.pauses and index in self._blocks:
+			self._extend(self._blocks[index], delta)
+		if kind == "text_delta" and delta.get("text"):
+			yield self.text(delta["text"])
+		elif kind == "thinking_delta" and delta.get("thinking"):
+			thought = string(delta["thinking"])
+			if thinking is not None and self.keeps and len(thinking["thinking"]) <= continuation.MAX_CHARS:
+				thinking["thinking"] += thought
+			yield self.reasoning(thought)
+		elif kind == "signature_delta" and thinking is not None:
+			thinking["signature"] = thinking.get("signature", "") + string(delta.get("signature") or "")
+		elif kind == "citations_delta" and index in self._citations:
+			self._citations[index].append(delta.get("citation"))
+		elif kind == "input_json_delta" and index in self._calls and delta.get("partial_json"):
+			yield ToolPiece(index, None, None, string(delta["partial_json"]))
+
+	def _extend(self, block: dict[str, Any], delta: dict[str, Any]) -> None:
+		self._size += len(str(delta))
+		if self._size > MAX_PAUSED_CHARS:
+			self._blocks.clear()
+			return
+		for name in ("text", "thinking", "signature", "partial_json"):
+			if isinstance(piece := delta.get(name), str):
+				block[name] = (block.get(name) or "") + piece
+		if delta.get("citation"):
+			block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+
+	def _end(self, index: Any) -> None:
+		start = self._starts.pop(index, None)
+		for citation in self._citations.pop(index, ()):
+			if isinstance(citation, dict):
+				# The whole block rests on the source.
+				self.cite(citation.get("url"), citation.get("title"), start, self.length)
+		block = self._thinking.pop(index, None)
+		if block and self.keeps and (block.get("signature") or block.get("data")):
+			self.kept.add("thinking_blocks", block)
+
+
+def _sendable(block: dict[str, Any]) -> dict[str, Any]:
+	"""A block as the API takes it back."""
+	arguments = block["partial_json"]
+	sent = {name: value for name, value in block.items() if name != "partial_json" and value is not None}
+	if arguments:
+		try:
+			sent["input"] = json.loads(arguments)
+		except ValueError:
+			# The API takes an object.
+			sent["input"] = {}
+	return sent
+
+
+def usage_of(message: Message, provider: Provider, model: str) -> Usage | None:
+	"""Counts the tokens of a message and of those that it continues."""
+	rounds = [counts for counts in (*message.earlier, message.usage) if counts]
+	if not rounds:
+		return None
+	total: Usage | None = None
+	for counts in rounds:
+		# What was thought is estimated once.
+		estimate = estimated_tokens(message.thought_bytes) if total is None else 0
+		usage = _usage(counts, estimate, provider, model)
+		total = usage if total is None else total + usage
+	return total
+
+
+def _usage(counts: dict[str, Any], estimate: int, provider: Provider, model: str) -> Usage:
+	"""The tokens of one message. The API counts those read from its cache and written to it apart from the others."""
+	cached = tokens(counts.get("cache_read_input_tokens"))
+	by_age = counts.get("cache_creation")
+	five_minutes, hour = (
+		tokens(by_age.get(f"ephemeral_{age}_input_tokens")) if isinstance(by_age, dict) else 0
+		for age in ("5m", "1h")
+	)
+	written = max(tokens(counts.get("cache_creation_input_tokens")), tokens(five_minutes + hour))
+	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
+	completion = tokens(counts.get("output_tokens"))
+	for compaction in _compactions(counts):
+		prompt = tokens(prompt + tokens(compaction.get("input_tokens")))
+		completion = tokens(completion + tokens(compaction.get("output_tokens")))
+	details = counts.get("output_tokens_details")
+	thought = details.get("thinking_tokens") if isinstance(details, dict) else None
+	usage = Usage(
+		prompt_tokens=prompt,
+		completion_tokens=completion,
+		reasoning_tokens=min(completion, estimate if thought is None else tokens(thought)),
+		total_tokens=tokens(prompt + completion),
+		cached_tokens=cached,
+		cache_write_tokens=written,
+	)
+	return models.priced(usage, provider, model, hour, counts.get("service_tier"))
+
+
+def _compactions(counts: dict[str, Any]) -> list[dict[str, Any]]:
+	"""The counts of the summaries that the API made of the conversation, which its totals leave out."""
+	rounds = counts.get("iterations")
+	return [
+		each
+		for each in (rounds if isinstance(rounds, list) else ())
+		if isinstance(each, dict) and each.get("type") == "compaction"
+	]

@@ -1,0 +1,58 @@
+"""Assembles a call of a function that Gemini sends in parts, each for a place in its arguments."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..sse import ProtocolError
+
+# Of `$.a.b[0]`, and `$['a b']`: the names and the numbers.
+STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]")
+# Of one list: an index beyond it is no call.
+MAX_INDEX = 10_000
+
+
+@dataclass
+class StreamedCall:
+	"""A call as far as it has arrived."""
+
+	id: str
+	name: str
+	arguments: dict[str, Any]
+
+	def add(self, parts: Iterable[dict[str, Any]]) -> None:
+		"""Puts each part into its place; a string goes on where it ended. Raises ProtocolError."""
+		for part in parts:
+			*way, last = _steps(part.get("jsonPath"))
+			place: Any = self.arguments
+			for step, following in zip(way, [*way, last][1:], strict=True):
+				place = _at(place, step, [] if isinstance(following, int) else {})
+			value = _value(part)
+			before = _at(place, last, None)
+			place[last] = before + value if isinstance(before, str) and isinstance(value, str) else value
+
+
+def _steps(path: Any) -> list[str | int]:
+	steps: list[str | int] = [
+		int(number) if number else name or quoted for name, number, quoted in STEP.findall(str(path))
+	]
+	if not steps:
+		raise ProtocolError()
+	return steps
+
+
+def _at(place: Any, step: str | int, new: Any) -> Any:
+	"""What stands in a place, made where there is nothing. Raises ProtocolError."""
+	if isinstance(place, dict) and isinstance(step, str):
+		return place.setdefault(step, new)
+	if isinstance(place, list) and isinstance(step, int) and step <= min(len(place), MAX_INDEX):
+		if step == len(place):
+			place.append(new)
+		return place[step]
+	raise ProtocolError()
+
+
+def _value(part: dict[str, Any]) -> Any:
+	names = ("stringValue", "numberValue", "boolValue")
+	return next((part[name] for name in names if name in part), None)

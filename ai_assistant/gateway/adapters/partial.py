@@ -1,0 +1,67 @@
+"""What every adapter keeps of an answer while it arrives."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import continuation
+from ..chunks import Image, Reasoning, Source, Text
+from ..sse import string
+
+MAX_SOURCES = 200
+MAX_URL, MAX_TITLE = 2048, 300
+
+
+@dataclass
+class PartialAnswer:
+	"""An answer as far as it has arrived.
+
+	`keeps` says whether the answer may be continued, so that what the provider wants back is kept.
+	"""
+
+	keeps: bool
+	begun: bool = False
+	# Characters of the text so far, and bytes of the reasoning.
+	length: int = 0
+	thought_bytes: int = 0
+	kept: continuation.Kept = field(default_factory=continuation.Kept)
+	images: list[Image] = field(default_factory=list)
+	# Each once, in the order in which they arrive.
+	_sources: dict[Source, None] = field(default_factory=dict)
+
+	@property
+	def sources(self) -> tuple[Source, ...]:
+		return tuple(self._sources)
+
+	def text(self, piece: Any) -> Text:
+		"""Makes a delta of the text. Raises ProtocolError for what is no string."""
+		self.length += len(string(piece))
+		return Text(piece)
+
+	def reasoning(self, piece: Any) -> Reasoning:
+		"""Makes a delta of the reasoning. Raises ProtocolError for what is no string."""
+		self.thought_bytes += len(string(piece).encode(errors="replace"))
+		return Reasoning(piece)
+
+	def cite(self, url: Any, title: Any = None, start: Any = None, end: Any = None) -> None:
+		"""Keeps a source. One without a link that a page may show is passed over.
+
+		Args:
+			url: its address.
+			title: what it is called, if that is known.
+			start: the first character of the text that it is the source of, if that is known.
+			end: the character after the last one.
+		"""
+		if not (isinstance(url, str) and url.startswith(("http://", "https://")) and len(url) <= MAX_URL):
+			return
+		if not (isinstance(start, int) and isinstance(end, int) and 0 <= start <= end):
+			start = end = None
+		named = title[:MAX_TITLE] if isinstance(title, str) and title else None
+		if len(self._sources) < MAX_SOURCES:
+			self._sources[Source(url, named, start, end)] = None
+
+	def image(self, kind: Any, data: Any) -> None:
+		"""Names an image that the model made: its media type, and its data in base64 or a data URL."""
+		if isinstance(data, str) and data.startswith("data:"):
+			kind, _, data = data.removeprefix("data:").partition(";base64,")
+		size = len(data) * 3 // 4 if isinstance(data, str) else 0
+		self.images.append(Image(kind if isinstance(kind, str) and kind else "image/png", size))
