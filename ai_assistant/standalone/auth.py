@@ -12,11 +12,13 @@ from urllib.parse import quote, unquote
 
 from werkzeug.wrappers import Request, Response
 
+from ai_assistant import hooks
+
 from .credentials import user_of_key
 from .exceptions import AuthenticationError, CSRFTokenError
 from .sessions import EXPIRY_S, Session
 from .site_config import GUEST, User
-from .stand_in import _, _dict, form_dict, local, session, throw, whitelist
+from .stand_in import _, _dict, form_dict, get_attr, local, session, throw, whitelist
 
 LOGIN_PATH = "/api/method/login"
 MAX_PASSWORD = 512
@@ -51,7 +53,8 @@ class Cookies(dict[str, str]):
 def authenticate(request: Request) -> None:
 	"""Set `frappe.session` from the login, the sid or the Authorization header of a request.
 
-	Raises AuthenticationError for wrong credentials, CSRFTokenError for a POST without the session's token.
+	Raises AuthenticationError for wrong credentials, CSRFTokenError for a POST without the session's token, and what the
+	app's auth_hooks raise.
 	"""
 	if request.path == LOGIN_PATH:
 		_log_in(request)
@@ -61,12 +64,14 @@ def authenticate(request: Request) -> None:
 
 	header = request.headers.get("Authorization", "")
 	# Frappe looks at a header of two words alone.
-	if header.count(" ") == 1:
-		user = user_of_key(header, local.settings.users)
-		if session.user == "Guest":
-			if user is None:
-				raise AuthenticationError
-			local.session = _dict(user=user.name, sid=user.name, data=_dict())
+	names_user = header.count(" ") == 1
+	user = user_of_key(header, local.settings.users) if names_user else None
+	if user and session.user == "Guest":
+		local.session = _dict(user=user.name, sid=user.name, data=_dict())
+	for hook in hooks.auth_hooks:
+		get_attr(hook)()
+	if names_user and session.user == "Guest":
+		raise AuthenticationError
 
 
 @whitelist()

@@ -6,7 +6,6 @@ are those of frappe/app.py, frappe/handler.py and frappe/utils/response.py of Fr
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import sys
@@ -38,7 +37,7 @@ from .jobs import Jobs
 from .sessions import Sessions
 from .site_config import SiteConfig
 from .sqlite import Database, SqliteStore
-from .stand_in import Emit, Transaction, _, _dict, cint, get_csrf_token, local, session, throw
+from .stand_in import Emit, Transaction, _, _dict, cint, get_attr, get_csrf_token, local, session, throw
 
 if TYPE_CHECKING:
 	from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -123,8 +122,7 @@ class Site:
 		finally:
 			local.db.rollback()
 		for hook in hooks.after_request:
-			module, _dot, name = hook.rpartition(".")
-			getattr(importlib.import_module(module), name)(response=response, request=request)
+			get_attr(hook)(response=response, request=request)
 		local.cookies.send_with(response)
 		return response
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 _log = logging.getLogger(__name__)
 
+AI_KEY = r"aik-[A-Za-z0-9_-]{32,100}"
 _STANDARD_ROLES = ("All", "Guest")
 _ADMINISTRATOR_ROLES = ("Administrator", "System Manager", "AI Assistant User")
 
@@ -21,12 +23,16 @@ class BadSiteConfig(Exception):
 
 @dataclass(frozen=True)
 class User:
-	"""One entry of `standalone_users`. Without a password there is no login, without a key no token."""
+	"""One entry of `standalone_users`. Without a password there is no login, without an API key no token.
+
+	`ai_key` is what an editor is given (`ai_assistant.keys`). On a bench it is the DocType AI Key.
+	"""
 
 	name: str
 	password: str | None = field(default=None, repr=False)
 	api_key: str | None = None
 	api_secret: str | None = field(default=None, repr=False)
+	ai_key: str | None = field(default=None, repr=False)
 	roles: tuple[str, ...] = ()
 	user_type: str = "System User"
 	desk_theme: str = "Automatic"
@@ -115,13 +121,15 @@ class SiteConfig:
 			raise wrong("this is no name for a user")
 		if not isinstance(entry, dict):
 			raise wrong("must be an object")
-		if unknown := entry.keys() - {"password", "api_key", "api_secret", "roles", "user_type"}:
+		if unknown := entry.keys() - {"password", "api_key", "api_secret", "ai_key", "roles", "user_type"}:
 			raise wrong(f"there is no setting {', '.join(sorted(unknown))}")
-		for key in ("password", "api_key", "api_secret"):
+		for key in ("password", "api_key", "api_secret", "ai_key"):
 			if key in entry and (not isinstance(entry[key], str) or not entry[key]):
 				raise wrong(f"{key} must be a string that is not empty")
 		if ("api_key" in entry) != ("api_secret" in entry):
 			raise wrong("api_key and api_secret go together")
+		if "ai_key" in entry and not re.fullmatch(AI_KEY, entry["ai_key"]):
+			raise wrong("ai_key must be aik- and 32 or more of A-Z a-z 0-9 _ -")
 		roles = entry.get("roles", [])
 		if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
 			raise wrong("roles must be a list of strings")

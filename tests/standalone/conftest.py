@@ -23,6 +23,7 @@ USERS: dict[str, Any] = {
 		"password": "ann's secret",
 		"api_key": "ann-key",
 		"api_secret": "ann-secret",
+		"ai_key": "aik-ann-ann-ann-ann-ann-ann-ann-ann-ann",
 		"roles": ["AI Assistant User"],
 	},
 	"bob@example.com": {"password": "bob's secret", "api_key": "bob-key", "api_secret": "bob-secret"},

@@ -282,3 +282,16 @@ def test_user_info_tells_the_type_of_the_user(http: httpx.Client) -> None:
 	}
 	log_in(http, "web@example.com")
 	assert http.get(info).json()["message"]["user_type"] == "Website User"
+
+
+@pytest.mark.parametrize("header", ["Authorization", "x-api-key"])
+def test_an_ai_key_chats_and_is_a_guest_elsewhere(http: httpx.Client, header: str) -> None:
+	scheme = "Bearer " if header == "Authorization" else ""
+
+	def ask(path: str, key: str = str(USERS["ann@example.com"]["ai_key"])) -> httpx.Response:
+		return http.get(f"/api/method/{path}", headers={header: scheme + key})
+
+	assert ask("ai_assistant.v1/models").status_code == 200
+	assert ask("ai_assistant.v1/models", "aik-nobodys").status_code == 401
+	elsewhere = ask("frappe.auth.get_logged_user")
+	assert elsewhere.status_code == (401 if scheme else 403)

@@ -179,7 +179,7 @@ class StandaloneSite:
 		self.log_file = self.data / "logs" / "ai_assistant.log"
 		self.stderr: list[str] = []
 		self.users = {
-			name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}"}
+			name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}", "ai_key": f"aik-{n:032}"}
 			for n, (name, entry) in enumerate(USERS.items(), start=1)
 		}
 		self.configure(config)

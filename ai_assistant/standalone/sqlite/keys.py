@@ -1,24 +1,48 @@
-"""AI Keys of the standalone site: it has none."""
+"""AI Keys of the standalone site: those of its users in the config file, one a user and without limits."""
 
+from ai_assistant.standalone import stand_in
 from ai_assistant.store import Row
 
 from .rows import Rows
 
 
 class SqliteKeys(Rows):
-	"""`ai_assistant.store.keys.Keys` for a site without keys."""
+	"""`ai_assistant.store.keys.Keys`. A key is named after its user."""
 
 	def key_of_hash(self, key_hash: str) -> Row | None:
-		return None
+		"""Returns the AI Key with a SHA-256 hash, None if there is none."""
+		return next((row for row in _rows() if row["key_hash"] == key_hash), None)
 
 	def key_named(self, name: str) -> Row | None:
-		return None
+		"""Returns the AI Key of that name, None if there is none."""
+		return next((row for row in _rows() if row["name"] == name), None)
 
 	def key_used(self, name: str) -> None:
-		pass
+		"""Does nothing: the config file does not say when a key was used."""
 
 	def recent_of_key(self, name: str, since: float) -> list[float]:
 		rows = self._database.read(
 			"SELECT created FROM request WHERE ai_key = ? AND created > ? ORDER BY created", [name, since]
 		)
 		return [created for (created,) in rows]
+
+
+def _rows() -> list[Row]:
+	# It imports frappe, for which the stand-in is not in place when this module is imported.
+	from ai_assistant import keys
+
+	users = stand_in.local.settings.users.values()
+	limits = {"models": (), "requests_per_minute": 0, "tokens_per_day": 0, "tokens_per_month": 0}
+	costs = {"cost_per_day": 0.0, "cost_per_month": 0.0}
+	return [
+		{
+			"name": user.name,
+			"user": user.name,
+			"key_hash": keys.digest(user.ai_key),
+			"usable": True,
+			**limits,
+			**costs,
+		}
+		for user in users
+		if user.ai_key
+	]

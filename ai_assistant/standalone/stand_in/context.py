@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import secrets
 from typing import Any, NoReturn
 
@@ -55,6 +56,18 @@ def get_cached_value(doctype: str, name: str, fieldname: str = "name") -> Any:
 	if doctype != "User":
 		throw(_("DocType {0} not found").format(doctype), DoesNotExistError)
 	return getattr(local.settings.users.get(name), fieldname, None)
+
+
+def get_attr(method_string: str) -> Any:
+	"""What a dotted path names; the module is imported."""
+	module, _dot, name = method_string.rpartition(".")
+	return getattr(importlib.import_module(module), name)
+
+
+def set_user(username: str) -> None:
+	"""Make a user the one who asks. The form is emptied, as in frappe/__init__.py."""
+	local.session = _dict(user=username, sid=username, data=_dict())
+	local.form_dict = _dict()
 
 
 def throw(msg: str, exc: type[Exception] | Exception = ValidationError, title: str | None = None) -> NoReturn:
