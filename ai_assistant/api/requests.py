@@ -12,7 +12,7 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership, queue, running
+from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership, running
 from ai_assistant.chat.answer import answer_of
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
@@ -49,28 +49,46 @@ def answer(dialect: Dialect) -> Response:
 	started = time.monotonic()
 	parsed = dialect.parse(body(), frappe.request.headers)
 	settings = access.load_permitted()
-	request = _validated(parsed, settings)
+	request = validated(parsed, settings)
+	return run(dialect, parsed, request, settings, started)
+
+
+def run(
+	dialect: Dialect, parsed: Parsed, request: ChatRequest, settings: Settings, started: float
+) -> Response:
+	"""Answers a valid request that reached this process at `started` (`time.monotonic()`). Errors are those of `answer`."""
 	model = parsed.fields.get("model") or request.model or _default_model(settings)
 	return send(dialect, parsed, request.request_id, model, _chunks(request, parsed, settings, started))
 
 
-def send(dialect: Dialect, parsed: Parsed, request_id: str, model: str, chunks: Chunks) -> Response:
+def send(
+	dialect: Dialect,
+	parsed: Parsed,
+	request_id: str,
+	model: str,
+	chunks: Chunks,
+	created: float | None = None,
+	at_once: bool = False,
+) -> Response:
 	"""Sends what a generator of chunks comes to: a stream if `parsed.stream`, else one body.
 
 	Args:
 		chunks: Yields chunks and returns the answer object, as `chat.journal.follow` and `chat.lifecycle.run` do. It is
 			closed when the client hangs up.
+		created: The UNIX time at which the request was accepted, now if it is None.
+		at_once: Whether the stream begins before the first chunk. An error is an event then, whenever it comes.
 	"""
-	created = int(time.time())
+	created = int(time.time() if created is None else created)
 	headers = {"X-Request-Id": request_id}
 	if parsed.dropped:
 		headers["X-Dropped"] = ", ".join(filter(FIELD.fullmatch, parsed.dropped[:MAX_DROPPED]))
 	hung_up = hang_up.watcher(frappe.request.environ)
 	first: list[Chunk] = []
-	if parsed.stream:
-		first, ended = _first(chunks, hung_up)
-	else:
+	ended: dict[str, Any] | None = None
+	if not parsed.stream:
 		ended = _last(chunks, hung_up)
+	elif not at_once:
+		first, ended = _first(chunks, hung_up)
 	if ended and ended.get("error") and not first:
 		return refusal(dialect, ended["error"], headers)
 	if ended and not parsed.stream:
@@ -119,7 +137,7 @@ def json_response(status: int, content: dict[str, Any], headers: dict[str, str])
 	)
 
 
-def _validated(parsed: Parsed, settings: Settings) -> ChatRequest:
+def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	"""The valid request. Raises ChatError."""
 	modes = {MODE: Mode(MODE), **settings.modes}
 	fields = dict(parsed.fields)
@@ -160,26 +178,31 @@ def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: f
 	Raises:
 		ChatError: At the first chunk, if the request is refused.
 	"""
+	row = ownership.find_same(request)
+	if row is not None:
+		return (yield from follow(row, settings))
 	with capacity.for_chat(settings.limits):
-		row = ownership.find_same(request)
-		if row is None and parsed.background:
-			queue.put(request, settings, started)
-			row = ownership.find_same(request)
-		if row is not None:
-			answer = yield from journal.follow(row, settings.timeouts.total_s)
-		else:
-			chat = lifecycle.begin(request, settings, started)
+		chat = lifecycle.begin(request, settings, started)
 
-			def wait_s() -> float:
-				return GATHER_S if chat.publisher.gathers() else LOOK_S
+		def wait_s() -> float:
+			return GATHER_S if chat.publisher.gathers() else LOOK_S
 
-			try:
-				answer = yield from lifecycle.run(chat, parsed.store, wait_s)
-			finally:
-				running.unregister(chat)
-	if answer["status"] == "cancelled":
-		return {**answer, "error": cancelled()}
-	return answer
+		try:
+			answer = yield from lifecycle.run(chat, parsed.store, wait_s)
+		finally:
+			running.unregister(chat)
+	return _with_error(answer)
+
+
+def follow(row: dict[str, Any], settings: Settings) -> Chunks:
+	"""Yields the chunks of a stored request and returns the answer object, as `_chunks` does."""
+	with capacity.for_chat(settings.limits):
+		answer = yield from journal.follow(row, settings.timeouts.total_s)
+	return _with_error(answer)
+
+
+def _with_error(answer: dict[str, Any]) -> dict[str, Any]:
+	return {**answer, "error": cancelled()} if answer["status"] == "cancelled" else answer
 
 
 def cancelled() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ai_assistant.config import access
 from . import models
 from .anthropic import messages
 from .dialect import Dialect
-from .openai import chat_completions, responses
+from .openai import chat_completions, responses, stored_responses
 from .requests import Own, answer, body, json_response, refusal
 from .responses import only_for_roles, refusal_of
 
@@ -53,7 +53,10 @@ def _count_tokens() -> Response:
 # The method and the path of each endpoint, its dialect, and what answers it: with the groups of the path as arguments.
 ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
-	("POST", re.compile("/responses"), responses, partial(answer, responses)),
+	("POST", re.compile("/responses"), responses, stored_responses.create),
+	("GET", re.compile("/responses/([^/]+)"), responses, stored_responses.retrieve),
+	("DELETE", re.compile("/responses/([^/]+)"), responses, stored_responses.delete),
+	("POST", re.compile("/responses/([^/]+)/cancel"), responses, stored_responses.cancel),
 	("POST", re.compile("/messages"), messages, partial(answer, messages)),
 	("POST", re.compile("/messages/count_tokens"), messages, _count_tokens),
 	("GET", re.compile("/models"), chat_completions, _list_models),

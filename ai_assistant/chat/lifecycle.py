@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import frappe
@@ -247,7 +247,8 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		admission.check(user, status, settings)
 		now = current.now()
 		row.update(created=now, lease=now + LEASE_S)
-		name = current.open(row, asdict(request) if status == "queued" else None)
+		question = asdict(replace(request, sent=None)) if status == "queued" else None
+		name = current.open(row, question, request.sent)
 	except (store.RequestExists, ChatError) as refused:
 		# The rollback releases the admission lock; it would be held until the end of the HTTP request otherwise.
 		frappe.db.rollback()

@@ -35,6 +35,7 @@ class ChatRequest(Ask):
 
 	`provider` is asked first. `fingerprint` is equal for equal requests of a client, whatever the site's settings are.
 	`publishes` is whether its events go to the user's sockets.
+	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
 	"""
 
 	request_id: str
@@ -44,6 +45,7 @@ class ChatRequest(Ask):
 	background: bool
 	fingerprint: str
 	publishes: bool = True
+	sent: dict[str, Any] | None = None
 
 	@property
 	def prompt_bytes(self) -> int:

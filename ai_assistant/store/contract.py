@@ -401,6 +401,37 @@ class StoreContract(Base):
 		blank = {"sources": [], "images": [], "error": {**error, "explanation": ""}}
 		self.assertEqual(self.store.events(name), [{**end, **blank}])
 
+	def test_what_a_client_sent_is_kept_as_long_as_its_request(self) -> None:
+		sent = {"messages": [{"role": "user", "content": "💭"}], "background": True}
+		name = self.store.open(row(), sent=sent)
+		other = self.store.open(row(request_id="request-2"))
+		self.assertEqual((self.store.sent(name), self.store.sent(other)), (sent, None))
+		self.store.finish(name, {"status": "completed"})
+		self.assertEqual(self.store.sent(name), sent)
+
+	def test_an_erased_request_keeps_its_figures_alone(self) -> None:
+		told = {
+			**dict.fromkeys(("response", "reasoning", "continuation"), "secret"),
+			**{"tool_calls": [{"id": "c"}], "sources": [{"url": "secret"}], "images": [{"type": "secret"}]},
+			"error": {"code": "content_filtered", "explanation": "secret"},
+		}
+		name = self.store.open(
+			{**row(), "excerpt": "secret", "tool_calls": []}, sent={"messages": ["secret"]}
+		)
+		other = self.store.open(row(request_id="request-2"))
+		for each in (name, other):
+			self.store.append(each, event(1, "said"))
+			self.store.finish(each, {"status": "completed", **told, "finish_reason": "stop"})
+		self.store.erase(name)
+		found = self.found()
+		self.assertNotIn("secret", str(found))
+		self.assertEqual(found["error"], {"code": "content_filtered"})
+		self.assertEqual((found["tool_calls"], found["finish_reason"]), ([], "stop"))
+		self.assertEqual(self.store.sent(name), {})
+		self.assertEqual([each["text"] for each in self.store.events(name)], [""])
+		self.assertEqual(self.found("request-2")["response"], "secret")
+		self.assertEqual([each["text"] for each in self.store.events(other)], ["said"])
+
 	# Transactions
 
 	def test_others_see_what_was_written_at_the_commit_and_not_before(self) -> None:

@@ -72,12 +72,19 @@ class Load(NamedTuple):
 class Requests(Protocol):
 	"""Requests and their events. Keys are compared byte by byte: neither case nor trailing spaces are folded."""
 
-	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+	def open(
+		self,
+		row: Mapping[str, Any],
+		question: Mapping[str, Any] | None = None,
+		sent: Mapping[str, Any] | None = None,
+	) -> str:
 		"""Stores a new request.
 
 		Args:
 			row: any of REQUEST_FIELDS.
 			question: what a worker needs to run a queued request, as JSON values. It is kept until the request ends.
+			sent: what a standard API needs when a client comes back to the request, as JSON values. It is kept as long
+				as the request.
 
 		Returns:
 			The `name` of the request.
@@ -193,6 +200,14 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request has ended already.
 		"""
+		...
+
+	def sent(self, name: str) -> dict[str, Any] | None:
+		"""Returns what `open` was given as `sent`: None for nothing, and an empty object for an erased request."""
+		...
+
+	def erase(self, name: str) -> None:
+		"""Deletes what was asked and answered from an ended request and its events. Its figures and its events stay."""
 		...
 
 	def forget(self, name: str) -> None:

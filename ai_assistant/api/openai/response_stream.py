@@ -27,6 +27,8 @@ class Writer:
 		self._background = parsed.background
 		self._resource = resource(parsed, request_id, model, created)
 		self._sequence_number = 0
+		# The number of the last event that the client has.
+		self._after = parsed.options.get("starting_after", -1)
 		self._written = Written()
 		self._output: list[dict[str, Any]] = []
 		# The type of the last item of the output while its text is being written, and the text.
@@ -62,6 +64,10 @@ class Writer:
 		return COMMENT
 
 	def end(self, answer: dict[str, Any]) -> str:
+		if answer["status"] in ("queued", "running"):
+			# It goes on in a worker, and this stream has lasted as long as one may.
+			error = answer["error"]
+			return self._event("error", code=error["code"], message=error["message"], param=None)
 		text = "".join(self.write(chunk) for chunk in self._written.missing(answer))
 		ended = outcome(answer, self._created)
 		status = "completed" if ended["status"] == "completed" else "incomplete"
@@ -79,7 +85,9 @@ class Writer:
 	def _event(self, kind: str, **fields: Any) -> str:
 		number = self._sequence_number
 		self._sequence_number += 1
-		return event({"type": kind, "sequence_number": number, **fields}, kind)
+		return (
+			event({"type": kind, "sequence_number": number, **fields}, kind) if number > self._after else ""
+		)
 
 	def _append(self, kind: str, make: Callable[[str], dict[str, Any]]) -> str:
 		"""Begins an item, which `make` makes of its id."""

@@ -6,11 +6,13 @@ the next turn (the answer's `continuation`) is the `encrypted_content` of a reas
 in a stream the item that carries it follows the others, and has no text of its own.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_assistant.chat.errors import invalid
 from ai_assistant.chat.validators import flag
+from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..dialect import Parsed
 from .errors import error
@@ -78,9 +80,20 @@ def parse(
 		stream=flag(body.get("stream"), "stream"),
 		background=background,
 		store=flag(body.get("store"), "store"),
-		options={"repeated": {name: body[name] for name in REPEATED if body.get(name) is not None}},
+		options={"repeated": _repeated(body)},
 		dropped=(*dropped, *(name for name, idle in NOT_CARRIED_OUT.items() if body.get(name) not in idle)),
 	)
+
+
+def _repeated(body: dict[str, Any]) -> dict[str, Any]:
+	"""What the response repeats of its request, without lone surrogates: JSON can say them, and a stream cannot."""
+	repeated = {name: body[name] for name in REPEATED if body.get(name) is not None}
+	try:
+		text = json.dumps(repeated, ensure_ascii=False)
+	except RecursionError:
+		raise invalid("The body accepts objects and lists in each other to a depth of {0}.", 32) from None
+	clean = join_surrogates(text)
+	return repeated if clean is text else json.loads(clean)
 
 
 def _object(body: dict[str, Any], name: str) -> dict[str, Any]:

@@ -16,11 +16,17 @@ from .usage import SqliteUsage
 class SqliteRequests(SqliteUsage):
 	"""`ai_assistant.store.requests.Requests` on SQLite."""
 
-	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+	def open(
+		self,
+		row: Mapping[str, Any],
+		question: Mapping[str, Any] | None = None,
+		sent: Mapping[str, Any] | None = None,
+	) -> str:
 		name = secrets.token_hex(8)
 		columns = {
 			"name": name,
 			"question": None if question is None else to_json(question),
+			"sent": None if sent is None else to_json(sent),
 			**to_columns(row),
 		}
 		try:
@@ -124,6 +130,19 @@ class SqliteRequests(SqliteUsage):
 		)
 		if usage := values.get("usage"):
 			self._book(name, usage)
+
+	def sent(self, name: str) -> dict[str, Any] | None:
+		((text,),) = self._database.read("SELECT sent FROM request WHERE name = ?", [name])
+		return json.loads(text) if text else None
+
+	def erase(self, name: str) -> None:
+		self._database.forget(
+			"UPDATE request SET excerpt = NULL, response = NULL, reasoning = NULL, continuation = NULL, call_key = NULL,"
+			" sources = NULL, images = NULL, error = json_remove(error, '$.explanation'),"
+			" tool_calls = CASE WHEN tool_calls IS NULL THEN NULL ELSE '[]' END, sent = '{}' WHERE name = ?",
+			[name],
+		)
+		self.forget(name)
 
 	def forget(self, name: str) -> None:
 		self._database.forget(

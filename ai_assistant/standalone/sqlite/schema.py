@@ -17,7 +17,7 @@ TYPES = {
 
 def create(database: Database) -> None:
 	"""Creates the tables and columns that are missing."""
-	fields = (*REQUEST_FIELDS, "question", "counted")
+	fields = (*REQUEST_FIELDS, "question", "sent", "counted")
 	columns = [f"{field} {TYPES.get(field, 'TEXT')}" for field in fields]
 	database.write(
 		"CREATE TABLE IF NOT EXISTS request"

@@ -29,10 +29,16 @@ LOCK_WAIT_S = 5
 class FrappeRequests:
 	"""`ai_assistant.store.requests.Requests` on MariaDB."""
 
-	def open(self, row: Mapping[str, Any], question: Mapping[str, Any] | None = None) -> str:
+	def open(
+		self,
+		row: Mapping[str, Any],
+		question: Mapping[str, Any] | None = None,
+		sent: Mapping[str, Any] | None = None,
+	) -> str:
 		name: str = frappe.generate_hash(length=20)
-		question_column = {} if question is None else {"question": to_json(question)}
-		columns, long = split_long({**columns_of(row), **question_column})
+		objects = {"question": question, "sent": sent}
+		texts = {field: to_json(value) for field, value in objects.items() if value is not None}
+		columns, long = split_long({**columns_of(row), **texts})
 		try:
 			insert(REQUEST, name, frappe.utils.now(), columns)
 		except Exception as error:
@@ -163,6 +169,19 @@ class FrappeRequests:
 		append_long(name, long)
 		if usage := values.get("usage"):
 			book(name, usage)
+
+	def sent(self, name: str) -> dict[str, Any] | None:
+		((text,),) = frappe.db.sql(f"SELECT sent FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		return json.loads(text) if text else None
+
+	def erase(self, name: str) -> None:
+		frappe.db.sql(
+			f"UPDATE `tab{REQUEST}` SET excerpt = NULL, response = NULL, reasoning = NULL, continuation = NULL,"
+			" call_key = NULL, sources = NULL, images = NULL, error = JSON_REMOVE(error, '$.explanation'),"
+			" tool_calls = IF(tool_calls IS NULL, NULL, '[]'), sent = '{}' WHERE name = %s",
+			(name,),
+		)
+		self.forget(name)
 
 	def forget(self, name: str) -> None:
 		frappe.db.sql(

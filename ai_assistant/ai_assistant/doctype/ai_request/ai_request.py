@@ -76,6 +76,7 @@ class AIRequest(Document):
 		reasoning: DF.Code | None
 		reasoning_tokens: DF.Int
 		request_id: DF.Data | None
+		sent: DF.Code | None
 		response: DF.Code | None
 		sources: DF.Code | None
 		status: DF.Literal["queued", "running", "completed", "cancelled", "failed"]

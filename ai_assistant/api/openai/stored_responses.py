@@ -1,0 +1,229 @@
+"""The responses that a site has stored: OpenAI's endpoints under `/responses`, beside the dialect itself.
+
+A response is a request of this app: its id is `resp_` and the request's id. What a client sent is kept with the request
+where the site keeps content, unless the client says `store: false`.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import frappe
+from frappe import _
+from werkzeug.wrappers import Response
+
+from ai_assistant import store
+from ai_assistant.chat import journal, ownership, queue
+from ai_assistant.chat.answer import current_answer
+from ai_assistant.chat.errors import ChatError, invalid
+from ai_assistant.chat.messages import messages_of
+from ai_assistant.chat.validators import flag, whole_number
+from ai_assistant.config import access
+from ai_assistant.config.settings import Settings
+
+from .. import requests
+from ..dialect import Parsed
+from . import responses
+from .response_object import ID_PREFIX, ITEM_PREFIXES, call_item, message_item, reasoning_item
+
+ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_(\d+)", re.DOTALL)
+# How long a cancelled request may take to end.
+END_S = 3.0
+# Each is looked up in the database.
+MAX_REFERRED = 500
+
+
+def create() -> Response:
+	"""Creates a response. One in the background that is not streamed is answered at once, with the status `queued`.
+
+	Raises:
+		ChatError: For what is refused before the request is accepted.
+	"""
+	started = time.monotonic()
+	sent = requests.body()
+	previous = _previous(sent)
+	history = None if previous is None else _conversation(previous)
+	resolved = {**sent, "input": _resolved(sent.get("input"))}
+	parsed = responses.parse(resolved, frappe.request.headers, history)
+	if previous is not None:
+		parsed.fields.setdefault("task_id", previous["task_id"])
+	settings = access.load_permitted()
+	request = requests.validated(parsed, settings)
+	stores = flag(sent.get("store", True), "store") and settings.retention.keep_content
+	request = replace(request, sent=_sent(parsed, settings, stores))
+	if not parsed.background:
+		return requests.run(responses, parsed, request, settings, started)
+	if ownership.find_same(request) is None:
+		queue.put(request, settings, started)
+	row = ownership.find(request.request_id)
+	return _stream(row, parsed) if parsed.stream else _whole(row)
+
+
+def retrieve(response_id: str) -> Response:
+	"""A stored response in whatever status; with `stream=true` its events, those after `starting_after` alone."""
+	row = _find(response_id)
+	asked = frappe.request.args
+	if not flag(asked.get("stream"), "stream"):
+		return _whole(row)
+	parsed = _parsed(row, stream=True)
+	after = whole_number(asked.get("starting_after"), "starting_after", 0, 2**31)
+	if after is not None:
+		if not parsed.background:
+			# A direct stream is cut elsewhere than the journal, so its events have other numbers.
+			raise invalid(
+				"{0} accepts the number of an event of a response in the background.", "starting_after"
+			)
+		parsed.options["starting_after"] = after
+	return _stream(row, parsed)
+
+
+def cancel(response_id: str) -> Response:
+	"""Stops a response that has not ended, and answers with it."""
+	row = _find(response_id)
+	if row["status"] in store.UNENDED:
+		queue.cancel([row])
+		for _chunk in journal.follow(row, END_S):
+			pass
+	return _whole(_find(response_id))
+
+
+def delete(response_id: str) -> Response:
+	"""Deletes what was asked and answered. What it cost stays in the site's figures.
+
+	Raises:
+		ChatError: `conflict` if the response has not ended.
+	"""
+	row = _find(response_id)
+	if row["status"] in store.UNENDED:
+		raise ChatError("conflict", _("{0} has not ended; cancel it first.").format(response_id))
+	with store.transaction() as current:
+		current.erase(row["name"])
+	return requests.json_response(200, {"id": response_id, "object": "response", "deleted": True}, {})
+
+
+def _find(response_id: str) -> store.Row:
+	"""The row of the user's own response. Raises ChatError `not_found`."""
+	unknown = ChatError("not_found", _("There is no response {0}.").format(response_id))
+	if not response_id.startswith(ID_PREFIX):
+		raise unknown
+	try:
+		row = ownership.find(response_id.removeprefix(ID_PREFIX))
+	except ChatError:
+		raise unknown from None
+	if store.current().sent(row["name"]) == {}:
+		raise unknown
+	return row
+
+
+def _stream(row: store.Row, parsed: Parsed) -> Response:
+	model, followed = parsed.fields.get("model") or "", requests.follow(row, access.load_permitted())
+	return requests.send(responses, parsed, row["request_id"], model, followed, row["created"], at_once=True)
+
+
+def _whole(row: store.Row) -> Response:
+	answer, parsed = current_answer(row), _parsed(row, stream=False)
+	body = responses.whole(answer, parsed, int(row["created"]))
+	return requests.json_response(200, body, {"X-Request-Id": row["request_id"]})
+
+
+def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
+	"""What is kept of a request beside its answer; of its content nothing unless it is to be stored."""
+	sent: dict[str, Any] = {"background": parsed.background}
+	if stores:
+		own = parsed.fields["messages"]
+		if parsed.options["repeated"].get("instructions"):
+			# Instructions are those of one response, and not of those that follow it.
+			own = own[1:]
+		messages = messages_of(own, settings.limits)
+		sent |= {
+			"messages": messages,
+			"model": parsed.fields.get("model"),
+			"repeated": parsed.options["repeated"],
+		}
+	return sent
+
+
+def _parsed(row: store.Row, stream: bool) -> Parsed:
+	"""The request of a stored response, as far as it is kept."""
+	sent = store.current().sent(row["name"]) or {}
+	return Parsed(
+		fields={"model": sent.get("model") or row["model"] or ""},
+		stream=stream,
+		background=sent.get("background", False),
+		options={"repeated": sent.get("repeated") or {}},
+	)
+
+
+def _previous(sent: dict[str, Any]) -> store.Row | None:
+	"""The response that a request continues. Raises ChatError."""
+	response_id = sent.get("previous_response_id")
+	if response_id is None:
+		return None
+	if not isinstance(response_id, str):
+		raise invalid("{0} accepts the id of a response.", "previous_response_id")
+	row = _find(response_id)
+	if row["status"] in store.UNENDED:
+		raise invalid(
+			"{0} accepts a response that has ended; {1} has not.", "previous_response_id", response_id
+		)
+	return row
+
+
+def _conversation(row: store.Row) -> list[dict[str, Any]]:
+	"""The messages up to a response and with it. Raises ChatError `not_kept`."""
+	messages = (store.current().sent(row["name"]) or {}).get("messages")
+	if messages is None:
+		raise _not_kept(f"{ID_PREFIX}{row['request_id']}")
+	answer = current_answer(row)
+	message = {"role": "assistant", "content": answer["response"]}
+	if calls := answer.get("tool_calls"):
+		message["tool_calls"] = calls
+	if answer.get("continuation"):
+		message["continuation"] = answer["continuation"]
+	return [*messages, message]
+
+
+def _not_kept(response_id: str) -> ChatError:
+	message = _("The content of {0} is not kept on this site; send all of the input.")
+	return ChatError("not_kept", message.format(response_id))
+
+
+def _resolved(given: Any) -> Any:
+	"""An input with the stored items in the place of the references to them. Raises ChatError."""
+	if not isinstance(given, list):
+		return given
+	rows: dict[str, store.Row] = {}
+	return [each for n, item in enumerate(given) for each in _items(item, f"input[{n}].id", rows)]
+
+
+def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
+	"""What an item stands for. `rows` are the responses that were looked up, by their ids."""
+	if not isinstance(item, dict) or not (item.get("type") == "item_reference" or item.keys() == {"id"}):
+		return [item]
+	identity = str(item.get("id"))
+	found = ITEM_ID.fullmatch(identity)
+	if not found:
+		raise invalid("{0} accepts the id of an item of a stored response.", where)
+	kind, request_id, number = found[1], found[2], int(found[3])
+	response_id = f"{ID_PREFIX}{request_id}"
+	if response_id not in rows:
+		if len(rows) >= MAX_REFERRED:
+			raise invalid("{0} accepts items of at most {1} responses.", "input", MAX_REFERRED)
+		rows[response_id] = _find(response_id)
+	row = rows[response_id]
+	if row["response"] is None:
+		raise _not_kept(response_id)
+	if kind == ITEM_PREFIXES["reasoning"]:
+		return [reasoning_item(identity, "", row["continuation"])] if row["continuation"] else []
+	if kind == ITEM_PREFIXES["message"]:
+		# A stream may have cut the text in several items; the first stands for all of it.
+		return [message_item(identity, row["response"], "completed")] if number == 0 else []
+	calls = row["tool_calls"] or []
+	if number >= len(calls):
+		raise invalid("{0} accepts the id of an item of a stored response.", where)
+	call = calls[number]
+	return [
+		call_item(identity, call["id"], call["function"]["name"], call["function"]["arguments"], "completed")
+	]

@@ -1,0 +1,240 @@
+"""Responses that the site has stored: asked for in the background, read again, continued, cancelled and deleted."""
+
+import json
+from typing import Any
+
+import openai
+import pytest
+
+from ai_assistant.client.client import Client
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import Site
+from tests.support.v1 import ask, base, events, headers, streaming
+
+CLOCK: Any = {"type": "function", "name": "clock", "parameters": {"type": "object", "properties": {}}}
+CALL = {"call": 0, "id": "call_stored", "name": "clock", "arguments": "{}"}
+
+
+def client_of(site: Site, account: Any = None) -> openai.OpenAI:
+	sent = headers(account or site.first)
+	return openai.OpenAI(base_url=base(site), api_key="k", default_headers=sent, max_retries=0)
+
+
+@pytest.fixture
+def package(site: Site) -> openai.OpenAI:
+	"""The real client of OpenAI, pointed at the site."""
+	return client_of(site)
+
+
+def ended(package: openai.OpenAI, response_id: str) -> Any:
+	"""The response once it has ended: its stream ends with it."""
+	*_, last = package.responses.retrieve(response_id, stream=True)
+	return last.response  # type: ignore[union-attr]
+
+
+def test_a_response_in_the_background_is_answered_at_once_and_read_later(
+	package: openai.OpenAI, provider: ScriptedProvider
+) -> None:
+	gate = unique("gate")
+	prompt = script({"reasoning": "Hm."}, {"gate": gate}, {"text": "Done."})
+	asked = package.responses.create(
+		model="scripted", input=prompt, background=True, metadata={"ticket": "7"}, instructions="Be brief."
+	)
+	assert asked.status in ("queued", "in_progress") and asked.output_text == ""
+	assert package.responses.retrieve(asked.id).status in ("queued", "in_progress")
+	provider.open(gate)
+	final = ended(package, asked.id)
+	assert final == package.responses.retrieve(asked.id)
+	assert (final.status, final.output_text, final.background) == ("completed", "Done.", True)
+	assert (final.metadata, final.instructions, final.model) == ({"ticket": "7"}, "Be brief.", "scripted")
+	assert final.created_at == asked.created_at
+
+
+def test_a_stream_in_the_background_goes_on_where_it_was_cut(
+	package: openai.OpenAI, provider: ScriptedProvider
+) -> None:
+	gates = [unique("gate"), unique("gate")]
+	prompt = script(
+		{"reasoning": "Hm."},
+		{"text": "One. "},
+		{"gate": gates[0]},
+		{"text": "Two. "},
+		{"gate": gates[1]},
+		CALL,
+	)
+	seen: list[Any] = []
+	with package.responses.create(
+		model="scripted", input=prompt, tools=[CLOCK], background=True, stream=True
+	) as stream:
+		for event in stream:
+			seen.append(event)
+			if event.type == "response.output_text.delta":
+				break
+	assert [event.type for event in seen[:3]] == [
+		"response.created",
+		"response.queued",
+		"response.in_progress",
+	]
+	provider.open(gates[0])
+	provider.open(gates[1])
+	response_id, last = seen[0].response.id, seen[-1].sequence_number
+	seen += package.responses.retrieve(response_id, stream=True, starting_after=last)
+	assert [event.sequence_number for event in seen] == list(range(len(seen)))
+	deltas = [event.delta for event in seen if event.type == "response.output_text.delta"]
+	assert "".join(deltas) == "One. Two. "
+	assert seen[-1].type == "response.completed"
+	assert [item.type for item in seen[-1].response.output[:3]] == ["reasoning", "message", "function_call"]
+	replayed = list(package.responses.retrieve(response_id, stream=True))
+	assert [event.to_dict() for event in replayed] == [event.to_dict() for event in seen]
+
+
+def test_a_response_that_was_streamed_directly_is_replayed_whole(package: openai.OpenAI, site: Site) -> None:
+	with package.responses.stream(model="scripted", input=script({"text": "Hello."})) as stream:
+		final = stream.get_final_response()
+	assert ended(package, final.id).output_text == "Hello."
+	refused = ask(site, f"/responses/{final.id}?stream=true&starting_after=3")
+	assert refused.status_code == 400 and "starting_after" in refused.json()["error"]["message"]
+
+
+def test_a_response_is_cancelled(package: openai.OpenAI) -> None:
+	prompt = script({"text": "Half."}, {"hang": True})
+	asked = package.responses.create(model="scripted", input=prompt, background=True)
+	cancelled = package.responses.cancel(asked.id)
+	assert cancelled.status == "cancelled" and cancelled.error is None
+	assert package.responses.cancel(asked.id).status == "cancelled"
+	assert ended(package, asked.id).status == "cancelled"
+
+
+def test_a_response_is_deleted_once_it_has_ended(
+	package: openai.OpenAI, site: Site, client: Client, provider: ScriptedProvider
+) -> None:
+	gate, marker = unique("gate"), unique("marker")
+	prompt = script({"gate": gate}, {"text": f"Secret {marker}."})
+	asked = package.responses.create(model="scripted", input=prompt, background=True)
+	with pytest.raises(openai.ConflictError):
+		package.responses.delete(asked.id)
+	provider.open(gate)
+	ended(package, asked.id)
+	package.responses.delete(asked.id)
+	for refused in (package.responses.retrieve, package.responses.delete, package.responses.cancel):
+		with pytest.raises(openai.NotFoundError):
+			refused(asked.id)
+	request_id = asked.id.removeprefix("resp_")
+	kept = [client.get(name, request_id=request_id) for name in ("get_request", "get_events")]
+	assert marker not in json.dumps(kept) and kept[0]["usage"]
+
+
+def test_a_conversation_goes_on_from_a_response(package: openai.OpenAI, provider: ScriptedProvider) -> None:
+	marker = unique("marker")
+	first = package.responses.create(
+		model="scripted", input=script({"text": f"One {marker}."}), instructions=f"Old rules {marker}."
+	)
+	second = package.responses.create(
+		model="scripted",
+		previous_response_id=first.id,
+		input=script({"text": f"Two {marker}."}),
+		instructions="New rules.",
+	)
+	third = package.responses.create(
+		model="scripted", previous_response_id=second.id, input=f"And? {marker} last"
+	)
+	assert second.previous_response_id == first.id and third.status == "completed"
+	sent = provider.wait_for(f"{marker} last").body["messages"]
+	assert [message["role"] for message in sent] == ["user", "assistant", "user", "assistant", "user"]
+	assert [sent[1]["content"], sent[3]["content"]] == [f"One {marker}.", f"Two {marker}."]
+	between = provider.wait_for(f"Two {marker}").body["messages"]
+	assert between[0] == {"role": "system", "content": "New rules."}
+	assert f"Old rules {marker}" not in json.dumps(between)
+
+
+@pytest.mark.parametrize("model", ["scripted", "claude/claude-sonnet-4-5"])
+def test_a_tool_is_answered_by_its_output_alone(
+	package: openai.OpenAI, provider: ScriptedProvider, model: str
+) -> None:
+	marker = unique("marker")
+	said = [{"reasoning": "What time?"}, {"sealed": f"sig-{marker}"}, CALL]
+	prompt = script({"turn": said}, {"turn": [{"text": f"Noon. {marker}"}]})
+	first = package.responses.create(model=model, input=prompt, tools=[CLOCK])
+	(called,) = [item for item in first.output if item.type == "function_call"]
+	output: Any = {"type": "function_call_output", "call_id": called.call_id, "output": f"noon {marker}"}
+	second = package.responses.create(
+		model=model, previous_response_id=first.id, input=[output], tools=[CLOCK]
+	)
+	assert second.output_text == f"Noon. {marker}"
+
+
+def test_the_items_of_a_response_are_referred_to_by_their_ids(
+	package: openai.OpenAI, provider: ScriptedProvider
+) -> None:
+	marker = unique("marker")
+	question: Any = {
+		"role": "user",
+		"content": script({"reasoning": "Hm."}, {"text": f"Let me. {marker}"}, CALL),
+	}
+	with package.responses.stream(model="scripted", input=[question], tools=[CLOCK]) as stream:
+		first = stream.get_final_response()
+	references: list[Any] = [{"type": "item_reference", "id": item.id} for item in first.output]
+	output: Any = {"type": "function_call_output", "call_id": "call_stored", "output": f"noon {marker}"}
+	package.responses.create(model="scripted", input=[question, *references, output], tools=[CLOCK])
+	_user, answer, result = provider.wait_for(f"noon {marker}").body["messages"]
+	assert (answer["content"], answer["tool_calls"][0]["id"]) == (f"Let me. {marker}", "call_stored")
+	assert result["tool_call_id"] == "call_stored"
+
+
+def test_what_was_not_to_be_stored_cannot_be_continued(package: openai.OpenAI) -> None:
+	first = package.responses.create(model="scripted", input=script({"text": "One."}), store=False)
+	with pytest.raises(openai.APIStatusError) as refused:
+		package.responses.create(model="scripted", previous_response_id=first.id, input="And?")
+	assert refused.value.status_code == 410 and first.id in str(refused.value)
+
+
+def test_what_has_not_ended_cannot_be_continued(package: openai.OpenAI, provider: ScriptedProvider) -> None:
+	gate = unique("gate")
+	asked = package.responses.create(model="scripted", input=script({"gate": gate}), background=True)
+	with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+		package.responses.create(model="scripted", previous_response_id=asked.id, input="And?")
+	provider.open(gate)
+	ended(package, asked.id)
+
+
+def test_a_response_of_another_user_looks_as_if_there_were_none(site: Site, package: openai.OpenAI) -> None:
+	answer = package.responses.create(model="scripted", input=script({"text": "Mine."}))
+	other = client_of(site, site.second)
+	calls: list[Any] = [
+		lambda: other.responses.retrieve(answer.id),
+		lambda: list(other.responses.retrieve(answer.id, stream=True)),
+		lambda: other.responses.cancel(answer.id),
+		lambda: other.responses.delete(answer.id),
+		lambda: other.responses.create(model="scripted", input="Hi.", previous_response_id=answer.id),
+		lambda: other.responses.create(
+			model="scripted", input=[{"type": "item_reference", "id": answer.output[0].id}]
+		),
+	]
+	for call in calls:
+		with pytest.raises(openai.NotFoundError) as refused:
+			call()
+		assert "Mine." not in str(refused.value.body)
+
+
+@pytest.mark.parametrize(
+	"response_id", ["resp_nobody-has-this", "resp_", "x", "resp_%00", "chatcmpl-12345678"]
+)
+def test_an_id_of_nothing_is_404_in_openais_form(site: Site, response_id: str) -> None:
+	for method, path in (("GET", ""), ("POST", "/cancel"), ("DELETE", "")):
+		response = ask(site, f"/responses/{response_id}{path}", method=method)
+		assert response.status_code == 404 and response.json()["error"]["message"], (method, path)
+
+
+def test_the_same_key_asks_once(site: Site, provider: ScriptedProvider) -> None:
+	marker, key = unique("marker"), {"Idempotency-Key": unique("key")}
+	sent = {"model": "scripted", "input": script({"text": marker})}
+	for background in (False, True):
+		more = {**sent, "background": background}
+		named = {**key, "Idempotency-Key": key["Idempotency-Key"] + str(background)}
+		first = ask(site, "/responses", more, headers=named).json()
+		with streaming(site, "/responses", more, **named) as response:
+			*_, last = [data for _name, data in events(response)]
+		assert last["response"]["id"] == first["id"]
+		assert last["response"]["output"][0]["content"][0]["text"] == marker
+	assert provider.count(marker) == 2
