@@ -211,7 +211,7 @@ def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, 
 	from tests.support.provider import ScriptedProvider
 	from tests.support.site import MANAGER, PROVIDER_PORT, USERS, browser_config, site_config
 
-	first, second, *_ = USERS
+	first, second, third, spender = USERS
 
 	def prepared(config: dict[str, Any]) -> dict[str, str]:
 		tokens = bench.inside("prepare", users=USERS | MANAGER, config=config)
@@ -222,6 +222,8 @@ def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, 
 			"AI_ASSISTANT_SITE": bench.site,
 			"AI_ASSISTANT_TOKEN": tokens[first],
 			"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
+			"AI_ASSISTANT_THIRD_TOKEN": tokens[third],
+			"AI_ASSISTANT_SPENDER_TOKEN": tokens[spender],
 		}
 
 	environment = prepared(site_config(ScriptedProvider(PROVIDER_PORT)))
