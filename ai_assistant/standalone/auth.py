@@ -1,7 +1,7 @@
-"""Who asks: the session, the API key, the login, and the cookies that say so.
+"""Authentication of a request: session, API key, AI Key, login and cookies.
 
-All of it is about the request at hand, and works on `local`, which `ai_assistant.standalone.site` has
-filled. The order, the answers and the cookies are those of frappe/auth.py and frappe/sessions.py.
+It works on `local`, which `ai_assistant.standalone.site` has filled for the current request. The order, the answers and
+the cookies are those of frappe/auth.py and frappe/sessions.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNSAFE_METHODS = ("POST", "PUT", "DELETE", "PATCH")
 
 
 class Cookies(dict[str, str]):
-	"""The cookies a response sets, and whether it takes them all back."""
+	"""The cookies that a response sets, and whether it deletes all of them."""
 
 	names = ("sid", "system_user", "full_name", "user_id", "user_image")
 
@@ -36,7 +36,7 @@ class Cookies(dict[str, str]):
 		self._secure = request.scheme == "https"
 
 	def send_with(self, response: Response) -> None:
-		"""Write them into a response."""
+		"""Write them to a response."""
 		for name, value in self.items():
 			response.set_cookie(
 				name,
@@ -51,10 +51,12 @@ class Cookies(dict[str, str]):
 
 
 def authenticate(request: Request) -> None:
-	"""Set `frappe.session` from the login, the sid or the Authorization header of a request.
+	"""Set `frappe.session` from the login, the sid, the API key or the AI Key of a request.
 
-	Raises AuthenticationError for wrong credentials, CSRFTokenError for a POST without the session's token, and what the
-	app's auth_hooks raise.
+	Raises:
+		AuthenticationError: The credentials are wrong.
+		CSRFTokenError: A POST lacks the CSRF token of its session.
+		Exception: What the app's auth_hooks raise.
 	"""
 	if request.path == LOGIN_PATH:
 		_log_in(request)
@@ -63,7 +65,7 @@ def authenticate(request: Request) -> None:
 	_check_csrf_token(request)
 
 	header = request.headers.get("Authorization", "")
-	# Frappe looks at a header of two words alone.
+	# Frappe ignores a header that does not consist of two words.
 	names_user = header.count(" ") == 1
 	user = user_of_key(header, local.settings.users) if names_user else None
 	if user and session.user == "Guest":
@@ -76,21 +78,21 @@ def authenticate(request: Request) -> None:
 
 @whitelist()
 def get_logged_user() -> str:
-	"""The name of the user who asks."""
+	"""The name of the current user."""
 	name: str = session.user
 	return name
 
 
 @whitelist(allow_guest=True)
 def get_user_info() -> dict[str, str]:
-	"""The name and the type of the user who asks, a guest's too. frappe/realtime.py."""
+	"""The name and the type of the current user, who may be a guest. frappe/realtime.py."""
 	user = local.settings.users.get(session.user, GUEST)
 	return {"user": user.name, "user_type": user.user_type}
 
 
 @whitelist(allow_guest=True)
 def logout() -> None:
-	"""End the session; what is left is a guest's."""
+	"""End the session. The current user is a guest afterwards."""
 	local.sessions.end(session.sid)
 	_set_user(GUEST, None)
 	local.cookies.deleted = True
@@ -99,10 +101,10 @@ def logout() -> None:
 
 def _resume(request: Request) -> None:
 	sid = str(form_dict.get("sid") or unquote(request.cookies.get("sid", "Guest")))
-	found = local.sessions.find(sid) if sid != "Guest" else None
-	user = local.settings.users.get(found.user) if found else None
+	stored = local.sessions.find(sid) if sid != "Guest" else None
+	user = local.settings.users.get(stored.user) if stored else None
 	if user:
-		_set_user(user, found)
+		_set_user(user, stored)
 		return
 	if sid != "Guest":
 		local.response.session_expired = 1
@@ -128,10 +130,10 @@ def _fail(message: str) -> NoReturn:
 	raise AuthenticationError
 
 
-def _set_user(user: User, found: Session | None) -> None:
-	local.session = _dict(user=user.name, sid=found.sid if found else "Guest", data=_dict(user=user.name))
-	if found:
-		session.data.update(user_type=user.user_type, csrf_token=found.csrf_token)
+def _set_user(user: User, stored: Session | None) -> None:
+	local.session = _dict(user=user.name, sid=stored.sid if stored else "Guest", data=_dict(user=user.name))
+	if stored:
+		session.data.update(user_type=user.user_type, csrf_token=stored.csrf_token)
 	local.cookies.update(
 		sid=session.sid,
 		system_user="yes" if user.user_type == "System User" else "no",
@@ -142,7 +144,7 @@ def _set_user(user: User, found: Session | None) -> None:
 
 
 def _greet(user: User) -> None:
-	"""What a login, and a logout, answers."""
+	"""Write the answer of a login or a logout."""
 	if user.user_type == "System User":
 		local.response.update(message="Logged In", home_page="/app")
 	else:
@@ -154,7 +156,7 @@ def _check_csrf_token(request: Request) -> None:
 	token = session.data.csrf_token
 	if not token or request.method not in UNSAFE_METHODS:
 		return
-	given = request.headers.get("X-Frappe-CSRF-Token") or form_dict.pop("csrf_token", None)
-	if given != token:
+	sent = request.headers.get("X-Frappe-CSRF-Token") or form_dict.pop("csrf_token", None)
+	if sent != token:
 		local.flags.disable_traceback = True
 		throw(_("Invalid Request"), CSRFTokenError)

@@ -1,4 +1,4 @@
-"""What `ai-assistant doctor --site-config` looks at: a configuration file, without a site that runs."""
+"""What `ai-assistant doctor --site-config` checks: a configuration file, without a running site."""
 
 from functools import partial
 from pathlib import Path
@@ -10,15 +10,19 @@ from .site_config import SiteConfig
 
 
 def of_config(path: Path) -> list[Check]:
-	"""The file, and its providers, which are asked from here. Raises BadSiteConfig for a file that cannot be read,
-	RuntimeError where a Frappe is installed, whose bench has a doctor of its own."""
+	"""The checks of a file and of its providers, which are asked from here.
+
+	Raises:
+		BadSiteConfig: The file cannot be used.
+		RuntimeError: A Frappe is installed. Its bench has its own doctor.
+	"""
 	if not stand_in.install():
-		raise RuntimeError("Frappe is installed here: ask its bench, bench --site … ai-assistant doctor")
+		raise RuntimeError("Frappe is installed here. Use its doctor: bench --site … ai-assistant doctor")
 	from ai_assistant.config import settings
 	from ai_assistant.operations.doctor import providers
 
 	values = SiteConfig(path).current().values
 	stand_in.local.conf = stand_in._dict(values)
 	load = partial(settings.of, {}, values.get(settings.CONF_KEY))
-	look, then = partial(providers.configuration, load), partial(providers.providers, load)
-	return [Check("configuration", look, then=then)]
+	check, then = partial(providers.configuration, load), partial(providers.providers, load)
+	return [Check("configuration", check, then=then)]

@@ -1,4 +1,4 @@
-"""Whether somebody is who they say: passwords, API keys, and the lock after too many wrong guesses."""
+"""Checks of credentials: passwords, API keys, and the lock after too many failures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from .stand_in import _, throw
 
 MAX_FAILURES = 10
 LOCK_S = 60
-"""Frappe's defaults (System Settings; frappe/auth.py): more failures than that within a minute lock a user,
-and an address, until the minute is over."""
+"""Frappe's defaults (System Settings, frappe/auth.py). More failures within a minute lock the user and the IP address until
+the minute is over."""
 
 
 def user_of_key(authorization: str, users: Mapping[str, User]) -> User | None:
-	"""The user an Authorization header names, as frappe/auth.py reads it; None where it names nobody.
+	"""The user that an Authorization header names, as frappe/auth.py reads it. None if it names none.
 
-	Raises AuthenticationError for a wrong key or secret, InvalidAuthorizationToken for a broken Basic token.
+	Raises:
+		AuthenticationError: The key or the secret is wrong.
+		InvalidAuthorizationToken: A Basic token is not base64.
 	"""
 	kind, _space, token = authorization.partition(" ")
 	if kind.lower() == "basic":
@@ -47,16 +49,16 @@ def user_of_key(authorization: str, users: Mapping[str, User]) -> User | None:
 
 
 class Logins:
-	"""Checks passwords, and remembers who failed."""
+	"""Checks passwords and counts failures."""
 
 	def __init__(self) -> None:
 		self._failures: dict[str, tuple[float, int]] = {}
 		self._counting = threading.Lock()
 
 	def check(self, name: str, password: str, address: str, users: Mapping[str, User]) -> User | None:
-		"""The user, or None for a wrong name or password. Raises SecurityException once that is too many."""
-		watched = [address, name] if name in users else [address]
-		for key in watched:
+		"""The user, or None if the name or the password is wrong. Raises SecurityException after too many failures."""
+		counted = [address, name] if name in users else [address]
+		for key in counted:
 			since, count = self._failures.get(key, (0.0, 0))
 			if count > MAX_FAILURES and since + LOCK_S > time.monotonic():
 				throw(
@@ -64,24 +66,24 @@ class Logins:
 					SecurityException,
 				)
 		user = users.get(name)
-		kept = user.password if user else None
-		# Compared for an unknown name too: the time it takes must not tell who exists.
-		if _same(password, kept or "") and kept:
+		expected = user.password if user else None
+		# Compared for an unknown name too, so that the time does not reveal which users exist.
+		if _same(password, expected or "") and expected:
 			with self._counting:
-				for key in watched:
+				for key in counted:
 					self._failures.pop(key, None)
 			return user
 		with self._counting:
-			self._count(watched)
+			self._count(counted)
 		return None
 
-	def _count(self, watched: list[str]) -> None:
+	def _count(self, keys: list[str]) -> None:
 		now = time.monotonic()
-		self._failures = {key: seen for key, seen in self._failures.items() if seen[0] + LOCK_S > now}
-		for key in watched:
+		self._failures = {key: entry for key, entry in self._failures.items() if entry[0] + LOCK_S > now}
+		for key in keys:
 			since, count = self._failures.get(key, (now, 0))
 			self._failures[key] = since, count + 1
 
 
-def _same(given: str, kept: str) -> bool:
-	return hmac.compare_digest(given.encode(errors="surrogatepass"), kept.encode(errors="surrogatepass"))
+def _same(sent: str, expected: str) -> bool:
+	return hmac.compare_digest(sent.encode(errors="surrogatepass"), expected.encode(errors="surrogatepass"))

@@ -1,17 +1,17 @@
-"""Frappe's exceptions that this app or this site raises, with the HTTP status each of them carries.
+"""The exceptions of Frappe that this app or this site raises, with their HTTP statuses.
 
-The names and statuses are those of frappe/exceptions.py. One without a status answers 500.
+Names and statuses are those of frappe/exceptions.py. An exception without a status answers 500.
 """
 
 
 class ValidationError(Exception):
-	"""The request cannot be carried out as it stands."""
+	"""The request is not valid."""
 
 	http_status_code = 417
 
 
 class FrappeTypeError(TypeError):
-	"""An argument of a whitelisted method is not of its annotated type."""
+	"""An argument of a whitelisted method has the wrong type."""
 
 	http_status_code = 417
 
@@ -23,37 +23,37 @@ class AuthenticationError(Exception):
 
 
 class PermissionError(Exception):
-	"""Not for this user, or not with this HTTP method."""
+	"""The user or the HTTP method is not allowed."""
 
 	http_status_code = 403
 
 
 class DoesNotExistError(ValidationError):
-	"""There is no such thing."""
+	"""The requested thing does not exist."""
 
 	http_status_code = 404
 
 
 class AppNotInstalledError(ValidationError):
-	"""A method of an app that this site does not have."""
+	"""The method belongs to an app that this site does not have."""
 
 
 class CSRFTokenError(Exception):
-	"""The session has a token and the request does not carry it."""
+	"""The session has a CSRF token, and the request does not contain it."""
 
 	http_status_code = 400
 
 
 class InvalidAuthorizationToken(CSRFTokenError):
-	"""A Basic token that is not base64."""
+	"""A Basic token is not base64."""
 
 
 class SecurityException(Exception):
-	"""Too many failed logins."""
+	"""There were too many failed logins."""
 
 
 class Redirect(Exception):
-	"""A page that sends elsewhere: to `frappe.local.flags.redirect_location`."""
+	"""The page redirects to `frappe.local.flags.redirect_location`."""
 
 	def __init__(self, http_status_code: int = 301) -> None:
 		self.http_status_code = http_status_code
@@ -73,5 +73,5 @@ EXCEPTIONS: tuple[type[Exception], ...] = (
 )
 
 for _exception in EXCEPTIONS:
-	# An error body names the class by its full path: clients see the same on both sites.
+	# An error body contains the full path of the class, which must be the same on both sites.
 	_exception.__module__ = "frappe.exceptions"

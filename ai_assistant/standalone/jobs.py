@@ -1,4 +1,4 @@
-"""The site's workers: threads of its process, in the place of Frappe's Redis queues and RQ."""
+"""The site's workers: threads of its process instead of Frappe's Redis queues and RQ."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from .workers import Workers
 
 AT_ONCE = 16
-"""Jobs that run at a time; the others wait, and are started in the order in which they came."""
+"""Jobs that run at a time. Others wait and start in the order in which they were enqueued."""
 
 Job = Callable[[], None]
 
 
 class Jobs:
-	"""What has been enqueued and has not ended. It is not kept: whoever enqueues has to know what is lost."""
+	"""The jobs that are queued or run. They are lost when the process ends."""
 
 	def __init__(self, run: Callable[[Job, str], None]) -> None:
-		"""`run(job, user)` runs a job as a user."""
+		"""`run(job, user)` runs a job as that user."""
 		self._run = run
 		self._workers = Workers(AT_ONCE)
 		self._ids: set[str] = set()
@@ -31,12 +31,13 @@ class Jobs:
 		return job_id in self._ids
 
 	def put(self, job_id: str, user: str, job: Job) -> None:
+		"""Queue a job that runs as `user`."""
 		with self._changed:
 			self._ids.add(job_id)
 			self._workers.submit(self._work, job_id, user, job)
 
 	def close(self, grace_s: float) -> None:
-		"""Starts no more of them; those that run have `grace_s` seconds to end."""
+		"""Start no more jobs, and wait up to `grace_s` seconds for those that run."""
 		until = time.monotonic() + grace_s
 		with self._changed:
 			self._closed = True
@@ -52,7 +53,7 @@ class Jobs:
 		try:
 			self._run(job, user)
 		except Exception:
-			logging.getLogger(__name__).exception("a job failed")
+			logging.getLogger(__name__).exception("A job failed")
 		finally:
 			with self._changed:
 				self._ids.discard(job_id)

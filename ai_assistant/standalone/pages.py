@@ -1,6 +1,6 @@
-"""The site's pages and files: the templates that Frappe renders on a bench, and what its nginx serves under /assets.
+"""The site's pages and files: the templates that Frappe renders on a bench, and the files that nginx serves under /assets.
 
-They are rendered as frappe/website/page_renderers/template_page.py does, without the cache.
+Pages are rendered as in frappe/website/page_renderers/template_page.py, without a cache.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PAGES = {"/ai-assistant": "ai-assistant.html", "/login": "login.html"}
 
 
 def page(path: str) -> Response:
-	"""The page of a path in PAGES, for the user at hand. Raises frappe.Redirect where the page sends elsewhere."""
+	"""The page at a path of PAGES, for the current user. Raises frappe.Redirect if the page redirects."""
 	name = PAGES[path]
 	context = _dict()
 	if (_APP / "www" / name).exists():
-		# Where Frappe looks for it: dashes are no part of a module's name.
+		# As Frappe finds it: a module's name has no dashes.
 		module = importlib.import_module(f"ai_assistant.www.{Path(name).stem.replace('-', '_')}")
 		module.get_context(context)
 	html = _templates.get_template(name).render(context)
@@ -40,17 +40,17 @@ def page(path: str) -> Response:
 
 def asset(path: str, environ: Any) -> Response:
 	"""A file of `public/`. Raises NotFound."""
-	found = safe_join(str(_PUBLIC), path.removeprefix(ASSETS))
-	if found is None or not Path(found).is_file():
+	file = safe_join(str(_PUBLIC), path.removeprefix(ASSETS))
+	if file is None or not Path(file).is_file():
 		raise NotFound
-	response = send_file(found, environ)
-	# A new version of the app is seen at once; until then the answer is 304.
+	response = send_file(file, environ)
+	# Browsers ask each time and get 304 until the file changes.
 	response.headers["Cache-Control"] = "no-cache"
 	return response
 
 
 def redirect(status: int) -> Response:
-	"""The answer to a frappe.Redirect."""
+	"""The response to a frappe.Redirect."""
 	return Response(status=status, headers={"Location": local.flags.redirect_location})
 
 
@@ -62,7 +62,7 @@ def _include_style(name: str) -> str:
 	return f'<link rel="stylesheet" href="{ASSETS}{_BUNDLES}/{name}">'
 
 
-# Without autoescape, as in Frappe: a template that forgets to escape does so on both sites.
+# Without autoescape, as in Frappe. So a template that does not escape shows on both sites.
 _templates = jinja2.Environment(
 	loader=jinja2.FileSystemLoader([_APP / "www", Path(__file__).parent]),
 	undefined=jinja2.StrictUndefined,

@@ -1,8 +1,8 @@
-"""Socket.IO as Frappe's realtime server speaks it: handshake, rooms, and the way an event takes to them.
+"""Socket.IO as Frappe's realtime server speaks it: handshake, rooms and delivery of events.
 
-The rules and the words of a refusal are those of realtime/middlewares/authenticate.js and
-realtime/handlers/frappe_handlers.js of Frappe 15.72. Here it runs in the process of the site itself, so
-events come by a queue where a bench has Redis.
+The rules and the messages of refusals are those of realtime/middlewares/authenticate.js and
+realtime/handlers/frappe_handlers.js of Frappe 15.72. It runs in the process of the site, so events come through a queue
+instead of Redis.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GetUserInfo = Callable[[str | None, str | None], tuple[int, Any]]
 
 
 class _Packet(socketio.packet.Packet):
-	"""One that is not searched for bytes: what is sent here came through JSON."""
+	"""A packet that is not searched for bytes, because messages have gone through JSON."""
 
 	uses_binary_events = False
 
@@ -39,8 +39,8 @@ class RealtimeServer:
 		self._loop: asyncio.AbstractEventLoop | None = None
 		self._outbox: asyncio.Queue[tuple[str, Any, str]] = asyncio.Queue()
 		self._sender: asyncio.Task[None] | None = None
-		# Any origin and any namespace gets as far as `_connect`, which refuses in Frappe's words. One
-		# client's events are handled in the order in which it sent them, as in Node.
+		# Every origin and namespace reaches `_connect`, which refuses with Frappe's messages. As in Node, the events of a
+		# client are handled in the order in which it has sent them.
 		self.sio = socketio.AsyncServer(
 			async_mode="asgi",
 			cors_allowed_origins="*",
@@ -55,47 +55,53 @@ class RealtimeServer:
 		self.sio.on("task_unsubscribe", self._leave_task, namespace=self._namespace)
 
 	async def start(self, get_user_info: GetUserInfo, workers: Executor) -> None:
-		"""Begin to send, on the loop this is called on. `get_user_info` says who a client is; it is called
-		in `workers`, because it reads the database and the loop must not wait."""
+		"""Start to send events, on the current event loop.
+
+		Args:
+			get_user_info: Says who a client is.
+			workers: Where it runs, because it reads the database and the loop must not wait.
+		"""
 		self._get_user_info = get_user_info
 		self._workers = workers
 		self._loop = asyncio.get_running_loop()
 		self._sender = asyncio.create_task(self._send_outbox())
 
 	async def stop(self) -> None:
-		"""Send no more."""
+		"""Stop sending."""
 		self._loop = None
 		if self._sender:
 			self._sender.cancel()
 
 	def emit(self, event: str, message: Any, room: str) -> bool:
-		"""Send an event to the sockets in a room. Callable from any thread; never waits for a client.
+		"""Send an event to the sockets in a room. It may be called from any thread and does not wait for clients.
 
-		Events arrive in the order of the calls. Returns False, and sends nothing, before `start()` and after
-		`stop()`; True says that the event is on its way, not that somebody is in the room.
+		Events arrive in the order of the calls.
+
+		Returns:
+			False before `start()` and after `stop()`, when nothing is sent. True does not mean that a socket is in the room.
 		"""
 		loop = self._loop
 		if loop is None:
 			return False
 		try:
 			loop.call_soon_threadsafe(self._outbox.put_nowait, (event, message, room))
-		except RuntimeError:  # The loop has been closed in between.
+		except RuntimeError:  # The loop has just been closed.
 			return False
 		return True
 
 	async def _send_outbox(self) -> None:
-		# One task sends all, one event after the other: that is what keeps them in order.
+		# One task sends all events, which keeps them in order.
 		while True:
 			event, message, room = await self._outbox.get()
 			try:
 				await self.sio.emit(event, message, room=room, namespace=self._namespace)
 			except Exception:
-				_log.exception("an event to %s could not be sent", room)
+				_log.exception("An event to %s could not be sent", room)
 
-	# What clients send
+	# Events from clients
 
 	async def _connect(self, namespace: str, sid: str, *_: Any) -> None:
-		# Not the environ that is passed in: a client may send an event of the name `connect`.
+		# The environ argument cannot be trusted, because a client may send an event with the name `connect`.
 		headers = _headers(self.sio.get_environ(sid, namespace))
 		authorization, cookie_sid = self._credentials(namespace, headers)
 		status, body = await asyncio.get_running_loop().run_in_executor(
@@ -112,16 +118,16 @@ class RealtimeServer:
 			await self.sio.enter_room(sid, "all", namespace=namespace)
 
 	def _credentials(self, namespace: str, headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-		"""The Authorization header and the sid; raises ConnectionRefusedError where Frappe refuses."""
+		"""The Authorization header and the sid. Raises ConnectionRefusedError where Frappe refuses."""
 		refused = socketio.exceptions.ConnectionRefusedError
 		host, origin = headers.get("host"), headers.get("origin")
-		# By whatever name the site is reached, it is this one: nginx says so to a bench's realtime server.
+		# There is only this site, whatever the host. On a bench, nginx sends the name of the site.
 		site = _hostname(headers.get("x-frappe-site-name")) or self._site
 		if site != self._site or namespace != self._namespace:
 			raise refused("Invalid namespace")
 		if _hostname(host) != _hostname(origin):
 			raise refused("Invalid origin")
-		# Frappe asks whoever the origin names for the user: a page of another port could make itself anybody.
+		# Frappe sends its request about the user to the origin. So a page on another port could claim to be any user.
 		if origin and origin.partition("://")[2] != host:
 			raise refused("Unauthorized: Error: Origin is not the address of this site")
 		if not (header := headers.get("cookie")):
@@ -136,7 +142,7 @@ class RealtimeServer:
 		await self.sio.emit("pong", to=sid, namespace=self._namespace)
 
 	async def _join_task(self, sid: str, task_id: Any = None, *_: Any) -> None:
-		# Whoever asks: Frappe lets any socket in, a guest's too. Nothing private may go to such a room.
+		# As in Frappe, any socket may join, even a guest's. Nothing private may be sent to such a room.
 		await self.sio.enter_room(sid, f"task_progress:{task_id}", namespace=self._namespace)
 
 	async def _leave_task(self, sid: str, task_id: Any = None, *_: Any) -> None:

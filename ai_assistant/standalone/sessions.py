@@ -1,4 +1,4 @@
-"""Who is logged in: the sessions that `sid` cookies name, kept beside the rows."""
+"""The sessions that `sid` cookies name, stored in the database of the rows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from .sqlite import Database
 
 EXPIRY_S = 240 * 3600
-"""Frappe's default: a session that was not used for ten days is over (frappe/sessions.py)."""
+"""Frappe's default: a session ends ten days after its last use (frappe/sessions.py)."""
 
 _TOUCH_EVERY_S = 600
 
 
 @dataclass(frozen=True)
 class Session:
-	"""One login; it has a CSRF token once it has opened a page."""
+	"""One login. It gets a CSRF token when it opens a page."""
 
 	sid: str
 	user: str
@@ -24,7 +24,10 @@ class Session:
 
 
 class Sessions:
-	"""Each change is committed at once, as in Frappe: a login outlives the request that fails after it."""
+	"""The sessions of the site.
+
+	As in Frappe, each change is committed at once, so a login remains if its request fails later.
+	"""
 
 	def __init__(self, database: Database) -> None:
 		self._database = database
@@ -41,7 +44,7 @@ class Sessions:
 		return Session(sid, user, None)
 
 	def find(self, sid: str) -> Session | None:
-		"""The session of that sid, unless it has ended. Its use keeps it alive."""
+		"""The session with that sid, or None if it has ended. Finding it counts as use."""
 		oldest = time.time() - EXPIRY_S
 		rows = self._database.read(
 			"SELECT user, csrf_token, seen FROM session WHERE sid = ? AND seen > ?", [sid, oldest]
@@ -54,7 +57,7 @@ class Sessions:
 		return Session(sid, user, csrf_token)
 
 	def give_csrf_token(self, sid: str) -> str:
-		"""Make the CSRF token of a session: from now on its POSTs must carry it."""
+		"""Create the CSRF token of a session. From then on its POSTs must contain it."""
 		token = secrets.token_hex(28)
 		self._change("UPDATE session SET csrf_token = ? WHERE sid = ?", token, sid)
 		return token

@@ -1,7 +1,7 @@
 """The site's HTTP side: a WSGI application that answers as Frappe's web server does.
 
-It serves `/api/method/<dotted path>`, the pages of `pages.py` and one plain page. The order of things, the statuses and the bodies
-are those of frappe/app.py, frappe/handler.py and frappe/utils/response.py of Frappe 15.72.
+It serves `/api/method/<dotted path>`, the pages of `pages.py` and one plain page. Order, statuses and bodies are those of
+frappe/app.py, frappe/handler.py and frappe/utils/response.py of Frappe 15.72.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _METHOD_PATH = re.compile(r"/api(?:/v1)?/method/([^/]+)(?:/.*)?", re.DOTALL)
 
 @stand_in.whitelist(allow_guest=True)
 def ping() -> str:
-	"""Whether the site answers."""
+	"""Answer a check that the site is running."""
 	return "pong"
 
 
@@ -65,7 +65,7 @@ FRAPPE_METHODS: Mapping[str, Callable[..., Any]] = {
 
 
 class Site:
-	"""One site: its name, its settings, its database, and where its realtime events go."""
+	"""A site: a WSGI application with a name, settings, a database and an outlet for realtime events."""
 
 	def __init__(self, name: str, config: SiteConfig, database: Database, emit: Emit) -> None:
 		self.name = name
@@ -79,19 +79,22 @@ class Site:
 
 	def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
 		if "HTTP_TRANSFER_ENCODING" in environ:
-			# The server finds the end of a chunked body: werkzeug reads none where it is not told so.
+			# Otherwise werkzeug reads no chunked body. The server marks its end.
 			environ["wsgi.input_terminated"] = True
 		response = self._respond(Request(environ))
-		# `local` lasts until the response is out: a method may have returned a generator.
-		return ClosingIterator(response(environ, start_response), _forget)
+		# `local` lasts until the response has been sent, because its body may be a generator.
+		return ClosingIterator(response(environ, start_response), _release)
 
 	def max_body(self) -> int:
-		"""How many bytes of a request's body are taken."""
+		"""The largest body of a request, in bytes."""
 		return _max_body(self.config.current().values)
 
 	def get_user_info(self, authorization: str | None, sid: str | None) -> tuple[int, Any]:
-		"""Whom an Authorization header, or else a sid, belongs to: the HTTP status and the body that
-		`frappe.realtime.get_user_info` answers. A bench's realtime server asks the same over HTTP."""
+		"""Find the user of an Authorization header, or else of a sid, as a bench's realtime server does over HTTP.
+
+		Returns:
+			The HTTP status and the body of `frappe.realtime.get_user_info`.
+		"""
 		response = Client(self, use_cookies=False).get(
 			"/api/method/frappe.realtime.get_user_info",
 			query_string={} if authorization or not sid else {"sid": sid},
@@ -113,7 +116,7 @@ class Site:
 			if request.method in UNSAFE_METHODS or local.flags.commit:
 				local.db.commit()
 		except HTTPException as error:
-			# werkzeug's own refusals are answered by werkzeug, in Frappe too.
+			# As in Frappe, werkzeug's own exceptions are answered by werkzeug.
 			return Response.force_type(error.get_response(request.environ), request.environ)
 		except Redirect as error:
 			response = pages.redirect(error.http_status_code)
@@ -127,14 +130,14 @@ class Site:
 		return response
 
 	def run(self, job: Callable[[], None], user: str = "Administrator") -> None:
-		"""Runs a job as Frappe's scheduler and workers do: as a user, without a request, committed at its end."""
+		"""Run a job as Frappe's scheduler and workers do: as a user, without a request, with a commit at the end."""
 		self._connect()
 		local.session.user = user
 		try:
 			job()
 			local.db.commit()
 		finally:
-			_forget()
+			_release()
 
 	def _init(self, request: Request) -> None:
 		self._connect()
@@ -161,7 +164,7 @@ class Site:
 
 	def _answer(self, request: Request) -> Response:
 		if match := _METHOD_PATH.fullmatch(request.path):
-			return _called(match[1])
+			return _call_and_answer(match[1])
 		if request.path.startswith("/api/"):
 			raise DoesNotExistError
 		if request.method not in ("GET", "HEAD"):
@@ -178,7 +181,7 @@ class Site:
 		raise NotFound
 
 	def _desk(self) -> Response:
-		"""In the place of Desk: who one is, and the CSRF token that a session has from its first page on."""
+		"""A page in the place of Desk, which shows the user and creates the CSRF token of the session."""
 		lines = [f"AI Assistant, the standalone site {self.name}.", f"You are {session.user}."]
 		if token := get_csrf_token():
 			lines.append(f"The CSRF token of your session is {token}.")
@@ -189,13 +192,13 @@ def _max_body(conf: Mapping[str, Any]) -> int:
 	return cint(conf.get("max_file_size")) or MAX_BODY
 
 
-def _forget() -> None:
+def _release() -> None:
 	local.db.rollback()
 	release_local(local)
 
 
 def _read_form(request: Request) -> None:
-	"""`frappe.form_dict`: a JSON body, where the content type says so, else the query and the form."""
+	"""Set `frappe.form_dict` from a JSON body if the content type says so, else from the query and the form."""
 	request.max_content_length = _max_body(local.conf)
 	body = request.get_data(as_text=True)
 	if body and request.is_json:
@@ -206,13 +209,13 @@ def _read_form(request: Request) -> None:
 		form = {"data": form}
 	elif not isinstance(form, dict):
 		throw(_("Invalid request arguments"))
-	# jQuery's way around caches.
+	# jQuery adds it to avoid caches.
 	form.pop("_", None)
 	local.form_dict = _dict(form)
 
 
-def _called(command: str) -> Response:
-	# Logging in is done when the request is authenticated.
+def _call_and_answer(command: str) -> Response:
+	# The authentication of the request has done the login.
 	message = None if command == "login" else _call(command)
 	if isinstance(message, Response):
 		return message
@@ -247,8 +250,8 @@ def _method(command: str) -> Callable[..., Any]:
 	try:
 		if app not in (APP, "frappe"):
 			throw(_("App {0} is not installed").format(app), AppNotInstalledError)
-		# Frappe imports the module. Here the site has done so when it started: a name in a request shall
-		# not run code, and any other module of this app is none of a client's business.
+		# Frappe imports the module. Here the site has imported what clients may call when it started, so a name in a
+		# request cannot run other code.
 		if app != APP or module not in sys.modules:
 			raise ModuleNotFoundError(f"No module named {module!r}")
 		method: Callable[..., Any] = getattr(sys.modules[module], name)
@@ -257,13 +260,13 @@ def _method(command: str) -> Callable[..., Any]:
 	return method
 
 
-def _known_arguments(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-	"""What the method has parameters for; `ignore_permissions` and `flags` never come from outside."""
+def _known_arguments(method: Callable[..., Any], form: Mapping[str, Any]) -> dict[str, Any]:
+	"""The arguments for which the method has parameters, without `ignore_permissions` and `flags`."""
 	parameters = _signature(method).parameters
 	takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
 	return {
 		name: value
-		for name, value in given.items()
+		for name, value in form.items()
 		if (takes_all or name in parameters) and name not in ("ignore_permissions", "flags")
 	}
 
@@ -273,11 +276,11 @@ _signature = lru_cache(maxsize=1024)(signature)
 
 def _refusal(error: Exception) -> Response:
 	status = getattr(error, "http_status_code", 500)
-	# A login that failed has set no cookies, and leaves those of an older session alone.
+	# A failed login has set no cookies, and must not delete those of an older session.
 	if type(error) is AuthenticationError and local.cookies:
 		local.cookies.deleted = True
 	if not isinstance(local.response.get("message"), str):
-		# What a method returned may be the very thing that could not be written.
+		# The value that a method returned may be what cannot be written as JSON.
 		local.response.pop("message", None)
 	trace = "".join(traceback.format_exception(error))
 	if status >= 500:

@@ -18,14 +18,14 @@ _ADMINISTRATOR_ROLES = ("Administrator", "System Manager", "AI Assistant User")
 
 
 class BadSiteConfig(Exception):
-	"""The config file cannot be used; the message is one sentence that says where and why."""
+	"""The config file cannot be used. The message is one sentence that says where and why."""
 
 
 @dataclass(frozen=True)
 class User:
-	"""One entry of `standalone_users`. Without a password there is no login, without an API key no token.
+	"""One entry of `standalone_users`. Without a password the user cannot log in, without an API key there is no token.
 
-	`ai_key` is what an editor is given (`ai_assistant.keys`). On a bench it is the DocType AI Key.
+	`ai_key` is an AI Key for editors (`ai_assistant.keys`). On a bench it is the DocType AI Key.
 	"""
 
 	name: str
@@ -42,13 +42,13 @@ GUEST = User("Guest", roles=("Guest",), user_type="Website User")
 
 
 class Settings(NamedTuple):
-	"""One state of the file."""
+	"""The content of the file: what `frappe.conf` holds, and the users by their names."""
 
 	values: dict[str, Any]
 	users: dict[str, User]
 
 	def roles_of(self, name: str) -> list[str]:
-		"""See `stand_in.get_roles`."""
+		"""The roles of a user, as `frappe.get_roles` returns them."""
 		user = self.users.get(name)
 		if user is None:
 			return ["Guest"]
@@ -63,25 +63,27 @@ class Settings(NamedTuple):
 
 
 class SiteConfig:
-	"""The file, read anew when it has changed: a setting takes effect with the next request."""
+	"""The file, which is read again after each change: a setting takes effect with the next request."""
 
 	def __init__(self, path: Path | None = None) -> None:
-		"""Without a path, or without users in the file, there is one Administrator with a made password.
-		Raises BadSiteConfig."""
+		"""Without a path, or without users in the file, there is one Administrator with a generated password.
+
+		Raises:
+			BadSiteConfig: The file cannot be used.
+		"""
 		self._path = path
 		self._administrator = User("Administrator", secrets.token_urlsafe(12))
 		self._read: object = self._version()
 		self._settings = self._load()
 
 	def current(self) -> Settings:
-		"""What the file says now. A file that has become unusable is reported once, and the last good one
-		stays in force."""
+		"""The current content. If the file has become unusable, that is logged once, and the last good content remains."""
 		if (version := self._version()) != self._read:
 			self._read = version
 			try:
 				self._settings = self._load()
 			except BadSiteConfig as error:
-				_log.warning("%s The settings before that stay in force.", error)
+				_log.warning("%s The previous settings remain in force.", error)
 		return self._settings
 
 	def _version(self) -> object:
@@ -101,16 +103,19 @@ class SiteConfig:
 		except ValueError as error:
 			raise BadSiteConfig(f"{self._path} is not valid JSON: {error}.") from None
 		if not isinstance(values, dict):
-			raise BadSiteConfig(f"{self._path} must hold a JSON object.")
+			raise BadSiteConfig(f"{self._path} must contain a JSON object.")
 		entries = values.get("standalone_users")
 		if entries is None:
 			return Settings(values, {self._administrator.name: self._administrator})
 		if not isinstance(entries, dict) or not entries:
-			raise BadSiteConfig(f"{self._path}: standalone_users must be an object with a user a key.")
+			raise BadSiteConfig(
+				f"{self._path}: standalone_users must be an object with a name for each user."
+			)
 		users = {name: self._user(name, entry) for name, entry in entries.items()}
-		keys = [user.api_key for user in users.values() if user.api_key]
-		if len(set(keys)) < len(keys):
-			raise BadSiteConfig(f"{self._path}: two of the standalone_users have the same api_key.")
+		for kind in ("api_key", "ai_key"):
+			keys = [key for user in users.values() if (key := getattr(user, kind))]
+			if len(set(keys)) < len(keys):
+				raise BadSiteConfig(f"{self._path}: two of the standalone_users have the same {kind}.")
 		return Settings(values, users)
 
 	def _user(self, name: str, entry: Any) -> User:
@@ -118,7 +123,7 @@ class SiteConfig:
 			return BadSiteConfig(f"{self._path}: standalone_users, {name!r}: {what}.")
 
 		if not name or name == "Guest":
-			raise wrong("this is no name for a user")
+			raise wrong("this cannot be the name of a user")
 		if not isinstance(entry, dict):
 			raise wrong("must be an object")
 		if unknown := entry.keys() - {"password", "api_key", "api_secret", "ai_key", "roles", "user_type"}:

@@ -79,11 +79,11 @@ def test_without_users_there_is_one_administrator_with_a_password_of_this_run(pa
 	[
 		('{"a": ', "is not valid JSON: "),
 		(b"\xff\xfe".decode("latin-1"), "is not valid JSON: "),
-		([], "must hold a JSON object."),
+		([], "must contain a JSON object."),
 		({"standalone_users": []}, "standalone_users must be an object"),
 		({"standalone_users": {}}, "standalone_users must be an object"),
 		({"standalone_users": {"a": "hidden"}}, "'a': must be an object."),
-		({"standalone_users": {"Guest": {}}}, "'Guest': this is no name for a user."),
+		({"standalone_users": {"Guest": {}}}, "'Guest': this cannot be the name of a user."),
 		({"standalone_users": {"a": {"password": 1}}}, "'a': password must be a string that is not empty."),
 		({"standalone_users": {"a": {"pasword": "x"}}}, "'a': there is no setting pasword."),
 		({"standalone_users": {"a": {"api_key": "x"}}}, "'a': api_key and api_secret go together."),
@@ -98,6 +98,10 @@ def test_without_users_there_is_one_administrator_with_a_password_of_this_run(pa
 		(
 			{"standalone_users": {n: {"api_key": "hidden", "api_secret": "hidden"} for n in "ab"}},
 			"two of the standalone_users have the same api_key.",
+		),
+		(
+			{"standalone_users": {n: {"ai_key": "aik-" + 40 * "k"} for n in "ab"}},
+			"two of the standalone_users have the same ai_key.",
 		),
 	],
 )
