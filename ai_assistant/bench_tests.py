@@ -4,11 +4,13 @@ This is also the one place that says which Frappe it is: the tests expect what e
 Frappe 15 looks for no tests in the folder of the package itself, so there are none beside this file.
 """
 
+import inspect
 import json
 import threading
 from typing import Any
 
 import frappe
+import frappe.client
 from frappe.utils.password import update_password
 from werkzeug.test import Client
 
@@ -22,6 +24,7 @@ except ImportError:
 	from frappe.tests.utils import FrappeTestCase as TestCase
 
 __all__ = [
+	"COUNTS_FOR_ANYBODY",
 	"FRAPPE",
 	"TestCase",
 	"delete_requests",
@@ -35,6 +38,8 @@ __all__ = [
 ]
 
 FRAPPE = int(frappe.__version__.split(".")[0])
+# 15.72.4 counts the rows of any DocType for any user (frappe/client.py, `get_count`); 15.101.1 and 16.17.0 do not.
+COUNTS_FOR_ANYBODY = "frappe.db.count" in inspect.getsource(frappe.client.get_count)
 PASSWORD = "Tests-Passw0rd"
 
 

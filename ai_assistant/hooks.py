@@ -55,10 +55,6 @@ standard_queries = {
 override_whitelisted_methods = {
 	# The base address of the standard APIs.
 	"ai_assistant.v1": "ai_assistant.api.v1.serve",
-	"frappe.client.get_count": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_count",
-	"frappe.desk.doctype.dashboard_chart.dashboard_chart.get": (
-		"ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_chart"
-	),
 }
 
 # A user can be deleted though requests name them.

@@ -8,23 +8,8 @@ from frappe.utils import add_days, now_datetime
 from ai_assistant import store
 from ai_assistant.chat import queue
 from ai_assistant.operations import metrics
-from ai_assistant.permissions import MANAGER
 
 LOGS = ("AI Request", "AI Request Event")
-DOCTYPES = (
-	*LOGS,
-	"AI Lock",
-	"AI Sum",
-	"AI Alert",
-	"AI Usage",
-	"AI Key",
-	"AI Provider",
-	"AI Provider Model",
-	"AI Provider Role",
-	"AI Model Alias",
-	"AI Mode",
-	"AI Assistant Settings",
-)
 BINARY = "utf8mb4_nopad_bin"
 """The collation of ids: any other of MariaDB's ignores case, trailing spaces (utf8mb4_bin too), or both."""
 
@@ -159,38 +144,6 @@ def find(
 		as_list=True,
 	)
 	return found
-
-
-@frappe.whitelist()
-def get_count(
-	doctype: str,
-	filters: str | dict[str, Any] | list[Any] | None = None,
-	debug: bool = False,
-	cache: bool = False,
-) -> int:
-	"""`frappe.client.get_count`, which counts for every user all rows that a filter finds (frappe/client.py): by
-	asking for `response like "a%"` and so on, one could read what others were answered.
-	"""
-	if doctype not in DOCTYPES or MANAGER in frappe.get_roles():
-		counted: int = frappe.client.get_count(doctype, filters, debug, cache)
-		return counted
-	return len(frappe.get_list(doctype, filters=frappe.parse_json(filters), pluck="name", limit=0))
-
-
-@frappe.whitelist()
-def get_chart(**given: Any) -> Any:
-	"""`frappe.desk.doctype.dashboard_chart.dashboard_chart.get`, which draws a heatmap of whatever DocType, figure and
-	filter it is sent from the rows of all users (its `get_heatmap_chart_config`): the same hole as `get_count`.
-	"""
-	from frappe.desk.doctype.dashboard_chart import dashboard_chart
-
-	if given.get("chart_name"):
-		chart = frappe.get_doc("Dashboard Chart", given["chart_name"])
-	else:
-		chart = frappe._dict(frappe.parse_json(given.get("chart")) or {})
-	if chart.type == "Heatmap" and chart.document_type in DOCTYPES and MANAGER not in frappe.get_roles():
-		raise frappe.PermissionError
-	return frappe.call(dashboard_chart.get, **given)
 
 
 def on_doctype_update() -> None:
