@@ -2,7 +2,6 @@ app_name = "ai_assistant"
 app_title = "AI Assistant"
 app_publisher = "AI Assistant maintainers"
 app_description = "A streaming AI backend: reasoning and answers over Frappe's realtime, as they are written"
-app_email = "maintainers@ai-assistant.invalid"
 app_license = "mit"
 
 # Frappe checks the annotations of whitelisted methods, and so does our linter.
@@ -33,6 +32,8 @@ auth_hooks = ["ai_assistant.keys.authenticate"]
 # gunicorn tells nobody that a process has begun; its first request does, whatever it is for.
 before_request = ["ai_assistant.gateway.warm"]
 after_request = ["ai_assistant.api.v1.after_request"]
+
+website_route_rules = [{"from_route": "/ai-assistant/connect", "to_route": "ai-assistant-connect"}]
 
 permission_query_conditions = {
 	"AI Request": "ai_assistant.permissions.requests_of",

@@ -46,8 +46,8 @@ def test_the_filter_of_each_shortcut_has_four_elements() -> None:
 	(page,) = APP.glob("ai_assistant/workspace/*/*.json")
 	shortcuts = json.loads(page.read_text())["shortcuts"]
 	filters = [part for each in shortcuts for part in json.loads(each.get("stats_filter") or "[]")]
-	assert len(filters) == 3
-	assert [len(part) for part in filters] == [4, 4, 4], filters
+	assert len(filters) == 4
+	assert [len(part) for part in filters] == [4] * 4, filters
 
 
 def test_frappe_is_no_dependency_of_pip(wheel: zipfile.ZipFile) -> None:

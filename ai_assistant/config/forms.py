@@ -39,6 +39,11 @@ def switch_off() -> None:
 	_has_forms = False
 
 
+def exist() -> bool:
+	"""Whether this site has forms, in which users make AI Keys."""
+	return _has_forms
+
+
 def read() -> dict[str, Any]:
 	"""Reads the settings and the enabled providers.
 

@@ -22,7 +22,11 @@ _PUBLIC = _APP / "public"
 _BUNDLES = "dist/standalone"
 
 ASSETS = "/assets/ai_assistant/"
-PAGES = {"/ai-assistant": "ai-assistant.html", "/login": "login.html"}
+PAGES = {
+	"/ai-assistant": "ai-assistant.html",
+	"/ai-assistant/connect": "ai-assistant-connect.html",
+	"/login": "login.html",
+}
 
 
 def page(path: str) -> Response:

@@ -28,6 +28,8 @@ def environment(site: Site, provider: ScriptedProvider) -> dict[str, str]:
 		"LOGIN": site.first.user,
 		"PASSWORD": site.first.password,
 		"TOKEN": str(site.first.token),
+		# Only the standalone site has keys in its configuration.
+		"AI_KEY": site.first.ai_key or "",
 		"SECOND_LOGIN": site.second.user,
 		"SECOND_PASSWORD": site.second.password,
 		"THIRD_LOGIN": site.third.user,
@@ -47,7 +49,7 @@ def run_tests(site: Site, provider: ScriptedProvider, *files: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", ["realtime_manager", "failures", "old_client"])
+@pytest.mark.parametrize("name", ["realtime_manager", "failures", "old_client", "connect"])
 def test_in_node(site: Site, provider: ScriptedProvider, name: str) -> None:
 	run_tests(site, provider, Path(__file__).parent / f"{name}.test.mjs")
 

@@ -116,6 +116,7 @@ class Account:
 	user: str
 	password: str
 	token: str | None = None
+	ai_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,12 @@ class StandaloneSite:
 		)
 		self._reader.start()
 		accounts = [
-			Account(name, str(entry["password"]), f"{entry['api_key']}:{entry['api_secret']}")
+			Account(
+				name,
+				str(entry["password"]),
+				f"{entry['api_key']}:{entry['api_secret']}",
+				str(entry["ai_key"]),
+			)
 			for name, entry in self.users.items()
 			if name in USERS
 		]

@@ -1,0 +1,84 @@
+"""The page `/ai-assistant/connect`. Guests are sent to the login; a user without the role is told so."""
+
+from typing import Any
+
+import frappe
+import frappe.sessions
+from frappe import _
+
+from ai_assistant.config import forms
+from ai_assistant.permissions import may_use
+
+no_cache = 1
+sitemap = 0
+
+
+def get_context(context: Any) -> None:
+	"""Sets what the template and its script need. Raises frappe.Redirect for a guest."""
+	if frappe.session.user == "Guest":
+		frappe.local.flags.redirect_location = "/login?redirect-to=/ai-assistant/connect"
+		# Frappe's default is 301, which a browser remembers for good.
+		raise frappe.Redirect(302)
+	allowed = may_use()
+	if not allowed:
+		context.http_status_code = 403
+	# The standalone site has its keys in its configuration.
+	context.makes_keys = forms.exist()
+	context.clients = _clients()
+	context.boot = {
+		"csrf_token": frappe.sessions.get_csrf_token(),
+		"may_use": allowed,
+		"theme": (frappe.get_cached_value("User", frappe.session.user, "desk_theme") or "Automatic").lower(),
+		"words": {
+			"asking": _("Asking …"),
+			"not_reached": _("The site was not reached"),
+			"not_made": _("The key was not made. Reload the page and try again."),
+		},
+	}
+	# A GET is rolled back, and the token with it.
+	frappe.db.commit()  # nosemgrep: frappe-manual-commit
+
+
+def _clients() -> list[dict[str, str]]:
+	"""The clients of the page: `id` as in connect/configurations.js, `title`, `note`, and the `api` that they ask."""
+	return [
+		{
+			"id": "vscode",
+			"title": "VS Code",
+			"api": "chat",
+			"note": _(
+				"Run “Chat: Manage Language Models”, then open chatLanguageModels.json from there and paste this."
+			),
+		},
+		{"id": "continue", "title": "Continue", "api": "chat", "note": "~/.continue/config.yaml"},
+		{
+			"id": "cline",
+			"title": "Cline",
+			"api": "chat",
+			"note": _("Enter these values in the settings of Cline."),
+		},
+		{"id": "opencode", "title": "opencode", "api": "chat", "note": "opencode.json"},
+		{"id": "codex", "title": "Codex", "api": "responses", "note": "~/.codex/config.toml"},
+		{"id": "claude", "title": "Claude Code", "api": "messages", "note": _("Run this in a terminal.")},
+		{"id": "aider", "title": "aider", "api": "chat", "note": _("Run this in a terminal.")},
+		{
+			"id": "llm",
+			"title": "llm",
+			"api": "chat",
+			"note": _("extra-openai-models.yaml in the folder that “llm logs path” names."),
+		},
+		{"id": "openai_python", "title": "OpenAI SDK, Python", "api": "chat", "note": "pip install openai"},
+		{"id": "openai_node", "title": "OpenAI SDK, Node", "api": "chat", "note": "npm install openai"},
+		{
+			"id": "anthropic_python",
+			"title": "Anthropic SDK, Python",
+			"api": "messages",
+			"note": "pip install anthropic",
+		},
+		{
+			"id": "ai_sdk",
+			"title": "AI SDK",
+			"api": "chat",
+			"note": "npm install ai @ai-sdk/openai-compatible",
+		},
+	]
