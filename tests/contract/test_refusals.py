@@ -122,7 +122,11 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("max_tokens in parts", {"max_tokens": 1.5}, ["max_tokens", "whole"]),
 	("max_tokens beyond counting", {"max_tokens": "1e999"}, ["max_tokens"]),
 	("max_tokens as a list", {"max_tokens": [1]}, ["max_tokens"]),
-	("an unknown effort", {"reasoning_effort": "extreme"}, ["reasoning_effort", "none, minimal, low, medium, high, xhigh, max"]),
+	(
+		"an unknown effort",
+		{"reasoning_effort": "extreme"},
+		["reasoning_effort", "none, minimal, low, medium, high, xhigh, max"],
+	),
 	("a background that is neither", {"background": "maybe"}, ["background", "true or false"]),
 	("a request_id too short", {"request_id": "short"}, ["request_id", "8 to 64"]),
 	("a request_id too long", {"request_id": "x" * 65}, ["request_id"]),
