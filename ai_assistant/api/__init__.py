@@ -2,6 +2,7 @@
 
 # Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import frappe
@@ -16,6 +17,9 @@ from ai_assistant.operations import health as vitals
 from ai_assistant.operations import metrics as figures
 
 from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
+
+# What Frappe itself reads or adds.
+FRAPPE_FIELDS = frozenset(("cmd", "csrf_token", "sid", "_lang", "data"))
 
 
 @frappe.whitelist(methods=["POST"])
@@ -33,16 +37,27 @@ def chat_completion(
 	background: Field = False,
 	tools: Field = None,
 	tool_choice: Field = None,
+	stream_tool_calls: Field = False,
+	response_format: Field = None,
+	stop: Field = None,
+	top_p: Field = None,
+	seed: Field = None,
+	parallel_tool_calls: Field = None,
+	presence_penalty: Field = None,
+	frequency_penalty: Field = None,
+	service_tier: Field = None,
+	verbosity: Field = None,
+	metadata: Field = None,
 ) -> Answer:
 	"""Asks a provider; its reasoning and text go to the user's socket as they come, and all of it is the answer.
 
-	For users with the role AI Assistant User. The fields are the contract's, section 2; a field of a wrong type
-	is refused by us and not by Frappe, whose refusal carries a traceback.
+	For users with the role AI Assistant User. The fields are those of docs/streaming.md. This app refuses a field of a
+	wrong type itself, because Frappe's refusal has a traceback. It names an unknown field in the answer's `dropped`.
 	"""
 	fields = dict(locals())
 	asked_at = time.monotonic()
 	configured = access.load_permitted()
-	asked = request.validate(fields, configured)
+	asked = request.validate({**_unknown_fields(fields), **fields}, configured)
 	if (answered := ownership.earlier_answer(asked)) is not None:
 		return outcome(answered)
 	if asked.background:
@@ -53,6 +68,12 @@ def chat_completion(
 			return outcome(_generate_cloud_response(chat))
 		finally:
 			running.unregister(chat)
+
+
+def _unknown_fields(known: Mapping[str, Any]) -> dict[str, Any]:
+	"""The fields of the HTTP request that are no parameters: Frappe leaves them out of the call."""
+	sent = getattr(frappe.local, "form_dict", None) or {}
+	return {name: value for name, value in sent.items() if name not in known and name not in FRAPPE_FIELDS}
 
 
 @fails_quietly

@@ -95,6 +95,7 @@ class Chat:
 			continuation=completion.continuation if self.request.tools else None,
 			sources=[asdict(source) for source in completion.sources] or None,
 			images=[asdict(image) for image in completion.images] or None,
+			dropped=[*completion.dropped, *self.request.unknown] or None,
 		)
 
 	def failed(self, error: Exception) -> dict[str, Any]:
@@ -157,7 +158,8 @@ class Chat:
 			# The store is unavailable. The client gets its answer all the same. The lease of the row runs out, and
 			# the next reader ends the request with what the store has of it.
 			logger().exception(f"[Chat] not stored {fields(request=self.request.request_id, user=self.user)}")
-		ids = {"request_id": self.request.request_id, "task_id": self.request.task_id}
+		request = self.request
+		ids = {"request_id": request.request_id, "task_id": request.task_id, "metadata": request.metadata}
 		return answer_of({**ids, **row})
 
 
@@ -241,6 +243,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"ai_key": key.name if key else None,
 		"tool_calls": [] if request.tools else None,
 		"prompt_bytes": request.prompt_bytes,
+		"metadata": request.metadata if settings.retention.keep_content else None,
 		"excerpt": request.excerpt if settings.retention.keep_content else None,
 	}
 	try:

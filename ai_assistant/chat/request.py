@@ -15,6 +15,7 @@ from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Ask, ProviderError
 from ai_assistant.gateway.efforts import EFFORTS
 
+from . import options
 from .errors import ChatError, invalid
 from .messages import bytes_of, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
@@ -27,6 +28,14 @@ MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
 # As long as Frappe lets a line of text be that a list shows.
 MAX_EXCERPT = 140
+FIELDS = frozenset(
+	(
+		*("messages", "mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens"),
+		*("reasoning_effort", "background", "tools", "tool_choice", "stream_tool_calls", *options.FIELDS),
+	)
+)
+# The names of unknown fields that the client is told, and how many of them.
+FIELD, MAX_UNKNOWN = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +43,8 @@ class ChatRequest(Ask):
 	"""One valid request: the question as the gateway takes it, with the mode's defaults, and what this app does with it.
 
 	`provider` is asked first. `fingerprint` is equal for equal requests of a client, whatever the site's settings are.
-	`publishes` is whether its events go to the user's sockets.
+	`publishes` is whether its events go to the user's sockets. `metadata` is the client's own and is not sent to a
+	provider. `unknown` names the fields that the client sent and this app does not know.
 	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
 	"""
 
@@ -46,6 +56,8 @@ class ChatRequest(Ask):
 	fingerprint: str
 	publishes: bool = True
 	sent: dict[str, Any] | None = None
+	metadata: dict[str, str] | None = None
+	unknown: tuple[str, ...] = ()
 
 	@property
 	def prompt_bytes(self) -> int:
@@ -96,10 +108,23 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		own.update(tools=tools, tool_choice=choice_of(given.get("tool_choice"), tools))
 	elif given.get("tool_choice") is not None:
 		raise invalid("tool_choice accepts a value beside tools alone; leave it out.")
+	own |= options.checked(given)
 	background = flag(given.get("background"), "background")
 	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
-	complete = _with_defaults(own, mode, settings)
-	return ChatRequest(request_id=request_id, background=background, fingerprint=fingerprint, **complete)
+	return ChatRequest(
+		request_id=request_id,
+		background=background,
+		fingerprint=fingerprint,
+		stream_tool_calls=flag(given.get("stream_tool_calls"), "stream_tool_calls"),
+		unknown=_unknown(given),
+		**_with_defaults(own, mode, settings),
+	)
+
+
+def _unknown(fields: Mapping[str, Any]) -> tuple[str, ...]:
+	"""The names of the fields that were sent and are not read. A name that cannot be shown is left out."""
+	names = sorted(name for name, value in fields.items() if name not in FIELDS and value is not None)
+	return tuple(filter(FIELD.fullmatch, names))[:MAX_UNKNOWN]
 
 
 def be_ready(settings: Settings, provider: Any = None) -> None:

@@ -31,7 +31,7 @@ def tools_of(given: Any) -> list[dict[str, Any]] | None:
 	given = listed(given, "tools", MAX_CHARS, TOOL)
 	if len(given) > MAX_TOOLS:
 		raise invalid("tools accepts at most {0} tools.", MAX_TOOLS)
-	_measure(given)
+	_measure(given, "tools")
 	tools = [_tool(each, f"tools[{n}]") for n, each in enumerate(given)]
 	names = [tool["function"]["name"] for tool in tools]
 	for n, name in enumerate(names):
@@ -58,9 +58,17 @@ def choice_of(given: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] |
 	raise invalid("tool_choice accepts one of: {0}, or an object {1}.", ", ".join(CHOICES), form)
 
 
-def _measure(tools: list[Any]) -> None:
-	"""Refuses what is too large or too deep, whatever else may be wrong with it."""
-	chars, values, level = 0, 0, tools
+def json_schema(value: Any, where: str) -> dict[str, Any]:
+	"""Checks a JSON Schema for an object. `where` names its field. Raises ChatError `invalid_request`."""
+	_measure([value], where)
+	if not value:
+		raise invalid('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.', where)
+	return _parameters(value, where)
+
+
+def _measure(items: list[Any], name: str) -> None:
+	"""Refuses what is too large or too deep, whatever else may be wrong with it. `name` is that of the field."""
+	chars, values, level = 0, 0, items
 	for _depth in range(MAX_DEPTH):
 		inner: list[Any] = []
 		for each in level:
@@ -74,11 +82,11 @@ def _measure(tools: list[Any]) -> None:
 		values += len(inner)
 		for found, most, what in ((chars, MAX_CHARS, "characters"), (values, MAX_VALUES, "values")):
 			if found > most:
-				raise invalid("tools accepts at most {0} {1} in all.", most, what)
+				raise invalid("{0} accepts at most {1} {2} in all.", name, most, what)
 		if not inner:
 			return
 		level = inner
-	raise invalid("tools accepts objects and lists in each other to a depth of {0}.", MAX_DEPTH)
+	raise invalid("{0} accepts objects and lists in each other to a depth of {1}.", name, MAX_DEPTH)
 
 
 def _tool(given: Any, where: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Ask:
 	Args:
 		messages: as in the OpenAI chat API. An assistant's message may hold the `continuation` of its Completion.
 		model: the name of the model; empty for the provider's default model.
-		tools: as in the OpenAI chat API, like `tool_choice`.
+		tools: as in the OpenAI chat API, like `tool_choice` and the fields after `stream_tool_calls`.
 		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes it.
 	"""
 
@@ -143,6 +143,15 @@ class Ask:
 	tools: list[dict[str, Any]] | None = None
 	tool_choice: str | dict[str, Any] | None = None
 	stream_tool_calls: bool = False
+	response_format: dict[str, Any] | None = None
+	stop: list[str] | None = None
+	top_p: float | None = None
+	seed: int | None = None
+	parallel_tool_calls: bool | None = None
+	presence_penalty: float | None = None
+	frequency_penalty: float | None = None
+	service_tier: str | None = None
+	verbosity: str | None = None
 
 	@property
 	def uses_tools(self) -> bool:

@@ -28,6 +28,7 @@ USED = (
 	"max_output_tokens",
 	"supports_adaptive_thinking",
 	"supports_function_calling",
+	"supports_native_structured_output",
 	"supports_sampling_params",
 	"tiered_pricing",
 )

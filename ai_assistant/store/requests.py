@@ -38,6 +38,8 @@ REQUEST_FIELDS = (
 	"attempts",
 	"sources",
 	"images",
+	"dropped",
+	"metadata",
 	"error",
 	"ended",
 	"first_event_ms",
@@ -51,7 +53,18 @@ beginning of the question, `ai_key` the name of the AI Key that the request came
 """
 
 JSON_FIELDS = frozenset(
-	("tool_calls", "usage", "timing", "realtime", "attempts", "sources", "images", "error")
+	(
+		"tool_calls",
+		"usage",
+		"timing",
+		"realtime",
+		"attempts",
+		"sources",
+		"images",
+		"dropped",
+		"metadata",
+		"error",
+	)
 )
 
 LIVE_FIELDS = ("user", "status", "created")

@@ -241,6 +241,22 @@ def test_a_task_id_may_repeat_and_a_request_id_of_ones_own_is_kept(client: Clien
 	assert {answer["task_id"] for answer in answers} == {task}
 
 
+def test_more_fields_reach_the_provider_and_those_that_do_not_are_named(
+	client: Client, provider: ScriptedProvider
+) -> None:
+	marker = unique("marker")
+	fields = {"top_p": 0.5, "stop": "END", "seed": 7, "verbosity": "low", "metadata": {"run": "7"}}
+	stream = client.chat(script({"text": "Yes."}, {"note": marker}), colour="red", **fields)
+	*_, completion = stream
+	answer = stream.answer
+	body = provider.wait_for(marker).body
+	assert (body["top_p"], body["stop"], body["seed"]) == (0.5, ["END"], 7)
+	assert not {"verbosity", "metadata", "colour"} & set(body)
+	assert answer and answer["dropped"] == completion["dropped"] == ["verbosity", "colour"]
+	assert answer["metadata"] == {"run": "7"}
+	assert client.get("get_request", request_id=stream.request_id) == answer
+
+
 def test_two_users_may_use_the_same_request_id(client: Client, second: Client) -> None:
 	request_id = unique("request")[:60]
 	assert client.chat("hello", request_id=request_id).wait()["status"] == "completed"

@@ -19,6 +19,7 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..tool_calls import OwnIds, ToolPiece
 from .anthropic_stream import THINKING, Message, usage_of
+from .options import for_anthropic
 
 BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -113,7 +114,15 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 			# The API's scale ends at 1, ours at 2.
 			sent["temperature"] = min(ask.temperature, 1.0)
 	sent |= _tools(ask)
-	return sent, tuple(sorted(dropped))
+	more, left_out = for_anthropic(ask, listed, thinks)
+	for name in ("output_config", "tool_choice"):
+		if name in more:
+			more[name] = {
+				**({"type": "auto"} if name == "tool_choice" else {}),
+				**sent.get(name, {}),
+				**more[name],
+			}
+	return {**sent, **more}, tuple(sorted((*dropped, *left_out)))
 
 
 def _thinking(

@@ -23,6 +23,7 @@ from ..sse import ProtocolError, string
 from ..tool_calls import ToolPiece, sendable
 from ..usage import Usage, tokens
 from .gemini_calls import StreamedCall
+from .options import for_gemini
 from .partial import PartialAnswer
 
 BASE = "https://generativelanguage.googleapis.com"
@@ -185,13 +186,15 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		"maxOutputTokens": ask.max_tokens,
 		"thinkingConfig": thinking or None,
 	}
+	more, left_out = for_gemini(ask)
+	config |= more
 	sent: dict[str, Any] = {"contents": contents}
 	if system:
 		sent["systemInstruction"] = {"parts": system}
 	if given := {name: value for name, value in config.items() if value is not None}:
 		sent["generationConfig"] = given
 	sent |= _tools(ask)
-	return sent, () if takes_effort or not ask.reasoning_effort else ("reasoning_effort",)
+	return sent, (*(() if takes_effort or not ask.reasoning_effort else ("reasoning_effort",)), *left_out)
 
 
 def _thinking(ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], bool]:

@@ -18,6 +18,7 @@ from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from ..usage import Usage, estimated_tokens, tokens
+from .options import for_ollama
 from .partial import PartialAnswer
 
 BASE = "http://localhost:11434"
@@ -134,7 +135,10 @@ def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str,
 		sent["think"] = effort != "none"
 	if ask.tools and ask.tool_choice != "none":
 		sent["tools"] = ask.tools
-	return sent, ("tool_choice",) if "tools" in sent and ask.tool_choice else ()
+	more, left_out = for_ollama(ask)
+	sent["options"] |= more.pop("options")
+	dropped = ("tool_choice",) if "tools" in sent and ask.tool_choice else ()
+	return {**sent, **more}, (*dropped, *left_out)
 
 
 def _message(message: dict[str, Any], fields: continuation.Fields, called: dict[str, str]) -> dict[str, Any]:

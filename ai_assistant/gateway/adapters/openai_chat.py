@@ -16,6 +16,7 @@ from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from .chat_usage import counts_in, usage_in, usage_of
+from .options import for_chat
 from .partial import PartialAnswer
 
 
@@ -143,7 +144,9 @@ def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any]
 		"temperature": (ask.temperature, temperature),
 	}
 	dropped = tuple(name for name, (asked, kept) in given.items() if asked not in (None, kept))
-	return {name: value for name, value in sent.items() if value is not None}, dropped
+	more, left_out = for_chat(api, ask, bool(reasons))
+	sent |= more
+	return {name: value for name, value in sent.items() if value is not None}, (*dropped, *left_out)
 
 
 def _takes_effort(api: str, effort: str, listed: models.Entry) -> bool:

@@ -19,6 +19,7 @@ from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable
 from ..usage import Usage, estimated_tokens, tokens
 from . import openai_chat
+from .options import FIELDS, for_responses
 from .partial import PartialAnswer
 
 BASE = "https://api.openai.com/v1"
@@ -209,7 +210,7 @@ class _Response(PartialAnswer):
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""The body of the request, and the names of ours that the model does not take."""
 	# As in a chat, but for what a chat refuses beside tools.
-	chat, dropped = openai_chat.parameters("openai", replace(ask, tools=None), listed)
+	chat, dropped = openai_chat.parameters("openai", _without_options(ask), listed)
 	own = OwnIds()
 	sent: dict[str, Any] = {
 		"model": ask.model,
@@ -234,8 +235,14 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	if ask.uses_tools and listed.get("supports_reasoning"):
 		# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
 		sent["include"] = ["reasoning.encrypted_content"]
-	sent |= _tools(ask)
-	return sent, dropped
+	more, left_out = for_responses(ask, bool(openai_chat.REASONS.match(ask.model)))
+	return {**sent, **_tools(ask), **more}, (*dropped, *left_out)
+
+
+def _without_options(ask: Ask) -> Ask:
+	"""The question without what a chat takes in another form, or refuses beside reasoning."""
+	nothing: dict[str, Any] = dict.fromkeys(FIELDS)
+	return replace(ask, tools=None, **nothing)
 
 
 def _tools(ask: Ask) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class AIRequest(Document):
 		cost_usd: DF.Float
 		counted: DF.Check
 		created: DF.Float
+		dropped: DF.Code | None
 		duration_ms: DF.Int
 		ended: DF.Float
 		error: DF.Code | None
@@ -51,6 +52,7 @@ class AIRequest(Document):
 		first_text_ms: DF.Int
 		images: DF.Code | None
 		lease: DF.Float
+		metadata: DF.Code | None
 		mode: DF.Data | None
 		model: DF.Data | None
 		prompt_bytes: DF.Int

@@ -21,6 +21,7 @@ from ...chunks import Ask, Provider
 from ...errors import ProviderError
 from ...failures import ENDS, failure
 from ...usage import Usage, estimated_tokens, tokens
+from ..options import asked as options_of
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
 TAKES_NO_CHOICE = ("ollama", "ollama_chat")
@@ -179,6 +180,7 @@ def parameters(
 		"temperature": ask.temperature,
 		"max_tokens": ask.max_tokens,
 		"reasoning_effort": ask.reasoning_effort,
+		**options_of(ask),
 	}
 	if ask.tools:
 		asked |= {"tools": ask.tools, "tool_choice": ask.tool_choice}
