@@ -244,14 +244,15 @@ def test_a_client_that_hides_errors_gets_the_status_of_which_it_shows_the_senten
 
 
 def test_what_editors_send_is_taken(site: Site, provider: ScriptedProvider) -> None:
-	marker = unique("marker")
+	# Its own id: of a call that the site has made, the reasoning goes back to the provider.
+	marker, call = unique("marker"), unique("call")
 	bare = {"type": "function", "function": {"name": "bare"}}
 	untyped = {
 		"type": "function",
 		"function": {"name": "untyped", "parameters": {"properties": {}}, "strict": True},
 	}
 	many = [{"type": "function", "function": {"name": f"tool_{n}"}} for n in range(125)]
-	called = {"id": "call_1", "type": "function", "function": {"name": "clock", "arguments": ""}}
+	called = {"id": call, "type": "function", "function": {"name": "clock", "arguments": ""}}
 	messages = [
 		{"role": "developer", "content": "Be brief."},
 		{"role": "system", "content": [{"type": "text", "text": "Be kind."}]},
@@ -264,7 +265,7 @@ def test_what_editors_send_is_taken(site: Site, provider: ScriptedProvider) -> N
 		{"role": "assistant", "content": "", "reasoning_content": "Hm.", "tool_calls": [called]},
 		{
 			"role": "tool",
-			"tool_call_id": "call_1",
+			"tool_call_id": call,
 			"name": "clock",
 			"content": [{"type": "text", "text": "noon"}],
 		},
