@@ -1,4 +1,4 @@
-"""The command line as a person or a script uses it: its output, its exit code."""
+"""`ai-assistant chat`, as a person or a script uses it: output and exit code."""
 
 import json
 import os
@@ -118,7 +118,7 @@ def test_a_model_that_calls_for_ever_is_left(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-	("source", "said"),
+	("source", "expected"),
 	[
 		("def f(:\n", "SyntaxError"),
 		("1 / 0\n", "ZeroDivisionError"),
@@ -130,12 +130,12 @@ def test_a_model_that_calls_for_ever_is_left(site: Site) -> None:
 		("def f(a: int, /) -> None: ...\n", "its parameters are not given by name"),
 	],
 )
-def test_tools_that_cannot_be_loaded_are_said_in_a_line(tmp_path: Path, source: str, said: str) -> None:
+def test_tools_that_cannot_be_loaded_are_said_in_a_line(tmp_path: Path, source: str, expected: str) -> None:
 	(tmp_path / "tools.py").write_text(source)
 	done = run("chat", "x", "--tools", str(tmp_path / "tools.py"))
 	assert done.returncode == 2
 	*_usage, line = done.stderr.splitlines()
-	assert line.startswith("Error: ") and "--tools" in line and said in line
+	assert line.startswith("Error: ") and "--tools" in line and expected in line
 	assert "Traceback" not in done.stderr
 
 
@@ -166,20 +166,20 @@ def test_a_failed_chat_shows_what_had_arrived_and_exits_with_1(site: Site) -> No
 
 
 @pytest.mark.parametrize(
-	("arguments", "said"),
+	("arguments", "expected"),
 	[
 		(["--mode", "poet"], "mode accepts one of: chat, agent."),
 		(["--provider", "nobody"], "provider accepts one of"),
 	],
 )
-def test_a_refused_chat_says_why(site: Site, arguments: list[str], said: str) -> None:
+def test_a_refused_chat_says_why(site: Site, arguments: list[str], expected: str) -> None:
 	done = chat(site, "hello", *arguments)
 	assert done.returncode == 1
-	assert said in done.stderr and "Traceback" not in done.stderr
+	assert expected in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-	("arguments", "code", "said"),
+	("arguments", "code", "expected"),
 	[
 		(["chat"], 2, "PROMPT"),
 		(["chat", "x", "--url", "http://127.0.0.1:9"], 2, "--token"),
@@ -200,10 +200,10 @@ def test_a_refused_chat_says_why(site: Site, arguments: list[str], said: str) ->
 		(["serve", "--site-config", "/no/such/file"], 2, "does not exist"),
 	],
 )
-def test_what_a_person_can_mend_is_said_in_a_line(arguments: list[str], code: int, said: str) -> None:
+def test_what_a_person_can_mend_is_said_in_a_line(arguments: list[str], code: int, expected: str) -> None:
 	done = run(*arguments)
 	assert done.returncode == code
-	assert said in done.stderr and "Traceback" not in done.stderr
+	assert expected in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_wrong_password_is_said(site: Site) -> None:

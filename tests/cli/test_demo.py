@@ -1,4 +1,4 @@
-"""The demonstration with the real local model, as `make demo` runs it."""
+"""The demo with the real local model, as `make demo` runs it."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What becomes of the functions of a file: what is offered, what is checked, what the model is told."""
+"""Functions of a file as tools: their definitions, the check of arguments, and results for the model."""
 
 from pathlib import Path
 from typing import Any

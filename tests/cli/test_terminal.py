@@ -1,4 +1,4 @@
-"""What a person sees, looked at on a terminal's screen."""
+"""What a chat draws on the screen of a terminal."""
 
 import io
 import re
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 60, 20
 
 
 class Terminal:
-	"""A terminal that the view draws on; `lines` is its screen as one sees it."""
+	"""A terminal that the view draws on. `lines` is its visible screen."""
 
 	def __init__(self) -> None:
 		self.screen = pyte.Screen(WIDTH, HEIGHT)
@@ -43,7 +43,7 @@ def event(kind: str, text: str = "", **more: Any) -> dict[str, Any]:
 
 
 def _drawn(terminal: Terminal, line: str) -> list[str]:
-	"""The screen once it shows a line; the view draws from a thread of its own."""
+	"""The screen as soon as it shows a line. The view draws from a thread of its own."""
 	deadline = time.monotonic() + 20
 	while time.monotonic() < deadline:
 		lines = terminal.lines

@@ -1,11 +1,11 @@
-"""Where the standalone extra is not installed, as on a bench, the command line says what is."""
+"""Without the standalone extra, as on a bench, the command line names the missing package."""
 
 import subprocess
 import sys
 
 import pytest
 
-# As it is where a package is not installed (`None` in sys.modules has an import fail by its name).
+# None in sys.modules makes the import fail with the name of the package, as if it were not installed.
 RUN = "import sys; sys.modules['uvicorn'] = None; from ai_assistant.cli import main; main()"
 
 

@@ -1,4 +1,4 @@
-"""The client gives the events whole and in order, whatever the socket does to them."""
+"""The client yields all events in order, whatever the socket does to them."""
 
 import random
 from collections.abc import Iterator

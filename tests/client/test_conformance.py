@@ -1,4 +1,4 @@
-"""The checker of the contract finds each way in which a stream can be wrong."""
+"""The conformance check finds each way in which a stream can be wrong."""
 
 import copy
 import hashlib
@@ -71,7 +71,7 @@ def _set(index: int, **values: Any) -> Callable[[Events], None]:
 
 
 @pytest.mark.parametrize(
-	("spoil", "said"),
+	("spoil", "expected"),
 	[
 		(lambda events: events.pop(2), "without a gap"),
 		(lambda events: events.insert(2, events[2]), "without a gap"),
@@ -95,15 +95,15 @@ def _set(index: int, **values: Any) -> Callable[[Events], None]:
 		(_set(4, usage={"total_tokens": 1}), "usage"),
 	],
 )
-def test_each_fault_is_named(spoil: Callable[[Events], Any], said: str) -> None:
+def test_each_fault_is_named(spoil: Callable[[Events], Any], expected: str) -> None:
 	events, answer = _good()
 	events = copy.deepcopy(events)
 	spoil(events)
-	assert any(said in sentence for sentence in violations(events, answer))
+	assert any(expected in sentence for sentence in violations(events, answer))
 
 
 @pytest.mark.parametrize(
-	("spoil", "said"),
+	("spoil", "expected"),
 	[
 		(_set(3, name="g"), "The tool calls in the events (1) are not the answer's tool_calls."),
 		(_set(3, arguments="{"), "The tool calls in the events (1)"),
@@ -115,11 +115,11 @@ def test_each_fault_is_named(spoil: Callable[[Events], Any], said: str) -> None:
 		(_set(3, partial=False), "a tool_call with partial False"),
 	],
 )
-def test_each_fault_of_a_call_is_named(spoil: Callable[[Events], Any], said: str) -> None:
+def test_each_fault_of_a_call_is_named(spoil: Callable[[Events], Any], expected: str) -> None:
 	events, answer = _called()
 	events = copy.deepcopy(events)
 	spoil(events)
-	assert any(said in sentence for sentence in violations(events, answer))
+	assert any(expected in sentence for sentence in violations(events, answer))
 
 
 def test_calls_of_which_the_answer_knows_nothing_are_a_violation() -> None:

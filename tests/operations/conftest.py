@@ -1,4 +1,4 @@
-"""What the tests of operating share."""
+"""Fixtures of the tests of operations."""
 
 from typing import Any
 

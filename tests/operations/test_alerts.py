@@ -1,4 +1,4 @@
-"""What is told, and when; that each cause is found on a bench is seen in tests/faults/bench."""
+"""Which alerts begin and end, and when. tests/faults/bench causes each one on a bench."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ NOW = 1_000_000.0
 
 
 def ended(at: float = NOW - 1, **values: Any) -> dict[str, Any]:
-	"""What the store tells of a request that has ended, well in all respects."""
+	"""The row of a request that has ended without a fault."""
 	return {
 		"ended": at,
 		"status": "completed",

@@ -1,4 +1,4 @@
-"""The figures of a site: out of its rows, exact, and never less than before."""
+"""The metrics of a site: exact, from its rows, and never decreasing."""
 
 import sqlite3
 import threading
@@ -173,7 +173,7 @@ def with_token(process: StandaloneSite, site: Site, provider: ScriptedProvider) 
 
 
 def scrape(site: Site) -> dict[tuple[str, ...], float]:
-	"""By a sample's name and the values of its labels, which come in the order of their names."""
+	"""The samples by name and values of labels, in the order of the names of the labels."""
 	response = httpx.get(site.method("metrics"), headers={"X-AI-Assistant-Token": TOKEN})
 	assert response.status_code == 200 and response.headers["Content-Type"].startswith("text/plain; version=")
 	return {

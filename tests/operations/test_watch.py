@@ -1,4 +1,4 @@
-"""`ai-assistant watch` and `smoke` as a person uses them; a System Manager sees everybody's events."""
+"""`ai-assistant watch` and `smoke`, as a person uses them."""
 
 import json
 import signal
@@ -43,7 +43,7 @@ def site(process: tuple[StandaloneSite, ScriptedProvider]) -> Iterator[Site]:
 
 @contextmanager
 def watching(site: Site, token: str, *options: str) -> Iterator[Iterator[str]]:
-	"""The lines of a `watch` that runs for as long as the context lasts."""
+	"""The lines of a `watch` that runs as long as the context lasts."""
 	command = ["watch", "--url", site.url, "--site", site.name, "--token", token, *options]
 	process = subprocess.Popen(
 		[sys.executable, "-m", "ai_assistant.cli", *command], stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""Checks are made in order, each by its deadline, and what depends on a failed one is not blamed."""
+"""Checks run in order, each with a deadline, and those that need a failed one are skipped."""
 
 import threading
 

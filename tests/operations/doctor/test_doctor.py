@@ -1,4 +1,4 @@
-"""`ai-assistant doctor` on a standalone site: each fault is caused, and it names that one and nothing else."""
+"""`ai-assistant doctor` on a standalone site: each fault is caused, and the doctor names only that fault."""
 
 import json
 import socket
@@ -34,45 +34,45 @@ def config(provider: ScriptedProvider) -> dict[str, Any]:
 
 @pytest.fixture
 def site(site: Site, process: StandaloneSite, config: dict[str, Any]) -> Iterator[Site]:
-	"""The site, and its configuration again afterwards."""
+	"""The site. Its configuration is restored afterwards."""
 	yield site
 	process.configure(config)
 
 
-def examined(checks: list[Check]) -> dict[str, CheckResult]:
-	"""The findings by their names."""
-	found = {finding.name: finding for finding in run_checks(checks)}
-	assert WRONG_KEY not in str(found)
-	return found
+def checked(checks: list[Check]) -> dict[str, CheckResult]:
+	"""The results by their names."""
+	results = {result.name: result for result in run_checks(checks)}
+	assert WRONG_KEY not in str(results)
+	return results
 
 
 def doctor(
 	site: Site, by: Account | None = None, url: str | None = None, socketio_url: str | None = None
 ) -> dict[str, CheckResult]:
-	"""What it finds at an address of a site, as a user of it."""
+	"""The results of checking a site at an address, as one of its users."""
 	url, socketio_url = url or site.url, socketio_url or url or site.url
 	token = (by or site.first).token
-	return examined(of_site(url, socketio_url, lambda: Client(url, site.name, socketio_url, token=token)))
+	return checked(of_site(url, socketio_url, lambda: Client(url, site.name, socketio_url, token=token)))
 
 
 def wrong(findings: dict[str, CheckResult]) -> list[str]:
-	return [name for name, found in findings.items() if found.ok is False]
+	return [name for name, result in findings.items() if result.ok is False]
 
 
-def unmade(findings: dict[str, CheckResult]) -> list[str]:
-	return [name for name, found in findings.items() if found.ok is None]
+def skipped(findings: dict[str, CheckResult]) -> list[str]:
+	return [name for name, result in findings.items() if result.ok is None]
 
 
 @pytest.fixture(scope="module")
 def closed() -> str:
-	"""An address at which nobody answers."""
+	"""An address at which nothing answers."""
 	with socket.create_server(("127.0.0.1", 0)) as listener:
 		return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_a_site_that_is_well(site: Site) -> None:
 	findings = doctor(site)
-	assert (list(findings), wrong(findings), unmade(findings)) == (ALL, [], []), findings
+	assert (list(findings), wrong(findings), skipped(findings)) == (ALL, [], []), findings
 	assert "through a socket after" in findings["event"].finding
 
 
@@ -93,7 +93,7 @@ def test_for_people_it_says_a_line_a_check(site: Site) -> None:
 
 def test_no_site(site: Site, closed: str) -> None:
 	findings = doctor(site, url=closed)
-	assert (wrong(findings), unmade(findings)) == (["web server"], ["login", "realtime server", "event"])
+	assert (wrong(findings), skipped(findings)) == (["web server"], ["login", "realtime server", "event"])
 
 
 def test_something_else_than_a_site(site: Site, provider: ScriptedProvider) -> None:
@@ -104,19 +104,19 @@ def test_something_else_than_a_site(site: Site, provider: ScriptedProvider) -> N
 
 def test_a_user_without_the_role(site: Site) -> None:
 	findings = doctor(site, by=site.third)
-	assert (wrong(findings), unmade(findings)) == (["login"], ["event"])
+	assert (wrong(findings), skipped(findings)) == (["login"], ["event"])
 	assert "AI Assistant User" in findings["login"].remedy
 
 
 def test_no_realtime_server(site: Site, closed: str) -> None:
 	findings = doctor(site, socketio_url=closed)
-	assert (wrong(findings), unmade(findings)) == (["realtime server"], ["event"])
+	assert (wrong(findings), skipped(findings)) == (["realtime server"], ["event"])
 
 
 def test_a_wrong_origin(site: Site) -> None:
 	# The same site by another name than its realtime server is asked by.
 	findings = doctor(site, socketio_url=site.url, url=site.url.replace("127.0.0.1", "localhost"))
-	assert (wrong(findings), unmade(findings)) == (["event"], [])
+	assert (wrong(findings), skipped(findings)) == (["event"], [])
 	assert "refuses the Origin http://localhost" in findings["event"].finding
 	assert "host_name" in findings["event"].remedy
 
@@ -126,14 +126,14 @@ def test_a_wrong_key(site: Site, process: StandaloneSite, provider: ScriptedProv
 	config["providers"][1]["api_key"] = WRONG_KEY
 	process.configure(config)
 	findings = doctor(site)
-	assert (wrong(findings), unmade(findings)) == (["provider claude"], [])
+	assert (wrong(findings), skipped(findings)) == (["provider claude"], [])
 	assert "provider_auth" in findings["provider claude"].finding
 
 
 def test_an_account_without_credit() -> None:
-	asked = Provider("claude", "anthropic", "-", "m")
-	assert "credit" in remedy(failure({"provider": "claude", "model": "m"}, 402), asked)
-	assert "API Base" in remedy(failure({"provider": "claude", "model": "m"}, 503), asked)
+	provider = Provider("claude", "anthropic", "-", "m")
+	assert "credit" in remedy(failure({"provider": "claude", "model": "m"}, 402), provider)
+	assert "API Base" in remedy(failure({"provider": "claude", "model": "m"}, 503), provider)
 
 
 def test_an_unreachable_provider(
@@ -143,7 +143,7 @@ def test_an_unreachable_provider(
 	config["providers"][0]["api_base"] = closed
 	process.configure(config)
 	findings = doctor(site)
-	assert (wrong(findings), unmade(findings)) == (["provider scripted"], [])
+	assert (wrong(findings), skipped(findings)) == (["provider scripted"], [])
 	assert "provider_unavailable" in findings["provider scripted"].finding
 
 
@@ -158,12 +158,12 @@ def test_events_that_are_switched_off(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], dict[str, CheckResult]]]:
-	"""What the doctor finds in a file with this configuration."""
+	"""Check a file with this configuration."""
 
 	def look(config: dict[str, Any]) -> dict[str, CheckResult]:
-		written = tmp_path / "site_config.json"
-		written.write_text(json.dumps({"ai_assistant": config}))
-		return examined(of_config(written))
+		path = tmp_path / "site_config.json"
+		path.write_text(json.dumps({"ai_assistant": config}))
+		return checked(of_config(path))
 
 	yield look
 	release_local(stand_in.local)
@@ -190,7 +190,7 @@ def test_a_configuration_file_and_its_providers(file: Look, provider: ScriptedPr
 
 
 @pytest.mark.parametrize(
-	("change", "said"),
+	("change", "expected"),
 	[
 		({"providers": []}, "no provider is configured"),
 		({"budgets": {"user_token_per_day": 1}}, "budgets.user_token_per_day"),
@@ -198,26 +198,26 @@ def test_a_configuration_file_and_its_providers(file: Look, provider: ScriptedPr
 	],
 )
 def test_a_configuration_that_is_wrong(
-	file: Look, provider: ScriptedProvider, change: dict[str, Any], said: str
+	file: Look, provider: ScriptedProvider, change: dict[str, Any], expected: str
 ) -> None:
 	findings = file({**config_for(provider), **change})
 	assert (list(findings), wrong(findings)) == (["configuration"], ["configuration"])
-	assert said in findings["configuration"].finding
+	assert expected in findings["configuration"].finding
 
 
 def test_what_is_set_aside_is_named_and_the_rest_is_looked_at(file: Look, provider: ScriptedProvider) -> None:
-	given = config_for(provider)
+	config = config_for(provider)
 	findings = file(
 		{
-			**given,
+			**config,
 			"limits": {"max_messages": 0},
-			"providers": [{"name": "x", "api": "openai", "default_model": "m"}, *given["providers"]],
+			"providers": [{"name": "x", "api": "openai", "default_model": "m"}, *config["providers"]],
 		}
 	)
 	assert wrong(findings) == ["x", "limits"]
 	assert findings["x"].finding == "not used: api_key accepts a string that is not empty."
 	assert findings["limits"].finding == "not used: limits.max_messages accepts a number from 1."
-	assert findings["configuration"].ok and findings[f"provider {given['providers'][0]['name']}"].ok
+	assert findings["configuration"].ok and findings[f"provider {config['providers'][0]['name']}"].ok
 
 
 def test_the_command_exits_with_1_where_something_is_wrong(file: Look, tmp_path: Path) -> None:
@@ -225,17 +225,17 @@ def test_the_command_exits_with_1_where_something_is_wrong(file: Look, tmp_path:
 	written.write_text("{}")
 	done = CliRunner().invoke(main, ["doctor", "--json", "--site-config", str(written)])
 	assert done.exit_code == 1
-	found = json.loads(done.output)
-	assert (found["name"], found["ok"], found["seen"]) == (
+	line = json.loads(done.output)
+	assert (line["name"], line["ok"], line["seen"]) == (
 		"configuration",
 		False,
 		"no provider is configured",
 	)
-	assert found["remedy"]
+	assert line["remedy"]
 
 
 @pytest.mark.parametrize(
-	("arguments", "code", "said"),
+	("arguments", "code", "expected"),
 	[
 		(["doctor"], 2, "--url"),
 		(["doctor", "--site-config", "/no/such/file"], 2, "does not exist"),
@@ -247,7 +247,7 @@ def test_the_command_exits_with_1_where_something_is_wrong(file: Look, tmp_path:
 		(["watch", "--url", "http://127.0.0.1:9", "--token", "a:b"], 1, "does not answer"),
 	],
 )
-def test_what_a_person_can_mend_is_said_in_a_line(arguments: list[str], code: int, said: str) -> None:
+def test_what_a_person_can_mend_is_said_in_a_line(arguments: list[str], code: int, expected: str) -> None:
 	done = CliRunner().invoke(main, arguments)
 	assert (done.exit_code, done.output.count("Traceback")) == (code, 0)
-	assert said in done.output
+	assert expected in done.output
