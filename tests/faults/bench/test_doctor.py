@@ -1,4 +1,4 @@
-"""`bench --site S ai-assistant doctor` under each fault: it names that one and nothing else."""
+"""`bench --site S ai-assistant doctor` under each fault: it names only that fault."""
 
 import json
 import os
@@ -20,17 +20,17 @@ from .stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
 
-# What the doctor finds, by its name; the configuration's keys that are changed for it.
+# Takes changes of the configuration, and returns the doctor's results by their names.
 Doctor = Callable[..., dict[str, CheckResult]]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _scheduled(whole_stack: Stack) -> Iterator[None]:
-	"""No scheduler runs here: as if the app's jobs were done for longer than the tests take."""
+	"""No scheduler runs here. The app's job counts as done for longer than the tests take."""
 	whole_stack.inside("schedule", minutes=60)
 	yield
 	for name in ("web", "worker"):
-		# Frappe 16 remembers for a minute how a site was configured here.
+		# Frappe 16 caches the configuration of a site for a minute.
 		whole_stack.stop(name)
 		whole_stack.start(name)
 
@@ -58,7 +58,7 @@ def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
 				"providers": [one, {**two, **(second or {})}],
 				"timeouts": {"total_s": total_s},
 			},
-			# The bench's own says where its own processes are.
+			# The bench's own configuration has the addresses of its own processes.
 			"host_name": stack.url,
 			"webserver_port": stack.ports["web"],
 			"socketio_port": stack.ports["realtime"],
@@ -70,12 +70,12 @@ def doctor(stack: Stack, provider: ScriptedProvider) -> Iterator[Doctor]:
 		assert "Traceback" not in done.stderr, done.stderr
 		assert WRONG_KEY not in done.stdout + done.stderr
 		lines = [json.loads(line) for line in done.stdout.splitlines()]
-		found = {
+		results = {
 			line["name"]: CheckResult(line["name"], line["ok"], line["seen"], line["remedy"])
 			for line in lines
 		}
-		assert done.returncode == int(any(finding.ok is False for finding in found.values()))
-		return found
+		assert done.returncode == int(any(finding.ok is False for finding in results.values()))
+		return results
 
 	yield look
 	file.write_text(before)
@@ -85,20 +85,20 @@ def names(findings: dict[str, CheckResult], ok: bool | None) -> list[str]:
 	return [name for name, finding in findings.items() if finding.ok is ok]
 
 
-def said(findings: dict[str, CheckResult]) -> str:
+def failures(findings: dict[str, CheckResult]) -> str:
 	return "".join(f"\n{finding.name}: {finding.finding}" for finding in findings.values() if not finding.ok)
 
 
-def only(findings: dict[str, CheckResult], wrong: str, *unmade: str) -> CheckResult:
-	"""The one that is wrong, where no other is and just these were not made."""
-	assert (names(findings, False), names(findings, None)) == ([wrong], list(unmade)), said(findings)
+def only(findings: dict[str, CheckResult], wrong: str, *skipped: str) -> CheckResult:
+	"""Assert that only `wrong` has failed and exactly these checks were skipped. Returns the failure."""
+	assert (names(findings, False), names(findings, None)) == ([wrong], list(skipped)), failures(findings)
 	assert findings[wrong].remedy
 	return findings[wrong]
 
 
 def test_a_bench_that_is_well(doctor: Doctor) -> None:
 	findings = doctor()
-	assert (names(findings, False), names(findings, None)) == ([], []), said(findings)
+	assert (names(findings, False), names(findings, None)) == ([], []), failures(findings)
 	assert "came back through a socket" in findings["event"].finding
 	assert "1 of ai, 0 busy" in findings["workers"].finding
 
@@ -134,14 +134,14 @@ def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 	try:
 		with stack.without("queue", how):
 			if how == signal.SIGKILL:
-				# The realtime server ends when Redis does, and is started again with it.
+				# The realtime server ends with Redis, and is started again with it.
 				stack.running.pop("realtime").wait(20)
 			found = only(
 				doctor(), "redis_queue", "realtime server", "event", "workers", "scheduler", "versions"
 			)
 	finally:
 		if how == signal.SIGKILL:
-			# It comes back by itself (test_worker.py); the next test shall not wait for that.
+			# It reconnects by itself (test_worker.py), for which the next test must not wait.
 			stack.kill("worker")
 	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.finding
 
@@ -153,7 +153,7 @@ def test_no_redis_cache(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 	if how == signal.SIGKILL:
 		only(findings, "redis_cache", "web server", "event")
 	else:
-		# Frappe itself waits for it for ever.
+		# Frappe itself would wait for it without limit.
 		found = only(findings, "redis_cache", *(name for name in findings if name != "redis_cache"))
 		assert len(findings) == 13 and "does not answer" in found.finding
 
@@ -210,14 +210,14 @@ def test_a_frozen_worker(stack: Stack, doctor: Doctor) -> None:
 	assert found.finding == f"1 of 1 workers of ai are frozen: pid {frozen} is stopped"
 
 
-def test_a_worker_that_was_killed_is_one_no_more(stack: Stack, doctor: Doctor) -> None:
-	# Redis has it in its list for minutes.
+def test_a_killed_worker_does_not_count(stack: Stack, doctor: Doctor) -> None:
+	# Redis lists it for minutes.
 	stack.kill("worker")
 	assert "no worker serves the queue ai" in only(doctor(), "workers").finding
 
 
 def test_workers_that_redis_has_forgotten(stack: Stack, doctor: Doctor) -> None:
-	# Ours comes back by itself.
+	# The app's own worker registers again by itself.
 	stack.stop("worker")
 	stack.start("plain worker")
 	try:
@@ -235,7 +235,7 @@ def test_no_worker(stack: Stack, doctor: Doctor) -> None:
 	assert "no worker serves the queue ai" in found.finding
 
 
-def test_jobs_of_the_scheduler_that_nobody_does(stack: Stack, doctor: Doctor) -> None:
+def test_jobs_of_the_scheduler_that_do_not_run(stack: Stack, doctor: Doctor) -> None:
 	stack.inside("schedule", minutes=-17)
 	try:
 		found = only(doctor(), "scheduler")
@@ -245,7 +245,7 @@ def test_jobs_of_the_scheduler_that_nobody_does(stack: Stack, doctor: Doctor) ->
 
 
 def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None:
-	# gunicorn was started before this was configured; where its title hides how, supervisor's file says it.
+	# gunicorn was started before this configuration. If its title hides the options, supervisor's file has them.
 	written = stack.bench.folder / "config" / "supervisor.conf"
 	before = written.read_text() if written.exists() else None
 	written.write_text("command=/bench/env/bin/gunicorn -w 1 --threads 32 -t 120 frappe.app:application")
@@ -257,7 +257,7 @@ def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None
 
 
 def from_outside(stack: Stack, socketio_url: str) -> dict[str, CheckResult]:
-	"""What `ai-assistant doctor` says of the site."""
+	"""The results of `ai-assistant doctor --url`."""
 	token = os.environ["AI_ASSISTANT_TOKEN"]
 
 	def log_in() -> Client:
@@ -268,7 +268,7 @@ def from_outside(stack: Stack, socketio_url: str) -> dict[str, CheckResult]:
 
 def test_from_outside_a_wrong_origin_is_named(stack: Stack) -> None:
 	well = from_outside(stack, stack.socketio_url)
-	assert names(well, True) == list(well), said(well)
-	# The Origin is the web server's address, and the host of that is another than the realtime server's.
+	assert names(well, True) == list(well), failures(well)
+	# The Origin is the address of the web server. Its host differs from that of the realtime server.
 	found = only(from_outside(stack, stack.socketio_url.replace(stack.bench.site, "127.0.0.1")), "event")
 	assert "Invalid origin" in found.finding
