@@ -98,14 +98,16 @@ class StoreContract(Base):
 		barrier = threading.Barrier(len(works))
 
 		def run(number: int) -> None:
-			with self.connection():
-				try:
-					barrier.wait(30)
-					results[number] = works[number]()
-					self.commit()
-				except Exception as error:
-					results[number] = error
-					self.rollback()
+			try:
+				with self.connection():
+					try:
+						barrier.wait(30)
+						results[number] = works[number]()
+						self.commit()
+					finally:
+						self.rollback()
+			except Exception as error:
+				results[number] = error
 
 		threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
 		for thread in threads:

@@ -27,6 +27,8 @@ class TestFrappeStore(StoreContract, TestCase):
 
 	def setUp(self) -> None:
 		self.store = FrappeStore()
+		# A thread of a test has no frappe.local yet.
+		self.site = frappe.local.site, frappe.local.sites_path
 		start_without_requests(self, ANN, BOB, *OTHER_ANNS)
 		self.addCleanup(frappe.db.delete, "AI Usage", {"day": ("<", "2002-01-01")})
 
@@ -37,7 +39,7 @@ class TestFrappeStore(StoreContract, TestCase):
 		frappe.db.rollback()
 
 	def connection(self) -> AbstractContextManager[None]:
-		return connected(frappe.local.site, frappe.local.sites_path)
+		return connected(*self.site)
 
 	def today_is(self, day: date) -> AbstractContextManager[Any]:
 		return patch.object(frappe.utils, "now", lambda: f"{day} 23:59:59.999999")
