@@ -16,7 +16,7 @@ from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import admission, continuations, running
+from . import admission, continuations, running, task_provider
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
 from .request import ChatRequest
@@ -33,7 +33,7 @@ class Chat:
 	"""A request that runs in this process."""
 
 	def __init__(self, request: ChatRequest, settings: Settings, publisher: Publisher) -> None:
-		self.request = request
+		self.request = replace(request, cache_key=task_provider.cache_key(publisher.user, request.task_id))
 		self.settings = settings
 		self.publisher = publisher
 		self.user = publisher.user
@@ -209,6 +209,7 @@ def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
 
 	Arguments and errors are those of `accept`. Call `running.unregister` when the request has ended.
 	"""
+	request = task_provider.keep(request, settings)
 	return running.register(Chat(request, settings, accept(request, settings, "running", asked_at)))
 
 

@@ -158,13 +158,29 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 
 def _part(given: Any, where: str, images: bool) -> dict[str, Any]:
 	if isinstance(given, dict) and given.get("type") == "text" and isinstance(given.get("text"), str):
-		return {"type": "text", "text": join_surrogates(given["text"])}
+		return {"type": "text", "text": join_surrogates(given["text"]), **cache_marker(given, where)}
 	text, image = '{"type": "text", "text": string}', '{"type": "image_url", "image_url": {"url": string}}'
 	if not images:
 		raise invalid("{0} accepts an object {1}.", where, text)
 	if not isinstance(given, dict) or given.get("type") != "image_url":
 		raise invalid("{0} accepts an object {1} or {2}.", where, text, image)
-	return {"type": "image_url", "image_url": _image(given.get("image_url"), f"{where}.image_url")}
+	image_url = _image(given.get("image_url"), f"{where}.image_url")
+	return {"type": "image_url", "image_url": image_url, **cache_marker(given, where)}
+
+
+def cache_marker(given: dict[Any, Any], where: str) -> dict[str, Any]:
+	"""The `cache_control` of a content part or a tool, up to which the provider caches; empty if it has none."""
+	marker = given.get("cache_control")
+	if marker is None:
+		return {}
+	if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
+		raise invalid(
+			'{0}.cache_control accepts an object {{"type": "ephemeral", "ttl": "5m" or "1h"}}.', where
+		)
+	if marker.get("ttl") is None:
+		return {"cache_control": {"type": "ephemeral"}}
+	ttl = one_of(marker["ttl"], f"{where}.cache_control.ttl", ("5m", "1h"))
+	return {"cache_control": {"type": "ephemeral", "ttl": ttl}}
 
 
 def _image(given: Any, where: str) -> dict[str, str]:

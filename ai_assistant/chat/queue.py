@@ -17,7 +17,7 @@ from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import publisher, redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets, lifecycle, running, termination
+from . import budgets, lifecycle, running, task_provider, termination
 from .answer import answer_of
 from .errors import ChatError, internal_error
 from .request import ChatRequest, be_ready
@@ -44,6 +44,7 @@ def put(request: ChatRequest, settings: Settings, asked_at: float) -> dict[str, 
 	Raises:
 		ChatError: as `lifecycle.accept`.
 	"""
+	request = task_provider.keep(request, settings)
 	accepted = lifecycle.accept(request, settings, "queued", asked_at)
 	position = len(store.current().queued())
 	accepted.status("queued", position=position)

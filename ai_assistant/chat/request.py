@@ -46,6 +46,8 @@ class ChatRequest(Ask):
 	`publishes` is whether its events go to the user's sockets. `metadata` is the client's own and is not sent to a
 	provider. `unknown` names the fields that the client sent and this app does not know.
 	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
+	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
+	matter.
 	"""
 
 	request_id: str
@@ -58,6 +60,7 @@ class ChatRequest(Ask):
 	sent: dict[str, Any] | None = None
 	metadata: dict[str, str] | None = None
 	unknown: tuple[str, ...] = ()
+	names_provider: bool = True
 
 	@property
 	def prompt_bytes(self) -> int:
@@ -157,6 +160,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 	return {
 		**own,
 		"messages": with_system_prompt(mode.system_prompt, own["messages"]),
+		"names_provider": own["provider"] is not None or own["model"] is not None,
 		"provider": provider,
 		"model": model or "",
 		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],

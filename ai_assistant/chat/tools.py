@@ -9,7 +9,7 @@ from typing import Any
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
-from .messages import tool_name
+from .messages import cache_marker, tool_name
 from .validators import listed
 
 TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
@@ -93,7 +93,7 @@ def _tool(given: Any, where: str) -> dict[str, Any]:
 	if not isinstance(given, dict) or given.get("type") != "function":
 		raise invalid("{0} accepts an object {1}.", where, TOOL)
 	function = given.get("function")
-	where = f"{where}.function"
+	whole, where = where, f"{where}.function"
 	if not isinstance(function, dict):
 		raise invalid("{0} accepts an object with name, description and parameters.", where)
 	made: dict[str, Any] = {"name": tool_name(function.get("name"), f"{where}.name")}
@@ -106,7 +106,7 @@ def _tool(given: Any, where: str) -> dict[str, Any]:
 		if not isinstance(strict, bool):
 			raise invalid("{0}.strict accepts true or false.", where)
 		made["strict"] = strict
-	return {"type": "function", "function": made}
+	return {"type": "function", "function": made, **cache_marker(given, whole)}
 
 
 def _parameters(given: Any, where: str) -> dict[str, Any]:

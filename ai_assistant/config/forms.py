@@ -108,7 +108,7 @@ def provider(name: str) -> dict[str, Any]:
 
 def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	rows = frappe.db.sql(
-		f"SELECT name, api, api_base, default_model, priority, extra FROM `tab{PROVIDER}`"
+		f"SELECT name, api, api_base, default_model, priority, extra, prompt_cache FROM `tab{PROVIDER}`"
 		f" WHERE {where} ORDER BY priority, name",
 		values,
 		as_dict=True,
@@ -139,6 +139,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			"name": row.name,
 			"api": row.api,
 			"api_base": row.api_base or None,
+			"prompt_cache": row.prompt_cache or "5m",
 			"api_key": _key(row.name),
 			"models": models.get(row.name) or [row.default_model],
 			"roles": roles.get(row.name, []),

@@ -18,6 +18,7 @@ from frappe import _
 from frappe.utils import cint
 
 from ai_assistant.gateway import Price, Provider, Tier, Timeouts, apis
+from ai_assistant.gateway.caching import SETTINGS as PROMPT_CACHES
 from ai_assistant.gateway.efforts import EFFORTS
 from ai_assistant.gateway.endpoint import trimmed, wrong_field
 from ai_assistant.log import escaped, logger
@@ -441,6 +442,8 @@ def _wrong(kind: type[Any], given: Any, where: str) -> Iterator[tuple[str, str]]
 			yield path, "a number from 1"
 		elif name == "reasoning_effort" and value not in (None, *EFFORTS):
 			yield path, "one of " + ", ".join(EFFORTS)
+		elif name == "prompt_cache" and value not in PROMPT_CACHES:
+			yield path, "one of " + ", ".join(PROMPT_CACHES)
 		elif name == "temperature" and value is not None and value > 2:
 			yield path, "a number from 0 to 2"
 

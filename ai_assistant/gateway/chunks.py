@@ -132,6 +132,7 @@ class Ask:
 		messages: as in the OpenAI chat API. An assistant's message may hold the `continuation` of its Completion.
 		model: the name of the model; empty for the provider's default model.
 		tools: as in the OpenAI chat API, like `tool_choice` and the fields after `stream_tool_calls`.
+		cache_key: what the questions of one task have in common, for the provider's cache.
 		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes it.
 	"""
 
@@ -142,6 +143,7 @@ class Ask:
 	reasoning_effort: str | None = None
 	tools: list[dict[str, Any]] | None = None
 	tool_choice: str | dict[str, Any] | None = None
+	cache_key: str | None = None
 	stream_tool_calls: bool = False
 	response_format: dict[str, Any] | None = None
 	stop: list[str] | None = None
@@ -191,6 +193,8 @@ class Provider:
 	priority: int = 100
 	extra: dict[str, Any] = field(default_factory=dict, repr=False)
 	prices: dict[str, Price] = field(default_factory=dict)
+	prompt_cache: str = "5m"
+	"""How long the stable part of a prompt is kept in the provider's cache: one of `caching.SETTINGS`."""
 
 	def allows(self, model: str) -> bool:
 		return model in self.models or ("*" in self.models and model not in self.withheld)

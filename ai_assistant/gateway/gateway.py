@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import attempt, models
+from . import attempt, caching, models
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Timeouts
@@ -93,9 +93,10 @@ class Gateway:
 		for n, (provider, model) in enumerate(route):
 			try:
 				effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, model)
-				for chunk in attempt.chunks_of(
-					provider, replace(ask, model=model, reasoning_effort=effort), run
-				):
+				question = replace(ask, model=model, reasoning_effort=effort)
+				if provider.api not in caching.MARKED:
+					question = caching.without_markers(question)
+				for chunk in attempt.chunks_of(provider, question, run):
 					if isinstance(chunk, Completion):
 						replaced = effort if effort != ask.reasoning_effort else None
 						chunk = replace(chunk, attempts=tuple(attempts), effort=replaced)

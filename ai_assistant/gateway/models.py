@@ -26,9 +26,11 @@ FIREWORKS = "accounts/fireworks/models/"
 USED = (
 	"litellm_provider",
 	"max_output_tokens",
+	"prompt_cache_min_tokens",
 	"supports_adaptive_thinking",
 	"supports_function_calling",
 	"supports_native_structured_output",
+	"supports_prompt_caching",
 	"supports_sampling_params",
 	"tiered_pricing",
 )

@@ -19,6 +19,7 @@ from ai_assistant.chat.messages import (
 	messages_of,
 	with_system_prompt,
 )
+from ai_assistant.chat.tools import tools_of
 from ai_assistant.config.settings import Limits
 
 ASKED = {"role": "user", "content": "What time is it?"}
@@ -331,3 +332,26 @@ def test_an_image_counts_as_its_tokens_would_and_what_a_provider_wants_back_as_n
 	two = [{"role": "user", "content": [*parts, *image(PNG)["content"], *image(PNG)["content"]]}]
 	assert bytes_of(two) == bytes_of(plain) + 2 * IMAGE_BYTES
 	assert bytes_of([{**ASKED, "continuation": "c2ln"}]) == bytes_of([ASKED])
+
+
+@pytest.mark.parametrize(
+	("marker", "kept"),
+	[
+		({"type": "ephemeral"}, {"type": "ephemeral"}),
+		({"type": "ephemeral", "ttl": "1h", "more": 1}, {"type": "ephemeral", "ttl": "1h"}),
+		(None, None),
+	],
+)
+def test_a_cache_marker_is_kept(marker: Any, kept: Any) -> None:
+	part = {"type": "text", "text": "Hi", "cache_control": marker}
+	(message,) = messages_of([{"role": "user", "content": [part]}], Limits())
+	assert message["content"][0].get("cache_control") == kept
+	tool = {"type": "function", "function": {"name": "read"}, "cache_control": marker}
+	assert (tools_of([tool]) or [{}])[0].get("cache_control") == kept
+
+
+@pytest.mark.parametrize("marker", [5, {}, {"type": "forever"}, {"type": "ephemeral", "ttl": "2h"}, []])
+def test_a_cache_marker_that_is_none_is_refused(marker: Any) -> None:
+	part = {"type": "text", "text": "Hi", "cache_control": marker}
+	with pytest.raises(ChatError, match=r"messages\[0\]\.content\[0\]\.cache_control"):
+		messages_of([{"role": "user", "content": [part]}], Limits())

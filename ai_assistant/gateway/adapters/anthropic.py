@@ -13,11 +13,13 @@ from hashlib import sha256
 from typing import Any
 
 from .. import continuation, http, models
+from ..caching import MARKER
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..tool_calls import OwnIds, ToolPiece
+from . import anthropic_cache
 from .anthropic_stream import THINKING, Message, usage_of
 from .options import for_anthropic
 
@@ -122,7 +124,9 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 				**sent.get(name, {}),
 				**more[name],
 			}
-	return {**sent, **more}, tuple(sorted((*dropped, *left_out)))
+	sent |= more
+	anthropic_cache.mark(sent, provider.prompt_cache, listed)
+	return sent, tuple(sorted((*dropped, *left_out)))
 
 
 def _thinking(
@@ -173,7 +177,14 @@ def _tools(ask: Ask) -> dict[str, Any]:
 		function = tool["function"]
 		described = {"description": function["description"]} if function.get("description") else {}
 		schema = function.get("parameters") or NO_ARGUMENTS
-		tools.append({"name": function["name"], **described, "input_schema": {"type": "object", **schema}})
+		tools.append(
+			{
+				"name": function["name"],
+				**described,
+				"input_schema": {"type": "object", **schema},
+				**_marker(tool),
+			}
+		)
 	sent: dict[str, Any] = {"tools": tools}
 	choice = ask.tool_choice
 	if isinstance(choice, dict):
@@ -216,9 +227,9 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 	if isinstance(content, str):
 		content = [{"type": "text", "text": content}]
 	return [
-		_image(part["image_url"]["url"])
+		{**_image(part["image_url"]["url"]), **_marker(part)}
 		if part["type"] == "image_url"
-		else {"type": "text", "text": part["text"]}
+		else {"type": "text", "text": part["text"], **_marker(part)}
 		for part in content or ()
 		if part["type"] == "image_url" or part["text"].strip()
 	]
@@ -246,7 +257,15 @@ def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
 def _tool_result(message: dict[str, Any]) -> dict[str, Any]:
 	result = {"type": "tool_result", "tool_use_id": _call_id(message["tool_call_id"])}
 	content = _parts(message.get("content"))
+	for part in content:
+		# The API takes a marker on the result, not within it.
+		result |= {MARKER: part.pop(MARKER)} if MARKER in part else {}
 	return {**result, "content": content} if content else result
+
+
+def _marker(part: dict[str, Any]) -> dict[str, Any]:
+	"""The client's own cache marker, if a part of a content or a tool has one."""
+	return {MARKER: part[MARKER]} if MARKER in part else {}
 
 
 def _call_id(given: str) -> str:

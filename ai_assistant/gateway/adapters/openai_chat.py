@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from .. import continuation, http, models
+from .. import caching, continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -174,6 +174,8 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		for message, fields in continuation.of_messages(provider, ask)
 	]
 	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": True}
+	if provider.api == "openai" and (key := caching.key_of(provider, ask)):
+		asked["prompt_cache_key"] = key
 	body = http.with_extra(provider, asked)
 	if api.usage_is_asked_for and not any(
 		"stream_options" in given for given in (extra, extra.get("extra_body") or {})

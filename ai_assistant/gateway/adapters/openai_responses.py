@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import continuation, http, models
+from .. import caching, continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -236,7 +236,10 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
 		sent["include"] = ["reasoning.encrypted_content"]
 	more, left_out = for_responses(ask, bool(openai_chat.REASONS.match(ask.model)))
-	return {**sent, **_tools(ask), **more}, (*dropped, *left_out)
+	sent |= {**_tools(ask), **more}
+	if key := caching.key_of(provider, ask):
+		sent["prompt_cache_key"] = key
+	return sent, (*dropped, *left_out)
 
 
 def _without_options(ask: Ask) -> Ask:

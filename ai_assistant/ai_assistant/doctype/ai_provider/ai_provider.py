@@ -55,6 +55,7 @@ class AIProvider(Document):
 		extra: DF.JSON | None
 		models: DF.Table[AIProviderModel]
 		priority: DF.Int
+		prompt_cache: DF.Literal["5m", "1h", "off"]
 		provider_name: DF.Data
 		roles: DF.Table[AIProviderRole]
 	# end: auto-generated types

@@ -1,0 +1,75 @@
+"""Marks the blocks of a request up to which Anthropic caches it.
+
+There are at most four markers: the end of the tools and the system prompt, the end of the history before this turn, an
+anchor in a long history, and the last message. The API looks for a cached beginning in the 20 blocks before a marker
+alone, so that without an anchor it would not find that of a few rounds before.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .. import models
+from ..caching import MARKER
+from ..usage import estimated_tokens
+from .anthropic_stream import THINKING
+
+MOST = 4
+# Messages between two anchors.
+ANCHOR = 15
+# For a model that is not listed. The API caches no shorter prompt.
+MIN_TOKENS = 1024
+
+
+def mark(sent: dict[str, Any], setting: str, listed: models.Entry) -> None:
+	"""Sets the markers in the body of a request.
+
+	A client's own markers are left as they are, the last four of them; then no others are set.
+
+	Args:
+		sent: the body, with `messages` and perhaps `system` and `tools`.
+		setting: how long the tools and the system prompt are kept: `5m`, `1h` or `off`. The messages are kept for 5 minutes.
+		listed: what is known of the model.
+	"""
+	own = [block for block in _blocks(sent) if MARKER in block]
+	for block in own[:-MOST]:
+		del block[MARKER]
+	if own or setting == "off" or listed.get("supports_prompt_caching") is False:
+		return
+	minimum = listed.get("prompt_cache_min_tokens") or MIN_TOKENS
+	if estimated_tokens(len(json.dumps(sent))) < minimum:
+		return
+	short = {"type": "ephemeral"}
+	stable = {**short, "ttl": "1h"} if setting == "1h" else short
+	for block in (sent.get("system") or sent.get("tools") or [])[-1:]:
+		block[MARKER] = stable
+	messages = sent["messages"]
+	for index in sorted({_history_end(messages), _anchor(messages), len(messages) - 1}):
+		if index >= 0 and (last := _last_markable(messages[index])):
+			last[MARKER] = short
+
+
+def _blocks(sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
+	yield from sent.get("tools") or ()
+	yield from sent.get("system") or ()
+	for message in sent["messages"]:
+		yield from message["content"]
+
+
+def _history_end(messages: list[dict[str, Any]]) -> int:
+	"""The index of the last message before this turn, which the user's last words begin; -1 if there is none."""
+	for index in range(len(messages) - 1, -1, -1):
+		message = messages[index]
+		if message["role"] == "user" and any(block["type"] != "tool_result" for block in message["content"]):
+			return index - 1
+	return -1
+
+
+def _anchor(messages: list[dict[str, Any]]) -> int:
+	"""The index of the last of every 15th message; -1 if there are fewer."""
+	return (len(messages) - 1) // ANCHOR * ANCHOR - 1
+
+
+def _last_markable(message: dict[str, Any]) -> dict[str, Any] | None:
+	"""The last block that takes a marker: a thought takes none, and an empty text is refused."""
+	return next((block for block in reversed(message["content"]) if block["type"] not in THINKING), None)

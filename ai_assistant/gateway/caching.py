@@ -1,0 +1,48 @@
+"""Prompt caching: what a request says to a provider so that it keeps and finds what it has read already.
+
+Anthropic caches up to a marker, a `cache_control` on a block. A client may set markers of its own, on the parts of a
+message's content and on tools; others are sent without them. The providers that need no marker find the beginning of a
+request by itself, if it is the same from round to round.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from . import models
+from .chunks import Ask, Provider
+
+# Settings of a provider: how long the stable part of a prompt is kept.
+SETTINGS = ("5m", "1h", "off")
+# The APIs that take a client's markers.
+MARKED = frozenset(
+	("anthropic", "openrouter", "litellm/anthropic", "litellm/openrouter", "bedrock", "litellm/bedrock")
+)
+MARKER = "cache_control"
+
+
+def key_of(provider: Provider, ask: Ask) -> str | None:
+	"""Returns the key by which OpenAI sends the requests of a task to the same cache; None if it is not to be sent.
+
+	Servers that only speak OpenAI's API may refuse a field that they do not know, so it is sent for OpenAI's models alone.
+	"""
+	if provider.prompt_cache == "off" or (provider.api_base and not models.entry(provider.api, ask.model)):
+		return None
+	return ask.cache_key
+
+
+def without_markers(ask: Ask) -> Ask:
+	"""Returns the question without a client's markers."""
+	messages = [_unmarked(message) for message in ask.messages]
+	tools = [_without(tool) for tool in ask.tools] if ask.tools else ask.tools
+	return replace(ask, messages=messages, tools=tools)
+
+
+def _unmarked(message: dict[str, Any]) -> dict[str, Any]:
+	content = message.get("content")
+	if not isinstance(content, list) or not any(MARKER in part for part in content):
+		return message
+	return {**message, "content": [_without(part) for part in content]}
+
+
+def _without(part: dict[str, Any]) -> dict[str, Any]:
+	return {name: value for name, value in part.items() if name != MARKER} if MARKER in part else part
