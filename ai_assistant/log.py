@@ -1,4 +1,4 @@
-"""The contract's log lines: in `logs/ai_assistant.log` and on standard error, never with the text itself."""
+"""Writes the contract's log lines to `logs/ai_assistant.log` and to standard error. They never hold the text of a user."""
 
 import functools
 import logging
@@ -17,7 +17,7 @@ from ai_assistant.printing import printable
 P = ParamSpec("P")
 
 copy_to_stderr = True
-"""False where standard error is drawn on (`ai-assistant chat`)."""
+"""Whether log lines also go to standard error. `ai-assistant chat` draws there and switches it off."""
 
 MARKS = {
 	"reasoning": "💭 REASONING",
@@ -28,10 +28,10 @@ MARKS = {
 
 
 class _Line(logging.Formatter):
-	"""A line a record, and those of a traceback behind it indented: whatever an exception says, it looks like no record."""
+	"""Formats a record as one line, with its traceback indented below, so that no exception text looks like a record."""
 
 	def format(self, record: logging.LogRecord) -> str:
-		# Each handler asks for it, and one that looks whether its file is full twice.
+		# Several handlers format the same record.
 		line: str | None = getattr(record, "line", None)
 		if line is None:
 			line = "\n\t".join(printable(each) for each in super().format(record).split("\n"))
@@ -44,14 +44,14 @@ LINE = _Line("[%(asctime)s] %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
 def logger() -> logging.Logger:
-	"""Frappe's logger of the app, at INFO, with a copy on standard error.
+	"""Returns Frappe's logger of the app, at INFO, with a copy on standard error.
 
-	`frappe.logger` makes one a site at ERROR (frappe/utils/logger.py), which would drop every line here.
+	`frappe.logger` makes a logger for each site at ERROR (frappe/utils/logger.py), which would drop these lines.
 	"""
 	found: logging.Logger = frappe.logger("ai_assistant")
 	if not _is_set_up(found):
 		with _setting_up:
-			# Another thread may have been faster; a second copy would say every line twice.
+			# Another thread may have set it up. A second copy would write every line twice.
 			if not _is_set_up(found):
 				_set_up(found)
 	return found
@@ -71,19 +71,20 @@ def _set_up(found: logging.Logger) -> None:
 
 
 def escaped(value: object) -> str:
-	"""A value that cannot end the line or look like the next field."""
+	"""Escapes a value, so that it cannot end the line or look like another field."""
 	return re.sub(r"[^\w@.:/+-]", lambda found: quote(found[0], safe="", errors="replace"), str(value))
 
 
 def fields(**values: object) -> str:
+	"""Formats values as `name=value`, escaped and separated by spaces."""
 	return " ".join(f"{name}={escaped(value)}" for name, value in values.items())
 
 
 def fails_quietly(job: Callable[P, None]) -> Callable[P, None]:
-	"""Undoes a job that fails, and has its traceback in our log and nowhere else.
+	"""Rolls a job that fails back, and writes its traceback only to our log.
 
-	Frappe keeps the values of all variables on the way to an exception, in an Error Log or a Scheduled Job Log
-	(frappe/utils/error.py): questions, answers, and providers' keys, of which it masks those named `key` alone.
+	Frappe stores the values of all variables of a traceback in an Error Log or a Scheduled Job Log
+	(frappe/utils/error.py). They would hold questions, answers and keys; Frappe masks only those named `key`.
 	"""
 
 	@functools.wraps(job)

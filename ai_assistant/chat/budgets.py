@@ -108,13 +108,13 @@ def fullest(period: str) -> str:
 
 
 def begins() -> tuple[date, date]:
-	"""The days of the site on which its day and its month have begun."""
+	"""Returns the first days of the site's current day and month."""
 	today = local(time.time()).date()
 	return today, today.replace(day=1)
 
 
 def local(seconds: float) -> datetime:
-	"""A UNIX time in the time zone of the site."""
+	"""Converts a UNIX time to the time zone of the site."""
 	found: datetime = frappe.utils.convert_utc_to_system_timezone(
 		datetime.fromtimestamp(seconds, timezone.utc)
 	)
@@ -128,7 +128,7 @@ def _next(period: str, today: date) -> date:
 
 
 def _begins(day: date, now: float) -> float:
-	"""When a day begins on the site, as a UNIX time. Its clocks may be changed between now and then."""
+	"""Returns the UNIX time at which a day begins on the site. Daylight saving may change between now and then."""
 	midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()
 	nearly = midnight - _ahead(now)
 	return midnight - _ahead(nearly)

@@ -82,7 +82,7 @@ def _allowed(limits: Limits) -> float:
 
 
 def _user() -> tuple[str, str]:
-	# A bench serves many sites from one process.
+	# One process of a bench serves many sites.
 	return (frappe.local.site, frappe.session.user)
 
 

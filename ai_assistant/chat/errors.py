@@ -24,15 +24,15 @@ HTTP_STATUS = {
 	"not_configured": 503,
 	"internal_error": 500,
 }
-"""The contract's table, and `internal_error`: a defect of ours, which is in the Error Log with its traceback."""
+"""The contract's table, and `internal_error` for a defect of ours, whose traceback is in the log."""
 
 
-# When it is worth asking again where chats hold all places: when one of them ends, nobody knows.
+# Retry-After if chats hold all threads. Nobody knows when one of them ends.
 BUSY_S = 2
 
 
 class ChatError(Exception):
-	"""What is refused, with a code of HTTP_STATUS and one sentence that is already translated."""
+	"""A refusal, with a code of HTTP_STATUS and one translated sentence."""
 
 	def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
 		self.code = code
@@ -40,7 +40,7 @@ class ChatError(Exception):
 		super().__init__(message)
 
 	def as_dict(self) -> dict[str, Any]:
-		"""The contract's `error` object."""
+		"""Returns the contract's `error` object."""
 		refusal = {
 			"code": self.code,
 			"message": str(self),
@@ -50,11 +50,11 @@ class ChatError(Exception):
 
 
 def invalid(message: str, *values: object) -> ChatError:
-	"""A refused field: `message` is translated, then filled with `values`."""
+	"""Makes the refusal of a field. The message is translated and then filled with the values."""
 	return ChatError("invalid_request", _(message).format(*values))
 
 
-# What a worker answers has another deadline, and no web server's patience to end before.
+# Only in a web request: a worker has a later deadline.
 TOTAL_IN_WEB = (
 	"The answer of {provider} took longer than {seconds} seconds in all; one that does can be asked for"
 	" in the background (background: true)."
@@ -62,7 +62,7 @@ TOTAL_IN_WEB = (
 
 
 def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
-	"""A provider's failure as the contract's `error` object, in the reader's language."""
+	"""Returns a provider's failure as the contract's `error` object, in the user's language."""
 	template = TOTAL_IN_WEB if error.kind == "total" and not background else error.template
 	failure = {
 		"code": error.code,
@@ -77,7 +77,7 @@ def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 
 
 def internal_error() -> dict[str, Any]:
-	"""A defect of ours as the contract's `error` object; what it was is in the log."""
+	"""Makes the contract's `error` object of a defect of ours. Its details are only in the log."""
 	message = _("Something went wrong on the site; an administrator finds it in the log.")
 	return {"code": "internal_error", "message": message, "retryable": False}
 

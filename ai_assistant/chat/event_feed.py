@@ -1,4 +1,4 @@
-"""Looking on: the events of all requests that run, as the journal gets them."""
+"""Answers watch: the events of all running requests of a user, or of everybody."""
 
 import math
 import time
@@ -12,39 +12,47 @@ from ai_assistant.permissions import sees_all
 
 from .errors import invalid
 
-# A request is remembered this long after it was accepted: by then what was committed late can be seen.
+# A request stays in the cursor for this long after it was accepted, so that a late commit is not missed.
 OVERLAP_S = 60.0
-MOST = 1000
-# Of one answer; the next begins where it ends.
-MOST_CHARS = 1_000_000
+MAX_REQUESTS = 1000
+# The characters of one answer. The next answer goes on where it ends.
+MAX_CHARS = 1_000_000
 MAX_TIME, MAX_SEQ = 1e12, 2**31
 
 
 def page(cursor: Any) -> dict[str, Any]:
-	"""What the journal has got since a `cursor`: `{"events": […], "cursor": …}`, the oldest first.
+	"""Returns the events that were stored since a cursor.
 
-	A System Manager gets the events of everybody, all others those of their own requests; each has its `user`. Without
-	a cursor it begins with those that run. Raises ChatError for a cursor that is none.
+	A System Manager gets the events of all users, everybody else those of their own requests.
+
+	Args:
+		cursor: the `cursor` of the answer before; None to begin with the requests that run.
+
+	Returns:
+		`{"events": […], "cursor": …}`. The events come the oldest first, each with its `user`.
+
+	Raises:
+		ChatError: `invalid_request` for a malformed cursor.
 	"""
 	now = store.current().now()
 	since, seen = (now, {}) if cursor is None else _read(cursor)
 	user = None if sees_all() else frappe.session.user
 	events: list[store.Event] = []
 	known: dict[str, int] = {}
-	rows = store.current().live(user, since, list(seen)[:MOST], MOST)
-	until, room = now - OVERLAP_S, MOST_CHARS
-	if len(rows) == MOST:
-		# Others may have been accepted at the same moment as the last.
+	rows = store.current().live(user, since, list(seen)[:MAX_REQUESTS], MAX_REQUESTS)
+	until, room = now - OVERLAP_S, MAX_CHARS
+	if len(rows) == MAX_REQUESTS:
+		# Further requests may have been accepted at the same moment as the last one.
 		until = min(until, math.nextafter(rows[-1]["created"], 0))
 	for row in rows:
 		name, after = row["name"], seen.get(row["name"], 0)
-		looks = room > 0
-		found = store.current().events(name, after) if looks else []
-		room -= sum(len(event["text"]) for event in found)
-		events += [{**event, "user": row["user"]} for event in found]
+		has_room = room > 0
+		new = store.current().events(name, after) if has_room else []
+		room -= sum(len(event["text"]) for event in new)
+		events += [{**event, "user": row["user"]} for event in new]
 		ended = row["status"] not in store.UNENDED and row["created"] < until
-		if not (ended and looks):
-			known[name] = found[-1]["seq"] if found else after
+		if not (ended and has_room):
+			known[name] = new[-1]["seq"] if new else after
 	events.sort(key=lambda event: str(event.get("timestamp")))
 	return {"events": events, "cursor": {"since": max(since, until), "seen": known}}
 
@@ -54,7 +62,7 @@ def _read(cursor: Any) -> tuple[float, dict[str, int]]:
 	seen = cursor.get("seen") if isinstance(cursor, Mapping) else None
 	if (
 		not isinstance(since, int | float)
-		# What is no number, or endless, is not within any bounds either.
+		# NaN and infinity are outside these bounds too.
 		or not 0 <= since <= MAX_TIME
 		or not isinstance(seen, dict)
 		or not all(name.isascii() for name in seen)

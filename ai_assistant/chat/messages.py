@@ -1,6 +1,6 @@
-"""The messages of a conversation as the OpenAI chat API has them: checked, and nothing else kept of them.
+"""Validates the messages of a conversation, as in the OpenAI chat API, and drops every other field.
 
-What is sent in numbers and sizes is counted before any of it is looked into.
+Numbers and sizes are checked before any content.
 """
 
 import base64
@@ -20,36 +20,40 @@ from .validators import listed, one_of
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
-# Parts cost time however short they are: 50,000 empty ones kept litellm, and so all chats, busy for 5 s.
+# Even empty parts cost time: 50,000 of them kept litellm, and so all chats, busy for 5 s.
 MAX_PARTS = 500
 MAX_CALLS = 500
-# The name of a tool as every provider takes it, and the id of a call as each of them makes it.
+# The names of tools that all providers accept, and the ids of calls that they make.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[!-~]{1,512}")
-# What a provider wants back is the base64 of what it encrypted or signed: as long as the thoughts in it.
+# A continuation is the base64 of reasoning that the provider encrypted or signed, and as long as that.
 CONTINUATION = re.compile(r"[A-Za-z0-9+/_=-]+")
 MAX_CONTINUATION = 4_000_000
-# A queued request's question is one value of at most 16 MiB in MariaDB, and a body of Frappe's at most 25 MiB.
+# The question of a queued request is one value of at most 16 MiB in MariaDB; Frappe accepts a body of 25 MiB.
 MAX_IMAGES, MAX_IMAGE_MB, MAX_IMAGE_CHARS = 20, 5, 8_000_000
 DATA_URL = re.compile(r"data:[^,]{0,100};base64,")
-# What an image begins with says what it is: its label may be of another kind, which providers refuse.
+# The first bytes of an image tell its type. Providers refuse one whose label names another type.
 IMAGES = {
 	"png": re.compile(rb"\x89PNG\r\n\x1a\n"),
 	"jpeg": re.compile(rb"\xff\xd8\xff"),
 	"gif": re.compile(rb"GIF8[79]a"),
 	"webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
-# A thousand tokens, at four bytes each: between what the providers count for one.
+# A thousand tokens at four bytes each, which is between the counts of the providers.
 IMAGE_BYTES = 4000
 MAX_URL = 2048
 URL = re.compile(r"[!-~]+")
 DETAILS = ("auto", "low", "high")
-# What JSON makes of a character at most (two escaped surrogates), and of a message or part around its text.
+# The most bytes that JSON needs for a character (two escaped surrogates), and for a message or part around its text.
 CHARS_A_CHAR, CHARS_AROUND = 12, 1000
 
 
 def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
-	"""The messages in `given`, a list or the same as a JSON string. Raises ChatError `invalid_request`."""
+	"""Validates messages, sent as a list or as a JSON string.
+
+	Raises:
+		ChatError: `invalid_request`.
+	"""
 	longest = CHARS_A_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
 	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
 	given = listed(given, "messages", longest, MESSAGE)
@@ -62,7 +66,7 @@ def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
 
 
 def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-	"""Valid messages with one system message before the others: many a model's template refuses a second one."""
+	"""Puts the system prompt into the first message. Many models refuse a second system message."""
 	own = [*takewhile(lambda message: message["role"] == "system", messages)]
 	texts = [prompt or "", *(_text(message["content"]) for message in own)]
 	joined = "\n\n".join(text for text in texts if text)
@@ -74,7 +78,7 @@ def _text(content: str | list[dict[str, Any]]) -> str:
 
 
 def bytes_of(messages: list[dict[str, Any]]) -> int:
-	"""The length of valid messages in UTF-8, an image as much as its tokens would be: its data say nothing of those."""
+	"""Returns the bytes of valid messages in UTF-8. An image counts as its tokens would, not as its data."""
 	images, plain = 0, []
 	for message in messages:
 		said = {name: value for name, value in message.items() if name != "continuation"}
@@ -86,7 +90,7 @@ def bytes_of(messages: list[dict[str, Any]]) -> int:
 
 
 def _count(given: list[Any], limits: Limits) -> None:
-	"""Refuses too much of anything, whatever else may be wrong with it."""
+	"""Checks the sizes before anything else, so that a large request costs little."""
 	sent = [each for each in given if isinstance(each, dict)]
 	parts = [part for each in sent for part in _list(each.get("content"))]
 	calls = [call for each in sent for call in _list(each.get("tool_calls"))]
@@ -130,14 +134,14 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 		raise invalid("{0} accepts an object with role and content.", where)
 	role = one_of(given.get("role"), f"{where}.role", ROLES)
 	if role == "developer":
-		# OpenAI's later name for it.
+		# OpenAI's later name of the role.
 		role = "system"
 	content, calls = given.get("content"), None
 	if role == "assistant" and given.get("tool_calls") is not None:
 		calls = _calls(given["tool_calls"], f"{where}.tool_calls")
 	message: dict[str, Any] = {"role": role}
 	if role == "assistant" and content in (None, "", []):
-		# Of a turn that was cancelled nothing may be left.
+		# A turn that was cancelled may be empty.
 		message["content"] = None if calls else ""
 	elif isinstance(content, str):
 		message["content"] = join_surrogates(content)
@@ -220,11 +224,11 @@ def _is_link(url: str) -> bool:
 		return False
 	try:
 		parts = urlsplit(url)
-		# Looked at, and not used: a port that is none raises.
+		# Reading a malformed port raises an error.
 		_ = parts.port
 	except ValueError:
 		return False
-	# Names and passwords of a user have no place at a provider.
+	# A URL with a user name or password must not reach a provider.
 	return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
 
 
@@ -238,7 +242,7 @@ def _calls(given: Any, where: str) -> list[dict[str, Any]]:
 
 
 def _call(given: Any, where: str) -> dict[str, Any]:
-	"""Without the `arguments_error` that an answer of ours may hold."""
+	"""Validates a tool call, and drops the `arguments_error` of an answer of ours."""
 	if not isinstance(given, dict) or given.get("type", "function") != "function":
 		raise invalid('{0} accepts an object {{"id", "type": "function", "function"}}.', where)
 	function = given.get("function")
@@ -268,7 +272,7 @@ def _continuation(given: Any, where: str) -> str:
 
 
 def _pair(messages: list[dict[str, Any]]) -> None:
-	"""Each call of an assistant message is answered by one tool message before anybody else speaks."""
+	"""Checks that each call of an assistant message has one tool message before the next other message."""
 	open_calls: dict[str, str] = {}
 	for n, message in enumerate(messages):
 		if message["role"] == "tool":

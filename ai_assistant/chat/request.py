@@ -1,4 +1,4 @@
-"""Takes a client's fields apart: what comes out is safe to store, to log and to send."""
+"""Validates the fields of a client. The result is safe to store, to log and to send."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-# What `*` allows: a name is shown in Desk and sent on, so it is no markup and breaks no line. Some APIs have it in their
-# addresses, and to litellm it may be one: it leads to no other path, and to no other host.
+# The models that `*` allows. A name is shown in Desk, so it has no markup and no line break. Some APIs have it in their
+# URLs, and litellm may take it for one, so it must not lead to another path or host.
 MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
-# As long as Frappe lets a line of text be that a list shows.
+# The longest text of a Data field in Frappe.
 MAX_EXCERPT = 140
 FIELDS = frozenset(
 	(
@@ -80,10 +80,12 @@ class ChatRequest(Ask):
 
 
 def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
-	"""The request in `fields` (the parameters of chat_completion by name).
+	"""Validates the `fields`, which are the parameters of chat_completion by name.
 
-	Raises ChatError `invalid_request` naming the field and what it accepts, and `not_configured` as `be_ready`.
-	Nothing has been done by then.
+	It has no effects.
+
+	Raises:
+		ChatError: `invalid_request`, which names the field and what it accepts, and the errors of `be_ready`.
 	"""
 	given = {name: None if value == "" else value for name, value in fields.items()}
 	be_ready(settings, given.get("provider"))
@@ -107,7 +109,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	}
 	tools = tools_of(given.get("tools"))
 	if tools:
-		# Where there are none the fingerprint stays what it was before there could be any.
+		# Without tools the fingerprint stays what it was before tools existed.
 		own.update(tools=tools, tool_choice=choice_of(given.get("tool_choice"), tools))
 	elif given.get("tool_choice") is not None:
 		raise invalid("tool_choice accepts a value beside tools alone; leave it out.")
@@ -146,7 +148,7 @@ def be_ready(settings: Settings, provider: Any = None) -> None:
 
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
-	"""The client's fields, and the mode's where it left them out."""
+	"""Returns the client's fields with the defaults of the mode."""
 	provider, model, default = own["provider"], own["model"], settings.default
 	alias = settings.aliases.get(model or "")
 	if alias and provider in (None, alias.provider):
@@ -171,7 +173,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 
 
 def request_id_of(given: Any) -> str | None:
-	"""A request id as a client may send it, None where it sent none."""
+	"""Validates a request id. None means that none was sent."""
 	if given is None or given == "":
 		return None
 	if not isinstance(given, str) or not REQUEST_ID.fullmatch(given):
@@ -180,10 +182,10 @@ def request_id_of(given: Any) -> str | None:
 
 
 def task_id_of(given: Any) -> str | None:
-	"""A task id as a client may send it, None where it sent none."""
+	"""Validates a task id. None means that none was sent."""
 	if given is None or given == "":
 		return None
-	# A line separator is no control character to Unicode; to a log it is one all the same.
+	# Unicode does not count line separators as control characters, but they break a line of a log.
 	forbidden = ("Cc", "Cs", "Zl", "Zp")
 	if (
 		not isinstance(given, str)
@@ -195,7 +197,7 @@ def task_id_of(given: Any) -> str | None:
 
 
 def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
-	"""The model or alias that a client names, None where it names none. Raises ChatError `invalid_request`."""
+	"""Validates a model or alias. None means that none was sent. Raises ChatError `invalid_request`."""
 	if given is None:
 		return None
 	alias = settings.aliases.get(given) if isinstance(given, str) else None
@@ -213,6 +215,6 @@ def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
 
 
 def _mode_model(model: str | None, provider: str | None, settings: Settings) -> str | None:
-	"""The mode's model, where whoever is asked allows it: a client may prefer a provider that does not have it."""
+	"""Returns the mode's model if a provider that may be asked allows it. A client can prefer one that does not."""
 	asked = [each for each in settings.providers if provider in (None, each.name)]
 	return model if model and any(each.allows(model) for each in asked) else None

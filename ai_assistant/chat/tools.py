@@ -1,4 +1,4 @@
-"""The tools that a client offers to the model, as in the OpenAI chat API. The client runs them; here they are checked."""
+"""Validates the tools that a client offers to the model, as in the OpenAI chat API. The client runs them."""
 
 import json
 import re
@@ -15,14 +15,14 @@ from .validators import listed
 TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
 MAX_TOOLS, MAX_CHARS, MAX_VALUES, MAX_DEPTH = 128, 200_000, 5_000, 32
 CHOICES = ("none", "auto", "required")
-MOST_FAULTS = 512
+MAX_FAULTS = 512
 _faults: dict[bytes, str | None] = {}
-# Of a JSON Schema, what leads elsewhere: nobody here or at the provider shall fetch it.
+# The keywords of a JSON Schema that refer to another one. Neither this site nor a provider may fetch it.
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def tools_of(given: Any) -> list[dict[str, Any]] | None:
-	"""The tools in `given`, a list or the same as a JSON string; None where none were sent.
+	"""Validates tools, sent as a list or as a JSON string. None means that none were sent.
 
 	Raises ChatError `invalid_request`.
 	"""
@@ -41,7 +41,11 @@ def tools_of(given: Any) -> list[dict[str, Any]] | None:
 
 
 def choice_of(given: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
-	"""What the model may do with the `tools`, None where nothing was sent. Raises ChatError `invalid_request`."""
+	"""Validates tool_choice. None means that it was not sent.
+
+	Raises:
+		ChatError: `invalid_request`.
+	"""
 	if given is None:
 		return None
 	if isinstance(given, str) and given in CHOICES:
@@ -67,7 +71,7 @@ def json_schema(value: Any, where: str) -> dict[str, Any]:
 
 
 def _measure(items: list[Any], name: str) -> None:
-	"""Refuses what is too large or too deep, whatever else may be wrong with it. `name` is that of the field."""
+	"""Checks the size and the depth of a field called `name` before anything else."""
 	chars, values, level = 0, 0, items
 	for _depth in range(MAX_DEPTH):
 		inner: list[Any] = []
@@ -137,7 +141,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _fault(schema: str) -> str | None:
-	"""Where a schema, as JSON, breaks the rules for schemas; None where it keeps them.
+	"""Returns where a schema, as JSON, is invalid; None if it is valid.
 
 	Remembered, because an agent sends the same tools again in each round; by its hash, because a schema may be long.
 	"""
@@ -145,18 +149,20 @@ def _fault(schema: str) -> str | None:
 	try:
 		return _faults[key]
 	except KeyError:
-		fault = _looked_for(schema)
-	if len(_faults) >= MOST_FAULTS:
+		fault = _find_fault(schema)
+	if len(_faults) >= MAX_FAULTS:
 		_faults.clear()
 	_faults[key] = fault
 	return fault
 
 
-def _looked_for(schema: str) -> str | None:
-	"""The rules are those of draft 7 whatever it names: the later drafts share them but for words that few providers know,
-	and checking those costs twenty times as much (2.1 s for 5,000 values, against 0.11).
+def _find_fault(schema: str) -> str | None:
+	"""Validates by draft 7, whatever draft the schema names.
+
+	Later drafts differ only in keywords that few providers know, and their validation costs twenty times as much (2.1 s
+	against 0.11 s for 5,000 values).
 	"""
-	# A tenth of a second, for the first request with tools of a process.
+	# This import takes 0.1 s, which only the first request with tools of a process pays.
 	from jsonschema import Draft7Validator
 
 	error = next(Draft7Validator(Draft7Validator.META_SCHEMA).iter_errors(json.loads(schema)), None)

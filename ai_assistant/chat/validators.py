@@ -1,4 +1,4 @@
-"""One field of a client at a time: its value, or a refusal that names it and what it accepts."""
+"""Validates one field of a client. A refusal names the field and what it accepts."""
 
 import json
 import math
@@ -15,7 +15,7 @@ def one_of(given: Any, name: str, accepted: Sequence[str]) -> str:
 
 
 def whole_number(given: Any, name: str, low: int, high: int) -> int | None:
-	"""A whole number from `low` to `high`, as a number or in digits; None where none was sent."""
+	"""Returns a whole number from `low` to `high`, sent as a number or in digits; None if none was sent."""
 	try:
 		number = real_number(given, name, low, high)
 	except ChatError:
@@ -26,7 +26,7 @@ def whole_number(given: Any, name: str, low: int, high: int) -> int | None:
 
 
 def real_number(given: Any, name: str, low: float, high: float) -> float | None:
-	"""A number from `low` to `high`, also as a string; None where none was sent."""
+	"""Returns a number from `low` to `high`, also sent as a string; None if none was sent."""
 	if given is None:
 		return None
 	try:
@@ -39,7 +39,7 @@ def real_number(given: Any, name: str, low: float, high: float) -> float | None:
 
 
 def flag(given: Any, name: str) -> bool:
-	"""A boolean, also as the forms of a form-encoded client."""
+	"""Returns a boolean, also sent in the forms of a form-encoded client."""
 	known = {None: False, False: False, True: True, "0": False, "1": True, "false": False, "true": True}
 	key = given.lower() if isinstance(given, str) else given
 	if isinstance(key, list | dict) or key not in known:
@@ -48,7 +48,14 @@ def flag(given: Any, name: str) -> bool:
 
 
 def listed(given: Any, name: str, longest: int, of: str) -> list[Any]:
-	"""A list that is not empty, also as a JSON string of at most `longest` characters; `of` says what is in it."""
+	"""Returns a list that is not empty, also sent as a JSON string.
+
+	Args:
+		given: what the client sent.
+		name: the name of the field.
+		longest: the most characters of a JSON string.
+		of: what the list holds, for the refusal.
+	"""
 	if isinstance(given, str):
 		if len(given) > longest:
 			raise invalid(

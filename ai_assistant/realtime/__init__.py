@@ -1,1 +1,1 @@
-"""From chunks to events: batched, numbered, stored, published and logged; and the client at the other end."""
+"""Turns chunks into events: batches, numbers, stores, publishes and logs them."""

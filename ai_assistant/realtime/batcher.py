@@ -1,9 +1,8 @@
-"""When the pieces of an answer leave: at once where somebody waits, then ever fewer, never late.
+"""Gathers deltas into batches, so that an answer takes few events and no text waits long.
 
-A token is a poor event: it costs a row, a commit and a message. So pieces are gathered for a *window* that
-grows with the answer, from 0.15 s to just under the longest delay allowed: a reader notices the beginning,
-not the rhythm. The first piece of each phase leaves at once, and a change of phase sends what was gathered.
-Answers of 1 to 12 s come to 5 to 20 events with the one of acceptance and the completion.
+Each event costs a row, a commit and a message. The first delta of each phase leaves at once. Later ones are gathered for
+a window that grows from 0.15 s to just under the longest delay. A change of phase sends what was gathered. An answer of
+1 to 12 s takes 5 to 20 events, with those of acceptance and completion.
 """
 
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from .event import MAX_BYTES
 
 FIRST_WINDOW_S = 0.15
 GROWTH = 3.0
-# What the thread may need to wake up and to store, so that the contract's limit holds at the client's end.
-SLACK = 0.95
+# The rest of the delay is for the thread to wake up and to store, so that the contract's limit holds for the client.
+USED_DELAY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,10 @@ class Batch:
 
 
 class Batcher:
-	"""Gathers deltas. Time is the caller's: any clock in seconds that does not go back."""
+	"""Gathers deltas. The caller passes the time, of any monotonic clock in seconds."""
 
 	def __init__(self, max_delay_s: float = 1.0) -> None:
-		self._longest = max_delay_s * SLACK
+		self._longest = max_delay_s * USED_DELAY
 		self._window = min(FIRST_WINDOW_S, self._longest)
 		self._kind = ""
 		self._pieces: list[str] = []
@@ -36,7 +35,7 @@ class Batcher:
 		self._due = 0.0
 
 	def add(self, kind: str, text: str, now: float) -> list[Batch]:
-		"""Takes a delta and gives what has to leave now."""
+		"""Adds a delta, and returns the batches that leave now."""
 		ready: list[Batch] = []
 		if kind != self._kind:
 			ready = self.flush()
@@ -46,27 +45,27 @@ class Batcher:
 			self._due = now + self._window
 		self._pieces.append(text)
 		self._size += len(text)
-		# This bounds what a fast provider heaps up within a window. A character takes at most 4 bytes;
-		# counting them exactly is left to the split.
+		# This bounds what a fast provider sends within a window. A character takes at most 4 bytes, and _split counts
+		# them exactly.
 		if self._size * 4 >= MAX_BYTES or now >= self._due:
 			ready = self._leave()
 		return ready
 
 	def due(self, now: float) -> list[Batch]:
-		"""What has to leave because it has waited for its window."""
+		"""Returns the batches whose window is over."""
 		return self._leave() if self._pieces and now >= self._due else []
 
 	def due_in(self, now: float) -> float | None:
-		"""Seconds until `due()` has something, None where nothing waits."""
+		"""Returns the seconds until `due()` has something, None if nothing is gathered."""
 		return max(0.0, self._due - now) if self._pieces else None
 
 	@property
 	def gathers(self) -> bool:
-		"""Whether something waits, so that more of its kind need not be looked at before `due_in()`."""
+		"""Whether something is gathered, so that more of its kind can wait for `due_in()` seconds."""
 		return bool(self._pieces)
 
 	def flush(self) -> list[Batch]:
-		"""All that waits, because nothing of its kind follows."""
+		"""Returns everything that is gathered."""
 		text = "".join(self._pieces)
 		self._pieces.clear()
 		self._size = 0
@@ -78,7 +77,7 @@ class Batcher:
 
 
 def _split(kind: str, text: str) -> list[Batch]:
-	"""As one batch, or as several of at most MAX_BYTES of UTF-8, cut between characters."""
+	"""Returns one batch, or several of at most MAX_BYTES of UTF-8 that are cut between characters."""
 	if len(text) * 4 <= MAX_BYTES:
 		return [Batch(kind, text)]
 	data, start, batches = text.encode(), 0, []

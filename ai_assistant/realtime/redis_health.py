@@ -1,9 +1,9 @@
-"""Whether a realtime server would hear what is published, and how long a publish may take to find out.
+"""Tells whether a realtime server is subscribed, and bounds the time that a publish takes.
 
-`frappe.publish_realtime` hides both: it swallows Redis' ConnectionError, throws away the number of receivers
-(frappe/realtime.py, `emit_via_redis`), and blocks for as long as Redis is frozen. So Redis is asked first, on a
-connection of our own with a short timeout: who is subscribed to Frappe's channel? Once it has not answered, a thread
-asks on, and nobody else does until it answers again: however long it is away, a chat waits for it once.
+`frappe.publish_realtime` tells neither: it swallows Redis' ConnectionError, discards the number of receivers
+(frappe/realtime.py, `emit_via_redis`), and blocks for as long as Redis is frozen. So Redis is asked first for the
+subscribers of Frappe's channel, on a connection of our own with a short timeout. If it does not answer, one thread asks
+again and again, and all others take its last result: a chat waits for an unavailable Redis once.
 """
 
 import os
@@ -17,47 +17,48 @@ from typing import Any
 import frappe
 
 TIMEOUT_S = 0.25
-# A publish that takes this long has met a Redis that froze after it was asked.
+# A publish that takes longer has met a Redis that froze after it was asked.
 PUBLISH_S = 0.5
 QUIET_S = 60
 CHANNEL = "events"
-NOBODY = "no realtime server is subscribed"
+NO_SUBSCRIBER = "no realtime server is subscribed"
 
 _connections: dict[str, Any] = {}
 _failures: dict[str, str] = {}
-# When the publish of a thread began, and whose.
+# By thread, when its publish began and the connection that it uses.
 _publishing: dict[int, tuple[float, Any]] = {}
 _watch = threading.Event()
 _lock = threading.Lock()
 
 
 def why_not() -> str | None:
-	"""The reason why an event would reach nobody, or None where a realtime server listens.
+	"""Returns why an event would reach nobody, None if a realtime server is subscribed.
 
-	82 µs on a bench. A site without Redis (the standalone one) has its realtime server in the process.
+	It takes 82 µs on a bench. The standalone site has no Redis, because its realtime server is in the process.
 	"""
 	url = frappe.conf.get("redis_queue")
 	if not url:
 		return None
 	if reason := _failures.get(url):
 		return reason
-	found = _ask(url)
-	if found and found != NOBODY:
-		_fail(url, found)
-	return found
+	reason = _ask(url)
+	if reason and reason != NO_SUBSCRIBER:
+		_fail(url, reason)
+	return reason
 
 
 def redis_answers() -> bool:
-	"""Whether Redis can be used without being waited for."""
-	return why_not() in (None, NOBODY)
+	"""Returns whether Redis answers, with or without a realtime server."""
+	return why_not() in (None, NO_SUBSCRIBER)
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-	"""Ends what Frappe publishes in it after PUBLISH_S, should Redis freeze at that very moment.
+	"""Ends a publish of Frappe in the block after PUBLISH_S seconds, if Redis freezes at that moment.
 
-	Frappe's connection has no timeout, and may not get one (its workers need it so): it is shut down instead, from
-	another thread, which ends the read as a broken connection does. What was sent arrives after the thaw.
+	Frappe's connection has no timeout, and its workers must not have one. Another thread shuts the connections of the
+	pool down instead, which ends the read as a broken connection does. What was sent arrives when Redis goes on. So keep
+	everything but the publish out of the block.
 	"""
 	if not frappe.conf.get("redis_queue"):
 		yield
@@ -77,10 +78,14 @@ def bounded() -> Iterator[None]:
 
 
 def connection(url: str, timeout_s: float) -> Any:
-	"""A client of Redis that waits so long and no longer. Raises ValueError for an address that is none."""
+	"""Makes a Redis client with a timeout.
+
+	Raises:
+		ValueError: the URL is malformed.
+	"""
 	import redis
 
-	# redis-py 4 refuses this for a Unix socket, where there is nothing to wait for.
+	# redis-py 4 refuses this option for a Unix socket.
 	connecting = {} if url.startswith("unix:") else {"socket_connect_timeout": timeout_s}
 	return redis.Redis.from_url(url, socket_timeout=timeout_s, retry_on_timeout=False, **connecting)
 
@@ -96,7 +101,7 @@ def _ask(url: str) -> str | None:
 		return "redis does not answer"
 	except (redis.exceptions.RedisError, ValueError):
 		return "redis cannot be reached"
-	return None if listeners else NOBODY
+	return None if listeners else NO_SUBSCRIBER
 
 
 def _fail(url: str, reason: str) -> None:
@@ -108,8 +113,8 @@ def _fail(url: str, reason: str) -> None:
 
 
 def _ask_on(url: str) -> None:
-	while (found := _ask(url)) and found != NOBODY:
-		_failures[url] = found
+	while (reason := _ask(url)) and reason != NO_SUBSCRIBER:
+		_failures[url] = reason
 		time.sleep(TIMEOUT_S)
 	_failures.pop(url, None)
 
@@ -124,7 +129,7 @@ def _start_watching() -> None:
 
 
 def _close_the_stuck() -> None:
-	"""Looks after the publishes of this process until it has made none for a while."""
+	"""Watches the publishes of this process until there was none for QUIET_S seconds."""
 	quiet_since = time.monotonic()
 	while time.monotonic() - quiet_since < QUIET_S or not _stop_watching():
 		time.sleep(PUBLISH_S / 4)
@@ -135,15 +140,15 @@ def _close_the_stuck() -> None:
 
 
 def _shut_down(connection: Any) -> None:
-	# The pool's own `disconnect()` closes what another thread is reading from, which that thread does not survive;
-	# redis-py has no other way to the sockets than these names (4.5 to 7).
-	for each in list(getattr(connection.connection_pool, "_in_use_connections", ())):
+	# The pool's `disconnect()` closes a socket under the thread that reads it, which breaks that thread. redis-py 4.5 to
+	# 7 has no public way to the sockets.
+	for in_use in list(getattr(connection.connection_pool, "_in_use_connections", ())):
 		with suppress(OSError, AttributeError):
-			each._sock.shutdown(socket.SHUT_RDWR)
+			in_use._sock.shutdown(socket.SHUT_RDWR)
 
 
 def _stop_watching() -> bool:
-	# First cleared, then looked: whoever saw it set has its publish in the list by then.
+	# Cleared before the check: a thread that still saw it set has its publish in the list by then.
 	with _lock:
 		_watch.clear()
 		if _publishing:
@@ -152,7 +157,7 @@ def _stop_watching() -> bool:
 
 
 def _forget() -> None:
-	"""Threads and connections stay behind in a fork's parent."""
+	"""Forgets the threads and connections, which stay in the parent of a fork."""
 	global _lock
 	_lock = threading.Lock()
 	_connections.clear()

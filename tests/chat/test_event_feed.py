@@ -26,8 +26,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStor
 def test_an_old_cursor_gets_all_of_it_once_in_answers_of_a_bounded_length(
 	kept: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	monkeypatch.setattr(event_feed, "MOST", 12)
-	monkeypatch.setattr(event_feed, "MOST_CHARS", 250)
+	monkeypatch.setattr(event_feed, "MAX_REQUESTS", 12)
+	monkeypatch.setattr(event_feed, "MAX_CHARS", 250)
 	begun = time.time() - 3600
 	for n in range(25):
 		# Some have begun at the same time, and some have not ended.
