@@ -27,6 +27,7 @@ __all__ = [
 	"COUNTS_FOR_ANYBODY",
 	"FRAPPE",
 	"TestCase",
+	"commit",
 	"delete_requests",
 	"delete_user",
 	"make_user",
@@ -43,6 +44,11 @@ COUNTS_FOR_ANYBODY = "frappe.db.count" in inspect.getsource(frappe.client.get_co
 PASSWORD = "Tests-Passw0rd"
 
 
+def commit() -> None:
+	"""Commits what a test made. A request that the test sends has a connection of its own."""
+	frappe.db.commit()  # nosemgrep: frappe-manual-commit
+
+
 def make_user(name: str, *roles: str) -> str:
 	"""A user of the tests with an API key, committed: a request has its own connection."""
 	delete_user(name)
@@ -53,7 +59,7 @@ def make_user(name: str, *roles: str) -> str:
 	user.api_secret = PASSWORD
 	user.insert()
 	update_password(name, PASSWORD)
-	frappe.db.commit()
+	commit()
 	return name
 
 
@@ -61,7 +67,7 @@ def delete_user(name: str) -> None:
 	delete_requests(name)
 	if frappe.db.exists("User", name):
 		frappe.delete_doc("User", name, force=True, delete_permanently=True)
-	frappe.db.commit()
+	commit()
 
 
 def delete_requests(user: str) -> None:
@@ -69,7 +75,8 @@ def delete_requests(user: str) -> None:
 	for name in frappe.get_all("AI Request", filters={"user": user}, pluck="name"):
 		frappe.db.delete("AI Request Event", {"request": name})
 	frappe.db.delete("AI Request", {"user": user})
-	frappe.db.sql(
+	# The query builder has no update with a join.
+	frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		"""update `tabAI Usage` site join `tabAI Usage` own on own.day = site.day and site.user = '' and own.user = %s and own.ai_key is null
 		set site.requests = site.requests - own.requests, site.tokens = site.tokens - own.tokens,
 			site.cost_usd = site.cost_usd - own.cost_usd""",
@@ -86,7 +93,7 @@ def start_without_requests(test: TestCase, *users: str) -> None:
 		frappe.db.rollback()
 		for user in users:
 			delete_requests(user)
-		frappe.db.commit()
+		commit()
 
 	empty()
 	test.addCleanup(empty)

@@ -114,7 +114,7 @@ def after_uninstall() -> None:
 	for doctype, name in shipped():
 		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype, "deleted_name": name})
 	# Frappe ends here without a commit.
-	frappe.db.commit()
+	frappe.db.commit()  # nosemgrep: frappe-manual-commit
 
 
 def shipped() -> Iterator[tuple[str, str]]:

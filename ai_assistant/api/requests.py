@@ -81,7 +81,9 @@ def send(
 	created = int(time.time() if created is None else created)
 	headers = {"X-Request-Id": request_id}
 	if parsed.dropped:
-		headers["X-Dropped"] = ", ".join(filter(FIELD.fullmatch, parsed.dropped[:MAX_DROPPED]))
+		headers["X-Dropped"] = ", ".join(
+			field for field in parsed.dropped[:MAX_DROPPED] if FIELD.fullmatch(field)
+		)
 	hung_up = hang_up.watcher(frappe.request.environ)
 	first: list[Chunk] = []
 	ended: dict[str, Any] | None = None
@@ -260,7 +262,7 @@ def _written(
 ) -> Iterator[bytes]:
 	"""The body of a streamed response. However it ends, it closes the generator of chunks."""
 	try:
-		yield (writer.begin() + "".join(map(writer.write, first))).encode()
+		yield (writer.begin() + "".join([writer.write(chunk) for chunk in first])).encode()
 		ping_at, look_at = time.monotonic() + PING_S, 0.0
 		while answer is None:
 			try:

@@ -9,7 +9,7 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
-from ai_assistant.bench_tests import TestCase, start_without_requests
+from ai_assistant.bench_tests import TestCase, commit, start_without_requests
 from ai_assistant.config.settings import Limits, Settings
 
 from . import lifecycle
@@ -46,7 +46,7 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 			frappe.db.sql("SELECT COUNT(*) FROM `tabAI Request`")
 			together.wait(30)
 			found[n] = works[n]()
-			frappe.db.commit()
+			commit()
 		except Exception as error:
 			found[n] = getattr(error, "code", None) or repr(error)
 		finally:
@@ -108,11 +108,11 @@ class TestAdmission(TestCase):
 	def test_the_minute_is_over_when_it_is_said_to_be(self) -> None:
 		first, _second = self.ask(1), self.ask(2)
 		frappe.db.set_value("AI Request", first, "created", time.time() - 50.5, update_modified=False)
-		frappe.db.commit()
+		commit()
 		error = self.refused("rate_limited", 3, requests_per_minute=2)
 		self.assertIn(error.retry_after, (9, 10))
 		frappe.db.set_value("AI Request", first, "created", time.time() - 60.1, update_modified=False)
-		frappe.db.commit()
+		commit()
 		self.ask(3, requests_per_minute=2)
 
 	def test_others_and_those_that_have_ended_or_whose_process_died_count_no_more(self) -> None:

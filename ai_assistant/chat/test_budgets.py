@@ -11,7 +11,7 @@ import frappe
 from frappe.utils import getdate, nowdate
 
 from ai_assistant import store
-from ai_assistant.bench_tests import TestCase, start_without_requests
+from ai_assistant.bench_tests import TestCase, commit, start_without_requests
 from ai_assistant.config import settings
 from ai_assistant.config.settings import Budgets, Limits, Settings
 from ai_assistant.gateway import Completion, Usage
@@ -86,7 +86,7 @@ class TestBudgets(TestCase):
 			(today - timedelta(days=1), False, today > first),
 		):
 			frappe.db.set_value("AI Usage", name, "day", day)
-			frappe.db.commit()
+			commit()
 			for limits, used_up in (
 				({"user_tokens_per_day": 10}, of_day),
 				({"user_tokens_per_month": 10}, of_month),
@@ -166,6 +166,6 @@ class TestBudgets(TestCase):
 		frappe.db.set_value(
 			"AI Request", publisher.name, {"status": "running", "prompt_bytes": 0, "lease": 0}
 		)
-		frappe.db.commit()
+		commit()
 		termination.sweep()
 		self.assertEqual(self.booked(), [(0, 0)])

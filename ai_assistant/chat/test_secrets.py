@@ -8,7 +8,7 @@ import frappe
 from frappe.utils.background_jobs import execute_job
 
 from ai_assistant import hooks
-from ai_assistant.bench_tests import TestCase, delete_requests, provider
+from ai_assistant.bench_tests import TestCase, commit, delete_requests, provider
 from ai_assistant.store.frappe_store import FrappeStore
 
 from . import queue, termination
@@ -45,7 +45,7 @@ class TestSecrets(TestCase):
 			self.lapsed,
 			{"seq": 1, "type": "text", "text": ANSWER, "elapsed_ms": 1, "timestamp": frappe.utils.now()},
 		)
-		frappe.db.commit()
+		commit()
 
 	def _empty(self) -> None:
 		frappe.db.rollback()
@@ -54,7 +54,7 @@ class TestSecrets(TestCase):
 		frappe.db.delete("Error Log", {"error": ("like", "%-41d2%")})
 		frappe.db.delete("Scheduled Job Log", {"details": ("like", "%-41d2%")})
 		frappe.delete_doc("AI Provider", "Canary", force=True, ignore_missing=True, delete_permanently=True)
-		frappe.db.commit()
+		commit()
 
 	def kept(self) -> dict[str, str]:
 		"""All that the logs of Frappe hold, by DocType."""
@@ -96,7 +96,7 @@ class TestSecrets(TestCase):
 		document = frappe.get_doc("AI Provider", "Canary")
 		document.api_key = CONFIGURED
 		document.save()
-		frappe.db.commit()
+		commit()
 		self.in_no_log()
 		for (table,) in frappe.db.sql("show tables"):
 			said = str(frappe.db.sql(f"select * from `{table}`"))

@@ -40,7 +40,8 @@ def site_for_one_chat(provider: str, model: str | None) -> Iterator[Address]:
 	from ai_assistant.standalone.server import running_site
 
 	stand_in.install()
-	from ai_assistant import log
+	# A setting of a module of ours, not a patch.
+	from ai_assistant import log  # nosemgrep: frappe-monkey-patching-not-allowed
 
 	log.copy_to_stderr = False
 	with config_for(provider, model) as config, tempfile.TemporaryDirectory() as data:

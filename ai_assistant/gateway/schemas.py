@@ -34,7 +34,7 @@ class Inliner:
 		if isinstance(value, str):
 			self._room -= len(value)
 		elif isinstance(value, dict):
-			self._room -= sum(map(len, value))
+			self._room -= sum(len(key) for key in value)
 		if self._room < 0 or depth > MAX_DEPTH:
 			raise TooLarge()
 		if isinstance(value, list):
@@ -62,6 +62,6 @@ def _found(root: dict[str, Any], reference: str) -> Any:
 	for step in steps:
 		step = step.replace("~1", "/").replace("~0", "~")
 		if isinstance(found, list):
-			found = dict(zip(map(str, range(len(found))), found, strict=True))
+			found = {str(index): item for index, item in enumerate(found)}
 		found = found.get(step) if isinstance(found, dict) else None
 	return found

@@ -166,7 +166,7 @@ class _Rows:
 		for name, (description, bounds) in HISTOGRAMS.items():
 			histogram = HistogramMetricFamily(f"ai_assistant_{name}_seconds", description)
 			below, buckets = 0.0, []
-			for bound in (*map(str, bounds), ABOVE):
+			for bound in (*(str(bound) for bound in bounds), ABOVE):
 				below += sums.get((name, bound), 0)
 				buckets.append((bound, below))
 			histogram.add_metric((), buckets, sums.get((name, SUM), 0))

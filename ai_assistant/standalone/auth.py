@@ -18,6 +18,9 @@ from .credentials import user_of_key
 from .exceptions import AuthenticationError, CSRFTokenError
 from .sessions import EXPIRY_S, Session
 from .site_config import GUEST, User
+
+# `local` belongs to the request, like frappe.local: the site writes to it.
+# nosemgrep: frappe-monkey-patching-not-allowed
 from .stand_in import _, _dict, form_dict, get_attr, local, session, throw, whitelist
 
 LOGIN_PATH = "/api/method/login"

@@ -37,6 +37,9 @@ from .jobs import Jobs
 from .sessions import Sessions
 from .site_config import SiteConfig
 from .sqlite import Database, SqliteStore
+
+# `local` belongs to the request, like frappe.local: the site writes to it.
+# nosemgrep: frappe-monkey-patching-not-allowed
 from .stand_in import Emit, Transaction, _, _dict, cint, get_attr, get_csrf_token, local, session, throw
 
 if TYPE_CHECKING:

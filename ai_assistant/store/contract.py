@@ -252,7 +252,9 @@ class StoreContract(Base):
 		self.assertEqual(ids(None, 9, ended), ["bobs-own", "queued-0", "ended-00"])
 		for other in (*OTHER_ANNS, ""):
 			self.assertEqual(self.store.live(other, now, [ended], 9), [])
-		self.assertEqual(ids(ANN, 9, *map(str, range(1000)), ended), ["queued-0", "ended-00"])
+		self.assertEqual(
+			ids(ANN, 9, *(str(number) for number in range(1000)), ended), ["queued-0", "ended-00"]
+		)
 		self.assertEqual(ids(ANN, 3, limit=1), ["queued-0"])
 		self.assertEqual(ids(ANN, 3, limit=2), ["queued-0", "since-00"])
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import frappe
 
 from ai_assistant import store
-from ai_assistant.bench_tests import TestCase, start_without_requests
+from ai_assistant.bench_tests import TestCase, commit, start_without_requests
 from ai_assistant.gateway import Text
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
@@ -33,7 +33,7 @@ class TestFrappeStore(StoreContract, TestCase):
 		self.addCleanup(frappe.db.delete, "AI Usage", {"day": ("<", "2002-01-01")})
 
 	def commit(self) -> None:
-		frappe.db.commit()
+		commit()
 
 	def rollback(self) -> None:
 		frappe.db.rollback()
@@ -49,7 +49,7 @@ class TestFrappeStore(StoreContract, TestCase):
 
 	def delete_sums(self) -> None:
 		frappe.db.sql("delete from `tabAI Sum` where series like '%%test of the store%%'")
-		frappe.db.commit()
+		commit()
 
 	def test_it_is_the_store_of_a_bench(self) -> None:
 		self.assertIsInstance(store.current(), FrappeStore)
@@ -126,7 +126,7 @@ class TestFrappeStore(StoreContract, TestCase):
 	def test_who_counts_keeps_no_request_from_ending(self) -> None:
 		names = self.open_and_end(3)
 		running = self.store.open(row(request_id="running"))
-		frappe.db.commit()
+		commit()
 		self.store.count(sums_of, 10, names)
 		site, ended = frappe.local.site, threading.Event()
 
@@ -136,7 +136,7 @@ class TestFrappeStore(StoreContract, TestCase):
 			try:
 				frappe.db.sql("set innodb_lock_wait_timeout = 2")
 				self.store.finish(running, {"status": "completed", "ended": 4e9 + 1.5})
-				frappe.db.commit()
+				commit()
 				ended.set()
 			finally:
 				frappe.destroy()
@@ -156,7 +156,7 @@ class TestFrappeStore(StoreContract, TestCase):
 		answer = "a 💭 'quoted'\n" * 700_000
 		self.assertGreater(len(answer.encode()), 10_000_000)
 		self.store.finish(name, {"status": "completed", "response": answer, "reasoning": answer[::-1]})
-		frappe.db.commit()
+		commit()
 		found = self.store.get(ANN, "request-1")
 		assert found
 		self.assertTrue(found["response"] == answer and found["reasoning"] == answer[::-1])
@@ -187,7 +187,7 @@ class TestFrappeStore(StoreContract, TestCase):
 
 	def test_events_leave_after_a_connection_that_broke_off(self) -> None:
 		name, sent = self.store.open({**row(), "created": self.store.now()}), []
-		frappe.db.commit()
+		commit()
 		publisher = Publisher(name, ANN, "t1", "request-1", 1.0, enabled=True, keep_content=True)
 		((own,),) = frappe.db.sql("SELECT CONNECTION_ID()")
 		site, sites_path = frappe.local.site, frappe.local.sites_path
@@ -217,7 +217,7 @@ class TestFrappeStore(StoreContract, TestCase):
 
 	def test_one_that_polls_sees_new_events_after_a_rollback(self) -> None:
 		name = self.store.open(row())
-		frappe.db.commit()
+		commit()
 		self.assertEqual(self.store.events(name), [])
 		site, sites_path = frappe.local.site, frappe.local.sites_path
 
@@ -225,7 +225,7 @@ class TestFrappeStore(StoreContract, TestCase):
 			frappe.init(site, sites_path=sites_path)
 			frappe.connect()
 			FrappeStore().append(name, event(1))
-			frappe.db.commit()
+			commit()
 			frappe.destroy()
 
 		thread = threading.Thread(target=write)

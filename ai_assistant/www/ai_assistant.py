@@ -32,7 +32,7 @@ def get_context(context: Any) -> None:
 		"theme": (frappe.get_cached_value("User", frappe.session.user, "desk_theme") or "Automatic").lower(),
 	}
 	# A GET is rolled back, and the token with it.
-	frappe.db.commit()
+	frappe.db.commit()  # nosemgrep: frappe-manual-commit
 
 
 def _socketio_port() -> int | None:

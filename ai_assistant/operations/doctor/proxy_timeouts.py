@@ -53,7 +53,7 @@ def gunicorn(sites: Path) -> list[Gunicorn]:
 def nginx_s(configuration: str) -> float | None:
 	"""The shortest `proxy_read_timeout`, in seconds, in the form that `bench setup nginx` writes. None without one."""
 	timeouts = re.findall(r"^\s*proxy_read_timeout\s+(\d+)s?;", configuration, re.MULTILINE)
-	return min(map(float, timeouts), default=None)
+	return min((float(timeout) for timeout in timeouts), default=None)
 
 
 def _running(sites: Path) -> list[Gunicorn]:

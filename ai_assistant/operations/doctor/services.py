@@ -21,7 +21,10 @@ def database() -> str:
 	"""Check that the database answers. Warn if it may refuse parallel logins (docs/troubleshooting.md)."""
 	began = time.monotonic()
 	try:
-		((version,),) = frappe.db.sql("SELECT VERSION()")
+		# These two ask about the server, which has no table for it.
+		((version,),) = frappe.db.sql("SELECT VERSION()")  # nosemgrep: frappe-using-db-sql
+		# The same.
+		# nosemgrep: frappe-using-db-sql
 		variables = dict(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
 	except Exception as error:
 		if error.args and error.args[0] in ACCESS_DENIED:

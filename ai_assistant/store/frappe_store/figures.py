@@ -9,7 +9,7 @@ import frappe
 from ..figures import MEASURED_FIELDS, Series, SumsOf
 from ..requests import UNENDED, Row
 from ..serialization import to_json
-from .rows import REQUEST, select_requests
+from .rows import REQUEST, select_requests, sql
 
 SUM = "AI Sum"
 
@@ -25,7 +25,7 @@ class FrappeFigures:
 		)
 
 	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
-		names = only or frappe.db.sql(
+		names = only or sql(
 			f"SELECT name FROM `tab{REQUEST}` WHERE counted = 0 AND status NOT IN %s ORDER BY ended LIMIT %s",
 			(UNENDED, limit),
 			pluck=True,
@@ -43,16 +43,14 @@ class FrappeFigures:
 			return 0
 		counted = tuple(row["name"] for row in rows)
 		# By their keys as well: MariaDB reads, and so locks, all rows of a small table otherwise.
-		frappe.db.sql(
-			f"UPDATE `tab{REQUEST}` FORCE INDEX (PRIMARY) SET counted = 1 WHERE name IN %s", (counted,)
-		)
+		sql(f"UPDATE `tab{REQUEST}` FORCE INDEX (PRIMARY) SET counted = 1 WHERE name IN %s", (counted,))
 		now = frappe.utils.now()
 		# One order for all callers, so that no two wait for each other.
 		for series, value in sorted(sums_of(rows).items()):
 			# A label may be longer than a key.
 			labels = to_json(series)
 			key = hashlib.sha256(labels.encode()).hexdigest()
-			frappe.db.sql(
+			sql(
 				f"INSERT INTO `tab{SUM}` (name, creation, modified, owner, modified_by, series, value)"
 				" VALUES (%(key)s, %(now)s, %(now)s, %(user)s, %(user)s, %(labels)s, %(value)s)"
 				" ON DUPLICATE KEY UPDATE value = value + %(value)s, modified = %(now)s",
@@ -61,5 +59,5 @@ class FrappeFigures:
 		return len(rows)
 
 	def sums(self) -> dict[Series, float]:
-		rows = frappe.db.sql(f"SELECT series, value FROM `tab{SUM}`")
+		rows = sql(f"SELECT series, value FROM `tab{SUM}`")
 		return {tuple(json.loads(series)): float(value) for series, value in rows}

@@ -3,7 +3,7 @@
 import frappe
 
 from ..requests import Row
-from .rows import REQUEST
+from .rows import REQUEST, sql
 
 AI_KEY = "AI Key"
 FIELDS = (
@@ -31,14 +31,14 @@ class FrappeKeys:
 	def key_used(self, name: str) -> None:
 		now = frappe.utils.now_datetime()
 		# Without the document, whose `modified` would change under a form that is open.
-		frappe.db.sql(
+		sql(
 			f"UPDATE `tab{AI_KEY}` SET last_used = %(now)s"
 			" WHERE name = %(name)s AND (last_used IS NULL OR last_used < %(before)s)",
 			{"name": name, "now": now, "before": frappe.utils.add_to_date(now, minutes=-1)},
 		)
 
 	def recent_of_key(self, name: str, since: float) -> list[float]:
-		created: list[float] = frappe.db.sql(
+		created: list[float] = sql(
 			f"SELECT created FROM `tab{REQUEST}` WHERE ai_key = %s AND created > %s ORDER BY created",
 			(name, since),
 			pluck=True,
@@ -48,7 +48,7 @@ class FrappeKeys:
 
 def _select(column: str, value: str) -> Row | None:
 	columns = ", ".join(f"ai_key.`{field}`" for field in FIELDS)
-	rows = frappe.db.sql(
+	rows = sql(
 		f"SELECT {columns}, ai_key.enabled AND user.enabled AND (expires IS NULL OR expires > %s) AS usable"
 		f" FROM `tab{AI_KEY}` ai_key JOIN `tabUser` user ON user.name = ai_key.user WHERE ai_key.`{column}` = %s",
 		(frappe.utils.now(), value),

@@ -18,6 +18,7 @@ from .rows import (
 	insert,
 	select_requests,
 	split_long,
+	sql,
 )
 from .usage import book
 
@@ -52,14 +53,14 @@ class FrappeRequests:
 	def admission_load(self, user: str, now: float, since: float) -> Load:
 		# A transaction sees what was committed at its first read without a lock, so this one begins after the lock.
 		# A lock of the counted rows would deadlock with the processes that renew their leases.
-		frappe.db.commit()
+		frappe.db.commit()  # nosemgrep: frappe-manual-commit
 		_take_lock("admission")
-		((own, running),) = frappe.db.sql(
+		((own, running),) = sql(
 			f"SELECT COALESCE(SUM(user = %(user)s), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
 			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
 			{"user": user, "now": now},
 		)
-		recent = frappe.db.sql(
+		recent = sql(
 			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s ORDER BY created",
 			(user, since),
 		)
@@ -67,10 +68,8 @@ class FrappeRequests:
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		_lock_request(name, ("queued",))
-		frappe.db.sql(
-			f"UPDATE `tab{REQUEST}` SET status = 'running', lease = %s WHERE name = %s", (lease, name)
-		)
-		((question,),) = frappe.db.sql(f"SELECT question FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		sql(f"UPDATE `tab{REQUEST}` SET status = 'running', lease = %s WHERE name = %s", (lease, name))
+		((question,),) = sql(f"SELECT question FROM `tab{REQUEST}` WHERE name = %s", (name,))
 		return select_requests("name = %(name)s", {"name": name})[0], json.loads(question)
 
 	def queued(self) -> list[Row]:
@@ -81,7 +80,7 @@ class FrappeRequests:
 		return rows[0] if rows else None
 
 	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
-		rows = frappe.db.sql(
+		rows = sql(
 			f"SELECT call_key, continuation FROM `tab{REQUEST}`"
 			" WHERE call_key IN %s AND user = %s AND continuation != '' ORDER BY created",
 			(tuple(keys), user),
@@ -131,7 +130,7 @@ class FrappeRequests:
 			raise
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
-		rows = frappe.db.sql(
+		rows = sql(
 			f"SELECT seq, type, text, payload FROM `tab{EVENT}` WHERE request = %s AND seq > %s ORDER BY seq",
 			(name, after_seq),
 		)
@@ -141,16 +140,16 @@ class FrappeRequests:
 		]
 
 	def last_seq(self, name: str) -> int:
-		((newest,),) = frappe.db.sql(f"SELECT MAX(seq) FROM `tab{EVENT}` WHERE request = %s", (name,))
+		((newest,),) = sql(f"SELECT MAX(seq) FROM `tab{EVENT}` WHERE request = %s", (name,))
 		return newest or 0
 
 	def renew(self, name: str, lease: float) -> bool:
 		cancel_asked = _lock_request(name, ("running",))
-		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
+		sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
 		return cancel_asked
 
 	def ask_to_cancel(self, name: str) -> None:
-		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET cancel_asked = 1 WHERE name = %s", (name,))
+		sql(f"UPDATE `tab{REQUEST}` SET cancel_asked = 1 WHERE name = %s", (name,))
 
 	def lapsed(self, now: float) -> list[Row]:
 		return select_requests("status = 'running' AND lease < %(now)s", {"now": now})
@@ -165,17 +164,17 @@ class FrappeRequests:
 			}
 		)
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
-		frappe.db.sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
+		sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
 		append_long(name, long)
 		if usage := values.get("usage"):
 			book(name, usage)
 
 	def sent(self, name: str) -> dict[str, Any] | None:
-		((text,),) = frappe.db.sql(f"SELECT sent FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		((text,),) = sql(f"SELECT sent FROM `tab{REQUEST}` WHERE name = %s", (name,))
 		return json.loads(text) if text else None
 
 	def erase(self, name: str) -> None:
-		frappe.db.sql(
+		sql(
 			f"UPDATE `tab{REQUEST}` SET excerpt = NULL, response = NULL, reasoning = NULL, continuation = NULL,"
 			" call_key = NULL, sources = NULL, images = NULL, error = JSON_REMOVE(error, '$.explanation'),"
 			" tool_calls = IF(tool_calls IS NULL, NULL, '[]'), sent = '{}' WHERE name = %s",
@@ -184,7 +183,7 @@ class FrappeRequests:
 		self.forget(name)
 
 	def forget(self, name: str) -> None:
-		frappe.db.sql(
+		sql(
 			f"UPDATE `tab{EVENT}` SET text = '',"
 			" payload = JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY(),"
 			" '$.sources', JSON_ARRAY(), '$.images', JSON_ARRAY(), '$.error.explanation', '') WHERE request = %s",
@@ -192,7 +191,7 @@ class FrappeRequests:
 		)
 
 	def unended(self, now: float) -> dict[str, int]:
-		((queued, running),) = frappe.db.sql(
+		((queued, running),) = sql(
 			f"SELECT COALESCE(SUM(status = 'queued'), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
 			" WHERE status = 'queued' OR (status = 'running' AND lease > %s)",
 			(now,),
@@ -209,7 +208,7 @@ def _take_lock(name: str) -> None:
 	Raises:
 		QueryTimeoutError: after LOCK_WAIT_S seconds.
 	"""
-	frappe.db.sql(
+	sql(
 		f"SET STATEMENT innodb_lock_wait_timeout = {LOCK_WAIT_S} FOR"
 		f" INSERT INTO `tab{LOCK}` (name, creation, modified, owner, modified_by)"
 		" VALUES (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator')"
@@ -227,7 +226,7 @@ def _lock_request(name: str, statuses: tuple[str, ...]) -> bool:
 	Raises:
 		LeaseLost: the request has none of the `statuses`.
 	"""
-	rows = frappe.db.sql(
+	rows = sql(
 		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
 		(name, statuses),
 	)

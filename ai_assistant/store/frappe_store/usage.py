@@ -9,7 +9,7 @@ import frappe
 
 from ..keys import KEY
 from ..usage import SITE, Booked
-from .rows import REQUEST
+from .rows import REQUEST, sql
 
 USAGE = "AI Usage"
 
@@ -20,7 +20,7 @@ class FrappeUsage:
 	def booked(self, account: str, since: date) -> list[Booked]:
 		is_key = account.startswith(KEY)
 		where = "ai_key = %s" if is_key else "user = %s AND ai_key IS NULL"
-		rows = frappe.db.sql(
+		rows = sql(
 			f"SELECT day, tokens, cost_usd FROM `tab{USAGE}` WHERE {where} AND day >= %s",
 			(account.removeprefix(KEY) if is_key else account, since),
 		)
@@ -33,7 +33,7 @@ def book(name: str, usage: Mapping[str, Any]) -> None:
 	The names of the rows are hashes. Two transactions that create the same row meet only in its primary key, which locks
 	no gap beside it. A name made of the user's would fold case, and could be too long.
 	"""
-	((user, ai_key),) = frappe.db.sql(f"SELECT user, ai_key FROM `tab{REQUEST}` WHERE name = %s", (name,))
+	((user, ai_key),) = sql(f"SELECT user, ai_key FROM `tab{REQUEST}` WHERE name = %s", (name,))
 	now, by = frappe.utils.now(), frappe.session.user
 	counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
 	day, used = now[:10], tuple(usage.get(name) or 0 for name in counts)
@@ -44,7 +44,7 @@ def book(name: str, usage: Mapping[str, Any]) -> None:
 		(_name(day, account), now, now, by, by, row_user, row_key, day, 1, *used)
 		for account, row_user, row_key in accounts
 	]
-	frappe.db.sql(
+	sql(
 		f"INSERT INTO `tab{USAGE}`"
 		" (name, creation, modified, owner, modified_by, user, ai_key, day, requests,"
 		" tokens, cached_tokens, cache_write_tokens, cost_usd)"

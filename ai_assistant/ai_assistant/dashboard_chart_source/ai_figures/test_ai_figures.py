@@ -6,7 +6,7 @@ from typing import Any
 import frappe
 from frappe.utils import now_datetime
 
-from ai_assistant.bench_tests import TestCase, delete_requests, delete_user, make_user, readers, rest
+from ai_assistant.bench_tests import TestCase, commit, delete_requests, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
 
 from ..ai_requests_by_day.ai_requests_by_day import DAYS
@@ -63,7 +63,7 @@ class TestAIFigures(TestCase):
 			usage={"total_tokens": 1, "cost_usd": 7},
 			realtime={"events": 70, "failed": 7},
 		)
-		frappe.db.commit()
+		commit()
 
 	@classmethod
 	def tearDownClass(cls) -> None:
@@ -106,14 +106,14 @@ class TestAIFigures(TestCase):
 
 		self.assertEqual(float(cost()), 0)
 		make_request(NEW, 0, "completed", usage={"total_tokens": 5, "cost_usd": None})
-		frappe.db.commit()
+		commit()
 		self.assertEqual(cost(), "–")
 		self.assertIsNone(rest("GET", SOURCE, NEW, chart_name="AI Cost by Day")[1].get("message"))
 		make_request(NEW, 0, "completed", usage={"total_tokens": 5, "cost_usd": 0.25})
-		frappe.db.commit()
+		commit()
 		self.assertEqual(float(cost()), 0.25)
 		delete_requests(NEW)
-		frappe.db.commit()
+		commit()
 
 	def test_nobody_without_a_role_sees_any_and_a_new_user_sees_none(self) -> None:
 		for name in (*BY_DAY, PROVIDERS):

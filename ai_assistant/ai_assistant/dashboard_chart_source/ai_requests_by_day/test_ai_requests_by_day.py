@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe.utils import now_datetime
 
-from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, readers, rest
+from ai_assistant.bench_tests import FRAPPE, TestCase, commit, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
 
 from .ai_requests_by_day import DAYS
@@ -60,7 +60,7 @@ class TestAIRequestsByDay(TestCase):
 		for user, role in READERS.items():
 			make_user(user, role)
 		make_requests()
-		frappe.db.commit()
+		commit()
 
 	@classmethod
 	def tearDownClass(cls) -> None:
@@ -78,7 +78,7 @@ class TestAIRequestsByDay(TestCase):
 		drawn = self.chart(ANN)
 		self.assertEqual([drawn["Completed"][0], drawn["Completed"][-1]], [1, 2])
 		self.assertEqual((sum(drawn["Completed"]), drawn["Failed"][-1], drawn["Cancelled"][-2]), (3, 1, 1))
-		self.assertEqual(sum(map(sum, drawn.values())), 5)
+		self.assertEqual(sum(sum(values) for values in drawn.values()), 5)
 		self.assertEqual(self.chart(BOB)["Running"][-3], 1)
 
 	def test_a_system_manager_sees_everybodys(self) -> None:
@@ -92,7 +92,7 @@ class TestAIRequestsByDay(TestCase):
 		self.assertEqual(
 			{name.lower(): sum(values) for name, values in drawn.items() if sum(values)}, by_status
 		)
-		self.assertGreaterEqual(sum(map(sum, drawn.values())), 7)
+		self.assertGreaterEqual(sum(sum(values) for values in drawn.values()), 7)
 
 	def test_nobody_without_a_role_sees_any_and_a_new_user_sees_none(self) -> None:
 		for user in (STRANGER, None):

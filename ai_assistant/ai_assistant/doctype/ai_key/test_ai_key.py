@@ -7,7 +7,7 @@ import frappe
 from frappe.utils import add_to_date, now_datetime
 
 from ai_assistant import keys, permissions, store
-from ai_assistant.bench_tests import TestCase, delete_user, make_user, rest, rest_with
+from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, rest, rest_with
 from ai_assistant.permissions import MANAGER, USER
 
 test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
@@ -42,12 +42,12 @@ class TestAIKey(TestCase):
 		keys.use(None)
 		frappe.db.rollback()
 		frappe.db.delete("AI Key", {"user": ("like", "%@keys.test")})
-		frappe.db.commit()
+		commit()
 
 	def make(self, user: str = ANN, **fields: Any) -> tuple[Any, str]:
 		"""A committed AI Key, and the key itself."""
 		doc = frappe.get_doc({"doctype": "AI Key", "label": "Laptop", "user": user, **fields}).insert()
-		frappe.db.commit()
+		commit()
 		return doc, doc._key
 
 	def assert_refused(self, key: str, words: str) -> None:
@@ -117,7 +117,7 @@ class TestAIKey(TestCase):
 		doc, key = self.make()
 		doc.enabled = 0
 		doc.save()
-		frappe.db.commit()
+		commit()
 		self.assert_refused(key, "revoked")
 		_doc, key = self.make(expires=add_to_date(now_datetime(), seconds=-1))
 		self.assert_refused(key, "expired")
@@ -126,7 +126,7 @@ class TestAIKey(TestCase):
 		frappe.db.set_value("User", BOB, "enabled", 0)
 		self.addCleanup(frappe.db.commit)
 		self.addCleanup(frappe.db.set_value, "User", BOB, "enabled", 1)
-		frappe.db.commit()
+		commit()
 		self.assert_refused(key, "revoked")
 
 	def test_a_session_is_not_replaced_by_a_key(self) -> None:

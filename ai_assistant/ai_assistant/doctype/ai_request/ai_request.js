@@ -56,7 +56,7 @@ function follow(frm) {
 	const { name, status } = frm.doc;
 	if (!UNENDED.includes(status)) return;
 	frm.following = setTimeout(async () => {
-		if (cur_frm !== frm || frm.doc.name !== name) return;
+		if (!$(frm.wrapper).is(":visible") || frm.doc.name !== name) return;
 		const { message } = document.hidden ? {} : await frappe.db.get_value("AI Request", name, "status");
 		if (frm.doc.name !== name) return;
 		if (message?.status && message.status !== status) frm.reload_doc();

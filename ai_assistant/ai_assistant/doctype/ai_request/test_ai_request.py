@@ -15,7 +15,15 @@ from frappe.utils import add_days, now_datetime
 from ai_assistant import api, install
 from .ai_request import BINARY, LOGS, AIRequest, on_doctype_update
 from ..ai_request_event.ai_request_event import AIRequestEvent
-from ai_assistant.bench_tests import COUNTS_FOR_ANYBODY, FRAPPE, TestCase, delete_user, make_user, rest
+from ai_assistant.bench_tests import (
+	COUNTS_FOR_ANYBODY,
+	FRAPPE,
+	TestCase,
+	commit,
+	delete_user,
+	make_user,
+	rest,
+)
 from ai_assistant.patches.v0_3 import set_ended
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import FrappeStore
@@ -86,7 +94,7 @@ class TestAIRequest(TestCase):
 		make_user(STRANGER, "Report Manager")
 		make_user(WEB)
 		cls.anns, cls.bobs = make_request(ANN, "said to ann"), make_request(BOB, "said to bob")
-		frappe.db.commit()
+		commit()
 
 	@classmethod
 	def tearDownClass(cls) -> None:
@@ -232,7 +240,7 @@ class TestAIRequest(TestCase):
 	def test_anothers_ids_and_nobodys_are_looked_for_alike(self) -> None:
 		ids = {"request_id": "the-anns-request", "task_id": "the ann's task"}
 		FrappeStore().open({"user": ANN, **ids, "status": "completed", "created": 1.0})
-		frappe.db.commit()
+		commit()
 		tried = 0
 		for path, method in vars(api).items():
 			parameters = (
@@ -331,7 +339,7 @@ class TestAIRequest(TestCase):
 			}
 		)
 		FrappeStore().append(name, {"seq": 1, "type": "text", "text": "x"})
-		frappe.db.commit()
+		commit()
 		self.assertEqual(rest("DELETE", f"/api/resource/AI Request/{name}", CHIEF)[0], 202)
 		frappe.db.rollback()
 		self.assertFalse(frappe.db.exists("AI Request", name))
@@ -344,7 +352,7 @@ class TestAIRequest(TestCase):
 		self.assertFalse(frappe.db.exists("User", gone))
 		frappe.db.delete("AI Request Event", {"owner": "Administrator", "text": "x"})
 		frappe.db.delete("AI Request", {"user": gone})
-		frappe.db.commit()
+		commit()
 
 	def test_the_keys_stay_binary_when_the_doctype_is_synced_again(self) -> None:
 		def state() -> Any:
@@ -427,7 +435,7 @@ class TestAIRequest(TestCase):
 		set_ended.execute()
 		self.assertEqual(frappe.db.get_value("AI Request", name, "ended"), 102.5)
 		frappe.db.delete("AI Request", name)
-		frappe.db.commit()
+		commit()
 
 	def test_what_an_earlier_release_ended_after_the_patch_is_counted_all_the_same(self) -> None:
 		name = self.ended(1)
@@ -449,7 +457,7 @@ class TestAIRequest(TestCase):
 				"created": time.time(),
 			}
 			names.append(FrappeStore().open(row, {"messages": []}))
-		frappe.db.commit()
+		commit()
 		self.assertEqual(stop(BOB, names[0])[0], 403)
 		self.assertEqual(stop(STRANGER, names[0])[0], 403)
 		self.assertEqual(stop(ANN, names[0]), (200, {"message": ["queued-0"]}))
@@ -459,7 +467,7 @@ class TestAIRequest(TestCase):
 		for name in names:
 			self.assertEqual(frappe.db.get_value("AI Request", name, "status"), "cancelled")
 			frappe.delete_doc("AI Request", name, force=True)
-		frappe.db.commit()
+		commit()
 
 	def test_health_is_for_everybody_and_figures_for_system_managers(self) -> None:
 		self.assertEqual(rest("GET", "/api/method/ai_assistant.api.health"), (200, "ok\n"))

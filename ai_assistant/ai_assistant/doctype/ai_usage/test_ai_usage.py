@@ -10,7 +10,7 @@ from frappe.utils import getdate, nowdate
 from ai_assistant import install
 from ..ai_request.ai_request import BINARY
 from .ai_usage import AIUsage
-from ai_assistant.bench_tests import COUNTS_FOR_ANYBODY, TestCase, delete_user, make_user, rest
+from ai_assistant.bench_tests import COUNTS_FOR_ANYBODY, TestCase, commit, delete_user, make_user, rest
 from ai_assistant.config.settings import CONF_KEY
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store import SITE
@@ -42,7 +42,7 @@ class TestAIUsage(TestCase):
 			make_user(user, role)
 		use(ANN, 1111, 0.5)
 		use(BOB, 2222, 1.25)
-		frappe.db.commit()
+		commit()
 
 	@classmethod
 	def tearDownClass(cls) -> None:
@@ -177,7 +177,7 @@ class TestAIUsage(TestCase):
 		use(old, 5, 0)
 		make_user(new, USER)
 		use(new, 7, 0)
-		frappe.db.commit()
+		commit()
 		frappe.rename_doc("User", old, new, merge=True, force=True)
 		use(new, 1, 0)
 		booked = FrappeStore().booked(new, getdate(nowdate()))
@@ -186,7 +186,7 @@ class TestAIUsage(TestCase):
 		self.assertFalse(frappe.db.exists("User", new))
 		frappe.db.delete("AI Usage", {"user": new})
 		frappe.db.delete("AI Request", {"user": new})
-		frappe.db.commit()
+		commit()
 
 	def test_users_stay_compared_byte_by_byte_and_are_looked_up_by_an_index(self) -> None:
 		def state() -> Any:

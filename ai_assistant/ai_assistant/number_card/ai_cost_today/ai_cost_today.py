@@ -15,7 +15,8 @@ def get() -> str:
 	frappe.has_permission("AI Request", throw=True)
 	mine = build_match_conditions("AI Request") or "1 = 1"
 	# A column of numbers knows no NULL; the object that it comes from does.
-	((total, priced, used),) = frappe.db.sql(
+	# `build_match_conditions` is SQL, which the query builder does not take.
+	((total, priced, used),) = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		"select sum(cost_usd), sum(json_value(`usage`, '$.cost_usd') is not null), sum(total_tokens > 0)"
 		f" from `tabAI Request` where creation >= %(today)s and ({mine})",
 		{"today": nowdate()},

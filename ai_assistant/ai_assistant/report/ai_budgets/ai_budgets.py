@@ -23,7 +23,8 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 	"""
 	today, month = budgets.begins()
 	mine = build_match_conditions("AI Usage") or "1 = 1"
-	used = frappe.db.sql(
+	# `build_match_conditions` is SQL, which the query builder does not take.
+	used = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		f"""select user,
 			sum(if(day >= %(today)s, tokens, 0)) tokens_today, sum(tokens) tokens_month,
 			sum(cached_tokens) cached_month,
@@ -56,7 +57,8 @@ def _priced(today: date, month: date) -> dict[str, set[str]]:
 	AI Usage adds up costs and has no NULL. The requests say which costs are known, for as long as they are kept.
 	"""
 	mine = build_match_conditions("AI Request") or "1 = 1"
-	rows = frappe.db.sql(
+	# `build_match_conditions` is SQL, which the query builder does not take.
+	rows = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		"select user, max(creation >= %(today)s) from `tabAI Request`"
 		f" where creation >= %(month)s and json_value(`usage`, '$.cost_usd') is not null and ({mine}) group by user",
 		{"today": today, "month": month},

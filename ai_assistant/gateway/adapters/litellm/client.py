@@ -43,16 +43,22 @@ def load() -> Any:
 		litellm.disable_hf_tokenizer_download = True
 		# About a model of Ollama's it would ask the server, synchronously, and several times a question:
 		# the whole loop would wait for it.
+		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.ollama.common_utils import OllamaModelInfo
 
 		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
 		_fetch_no_images(litellm)
 		# Of two equal calls in one turn Gemini would get one, beside the answers to both, and refuse the turn.
+		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.vertex_ai.gemini import transformation
 
 		transformation.check_if_part_exists_in_parts = lambda *_, **__: False
 		# A redirect would take the question along to wherever it points, and the key where its header is not Authorization.
+		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+		# The same in the clients of OpenAI.
+		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.openai.common_utils import BaseOpenAILLM
 
 		AsyncHTTPHandler.create_client = _harmless(AsyncHTTPHandler.create_client)  # type: ignore[method-assign]
@@ -68,6 +74,7 @@ def load() -> Any:
 		for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
 			logging.getLogger(name).setLevel(logging.CRITICAL)
 		# At the end of the process it would close its clients on a loop that is not theirs, of which Python 3.14 complains.
+		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.custom_httpx import async_client_cleanup
 
 		async_client_cleanup.register_async_client_cleanup = lambda: None
