@@ -129,6 +129,17 @@ def test_the_python_runs_and_says_something(code: str, site: Site, provider: Scr
 	assert "Hello there." in said.getvalue() or "completion" in said.getvalue()
 
 
+def test_the_deployment_guide_installs_by_the_same_commands() -> None:
+	guide = (ROOT / "docs" / "deployment.md").read_text()
+	installs = [text for kind, text in BLOCKS if kind == "bash" and "bench get-app" in text]
+	assert len(installs) == 1 and installs[0].startswith("REPOSITORY=")
+	_before, section = guide.split("\n## Install\n")
+	block = re.search(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+	assert block and block[1] == installs[0]
+	# What a running site does in between, and what restarts a bench without supervisor.
+	assert "may answer 500" in section and "Without supervisor it does nothing" in section
+
+
 def test_every_command_is_run_here_or_by_what_it_belongs_to() -> None:
 	for command in commands():
 		assert command.startswith((*ELSEWHERE, *ASKS)) or " serve" in command, command
