@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page demo serve test test-browser test-vscode test-bench bench lint lock audit clean
+.PHONY: help setup page demo serve test test-browser test-clients test-vscode test-bench bench lint lock audit clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ test-vscode: $(STAMP) page ## a real VS Code in Chromium, whose native Chat asks
 	@tests/vscode/setup.sh
 	@AI_ASSISTANT_VSCODE=1 $(BIN)/python -m pytest tests/vscode
 	@echo "→ Screenshots are in build/vscode"
+
+test-clients: $(STAMP) ## SDKs, Codex, Claude Code, Continue, aider and llm ask the site; the newest of each are installed in build/clients
+	@tests/clients/setup.sh
+	@AI_ASSISTANT_CLIENTS=1 $(BIN)/python -m pytest tests/clients
 
 test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
 	@$(if $(NPM),tests/browser/setup.sh)

@@ -292,8 +292,9 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 			if content:
 				texts.append(content)
 	try:
-		# VS Code puts its user's words between tags, behind instructions of its own.
-		script = json.loads(texts[-1].rpartition("<userRequest>")[2].partition("</userRequest>")[0])
+		# VS Code puts its user's words between tags, Claude Code behind reminders, and aider before instructions.
+		words = texts[-1].rpartition("<userRequest>")[2].rpartition("</system-reminder>")[2].strip()
+		script, _end = json.JSONDecoder().raw_decode(words)
 	except (ValueError, IndexError):
 		return DEFAULT_SCRIPT
 	if not isinstance(script, list) or not all(isinstance(step, dict) for step in script):

@@ -1,0 +1,56 @@
+"""Anthropic's SDK for Python: does what its first argument says and prints what came of it as JSON."""
+
+import json
+import sys
+
+import anthropic
+
+_api, action = sys.argv[1:3]
+asked = json.loads(sys.argv[3])
+client = anthropic.Anthropic(base_url=asked["base"], api_key=asked["key"], max_retries=2)
+CLOCK = {
+	"name": "clock",
+	"input_schema": {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]},
+}
+
+
+def ask(messages, **more):
+	return client.messages.stream(model=asked["model"], max_tokens=500, messages=messages, **more)
+
+
+def prompt():
+	with ask([{"role": "user", "content": asked["prompt"]}]) as stream:
+		return "".join(stream.text_stream)
+
+
+def tools():
+	messages = [{"role": "user", "content": asked["prompt"]}]
+	while True:
+		with ask(messages, tools=[CLOCK]) as stream:
+			message = stream.get_final_message()
+		calls = [block for block in message.content if block.type == "tool_use"]
+		if not calls:
+			return "".join(block.text for block in message.content if block.type == "text")
+		messages.append({"role": "assistant", "content": message.content})
+		results = [
+			{"type": "tool_result", "tool_use_id": call.id, "content": f"noon in {call.input['zone']}"}
+			for call in calls
+		]
+		messages.append({"role": "user", "content": results})
+
+
+def stop():
+	with ask([{"role": "user", "content": asked["prompt"]}]) as stream:
+		for text in stream.text_stream:
+			if "So" in text:
+				return "stopped"
+
+
+def error():
+	try:
+		prompt()
+	except anthropic.APIStatusError as failed:
+		return {"status": failed.status_code, "message": failed.message}
+
+
+print(json.dumps({"prompt": prompt, "tools": tools, "stop": stop, "error": error}[action]()))

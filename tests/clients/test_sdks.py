@@ -1,0 +1,155 @@
+"""Unmodified SDKs in their newest releases against the standalone site. `make test-clients` runs it."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import script, unique
+from tests.support.provider import ScriptedProvider
+from tests.support.site import BUDGET_USD, CHECKOUT, DEAR, Site, StandaloneSite, site_config
+from tests.support.v1 import ask, base
+
+HERE = Path(__file__).parent
+CLIENTS = CHECKOUT / "build" / "clients"
+NODE = CLIENTS / "node"
+SDKS = [
+	("python", "chat"),
+	("python", "responses"),
+	("python", "messages"),
+	*(("node", api) for api in ("openai", "responses", "anthropic")),
+	*(("node", f"ai-sdk {api}") for api in ("compatible", "openai", "anthropic")),
+]
+each_sdk = pytest.mark.parametrize(("language", "api"), SDKS)
+pytestmark = [
+	pytest.mark.skipif(
+		not os.environ.get("AI_ASSISTANT_CLIENTS"), reason="left out: `make test-clients` runs it"
+	),
+	pytest.mark.timeout(180),
+]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[ScriptedProvider]:
+	with ScriptedProvider() as running:
+		yield running
+
+
+@pytest.fixture(scope="module")
+def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
+	config = site_config(provider)
+	config["limits"].update(max_messages=1000, max_chars=1_000_000)
+	return StandaloneSite(tmp_path_factory.mktemp("site"), config)
+
+
+@pytest.fixture(scope="module")
+def site(process: StandaloneSite) -> Iterator[Site]:
+	with process as running:
+		yield running
+
+
+def key(process: StandaloneSite, user: str) -> str:
+	"""The AI Key of a user."""
+	return str(process.users[user]["ai_key"])
+
+
+def run(language: str, api: str, action: str, **given: Any) -> Any:
+	"""What a client printed, and an empty object for nothing."""
+	if language == "python":
+		name = "sdk_anthropic.py" if api == "messages" else "sdk_openai.py"
+		command = [str(CLIENTS / "sdk" / "bin" / "python"), str(HERE / name)]
+	else:
+		# Node looks for packages beside the file that imports them.
+		command = ["node", str(shutil.copy(HERE / "sdks.mjs", NODE))]
+	done = subprocess.run(
+		[*command, api, action, json.dumps(given)], capture_output=True, text=True, timeout=120
+	)
+	assert done.returncode == 0, done.stderr[-4000:]
+	# The AI SDK prints a warning before.
+	return json.loads(done.stdout.splitlines()[-1])
+
+
+@each_sdk
+def test_it_gets_an_answer(site: Site, process: StandaloneSite, language: str, api: str) -> None:
+	steps = [{"reasoning": "Hm."}, {"text": "Hello"}, {"text": " 💭 there."}]
+	said = run(
+		language,
+		api,
+		"prompt",
+		base=base(site),
+		key=key(process, site.first.user),
+		model="scripted",
+		prompt=script(*steps),
+	)
+	assert said == "Hello 💭 there."
+
+
+@each_sdk
+@pytest.mark.parametrize("model", ["scripted", "claude-sonnet-4-5"])
+def test_it_makes_a_round_trip_with_a_tool(
+	site: Site, process: StandaloneSite, provider: ScriptedProvider, language: str, api: str, model: str
+) -> None:
+	marker = unique("marker")
+	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": '{"zone": "UTC"}'}
+	turns = [{"turn": [{"reasoning": "What time?"}, call]}, {"turn": [{"text": f"Noon. {marker}"}]}]
+	given = {
+		"base": base(site),
+		"key": key(process, site.first.user),
+		"model": model,
+		"prompt": script(*turns),
+	}
+	assert run(language, api, "tools", **given) == f"Noon. {marker}"
+	assert any("noon in UTC" in asked.said for asked in provider.asked if marker in asked.said)
+
+
+@each_sdk
+def test_its_stop_closes_the_providers_connection(
+	site: Site, process: StandaloneSite, provider: ScriptedProvider, language: str, api: str
+) -> None:
+	marker = unique("marker")
+	prompt = script({"text": "So"}, {"hang": True}, {"note": marker})
+	given = {"base": base(site), "key": key(process, site.first.user), "model": "scripted", "prompt": prompt}
+	assert run(language, api, "stop", **given) == "stopped"
+	assert provider.wait_for(marker).hung_up.wait(20)
+
+
+@each_sdk
+@pytest.mark.parametrize("model", ["nobody-has-this", "scripted"])
+def test_it_raises_an_error_that_says_what_is_wrong(
+	site: Site, process: StandaloneSite, language: str, api: str, model: str
+) -> None:
+	prompt = script({"text": "So"}, {"error": "scripted"})
+	given = {"base": base(site), "key": key(process, site.first.user), "model": model, "prompt": prompt}
+	raised = run(language, api, "error", **given)
+	assert raised, "no error was raised"
+	if model == "scripted":
+		assert "scripted" in raised["message"]
+	else:
+		assert raised["status"] == 404 and "model accepts one of" in raised["message"]
+
+
+@each_sdk
+def test_a_used_up_budget_is_told_once(
+	site: Site, process: StandaloneSite, provider: ScriptedProvider, language: str, api: str
+) -> None:
+	usage = {"prompt": BUDGET_USD * 1_000_000 // DEAR, "completion": 0, "reasoning": 0}
+	spends = script({"text": "Yes."}, {"finish": "stop", "usage": usage})
+	ask(
+		site,
+		"/chat/completions",
+		{"model": "scripted-2", "messages": [{"role": "user", "content": spends}]},
+		account=site.spender,
+	)
+	given = {
+		"base": base(site),
+		"key": key(process, site.spender.user),
+		"model": "scripted",
+		"prompt": "hello",
+	}
+	raised = run(language, api, "error", **given)
+	assert raised["status"] == 402 and "budget" in raised["message"]
