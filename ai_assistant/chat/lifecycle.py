@@ -16,7 +16,7 @@ from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import admission, continuations, running, task_provider
+from . import admission, continuations, provider_health, running, task_provider
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
 from .request import ChatRequest
@@ -40,7 +40,14 @@ class Chat:
 		self.cancel = Cancel()
 		self.abandoned = False
 		self._renew_at = time.monotonic() + RENEW_S
-		self.gateway = Gateway(settings.providers, settings.timeouts, _max_chars(request, settings.limits))
+		self.gateway = Gateway(
+			settings.providers,
+			settings.timeouts,
+			_max_chars(request, settings.limits),
+			provider_health.of_site() if settings.failover.cool_down else None,
+			settings.failover.retries,
+			f"{self.user} {request.task_id}",
+		)
 
 	def wait_s(self) -> float:
 		"""Returns the seconds until the publisher or the lease needs a turn, if no chunk comes."""
@@ -90,7 +97,7 @@ class Chat:
 			provider=completion.provider,
 			model=completion.model,
 			usage=asdict(counted) if counted else self._estimate(completion.provider, completion.model),
-			attempts=[asdict(attempt) for attempt in completion.attempts],
+			attempts=[attempt.as_dict() for attempt in completion.attempts],
 			error=error,
 			continuation=completion.continuation if self.request.tools else None,
 			sources=[asdict(source) for source in completion.sources] or None,
@@ -104,7 +111,9 @@ class Chat:
 		Returns:
 			The answer object.
 		"""
-		attempts = [asdict(attempt) for attempt in error.attempts] if isinstance(error, ProviderError) else []
+		attempts = (
+			[attempt.as_dict() for attempt in error.attempts] if isinstance(error, ProviderError) else []
+		)
 		if isinstance(error, ProviderError):
 			failure = provider_failure(error, self.request.background)
 		else:

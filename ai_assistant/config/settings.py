@@ -17,10 +17,10 @@ import frappe
 from frappe import _
 from frappe.utils import cint
 
-from ai_assistant.gateway import Price, Provider, Tier, Timeouts, apis
+from ai_assistant.gateway import Key, Price, Provider, Tier, Timeouts, apis
 from ai_assistant.gateway.caching import SETTINGS as PROMPT_CACHES
 from ai_assistant.gateway.efforts import EFFORTS
-from ai_assistant.gateway.endpoint import trimmed, wrong_field
+from ai_assistant.gateway.endpoint import is_key, trimmed, wrong_field
 from ai_assistant.log import escaped, logger
 from ai_assistant.log import fields as about
 from ai_assistant.printing import printable
@@ -120,6 +120,16 @@ class Background:
 
 
 @dataclass(frozen=True)
+class Failover:
+	"""What happens when a provider fails before its first chunk, besides asking the next one."""
+
+	retries: int = 2
+	"""How often a question is asked again after all providers have failed."""
+	cool_down: bool = True
+	"""Whether a provider or a key that keeps failing is asked last for a while."""
+
+
+@dataclass(frozen=True)
 class Realtime:
 	enabled: bool = True
 	max_delay_ms: int = 1000
@@ -170,6 +180,7 @@ class Settings:
 	budgets: Budgets = Budgets()
 	timeouts: Timeouts = field(default_factory=Timeouts)
 	background: Background = Background()
+	failover: Failover = Failover()
 	realtime: Realtime = Realtime()
 	retention: Retention = Retention()
 	metrics: Metrics = Metrics()
@@ -243,6 +254,7 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 	limits = _section(Limits, conf, "limits", aside)
 	timeouts = _section(Timeouts, conf, "timeouts", aside)
 	background = _section(Background, conf, "timeouts", aside)
+	failover = _section(Failover, conf, "failover", aside)
 	realtime = _section(Realtime, conf, "realtime", aside)
 	metrics = _section(Metrics, conf, "metrics", aside)
 	alerts = _section(Alerts, conf, "alerts", aside)
@@ -261,6 +273,7 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 		budgets=budgets,
 		timeouts=_within_web(timeouts),
 		background=background,
+		failover=failover,
 		realtime=realtime,
 		retention=retention,
 		metrics=metrics,
@@ -334,6 +347,7 @@ def _within_web(timeouts: Timeouts) -> Timeouts:
 
 def provider_of(given: Any) -> ConfiguredProvider:
 	"""A provider from its JSON. Raises Wrong."""
+	keys: tuple[Key, ...] = ()
 	if isinstance(given, Mapping):
 		given = trimmed(given)
 		if given.get("api_key") is forms.UNREADABLE:
@@ -349,7 +363,11 @@ def provider_of(given: Any) -> ConfiguredProvider:
 		if isinstance(given.get("prices"), Mapping):
 			prices = given["prices"].items()
 			given = {**given, "prices": {model: price_of(each, f"prices.{model}") for model, each in prices}}
-	provider = _build(ConfiguredProvider, given, "")
+		if "keys" in given:
+			keys = _keys(given["keys"])
+			given = {**given, "api_key": given.get("api_key") or (keys[0].api_key if keys else None)}
+			del given["keys"]
+	provider = replace(_build(ConfiguredProvider, given, ""), keys=keys)
 	if wrong := wrong_field(provider):
 		raise Wrong(_accepts(*wrong))
 	if (known := apis()) and provider.api not in known:
@@ -357,6 +375,29 @@ def provider_of(given: Any) -> ConfiguredProvider:
 	if not provider.allows(provider.default_model):
 		raise Wrong(_accepts("default_model", "one of its models"))
 	return provider
+
+
+def _keys(given: Any) -> tuple[Key, ...]:
+	"""The keys of a provider that are enabled. Raises Wrong."""
+	if not isinstance(given, list) or not given:
+		raise Wrong(_accepts("keys", "a list of objects with label, api_key, weight and enabled"))
+	keys: dict[str, Key] = {}
+	for n, values in enumerate(given):
+		where = f"keys[{n}]"
+		fields_of_key = trimmed(values) if isinstance(values, Mapping) else {}
+		if fields_of_key.pop("enabled", True) in (False, 0):
+			continue
+		key = _build(Key, fields_of_key, where)
+		if not is_key(key.api_key):
+			raise Wrong(
+				_accepts(f"{where}.api_key", "a key without a line end or another control character in it")
+			)
+		if not key.label or key.label in keys:
+			raise Wrong(_accepts(f"{where}.label", "a name that no other key of the provider has"))
+		keys[key.label] = key
+	if not keys:
+		raise Wrong(_accepts("keys", "at least one key that is enabled"))
+	return tuple(keys.values())
 
 
 def price_of(given: Any, where: str) -> Price:

@@ -62,11 +62,21 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-	"""A provider that failed before its first chunk, with the code of its error."""
+	"""A provider that failed before its first chunk, with the code of its error.
+
+	Args:
+		key: the label of the key that was used, if the provider has several.
+	"""
 
 	provider: str
 	model: str
 	error: str
+	key: str = ""
+
+	def as_dict(self) -> dict[str, str]:
+		"""Returns the attempt as the contract has it: `key` only where there is one."""
+		fields = {"provider": self.provider, "model": self.model, "error": self.error}
+		return {**fields, "key": self.key} if self.key else fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +186,15 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+	"""One of several keys of a provider. Its label names it in logs and in `attempts`."""
+
+	label: str
+	api_key: str = field(repr=False)
+	weight: float = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
 	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any.
 
@@ -195,6 +214,11 @@ class Provider:
 	prices: dict[str, Price] = field(default_factory=dict)
 	prompt_cache: str = "5m"
 	"""How long the stable part of a prompt is kept in the provider's cache: one of `caching.SETTINGS`."""
+	weight: float | None = None
+	"""How often it is asked first among providers of the same priority. Without a weight the name decides."""
+	keys: tuple[Key, ...] = ()
+	"""Several keys instead of `api_key`. Each is asked as often as its weight says."""
+	key_label: str = ""
 
 	def allows(self, model: str) -> bool:
 		return model in self.models or ("*" in self.models and model not in self.withheld)

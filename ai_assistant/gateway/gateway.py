@@ -1,5 +1,6 @@
 """Asks the providers of a site in order, and yields one stream of typed chunks whichever of them answers."""
 
+import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,16 @@ from typing import Any
 from . import attempt, caching, models
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
-from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Timeouts
+from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts
 from .efforts import nearest
 from .errors import ProviderError
+from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight
 from .usage import Usage, estimated_tokens
+
+# The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
+# for a longer one is not asked again.
+RETRY_S, MAX_RETRY_AFTER_S = 0.5, 5.0
+Candidate = tuple[Provider, str]
 
 
 class Gateway:
@@ -29,14 +36,29 @@ class Gateway:
 		timeouts: how long a provider may be silent, and how long all of them may take.
 		max_chars: the most characters of an answer: reasoning, text and tool calls together. A longer answer is cut, its
 			finish_reason is `length`, and the provider's connection is closed.
+		health: which providers and keys rest. By default it is that of this gateway alone.
+		retries: how often a question is asked again after all providers have failed before their first chunk.
+		task: questions of the same task go to the same provider and key, where weights leave a choice.
 	"""
 
 	def __init__(
-		self, providers: Sequence[Provider], timeouts: Timeouts | None = None, max_chars: int = sys.maxsize
+		self,
+		providers: Sequence[Provider],
+		timeouts: Timeouts | None = None,
+		max_chars: int = sys.maxsize,
+		health: Health | None = None,
+		retries: int = 2,
+		task: str = "",
 	) -> None:
-		self.providers = sorted(providers, key=lambda provider: (provider.priority, provider.name))
+		self.providers = sorted(
+			by_weight(providers, task),
+			key=lambda provider: (provider.priority, provider.name if provider.weight is None else ""),
+		)
 		self.timeouts = timeouts or Timeouts()
 		self.max_chars = max_chars
+		self.health = health or Health(LocalState())
+		self.retries = retries
+		self.task = task
 
 	def stream_generate(
 		self,
@@ -69,8 +91,9 @@ class Gateway:
 	) -> Iterator[Chunk]:
 		"""Streams the answer to a question.
 
-		A provider that fails before its first chunk is followed by the next in order. After its first chunk the failure
-		ends the answer.
+		A provider that fails before its first chunk is followed by the next in order: first by its next key if the key is
+		what failed. After its first chunk the failure ends the answer. If all have failed, those that may succeed later
+		are asked again, at most `retries` times. Providers and keys that rest are asked last.
 
 		Args:
 			ask: the question. The first provider in order that allows its model is asked for it; all others are asked for
@@ -84,36 +107,73 @@ class Gateway:
 
 		Raises ProviderError, after all chunks that the provider had sent.
 		"""
-		route = self.route(preferred_provider, ask.model)
+		waiting = self._candidates(self.route(preferred_provider, ask.model))
 		deadline = time.monotonic() + self.timeouts.total_s
 		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars)
 		attempts: list[Attempt] = []
 		errors: list[ProviderError] = []
-		is_final = False
-		for n, (provider, model) in enumerate(route):
+		again: list[Candidate] = []
+		retries = 0
+		while True:
+			provider, model = waiting.pop(0)
 			try:
-				effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, model)
-				question = replace(ask, model=model, reasoning_effort=effort)
-				if provider.api not in caching.MARKED:
-					question = caching.without_markers(question)
-				for chunk in attempt.chunks_of(provider, question, run):
-					if isinstance(chunk, Completion):
-						replaced = effort if effort != ask.reasoning_effort else None
-						chunk = replace(chunk, attempts=tuple(attempts), effort=replaced)
-					yield chunk
+				yield from self._attempt(provider, replace(ask, model=model), run, attempts)
 				return
 			except AttemptFailed as failed:
-				errors.append(failed.error)
-				attempts.append(Attempt(provider.name, model, failed.error.code))
+				error = failed.error
+				errors.append(error)
+				attempts.append(Attempt(provider.name, model, error.code, provider.key_label))
 				is_final = failed.is_final
 			if is_final:
 				break
-			if n + 1 < len(route):
-				yield Fallback(attempts[-1], route[n + 1][0].name, route[n + 1][1])
+			if _may_succeed_later(error):
+				again.append((provider, model))
+			if error.kind not in OF_THE_KEY:
+				# Another key of the same provider fails the same way.
+				waiting = [candidate for candidate in waiting if candidate[0].name != provider.name]
+			if not waiting and again and retries < self.retries:
+				seconds = max(random.uniform(0, RETRY_S * 2**retries), errors[-1].retry_after or 0)
+				retries += 1
+				if time.monotonic() + seconds < deadline:
+					yield from _wait(seconds, run)
+					waiting, again = [again[0]], []
+			if not waiting:
+				break
+			if waiting[0][0].name != provider.name:
+				yield Fallback(attempts[-1], waiting[0][0].name, waiting[0][1])
 		# If all failed, the error is that of the first provider, which was meant to answer. A final failure is the last.
 		error = errors[-1] if is_final else errors[0]
 		error.attempts = tuple(attempts)
 		raise error
+
+	def _attempt(
+		self, provider: Provider, ask: Ask, run: Run, attempts: Sequence[Attempt]
+	) -> Iterator[Chunk]:
+		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
+		effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
+		has_begun = False
+		try:
+			question = replace(ask, reasoning_effort=effort)
+			if provider.api not in caching.MARKED:
+				question = caching.without_markers(question)
+			for chunk in attempt.chunks_of(provider, question, run):
+				if isinstance(chunk, Completion):
+					replaced = effort if effort != ask.reasoning_effort else None
+					chunk = replace(chunk, attempts=tuple(attempts), effort=replaced)
+				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.asked:
+					has_begun = True
+					self.health.succeeded(provider)
+				yield chunk
+		except AttemptFailed as failed:
+			if not has_begun:
+				self.health.failed(provider, failed.error)
+			raise
+
+	def _candidates(self, route: Sequence[Candidate]) -> list[Candidate]:
+		"""Returns the providers of a route with one key each, in the order in which they are asked."""
+		models_of = {provider.name: model for provider, model in route}
+		with_keys = [each for provider, _model in route for each in _with_each_key(provider, self.task)]
+		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys)]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
 		"""Returns which provider is asked for which model, in order.
@@ -151,3 +211,27 @@ class Gateway:
 			estimated=True,
 		)
 		return models.priced(usage, *self.route(provider, model)[0]) if self.providers else usage
+
+
+def _with_each_key(provider: Provider, task: str) -> list[Provider]:
+	"""Returns the provider once for each of its keys, in the order of their weights."""
+	if not provider.keys:
+		return [provider]
+	variants = [
+		replace(provider, api_key=key.api_key, key_label=key.label, weight=key.weight, keys=())
+		for key in provider.keys
+	]
+	return by_weight(variants, task)
+
+
+def _may_succeed_later(error: ProviderError) -> bool:
+	"""Whether the same question may have an answer in a moment. A provider that hung has had its time."""
+	return error.retryable and error.kind not in HUNG and (error.retry_after or 0) <= MAX_RETRY_AFTER_S
+
+
+def _wait(seconds: float, run: Run) -> Iterator[Tick]:
+	"""Waits, and gives the caller its turns meanwhile. Ends at a cancel."""
+	until = time.monotonic() + seconds
+	while (left := until - time.monotonic()) > 0 and not run.cancel.asked:
+		time.sleep(min(left, run.pacing.wait_s(), 0.1))
+		yield Tick()

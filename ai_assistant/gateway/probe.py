@@ -15,7 +15,7 @@ def first_chunk_ms(provider: Provider) -> int | None:
 	It is hung up on then. Raises ProviderError.
 	"""
 	began = time.monotonic()
-	for chunk in Gateway([provider], TIMEOUTS).stream_generate(QUESTION):
+	for chunk in Gateway([provider], TIMEOUTS, retries=0).stream_generate(QUESTION):
 		if isinstance(chunk, Reasoning | Text):
 			return round((time.monotonic() - began) * 1000)
 	return None

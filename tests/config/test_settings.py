@@ -409,3 +409,33 @@ def test_a_provider_with_a_wrong_limit_is_not_open_to_everybody(wrong: dict[str,
 	found = load({"providers": [{**PROVIDER, **wrong}]})
 	assert found.providers == ()
 	assert next(iter(wrong)) in found.set_aside[0][1]
+
+
+def test_a_provider_may_have_several_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+	keys = [
+		{"label": "blue", "api_key": " sk-blue ", "weight": 2},
+		{"label": "red", "api_key": "sk-red"},
+		{"label": "old", "api_key": "sk-old", "enabled": False},
+	]
+	provider = settings.provider_of({"name": "a", "api": "openai", "default_model": "m", "keys": keys})
+	assert [(key.label, key.api_key, key.weight) for key in provider.keys] == [
+		("blue", "sk-blue", 2),
+		("red", "sk-red", 1),
+	]
+	assert provider.api_key == "sk-blue"
+
+
+@pytest.mark.parametrize(
+	("keys", "accepted"),
+	[
+		([], "keys accepts a list"),
+		([{"label": "a"}], "keys[0].api_key accepts"),
+		([{"label": "a", "api_key": "1"}, {"label": "a", "api_key": "2"}], "keys[1].label accepts"),
+		([{"label": "a", "api_key": "1", "enabled": False}], "keys accepts at least one key"),
+		([{"label": "a", "api_key": "1", "wait": 2}], "keys[0].wait accepts one of label, api_key, weight"),
+	],
+)
+def test_keys_that_are_wrong_are_named(keys: list[dict[str, Any]], accepted: str) -> None:
+	with pytest.raises(settings.Wrong) as wrong:
+		settings.provider_of({"name": "a", "api": "openai", "default_model": "m", "keys": keys})
+	assert accepted in str(wrong.value)

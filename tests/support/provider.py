@@ -9,6 +9,7 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"raw": str}                  these very bytes (latin-1), whatever the family
 	{"status": n, "body": any, "headers": {}}   as the first step: an HTTP error
 	{"status": n, "echo": true}   an HTTP error that quotes the key it was sent
+	{"status": n, "times_refused": m}   as the first step: an HTTP error for the first m requests of this script
 	{"error_echo": true}          an error object in the stream that does
 	{..., "for": model}           as the first step: passed over when another model is asked
 	{..., "given": field}         as the first step: passed over when the request has no such field
@@ -191,6 +192,11 @@ class ScriptedProvider:
 				first = {"status": 400, "body": family.refusal(400, "not the turn that was said")}
 			else:
 				first, *_ = steps = steps[1:]
+		if (
+			"times_refused" in first
+			and sum(each.said == asked.said for each in self.asked) > first["times_refused"]
+		):
+			first, *_ = steps = steps[1:]
 		if "headers_after" in first:
 			await self._gate(first["headers_after"]).wait()
 		if "status" in first:

@@ -1,0 +1,211 @@
+"""Cool-down: a provider or a key that has just failed rests, and the others are asked first.
+
+The state is small and short-lived, so it is kept in a cache (`State`) that all processes of a site can share. It is
+advice: if everything rests, or if the state is lost, providers are asked as if nothing was known.
+"""
+
+import hashlib
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .chunks import Provider
+from .errors import ProviderError
+
+WINDOW_S = 60
+BUCKET_S = 10
+# A provider rests after this many failures within WINDOW_S, if they are at least half of all its answers.
+FAILURES = 5
+# A provider that did not answer within its time limits costs each chat that time, so two in a row are enough.
+HANGS = 2
+PROVIDER_REST_S = 30.0
+# One chat asks a provider whose rest is over; the others wait this long for the result.
+PROBE_S = 60
+KEY_REST_S = 10.0
+MAX_REST_S = 600.0
+# A refused key rests until it is edited: another key has another fingerprint. The state does not grow for ever.
+REFUSED_REST_S = 30 * 86_400.0
+
+# Kinds of ProviderError. A key that the provider refuses; a key that has reached a limit.
+REFUSED = frozenset(("refused_key", "out_of_credit"))
+LIMITED = frozenset(("rate_limited",))
+OF_THE_KEY = REFUSED | LIMITED
+# The provider did not answer in time.
+HUNG = frozenset(("first_token",))
+
+
+class State(Protocol):
+	"""A cache of strings that expire, shared by the processes of a site where that is possible."""
+
+	def get(self, names: Sequence[str]) -> Mapping[str, str]:
+		"""Returns the values of those names that have one."""
+		...
+
+	def put(self, name: str, value: str, seconds: float, if_absent: bool = False) -> bool:
+		"""Stores a value for some seconds. Returns False if `if_absent` is set and there is a value."""
+		...
+
+	def add(self, name: str, seconds: float) -> int:
+		"""Adds 1 to a number that starts at 0 and expires after `seconds`. Returns the sum."""
+		...
+
+	def delete(self, names: Sequence[str]) -> None: ...
+
+
+class LocalState:
+	"""The state of one process: what a site without Redis has, and what a site has while Redis does not answer."""
+
+	def __init__(self) -> None:
+		self._values: dict[str, tuple[str, float]] = {}
+		self._lock = threading.Lock()
+
+	def get(self, names: Sequence[str]) -> Mapping[str, str]:
+		now = time.monotonic()
+		with self._lock:
+			return {
+				name: value
+				for name in names
+				for value, until in [self._values.get(name, ("", -math.inf))]
+				if until > now
+			}
+
+	def put(self, name: str, value: str, seconds: float, if_absent: bool = False) -> bool:
+		now = time.monotonic()
+		with self._lock:
+			if if_absent and self._values.get(name, ("", -math.inf))[1] > now:
+				return False
+			if len(self._values) > 1000:
+				self._values = {each: kept for each, kept in self._values.items() if kept[1] > now}
+			self._values[name] = (value, now + seconds)
+			return True
+
+	def add(self, name: str, seconds: float) -> int:
+		now = time.monotonic()
+		with self._lock:
+			value, until = self._values.get(name, ("0", -math.inf))
+			total = int(value) + 1 if until > now else 1
+			self._values[name] = (str(total), until if until > now else now + seconds)
+			return total
+
+	def delete(self, names: Sequence[str]) -> None:
+		with self._lock:
+			for name in names:
+				self._values.pop(name, None)
+
+
+@dataclass(frozen=True)
+class Rest:
+	"""Why a provider or a key rests, as a kind of ProviderError, and until when (UNIX time in seconds)."""
+
+	kind: str
+	until: float
+
+
+class Health:
+	"""Which providers and keys of a site rest."""
+
+	def __init__(self, state: State) -> None:
+		self._state = state
+
+	def order(self, providers: Sequence[Provider]) -> list[Provider]:
+		"""Returns the same providers with those that rest at the end. Each has one key.
+
+		A provider whose rest is over stays at the end for all chats but one, until that one has an answer.
+		"""
+		known, rests = self._known(providers), self.rests(providers)
+		claimed: dict[str, bool] = {}
+		ready: list[Provider] = []
+		resting: list[Provider] = []
+		for provider in providers:
+			name = provider.name
+			if (name, provider.key_label) in rests:
+				resting.append(provider)
+				continue
+			if f"probe:{name}" in known and name not in claimed:
+				claimed[name] = self._state.put(f"asked:{name}", "1", PROBE_S, if_absent=True)
+			(ready if claimed.get(name, True) else resting).append(provider)
+		return ready + resting
+
+	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
+		"""Returns what rests, by the name of the provider and the label of its key."""
+		known, now = self._known(providers), time.time()
+		found = {}
+		for provider in providers:
+			for name in (_key(provider), f"rest:{provider.name}"):
+				if name in known:
+					kind, _, until = known[name].partition(" ")
+					if float(until) > now:
+						found[(provider.name, provider.key_label)] = Rest(kind, float(until))
+						break
+		return found
+
+	def succeeded(self, provider: Provider) -> None:
+		"""Records that a provider has begun to answer."""
+		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S)
+		name = provider.name
+		self._state.delete([f"rest:{name}", f"probe:{name}", f"asked:{name}", f"hung:{name}", _key(provider)])
+
+	def failed(self, provider: Provider, error: ProviderError) -> None:
+		"""Records that a provider has failed before its first chunk, and decides whether it or its key rests."""
+		if error.kind in REFUSED:
+			self._rest_key(
+				provider, error.kind, REFUSED_REST_S if error.kind == "refused_key" else MAX_REST_S
+			)
+		elif error.kind in LIMITED:
+			self._rest_key(provider, error.kind, min(error.retry_after or KEY_REST_S, MAX_REST_S))
+		elif error.retryable:
+			failures = self._state.add(_bucket("failed", provider), WINDOW_S + BUCKET_S)
+			hangs = self._state.add(f"hung:{provider.name}", WINDOW_S) if error.kind in HUNG else 0
+			probing = f"probe:{provider.name}" in self._known([provider])
+			if probing or hangs >= HANGS or self._fails_too_often(provider, failures):
+				until = time.time() + PROVIDER_REST_S
+				self._state.put(f"rest:{provider.name}", f"{error.kind} {until}", PROVIDER_REST_S)
+				self._state.put(f"probe:{provider.name}", "1", PROVIDER_REST_S + WINDOW_S)
+				self._state.delete([f"asked:{provider.name}"])
+
+	def _rest_key(self, provider: Provider, kind: str, seconds: float) -> None:
+		self._state.put(_key(provider), f"{kind} {time.time() + seconds}", seconds)
+
+	def _fails_too_often(self, provider: Provider, failures: int) -> bool:
+		buckets = [
+			_bucket(kind, provider, back) for kind in ("ok", "failed") for back in range(WINDOW_S // BUCKET_S)
+		]
+		counts = {name: int(value) for name, value in self._state.get(buckets).items()}
+		failed = sum(count for name, count in counts.items() if name.startswith("failed:"))
+		failed = max(failed, failures)
+		return failed >= FAILURES and 2 * failed >= sum(counts.values())
+
+	def _known(self, providers: Sequence[Provider]) -> Mapping[str, str]:
+		names = {
+			name
+			for provider in providers
+			for name in (_key(provider), f"rest:{provider.name}", f"probe:{provider.name}")
+		}
+		return self._state.get(sorted(names))
+
+
+def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:
+	"""Orders providers of equal priority, or keys of one provider, by weight.
+
+	The same `sticky` (a task) gives the same order, so that a task keeps its provider's cache; over many tasks each is
+	first as often as its weight says (weighted rendezvous hashing).
+	"""
+
+	def score(provider: Provider) -> float:
+		words = f"{sticky}\0{provider.name}\0{provider.key_label}".encode()
+		share = (int.from_bytes(hashlib.sha256(words).digest()[:8], "big") + 1) / (2**64 + 1)
+		return -math.log(share) / max(1 if provider.weight is None else provider.weight, 1e-9)
+
+	return sorted(providers, key=score)
+
+
+def _bucket(kind: str, provider: Provider, back: int = 0) -> str:
+	return f"{kind}:{provider.name}:{int(time.time() // BUCKET_S) - back}"
+
+
+def _key(provider: Provider) -> str:
+	"""The name of a key in the state: it changes with the key, and does not reveal it."""
+	return f"key:{provider.name}:{hashlib.sha256(provider.api_key.encode()).hexdigest()[:24]}"

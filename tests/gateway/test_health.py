@@ -1,0 +1,141 @@
+"""Which providers and keys rest after a failure, and in which order the others are asked."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from ai_assistant.gateway import Provider, ProviderError
+from ai_assistant.gateway.health import Health, LocalState, by_weight
+
+FIRST = Provider("first", "openai", "sk-1", "m")
+SECOND = Provider("second", "openai", "sk-2", "m")
+BOTH = [FIRST, SECOND]
+
+
+class Clock:
+	def __init__(self) -> None:
+		self.now = 1_000_000.0
+
+	def __call__(self) -> float:
+		return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+	made = Clock()
+	monkeypatch.setattr(time, "time", made)
+	monkeypatch.setattr(time, "monotonic", made)
+	return made
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+	return Health(LocalState())
+
+
+def error(kind: str, retry_after: int | None = None) -> ProviderError:
+	made = ProviderError(kind, retry_after, provider="first", model="m", seconds="60", status=503)
+	return made
+
+
+def names(health: Health, providers: list[Provider] = BOTH) -> list[str]:
+	return [each.key_label or each.name for each in health.order(providers)]
+
+
+def test_a_rate_limit_rests_its_key_as_long_as_the_provider_says(health: Health, clock: Clock) -> None:
+	health.failed(FIRST, error("rate_limited", 40))
+	assert names(health) == ["second", "first"]
+	clock.now += 39
+	assert names(health) == ["second", "first"]
+	clock.now += 2
+	assert names(health) == ["first", "second"]
+
+
+def test_a_rate_limit_rests_a_key_ten_minutes_at_most(health: Health, clock: Clock) -> None:
+	health.failed(FIRST, error("rate_limited", 86_400))
+	clock.now += 601
+	assert names(health) == ["first", "second"]
+
+
+def test_a_rate_limit_of_one_key_leaves_the_other_keys(health: Health) -> None:
+	keys = [replace(FIRST, key_label="a", api_key="sk-a"), replace(FIRST, key_label="b", api_key="sk-b")]
+	health.failed(keys[0], error("rate_limited", 40))
+	assert names(health, keys) == ["b", "a"]
+
+
+def test_a_refused_key_rests_until_it_is_edited(health: Health, clock: Clock) -> None:
+	health.failed(FIRST, error("refused_key"))
+	clock.now += 86_400
+	assert names(health) == ["second", "first"]
+	edited = replace(FIRST, api_key="sk-new")
+	assert names(health, [edited, SECOND]) == ["first", "second"]
+
+
+def test_five_failures_in_a_minute_rest_a_provider_and_one_chat_probes_it(
+	health: Health, clock: Clock
+) -> None:
+	for _ in range(4):
+		health.failed(FIRST, error("unavailable"))
+	assert names(health) == ["first", "second"]
+	health.failed(FIRST, error("unavailable"))
+	assert names(health) == ["second", "first"]
+	clock.now += 31
+	assert names(health) == ["first", "second"]
+	assert names(health) == ["second", "first"]
+	health.succeeded(FIRST)
+	assert [names(health) for _ in range(2)] == [["first", "second"]] * 2
+
+
+def test_a_failed_probe_rests_the_provider_again(health: Health, clock: Clock) -> None:
+	for _ in range(5):
+		health.failed(FIRST, error("unavailable"))
+	clock.now += 31
+	assert names(health) == ["first", "second"]
+	health.failed(FIRST, error("unavailable"))
+	assert names(health) == ["second", "first"]
+
+
+def test_failures_that_are_less_than_half_rest_nobody(health: Health) -> None:
+	for _ in range(6):
+		health.succeeded(FIRST)
+	for _ in range(5):
+		health.failed(FIRST, error("unavailable"))
+	assert names(health) == ["first", "second"]
+
+
+def test_failures_that_are_older_than_a_minute_do_not_count(health: Health, clock: Clock) -> None:
+	for _ in range(4):
+		health.failed(FIRST, error("unavailable"))
+	clock.now += 70
+	health.failed(FIRST, error("unavailable"))
+	assert names(health) == ["first", "second"]
+
+
+def test_a_provider_that_hangs_twice_rests(health: Health) -> None:
+	health.failed(FIRST, error("first_token"))
+	assert names(health) == ["first", "second"]
+	health.failed(FIRST, error("first_token"))
+	assert names(health) == ["second", "first"]
+
+
+def test_a_refusal_of_the_question_is_no_failure_of_the_provider(health: Health) -> None:
+	for _ in range(9):
+		health.failed(FIRST, error("too_long"))
+	assert names(health) == ["first", "second"]
+
+
+def test_where_all_rest_they_are_asked_in_their_order(health: Health) -> None:
+	for each in BOTH:
+		health.failed(each, error("rate_limited", 40))
+	assert names(health) == ["first", "second"]
+
+
+def test_weights_share_the_tasks_and_a_task_stays() -> None:
+	keys = [replace(FIRST, key_label=label, weight=weight) for label, weight in (("a", 3), ("b", 1))]
+	first = Counter(by_weight(keys, f"task {n}")[0].key_label for n in range(2000))
+	assert 0.7 < first["a"] / 2000 < 0.8
+	assert {by_weight(keys, "one task")[0].key_label for _ in range(20)} == {
+		by_weight(keys[::-1], "one task")[0].key_label
+	}
