@@ -64,7 +64,9 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 				conversation.think(sealed)
 		elif kind == "tool_use":
 			given = block.get("input")
-			arguments = given if isinstance(given, str) else json.dumps(given or {}, ensure_ascii=False)
+			# As most models write them: a provider finds again in its cache what it has written itself.
+			compact = json.dumps(given or {}, ensure_ascii=False, separators=(",", ":"))
+			arguments = given if isinstance(given, str) else compact
 			conversation.call(_string(block, "id", path), _string(block, "name", path), arguments)
 		elif kind == "text":
 			conversation.say(_string(block, "text", path))
