@@ -200,6 +200,6 @@ def _choice(given: Any) -> Any:
 	kind = given.get("type") if isinstance(given, dict) else None
 	if kind == "tool":
 		return {"type": "function", "function": {"name": given.get("name")}}
-	if kind not in CHOICES:
+	if not isinstance(kind, str) or kind not in CHOICES:
 		raise invalid("{0} accepts one of: {1}.", "tool_choice.type", "auto, any, tool, none")
 	return CHOICES[kind]

@@ -123,7 +123,7 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 			raise invalid(
 				"{0}.image_url accepts an https address or a data URL; files are not kept here.", where
 			)
-		image = {"url": part["image_url"], "detail": DETAILS.get(part.get("detail"), "auto")}
+		image = {"url": part["image_url"], "detail": DETAILS.get(str(part.get("detail")), "auto")}
 		return {"type": "image_url", "image_url": image}
 	if kind == "input_file":
 		if not isinstance(part.get("file_data"), str):
