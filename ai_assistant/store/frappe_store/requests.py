@@ -51,10 +51,12 @@ class FrappeRequests:
 		return name
 
 	def admission_load(self, user: str, now: float, since: float) -> Load:
-		# A transaction sees what was committed at its first read without a lock, so this one begins after the lock.
+		# Frappe may read the time zone from the database here: while Redis is away, for instance.
+		timestamp = frappe.utils.now()
+		# A transaction sees what was committed at its first read without a lock, so that read must follow the lock.
 		# A lock of the counted rows would deadlock with the processes that renew their leases.
 		frappe.db.commit()  # nosemgrep: frappe-manual-commit
-		_take_lock("admission")
+		_take_lock("admission", timestamp)
 		((own, running),) = sql(
 			f"SELECT COALESCE(SUM(user = %(user)s), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
 			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
@@ -199,7 +201,7 @@ class FrappeRequests:
 		return {"queued": int(queued), "running": int(running)}
 
 
-def _take_lock(name: str) -> None:
+def _take_lock(name: str, timestamp: str) -> None:
 	"""Takes the AI Lock of that name, which the end of the transaction releases.
 
 	One statement creates the row or locks the one that exists. A read before it would lock the gap into which two
@@ -213,7 +215,7 @@ def _take_lock(name: str) -> None:
 		f" INSERT INTO `tab{LOCK}` (name, creation, modified, owner, modified_by)"
 		" VALUES (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator')"
 		" ON DUPLICATE KEY UPDATE name = VALUES(name)",
-		{"name": name, "now": frappe.utils.now()},
+		{"name": name, "now": timestamp},
 	)
 
 
