@@ -35,7 +35,7 @@ MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1024
 # What the app says itself in each request, or what is an argument of litellm's and not of an API.
 OWN = frozenset(
-	"api_base api_key base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
+	"api_base api_key api_version base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
 	" messages model organization stream timeout".split()
 )
 

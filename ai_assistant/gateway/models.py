@@ -18,7 +18,12 @@ from .usage import Usage, listed_price
 
 FILE = "model_prices_and_context_window_backup.json"
 # Ours, or litellm's, of what the list has by another name.
-NAMES = {"openai_responses": "openai", "ollama_chat": "ollama"}
+NAMES = {
+	"openai_responses": "openai",
+	"ollama_chat": "ollama",
+	"alibaba": "dashscope",
+	"cohere": "cohere_chat",
+}
 # Listed as it was before DeepSeek's V3.2, with which it came to call tools; and not listed at all.
 TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 FIREWORKS = "accounts/fireworks/models/"
@@ -80,9 +85,16 @@ def _is_used(key: str) -> bool:
 	return ("cost" in key and "token" in key) or "reasoning" in key
 
 
+def _listed_as(api: str) -> str:
+	"""The list's name of an API. litellm's own Ollama and Cohere are listed as themselves."""
+	if api in ("ollama_chat", "cohere_chat"):
+		return api
+	return NAMES.get(api, api.removeprefix("litellm/"))
+
+
 def entry(api: str, model: str) -> Entry:
 	"""What is listed of a provider's model, of whatever adapter; nothing for one that is not in the list."""
-	listed, api = load(), "openai" if api == "openai_responses" else api.removeprefix("litellm/")
+	listed, api = load(), _listed_as(api)
 	# A fine-tuned model is listed without its owner and its name.
 	plain = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
 	for name in (f"{api}/{model}", model, plain, f"{api}/{FIREWORKS}{model}"):

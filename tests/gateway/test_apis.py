@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from ai_assistant.gateway import apis, models
-from ai_assistant.gateway.adapters import openai_chat
+from ai_assistant.gateway.adapters import chat_apis
 from ai_assistant.gateway.adapters.litellm import client
 
 
@@ -15,7 +15,7 @@ def test_they_are_our_own_and_litellms_without_importing_it() -> None:
 	theirs |= set(
 		importlib.import_module("litellm.llms.openai_like.json_loader").JSONProviderRegistry.list_providers()
 	)
-	assert theirs | {"openai_responses", *openai_chat.APIS} == {
+	assert theirs | {"openai_responses", *chat_apis.APIS} == {
 		name for name in apis() if not name.startswith("litellm/")
 	}
 	assert {f"litellm/{name}" for name in theirs} == {name for name in apis() if name.startswith("litellm/")}

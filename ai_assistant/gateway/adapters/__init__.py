@@ -6,14 +6,14 @@ from dataclasses import replace
 from .. import models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..tool_calls import ToolPiece
-from . import anthropic, gemini, ollama, openai_chat, openai_responses
+from . import anthropic, chat_apis, gemini, ollama, openai_chat, openai_responses
 from .litellm import chat as litellm_chat
 
 Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]
 
 # By the name of the API. All others are asked through litellm.
 ADAPTERS: dict[str, Callable[[Provider, Ask], Stream]] = {
-	**dict.fromkeys(openai_chat.APIS, openai_chat.answer),
+	**dict.fromkeys(chat_apis.APIS, openai_chat.answer),
 	"anthropic": anthropic.answer,
 	"gemini": gemini.answer,
 	"ollama": ollama.answer,
@@ -42,5 +42,5 @@ def apis() -> tuple[str, ...]:
 	of_litellm = sorted(models.apis())
 	if not of_litellm:
 		return ()
-	names = sorted({"openai_responses", *openai_chat.APIS, *of_litellm})
+	names = sorted({"openai_responses", *chat_apis.APIS, *of_litellm})
 	return (*names, *(f"litellm/{name}" for name in of_litellm))

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -15,37 +14,10 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from .chat_apis import APIS, OPENAI, headers_of, url_of
 from .chat_usage import counts_in, usage_in, usage_of
 from .options import for_chat
 from .partial import PartialAnswer
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-	"""What is particular about one API: where it is, and what it does not take as OpenAI's does."""
-
-	base: str | None = None
-	usage_is_asked_for: bool = True
-	takes_parts: bool = True
-	takes_effort: bool = True
-
-
-# By litellm's names. What is behind one that has no address of its own (vLLM, LM Studio) needs an api_base.
-APIS = {
-	"deepseek": Api("https://api.deepseek.com", takes_parts=False),
-	"fireworks_ai": Api("https://api.fireworks.ai/inference/v1"),
-	"groq": Api("https://api.groq.com/openai/v1"),
-	"hosted_vllm": Api(),
-	"lm_studio": Api(),
-	# It refuses what it does not know. Its models that think do so without being asked.
-	"mistral": Api(
-		"https://api.mistral.ai/v1", usage_is_asked_for=False, takes_parts=False, takes_effort=False
-	),
-	"openai": Api("https://api.openai.com/v1"),
-	"openrouter": Api("https://openrouter.ai/api/v1"),
-	"together_ai": Api("https://api.together.xyz/v1", takes_effort=False),
-	"xai": Api("https://api.x.ai/v1"),
-}
 
 # OpenAI's models that reason: they count max_tokens by another name, and take one temperature only.
 REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
@@ -121,10 +93,10 @@ async def answer(
 def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""The parameters that the model takes, by the API's names, and our names of those it does not."""
 	temperature, effort, limit = ask.temperature, ask.reasoning_effort, ask.max_tokens
-	reasons = api == "openai" and REASONS.match(ask.model)
-	if effort and not (_takes_effort(api, effort, listed) and (reasons or api != "openai")):
+	reasons = api in OPENAI and REASONS.match(ask.model)
+	if effort and not (_takes_effort(api, effort, listed) and (reasons or api not in OPENAI)):
 		effort = None
-	if api == "openai" and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model):
+	if api in OPENAI and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model):
 		# Said, for some reason by default.
 		effort = "none"
 	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
@@ -136,7 +108,11 @@ def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any]
 		temperature = None
 	else:
 		sent["reasoning_effort"] = effort
-	sent["temperature"] = temperature
+	if api == "moonshot" and listed.get("supports_reasoning"):
+		# Its models that think take their own temperature alone.
+		temperature = None
+	# Moonshot's scale ends at 1, ours at 2.
+	sent["temperature"] = min(temperature, 1.0) if api == "moonshot" and temperature else temperature
 	if ask.tools:
 		sent["tools"], sent["tool_choice"] = ask.tools, ask.tool_choice
 	given = {
@@ -159,13 +135,7 @@ def _takes_effort(api: str, effort: str, listed: models.Entry) -> bool:
 def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	api, extra = APIS[provider.api], provider.extra
-	base = http.base_url(provider, api.base)
-	if provider.api == "mistral" and not base.endswith("/v1"):
-		base += "/v1"
-	ours = {
-		"authorization": f"Bearer {provider.api_key}",
-		"accept": "text/event-stream",
-	}
+	ours = {**headers_of(provider), "accept": "text/event-stream"}
 	if organization := extra.get("organization"):
 		ours["openai-organization"] = organization
 	own = OwnIds()
@@ -174,15 +144,14 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		for message, fields in continuation.of_messages(provider, ask)
 	]
 	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": True}
-	if provider.api == "openai" and (key := caching.key_of(provider, ask)):
+	if provider.api in OPENAI and (key := caching.key_of(provider, ask)):
 		asked["prompt_cache_key"] = key
 	body = http.with_extra(provider, asked)
 	if api.usage_is_asked_for and not any(
 		"stream_options" in given for given in (extra, extra.get("extra_body") or {})
 	):
 		body["stream_options"] = {"include_usage": True}
-	url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
-	return url, http.headers(provider, ours), json.dumps(body).encode()
+	return url_of(provider), http.headers(provider, ours), json.dumps(body).encode()
 
 
 def _model(api: str, model: str) -> str:
@@ -199,8 +168,8 @@ def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: Own
 		reasoning = fields.get("reasoning_content")
 		if isinstance(reasoning, str):
 			message["reasoning_content"] = reasoning
-		elif api == "deepseek":
-			# A model that thinks refuses a call of its own without; a space is the least that it takes.
+		elif api in ("deepseek", "moonshot"):
+			# A model that thinks refuses a call of its own without reasoning. A space is the least that it takes.
 			message["reasoning_content"] = " "
 	if api == "openrouter" and (details := continuation.details(fields)):
 		message = {**message, "reasoning_details": details}

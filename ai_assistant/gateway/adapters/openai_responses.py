@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import caching, continuation, http, models
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
@@ -299,6 +300,10 @@ def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, s
 	headers = {"authorization": f"Bearer {provider.api_key}", "accept": "text/event-stream"}
 	if organization := provider.extra.get("organization"):
 		headers["openai-organization"] = organization
+	host = urlsplit(base)
+	if (host.hostname or "").endswith(".azure.com"):
+		headers["api-key"] = provider.api_key
+		base += "/openai/v1" if host.path == "" else ""
 	url = base if base.endswith("/responses") else f"{base}/responses"
 	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
 
