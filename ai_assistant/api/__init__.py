@@ -3,11 +3,13 @@
 # Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import frappe
 from werkzeug.wrappers import Response
 
+from ai_assistant import gateway
 from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, ownership, queue, request, running
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.validators import real_number, whole_number
@@ -141,10 +143,41 @@ def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 	return {"cancelled": queue.cancel(ownership.find_unended(request_id, task_id))}
 
 
+@frappe.whitelist(methods=["POST"])
+@answers
+def count_tokens(
+	messages: Field = None,
+	tools: Field = None,
+	model: Field = None,
+	provider: Field = None,
+	mode: Field = "chat",
+) -> Answer:
+	"""Counts the tokens of a question that is not asked, with the mode's system prompt.
+
+	The provider counts them if its API can. Else the count is an estimate from the length, and `estimated` is true.
+	"""
+	fields = dict(locals())
+	configured = access.load_permitted()
+	asked = request.validate(fields, configured)
+	chosen, name = gateway.Gateway(configured.providers).route(asked.provider, asked.model)[0]
+	with capacity.for_chat(configured.limits):
+		count = gateway.count_tokens(chosen, replace(asked, model=name))
+	return {
+		"provider": chosen.name,
+		"model": name,
+		"tokens": count.tokens,
+		"estimated": count.estimated,
+		"context_window": gateway.model_details(chosen, name)["context_window"],
+	}
+
+
 @frappe.whitelist(methods=["GET"])
 @answers
 def list_models() -> Answer:
-	"""The modes, providers and models this user may choose from, and what is used where nothing is chosen."""
+	"""Lists the modes, providers and models that this user may choose from, and what is used if nothing is chosen.
+
+	`details` of a provider says what is known of each model that is named; null is unknown.
+	"""
 	configured = access.load_permitted()
 	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
 	first, model = configured.first_for(configured.modes["chat"])
@@ -152,7 +185,16 @@ def list_models() -> Answer:
 	return {
 		"modes": list(configured.modes),
 		"providers": [
-			{"name": each.name, "models": list(each.models), "default_model": each.default_model}
+			{
+				"name": each.name,
+				"models": list(each.models),
+				"default_model": each.default_model,
+				"details": {
+					model: gateway.model_details(each, model)
+					for model in dict.fromkeys((each.default_model, *each.models))
+					if model != "*"
+				},
+			}
 			for each in providers
 		],
 		"aliases": [

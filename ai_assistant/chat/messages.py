@@ -39,8 +39,6 @@ IMAGES = {
 	"gif": re.compile(rb"GIF8[79]a"),
 	"webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
-# A thousand tokens at four bytes each, which is between the counts of the providers.
-IMAGE_BYTES = 4000
 MAX_URL = 2048
 URL = re.compile(r"[!-~]+")
 DETAILS = ("auto", "low", "high")
@@ -75,18 +73,6 @@ def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> li
 
 def _text(content: str | list[dict[str, Any]]) -> str:
 	return content if isinstance(content, str) else "".join(part["text"] for part in content)
-
-
-def bytes_of(messages: list[dict[str, Any]]) -> int:
-	"""Returns the bytes of valid messages in UTF-8. An image counts as its tokens would, not as its data."""
-	images, plain = 0, []
-	for message in messages:
-		said = {name: value for name, value in message.items() if name != "continuation"}
-		if isinstance(content := said.get("content"), list):
-			said["content"] = [part for part in content if part["type"] != "image_url"]
-			images += len(content) - len(said["content"])
-		plain.append(said)
-	return len(json.dumps(plain, ensure_ascii=False).encode(errors="replace")) + IMAGE_BYTES * images
 
 
 def _count(given: list[Any], limits: Limits) -> None:

@@ -17,7 +17,7 @@ from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options
 from .errors import ChatError, invalid
-from .messages import bytes_of, messages_of, with_system_prompt
+from .messages import messages_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
 
@@ -61,12 +61,6 @@ class ChatRequest(Ask):
 	metadata: dict[str, str] | None = None
 	unknown: tuple[str, ...] = ()
 	names_provider: bool = True
-
-	@property
-	def prompt_bytes(self) -> int:
-		"""The bytes of the messages and tools, from which their tokens are estimated."""
-		tools = json.dumps(self.tools, ensure_ascii=False) if self.tools else ""
-		return bytes_of(self.messages) + len(tools.encode())
 
 	@property
 	def excerpt(self) -> str | None:

@@ -55,6 +55,26 @@ def _show_progress(name: str) -> None:
 		click.echo(f"\r\x1b[K… {name}" if name else "\r\x1b[K", nl=False, err=True)
 
 
+def models(client: Client, as_json: bool) -> None:
+	"""Print the models that the user may choose from. A dash stands for what is unknown."""
+	for provider in client.get("list_models")["providers"]:
+		for model, details in provider["details"].items():
+			if as_json:
+				click.echo(json.dumps({"provider": provider["name"], "model": model, **details}))
+			else:
+				click.echo(printable(f"{provider['name']}/{model}: {_described(details)}"))
+
+
+def _described(details: dict[str, Any]) -> str:
+	sizes = [
+		f"{details[name]:,}" if details[name] else "-" for name in ("context_window", "max_output_tokens")
+	]
+	abilities = [name for name in ("vision", "documents", "tools") if details[name]]
+	prices = details["prices"]
+	cost = f"${prices['input']:g} in, ${prices['output']:g} out" if prices else "price -"
+	return f"window {sizes[0]}, answer {sizes[1]}, {', '.join(abilities) or '-'}, {cost}"
+
+
 def smoke(client: Client) -> int:
 	"""Run one chat over REST and Socket.IO, check it against the contract, and print the outcome.
 

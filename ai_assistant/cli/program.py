@@ -162,6 +162,15 @@ def doctor(at: Address | None, site_config: Path | None, as_json: bool) -> None:
 
 @main.command()
 @addressed
+@click.option("--json", "as_json", is_flag=True, help="Print one object a line.")
+def models(at: Address | None, as_json: bool) -> None:
+	"""List the models of a site, and what is known of each."""
+	with client_at(at) as client:
+		actions.models(client, as_json)
+
+
+@main.command()
+@addressed
 def smoke(at: Address | None) -> None:
 	"""Run one chat from end to end, check it against the contract, and print one line. Exit codes as of chat."""
 	with client_at(at) as client:

@@ -22,6 +22,11 @@ PRICES = {
 }
 
 
+# The same for its `details`.
+DETAILS = ("context_window", "max_output_tokens", "vision", "documents", "tools")
+ANSWERS = {"Yes": True, "No": False}
+
+
 class _Unreadable:
 	def __repr__(self) -> str:
 		return "UNREADABLE"
@@ -115,11 +120,14 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	)
 	models: dict[str, list[str]] = {}
 	prices: dict[str, dict[str, dict[str, Any]]] = {}
-	columns = ", ".join(PRICES)
+	details: dict[str, dict[str, dict[str, Any]]] = {}
+	columns = ", ".join((*PRICES, *DETAILS))
 	for row in _sql(
 		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
 	):
 		models.setdefault(row.parent, []).append(row.model)
+		if figures := {name: ANSWERS.get(row[name], row[name]) for name in DETAILS if row[name]}:
+			details.setdefault(row.parent, {})[row.model] = figures
 		if row.input_price and row.output_price:
 			price = {name: _parsed(float, row[column]) for column, name in PRICES.items() if row[column]}
 			if row.price_tiers:
@@ -146,6 +154,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			"priority": row.priority,
 			"extra": _parsed(json.loads, row.extra or "{}"),
 			"prices": prices.get(row.name, {}),
+			"details": details.get(row.name, {}),
 		}
 		for row in rows
 	]

@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.utils import cint
 
-from ai_assistant.gateway import Key, Price, Provider, Tier, Timeouts, apis
+from ai_assistant.gateway import Key, ModelInfo, Price, Provider, Tier, Timeouts, apis
 from ai_assistant.gateway.caching import SETTINGS as PROMPT_CACHES
 from ai_assistant.gateway.efforts import EFFORTS
 from ai_assistant.gateway.endpoint import is_key, trimmed, wrong_field
@@ -363,6 +363,12 @@ def provider_of(given: Any) -> ConfiguredProvider:
 		if isinstance(given.get("prices"), Mapping):
 			prices = given["prices"].items()
 			given = {**given, "prices": {model: price_of(each, f"prices.{model}") for model, each in prices}}
+		if isinstance(given.get("details"), Mapping):
+			details = given["details"].items()
+			given = {
+				**given,
+				"details": {model: _details(each, f"details.{model}") for model, each in details},
+			}
 		if "keys" in given:
 			keys = _keys(given["keys"])
 			given = {**given, "api_key": given.get("api_key") or (keys[0].api_key if keys else None)}
@@ -411,6 +417,15 @@ def price_of(given: Any, where: str) -> Price:
 		raise Wrong(_accepts(f"{where}.tiers", "a list of objects"))
 	built = tuple(_build(Tier, tier, f"{where}.tiers[{n}]") for n, tier in enumerate(tiers))
 	return replace(_build(Price, {**given, "tiers": ()}, where), tiers=built)
+
+
+def _details(values: Any, where: str) -> ModelInfo:
+	"""The administrator's figures of a model from their JSON. Raises Wrong."""
+	if isinstance(values, Mapping) and isinstance(efforts := values.get("efforts"), list):
+		if not all(effort in EFFORTS for effort in efforts):
+			raise Wrong(_accepts(f"{where}.efforts", "a list of " + ", ".join(EFFORTS)))
+		values = {**values, "efforts": tuple(efforts)}
+	return _build(ModelInfo, values, where)
 
 
 def _model_roles(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from .chunks import (
 	Completion,
 	Fallback,
 	Key,
+	ModelInfo,
 	Pacing,
 	Provider,
 	Reasoning,
@@ -22,8 +23,10 @@ from .chunks import (
 )
 from .errors import ProviderError
 from .gateway import Gateway
+from .model_info import as_dict as model_details
 from .models import takes_tools
 from .probe import first_chunk_ms
+from .token_count import TokenCount, count_tokens
 from .usage import Price, Tier, Usage
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
 	"Fallback",
 	"Gateway",
 	"Key",
+	"ModelInfo",
 	"Pacing",
 	"Price",
 	"Provider",
@@ -44,12 +48,15 @@ __all__ = [
 	"Tick",
 	"Tier",
 	"Timeouts",
+	"TokenCount",
 	"ToolCall",
 	"ToolCallDelta",
 	"ToolCallStart",
 	"Usage",
 	"apis",
+	"count_tokens",
 	"first_chunk_ms",
+	"model_details",
 	"preload",
 	"takes_tools",
 	"warm",

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from . import adapters
+from . import adapters, model_info
 from .assembly import Assembly, Delta
 from .bridge import Bridge, Cancel
 from .chunks import Ask, Chunk, Completion, Pacing, Provider, Reasoning, Text, Tick, Timeouts
 from .errors import ProviderError
-from .models import takes_tools
 from .sse import ProtocolError
+from .usage import estimated_tokens
+
+# An estimate may be too high by so much, for example for text that repeats itself.
+ESTIMATE_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 		yield Completion("cancelled", provider.name, ask.model)
 		return
 	names = {"provider": provider.name, "model": ask.model}
-	if ask.tools and takes_tools(provider, ask.model) is False:
-		raise AttemptFailed(ProviderError("no_tools", **names), is_final=False)
+	if error := _refusal(provider, ask, names):
+		raise AttemptFailed(error, is_final=False)
 	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls)
 	bridge = Bridge(adapters.answer(provider, ask))
 	run.cancel.on_ask(bridge.wake)
@@ -81,6 +84,17 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 	finally:
 		run.cancel.on_ask(None)
 		bridge.close()
+
+
+def _refusal(provider: Provider, ask: Ask, names: dict[str, str]) -> ProviderError | None:
+	"""The error of a question that the model certainly refuses. It is not sent."""
+	info = model_info.known(provider, ask.model)
+	if ask.tools and info.tools is False:
+		return ProviderError("no_tools", **names)
+	tokens = estimated_tokens(ask.prompt_bytes) if info.context_window else 0
+	if info.context_window and tokens > info.context_window * ESTIMATE_MARGIN:
+		return ProviderError("exceeds_window", tokens=tokens, limit=info.context_window, **names)
+	return None
 
 
 def _received(

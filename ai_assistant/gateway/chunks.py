@@ -4,11 +4,15 @@ A stream of the gateway is any number of chunks and then exactly one Completion.
 in the place of the Completion, and the chunks before it remain valid.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .usage import Price, Usage
+
+# About a thousand tokens at four bytes each, which lies between the counts of the providers.
+ATTACHMENT_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,12 @@ class Ask:
 	verbosity: str | None = None
 
 	@property
+	def prompt_bytes(self) -> int:
+		"""The bytes of the messages and tools in UTF-8, from which their tokens are estimated."""
+		tools = json.dumps(self.tools, ensure_ascii=False).encode() if self.tools else b""
+		return bytes_of(self.messages) + len(tools)
+
+	@property
 	def uses_tools(self) -> bool:
 		"""Whether it has tools, their calls or their answers. If not, nothing of tools is sent or given."""
 		return bool(self.tools) or any(
@@ -195,10 +205,28 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelInfo:
+	"""What is known of a model. A field that is None is unknown.
+
+	`context_window` is the most tokens of a prompt, `max_output_tokens` that of an answer. `cache_min_tokens` is the
+	shortest prompt that the provider caches. `efforts` are the values of `reasoning_effort` that the model takes.
+	"""
+
+	context_window: int | None = None
+	max_output_tokens: int | None = None
+	vision: bool | None = None
+	documents: bool | None = None
+	tools: bool | None = None
+	efforts: tuple[str, ...] | None = None
+	cache_min_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
 	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any.
 
-	`prices` are by model, `*` for those without one of their own; they win over litellm's list.
+	`prices` are by model, `*` for those without one of their own. `details` are by model, too. Both are the
+	administrator's and win over litellm's list.
 	"""
 
 	name: str
@@ -219,6 +247,7 @@ class Provider:
 	keys: tuple[Key, ...] = ()
 	"""Several keys instead of `api_key`. Each is asked as often as its weight says."""
 	key_label: str = ""
+	details: dict[str, ModelInfo] = field(default_factory=dict)
 
 	def allows(self, model: str) -> bool:
 		return model in self.models or ("*" in self.models and model not in self.withheld)
@@ -252,3 +281,20 @@ class Pacing:
 
 	wait_s: Callable[[], float] = lambda: 1.0
 	gathers: Callable[[], bool] = lambda: False
+
+
+def bytes_of(messages: list[dict[str, Any]]) -> int:
+	"""The bytes of valid messages in UTF-8, with ATTACHMENT_BYTES for each part that is no text.
+
+	The length of an image's data says nothing about its tokens. A continuation is not counted.
+	"""
+	attachments, plain = 0, []
+	for message in messages:
+		counted = {name: value for name, value in message.items() if name != "continuation"}
+		if isinstance(content := counted.get("content"), list):
+			counted["content"] = [part for part in content if part["type"] == "text"]
+			attachments += len(content) - len(counted["content"])
+		plain.append(counted)
+	return (
+		len(json.dumps(plain, ensure_ascii=False).encode(errors="replace")) + ATTACHMENT_BYTES * attachments
+	)

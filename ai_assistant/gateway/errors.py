@@ -29,7 +29,16 @@ SENTENCES = {
 		"context_too_long",
 		"The messages are longer than {model} of {provider} accepts; send fewer or shorter ones.",
 	),
+	"exceeds_window": (
+		"context_too_long",
+		"The request has about {tokens} tokens (estimated) and {model} of {provider} accepts {limit}; send fewer or"
+		" shorter messages.",
+	),
 	"filtered": ("content_filtered", "{provider} filtered the content of this request or of its answer."),
+	"no_model_list": (
+		"invalid_request",
+		"The API of {provider} has no list of models that can be read here; enter the names of its models.",
+	),
 	"no_tools": (
 		"invalid_request",
 		"{model} of {provider} takes no tools; choose another model or send none.",

@@ -8,6 +8,7 @@ layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line
 
 import asyncio
 import atexit
+import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
@@ -19,7 +20,7 @@ from .chunks import Ask, Provider
 from .errors import ProviderError
 from .failures import failure
 from .proxies import UnusableProxy, proxy_for
-from .sse import Lines, Objects, ProtocolError, read_to_the_end
+from .sse import MAX_BYTES, Lines, Objects, ProtocolError, read_to_the_end
 
 if TYPE_CHECKING:
 	import ssl
@@ -114,9 +115,9 @@ def _close(pid: int, loop: asyncio.AbstractEventLoop, client: "aiohttp.ClientSes
 
 @asynccontextmanager
 async def request(
-	url: str, headers: dict[str, str], body: bytes, names: dict[str, str]
+	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str]
 ) -> "AsyncIterator[aiohttp.ClientResponse]":
-	"""The response with status 200 to a POST of a JSON body.
+	"""The response with status 200 to a POST of a JSON body, or to a GET if there is no body.
 
 	Raises ProviderError for any other status (a redirect is not followed: it would take the key along to wherever it
 	points), ProtocolError for a page, and what aiohttp raises (`without_secrets`).
@@ -132,7 +133,7 @@ async def request(
 
 @asynccontextmanager
 async def _post(
-	client: "aiohttp.ClientSession", url: str, headers: dict[str, str], body: bytes
+	client: "aiohttp.ClientSession", url: str, headers: dict[str, str], body: bytes | None
 ) -> "AsyncIterator[aiohttp.ClientResponse]":
 	"""The response. A kept connection that has ended by the time it is used has told nobody: a new one is taken then."""
 	import aiohttp
@@ -140,7 +141,8 @@ async def _post(
 	connection: dict[str, bool] = {}
 
 	async def post(client: "aiohttp.ClientSession") -> "aiohttp.ClientResponse":
-		return await client.post(
+		return await client.request(
+			"GET" if body is None else "POST",
 			url,
 			headers=headers,
 			data=body,
@@ -192,6 +194,28 @@ async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str,
 	for said in objects.of(lines.end()):
 		yield said
 	objects.end()
+
+
+async def json_object(
+	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str]
+) -> dict[str, Any]:
+	"""The JSON object of a response that is no stream. A list is returned as its `data`. Arguments are as for `request`.
+
+	Raises ProviderError.
+	"""
+	try:
+		async with request(url, headers, body, names) as response:
+			try:
+				value = json.loads(await read(response, MAX_BYTES))
+			except ValueError:
+				raise ProtocolError() from None
+	except Exception as error:
+		raise _provider_error(error, names).with_traceback(None) from None
+	if isinstance(value, list):
+		value = {"data": value}
+	if not isinstance(value, dict):
+		raise ProviderError("junk", **names)
+	return value
 
 
 async def read(response: "aiohttp.ClientResponse", most: int) -> bytes:

@@ -30,13 +30,16 @@ FIREWORKS = "accounts/fireworks/models/"
 
 USED = (
 	"litellm_provider",
+	"max_input_tokens",
 	"max_output_tokens",
 	"prompt_cache_min_tokens",
 	"supports_adaptive_thinking",
 	"supports_function_calling",
 	"supports_native_structured_output",
 	"supports_prompt_caching",
+	"supports_pdf_input",
 	"supports_sampling_params",
+	"supports_vision",
 	"tiered_pricing",
 )
 
@@ -104,7 +107,9 @@ def entry(api: str, model: str) -> Entry:
 
 
 def takes_tools(provider: Provider, model: str) -> bool | None:
-	"""Whether the model can call tools, None where the list does not say: many a name is a server's own."""
+	"""Whether the model can call tools; None if that is unknown, as for a name that only one server knows."""
+	if (own := provider.details.get(model)) and own.tools is not None:
+		return own.tools
 	api = provider.api.removeprefix("litellm/")
 	return TAKE_TOOLS.get(model, entry(NAMES.get(api, api), model).get("supports_function_calling"))
 

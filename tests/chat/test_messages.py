@@ -8,19 +8,18 @@ import pytest
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.messages import (
-	IMAGE_BYTES,
 	MAX_CALLS,
 	MAX_CONTINUATION,
 	MAX_IMAGE_CHARS,
 	MAX_IMAGE_MB,
 	MAX_IMAGES,
 	MAX_PARTS,
-	bytes_of,
 	messages_of,
 	with_system_prompt,
 )
 from ai_assistant.chat.tools import tools_of
 from ai_assistant.config.settings import Limits
+from ai_assistant.gateway.chunks import ATTACHMENT_BYTES, bytes_of
 
 ASKED = {"role": "user", "content": "What time is it?"}
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
@@ -330,7 +329,7 @@ def test_an_image_counts_as_its_tokens_would_and_what_a_provider_wants_back_as_n
 	plain = [{"role": "user", "content": parts}]
 	assert bytes_of(plain) == len(json.dumps(plain, ensure_ascii=False).encode())
 	two = [{"role": "user", "content": [*parts, *image(PNG)["content"], *image(PNG)["content"]]}]
-	assert bytes_of(two) == bytes_of(plain) + 2 * IMAGE_BYTES
+	assert bytes_of(two) == bytes_of(plain) + 2 * ATTACHMENT_BYTES
 	assert bytes_of([{**ASKED, "continuation": "c2ln"}]) == bytes_of([ASKED])
 
 

@@ -279,3 +279,26 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal(site: Site) -> 
 	done = chat(site, script({"reasoning": "\x1b[2Ja"}, {"text": "\x1b]0;pwned\x07b\tc"}))
 	assert "\x1b" not in done.stdout and "\x07" not in done.stdout
 	assert "[2Ja" in done.stdout and "b\tc" in done.stdout
+
+
+def test_the_models_of_a_site_are_listed_with_what_is_known(site: Site) -> None:
+	account = [
+		"--url",
+		site.url,
+		"--site",
+		site.name,
+		"--user",
+		site.first.user,
+		"--password",
+		site.first.password,
+	]
+	done = run("models", *account)
+	assert done.returncode == 0, done.stderr
+	lines = done.stdout.splitlines()
+	assert "scripted/scripted: window -, answer -, -, price -" in lines
+	known = (
+		"claude/claude-sonnet-4-5: window 200,000, answer 64,000, vision, documents, tools, $3 in, $15 out"
+	)
+	assert known in lines
+	objects = [json.loads(line) for line in run("models", "--json", *account).stdout.splitlines()]
+	assert {"provider": "claude", "model": "claude-sonnet-4-5"}.items() <= objects[-2].items()

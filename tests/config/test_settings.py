@@ -7,7 +7,7 @@ import frappe
 import pytest
 
 from ai_assistant.config import forms, settings
-from ai_assistant.gateway import Price, Tier
+from ai_assistant.gateway import ModelInfo, Price, Tier
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
 
@@ -201,6 +201,17 @@ def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
 			"providers[0].prices.m.input",
 		),
 		({"providers": [{**PROVIDER, "prices": [1]}]}, "providers[0].prices"),
+		({"providers": [{**PROVIDER, "details": [1]}]}, "providers[0].details"),
+		({"providers": [{**PROVIDER, "details": {"m": {"vision": "Yes"}}}]}, "providers[0].details.m.vision"),
+		(
+			{"providers": [{**PROVIDER, "details": {"m": {"context_window": -1}}}]},
+			"providers[0].details.m.context_window",
+		),
+		(
+			{"providers": [{**PROVIDER, "details": {"m": {"efforts": ["hot"]}}}]},
+			"providers[0].details.m.efforts",
+		),
+		({"providers": [{**PROVIDER, "details": {"m": {"size": 1}}}]}, "providers[0].details.m.size"),
 		({"providers": [{**PROVIDER, "prices": {"m": 5}}]}, "providers[0].prices.m"),
 		({"providers": [{**PROVIDER, "prices": {"m": {"input": 5}}}]}, "providers[0].prices.m"),
 		(
@@ -439,3 +450,9 @@ def test_keys_that_are_wrong_are_named(keys: list[dict[str, Any]], accepted: str
 	with pytest.raises(settings.Wrong) as wrong:
 		settings.provider_of({"name": "a", "api": "openai", "default_model": "m", "keys": keys})
 	assert accepted in str(wrong.value)
+
+
+def test_an_administrators_figures_of_a_model_are_read() -> None:
+	figures = {"context_window": 1000, "vision": False, "efforts": ["low", "high"]}
+	provider = settings.provider_of({**PROVIDER, "details": {"m": figures}})
+	assert provider.details == {"m": ModelInfo(1000, vision=False, efforts=("low", "high"))}

@@ -79,6 +79,8 @@ class ScriptedProvider:
 	"""`with ScriptedProvider() as provider:` serves every family under `provider.base(family)` on loopback."""
 
 	def __init__(self, port: int = 0) -> None:
+		# What a GET of a list of models answers.
+		self.models: dict[str, Any] = {"data": []}
 		self.port = port
 		self.asked: list[Asked] = []
 		self._gates: dict[str, asyncio.Event] = {}
@@ -168,6 +170,10 @@ class ScriptedProvider:
 	async def _play(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
 		"""Plays one script; True where the connection can be used again."""
 		name, _, rest = unquote(asked.path[1:]).partition("/")
+		if asked.path.partition("?")[0].endswith(("/models", "/api/tags")):
+			_head(writer, 200, "application/json", json.dumps(self.models).encode())
+			await writer.drain()
+			return True
 		if name in ("open", "count", "hung_up"):
 			if name == "open":
 				self._gate(rest).set()
@@ -177,7 +183,10 @@ class ScriptedProvider:
 			_head(writer, 200, "application/json", str(number).encode())
 			await writer.drain()
 			return True
-		steps = [{"error": asked.key} if "error_echo" in step else step for step in script_of(asked.body)]
+		steps = [
+			{"error": asked.key} if "error_echo" in step else step
+			for step in script_of(asked.body.get("generateContentRequest", asked.body))
+		]
 		if asked.key == WRONG_KEY:
 			steps = [{"status": 401, "echo": True}]
 		streaming = bool(asked.body.get("stream")) or "stream" in asked.path

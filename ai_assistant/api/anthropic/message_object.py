@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ai_assistant.chat.messages import bytes_of
+from ai_assistant.gateway.chunks import bytes_of
 from ai_assistant.gateway.usage import estimated_tokens
 
 from ..dialect import HTTP_STATUS, Parsed

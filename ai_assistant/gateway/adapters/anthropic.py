@@ -53,7 +53,7 @@ async def answer(
 	sent, dropped = parameters(provider, ask, listed)
 	message = Message(ask.uses_tools, pauses=http.runs_tools(provider))
 	for _ in range(1 + MAX_PAUSES):
-		events = http.objects(*_request(provider, sent), names, ended=lambda: message.stop_reason)
+		events = http.objects(*request(provider, sent), names, ended=lambda: message.stop_reason)
 		async with aclosing(events):
 			async for event in events:
 				if event.get("type") == "error" or "error" in event:
@@ -273,7 +273,7 @@ def _call_id(given: str) -> str:
 	return given if CALL_ID.fullmatch(given) else f"toolu_{sha256(given.encode()).hexdigest()[:24]}"
 
 
-def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	headers = {"x-api-key": provider.api_key, "anthropic-version": VERSION, "accept": "text/event-stream"}

@@ -57,7 +57,7 @@ async def answer(
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
 	said = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
-	responses = http.objects(*_request(provider, ask.model, sent), names, ended=lambda: said.finish)
+	responses = http.objects(*request(provider, ask.model, sent), names, ended=lambda: said.finish)
 	async with aclosing(responses):
 		async for response in responses:
 			if response.get("error") is not None:
@@ -309,7 +309,7 @@ def _function_response(name: str, message: dict[str, Any]) -> dict[str, Any]:
 	return {"functionResponse": {"name": name, "response": answered}}
 
 
-def _request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	if urlsplit(base).path in ("", "/"):

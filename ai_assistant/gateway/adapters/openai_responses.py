@@ -93,7 +93,7 @@ async def _events(
 	"""
 	while True:
 		try:
-			events = http.objects(*_request(provider, sent), names, ended=lambda: said.end)
+			events = http.objects(*request(provider, sent), names, ended=lambda: said.end)
 			async with aclosing(events):
 				async for event in events:
 					yield event
@@ -294,7 +294,7 @@ def _reasoning(fields: continuation.Fields) -> Iterator[dict[str, Any]]:
 			yield {**plain, "summary": continuation.known(item.get("summary"), SUMMARY)}
 
 
-def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
+def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	headers = {"authorization": f"Bearer {provider.api_key}", "accept": "text/event-stream"}

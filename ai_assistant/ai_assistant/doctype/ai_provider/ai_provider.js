@@ -7,6 +7,7 @@ frappe.ui.form.on("AI Provider", {
 		const reason = frm.doc.__onload?.set_aside;
 		if (reason) frm.set_intro(__("Not used: {0}", [frappe.utils.escape_html(reason)]), "red");
 		frm.add_custom_button(__("Test connection"), () => test_connection(frm));
+		frm.add_custom_button(__("Fetch models"), () => fetch_models(frm));
 	},
 });
 
@@ -20,7 +21,8 @@ async function complete_api(frm) {
 	api.set_data(message);
 }
 
-async function test_connection(frm) {
+// Calls a method about the saved provider. Returns its answer, or nothing if the form cannot be saved.
+async function ask_provider(frm, method) {
 	// The server asks with what is saved: a key that was typed is not sent twice.
 	if (frm.is_dirty()) {
 		await frm.save();
@@ -28,11 +30,44 @@ async function test_connection(frm) {
 		if (frm.is_dirty()) return;
 	}
 	const { message } = await frappe.call({
-		method: "ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.test_connection",
+		method: `ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.${method}`,
 		args: { provider: frm.doc.name },
 		freeze: true,
 		freeze_message: __("Asking {0} …", [frappe.utils.escape_html(frm.doc.name)]),
 	});
+	return message;
+}
+
+async function fetch_models(frm) {
+	const message = await ask_provider(frm, "fetch_models");
+	if (!message) return;
+	if (!message.success) {
+		frappe.msgprint({ title: __("Not fetched"), indicator: "red", message: frappe.utils.escape_html(message.message) });
+		return;
+	}
+	const rows = new Map(frm.doc.models.map((row) => [row.model, row]));
+	// What the administrator entered stays.
+	const fill = (row, listed) => {
+		for (const [name, value] of Object.entries(listed)) if (!row[name]) row[name] = value;
+	};
+	for (const listed of message.models) if (rows.has(listed.model)) fill(rows.get(listed.model), listed);
+	const others = message.models.filter((listed) => !rows.has(listed.model));
+	const done = () => {
+		frm.dirty();
+		frm.refresh_field("models");
+	};
+	done();
+	if (others.length) {
+		frappe.confirm(__("Add the other {0} models of the provider to Allowed Models?", [others.length]), () => {
+			for (const listed of others) fill(frm.add_child("models"), listed);
+			done();
+		});
+	}
+}
+
+async function test_connection(frm) {
+	const message = await ask_provider(frm, "test_connection");
+	if (!message) return;
 	frappe.msgprint({
 		title: message.success ? __("Connected") : __("Not connected"),
 		indicator: message.success ? "green" : "red",

@@ -10,7 +10,7 @@ from frappe.utils import cint
 from ..ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
 from ai_assistant.config.settings import Wrong, load, price_of, provider_of
-from ai_assistant.gateway import ProviderError, apis, first_chunk_ms
+from ai_assistant.gateway import ProviderError, apis, first_chunk_ms, model_list
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.config import forms
 
@@ -264,3 +264,22 @@ def test_connection(provider: str) -> dict[str, Any]:
 		return {"success": False, "message": message, "first_chunk_ms": None}
 	message = _("{0} answered; its first chunk came after {1} ms.").format(name, took)
 	return {"success": True, "message": message, "first_chunk_ms": took}
+
+
+@frappe.whitelist(methods=["POST"])
+def fetch_models(provider: str) -> dict[str, Any]:
+	"""Asks a saved provider for its models, for the form to fill Allowed Models with. For System Managers.
+
+	Returns `{"success": bool, "message": str, "models": list of rows}`. A row holds the columns of AI Provider Model that
+	the provider's list has a value for.
+	"""
+	frappe.only_for("System Manager")
+	name = frappe.get_doc("AI Provider", provider).name
+	try:
+		listed = model_list.fetch(provider_of(forms.provider(name)))
+	except Wrong as error:
+		return {"success": False, "message": str(error), "models": []}
+	except ProviderError as error:
+		return {"success": False, "message": provider_failure(error, True)["message"], "models": []}
+	message = _("{0} has {1} models.").format(name, len(listed))
+	return {"success": True, "message": message, "models": [model.as_row() for model in listed]}

@@ -1,0 +1,52 @@
+"""What is known of a model: the administrator's figures win, then litellm's list."""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from . import efforts, models
+from .chunks import ModelInfo, Provider
+from .usage import Price, listed_price
+
+
+def known(provider: Provider, model: str) -> ModelInfo:
+	"""Returns what is known of a provider's model.
+
+	A button in Desk fills the administrator's figures from the provider's own list of models (`model_list`).
+	"""
+	own = provider.details.get(model) or ModelInfo()
+	api = provider.api.removeprefix("litellm/")
+	entry = models.entry(models.NAMES.get(api, api), model)
+	listed = ModelInfo(
+		context_window=_number(entry.get("max_input_tokens")),
+		max_output_tokens=_number(entry.get("max_output_tokens")),
+		vision=_listed(entry, "supports_vision"),
+		documents=_listed(entry, "supports_pdf_input"),
+		tools=models.takes_tools(provider, model),
+		efforts=efforts.taken(provider.api, model) or None,
+		cache_min_tokens=_number(entry.get("prompt_cache_min_tokens")),
+	)
+	chosen = {
+		field.name: value if (value := getattr(own, field.name)) is not None else getattr(listed, field.name)
+		for field in fields(ModelInfo)
+	}
+	return ModelInfo(**chosen)
+
+
+def price(provider: Provider, model: str) -> Price | None:
+	"""Returns the administrator's price of a model, else that of litellm's list."""
+	return provider.price(model) or listed_price(models.entry(provider.api, model))
+
+
+def as_dict(provider: Provider, model: str) -> dict[str, Any]:
+	"""Returns what is known of a model as JSON, with its `prices` in US dollars a million tokens."""
+	found = price(provider, model)
+	return {**asdict(known(provider, model)), "prices": asdict(found) if found else None}
+
+
+def _number(value: Any) -> int | None:
+	return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _listed(entry: models.Entry, name: str) -> bool | None:
+	"""A flag of the list. It names only what a model can do, and says nothing of a model that it does not have."""
+	return bool(entry.get(name)) if entry else None
