@@ -349,10 +349,15 @@ def _allow_tests() -> None:
 	from frappe.installer import get_site_config_path, update_site_config
 	from frappe.utils.password import get_encryption_key
 
+	from ai_assistant.bench_tests import delete_requests
+
 	# Made at first need, by whoever needs it: a web server that remembers an older site_config.json would make
 	# another one and put it in the place of this process's.
 	get_encryption_key()
 	own = json.loads(Path(get_site_config_path()).read_text())
+	# A run that was killed left its users' requests.
+	for user in frappe.get_all("User", filters={"first_name": OWN}, pluck="name"):
+		delete_requests(user)
 	if KEPT not in own:
 		update_site_config(KEPT, {key: own.get(key) for key in (APP, "allow_tests")})
 	update_site_config("allow_tests", True)

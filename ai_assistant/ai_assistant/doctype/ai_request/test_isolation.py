@@ -55,7 +55,7 @@ if COUNTS_FOR_ANYBODY:
 # of the asker's own, which the second time is there already.
 LEFT_OUT = re.compile(
 	r"logout|generate_keys|update_password|reset_password|sign_up|delete_account|\.integrations\.|oauth|frappecloud"
-	r"|delete_report|make_prepared_report|add_feedback|\.create_|includes\.comments|telemetry|web_push|push_notification|release_notes|change_log|\.session_default_settings|download_backup"
+	r"|delete_report|ai_key\.make|make_prepared_report|add_feedback|\.create_|includes\.comments|telemetry|web_push|push_notification|release_notes|change_log|\.session_default_settings|download_backup"
 )
 NAMES = "name docname dn doc_name reference_name ref_docname reference_docname document_name for_value old source_name".split()
 
