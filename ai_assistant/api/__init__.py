@@ -1,6 +1,6 @@
-"""The whitelisted methods of the contract. One chat reads from top to bottom here: check, admit, run, answer."""
+"""The whitelisted methods of the contract."""
 
-# Without `from __future__ import annotations`, which would switch off Frappe's check of arguments unseen.
+# No `from __future__ import annotations`: it would switch off Frappe's check of arguments.
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -51,21 +51,21 @@ def chat_completion(
 	verbosity: Field = None,
 	metadata: Field = None,
 ) -> Answer:
-	"""Asks a provider; its reasoning and text go to the user's socket as they come, and all of it is the answer.
+	"""Asks a provider, sends its reasoning and text to the user's socket as they arrive, and returns the whole answer.
 
 	For users with the role AI Assistant User. The fields are those of docs/streaming.md. This app refuses a field of a
 	wrong type itself, because Frappe's refusal has a traceback. It names an unknown field in the answer's `dropped`.
 	"""
 	fields = dict(locals())
-	asked_at = time.monotonic()
-	configured = access.load_permitted()
-	asked = request.validate({**_unknown_fields(fields), **fields}, configured)
-	if (answered := ownership.earlier_answer(asked)) is not None:
-		return outcome(answered)
-	if asked.background:
-		return queue.put(asked, configured, asked_at)
-	with capacity.for_chat(configured.limits):
-		chat = lifecycle.begin(asked, configured, asked_at)
+	started = time.monotonic()
+	settings = access.load_permitted()
+	valid = request.validate({**_unknown_fields(fields), **fields}, settings)
+	if (earlier := ownership.earlier_answer(valid)) is not None:
+		return outcome(earlier)
+	if valid.background:
+		return queue.put(valid, settings, started)
+	with capacity.for_chat(settings.limits):
+		chat = lifecycle.begin(valid, settings, started)
 		try:
 			return outcome(_generate_cloud_response(chat))
 		finally:
@@ -73,14 +73,18 @@ def chat_completion(
 
 
 def _unknown_fields(known: Mapping[str, Any]) -> dict[str, Any]:
-	"""The fields of the HTTP request that are no parameters: Frappe leaves them out of the call."""
+	"""Returns the fields of the HTTP request that are not parameters. Frappe leaves them out of the call."""
 	sent = getattr(frappe.local, "form_dict", None) or {}
 	return {name: value for name, value in sent.items() if name not in known and name not in FRAPPE_FIELDS}
 
 
 @fails_quietly
 def answer_queued(name: str) -> None:
-	"""A worker's job: answers a request that `chat_completion` has put into the queue. `name` is its row's."""
+	"""Answers a queued request. It is the job of a worker.
+
+	Args:
+		name: the name of the request's row.
+	"""
 	if (chat := queue.take(name)) is None:
 		return
 	try:
@@ -90,7 +94,7 @@ def answer_queued(name: str) -> None:
 
 
 def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
-	"""Runs an admitted request to its end and returns its answer object. Its events go to the user's socket meanwhile."""
+	"""Runs an accepted request to its end, which publishes its events, and returns the answer object."""
 	chunks = lifecycle.run(chat)
 	while True:
 		try:
@@ -103,10 +107,10 @@ def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
 @frappe.whitelist(methods=["GET"])
 @answers
 def get_request(request_id: Field = None) -> Answer:
-	"""The answer object of one of the user's own requests, in whatever status; a queued one has its `position`."""
+	"""Returns the answer object of one of the user's requests in any status. A queued one has its `position`."""
 	row = ownership.find(request_id)
-	answered = current_answer(row)
-	return {**answered, "position": queue.position_of(row)} if row["status"] == "queued" else answered
+	answer = current_answer(row)
+	return {**answer, "position": queue.position_of(row)} if row["status"] == "queued" else answer
 
 
 @frappe.whitelist(methods=["GET"])
@@ -114,10 +118,14 @@ def get_request(request_id: Field = None) -> Answer:
 def get_events(
 	request_id: Field = None, task_id: Field = None, after_seq: Field = 0, wait: Field = 0
 ) -> Answer:
-	"""The events after `after_seq` of a request, or of the newest request of a task.
+	"""Returns the events of a request, or of the newest request of a task.
 
-	With `wait` (seconds) it holds until there is one or the request ends, as long as this process has threads
-	to spare for that; without one to spare it answers at once.
+	Args:
+		request_id: the id of the request.
+		task_id: the id of the task. It counts only without a request_id.
+		after_seq: only later events are returned.
+		wait: the seconds to wait for an event or for the end of the request. Without a free thread in this process, the
+			answer comes at once.
 	"""
 	row = ownership.find(request_id, task_id)
 	after = whole_number(after_seq, "after_seq", 0, 2**31) or 0
@@ -125,13 +133,14 @@ def get_events(
 	return long_poll.answer(row, after, seconds)
 
 
-# Not by GET: a cursor may be longer than an address can be.
+# POST, because a cursor may be longer than a URL.
 @frappe.whitelist(methods=["POST"])
 @answers
 def watch(cursor: Field = None) -> Answer:
-	"""The events of all requests of the user, of everybody for a System Manager, that came after `cursor`.
+	"""Returns the new events of all requests of the user. A System Manager gets those of all users.
 
-	Asked again with the `cursor` of each answer it gives each event once.
+	Args:
+		cursor: the `cursor` of the answer before. A client that sends each answer's cursor gets each event once.
 	"""
 	return event_feed.page(cursor)
 
@@ -139,7 +148,7 @@ def watch(cursor: Field = None) -> Answer:
 @frappe.whitelist(methods=["POST"])
 @answers
 def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
-	"""Stops a request, or all of a task that have not ended, in whatever process. An ended one is left as it is."""
+	"""Cancels a request, or all requests of a task that have not ended, in any process."""
 	return {"cancelled": queue.cancel(ownership.find_unended(request_id, task_id))}
 
 
@@ -174,32 +183,32 @@ def count_tokens(
 @frappe.whitelist(methods=["GET"])
 @answers
 def list_models() -> Answer:
-	"""Lists the modes, providers and models that this user may choose from, and what is used if nothing is chosen.
+	"""Returns the modes, providers and models that the user may choose, and those that are used without a choice.
 
-	`details` of a provider says what is known of each model that is named; null is unknown.
+	`details` of a provider has what is known of each model that it names; null is unknown.
 	"""
-	configured = access.load_permitted()
-	providers = sorted(configured.providers, key=lambda each: (each.priority, each.name))
-	first, model = configured.first_for(configured.modes["chat"])
+	settings = access.load_permitted()
+	providers = sorted(settings.providers, key=lambda provider: (provider.priority, provider.name))
+	first, model = settings.first_for(settings.modes["chat"])
 	default = {"provider": first.name if first else None, "model": model, "mode": "chat"}
 	return {
-		"modes": list(configured.modes),
+		"modes": list(settings.modes),
 		"providers": [
 			{
-				"name": each.name,
-				"models": list(each.models),
-				"default_model": each.default_model,
+				"name": provider.name,
+				"models": list(provider.models),
+				"default_model": provider.default_model,
 				"details": {
-					model: gateway.model_details(each, model)
-					for model in dict.fromkeys((each.default_model, *each.models))
+					model: gateway.model_details(provider, model)
+					for model in dict.fromkeys((provider.default_model, *provider.models))
 					if model != "*"
 				},
 			}
-			for each in providers
+			for provider in providers
 		],
 		"aliases": [
 			{"name": alias.name, "provider": alias.provider, "model": alias.model}
-			for alias in configured.aliases.values()
+			for alias in settings.aliases.values()
 		],
 		"default": default,
 	}
@@ -207,7 +216,7 @@ def list_models() -> Answer:
 
 @frappe.whitelist(allow_guest=True, methods=["GET"])
 def health() -> Response:
-	"""Whether chats can be asked for through this process: 200 or 503, for a load balancer. It tells no more."""
+	"""Answers 200 or 503, for a load balancer: whether this process can answer chats."""
 	well = vitals.is_healthy()
 	return Response("ok\n" if well else "unavailable\n", status=200 if well else 503, mimetype="text/plain")
 
@@ -215,6 +224,6 @@ def health() -> Response:
 @frappe.whitelist(allow_guest=True, methods=["GET"])
 @answers_to(only_for_monitoring)
 def metrics() -> Answer:
-	"""The site's figures for Prometheus, to a System Manager or for the token in site_config.json."""
+	"""Returns the site's metrics for Prometheus to a System Manager, or for the token in site_config.json."""
 	text, content_type = figures.text()
 	return Response(text, content_type=content_type)

@@ -1,25 +1,28 @@
-"""Whether a client has closed its connection, while the site has nothing to write to it."""
+"""Finds out that a client has closed its connection while the site has nothing to write to it."""
 
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# gunicorn and werkzeug's development server put the connection into the WSGI environment.
+# gunicorn and werkzeug's development server put the socket of the connection into the WSGI environment.
 SOCKETS = ("gunicorn.socket", "werkzeug.socket")
-# The standalone site has no socket to look at. It puts a function there.
+# The standalone site puts a function into the WSGI environment instead.
 KEY = "ai_assistant.hung_up"
 
 
 def watcher(environ: Mapping[str, Any]) -> Callable[[], bool]:
-	"""Returns a function that says whether the client of a request has hung up. It never waits.
+	"""Makes a function that returns whether the client of a request has hung up. The function never waits.
 
-	It says no where the web server shows no connection, and for TLS that the web server ends itself: there the next
-	write finds out. nginx closes its connection to the web server when its client hangs up.
+	nginx closes its connection to the web server when its client hangs up. The function returns False if the web server
+	exposes no socket, and if the web server itself ends TLS: the next write finds a hang-up then.
+
+	Args:
+		environ: the WSGI environment of the request.
 	"""
-	if told := environ.get(KEY):
-		says: Callable[[], bool] = told
-		return says
+	own: Callable[[], bool] | None = environ.get(KEY)
+	if own:
+		return own
 	connection = next((environ[key] for key in SOCKETS if key in environ), None)
 	if not isinstance(connection, socket.socket) or isinstance(connection, ssl.SSLSocket):
 		return lambda: False

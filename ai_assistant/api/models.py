@@ -1,4 +1,4 @@
-"""The models that a client of the standard APIs may name, and the lists of them."""
+"""Resolves the names of models that clients of the standard APIs send, and lists them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,20 @@ from ai_assistant.gateway import Provider
 
 
 def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
-	"""The provider and the model that a client means; (None, None) where it names none.
+	"""Resolves the name of a model.
 
-	A name is an alias, `MODEL` or `PROVIDER/MODEL`. A model that a provider lists by that name wins, because some have a slash
-	in their names; then a provider; then a provider that takes any model.
+	A name is an alias, `MODEL` or `PROVIDER/MODEL`. A model that a provider lists under the whole name comes first,
+	because some models have a slash in their names. A provider that accepts any model comes last.
+
+	Args:
+		name: the value of `model` in a body.
+		settings: the settings that the request may use.
+
+	Returns:
+		The provider, None if the name does not say which; and the model, None if the client named none.
 
 	Raises:
-		ChatError: `unknown_model` if no provider of the site has it.
+		ChatError: `unknown_model` if no provider has it.
 	"""
 	if name is None or name == "":
 		return None, None
@@ -38,7 +45,7 @@ def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
 
 
 def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
-	"""The names of the models that are listed, each with who has it. A name that another provider has gets a prefix."""
+	"""Yields the name, the provider and the model of each listed model. A name that is taken gets the provider as prefix."""
 	seen: set[str] = set()
 	for alias in settings.aliases.values():
 		if provider := settings.provider(alias.provider):
@@ -54,7 +61,7 @@ def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 
 
 def as_openai(settings: Settings) -> list[dict[str, Any]]:
-	"""The models in the form of OpenAI's list."""
+	"""Lists the models in the form of OpenAI."""
 	return [
 		{"id": name, "object": "model", "created": 0, "owned_by": provider.name}
 		for name, provider, _model in _listed(settings)
@@ -62,7 +69,7 @@ def as_openai(settings: Settings) -> list[dict[str, Any]]:
 
 
 def as_anthropic(settings: Settings) -> list[dict[str, Any]]:
-	"""The models in the form of Anthropic's list."""
+	"""Lists the models in the form of Anthropic."""
 	return [
 		{"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
 		for name, _provider, _model in _listed(settings)

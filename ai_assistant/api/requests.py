@@ -24,27 +24,30 @@ from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter, is_vs_code
 from .responses import refusal_of
 
-# Deltas are gathered for this long before they are written.
+# Seconds for which deltas are gathered before they are written.
 GATHER_S = 0.1
-# How often a hang-up is looked for, and how long the client may read nothing.
+# Seconds between two checks for a hang-up, and the most seconds without a byte to the client.
 LOOK_S, PING_S = 0.5, 5.0
-# The mode of these APIs. A site may configure it; it has no system prompt unless the site gives it one.
+# The mode of these APIs. It has no system prompt, unless the site configures a mode of this name.
 MODE = "api"
-# What a header of dropped fields holds: a client may send any number, with any names.
+# The names that the header X-Dropped may contain, and how many. A client may send any number of fields of any name.
 FIELD, MAX_DROPPED = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
 
 Chunks = Generator[Chunk, None, dict[str, Any]]
 
 
 class Own(Response):
-	"""A response of these APIs. `ai_assistant.api.v1.after_request` leaves it as it is."""
+	"""A response in the form of its API. `ai_assistant.api.v1.after_request` does not change it."""
 
 
 def answer(dialect: Dialect) -> Response:
-	"""Answers a request for a completion, streamed or whole.
+	"""Answers the HTTP request at hand, which asks for a completion in a dialect.
+
+	Returns:
+		A stream or a whole body.
 
 	Raises:
-		ChatError: For what is refused before the request is accepted.
+		ChatError: the request is refused before it is accepted.
 	"""
 	started = time.monotonic()
 	parsed = dialect.parse(body(), frappe.request.headers)
@@ -56,7 +59,17 @@ def answer(dialect: Dialect) -> Response:
 def run(
 	dialect: Dialect, parsed: Parsed, request: ChatRequest, settings: Settings, started: float
 ) -> Response:
-	"""Answers a valid request that reached this process at `started` (`time.monotonic()`). Errors are those of `answer`."""
+	"""Answers a valid request.
+
+	Args:
+		dialect: the API in which it was sent.
+		parsed: what the dialect read.
+		request: the valid request.
+		settings: the settings that the request may use.
+		started: when the request reached this process, by `time.monotonic()`.
+
+	Returns and raises the same as `answer`.
+	"""
 	model = parsed.fields.get("model") or request.model or _default_model(settings)
 	return send(dialect, parsed, request.request_id, model, _chunks(request, parsed, settings, started))
 
@@ -70,20 +83,23 @@ def send(
 	created: float | None = None,
 	at_once: bool = False,
 ) -> Response:
-	"""Sends what a generator of chunks comes to: a stream if `parsed.stream`, else one body.
+	"""Sends the answer of a request as its chunks come: a stream if `parsed.stream`, else one body.
 
 	Args:
-		chunks: Yields chunks and returns the answer object, as `chat.journal.follow` and `chat.lifecycle.run` do. It is
-			closed when the client hangs up.
-		created: The UNIX time at which the request was accepted, now if it is None.
-		at_once: Whether the stream begins before the first chunk. An error is an event then, whenever it comes.
+		dialect: the API in which the request was sent.
+		parsed: what the dialect read.
+		request_id: the id of the request, for the header X-Request-Id.
+		model: the name of the model to show in the stream.
+		chunks: yields chunks and returns the answer object, as `chat.journal.follow` and `chat.lifecycle.run` do. A
+			hang-up closes it.
+		created: the UNIX time in seconds at which the request was accepted; None for now.
+		at_once: whether the stream begins before the first chunk. Every error is an event then.
+
+	Returns:
+		The response. It has an HTTP error status if the request failed before its first chunk.
 	"""
 	created = int(time.time() if created is None else created)
 	headers = {"X-Request-Id": request_id}
-	if parsed.dropped:
-		headers["X-Dropped"] = ", ".join(
-			field for field in parsed.dropped[:MAX_DROPPED] if FIELD.fullmatch(field)
-		)
 	hung_up = hang_up.watcher(frappe.request.environ)
 	first: list[Chunk] = []
 	ended: dict[str, Any] | None = None
@@ -91,6 +107,9 @@ def send(
 		ended = _last(chunks, hung_up)
 	elif not at_once:
 		first, ended = _first(chunks, hung_up)
+	dropped = [*parsed.dropped, *((ended or {}).get("dropped") or [])][:MAX_DROPPED]
+	if dropped:
+		headers["X-Dropped"] = ", ".join(field for field in dropped if FIELD.fullmatch(field))
 	if ended and ended.get("error") and not first:
 		return refusal(dialect, ended["error"], headers)
 	if ended and not parsed.stream:
@@ -104,13 +123,13 @@ def send(
 	writer = dialect.Writer(parsed, request_id, model, created)
 	written = _written(first, ended, chunks, writer, hung_up)
 	response = Own(written, headers=headers, direct_passthrough=True)
-	# Closing a generator that was never asked for its first part does nothing: the client may be gone by then.
+	# A client may hang up before the first part is read. Closing a generator that has not begun runs none of its code.
 	response.call_on_close(chunks.close)
 	return response
 
 
 def body() -> dict[str, Any]:
-	"""The JSON object in the body of the request at hand. Raises ChatError `invalid_request`."""
+	"""Reads the JSON object in the body of the HTTP request. Raises ChatError `invalid_request`."""
 	try:
 		found = json.loads(frappe.request.get_data())
 	except (ValueError, RecursionError):
@@ -121,26 +140,31 @@ def body() -> dict[str, Any]:
 
 
 def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-	"""The response for the contract's `error` object, in the form of a dialect."""
+	"""Builds the response for the contract's `error` object in the form of a dialect."""
 	status, content = dialect.error(error)
 	if is_vs_code(frappe.request.headers) and status not in (401, 429):
 		status = 403
 	headers = dict(headers or {})
 	if status in (429, 503, 529):
 		headers["Retry-After"] = str(error.get("retry_after") or 1)
-	# The clients of OpenAI and Anthropic obey it. Without it they send again whatever has a status from 500.
+	# The SDKs of OpenAI and Anthropic obey this header. Without it they repeat every request that has a status from 500.
 	headers["X-Should-Retry"] = "true" if error.get("retryable") else "false"
 	return json_response(status, content, headers)
 
 
 def json_response(status: int, content: dict[str, Any], headers: dict[str, str]) -> Response:
+	"""Builds a response with a JSON body."""
 	return Own(
 		json.dumps(content, ensure_ascii=False), status=status, mimetype="application/json", headers=headers
 	)
 
 
 def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
-	"""The valid request. Raises ChatError."""
+	"""Validates the fields that a dialect read, and completes them from the headers of the HTTP request.
+
+	Raises:
+		ChatError: `unknown_model`, and the errors of `chat.request.validate`.
+	"""
 	modes = {MODE: Mode(MODE), **settings.modes}
 	fields = dict(parsed.fields)
 	fields["mode"] = fields.get("mode") or MODE
@@ -160,7 +184,7 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 
 
 def _id_of_key(key: str | None) -> str | None:
-	"""The request_id for an Idempotency-Key, which may be any text."""
+	"""Returns the request_id for an Idempotency-Key, which may be any text: the key itself if it can be an id, or its hash."""
 	if not key or REQUEST_ID.fullmatch(key):
 		return key
 	return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
@@ -172,13 +196,19 @@ def _default_model(settings: Settings) -> str:
 
 
 def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: float) -> Chunks:
-	"""Yields the chunks of a request, new or sent before, and returns the answer object.
+	"""Runs a new request, or follows one that was sent before with the same id.
 
-	Whatever has no answer has an `error` in it. Closing the generator cancels a request that runs here, unless it is
-	stored. However it ends, nothing of the request is held any more.
+	Closing the generator cancels a request that runs here, unless `parsed.store`. At its end, the request holds no place
+	in this process any more, however it ended.
+
+	Yields:
+		The chunks of the answer.
+
+	Returns:
+		The answer object. It has an `error` unless the request completed.
 
 	Raises:
-		ChatError: At the first chunk, if the request is refused.
+		ChatError: the request is refused; raised by the first `next()`.
 	"""
 	row = ownership.find_same(request)
 	if row is not None:
@@ -197,7 +227,7 @@ def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: f
 
 
 def follow(row: dict[str, Any], settings: Settings) -> Chunks:
-	"""Yields the chunks of a stored request and returns the answer object, as `_chunks` does."""
+	"""Follows a stored request. Yields, returns and raises the same as `_chunks`."""
 	with capacity.for_chat(settings.limits):
 		answer = yield from journal.follow(row, settings.timeouts.total_s)
 	return _with_error(answer)
@@ -208,17 +238,17 @@ def _with_error(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def cancelled() -> dict[str, Any]:
-	"""The error of a request that was cancelled: these APIs have no other end for it."""
+	"""Returns the `error` object of a cancelled request. These APIs have no other end for it."""
 	return {"code": "cancelled", "message": _("The request was cancelled."), "retryable": False}
 
 
 def _hung_up() -> dict[str, Any]:
-	"""What stands for the answer where nobody reads it."""
+	"""Returns the answer object of a request whose client hung up. Nobody reads it."""
 	return {"status": "cancelled", "error": cancelled()}
 
 
 def _last(chunks: Chunks, hung_up: Callable[[], bool]) -> dict[str, Any]:
-	"""The answer object, once there is one. A hang-up closes the generator."""
+	"""Reads all chunks and returns the answer object. A hang-up closes the generator."""
 	look_at = 0.0
 	while True:
 		try:
@@ -234,10 +264,12 @@ def _last(chunks: Chunks, hung_up: Callable[[], bool]) -> dict[str, Any]:
 
 
 def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], dict[str, Any] | None]:
-	"""The first chunk that says something, and the answer object if the request has ended before it.
+	"""Waits for the first chunk with content, so that a provider that fails before it is an HTTP status.
 
-	So a provider that fails at once is an HTTP status and not an event. It waits for PING_S seconds at most: what comes
-	in between keeps the client from giving up.
+	It waits for PING_S seconds at most. After that the response begins, and its pings keep the client from giving up.
+
+	Returns:
+		The chunk in a list, which is empty if there is none yet; and the answer object if the request has ended.
 	"""
 	until = time.monotonic() + PING_S
 	while time.monotonic() < until:
@@ -260,7 +292,15 @@ def _written(
 	writer: StreamWriter,
 	hung_up: Callable[[], bool],
 ) -> Iterator[bytes]:
-	"""The body of a streamed response. However it ends, it closes the generator of chunks."""
+	"""Yields the body of a streamed response. It closes `chunks` at its end.
+
+	Args:
+		first: the chunks that were read already.
+		answer: the answer object if the request has ended already.
+		chunks: the generator of the other chunks.
+		writer: writes the events.
+		hung_up: returns whether the client has hung up.
+	"""
 	try:
 		yield (writer.begin() + "".join([writer.write(chunk) for chunk in first])).encode()
 		ping_at, look_at = time.monotonic() + PING_S, 0.0

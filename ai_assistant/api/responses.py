@@ -1,4 +1,4 @@
-"""How the methods answer: who may ask, and the contract's objects with their HTTP status."""
+"""Checks who may call the whitelisted methods, and builds their responses with the HTTP status of the contract."""
 
 import functools
 import hmac
@@ -19,21 +19,24 @@ from ai_assistant.permissions import MANAGER, may_use
 Answer = dict[str, Any] | Response
 P = ParamSpec("P")
 
-# Not Authorization: what Frappe finds there it takes for an OAuth token or an API key, and refuses if it is neither.
+# The header is not Authorization, because Frappe refuses a token there that is neither an OAuth token nor an API key.
 TOKEN_HEADER = "X-AI-Assistant-Token"
 
-# Any JSON value: Frappe checks annotations with pydantic and answers what does not fit with a traceback
-# (frappe/utils/typing_validations.py); `chat.request` refuses it in one sentence instead.
+# Any JSON value. Frappe checks annotations with pydantic and refuses a wrong type with a traceback
+# (frappe/utils/typing_validations.py). `chat.request` refuses it with one sentence.
 Field = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
 def answers_to(
 	check: Callable[[], None],
 ) -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:
-	"""Lets in whom `check` does not refuse, and turns refusals and failures into the contract's answers.
+	"""Makes a decorator that calls `check` before a method, and returns errors as the contract's error objects.
 
-	They are returned and not raised: an exception would be rolled back, lose its headers, and show a
-	traceback. From the bench console, where there is no request, the object itself is returned.
+	Errors are returned, because Frappe rolls back, drops the headers and shows a traceback if a method raises. In the
+	bench console there is no HTTP request, and the method returns the object itself.
+
+	Args:
+		check: raises ChatError if the session's user may not call the method.
 	"""
 
 	def decorate(method: Callable[P, Answer]) -> Callable[P, Answer]:
@@ -51,21 +54,27 @@ def answers_to(
 
 
 def refusal_of(error: Exception, method: str) -> dict[str, Any]:
-	"""The contract's `error` object for what `method` raised. Rolls back and logs what is a defect of the site."""
+	"""Returns the contract's `error` object for an exception.
+
+	An exception that is a defect of the site is logged with its traceback, and the transaction is rolled back.
+
+	Args:
+		error: what was raised.
+		method: the name of the method that raised it, for the log.
+	"""
 	if isinstance(error, ChatError):
 		return error.as_dict()
 	if isinstance(error, store.StoreUnavailable) or store.current().reset_if_unreachable(error):
 		message = _("The site's database cannot be reached for now; ask again in a moment.")
 		return ChatError("busy", message).as_dict()
-	# The traceback is for the log. The client gets a sentence.
 	frappe.db.rollback()
 	logger().exception(f"[API] {method} failed {fields(user=frappe.session.user)}")
 	return internal_error()
 
 
-def outcome(answered: dict[str, Any]) -> Answer:
-	"""The answer of a chat: one that failed has its error's HTTP status."""
-	return _with_status(answered) if answered.get("error") else answered
+def outcome(answer: dict[str, Any]) -> Answer:
+	"""Returns the answer of a chat, with the HTTP status of its error if it has one."""
+	return _with_status(answer) if answer.get("error") else answer
 
 
 def only_for_roles() -> None:
@@ -80,26 +89,25 @@ answers = answers_to(only_for_roles)
 
 
 def only_for_monitoring() -> None:
-	"""Raises ChatError `not_permitted` for all but System Managers and whoever sends the site's token for metrics."""
+	"""Raises ChatError `not_permitted`, unless the user is a System Manager or the request has the site's metrics token."""
 	if MANAGER in frappe.get_roles():
 		return
 	token = load().metrics.token
-	given = (
-		frappe.local.request.headers.get(TOKEN_HEADER, "") if getattr(frappe.local, "request", None) else ""
-	)
-	if not (token and hmac.compare_digest(given.encode(), token.encode())):
+	request = getattr(frappe.local, "request", None)
+	sent = request.headers.get(TOKEN_HEADER, "") if request else ""
+	if not (token and hmac.compare_digest(sent.encode(), token.encode())):
 		raise ChatError(
 			"not_permitted",
 			_("This needs a System Manager, or the site's token in the header {0}.").format(TOKEN_HEADER),
 		)
 
 
-def _with_status(answered: dict[str, Any]) -> Answer:
+def _with_status(answer: dict[str, Any]) -> Answer:
 	if not getattr(frappe.local, "request", None):
-		return answered
-	error = answered["error"]
+		return answer
+	error = answer["error"]
 	response = Response(
-		json.dumps({"message": answered}), status=HTTP_STATUS[error["code"]], mimetype="application/json"
+		json.dumps({"message": answer}), status=HTTP_STATUS[error["code"]], mimetype="application/json"
 	)
 	if (seconds := error.get("retry_after")) is not None:
 		response.headers["Retry-After"] = str(seconds)

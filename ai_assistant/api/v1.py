@@ -4,7 +4,7 @@ Frappe calls the method named before the first slash (frappe/api/v1.py) and leav
 Some clients append `/v1` to the address that they are given, so each path is served with it and without it.
 """
 
-# Without `from __future__ import annotations`, which switches off Frappe's check of arguments.
+# No `from __future__ import annotations`: it would switch off Frappe's check of arguments.
 import json
 import re
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def _count_tokens() -> Response:
 	return json_response(200, messages.count(messages.parse(body(), frappe.request.headers)), {})
 
 
-# The method and the path of each endpoint, its dialect, and what answers it: with the groups of the path as arguments.
+# Each endpoint: its HTTP method, its path, its dialect, and its handler, which gets the groups of the path as arguments.
 ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
 	("POST", re.compile("/responses"), responses, stored_responses.create),
@@ -66,7 +66,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 
 @frappe.whitelist(allow_guest=True, xss_safe=True, methods=["GET", "POST", "DELETE"])
 def serve() -> Response:
-	"""Answers all paths of the standard APIs. A guest gets 401 in the form of the API that was asked."""
+	"""Answers every path of the standard APIs. Errors have the form of the API that was called."""
 	dialect: Dialect = chat_completions
 	try:
 		path = _path(frappe.request) or "/"
@@ -81,7 +81,7 @@ def serve() -> Response:
 
 
 def _path(request: Request) -> str | None:
-	"""The path behind the base, None for a request of another method."""
+	"""Returns the path behind the base, or None if the request calls another method of the site."""
 	match = BASE.fullmatch(request.path)
 	return match and match["path"].rstrip("/")
 
@@ -105,7 +105,7 @@ def _handler(path: str) -> Callable[[], Response]:
 	raise ChatError("unknown_path", _("There is no such path; there are {0}.").format(paths))
 
 
-# What Frappe refuses before a method is called, by its status.
+# The code and the sentence for what Frappe refuses before it calls a method, by Frappe's status.
 REFUSED = {
 	400: (
 		"invalid_request",
@@ -122,9 +122,10 @@ REFUSED = {
 
 
 def after_request(response: Response | None = None, request: Request | None = None) -> None:
-	"""Puts a refusal of Frappe's own into the form of the API that was asked. A hook of Frappe.
+	"""Converts Frappe's own refusal of a request to the form of the API that was called.
 
-	Frappe reads the body, the key and the session before it calls a method, and refuses in its own form.
+	Frappe calls this hook after every request. Before it calls a method, it reads the body, the key and the session, and
+	refuses them in its own form.
 	"""
 	if response is None or request is None or isinstance(response, Own) or response.status_code < 400:
 		return
@@ -132,7 +133,7 @@ def after_request(response: Response | None = None, request: Request | None = No
 		return
 	code, message = REFUSED.get(response.status_code, ("internal_error", "Something went wrong on the site."))
 	if request.is_json and not _is_json(request.get_data()):
-		# A status of 417 on Frappe 16, and of 500 on Frappe 15.
+		# Frappe 16 answers 417 and Frappe 15 answers 500.
 		code, message = "invalid_request", "The body is not valid JSON."
 	ours = refusal(_dialect(path), ChatError(code, _(message)).as_dict())
 	response.set_data(ours.get_data())

@@ -1,7 +1,7 @@
 """Restores the continuation of clients that do not send it back.
 
-A provider signs its thoughts and wants them back with the answers to its tool calls (`gateway.continuation`). Most editors
-keep the calls and drop the rest. The calls have ids, by which the site finds the answer that they came with.
+A provider signs its reasoning and wants it back together with the results of its tool calls (`gateway.continuation`).
+Most editors send back the tool calls alone. The ids of the calls lead to the stored answer that has the continuation.
 """
 
 import hashlib
@@ -21,15 +21,16 @@ REMEMBERED_S = 3600
 
 
 def key_of(calls: list[dict[str, Any]] | None) -> str | None:
-	"""The key of an answer by its tool calls: a hash of the first one's id. None without calls."""
+	"""Returns the key of an answer, which is a hash of the id of its first tool call. None without tool calls."""
 	return hashlib.sha256(calls[0]["id"].encode()).hexdigest() if calls else None
 
 
 def remember(user: str, row: Mapping[str, Any]) -> None:
-	"""Remembers the continuation of an ended request for a while, in memory, where its row does not keep it.
+	"""Keeps the continuation of a request in the cache for REMEMBERED_S seconds, for a site whose rows keep no content.
 
 	Args:
-		row: The values of the request at its end.
+		user: the user of the request.
+		row: the values of the request at its end.
 	"""
 	if row.get("continuation") and row.get("call_key"):
 		frappe.cache.set_value(
@@ -38,9 +39,16 @@ def remember(user: str, row: Mapping[str, Any]) -> None:
 
 
 def restore(request: ChatRequest, user: str) -> ChatRequest:
-	"""Returns the request with the continuation of each assistant message that has tool calls and came without one.
+	"""Adds the continuation to each assistant message that has tool calls and no continuation.
 
-	The newest come first, up to the size that a request may have of them.
+	The newest messages come first, up to MAX_CONTINUATION characters in all.
+
+	Args:
+		request: the valid request.
+		user: its user. Only the user's own answers are searched.
+
+	Returns:
+		The request with the continuations that were found.
 	"""
 	keys: dict[int, str] = {}
 	for n, message in enumerate(request.messages):
@@ -52,7 +60,7 @@ def restore(request: ChatRequest, user: str) -> ChatRequest:
 	known = store.current().continuations(user, list(keys.values()))
 	messages, room = list(request.messages), MAX_CONTINUATION
 	for n, key in reversed(keys.items()):
-		# With `expires`, Frappe does not remember for the rest of the request that there is none.
+		# Without `expires`, Frappe remembers a miss for the rest of the HTTP request.
 		continuation = known.get(key) or frappe.cache.get_value(_cached(user, key), expires=True)
 		room -= len(continuation or "")
 		if room < 0:

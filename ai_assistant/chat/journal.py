@@ -1,4 +1,4 @@
-"""Reads a request from its journal, wherever it runs, as the process that runs it reads it from the gateway."""
+"""Follows a stored request by its events, in any process: yields the same chunks as the gateway gave."""
 
 import time
 from collections.abc import Generator

@@ -287,14 +287,16 @@ def test_what_editors_send_is_taken(site: Site, provider: ScriptedProvider) -> N
 		"reasoning_effort": "minimal",
 		"tool_choice": "auto",
 		"a_field_of_tomorrow": {"x": 1},
-		"stop": ["."],
+		"stop": ["END"],
+		"logit_bias": {"50256": -100},
+		"logprobs": False,
 	}
 	with streaming(site, PATHS[0], sent) as response:
 		assert response.status_code == 200, response.read()
-		assert sorted(response.headers["x-dropped"].split(", ")) == ["a_field_of_tomorrow", "stop"]
+		assert sorted(response.headers["x-dropped"].split(", ")) == ["a_field_of_tomorrow", "logit_bias"]
 		assert deltas([data for _name, data in events(response)], "content") == f"Fine. {marker}"
 	asked = provider.wait_for(marker).body
-	assert len(asked["tools"]) == 128 and asked["max_tokens"] == 1000
+	assert len(asked["tools"]) == 128 and asked["max_tokens"] == 1000 and asked["stop"] == ["END"]
 	assert "somebody" not in json.dumps(asked) and "Hm." not in json.dumps(asked)
 
 

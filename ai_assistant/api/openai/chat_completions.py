@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
+from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
@@ -16,8 +17,11 @@ from .errors import error, error_object
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
-# Fields that are read, or that change nothing here.
+# Fields of `chat_completion` that have the same name and form here. The API's `metadata` has no limits of this app.
+SAME = tuple(name for name in options.FIELDS if name != "metadata")
+# Other fields that are read, or that change nothing here.
 READ = {
+	*SAME,
 	*(
 		"max_completion_tokens",
 		"max_tokens",
@@ -25,21 +29,22 @@ READ = {
 		"metadata",
 		"model",
 		"n",
+		"prompt_cache_key",
 		"reasoning",
-		"reasoning_effort",
 	),
-	*("store", "stream", "stream_options", "temperature", "tool_choice", "tools", "user"),
-	*("prompt_cache_key", "safety_identifier", "service_tier"),
+	*(
+		"reasoning_effort",
+		"safety_identifier",
+		"store",
+		"stream",
+		"stream_options",
+		"temperature",
+		"tool_choice",
+	),
+	*("tools", "user"),
 }
 # Values that ask for what the site does anyway.
-NEUTRAL: dict[str, Any] = {
-	"frequency_penalty": 0,
-	"logprobs": False,
-	"parallel_tool_calls": True,
-	"presence_penalty": 0,
-	"response_format": {"type": "text"},
-	"top_p": 1,
-}
+NEUTRAL = {"logprobs": False, "top_logprobs": 0}
 DONE = "data: [DONE]\n\n"
 
 
@@ -59,6 +64,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"reasoning_effort": _object(body, "reasoning").get("effort") if effort is None else effort,
 		"tools": tools or None,
 		"tool_choice": _choice(body.get("tool_choice")) if tools else None,
+		**{name: body.get(name) for name in SAME},
 		**{name: metadata.get(name) for name in ("request_id", "task_id", "mode")},
 	}
 	dropped = [
@@ -68,18 +74,18 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	]
 	if len(tools) < len(_list(body, "tools")):
 		dropped.append("tools")
-	options = {
+	for_writer = {
 		"include_usage": bool(_object(body, "stream_options").get("include_usage")),
 		"hides_errors": is_vs_code(headers),
 	}
 	stream = body.get("stream") or False
 	if not isinstance(stream, bool):
 		raise invalid("stream accepts true or false.")
-	return Parsed(fields, stream, options=options, dropped=tuple(dropped))
+	return Parsed(fields, stream, options=for_writer, dropped=tuple(dropped))
 
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
-	"""The body of an answer that was not streamed."""
+	"""Builds the body of an answer that was not streamed."""
 	message: dict[str, Any] = {"role": "assistant", "content": answer["response"] or None, "refusal": None}
 	if reasoning := answer["reasoning"]:
 		message.update(reasoning_content=reasoning, reasoning=reasoning)
@@ -101,7 +107,7 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 
 
 def usage_of(answer: dict[str, Any]) -> dict[str, Any]:
-	"""The tokens of an answer, with Anthropic's names of the cached ones beside OpenAI's."""
+	"""Returns the `usage` of an answer, with the cached tokens under OpenAI's names and under Anthropic's."""
 	used = answer.get("usage") or {}
 	cached = used.get("cached_tokens") or 0
 	return {
@@ -193,12 +199,12 @@ def _list(body: dict[str, Any], name: str) -> list[Any]:
 
 
 def _is_function(tool: Any) -> bool:
-	"""Whether a tool is the client's own. OpenAI's, such as web_search, have other types."""
+	"""Returns whether a tool is a function of the client. Tools of OpenAI, such as web_search, have other types."""
 	return not isinstance(tool, dict) or not isinstance(tool.get("type"), str) or tool["type"] == "function"
 
 
 def _tool(tool: Any) -> Any:
-	"""The tool as `chat.tools` takes it: with `parameters` that say that they are an object."""
+	"""Returns the tool in the form of `chat.tools`, in which `parameters` has `"type": "object"`."""
 	function = tool.get("function") if isinstance(tool, dict) else None
 	if not isinstance(function, dict) or not isinstance(function.get("parameters"), dict):
 		return tool
@@ -215,7 +221,7 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-	"""The message as `chat.messages` takes it. What is wrong is left as it is, to be refused there by its name."""
+	"""Returns the message in the form of `chat.messages`, which refuses what is wrong and names it."""
 	if not isinstance(message, dict):
 		return message
 	content, calls = message.get("content"), message.get("tool_calls")
@@ -243,7 +249,7 @@ def _part(part: Any) -> Any:
 
 
 def _call(call: Any) -> Any:
-	"""A call of the model, whose arguments some clients send as an object or, for none, as an empty string."""
+	"""Returns a tool call with its arguments as JSON. Some clients send an object, and an empty string for no arguments."""
 	function = call.get("function") if isinstance(call, dict) else None
 	if not isinstance(function, dict):
 		return call
