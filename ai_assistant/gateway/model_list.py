@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import http
-from .adapters import anthropic, gemini, ollama, openai_chat, openai_responses
+from .adapters import anthropic, chat_apis, gemini, ollama, openai_responses
 from .bridge import provider_loop
 from .chunks import ModelInfo, Provider
 from .errors import ProviderError
@@ -85,8 +85,8 @@ def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
 		return f"{base}/api/tags", http.headers(provider, {"authorization": f"Bearer {provider.api_key}"})
 	if api == "openai_responses":
 		base = http.base_url(provider, openai_responses.BASE).removesuffix("/responses")
-	elif api in openai_chat.APIS:
-		base = http.base_url(provider, openai_chat.APIS[api].base).removesuffix("/chat/completions")
+	elif api in chat_apis.APIS:
+		base = http.base_url(provider, chat_apis.APIS[api].base).removesuffix("/chat/completions")
 	else:
 		raise ProviderError("no_model_list", provider=provider.name, model=provider.default_model)
 	return f"{base}/models", http.headers(provider, {"authorization": f"Bearer {provider.api_key}"})
