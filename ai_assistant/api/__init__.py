@@ -166,11 +166,11 @@ def count_tokens(
 	The provider counts them if its API can. Else the count is an estimate from the length, and `estimated` is true.
 	"""
 	fields = dict(locals())
-	configured = access.load_permitted()
-	asked = request.validate(fields, configured)
-	chosen, name = gateway.Gateway(configured.providers).route(asked.provider, asked.model)[0]
-	with capacity.for_chat(configured.limits):
-		count = gateway.count_tokens(chosen, replace(asked, model=name))
+	settings = access.load_permitted()
+	valid = request.validate(fields, settings)
+	chosen, name = gateway.Gateway(settings.providers).route(valid.provider, valid.model)[0]
+	with capacity.for_chat(settings.limits):
+		count = gateway.count_tokens(chosen, replace(valid, model=name))
 	return {
 		"provider": chosen.name,
 		"model": name,

@@ -8,7 +8,7 @@ from frappe import _
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import MODEL
 from ai_assistant.config.settings import Settings
-from ai_assistant.gateway import Provider
+from ai_assistant.gateway import Provider, model_details
 
 
 def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
@@ -61,16 +61,32 @@ def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 
 
 def as_openai(settings: Settings) -> list[dict[str, Any]]:
-	"""Lists the models in the form of OpenAI."""
+	"""Lists the models in the form of OpenAI, with what is known of each; null is unknown."""
 	return [
-		{"id": name, "object": "model", "created": 0, "owned_by": provider.name}
-		for name, provider, _model in _listed(settings)
+		{
+			"id": name,
+			"object": "model",
+			"created": 0,
+			"owned_by": provider.name,
+			**model_details(provider, model),
+		}
+		for name, provider, model in _listed(settings)
 	]
 
 
 def as_anthropic(settings: Settings) -> list[dict[str, Any]]:
-	"""Lists the models in the form of Anthropic."""
-	return [
-		{"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
-		for name, _provider, _model in _listed(settings)
-	]
+	"""Lists the models in the form of Anthropic, with what is known of each; null is unknown."""
+	models = []
+	for name, provider, model in _listed(settings):
+		known = model_details(provider, model)
+		models.append(
+			{
+				"type": "model",
+				"id": name,
+				"display_name": name,
+				"created_at": "1970-01-01T00:00:00Z",
+				"max_input_tokens": known["context_window"],
+				"max_tokens": known["max_output_tokens"],
+			}
+		)
+	return models

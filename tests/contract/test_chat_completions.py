@@ -9,7 +9,7 @@ import pytest
 from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site
+from tests.support.site import DEAR, Site
 from tests.support.v1 import ask, base, events, headers, streaming
 
 from .test_agent import CLOCK, PNG, call
@@ -306,8 +306,13 @@ def test_models_are_listed_in_the_form_of_who_asks(site: Site) -> None:
 	names = [model["id"] for model in listed["data"]]
 	assert {"scripted", "scripted-2", "claude-sonnet-4-5"} <= set(names)
 	assert ask(site, "/v1/models/scripted").json() == listed["data"][names.index("scripted")]
+	known = dict(zip(names, listed["data"], strict=True))
+	claude, scripted = known["claude-sonnet-4-5"], known["scripted-2"]
+	assert claude["context_window"] >= 200_000 and claude["tools"] is True and claude["vision"] is True
+	assert (scripted["context_window"], scripted["prices"]["input"]) == (None, DEAR)
 	theirs = ask(site, "/models", headers={"anthropic-version": "2023-06-01"}).json()
 	assert [model["id"] for model in theirs["data"]] == names and theirs["has_more"] is False
 	assert theirs["data"][0]["type"] == "model"
+	assert theirs["data"][names.index("claude-sonnet-4-5")]["max_input_tokens"] == claude["context_window"]
 	missing = ask(site, "/models/nobody")
 	assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
