@@ -1,7 +1,7 @@
-"""What litellm's list of models says of one: its prices, whether it reasons, and whether it takes tools.
+"""Reads litellm's list of models: their prices, sizes and abilities.
 
-What is read are files of litellm's package, which costs 30 ms once, where importing litellm would
-cost 2 to 4 s and 160 to 250 MB.
+It is read from the files of the installed package, which takes 30 ms once. Importing litellm would take 2 to 4 s and 160
+to 250 MB.
 """
 
 import ast
@@ -17,14 +17,14 @@ from .chunks import Provider
 from .usage import Usage, listed_price
 
 FILE = "model_prices_and_context_window_backup.json"
-# Ours, or litellm's, of what the list has by another name.
+# Names of APIs that the list has under another name.
 NAMES = {
 	"openai_responses": "openai",
 	"ollama_chat": "ollama",
 	"alibaba": "dashscope",
 	"cohere": "cohere_chat",
 }
-# Listed as it was before DeepSeek's V3.2, with which it came to call tools; and not listed at all.
+# The list has deepseek-reasoner as it was before V3.2, which calls tools. It does not have the other model.
 TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 FIREWORKS = "accounts/fireworks/models/"
 
@@ -48,9 +48,9 @@ Entry = Mapping[str, Any]
 
 @cache
 def apis() -> frozenset[str]:
-	"""The names of the providers that litellm speaks to; none where the installed one keeps them elsewhere.
+	"""Returns the names of litellm's providers; none if the installed version keeps them in another place.
 
-	It has an enumeration of most, and a list of those that are OpenAI-compatible and no more.
+	litellm has an enumeration of most of them, and a list of those that are only OpenAI-compatible.
 	"""
 	spec = find_spec("litellm")
 	root = Path((spec and spec.origin) or "").parent
@@ -71,7 +71,7 @@ def apis() -> frozenset[str]:
 
 @cache
 def load() -> dict[str, Entry]:
-	"""The entries by name, of each what is used here; none where the installed litellm has no such file."""
+	"""Returns the entries by name, with the keys that are used here; none if the installed litellm has no such file."""
 	spec = find_spec("litellm")
 	try:
 		listed = json.loads((Path((spec and spec.origin) or "").parent / FILE).read_bytes())
@@ -96,9 +96,9 @@ def _listed_as(api: str) -> str:
 
 
 def entry(api: str, model: str) -> Entry:
-	"""What is listed of a provider's model, of whatever adapter; nothing for one that is not in the list."""
+	"""Returns the entry of a provider's model; an empty one if the list does not have it."""
 	listed, api = load(), _listed_as(api)
-	# A fine-tuned model is listed without its owner and its name.
+	# The list has a fine-tuned model without its owner and its own name.
 	plain = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
 	for name in (f"{api}/{model}", model, plain, f"{api}/{FIREWORKS}{model}"):
 		if listed.get(name, {}).get("litellm_provider") == api:

@@ -1,0 +1,170 @@
+"""The settings of a site, and their defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ai_assistant.gateway import Provider, Timeouts
+
+
+@dataclass(frozen=True)
+class Mode:
+	"""A way to chat: its system prompt, and defaults for the fields that a client leaves out."""
+
+	name: str
+	system_prompt: str | None = None
+	provider: str | None = None
+	model: str | None = None
+	temperature: float | None = None
+	reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True)
+class ConfiguredProvider(Provider):
+	"""A provider and the roles that may use it. `ai_assistant.config.access` applies them."""
+
+	roles: tuple[str, ...] = ()
+	"""Users with one of these roles may use the provider; empty for all users."""
+	model_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+	"""By model, the roles of which a user needs one. A model without an entry is for all users of the provider."""
+
+
+@dataclass(frozen=True)
+class Alias:
+	"""A name for a model, so that the configurations of clients outlast a change of models."""
+
+	name: str
+	provider: str
+	model: str
+
+
+@dataclass(frozen=True)
+class Limits:
+	max_messages: int = 200
+	max_chars: int = 400_000
+	max_tokens: int = 32_000
+	max_answer_chars: int = 1_000_000
+	requests_per_minute: int = 20
+	concurrent_per_user: int = 4
+	concurrent_per_site: int = 64
+	web_percent: int = 50
+	web_threads: int | None = None
+	"""How many requests a web process serves at a time. None: the number on its command line, if there is one."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+	"""The most tokens and US dollars in a day and in a month of the site. 0 or None means no budget."""
+
+	user_tokens_per_day: int | None = None
+	user_tokens_per_month: int | None = None
+	user_cost_per_day: float | None = None
+	user_cost_per_month: float | None = None
+	site_tokens_per_day: int | None = None
+	site_tokens_per_month: int | None = None
+	site_cost_per_day: float | None = None
+	site_cost_per_month: float | None = None
+
+
+@dataclass(frozen=True)
+class Background:
+	"""The part of `timeouts` for workers, which no web server's timeout limits."""
+
+	total_background_s: float = 1200
+
+
+@dataclass(frozen=True)
+class Failover:
+	"""What happens when a provider fails before its first chunk, besides asking the next one."""
+
+	retries: int = 2
+	"""How often a question is asked again after all providers have failed."""
+	cool_down: bool = True
+	"""Whether a provider or a key that keeps failing is asked last for a while."""
+
+
+@dataclass(frozen=True)
+class Realtime:
+	enabled: bool = True
+	max_delay_ms: int = 1000
+	standard_apis: bool = True
+	"""Whether the events of requests of the standard APIs are published, too."""
+
+
+@dataclass(frozen=True)
+class Retention:
+	"""What is kept of a request that has ended. Frappe's Log Settings say for how long."""
+
+	keep_content: bool = True
+
+
+@dataclass(frozen=True)
+class Metrics:
+	"""The token with which a monitoring system reads the metrics. System Managers need none."""
+
+	token: str | None = None
+
+
+@dataclass(frozen=True)
+class Alerts:
+	"""The values above which `ai_assistant.operations.alerts` sends an alert."""
+
+	event_failures_percent: int = 1
+	delivery_ms: int = 1000
+	first_event_ms: int = 500
+	provider_failures_percent: int = 50
+	email: bool = False
+
+
+MODES = (
+	Mode("chat", "You are a helpful assistant. Answer in the language of the question, in Markdown."),
+	Mode(
+		"agent",
+		"You are a careful software engineer who works through a task step by step. Answer in Markdown.",
+		reasoning_effort="medium",
+	),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+	providers: tuple[ConfiguredProvider, ...] = ()
+	modes: Mapping[str, Mode] = field(default_factory=dict)
+	limits: Limits = Limits()
+	budgets: Budgets = Budgets()
+	timeouts: Timeouts = field(default_factory=Timeouts)
+	background: Background = Background()
+	failover: Failover = Failover()
+	realtime: Realtime = Realtime()
+	retention: Retention = Retention()
+	metrics: Metrics = Metrics()
+	alerts: Alerts = Alerts()
+	default_provider: str | None = None
+	set_aside: tuple[tuple[str, str], ...] = ()
+	"""The parts that are wrong: the name of the provider or the section, and a sentence without secrets for administrators."""
+	no_chats: str | None = None
+	"""The reason why no chat is accepted; None if chats are accepted."""
+	aliases: Mapping[str, Alias] = field(default_factory=dict)
+	is_limited: bool = False
+	"""Whether the site has providers or models that the request at hand may not use."""
+
+	@property
+	def default(self) -> ConfiguredProvider | None:
+		"""The provider that is asked first if neither the request nor its mode names one."""
+		first = min(self.providers, key=lambda each: (each.priority, each.name), default=None)
+		return self.provider(self.default_provider or "") or first
+
+	def first_for(self, mode: Mode) -> tuple[ConfiguredProvider | None, str | None]:
+		"""Returns the provider and the model that are asked first in a mode if the request names none."""
+		provider = self.provider(mode.provider or "") or self.default
+		if provider is None:
+			return None, None
+		return provider, mode.model if mode.model and provider.allows(mode.model) else provider.default_model
+
+	def provider(self, name: str) -> ConfiguredProvider | None:
+		return next((provider for provider in self.providers if provider.name == name), None)
+
+	def why_not(self, name: str) -> str | None:
+		"""Returns the reason why a provider is set aside; None if it is not."""
+		if self.provider(name):
+			return None
+		return next((reason for aside, reason in self.set_aside if aside == name), None)
