@@ -1,14 +1,16 @@
 app_name = "ai_assistant"
 app_title = "AI Assistant"
 app_publisher = "AI Assistant maintainers"
-app_description = "A streaming AI backend: reasoning and answers over Frappe's realtime, as they are written"
+app_description = (
+	"A streaming AI backend: reasoning and answers over Frappe's realtime while a model writes them"
+)
 app_license = "mit"
 
 # Frappe checks the annotations of whitelisted methods, and so does our linter.
 export_python_type_annotations = True
 require_type_annotated_api_methods = True
 
-# None but Frappe itself, whose version pyproject.toml names.
+# pyproject.toml names the version of Frappe; no other app is needed.
 required_apps: list[str] = []
 
 add_to_apps_screen = [
@@ -29,7 +31,7 @@ after_uninstall = "ai_assistant.install.after_uninstall"
 
 auth_hooks = ["ai_assistant.keys.authenticate"]
 
-# gunicorn tells nobody that a process has begun; its first request does, whatever it is for.
+# gunicorn has no hook for a new process, so its first request starts the preparations.
 before_request = ["ai_assistant.gateway.warm"]
 after_request = ["ai_assistant.api.v1.after_request"]
 
@@ -58,10 +60,10 @@ override_whitelisted_methods = {
 	"ai_assistant.v1": "ai_assistant.api.v1.serve",
 }
 
-# A user can be deleted though requests name them.
+# Requests and usage do not keep a user or an AI Key from being deleted.
 ignore_links_on_delete = ["AI Request", "AI Usage"]
 
-# In days; Log Settings takes them over, and an administrator may change them there.
+# In days. Log Settings copies them, and an administrator can change them there.
 default_log_clearing_doctypes = {
 	"AI Request": 30,
 	"AI Request Event": 1,

@@ -1,4 +1,4 @@
-"""What the app leaves on a site when it comes, keeps there, and takes away again. Every step can be repeated."""
+"""What the app creates on a site, repairs at each migrate, and deletes at uninstall. Every step can be repeated."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from ai_assistant.permissions import MANAGER, USER
 
 APP, MODULE = "ai_assistant", "AI Assistant"
 FIRST_STEPS = "AI Assistant First Steps"
-# What Frappe keeps about a document in tables of its own, by the field that names the document's DocType.
+# Frappe's DocTypes with records about documents, and the field that names the document's DocType.
 RECORDS = {
 	"Comment": "reference_doctype",
 	"Document Follow": "ref_doctype",
@@ -31,15 +31,15 @@ RECORDS = {
 
 
 def before_install() -> None:
-	"""Raises ValidationError on PostgreSQL: the store's SQL is MariaDB's (ai_assistant/store/frappe_store.py)."""
+	"""Raises ValidationError on PostgreSQL. The SQL of ai_assistant/store/frappe_store needs MariaDB."""
 	if frappe.conf.db_type == "postgres":
 		frappe.throw(_("AI Assistant needs a site on MariaDB; this one is on PostgreSQL."))
 
 
 def after_install() -> None:
-	"""The role, a settings row with the two modes, the key that encrypts, and the user of the canary.
+	"""Creates the role, the settings with the two modes, the encryption key, and the user of the canary.
 
-	What is there already is left alone; the canary's user gets a new API secret.
+	What exists stays as it is, but the canary's user gets a new API secret.
 	"""
 	_make_role()
 	_make_settings()
@@ -49,7 +49,7 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-	"""The same, and what an administrator, a restored backup or a later Frappe may have undone."""
+	"""Repeats `after_install`, and restores the indexes and collations, which a restored backup may lack."""
 	after_install()
 	ai_request.on_doctype_update()
 	ai_request_event.on_doctype_update()
@@ -57,12 +57,12 @@ def after_migrate() -> None:
 
 
 def before_uninstall() -> None:
-	"""Deletes what Frappe leaves of us: records about our documents, our settings, passwords, jobs and role.
+	"""Deletes what Frappe leaves behind: records about the app's documents, its settings, passwords, jobs and role.
 
-	Frappe itself deletes the DocTypes with their tables, Custom Fields, Property Setters, Client Scripts and Reports,
-	and what names our module (frappe/installer.py `remove_app`, frappe/model/delete_doc.py). A document of somebody else
-	that names one of our DocTypes or our role stays as it is, as after any app's uninstall: what empties a link to a
-	role may widen who is allowed. Frappe calls this on a dry run too, which is not committed.
+	Frappe deletes the DocTypes with their tables, Custom Fields, Property Setters, Client Scripts and Reports, and what
+	belongs to the module (frappe/installer.py `remove_app`, frappe/model/delete_doc.py). Documents of others that name
+	a DocType or the role of this app stay as they are, as after the uninstall of any app: without its role, a document
+	might permit more users. Frappe also calls this in a dry run, which it does not commit.
 	"""
 	doctypes = frappe.get_all("DocType", filters={"module": MODULE}, pluck="name")
 	workspaces = frappe.get_all("Workspace", filters={"module": MODULE}, pluck="name")
@@ -91,12 +91,12 @@ def before_uninstall() -> None:
 
 
 def leave_desktop() -> None:
-	"""Deletes our icon on Frappe 16's desktop, and our sidebar with its items and whoever's changes to it.
+	"""Deletes the app's icon on Frappe 16's desktop and its sidebar, with the changes that users made to it.
 
-	Past the documents, which on a developer's bench delete the app's own files with them.
+	It deletes rows and not documents: on a bench in developer mode, a deleted document deletes the file of the app.
 	"""
 	frappe.db.delete("Desktop Icon", {"app": APP})
-	# Frappe 15 has none.
+	# Frappe 15 has no sidebars.
 	if not frappe.db.table_exists("Workspace Sidebar"):
 		return
 	for field, ours in (("app", APP), ("module", MODULE)):
@@ -107,18 +107,18 @@ def leave_desktop() -> None:
 
 
 def after_uninstall() -> None:
-	"""Deletes the copies that Frappe has kept of what the app shipped, and of nothing else."""
+	"""Deletes the copies that Frappe made of the documents that the app shipped."""
 	if APP in frappe.get_installed_apps():
-		# A dry run: there are none.
+		# In a dry run there are no copies.
 		return
 	for doctype, name in shipped():
 		frappe.db.delete("Deleted Document", {"deleted_doctype": doctype, "deleted_name": name})
-	# Frappe ends here without a commit.
+	# Frappe does not commit after this hook.
 	frappe.db.commit()  # nosemgrep: frappe-manual-commit
 
 
 def shipped() -> Iterator[tuple[str, str]]:
-	"""The DocType and the name of each document that the app's files bring: DocTypes, reports, charts and the module."""
+	"""Yields the DocType and the name of each document in the app's files: DocTypes, reports, charts and the module."""
 	yield "Module Def", MODULE
 	for file in Path(frappe.get_app_path(APP)).glob("**/*.json"):
 		document = json.loads(file.read_text())
@@ -145,7 +145,7 @@ def _make_settings() -> None:
 				"reasoning_effort": mode.reasoning_effort,
 			},
 		)
-	# A Single does not get the defaults of fields that an update brings.
+	# Frappe does not set the defaults of new fields in a Single that exists.
 	new = [field for field in settings.meta.fields if field.default and settings.get(field.fieldname) is None]
 	for field in new:
 		settings.set(field.fieldname, field.default)
@@ -154,7 +154,7 @@ def _make_settings() -> None:
 
 
 def _make_first_steps() -> None:
-	"""The block on the workspace, as it ships: Frappe reads no such document from an app's files."""
+	"""Creates or updates the block of the workspace. Frappe does not read a Custom HTML Block from an app's files."""
 	script = Path(frappe.get_app_path(APP, MODULE, "workspace", MODULE, "first_steps.js")).read_text()
 	if frappe.db.exists("Custom HTML Block", FIRST_STEPS):
 		frappe.db.set_value("Custom HTML Block", FIRST_STEPS, "script", script)

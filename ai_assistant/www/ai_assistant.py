@@ -13,10 +13,10 @@ sitemap = 0
 
 
 def get_context(context: Any) -> None:
-	"""What the template and its script need. Raises frappe.Redirect for a guest."""
+	"""Sets what the template and its script need. Raises frappe.Redirect for a guest."""
 	if frappe.session.user == "Guest":
 		frappe.local.flags.redirect_location = "/login?redirect-to=/ai-assistant"
-		# Not Frappe's 301, which a browser remembers for good.
+		# Frappe's default is 301, which a browser remembers for good.
 		raise frappe.Redirect(302)
 	allowed = may_use()
 	if not allowed:
@@ -36,10 +36,9 @@ def get_context(context: Any) -> None:
 
 
 def _socketio_port() -> int | None:
-	"""The realtime server's own port; None where it answers at the page's address.
+	"""The port of the realtime server; None if it answers at the page's own address.
 
-	nginx brings both together (`bench setup nginx`). A browser that speaks to the web server's own port has no
-	nginx before it.
+	With nginx both have one address (`bench setup nginx`). A browser that uses the web server's own port goes around nginx.
 	"""
 	port = frappe.request.host.rpartition(":")[2]
 	direct = cint(port) and cint(port) == cint(frappe.conf.get("webserver_port"))

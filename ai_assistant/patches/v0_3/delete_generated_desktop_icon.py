@@ -2,5 +2,5 @@ from ai_assistant.install import leave_desktop
 
 
 def execute() -> None:
-	"""Makes room for the icon and the sidebar that the app brings: Frappe 16 keeps what it has generated itself, being newer."""
+	"""Deletes the icon and the sidebar that Frappe 16 generated. They are newer than the app's own, so Frappe keeps them."""
 	leave_desktop()

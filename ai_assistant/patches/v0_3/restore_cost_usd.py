@@ -2,7 +2,7 @@ import frappe
 
 
 def execute() -> None:
-	"""Gives the costs back their places, of which a column of six has cut three; `usage` holds them whole."""
+	"""Restores costs to nine decimal places from `usage`. A column of six places had cut them."""
 	# The query builder knows no json_value.
 	frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		"""update `tabAI Request` set cost_usd = json_value(`usage`, '$.cost_usd')

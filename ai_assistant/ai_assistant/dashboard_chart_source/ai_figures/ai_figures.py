@@ -20,13 +20,13 @@ BY_DAY = {
 	},
 	"AI Cost by Day": {"US Cents": "100 * sum(cost_usd)"},
 }
-"""By the chart's name, what each of its lines is of the requests of a day."""
+"""The lines of each chart by the chart's name, and the SQL of a line over the requests of a day."""
 PROVIDERS = "AI Provider Failures"
 
 
 @frappe.whitelist()
 def get(chart_name: str) -> dict[str, Any] | None:
-	"""The figures of one of our charts, of the requests that the user may see; None, which Desk shows as "No Data"."""
+	"""Returns the figures of a chart for the requests that the user may see; None if there are none ("No Data" in Desk)."""
 	frappe.has_permission("AI Request", throw=True)
 	first = getdate(add_days(nowdate(), 1 - DAYS))
 	# What `get_list` adds: `permission_query_conditions`, and the site's user permissions.

@@ -14,7 +14,7 @@ STATUSES = ("completed", "failed", "cancelled", "running", "queued")
 
 @frappe.whitelist()
 def get() -> dict[str, Any] | None:
-	"""How many requests of each status the user may see, by day; None, which Desk shows as "No Data", where none.
+	"""Counts the requests that the user may see by day and status; None if there are none ("No Data" in Desk).
 
 	In SQL, because releases of Frappe differ in how `get_list` takes a count.
 	"""

@@ -9,7 +9,7 @@ from ai_assistant.log import logger
 
 
 class AIAlert(Document):
-	"""Something that somebody has to see to, from when it was first seen until it was over for a while.
+	"""A problem that an administrator should look at, from when it was first seen until it was gone for a while.
 
 	`ai_assistant.operations.alerts` finds them; System Managers are told when one begins and when it is over.
 	"""
@@ -41,8 +41,8 @@ class AIAlert(Document):
 		self._notify(_("AI Assistant: {0}").format(self.message))
 
 	def end(self) -> None:
-		"""Says that it is over."""
-		# Not by save(), which would refuse an alert of a kind that a later version no longer has.
+		"""Ends the alert and tells the System Managers."""
+		# `save` would refuse an alert of a kind that a later version no longer has.
 		self.db_set({"status": "over", "ended": now_datetime()}, notify=True)
 		self._notify(_("AI Assistant: it is over. {0}").format(self.message))
 
@@ -74,12 +74,12 @@ class AIAlert(Document):
 					reference_name=self.name,
 				)
 			except (frappe.OutgoingEmailError, frappe.ValidationError) as error:
-				# No outgoing account, or somebody's address is none: who looks at Desk is told all the same.
+				# There is no outgoing account, or an address is malformed. The notifications in Desk exist all the same.
 				logger().warning(f"[Alert] ❌ not sent by e-mail: {type(error).__name__}")
 
 	@staticmethod
 	def clear_old_logs(days: int = 90) -> None:
-		"""What Log Settings calls (frappe/core/doctype/log_settings). One that is not over stays."""
+		"""Deletes old alerts that have ended. Log Settings calls it (frappe/core/doctype/log_settings)."""
 		alert = frappe.qb.DocType("AI Alert")
 		old = alert.creation < add_days(now_datetime(), -days)
 		frappe.db.delete(alert, old & (alert.status == "over"))

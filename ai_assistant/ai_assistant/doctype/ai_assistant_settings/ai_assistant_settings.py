@@ -5,7 +5,7 @@ from frappe.utils import cint
 
 from ..ai_mode.ai_mode import AIMode
 
-# By field, what is accepted.
+# The smallest and the largest value of each field.
 BOUNDS = {
 	"first_token_s": (1, 3600),
 	"thinking_idle_s": (1, 3600),
@@ -30,7 +30,7 @@ BOUNDS = {
 
 
 class AIAssistantSettings(Document):
-	"""What the site is configured to do; the same sections under `ai_assistant` of site_config.json win."""
+	"""The configuration of the site. A section under `ai_assistant` in site_config.json replaces the section here."""
 
 	# begin: auto-generated types
 	# This code is auto-generated. Do not modify anything in this block.
@@ -105,7 +105,7 @@ def _check_mode(row: AIMode) -> None:
 	for field in ("mode", "model", "temperature"):
 		row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
 	if not row.mode:
-		frappe.throw(_("Modes, row {0}: a mode needs a name.").format(row.idx))
+		frappe.throw(_("Modes, row {0}: Mode accepts a name.").format(row.idx))
 	if row.temperature is not None and not _is_temperature(row.temperature):
 		frappe.throw(
 			_("Modes, row {0}: Temperature accepts a number from 0 to 2, or nothing.").format(row.idx)

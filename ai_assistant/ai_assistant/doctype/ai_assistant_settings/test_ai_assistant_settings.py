@@ -164,7 +164,7 @@ class TestAIAssistantSettings(TestCase):
 			r"Failures of a Provider \(%\) accepts a whole number from 1", provider_failures_percent=0
 		)
 		self.refused("row 2: <strong>x</strong> is there already", modes=[{"mode": "x"}, {"mode": "x "}])
-		self.refused("row 1: a mode needs a name", modes=[{"mode": " "}])
+		self.refused("row 1: Mode accepts a name", modes=[{"mode": " "}])
 		for temperature in ("warm", "2.1", "-1", "nan"):
 			self.refused(
 				"row 1: Temperature accepts a number from 0 to 2",

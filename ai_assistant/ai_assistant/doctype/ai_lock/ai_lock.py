@@ -4,7 +4,7 @@ from frappe.model.document import Document
 
 
 class AILock(Document):
-	"""A row that transactions lock so that one at a time does what its name says (`ai_assistant.store.frappe_store`).
+	"""A row that a transaction locks, so that only one at a time does the work it is named after (`ai_assistant.store`).
 
 	The row is made by whoever needs it first, and is never written to again.
 	"""

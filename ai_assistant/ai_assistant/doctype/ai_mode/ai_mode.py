@@ -2,7 +2,7 @@ from frappe.model.document import Document
 
 
 class AIMode(Document):
-	"""A way to chat; a row of AI Assistant Settings, which checks it."""
+	"""A mode of chats: its system prompt and defaults. A row of AI Assistant Settings, which validates it."""
 
 	# begin: auto-generated types
 	# This code is auto-generated. Do not modify anything in this block.

@@ -1,6 +1,6 @@
 frappe.ui.form.on("AI Provider", {
 	async refresh(frm) {
-		// A key of a provider's is no password of anybody's: Frappe would send it to the server as it is typed, to call it weak.
+		// Frappe sends a password to the server while it is typed, to rate its strength. A provider's key is not rated.
 		frm.fields_dict.api_key.disable_password_checks();
 		complete_api(frm);
 		if (frm.is_new()) return;
@@ -14,19 +14,19 @@ frappe.ui.form.on("AI Provider", {
 async function complete_api(frm) {
 	const { message } = await frappe.call("ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.known_apis");
 	const { api } = frm.fields_dict;
-	// What is none of them the server refuses by name; the field would empty itself.
+	// The field would delete a name that is not in the list. The server refuses it with a reason.
 	api.df.ignore_validation = true;
-	// What is typed whole stays as it is, though a longer name holds it too.
+	// A complete name is not replaced by a longer name that contains it.
 	Object.assign(api.awesomplete, { autoFirst: false, sort: (a, b) => a.value.length - b.value.length });
 	api.set_data(message);
 }
 
 // Calls a method about the saved provider. Returns its answer, or nothing if the form cannot be saved.
 async function ask_provider(frm, method) {
-	// The server asks with what is saved: a key that was typed is not sent twice.
+	// The server tests the saved provider, so a typed key is not sent twice.
 	if (frm.is_dirty()) {
 		await frm.save();
-		// It resolves where the save was refused too, and the server would ask with what was saved before.
+		// `save` also resolves if the save was refused.
 		if (frm.is_dirty()) return;
 	}
 	const { message } = await frappe.call({

@@ -15,7 +15,7 @@ from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.config import forms
 
 ANY_MODEL = "*"
-# What the app itself gives litellm with each request, or what litellm reads as one of those.
+# The parameters that the app sends with each request, and other names that litellm has for them.
 TAKEN = (
 	"api_base",
 	"api_key",
@@ -35,7 +35,7 @@ MAX_PRICE = 1_000_000
 
 
 class AIProvider(Document):
-	"""A provider that chats may be sent to. Its key is kept in Frappe's password table, encrypted."""
+	"""A provider that chats can be sent to. Frappe stores its key encrypted, in the table of passwords."""
 
 	# begin: auto-generated types
 	# This code is auto-generated. Do not modify anything in this block.
@@ -61,7 +61,7 @@ class AIProvider(Document):
 	# end: auto-generated types
 
 	def onload(self) -> None:
-		"""Has the form show why chats are not sent to it."""
+		"""Gives the form the reason why the provider is not used, if there is one."""
 		self.set_onload("set_aside", load().why_not(self.name) if self.enabled else None)
 
 	def validate(self) -> None:
@@ -77,7 +77,7 @@ class AIProvider(Document):
 		self._check_priority()
 
 	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
-		"""Refused: a key is used, not shown. `frappe.client.get_password` would show it to System Managers."""
+		"""Refuses to return the key. `frappe.client.get_password` would show it to System Managers otherwise."""
 		frappe.throw(_("An API key cannot be read back; enter a new one instead."), frappe.PermissionError)
 
 	def _check_api(self) -> None:
@@ -116,7 +116,7 @@ class AIProvider(Document):
 		if kept and any(
 			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
 		):
-			# Else whoever configures could have the key sent to a server of their own, and read it there.
+			# Otherwise a System Manager could have the key sent to a server of their own, and read it there.
 			frappe.throw(_("Enter the API Key again: it was given for another API or API Base."))
 
 	def _check_models(self) -> None:
@@ -190,7 +190,7 @@ class AIProvider(Document):
 
 	def _check_extra(self) -> None:
 		if not self.extra:
-			# A JSON column takes no empty string.
+			# MariaDB refuses an empty string in a JSON column.
 			self.extra = None
 			return
 		try:
@@ -239,7 +239,7 @@ def _is_price(value: str) -> bool:
 
 @frappe.whitelist()
 def known_apis() -> list[str]:
-	"""What the form completes API from. For System Managers."""
+	"""Returns the names that the form offers for API. For System Managers."""
 	frappe.only_for("System Manager")
 	return list(apis())
 
@@ -248,8 +248,9 @@ def known_apis() -> list[str]:
 def test_connection(provider: str) -> dict[str, Any]:
 	"""Streams one short answer from a saved provider, enabled or not. For System Managers.
 
-	Answers `{"success": bool, "message": one sentence, "first_chunk_ms": int or None}`; a failure is an
-	answer too, and holds neither the key nor the provider's own words.
+	Returns:
+		`{"success": bool, "message": one sentence, "first_chunk_ms": int or None}`, also for a failure. The message
+		has neither the key nor text of the provider.
 	"""
 	frappe.only_for("System Manager")
 	name = frappe.get_doc("AI Provider", provider).name

@@ -2,7 +2,7 @@ from frappe.model.document import Document
 
 
 class AIProviderRole(Document):
-	"""A role that may use a provider, or one of its models: a row of AI Provider, which checks it."""
+	"""A role that may use a provider, or one of its models: a row of AI Provider, which validates it."""
 
 	# begin: auto-generated types
 	# This code is auto-generated. Do not modify anything in this block.

@@ -1,10 +1,10 @@
 const [WAITING, THINKING, ANSWERING, CALLING] = ["#A6B1B9", "#ED8936", "#48BB74", "#318AD8"];
-// In the order of the names that `draw` gives them.
+// In the order of their names in `draw`.
 const TYPES = { reasoning: THINKING, text: ANSWERING, tool_call: CALLING };
 const UNENDED = ["queued", "running"];
 const LOOK_MS = 2000;
 const STATUSES = frappe.listview_settings["AI Request"].statuses;
-// A column of numbers knows no NULL: what is not known the objects tell that the figures come from.
+// A column of numbers has no NULL. The objects that the figures come from say which are unknown.
 const OF_OBJECTS = {
 	usage: [
 		"prompt_tokens",
@@ -50,7 +50,7 @@ async function cancel(frm) {
 	});
 }
 
-// Frappe tells forms what its documents do, and the rows of requests are written past them.
+// Frappe tells forms of saved documents, but rows of requests are written without documents.
 function follow(frm) {
 	clearTimeout(frm.following);
 	const { name, status } = frm.doc;

@@ -11,11 +11,16 @@ from ai_assistant.operations import metrics
 
 LOGS = ("AI Request", "AI Request Event")
 BINARY = "utf8mb4_nopad_bin"
-"""The collation of ids: any other of MariaDB's ignores case, trailing spaces (utf8mb4_bin too), or both."""
+"""The collation of ids. Every other collation of MariaDB ignores case, trailing spaces, or both."""
 
 
 class AIRequest(Document):
-	"""One chat, from acceptance to outcome. `ai_assistant.store.frappe_store` writes the rows, and nobody else."""
+	"""One chat, from its acceptance to its outcome. Only `ai_assistant.store.frappe_store` writes the rows.
+
+	Figures are stored twice. `usage`, `timing`, `realtime` and `error` are the objects that clients get, in which an
+	unknown figure is null. The columns beside them are what Desk lists, filters, sums and draws: Frappe's reports read
+	no JSON, and its columns of numbers have no NULL.
+	"""
 
 	# begin: auto-generated types
 	# This code is auto-generated. Do not modify anything in this block.
@@ -77,7 +82,7 @@ class AIRequest(Document):
 	# end: auto-generated types
 
 	def validate(self) -> None:
-		frappe.throw(_("AI Requests are made by chats alone; they cannot be edited."), frappe.PermissionError)
+		frappe.throw(_("Only chats create AI Requests; they cannot be edited."), frappe.PermissionError)
 
 	def on_trash(self) -> None:
 		_count([self.name])
@@ -85,7 +90,7 @@ class AIRequest(Document):
 
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
-		"""What Log Settings calls (frappe/core/doctype/log_settings). The events go with their requests."""
+		"""Deletes old requests with their events. Log Settings calls it (frappe/core/doctype/log_settings)."""
 		request, event = frappe.qb.DocType("AI Request"), frappe.qb.DocType("AI Request Event")
 		old = request.creation < add_days(now_datetime(), -days)
 		uncounted = frappe.qb.from_(request).select(request.name).where(old & (request.counted == 0))
@@ -95,7 +100,7 @@ class AIRequest(Document):
 
 
 def _count(names: list[str]) -> None:
-	"""Adds requests to the sums, if they are not, in the transaction that deletes them."""
+	"""Adds requests that are not counted yet to the sums, in the transaction that deletes them."""
 	for start in range(0, len(names), metrics.BATCH):
 		batch = names[start : start + metrics.BATCH]
 		store.current().count(metrics.sums_of, len(batch), batch)
@@ -103,7 +108,7 @@ def _count(names: list[str]) -> None:
 
 @frappe.whitelist(methods=["POST"])
 def stop(name: str) -> list[str]:
-	"""What Cancel in Desk does, also to another's request by a System Manager; gives the ids of what it stops."""
+	"""Cancels a request from Desk. A System Manager can cancel those of all users. Returns the ids of what it stops."""
 	doc = frappe.get_doc("AI Request", name)
 	doc.check_permission()
 	row = store.current().get(doc.user, doc.request_id)
@@ -111,9 +116,9 @@ def stop(name: str) -> list[str]:
 
 
 class SearchRefused(frappe.ValidationError):
-	"""A link search in a log that the user may read nothing of.
+	"""The user may not read the DocType of a link search.
 
-	To a PermissionError of a query of an app's own Frappe answers with a page and 404 (frappe/desk/search.py).
+	A PermissionError from a standard query would be answered with a page and 404 (frappe/desk/search.py).
 	"""
 
 	http_status_code = 403
@@ -129,10 +134,10 @@ def find(
 	page_len: int,
 	filters: dict[str, Any] | list[Any] | None,
 ) -> list[Any]:
-	"""The link search in requests and events, always within what the user may see.
+	"""Searches the names of the rows that the user may see, for link fields.
 
-	Frappe's own leaves out `permission_query_conditions` for everybody who may read some row of the DocType and
-	sends `ignore_user_permissions=1`, and gives any field asked for (frappe/desk/search.py, `search_widget`).
+	Frappe's own search skips `permission_query_conditions` for users who may read some row of the DocType and send
+	`ignore_user_permissions=1`, and returns any field (frappe/desk/search.py, `search_widget`).
 	"""
 	if not frappe.has_permission(doctype):
 		raise SearchRefused(doctype)
@@ -149,31 +154,31 @@ def find(
 
 
 def on_doctype_update() -> None:
-	"""Keys that are compared byte by byte, and the indexes that the store looks up by.
+	"""Makes the keys compare byte by byte, and creates the indexes of the store.
 
-	Frappe calls it whenever it has synced the DocType, and so does our own `after_migrate`. Its sync compares the
-	types of columns and not their collations (frappe/database/schema.py), so it leaves them alone, unless it
-	changes the length of a key: later releases must not.
+	Frappe calls it after each sync of the DocType, and `after_migrate` calls it as well. The sync compares the types
+	of columns but not their collations (frappe/database/schema.py), so the collation stays unless a release changes
+	the length of a key. Releases must not.
 	"""
 	keep_binary("AI Request", {"user": 140, "request_id": 64, "task_id": 140})
-	# The requests of the last minute that came with a key.
+	# For the number of requests with a key in the last minute.
 	frappe.db.add_index("AI Request", ["ai_key", "created"])
 	frappe.db.add_unique("AI Request", ["user", "request_id"])
-	# Of a task the newest is asked for, whatever its past.
+	# For the newest request of a task.
 	frappe.db.add_index("AI Request", ["user", "task_id", "created", "creation"])
-	# Whoever asks is told apart from those who have asked too often within a minute.
+	# For the number of requests of a user in the last minute.
 	frappe.db.add_index("AI Request", ["user", "created"])
-	# What ended lately, and what is in no sum yet.
+	# For the requests that ended lately, and for those that are in no sum yet.
 	frappe.db.add_index("AI Request", ["counted", "ended"])
-	# The sweep asks every minute who has let go of a running request, and whoever asks how many run.
+	# For the leases that have run out, each minute, and for the number of running requests.
 	frappe.db.add_index("AI Request", ["status", "lease"])
-	# Whoever watches all of them asks twice a second what is new.
+	# For `watch`, which asks twice a second what is new.
 	frappe.db.add_index("AI Request", ["created"])
 	frappe.db.add_index("AI Request", ["call_key"])
 
 
 def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
-	"""Makes the columns of these names and lengths compare byte by byte, where they do not."""
+	"""Gives columns the collation BINARY. `lengths` has the length of each column by its name."""
 	# The query builder puts the tables of the site into its queries, not information_schema.
 	folding = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		"""select column_name from information_schema.columns

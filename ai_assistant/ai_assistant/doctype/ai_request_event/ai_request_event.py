@@ -5,9 +5,9 @@ from frappe.utils import add_days, now_datetime
 
 
 class AIRequestEvent(Document):
-	"""One event of a request, as it was sent: the journal that a client reads on from.
+	"""One event of a request, as it was sent. A client that lost its connection reads the events again from here.
 
-	Its name is `request:seq`. `payload` holds what the event has besides its number, type and text.
+	The name is `request:seq`. `payload` has the other fields of the event as JSON.
 	"""
 
 	# begin: auto-generated types
@@ -26,17 +26,15 @@ class AIRequestEvent(Document):
 	# end: auto-generated types
 
 	def validate(self) -> None:
-		frappe.throw(
-			_("AI Request Events are made by chats alone; they cannot be edited."), frappe.PermissionError
-		)
+		frappe.throw(_("Only chats create AI Request Events; they cannot be edited."), frappe.PermissionError)
 
 	@staticmethod
 	def clear_old_logs(days: int = 1) -> None:
-		"""What Log Settings calls (frappe/core/doctype/log_settings)."""
+		"""Deletes old events. Log Settings calls it (frappe/core/doctype/log_settings)."""
 		event = frappe.qb.DocType("AI Request Event")
 		frappe.db.delete(event, event.creation < add_days(now_datetime(), -days))
 
 
 def on_doctype_update() -> None:
-	"""Each number once a request, and the index that events are read by."""
+	"""Creates the index that events are read by; it keeps a number from being used twice in a request."""
 	frappe.db.add_unique("AI Request Event", ["request", "seq"])

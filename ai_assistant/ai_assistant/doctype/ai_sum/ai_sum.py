@@ -4,7 +4,7 @@ from frappe.model.document import Document
 
 
 class AISum(Document):
-	"""What all requests came to that were ever counted, by series (`ai_assistant.operations.metrics`): it outlives them.
+	"""A sum over all requests that were ever counted (`ai_assistant.operations.metrics`). It stays when they are deleted.
 
 	`series` is a JSON list: the name of the sum, and the values of its labels.
 	"""
@@ -22,6 +22,4 @@ class AISum(Document):
 	# end: auto-generated types
 
 	def validate(self) -> None:
-		frappe.throw(
-			_("AI Sums are made of requests that end; they cannot be edited."), frappe.PermissionError
-		)
+		frappe.throw(_("Only chats change AI Sums; they cannot be edited."), frappe.PermissionError)

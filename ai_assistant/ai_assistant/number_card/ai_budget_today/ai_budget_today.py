@@ -7,6 +7,6 @@ from ai_assistant.chat import budgets
 
 @frappe.whitelist()
 def get() -> str:
-	"""How much of it is used: see `budgets.fullest`."""
+	"""Returns how much of the budget is used, as `budgets.fullest` does."""
 	frappe.has_permission("AI Usage", throw=True)
 	return budgets.fullest(budgets.DAY)

@@ -7,7 +7,7 @@ from frappe.utils import fmt_money, nowdate
 
 @frappe.whitelist()
 def get() -> str:
-	"""What the requests of today cost that the user may see, in US dollars.
+	"""Returns the cost of today's requests that the user may see, in US dollars.
 
 	As text: Desk rounds a sum of its own to whole numbers (`shorten_number`), and a day may cost cents. A dash where
 	tokens were used and the price of none is known.
