@@ -1,6 +1,7 @@
 """How the tests of this room ask: a gateway before the scripted provider, and a thread that listens."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ MODELS = {
 	"litellm/openai": "m1",
 	"litellm/deepseek": "deepseek-reasoner",
 	"litellm/openrouter": "x/m1",
+	"litellm/anthropic": "claude-sonnet-4-5",
+	"litellm/gemini": "gemini-2.5-pro",
 	"openai_responses": "gpt-5",
 	"anthropic": "claude-sonnet-4-5",
 	"gemini": "gemini-2.5-pro",
@@ -53,6 +56,16 @@ ADAPTERS = (
 def spoken(api: str) -> str:
 	"""The family of the wire that an adapter speaks."""
 	return api.removeprefix("litellm/")
+
+
+def in_camel_case(given: Any) -> Any:
+	"""The same with the one of Google's two spellings for each name; its API takes both."""
+	if isinstance(given, dict):
+		return {
+			re.sub("_([a-z])", lambda letter: letter[1].upper(), name): in_camel_case(value)
+			for name, value in given.items()
+		}
+	return [in_camel_case(each) for each in given] if isinstance(given, list) else given
 
 
 # Long enough for a machine that does three other things: no test waits for them.

@@ -12,7 +12,7 @@ from ai_assistant.gateway import ProviderError
 from ai_assistant.gateway.adapters.litellm import client
 from tests.support.provider import ScriptedProvider
 
-from .asking import MODELS, family, gateway, hear, spoken
+from .asking import MODELS, family, gateway, hear, in_camel_case, spoken
 from .test_tool_calls import TOOLS
 
 # One red pixel.
@@ -23,7 +23,7 @@ TAKES_NO_LINKS = ("gemini", "ollama_chat")
 # litellm would send the text alone.
 TAKES_NONE = ("litellm/deepseek",)
 SEES = [api for api in MODELS if api not in TAKES_NONE]
-SEES_LINKS = [api for api in SEES if api not in TAKES_NO_LINKS]
+SEES_LINKS = [api for api in SEES if spoken(api) not in TAKES_NO_LINKS]
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +60,23 @@ def messages(marker: str, url: str, **image: str) -> list[dict[str, Any]]:
 
 def part_sent(api: str, body: dict[str, Any]) -> Any:
 	"""The image in a request."""
-	if api == "gemini":
-		return body["contents"][0]["parts"][1]
-	if api == "ollama_chat":
+	if spoken(api) == "gemini":
+		return in_camel_case(body["contents"][0]["parts"][1])
+	if spoken(api) == "ollama_chat":
 		return body["messages"][1]["images"]
-	if api == "openai_responses":
+	if spoken(api) == "openai_responses":
 		return body["input"][1]["content"][1]
 	return next(m for m in body["messages"] if m["role"] == "user")["content"][1]
 
 
 def expected(api: str, url: str) -> Any:
-	if api == "gemini":
+	if spoken(api) == "gemini":
 		return {"inlineData": {"data": PIXEL, "mimeType": "image/png"}}
-	if api == "ollama_chat":
+	if spoken(api) == "ollama_chat":
 		return [PIXEL]
-	if api == "openai_responses":
+	if spoken(api) == "openai_responses":
 		return {"type": "input_image", "image_url": url, "detail": "auto"}
-	if api == "anthropic":
+	if spoken(api) == "anthropic":
 		held = {"type": "base64", "media_type": "image/png", "data": PIXEL}
 		return {"type": "image", "source": held if url == DATA else {"type": "url", "url": url}}
 	return {"type": "image_url", "image_url": {"url": url}}
@@ -98,7 +98,7 @@ def test_a_link_is_passed_on(server: ScriptedProvider, api: str, marker: str) ->
 	assert part_sent(spoken(api), server.wait_for(marker).body) == expected(spoken(api), LINK)
 
 
-@pytest.mark.parametrize("api", [api for api in SEES_LINKS if api != "anthropic"])
+@pytest.mark.parametrize("api", [api for api in SEES_LINKS if spoken(api) != "anthropic"])
 def test_the_detail_of_an_image_is_passed_on(server: ScriptedProvider, api: str, marker: str) -> None:
 	hear(gateway(family(server, api)).stream_generate(messages(marker, DATA, detail="low")))
 	sent = part_sent(spoken(api), server.wait_for(marker).body)

@@ -27,14 +27,26 @@ from ai_assistant.gateway.tool_calls import MAX_CALLS, ToolCalls, ToolPiece, sen
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
-from .asking import ADAPTERS, MODELS, PATIENT, Heard, Listener, asked, family, gateway, hear, spoken
+from .asking import (
+	ADAPTERS,
+	MODELS,
+	PATIENT,
+	Heard,
+	Listener,
+	asked,
+	family,
+	gateway,
+	hear,
+	in_camel_case,
+	spoken,
+)
 from .test_shapes import cut_everywhere
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
 EVERY_ADAPTER = pytest.mark.parametrize("api", ADAPTERS)
 # Who sends a call whole, its arguments as an object.
 WHOLE = ("gemini", "ollama_chat")
-IN_PIECES = [api for api in MODELS if api not in WHOLE]
+IN_PIECES = [api for api in MODELS if spoken(api) not in WHOLE]
 
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 TOOL = {
@@ -121,7 +133,7 @@ def test_several_calls_have_ids_of_their_own(server: ScriptedProvider, api: str)
 	assert len(set(ids)) == 3 and all(0 < len(one) < 65 for one in ids)
 
 
-@pytest.mark.parametrize("api", [api for api in IN_PIECES if api != "anthropic"])
+@pytest.mark.parametrize("api", [api for api in IN_PIECES if spoken(api) != "anthropic"])
 def test_calls_may_come_interleaved(server: ScriptedProvider, api: str) -> None:
 	first, second = call(0, '{"path"', ': "a"', "}"), call(1, '{"pat', 'h": "b"', "}")
 	heard = answer(server, api, [first[0], second[0], second[1], first[1], second[2], first[2]])
@@ -251,7 +263,7 @@ def test_a_silence_in_the_middle_of_a_call_is_one_of_the_answer(server: Scripted
 def test_arguments_count_as_text_does(server: ScriptedProvider, api: str) -> None:
 	one = Gateway([family(server, api)], PATIENT, max_chars=100)
 	long = json.dumps({"path": "x" * 200})
-	cut_at = long if api in WHOLE else long[:90]
+	cut_at = long if spoken(api) in WHOLE else long[:90]
 	script = [*call(0, '{"path": "a"}'), *call(1, cut_at), {"call": 1, "arguments": "y" * 50}]
 	heard = hear(one.stream_generate(asked(script), tools=TOOLS))
 	assert said_first(heard) == ("read", {"path": "a"})
@@ -339,13 +351,14 @@ def test_tools_and_the_choice_among_them_are_sent_as_each_api_has_them(
 	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), tools=TOOLS, tool_choice=choice))
 	assert heard.completion.dropped == ()
 	body = server.wait_for(marker).body
-	if api == "anthropic":
+	if spoken(api) == "anthropic":
 		assert [(tool["name"], tool["input_schema"]) for tool in body["tools"]] == [
 			("read", SCHEMA),
 			("list", SCHEMA),
 		]
 		sent = body.get("tool_choice")
-	elif api == "gemini":
+	elif spoken(api) == "gemini":
+		body = in_camel_case(body)
 		declared = body["tools"][0]["functionDeclarations"]
 		assert [tool["name"] for tool in declared] == ["read", "list"]
 		sent = body["toolConfig"]["functionCallingConfig"] if choice else None
@@ -417,7 +430,7 @@ def test_an_id_that_comes_again_is_sent_as_another(server: ScriptedProvider, api
 	assert json.dumps(first + again) == before
 	made, answered = ids_sent(server.wait_for(marker).body)
 	assert len(made) == 4
-	if api not in WHOLE:
+	if spoken(api) not in WHOLE:
 		# Those have none.
 		assert len(set(made)) == 4 and made == answered
 
