@@ -18,6 +18,7 @@ from frappe.model.workflow import get_workflow_name
 from .ai_request import LOGS
 from ai_assistant.bench_tests import (
 	COUNTS_FOR_ANYBODY,
+	FRAPPE,
 	TestCase,
 	commit,
 	delete_user,
@@ -48,7 +49,10 @@ TEXT = {
 HEATMAP = "frappe.desk.doctype.dashboard_chart.dashboard_chart.get"
 # Methods of Frappe that count the rows of any DocType for any user, and the shape of the parameters that makes them do
 # so (SECURITY.md says what that exposes).
-OPEN_UPSTREAM = {(HEATMAP, "a heatmap")}
+OPEN_UPSTREAM: set[tuple[str, str]] = set()
+if FRAPPE < 16:
+	# 16.17.0 answers 417: it refuses the field that it asks itself for.
+	OPEN_UPSTREAM.add((HEATMAP, "a heatmap"))
 if COUNTS_FOR_ANYBODY:
 	OPEN_UPSTREAM |= {("frappe.client.get_count", shape) for shape in SHAPES}
 # They end the session or take the key of who asks, and so all that comes after; or ask the network; or make something
@@ -213,8 +217,11 @@ class TestIsolation(TestCase):
 			chart = value("chart", doctype, "", begins, "a heatmap")
 			filters = value("filters", doctype, "", begins, "a heatmap")
 			for user in (ANN, WEB):
-				_status, body = rest("GET", f"/api/method/{HEATMAP}", user, chart=chart, no_cache=1)
-				self.assertEqual(sum(body["message"]["dataPoints"].values()), counted, body)
+				status, body = rest("GET", f"/api/method/{HEATMAP}", user, chart=chart, no_cache=1)
+				if FRAPPE >= 16:
+					self.assertEqual(status, 417, body)
+				else:
+					self.assertEqual(sum(body["message"]["dataPoints"].values()), counted, body)
 				if COUNTS_FOR_ANYBODY:
 					path = "/api/method/frappe.client.get_count"
 					_status, body = rest("GET", path, user, doctype=doctype, filters=filters)
