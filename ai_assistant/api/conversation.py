@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.request import task_id_of
+
 
 class Conversation:
 	"""Takes the items of a conversation in their order; `messages` is what they come to.
@@ -45,7 +48,9 @@ class Conversation:
 		"""The continuation that came with an answer. It may stand before or after the rest of the answer."""
 		self._assistant()["continuation"] = continuation
 
-	def result(self, identity: Any, content: str, images: list[dict[str, Any]]) -> None:
+	def result(
+		self, identity: Any, content: str | list[dict[str, Any]], images: list[dict[str, Any]]
+	) -> None:
 		"""What a tool answered, with the image parts that belong to it."""
 		self._append({"role": "tool", "tool_call_id": identity, "content": content})
 		if images:
@@ -67,3 +72,14 @@ class Conversation:
 		if self._images:
 			images, self._images = self._images, []
 			self._append({"role": "user", "content": images})
+
+
+def task_label(given: Any) -> str | None:
+	"""A client's label for a conversation as a task_id, None if it cannot be one.
+
+	A provider's cache and the choice of a provider depend on the task.
+	"""
+	try:
+		return task_id_of(given)
+	except ChatError:
+		return None

@@ -64,8 +64,15 @@ def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
 
 
 def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-	"""Puts the system prompt into the first message. Many models refuse a second system message."""
+	"""Puts the system prompt into the first message. Many models refuse a second system message.
+
+	The content is one text, unless a client has set cache markers in it.
+	"""
 	own = [*takewhile(lambda message: message["role"] == "system", messages)]
+	parts = [part for message in own for part in _parts(message["content"])]
+	if any("cache_control" in part for part in parts):
+		first = {"role": "system", "content": [*(_parts(prompt) if prompt else []), *parts]}
+		return [first, *messages[len(own) :]]
 	texts = [prompt or "", *(_text(message["content"]) for message in own)]
 	joined = "\n\n".join(text for text in texts if text)
 	return [*([{"role": "system", "content": joined}] if joined else []), *messages[len(own) :]]
@@ -73,6 +80,10 @@ def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> li
 
 def _text(content: str | list[dict[str, Any]]) -> str:
 	return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
+def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+	return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _count(given: list[Any], limits: Limits) -> None:

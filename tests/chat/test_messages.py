@@ -120,6 +120,21 @@ def test_there_is_one_system_message(prompt: str | None, own: list[Any], joined:
 	assert with_system_prompt(prompt, messages) == [*system, *rest]
 
 
+def test_a_system_prompt_with_cache_markers_stays_in_its_parts() -> None:
+	mark = {"cache_control": {"type": "ephemeral"}}
+	marked = [{"type": "text", "text": "Rules.", **mark}, {"type": "text", "text": "Mind."}]
+	messages = [{"role": "system", "content": marked}, {"role": "system", "content": "More."}]
+	(system,) = with_system_prompt("Be brief.", messages)
+	texts = ["Be brief.", "Rules.", "Mind.", "More."]
+	assert [part["text"] for part in system["content"]] == texts
+	assert [part.get("cache_control") for part in system["content"]] == [
+		None,
+		mark["cache_control"],
+		None,
+		None,
+	]
+
+
 def test_an_answers_tool_calls_can_be_put_straight_back() -> None:
 	told = [call(arguments="{", arguments_error="The arguments are no JSON object.")]
 	message = {**calls(*told, continuation=None), "content": ""}

@@ -142,6 +142,17 @@ def test_who_takes_no_markers_is_sent_none(server: ScriptedProvider, api: str, m
 	assert "cache_control" in part
 
 
+def test_without_markers_a_system_prompt_and_a_tools_answer_are_one_text(
+	server: ScriptedProvider, marker: str
+) -> None:
+	parts = [{"type": "text", "text": text, "cache_control": SHORT} for text in (marker, "More.")]
+	answer = {"role": "tool", "tool_call_id": "c1", "content": parts[:1]}
+	turn = [{"role": "system", "content": parts}, said("user", "Hi."), round_of(1)[0], answer]
+	hear(gateway(family(server, "openai")).stream_generate(turn, tools=[TOOL]))
+	system, *_others, result = server.wait_for(marker).body["messages"]
+	assert (system["content"], result["content"]) == (f"{marker}\n\nMore.", marker)
+
+
 # What begins alike
 
 LISTS = ("messages", "contents", "input")

@@ -83,8 +83,11 @@ def _result(conversation: Conversation, block: dict[str, Any], where: str) -> No
 	if block.get("is_error"):
 		# The chat API has no field for it.
 		text = f"Error: {text}"
+	content: str | list[dict[str, Any]] = text
+	if text and block.get("cache_control"):
+		content = [{"type": "text", "text": text, "cache_control": block["cache_control"]}]
 	images = [part for part in parts if part["type"] != "text"]
-	conversation.result(_string(block, "tool_use_id", where), text, images)
+	conversation.result(_string(block, "tool_use_id", where), content, images)
 
 
 def _content(content: Any, where: str) -> str | list[dict[str, Any]]:

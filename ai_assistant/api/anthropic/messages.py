@@ -6,12 +6,16 @@ answer's `continuation`) is the `signature` of a thinking block. A provider give
 `data` of a last block, `redacted_thinking`, because the thinking has ended by then.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ai_assistant.chat.errors import invalid
+from ai_assistant.chat.options import MAX_STOPS
 from ai_assistant.chat.validators import flag
+from ai_assistant.gateway.efforts import BUDGETS
 
+from ..conversation import task_label
 from ..dialect import Parsed
 from .message_input import messages_of, tools_of
 from .message_object import error, input_of, prompt_tokens, stop_reason, usage_of
@@ -19,8 +23,7 @@ from .message_stream import Writer
 
 __all__ = ["Writer", "count", "error", "parse", "whole"]
 
-# From how many tokens of thinking on an effort is meant, as the adapter for Anthropic has them.
-BUDGETS = ((4096, "high"), (2048, "medium"))
+SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
 # Fields that the site does not carry out.
 NOT_CARRIED_OUT = ("container", "context_management", "mcp_servers", "top_k")
 
@@ -40,14 +43,15 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
 		"max_tokens": body.get("max_tokens"),
-		"stop": body.get("stop_sequences") or None,
+		"stop": _stops(body.get("stop_sequences")),
 		"reasoning_effort": _effort(thinking, config),
 		"tools": tools or None,
 		"tool_choice": choice,
 		"parallel_tool_calls": False if tools and asked and asked.get("disable_parallel_tool_use") else None,
 		"response_format": _response_format(config.get("format")),
+		"service_tier": body.get("service_tier"),
 		"request_id": metadata.get("request_id"),
-		"task_id": metadata.get("task_id"),
+		"task_id": metadata.get("task_id") or _session(metadata.get("user_id")),
 	}
 	return Parsed(
 		fields={name: value for name, value in fields.items() if value is not None},
@@ -75,7 +79,7 @@ def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
 		budget = thinking.get("budget_tokens")
 		if not isinstance(budget, int) or isinstance(budget, bool):
 			raise invalid("{0} accepts a whole number.", "thinking.budget_tokens")
-		return next((effort for least, effort in BUDGETS if budget >= least), "low")
+		return next((effort for effort, least in reversed(BUDGETS.items()) if budget >= least), "low")
 	if kind != "adaptive":
 		raise invalid("{0} accepts one of: {1}.", "thinking.type", "enabled, adaptive, disabled")
 	effort = config.get("effort")
@@ -83,6 +87,17 @@ def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
 		raise invalid("{0} accepts a string.", "output_config.effort")
 	# The reference names it as the default.
 	return effort or "high"
+
+
+def _session(user_id: Any) -> str | None:
+	"""The session that Claude Code names in its `user_id`: the requests of one session are one task."""
+	named = SESSION.search(user_id) if isinstance(user_id, str) else None
+	return task_label(named[1]) if named else None
+
+
+def _stops(given: Any) -> Any:
+	"""As many of the `stop_sequences` as the chat API takes."""
+	return given[:MAX_STOPS] if isinstance(given, list) else given
 
 
 def _response_format(given: Any) -> dict[str, Any] | None:

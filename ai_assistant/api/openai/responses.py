@@ -14,6 +14,7 @@ from ai_assistant.chat.errors import invalid
 from ai_assistant.chat.validators import flag
 from ai_assistant.gateway.surrogates import join_surrogates
 
+from ..conversation import task_label
 from ..dialect import Parsed
 from .errors import error
 from .response_input import messages_of, tools_of
@@ -72,7 +73,7 @@ def parse(
 		"verbosity": text.get("verbosity"),
 		"service_tier": body.get("service_tier"),
 		"request_id": metadata.get("request_id"),
-		"task_id": metadata.get("task_id"),
+		"task_id": metadata.get("task_id") or task_label(body.get("prompt_cache_key")),
 	}
 	background = flag(body.get("background"), "background")
 	return Parsed(

@@ -47,8 +47,8 @@ def create() -> Response:
 	history = None if previous is None else _conversation(previous)
 	resolved = {**sent, "input": _resolved(sent.get("input"))}
 	parsed = responses.parse(resolved, frappe.request.headers, history)
-	if previous is not None:
-		parsed.fields.setdefault("task_id", previous["task_id"])
+	if previous is not None and not (sent.get("metadata") or {}).get("task_id"):
+		parsed.fields["task_id"] = previous["task_id"]
 	settings = access.load_permitted()
 	request = requests.validated(parsed, settings)
 	stores = flag(sent.get("store", True), "store") and settings.retention.keep_content

@@ -281,6 +281,37 @@ def test_results_come_first_and_their_images_after_all_of_them() -> None:
 	assert found[4]["content"] == "Here:"
 
 
+def test_the_mark_of_a_result_stays_with_its_text() -> None:
+	mark = {"cache_control": {"type": "ephemeral"}}
+	use = {"type": "tool_use", "id": "a", "name": "shot", "input": {}}
+	result = {"type": "tool_result", "tool_use_id": "a", "content": "A", **mark}
+	found = messages(("assistant", [use]), ("user", [result]))
+	assert found[1]["content"] == [{"type": "text", "text": "A", **mark}]
+
+
+@pytest.mark.parametrize(
+	("user_id", "task_id"),
+	[
+		(
+			"user_0123456789abcdef_account__session_0a1b2c3d-0000-4000-8000-000000000000",
+			"0a1b2c3d-0000-4000-8000-000000000000",
+		),
+		(
+			'{"device_id":"d","session_id":"0a1b2c3d-0000-4000-8000-000000000000"}',
+			"0a1b2c3d-0000-4000-8000-000000000000",
+		),
+		("somebody@example.com", None),
+	],
+)
+def test_the_session_of_claude_code_is_a_task(user_id: str, task_id: str | None) -> None:
+	assert parse(metadata={"user_id": user_id}).fields.get("task_id") == task_id
+
+
+def test_no_more_stop_sequences_are_sent_than_the_chat_api_takes() -> None:
+	assert parse(stop_sequences=list("abcdef")).fields["stop"] == list("abcd")
+	assert "stop" not in parse().fields
+
+
 def test_contents_of_any_form_are_read() -> None:
 	document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Doc."}}
 	pdf = {"type": "document", "title": "a.pdf", "source": {**PNG, "media_type": "application/pdf"}}
@@ -352,7 +383,9 @@ def test_the_fields_have_the_names_of_the_chat_api() -> None:
 	[
 		({"thinking": {"type": "disabled"}}, "none"),
 		({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
-		({"thinking": {"type": "enabled", "budget_tokens": 31999}}, "high"),
+		({"thinking": {"type": "enabled", "budget_tokens": 4999}}, "high"),
+		({"thinking": {"type": "enabled", "budget_tokens": 31999}}, "max"),
+		({"thinking": {"type": "enabled", "budget_tokens": 5}}, "low"),
 		({"thinking": {"type": "adaptive"}}, "high"),
 		({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, "low"),
 		({"output_config": {"effort": "low"}}, None),

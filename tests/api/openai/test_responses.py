@@ -274,6 +274,18 @@ def test_the_items_of_an_input_become_messages() -> None:
 	]
 
 
+def test_each_turn_of_the_model_is_a_message_of_its_own() -> None:
+	found = messages(
+		USER, *({"role": role, "content": f"{n}"} for n in (1, 2) for role in ("assistant", "user"))
+	)
+	assert [message["content"] for message in found] == ["Hi.", "1", "1", "2", "2"]
+	calls = [{"type": "function_call", "call_id": n, "name": "shot", "arguments": "{}"} for n in ("a", "b")]
+	outputs = [{"type": "function_call_output", "call_id": n, "output": n} for n in ("a", "b")]
+	found = messages(calls[0], outputs[0], calls[1], outputs[1])
+	assert [message["role"] for message in found] == ["assistant", "tool"] * 2
+	assert [len(message["tool_calls"]) for message in found[::2]] == [1, 1]
+
+
 def test_the_images_of_a_tool_follow_all_answers() -> None:
 	image = {"type": "input_image", "image_url": "https://example.com/a.png"}
 	found = messages(
@@ -342,6 +354,14 @@ def test_the_fields_have_the_names_of_the_chat_api() -> None:
 		"task_id": "t",
 		"request_id": "r" * 8,
 	}
+
+
+@pytest.mark.parametrize(
+	("key", "task_id"), [("conversation 7", "conversation 7"), ("x" * 200, None), (7, None)]
+)
+def test_the_key_of_a_cache_is_a_task(key: Any, task_id: str | None) -> None:
+	assert parse(prompt_cache_key=key).fields.get("task_id") == task_id
+	assert parse(prompt_cache_key=key, metadata={"task_id": "t"}).fields["task_id"] == "t"
 
 
 def test_a_choice_among_allowed_tools_leaves_the_others_out() -> None:
