@@ -21,7 +21,7 @@ from . import models
 from .anthropic import messages
 from .dialect import Dialect
 from .openai import chat_completions, responses, stored_responses
-from .requests import Own, answer, body, json_response, refusal
+from .requests import Own, answer, body, count_tokens, json_response, refusal
 from .responses import only_for_roles, refusal_of
 
 BASE = re.compile(r"/api(?:/v1)?/method/ai_assistant\.v1(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
@@ -47,7 +47,8 @@ def _get_model(name: str) -> Response:
 
 
 def _count_tokens() -> Response:
-	return json_response(200, messages.count(messages.parse(body(), frappe.request.headers)), {})
+	parsed = messages.parse(body(), frappe.request.headers)
+	return json_response(200, {"input_tokens": count_tokens(parsed)}, {})
 
 
 # Each endpoint: its HTTP method, its path, its dialect, and its handler, which gets the groups of the path as arguments.

@@ -146,7 +146,7 @@ def test_a_wrong_key_and_a_body_that_is_none_are_refused_in_anthropics_form(site
 	assert ask(site, "/messages").json()["error"]["type"] == "invalid_request_error"
 
 
-def test_tokens_are_counted_without_asking_a_provider(
+def test_tokens_are_counted_before_a_request(
 	package: anthropic.Anthropic, provider: ScriptedProvider
 ) -> None:
 	marker = unique("marker")
@@ -154,6 +154,8 @@ def test_tokens_are_counted_without_asking_a_provider(
 	long = [{"role": "user", "content": marker + " word" * 1000}]
 	many = package.messages.count_tokens(model="scripted", messages=long, tools=[CLOCK], system="Be brief.")  # type: ignore[arg-type, list-item]
 	assert 0 < one.input_tokens < many.input_tokens and provider.count(marker) == 0
+	with pytest.raises(anthropic.NotFoundError):
+		package.messages.count_tokens(model="nobody-has", messages=[{"role": "user", "content": "Hi."}])
 
 
 def test_a_hang_up_closes_the_providers_connection(site: Site, provider: ScriptedProvider) -> None:

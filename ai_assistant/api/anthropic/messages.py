@@ -18,10 +18,10 @@ from ai_assistant.gateway.efforts import BUDGETS
 from ..conversation import task_label
 from ..dialect import Parsed
 from .message_input import messages_of, tools_of
-from .message_object import error, input_of, prompt_tokens, stop_reason, usage_of
+from .message_object import error, input_of, stop_reason, usage_of
 from .message_stream import Writer
 
-__all__ = ["Writer", "count", "error", "parse", "whole"]
+__all__ = ["Writer", "error", "parse", "whole"]
 
 SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
 # Fields that the site does not carry out.
@@ -135,8 +135,3 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 		"stop_sequence": None,
 		"usage": usage_of(answer.get("usage")),
 	}
-
-
-def count(parsed: Parsed) -> dict[str, Any]:
-	"""The body that answers how many tokens a request has, estimated by its length."""
-	return {"input_tokens": prompt_tokens(parsed)}

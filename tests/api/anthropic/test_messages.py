@@ -231,7 +231,6 @@ def test_the_first_event_has_an_estimate_of_the_prompt() -> None:
 	long = [{"role": "user", "content": "word " * 800}]
 	start = events_of(stream([], messages=long))[0]["message"]
 	assert 1000 <= start["usage"]["input_tokens"] < 1100
-	assert dialect.count(parse(messages=long)) == {"input_tokens": start["usage"]["input_tokens"]}
 
 
 def test_an_answer_comes_back_as_the_message_that_it_was() -> None:
