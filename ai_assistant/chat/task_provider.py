@@ -30,4 +30,5 @@ def keep(request: ChatRequest, settings: Settings) -> ChatRequest:
 
 def cache_key(user: str, task_id: str) -> str:
 	"""Returns what the provider's cache knows a task of a user by. It tells the provider neither."""
-	return hashlib.sha256(f"{frappe.local.site}\0{user}\0{task_id}".encode()).hexdigest()[:32]
+	names = f"{frappe.local.site}\0{user}\0{task_id}"
+	return hashlib.sha256(names.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -102,7 +102,8 @@ def test_a_cancel_by_task_ends_all_its_running_requests(client: Client, provider
 def test_the_models_are_those_one_may_use(client: Client) -> None:
 	found = client.get("list_models")
 	assert set(found["modes"]) >= {"chat", "agent"}
-	assert found["providers"] == [
+	named = [{key: each[key] for key in ("name", "models", "default_model")} for each in found["providers"]]
+	assert named == [
 		{"name": "scripted", "models": ["scripted", "scripted-2"], "default_model": "scripted"},
 		{
 			"name": "claude",
@@ -110,4 +111,5 @@ def test_the_models_are_those_one_may_use(client: Client) -> None:
 			"default_model": "claude-sonnet-4-5",
 		},
 	]
+	assert [set(each["details"]) for each in found["providers"]] == [set(each["models"]) for each in named]
 	assert found["default"] == {"provider": "scripted", "model": "scripted", "mode": "chat"}
