@@ -1,8 +1,8 @@
-"""One asyncio loop for all providers, on a thread of its own, and the way from it to a thread that waits.
+"""Reads all providers on one asyncio loop on its own thread, and passes the items to the threads of the requests.
 
-A Frappe request is synchronous, and its thread alone may touch Frappe. Reading the provider there would
-leave nobody to send a batch on time, keep a deadline or hear a cancel while the provider is silent; so the
-reading is done on the loop, and the request's thread takes what has come from a queue, with a timeout.
+A Frappe request is synchronous, and only its thread may call Frappe. If that thread read the provider, it could send no
+batch, keep no deadline and notice no cancel while the provider is silent. So the loop reads, and the request's thread
+takes the items from a queue with a timeout.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ import uvloop
 
 T = TypeVar("T")
 
-# A provider that writes faster than the site can store has to wait: memory stays flat.
+# Items that wait for the reader before the provider has to wait. This bounds the memory.
 HIGH_WATER = 256
-# Items of one stream that lie ready, before the others have their turn: some 0.2 ms, with litellm 6.
+# Items of one stream that are read in a row before other streams have their turn: about 0.2 ms, with litellm 6 ms.
 TURN = 16
 
 _lock = threading.Lock()
@@ -28,7 +28,7 @@ _loop: asyncio.AbstractEventLoop | None = None
 
 
 def provider_loop() -> asyncio.AbstractEventLoop:
-	"""This process's loop, started on first use: a loop made before a fork is dead in the child."""
+	"""Returns the loop of this process. It starts on first use, because a loop does not survive a fork."""
 	global _loop
 	with _lock:
 		if _loop is None:
@@ -47,7 +47,7 @@ os.register_at_fork(after_in_child=_forget_loop)
 
 
 class Cancel:
-	"""Asks one running stream to stop, from any thread."""
+	"""Stops one running stream when it is called, from any thread."""
 
 	def __init__(self) -> None:
 		self._asked = threading.Event()
@@ -63,23 +63,23 @@ class Cancel:
 		return self._asked.is_set()
 
 	def on_ask(self, wake: Callable[[], None] | None) -> None:
-		"""`wake` is called when the cancel is asked for; the caller checks `asked` after setting it."""
+		"""Sets what is called on a cancel. The caller looks at `asked` afterwards, in case the cancel came before."""
 		self._wake = wake
 
 
 class Bridge(Generic[T]):
-	"""Runs an async generator on the loop; `take()` gives its items in the order they came.
+	"""Runs an async generator on the loop. `take()` returns its items in order.
 
-	`close()` cancels the generator wherever it waits, which closes the provider's connection.
+	`close()` cancels the generator, which closes the provider's connection.
 	"""
 
 	def __init__(self, source: AsyncGenerator[T, None]) -> None:
 		self.heard = time.monotonic()
-		"""When the last item came; until there is one, when the source was asked."""
+		"""When the last item came, by `time.monotonic()`. Before the first item: when the generator was started."""
 		self._items: deque[T] = deque()
 		self._end: BaseException | None = None
 		self._last_kind: type | None = None
-		# Whether an item has come for which a reader that gathers is to be woken.
+		# Whether an item has come that wakes a reader that gathers.
 		self._urgent = False
 		self._woken = False
 		self._gathers = False
@@ -91,17 +91,19 @@ class Bridge(Generic[T]):
 		self._task = asyncio.run_coroutine_threadsafe(self._pump(source), self._loop)
 
 	def take(self, timeout: float, gathers: bool = False) -> list[T]:
-		"""All items that have come; waits up to `timeout` seconds for one, and gives none then or after a `wake()`.
+		"""Returns all items that have come, and waits for the first if there is none.
 
-		A reader that `gathers` waits the timeout out, so that many items cost it one turn; it is woken early by
-		an item of another kind than the one before it, by half of HIGH_WATER, and by the end.
+		Args:
+			timeout: the most seconds to wait. After them, and after a `wake()`, the list is empty.
+			gathers: whether to wait for the whole timeout, so that many items cost one turn. An item of another kind than
+				the one before, HIGH_WATER / 2 items and the end return at once.
 
-		Raises StopAsyncIteration at the end, and whatever the generator raised.
+		Raises StopAsyncIteration at the end, and what the generator raised.
 		"""
 		until = time.monotonic() + timeout
 		self._gathers = gathers
 		while True:
-			# Set before looking: what comes after the look rings.
+			# Set before looking, so that an item that comes after the look rings.
 			self._listening = True
 			if self._is_due():
 				break
@@ -110,7 +112,7 @@ class Bridge(Generic[T]):
 			except queue.Empty:
 				break
 		self._listening = self._woken = self._urgent = False
-		# Asked before the items are taken: what came before it is given first.
+		# Read before the items are taken, so that the items before the end are returned first.
 		end = self._end
 		items = [self._items.popleft() for _ in range(len(self._items))]
 		if self._pump_waits:
@@ -153,7 +155,7 @@ class Bridge(Generic[T]):
 					await self._wait_for_room()
 				elif since_a_pause >= TURN:
 					since_a_pause = 0
-					# Where the next item lies ready nothing else would give the other streams their turn.
+					# If the next item is ready, nothing else gives the other streams their turn.
 					await asyncio.sleep(0)
 			self._end = StopAsyncIteration()
 		except Exception as error:
@@ -165,7 +167,7 @@ class Bridge(Generic[T]):
 	async def _wait_for_room(self) -> None:
 		self._room.clear()
 		self._pump_waits = True
-		# Asked again: the reader may have taken all before it could see that somebody waits.
+		# Looked at again: the reader may have taken all items before it saw that the pump waits.
 		if len(self._items) >= HIGH_WATER:
 			await self._room.wait()
 		self._pump_waits = False

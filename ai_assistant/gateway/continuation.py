@@ -1,8 +1,8 @@
-"""What a provider wants back on the next turn, as one opaque string that a client keeps for it.
+"""Encodes what a provider wants back on the next turn as one opaque string that the client keeps.
 
-It is taken back only by the provider and the model that gave it: signatures and ciphertexts of another are an error to
-most. What cannot be read is as if it were not there: a client may have cut it, or made it up. Whether what is inside has
-been tampered with the provider itself finds out, by its signature.
+Only the provider and the model that gave it get it back, because most providers refuse signatures and ciphertexts of
+others. A string that cannot be read is ignored: a client may have cut it or invented it. The provider checks by its
+signature whether the content was changed.
 """
 
 import json
@@ -15,12 +15,12 @@ from .chunks import Ask, Provider
 from .sse import ProtocolError, string
 
 VERSION = 1
-# Some 200,000 tokens of thinking; what is longer does not go on.
+# About 200,000 tokens of thinking. Longer thinking is not continued.
 MAX_CHARS = 1_000_000
 # What every continuation begins with: six bytes are eight characters of base64.
 BEGINNING = urlsafe_b64encode(f'{{"v":{VERSION}'.encode()).decode()
 
-# OpenRouter's reasoning, by what the provider behind it gives.
+# The types of OpenRouter's reasoning details and their fields.
 DETAILS = {
 	"reasoning.text": ("text", "signature", "id", "format", "index"),
 	"reasoning.summary": ("summary", "id", "format", "index"),
@@ -31,7 +31,7 @@ Fields = dict[str, Any]
 
 
 class Kept:
-	"""What an answer's pieces say that the provider wants back, under the names that its adapter knows it by."""
+	"""Collects what the provider wants back from the pieces of an answer, under names that its adapter chooses."""
 
 	def __init__(self) -> None:
 		self._pieces: dict[str, list[Any]] = {}
@@ -44,7 +44,7 @@ class Kept:
 				self._pieces.setdefault(name, []).append(piece)
 
 	def encoded(self, provider: Provider, model: str) -> str | None:
-		"""None for nothing to give back, and for more than MAX_CHARS. Raises ProtocolError."""
+		"""Returns the string; None if there is nothing to give back or more than MAX_CHARS. Raises ProtocolError."""
 		if not self._pieces or self._size > MAX_CHARS:
 			return None
 		fields: Fields = dict(self._pieces)
@@ -58,7 +58,7 @@ class Kept:
 
 
 def _merged(pieces: list[Any]) -> list[dict[str, Any]]:
-	"""OpenRouter's `reasoning_details`, whose pieces come in a row. Raises ProtocolError."""
+	"""Joins neighbouring pieces of OpenRouter's `reasoning_details`. Raises ProtocolError."""
 	if not all(isinstance(piece, dict) for piece in pieces):
 		raise ProtocolError()
 	details = []
@@ -77,7 +77,7 @@ def is_continuation(text: str) -> bool:
 
 
 def decode(provider: Provider, model: str, text: Any) -> Fields:
-	"""What this provider's model gave with a message; nothing for anything else. Raises nothing."""
+	"""Decodes the string that this provider's model gave with a message. Returns an empty dict for any other string."""
 	if not isinstance(text, str) or len(text) > MAX_CHARS:
 		return {}
 	try:
@@ -90,10 +90,10 @@ def decode(provider: Provider, model: str, text: Any) -> Fields:
 
 
 def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], Fields]]:
-	"""Each message without its continuation, and what it comes down to.
+	"""Yields each message without its continuation, and the decoded continuation.
 
-	A turn in which the model has said nothing is left out: one that was cancelled, or was all reasoning. Some providers
-	refuse it, and for others litellm puts words into it.
+	A turn of the model without text and calls is left out, for example a cancelled one. Some providers refuse it, and for
+	others litellm adds text to it.
 	"""
 	for message in ask.messages:
 		if (
@@ -107,15 +107,15 @@ def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], 
 
 
 def _says(content: Any) -> bool:
-	"""Whether there is anything in a model's content, a text or the parts of one."""
+	"""Whether a model's content, a text or a list of parts, is not empty."""
 	texts = [part["text"] for part in content] if isinstance(content, list) else [content or ""]
 	return any(text.strip() for text in texts)
 
 
 def known(parts: Any, kinds: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
-	"""Of a list of objects those of a known type, of each its known fields that are text or a number.
+	"""Returns the objects of known types with their known fields, as far as these are text or numbers.
 
-	What comes from a client is put into a message that says the model said it: no more than this may get in.
+	The objects come from the client and become part of a message of the model, so nothing else is let in.
 	"""
 	return [
 		{
@@ -129,7 +129,7 @@ def known(parts: Any, kinds: Mapping[str, tuple[str, ...]]) -> list[dict[str, An
 
 
 def details(fields: Fields) -> list[dict[str, Any]]:
-	"""Those details, to be sent back."""
+	"""Returns OpenRouter's `reasoning_details`, to be sent back."""
 	return known(fields.get("reasoning_details"), DETAILS)
 
 

@@ -45,7 +45,7 @@ SENTENCES = {
 	),
 	"large_tools": (
 		"invalid_request",
-		"{model} of {provider} takes no references in tools, and with a copy for each they are too large; send smaller ones.",
+		"{model} of {provider} accepts no references in tools, and the tools are too large without them; send smaller ones.",
 	),
 	"no_images": (
 		"invalid_request",
@@ -87,28 +87,28 @@ SENTENCES = {
 		"{provider} cannot be asked as it is configured; an administrator can correct its api, api_base or model.",
 	),
 	"reported": ("provider_error", "{provider} reported an error while it answered."),
-	"junk": ("provider_error", "{provider} sent something that is no answer."),
-	"no_answer": ("provider_error", "{provider} ended its answer before it began."),
+	"junk": ("provider_error", "{provider} sent a response that is not an answer of its API."),
+	"no_answer": ("provider_error", "{provider} closed the connection without an answer."),
 	"unfinished": (
 		"provider_unavailable",
-		"{provider} ended its answer without saying that it was finished.",
+		"The answer of {provider} ended before it was complete.",
 	),
 	"malformed_call": (
 		"provider_error",
-		"{model} of {provider} could not make the tool call that it wanted to; ask again, or offer fewer tools.",
+		"{model} of {provider} wrote a tool call that is not valid; ask again, or offer fewer tools.",
 	),
-	"stopped": ("provider_error", "{provider} stopped the answer of {model} before it was whole."),
+	"stopped": ("provider_error", "{provider} stopped the answer of {model} before it was complete."),
 	"only_images": (
 		"provider_error",
 		"{model} of {provider} answered with an image alone, which is not shown here; ask for text.",
 	),
 	"only_unknown_calls": (
 		"provider_error",
-		"{model} of {provider} called a tool that it was not offered, and said nothing else.",
+		"{model} of {provider} called a tool that it was not offered, and wrote nothing else.",
 	),
 	"only_approvals": (
 		"provider_error",
-		"{model} of {provider} asks for an approval, which cannot be given here, and said nothing else.",
+		"{model} of {provider} asks for an approval, which cannot be given here, and wrote nothing else.",
 	),
 	"first_token": (
 		"timeout",

@@ -1,4 +1,4 @@
-"""Whether a provider takes its key and answers, found out by asking it."""
+"""Tests a provider by a short question."""
 
 import time
 
@@ -10,9 +10,9 @@ TIMEOUTS = Timeouts(first_token_s=20, idle_s=20, total_s=30)
 
 
 def first_chunk_ms(provider: Provider) -> int | None:
-	"""How long a provider takes to the first word of a short answer, in ms; None where it says none.
+	"""Returns the milliseconds until the first chunk of a short answer; None if the answer is empty.
 
-	It is hung up on then. Raises ProviderError.
+	The connection is closed after that chunk. Raises ProviderError.
 	"""
 	began = time.monotonic()
 	for chunk in Gateway([provider], TIMEOUTS, retries=0).stream_generate(QUESTION):

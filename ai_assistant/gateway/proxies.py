@@ -1,4 +1,4 @@
-"""The proxy of the environment, read as curl reads it: Python's own reading knows neither networks nor `all_proxy`."""
+"""Finds the proxy in the environment as curl does. Python itself knows neither networks in `no_proxy` nor `all_proxy`."""
 
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
@@ -10,11 +10,11 @@ PORTS = {"http": 80, "https": 443}
 
 
 class UnusableProxy(Exception):
-	"""The environment names a proxy that speaks no HTTP, or no address at all."""
+	"""The environment names a proxy that is no HTTP proxy, or no valid address."""
 
 
 def proxy_for(url: str) -> str | None:
-	"""The proxy that a URL is asked through. Raises UnusableProxy, ValueError for a URL that is none."""
+	"""Returns the proxy for a URL; None for none. Raises UnusableProxy, and ValueError for an invalid URL."""
 	named, asked = getproxies_environment(), urlsplit(url)
 	proxy = (named.get(asked.scheme) or named.get("all") or "").strip()
 	excepted = named.get("no", "").replace(",", " ").split()
@@ -28,9 +28,9 @@ def proxy_for(url: str) -> str | None:
 
 
 def _covers(entry: str, asked: SplitResult) -> bool:
-	"""Whether an entry of `no_proxy` is about an address.
+	"""Whether an entry of `no_proxy` covers an address.
 
-	It may be a host, which those below it belong to, with a port or without, an address of a network, or all of one.
+	The entry may be a host, which covers its subdomains, with or without a port, an IP address, or a network.
 	"""
 	host = asked.hostname or ""
 	if entry == "*":
@@ -38,7 +38,7 @@ def _covers(entry: str, asked: SplitResult) -> bool:
 	try:
 		return ip_address(host) in ip_network(entry, strict=False)
 	except ValueError:
-		# A name, or an address with a port.
+		# A host name, or an address with a port.
 		pass
 	try:
 		excepted = urlsplit(f"//{entry}")

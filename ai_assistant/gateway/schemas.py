@@ -1,30 +1,31 @@
-"""The JSON Schema of a tool without references, for an API that takes none."""
+"""Replaces the references in a JSON Schema by copies, for an API that takes no references."""
 
 from typing import Any
 from urllib.parse import unquote
 
-# What all tools of a question may come to: twice what the site lets in, each value counted as some characters.
+# The size of all tools of a question in characters: twice what the site accepts. Each value counts as VALUE_SIZE more.
 MAX_SIZE, VALUE_SIZE = 400_000, 20
-# Of objects and lists in each other: what walks through them on the way to a provider stops at a hundred.
+# The depth of objects and lists. Libraries on the way to a provider stop at a hundred.
 MAX_DEPTH = 64
 DEFINITIONS = ("$defs", "definitions", "components")
 
 
 class TooLarge(Exception):
-	"""With a copy in the place of each reference the schemas are larger than MAX_SIZE, or deeper than MAX_DEPTH."""
+	"""With copies in the place of references the schemas exceed MAX_SIZE or MAX_DEPTH."""
 
 
 class Inliner:
-	"""`inlined()` gives a schema with a copy in the place of each reference; all of them share one MAX_SIZE.
+	"""Replaces the references in all tools of a question, which share one MAX_SIZE.
 
-	A few definitions that refer to each other twice make any number of copies: each is counted before it is made.
+	A few definitions that refer to each other twice make an exponential number of copies, so each copy is counted before it
+	is made.
 	"""
 
 	def __init__(self) -> None:
 		self._room = MAX_SIZE
 
 	def inlined(self, schema: dict[str, Any]) -> dict[str, Any]:
-		"""Raises TooLarge."""
+		"""Returns the schema with a copy in the place of each reference. Raises TooLarge."""
 		plain = {name: value for name, value in schema.items() if name not in DEFINITIONS}
 		made: dict[str, Any] = self._copy(plain, schema, ("#",), 0)
 		return made
@@ -49,14 +50,14 @@ class Inliner:
 		if not isinstance(target, dict):
 			target = {}
 		if reference in within:
-			# What contains itself has no end: of that no more than its kind is said.
+			# A definition that contains itself has no end, so its inner copy has only its type and description.
 			target = {name: target[name] for name in ("type", "description") if name in target}
 		beside = {name: each for name, each in value.items() if name != "$ref"}
 		return self._copy({**target, **beside}, root, (*within, reference), depth + 1)
 
 
 def _found(root: dict[str, Any], reference: str) -> Any:
-	"""What a JSON Pointer within the schema points to, None for nothing."""
+	"""Returns the value that a JSON Pointer within the schema points to; None for nothing."""
 	head, *steps = unquote(reference).split("/")
 	found: Any = root if head == "#" else None
 	for step in steps:

@@ -1,4 +1,4 @@
-"""Bytes to lines, and lines to the JSON objects in them: what all streams of providers have in common."""
+"""Reads a provider's stream: bytes to lines, and lines to JSON objects."""
 
 import asyncio
 import json
@@ -7,26 +7,26 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-# More than any answer has in one piece; what would be heaped up without an end in sight stops here.
+# The longest line. It is longer than any piece of an answer, and bounds the memory of a line without an end.
 MAX_BYTES = 16 * 1024 * 1024
-# For the end of a body after the end of its answer.
+# How long to wait for the end of a body after `[DONE]`.
 LAST_BYTES_S = 0.1
 
 
-# A comment, or a field of an event beside its data.
+# A comment, or a field of an event other than its data.
 OTHER_FIELD = re.compile(r":|(event|id|retry)(:|$)")
-# Not strict: a string may go over a line's end.
+# Not strict: some providers have line ends inside strings.
 _decode = json.JSONDecoder(strict=False).decode
 
 
 class ProtocolError(Exception):
-	"""A provider sent something that is no part of an answer."""
+	"""A provider sent bytes that are no answer of its API."""
 
 
 class Lines:
-	"""Cuts a stream of bytes into lines where server-sent events have their ends: at LF, CRLF and CR.
+	"""Cuts a stream of bytes into lines at LF, CRLF and CR, as server-sent events require.
 
-	Not where `str.splitlines` and httpx have them, at U+2028 too, which JSON allows inside a string.
+	`str.splitlines` and httpx also cut at U+2028, which JSON allows inside a string.
 	"""
 
 	__slots__ = ("_begun", "_cr", "_rest", "_size")
@@ -38,7 +38,7 @@ class Lines:
 		self._cr = False
 
 	def of(self, data: bytes) -> Iterator[str]:
-		"""The lines that `data` completes. Raises ProtocolError for one that is no UTF-8, or has no end in MAX_BYTES."""
+		"""Yields the lines that `data` completes. Raises ProtocolError for bytes that are no UTF-8, or exceed MAX_BYTES."""
 		if self._cr and data:
 			self._cr = False
 			data = data.removeprefix(b"\n")
@@ -46,7 +46,7 @@ class Lines:
 			self._cr = data.endswith(b"\r")
 			data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 		if b"\n" not in data:
-			# Joined once its end has come: a long line costs its length, and not its square.
+			# Joined only when its end has come, so that a long line costs time in proportion to its length.
 			self._rest.append(data)
 			self._size += len(data)
 			if self._size > MAX_BYTES:
@@ -68,15 +68,15 @@ class Lines:
 			raise ProtocolError()
 
 	def end(self) -> Iterator[str]:
-		"""A last line that was not ended."""
+		"""Yields a last line without a line end."""
 		if self._rest:
 			yield from self.of(b"\n")
 
 
 class Objects:
-	"""The JSON objects in server-sent events, or in lines of one object each; None for `[DONE]`.
+	"""Reads the JSON objects in server-sent events, or in lines of one object each. `[DONE]` gives None.
 
-	Between the `data:` of one event there may be its other fields, and comments.
+	Other fields and comments may stand between the `data:` lines of one event.
 	"""
 
 	__slots__ = ("_held",)
@@ -85,7 +85,7 @@ class Objects:
 		self._held = ""
 
 	def of(self, lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
-		"""What the lines complete. Raises ProtocolError for what can be neither read nor passed over."""
+		"""Yields the objects that the lines complete. Raises ProtocolError for a line that is neither data nor ignorable."""
 		for line in lines:
 			data = line == "data" or line.startswith("data:")
 			if data:
@@ -104,19 +104,19 @@ class Objects:
 					continue
 			held = f"{self._held}\n{line}" if self._held else line
 			try:
-				said = _decode(held)
+				value = _decode(held)
 			except ValueError:
 				if len(held) > MAX_BYTES or (self._held and _is_object(line)):
 					raise ProtocolError() from None
 				self._held = held
 				continue
-			if not isinstance(said, dict):
+			if not isinstance(value, dict):
 				raise ProtocolError()
 			self._held = ""
-			yield said
+			yield value
 
 	def end(self) -> None:
-		"""Raises ProtocolError where something was begun and not ended."""
+		"""Raises ProtocolError if the last object is incomplete."""
 		if self._held:
 			raise ProtocolError()
 
@@ -129,7 +129,7 @@ def _is_object(line: str) -> bool:
 
 
 async def read_to_the_end(source: AsyncIterator[object]) -> None:
-	"""Reads what follows `[DONE]`, if it comes soon: a connection read to its end can be used again."""
+	"""Reads to the end of the body if it comes soon, because only then can the connection be used again."""
 
 	async def read() -> None:
 		async for _ in source:
@@ -140,7 +140,7 @@ async def read_to_the_end(source: AsyncIterator[object]) -> None:
 
 
 def flat(parts: list[Any]) -> tuple[str | None, str | None]:
-	"""The reasoning and the text in a list of content parts."""
+	"""Returns the reasoning and the text in a list of content parts."""
 	reasoning, text = "", ""
 	for part in parts:
 		if part["type"] == "thinking":
@@ -153,8 +153,8 @@ def flat(parts: list[Any]) -> tuple[str | None, str | None]:
 	return reasoning or None, text or None
 
 
-def string(said: Any) -> str:
-	"""A delta's text, which is not always one. Raises ProtocolError."""
-	if not isinstance(said, str):
+def string(value: Any) -> str:
+	"""Returns the value if it is a string. Raises ProtocolError for any other."""
+	if not isinstance(value, str):
 		raise ProtocolError()
-	return said
+	return value

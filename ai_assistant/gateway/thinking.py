@@ -1,19 +1,19 @@
-"""Takes the thinking out of an answer that carries it between tags, however the stream is cut.
+"""Separates the thinking from the text of an answer that has it between tags, wherever the stream is cut.
 
-What counts as thinking, and why:
+The rules, and their reasons:
 
-- `<think>` or `<thinking>` counts only before the answer's first visible character (several blocks may follow one
-  another there). Models that think in tags begin with them; a tag later is something the answer talks about, in a
-  code block for example, and stays as it is.
-- The closing tag is the one of the opening tag. Without an opening tag it is text: what came before it has
-  already been shown as the answer, and cannot be taken back.
-- A stream that ends inside the thinking has thought and not answered. One that ends inside a tag gives the
-  beginning of the tag as what it stood in.
-- White space around the tags belongs to the tags: it is dropped before the opening tag, after it, and after
-  the closing tag. An answer without tags keeps every character.
+- `<think>` or `<thinking>` opens thinking only before the first visible character of the answer. Several blocks may
+  follow each other there. Models that think in tags begin with them. A later tag is part of the answer, for example in
+  a code block.
+- Only the closing tag of the opening tag closes it. Without an opening tag it is text, because the text before it has
+  been shown as the answer already.
+- A stream that ends inside the thinking has reasoning and no text. A stream that ends inside a tag keeps the beginning
+  of the tag as reasoning or text.
+- White space before the opening tag, after it and after the closing tag is dropped. An answer without tags keeps all
+  its characters.
 
-Thinking is given out as it comes; only what could still become a tag (at most 10 characters) or is white space
-at the beginning is held back.
+Thinking is given at once. Only text that could still become a tag (at most 10 characters) and white space at the
+beginning are held back.
 """
 
 from .chunks import Reasoning, Text
@@ -22,7 +22,7 @@ TAGS = {"<think>": "</think>", "<thinking>": "</thinking>"}
 
 
 class ThinkSplitter:
-	"""`feed()` deltas, then `end()`; the joined results do not depend on where the deltas were cut."""
+	"""Splits the deltas of one answer: `feed()` each, then `end()`. The joined results do not depend on the cuts."""
 
 	__slots__ = ("_close", "_held", "_opened", "_state")
 
@@ -43,7 +43,7 @@ class ThinkSplitter:
 		return out
 
 	def end(self) -> list[Reasoning | Text]:
-		"""What was held back, once nothing more will come; or something else will, which it came before."""
+		"""Returns what was held back. Call it at the end, and before a chunk of another kind."""
 		held, self._held = self._held, ""
 		if self._state == "start" and self._opened:
 			held = held.lstrip()
@@ -52,7 +52,7 @@ class ThinkSplitter:
 		return [Text(held) if self._state == "start" else Reasoning(held)]
 
 	def _at_start(self, out: list[Reasoning | Text]) -> bool:
-		"""Before the first visible character; True where there is more to do."""
+		"""Handles the text before the first visible character. Returns whether there is more to do."""
 		visible = self._held.lstrip()
 		for opening, closing in TAGS.items():
 			if visible.startswith(opening):
@@ -83,5 +83,5 @@ class ThinkSplitter:
 
 
 def _partial(text: str, tag: str) -> int:
-	"""How many of the last characters of `text` could be the beginning of `tag`."""
+	"""Returns how many of the last characters of `text` could be the beginning of `tag`."""
 	return next((n for n in range(min(len(text), len(tag) - 1), 0, -1) if tag.startswith(text[-n:])), 0)

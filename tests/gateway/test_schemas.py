@@ -102,7 +102,7 @@ def test_who_takes_no_references_is_not_asked_with_too_many(
 	failure = hear(gateway(first).stream_generate(asked([], marker), tools=tools)).failure
 	assert (failure.code, failure.kind) == ("invalid_request", "large_tools")
 	assert str(failure).endswith(
-		f"of {api} takes no references in tools, and with a copy for each they are too large; send smaller ones."
+		f"of {api} accepts no references in tools, and the tools are too large without them; send smaller ones."
 	)
 	# One that takes them gets them as they are.
 	assert hear(gateway(first, other).stream_generate(asked([], marker), tools=tools)).fallbacks
