@@ -128,8 +128,8 @@ def test_servers_that_speak_messages_are_asked_by_their_address(
 
 
 def test_responses_at_azure_has_the_key_in_its_own_header() -> None:
-	from ai_assistant.gateway.adapters.openai_responses import _request
+	from ai_assistant.gateway.adapters.openai_responses import request
 
 	provider = Provider("p", "openai_responses", KEY, "d", api_base="https://r.openai.azure.com")
-	url, headers, _body = _request(provider, {})
+	url, headers, _body = request(provider, {})
 	assert (url, headers["api-key"]) == ("https://r.openai.azure.com/openai/v1/responses", KEY)
