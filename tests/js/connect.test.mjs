@@ -8,7 +8,8 @@ import { site } from "./support.mjs";
 
 const base = "https://site.example/api/method/ai_assistant.v1";
 const key = "aik-secret";
-const models = [{ id: "fast", context_window: 200000, max_output_tokens: 8000 }, { id: "it's \"odd\"" }];
+const known = { context_window: 200000, max_output_tokens: 8000, vision: false, tools: false, efforts: ["none"] };
+const models = [{ id: "fast", ...known }, { id: "it's \"odd\"" }];
 const texts = configurations({ base, key, model: "fast", models });
 
 test("each configuration has the address, the key and the model", () => {
@@ -27,7 +28,14 @@ test("VS Code gets all models with their limits, and the key as a header", () =>
 			["it's \"odd\"", `${base}/chat/completions`, 128000, 16000],
 		],
 	);
+	const abilities = listed.map(({ toolCalling, vision, thinking }) => [toolCalling, vision, thinking]);
+	assert.deepEqual(abilities, [[false, false, false], [true, true, true]]);
 	assert.equal(listed[0].requestHeaders.Authorization, `Bearer ${key}`);
+});
+
+test("Continue gets what each model can do", () => {
+	const abilities = [...texts.continue.matchAll(/capabilities: (\[.*\])/g)].map(([, list]) => list);
+	assert.deepEqual(abilities, ["[]", "[tool_use]"]);
 });
 
 test("opencode gets an object that it can parse", () => {

@@ -1,7 +1,10 @@
 /**
  * The configuration of each client, ready to be pasted.
  *
- * @typedef {{ id: string, context_window?: number | null, max_output_tokens?: number | null }} Model
+ * A model is an element of `GET /models`, in which null is unknown.
+ *
+ * @typedef {{ id: string, context_window?: number | null, max_output_tokens?: number | null, vision?: boolean | null,
+ *   tools?: boolean | null, efforts?: string[] | null }} Model
  * @typedef {{ base: string, key: string, model: string, models: Model[] }} Connection
  */
 
@@ -23,6 +26,9 @@ const limits = (model) => ({
 	context: model.context_window ?? CONTEXT_WINDOW,
 	output: model.max_output_tokens ?? MAX_OUTPUT_TOKENS,
 });
+
+/** @param {Model} model */
+const capabilities = ({ tools, vision }) => [...((tools ?? true) ? ["tool_use"] : []), ...(vision ? ["image_input"] : [])];
 
 /**
  * The text for each client by the client's id.
@@ -46,9 +52,9 @@ export function configurations({ base, key, model, models }) {
 					url: `${base}/chat/completions`,
 					// VS Code does not send an apiKey of this file.
 					requestHeaders: { Authorization: `Bearer ${key}` },
-					toolCalling: true,
-					vision: true,
-					thinking: true,
+					toolCalling: each.tools ?? true,
+					vision: each.vision ?? true,
+					thinking: each.efforts?.some((effort) => effort !== "none") ?? true,
 					maxInputTokens: limits(each).context,
 					maxOutputTokens: limits(each).output,
 				})),
@@ -66,7 +72,7 @@ export function configurations({ base, key, model, models }) {
 				`    apiBase: ${quoted(base)}`,
 				`    apiKey: ${quoted(key)}`,
 				"    roles: [chat, edit, apply]",
-				"    capabilities: [tool_use]",
+				`    capabilities: [${capabilities(each).join(", ")}]`,
 			]),
 		].join("\n"),
 		cline: [
