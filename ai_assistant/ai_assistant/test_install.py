@@ -156,10 +156,10 @@ class TestInstall(TestCase):
 	def test_the_desktop_has_an_icon_whose_sidebar_leads_to_what_one_may_see(self) -> None:
 		from frappe.boot import get_bootinfo
 
-		mine = ["Home", "Chat", "AI Request", "AI Budgets"]
+		mine = ["Home", "Chat", "Connect Your Editor", "AI Key", "AI Request", "AI Budgets"]
 		for role, expected in (
 			(USER, mine),
-			(MANAGER, [*mine, "AI Alert", "AI Provider", "AI Assistant Settings"]),
+			(MANAGER, [*mine, "AI Alert", "AI Provider", "AI Model Alias", "AI Assistant Settings"]),
 			("Report Manager", None),
 		):
 			user = make_user(f"{frappe.scrub(role)}@desktop.test", role)
