@@ -183,7 +183,9 @@ class TestAIKey(TestCase):
 		frappe.db.rollback()
 		# Frappe 16 deletes the versions with the document.
 		self.assertTrue(frappe.db.exists("Version", {"docname": saved["name"]}))
-		self.assertNotIn(key, str(frappe.db.sql("select * from `tabVersion` order by creation desc limit 50")))
+		self.assertNotIn(
+			key, str(frappe.db.sql("select * from `tabVersion` order by creation desc limit 50"))
+		)
 		self.assertEqual(rest("DELETE", f"/api/resource/AI Key/{saved['name']}", ANN)[0], 202)
 		frappe.db.rollback()
 		for doctype in ("Version", "Deleted Document", "Error Log", "Activity Log", "Comment", "AI Key"):
