@@ -28,7 +28,7 @@ from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
-from . import compare, report
+from . import compare, report, wires
 from .compare import percentile
 
 RESULTS = Path("bench-results.json")
@@ -187,6 +187,11 @@ def main() -> None:
 			for name, measure in parts:
 				console.print(f"measuring {name} …", style="dim")
 				figures += measure(client, provider)
+		console.print("measuring each wire …", style="dim")
+		for name, value, unit, target, is_least in wires.rows(provider):
+			figures.append(
+				Figure(name, value, unit, 100 if is_least else target, target if is_least else None)
+			)
 	rows = [{**vars(figure), "reached": figure.reached} for figure in figures]
 	RESULTS.write_text(json.dumps({"figures": rows}, indent=1) + "\n")
 	compared = compare.measure(
