@@ -194,7 +194,8 @@ def test_a_provider_without_end_is_cut_hung_up_on_and_leaves_memory_flat(
 
 	try:
 		process.configure(each_adapter(provider))
-		flood(2)
+		# A busy machine may import litellm for longer than a provider may be silent, and another one answers.
+		assert any(flood(2)["provider"] == adapter for _ in range(5))
 		# The peak counts from here on.
 		Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 		before = peak_kb(process)
