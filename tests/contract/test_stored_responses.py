@@ -223,6 +223,10 @@ def test_a_response_of_another_user_looks_as_if_there_were_none(site: Site, pack
 def test_an_id_of_nothing_is_404_in_openais_form(site: Site, response_id: str) -> None:
 	for method, path in (("GET", ""), ("POST", "/cancel"), ("DELETE", "")):
 		response = ask(site, f"/responses/{response_id}{path}", method=method)
+		if "%00" in response_id and response.headers.get("server", "").startswith("nginx"):
+			# nginx refuses it before the site.
+			assert response.status_code == 400
+			continue
 		assert response.status_code == 404 and response.json()["error"]["message"], (method, path)
 
 
