@@ -463,3 +463,19 @@ test("after logging out the page asks for a login again", async (t) => {
 	await page.goto(site.url + PAGE);
 	assert.match(page.url(), /\/login/);
 });
+
+test("pages that an answer cites are links, each once", async (t) => {
+	const page = await open(t);
+	const cited = ["A page", null].map((title) => ({
+		type: "url_citation",
+		url_citation: { url: "https://example.com/a", title, start_index: 0, end_index: 5 },
+	}));
+	const delta = { content: "It is so.", annotations: cited };
+	const chunk = { choices: [{ index: 0, delta, finish_reason: "stop" }] };
+	await ask(page, { raw: `data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n` });
+	await finished(page);
+	const links = await answer(page).locator(".sources a").evaluateAll((found) =>
+		found.map(({ textContent, href, rel }) => [textContent, href, rel]),
+	);
+	assert.deepEqual(links, [["A page", "https://example.com/a", "noopener noreferrer nofollow"]]);
+});

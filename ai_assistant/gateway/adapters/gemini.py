@@ -21,8 +21,8 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, string
 from ..tool_calls import ToolPiece, sendable
-from ..usage import Usage, tokens
 from .gemini_calls import StreamedCall
+from .gemini_usage import usage_of
 from .options import for_gemini
 from .partial import PartialAnswer
 
@@ -73,7 +73,7 @@ async def answer(
 		finish_reason=finish_reason(said.finish, names),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(said.usage, provider, ask.model),
+		usage=usage_of(said.usage, provider, ask.model),
 		dropped=dropped,
 		continuation=said.kept.encoded(provider, ask.model),
 		unshown="only_images" if said.images else None,
@@ -317,40 +317,3 @@ def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, 
 	headers = {"x-goog-api-key": provider.api_key, "accept": "text/event-stream"}
 	url = f"{base}/models/{quote(model.removeprefix('models/'))}:streamGenerateContent?alt=sse"
 	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
-
-
-def _usage(counts: dict[str, Any], provider: Provider, model: str) -> Usage | None:
-	"""The tokens of an answer. The API counts thoughts apart from the answer, and tools' results apart from the prompt.
-
-	A server that counts the thoughts within the answer says so by its total.
-	"""
-	if not counts:
-		return None
-	prompt, tool_results, cached, answer, thoughts, total = (
-		tokens(counts.get(name))
-		for name in (
-			"promptTokenCount",
-			"toolUsePromptTokenCount",
-			"cachedContentTokenCount",
-			"candidatesTokenCount",
-			"thoughtsTokenCount",
-			"totalTokenCount",
-		)
-	)
-	sent = tokens(prompt + tool_results)
-	within = thoughts <= answer and total == sent + answer
-	completion = answer if within else tokens(answer + thoughts)
-	usage = Usage(
-		prompt_tokens=sent,
-		completion_tokens=completion,
-		reasoning_tokens=thoughts,
-		total_tokens=tokens(sent + completion),
-		cached_tokens=min(cached, sent),
-	)
-	return models.priced(usage, provider, model, service_tier=_service_tier(counts))
-
-
-def _service_tier(counts: dict[str, Any]) -> str | None:
-	"""`flex` or `priority` where the answer is charged as such; Vertex AI names it as a type of traffic."""
-	named = str(counts.get("serviceTier") or counts.get("trafficType") or "").lower()
-	return next((tier for tier in ("flex", "priority") if tier in named), None)

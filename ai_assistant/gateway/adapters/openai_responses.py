@@ -18,10 +18,10 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable
-from ..usage import Usage, estimated_tokens, tokens
 from . import openai_chat
 from .options import FIELDS, for_responses
 from .partial import PartialAnswer
+from .responses_usage import usage_of
 
 BASE = "https://api.openai.com/v1"
 # The API refuses a lower limit.
@@ -75,7 +75,7 @@ async def answer(
 		finish_reason=finish_reason(_reason(said.end), names),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(said, provider, ask.model),
+		usage=usage_of(said.end, said.thought_bytes, provider, ask.model),
 		dropped=dropped,
 		continuation=said.kept.encoded(provider, ask.model),
 		unshown=_unshown(said.end.get("output") or ()),
@@ -323,32 +323,3 @@ def _unshown(output: Iterable[dict[str, Any]]) -> str | None:
 	kinds = {item.get("type") for item in output} - {*SHOWN}
 	known = (failing for kind, failing in UNSHOWN.items() if kind in kinds)
 	return next(known, "only_unknown_calls" if kinds else None)
-
-
-def _usage(answer: _Response, provider: Provider, model: str) -> Usage | None:
-	"""The tokens of an answer. The prompt includes the cache's, the completion those of the reasoning."""
-	counts = answer.end.get("usage")
-	if not counts:
-		return None
-
-	def within(name: str, detail: str) -> int:
-		return tokens((counts.get(name) or {}).get(detail))
-
-	cached = within("input_tokens_details", "cached_tokens")
-	written = within("input_tokens_details", "cache_write_tokens")
-	prompt, completion = tokens(counts.get("input_tokens")), tokens(counts.get("output_tokens"))
-	if cached + written > prompt:
-		# xAI counts them apart at times.
-		prompt = tokens(prompt + cached + written)
-	reasoning = within("output_tokens_details", "reasoning_tokens")
-	if not counts.get("output_tokens_details"):
-		reasoning = estimated_tokens(answer.thought_bytes)
-	usage = Usage(
-		prompt_tokens=prompt,
-		completion_tokens=completion,
-		reasoning_tokens=min(completion, reasoning),
-		total_tokens=tokens(prompt + completion),
-		cached_tokens=cached,
-		cache_write_tokens=written,
-	)
-	return models.priced(usage, provider, model, service_tier=answer.end.get("service_tier"))
