@@ -71,6 +71,21 @@ class TestFrappeStore(StoreContract, TestCase):
 		payloads = frappe.db.sql("SELECT payload FROM `tabAI Request Event` WHERE request = %s", (name,))
 		self.assertNotIn("secret", str(payloads))
 
+	def test_a_request_that_was_renewed_meanwhile_is_asked_to_cancel(self) -> None:
+		"""`innodb_snapshot_isolation`, on by default from MariaDB 11.6 on, refuses a write to a row that has changed."""
+		if not frappe.db.sql("show variables like 'innodb_snapshot_isolation'"):
+			self.skipTest("This MariaDB has no innodb_snapshot_isolation.")
+		name = self.store.open(row())
+		self.commit()
+		frappe.db.sql("set session innodb_snapshot_isolation = on")
+		self.addCleanup(frappe.db.close)
+		# The transaction sees the row as it was before its process renews the lease.
+		self.found()
+		self.elsewhere(lambda: self.store.renew(name, time.time() + 60))
+		with store.transaction() as current:
+			current.ask_to_cancel(name)
+		self.assertTrue(self.store.renew(name, time.time() + 60))
+
 	def test_what_desk_sums_is_in_columns_of_its_own(self) -> None:
 		name = self.store.open(row())
 		self.store.finish(

@@ -151,6 +151,8 @@ class FrappeRequests:
 		return cancel_asked
 
 	def ask_to_cancel(self, name: str) -> None:
+		# MariaDB 11.6 and later refuse to write a row that has changed since this transaction read it.
+		frappe.db.commit()  # nosemgrep: frappe-manual-commit
 		sql(f"UPDATE `tab{REQUEST}` SET cancel_asked = 1 WHERE name = %s", (name,))
 
 	def lapsed(self, now: float) -> list[Row]:
