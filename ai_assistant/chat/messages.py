@@ -21,8 +21,8 @@ from .validators import listed, one_of
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
 # Even empty parts cost time: 50,000 of them kept litellm, and so all chats, busy for 5 s.
-MAX_PARTS = 500
-MAX_CALLS = 500
+MAX_PARTS = 2000
+MAX_CALLS = 2000
 # The names of tools that all providers accept, and the ids of calls that they make.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[!-~]{1,512}")
