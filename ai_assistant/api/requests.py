@@ -75,6 +75,12 @@ def run(
 	return send(dialect, parsed, request.request_id, model, _chunks(request, parsed, settings, started))
 
 
+def complete(parsed: Parsed, request: ChatRequest, settings: Settings, started: float) -> dict[str, Any]:
+	"""The answer object of a valid request, once there is one. Errors are those of `answer`."""
+	hung_up = hang_up.watcher(frappe.request.environ)
+	return _last(_chunks(request, parsed, settings, started), hung_up)
+
+
 def send(
 	dialect: Dialect,
 	parsed: Parsed,

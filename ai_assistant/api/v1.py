@@ -20,7 +20,7 @@ from ai_assistant.config import access
 from . import models
 from .anthropic import messages
 from .dialect import Dialect
-from .openai import chat_completions, responses, stored_responses
+from .openai import chat_completions, compaction, responses, stored_responses
 from .requests import Own, answer, body, count_tokens, json_response, refusal
 from .responses import only_for_roles, refusal_of
 
@@ -55,6 +55,7 @@ def _count_tokens() -> Response:
 ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
 	("POST", re.compile("/responses"), responses, stored_responses.create),
+	("POST", re.compile("/responses/compact"), responses, compaction.compact),
 	("GET", re.compile("/responses/([^/]+)"), responses, stored_responses.retrieve),
 	("DELETE", re.compile("/responses/([^/]+)"), responses, stored_responses.delete),
 	("POST", re.compile("/responses/([^/]+)/cancel"), responses, stored_responses.cancel),

@@ -182,6 +182,30 @@ def test_the_items_of_a_response_are_referred_to_by_their_ids(
 	assert result["tool_call_id"] == "call_stored"
 
 
+def test_a_conversation_is_shortened_to_one_item(package: openai.OpenAI, provider: ScriptedProvider) -> None:
+	marker = unique("marker")
+	conversation: list[Any] = [
+		{"role": "user", "content": f"We launch on Tuesday. {marker}"},
+		{"role": "assistant", "content": "Tuesday, then."},
+	]
+	compacted = package.responses.compact(model="scripted", input=conversation)
+	(item,) = compacted.output
+	assert (compacted.object, item.type) == ("response.compaction", "compaction")
+	assert compacted.usage.total_tokens > 0
+	asked = provider.wait_for(marker).body["messages"]
+	assert [message["role"] for message in asked] == ["user", "assistant", "user"]
+	package.responses.create(
+		model="scripted", input=[item.to_dict(), {"role": "user", "content": f"When? {marker} 2"}]
+	)  # type: ignore[list-item]
+	summary, question = provider.wait_for(f"{marker} 2").body["messages"]
+	assert summary["content"].endswith("Hello there.") and question["content"] == f"When? {marker} 2"
+
+
+def test_a_conversation_is_not_shortened_without_a_model(site: Site) -> None:
+	refused = ask(site, "/responses/compact", {"input": "Hi."})
+	assert (refused.status_code, "model" in refused.json()["error"]["message"]) == (400, True)
+
+
 def test_what_was_not_to_be_stored_cannot_be_continued(package: openai.OpenAI) -> None:
 	first = package.responses.create(model="scripted", input=script({"text": "One."}), store=False)
 	with pytest.raises(openai.APIStatusError) as refused:

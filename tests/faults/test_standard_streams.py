@@ -86,3 +86,37 @@ def replay(site: Site, body: dict[str, Any], key: dict[str, str]) -> tuple[str, 
 		chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if "choices" in chunk
 	)
 	return text, chunks[-1]
+
+
+def deltas(read: list[dict[str, Any]]) -> str:
+	return "".join(event["delta"] for event in read if event["type"] == "response.output_text.delta")
+
+
+def test_a_background_response_goes_on_after_the_last_event_that_was_read(
+	tmp_path: Path, provider: ScriptedProvider
+) -> None:
+	request_id = unique()
+	prompt = script({"note": request_id}, {"text": "word ", "repeat": 100_000, "every": 0.003})
+	body = {"model": "scripted", "input": prompt, "background": True, "metadata": {"request_id": request_id}}
+	read: list[dict[str, Any]] = []
+	first = start(tmp_path, provider)
+	with first as site, streaming(site, "/responses", body) as response:
+		try:
+			for _name, data in events(response):
+				read.append(data)
+				if sum(event["type"] == "response.output_text.delta" for event in read) == 3:
+					os.kill(first.pid, signal.SIGKILL)
+		except httpx.HTTPError:
+			pass
+	kept = committed(tmp_path)
+	# A stream that follows the journal shows nothing that is not in it.
+	assert deltas(read) and kept.startswith(deltas(read))
+	with start(tmp_path, provider) as site:
+		let_the_lease_run_out(tmp_path, request_id)
+		path = f"/responses/resp_{request_id}?stream=true&starting_after={read[-1]['sequence_number']}"
+		rest = [data for _name, data in events(ask(site, path))]
+	assert [event["sequence_number"] for event in read + rest] == list(range(len(read + rest)))
+	assert deltas(read + rest) == kept
+	assert rest[-1]["type"] == "response.failed"
+	assert [event["type"] for event in rest].count("response.failed") == 1
+	assert provider.count(request_id) == 1

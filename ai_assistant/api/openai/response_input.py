@@ -12,6 +12,7 @@ from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
 from ..conversation import Conversation
+from .response_object import summary_of
 
 ROLES = ("user", "assistant", "system", "developer")
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
@@ -23,7 +24,6 @@ FOREIGN = (
 	"image_generation_call",
 	"mcp_list_tools",
 	"mcp_call",
-	"compaction",
 )
 DETAILS = {"low": "low", "high": "high", "original": "high"}
 
@@ -87,6 +87,12 @@ def _reasoning(conversation: Conversation, item: dict[str, Any], where: str) -> 
 		conversation.think(sealed)
 
 
+def _compaction(conversation: Conversation, item: dict[str, Any], where: str) -> None:
+	summary = summary_of(item.get("encrypted_content"))
+	if summary is not None:
+		conversation.add("user", f"Summary of the conversation so far:\n\n{summary}")
+
+
 def _reference(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	raise invalid("{0}.id accepts the id of an item that this site has stored; send the item itself.", where)
 
@@ -96,6 +102,7 @@ ITEMS: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {
 	"function_call": _call,
 	"function_call_output": _output,
 	"reasoning": _reasoning,
+	"compaction": _compaction,
 	"item_reference": _reference,
 }
 

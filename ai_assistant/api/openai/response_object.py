@@ -1,6 +1,10 @@
 """The response of OpenAI's Responses API: its items, what it repeats of the request, and what became of it."""
 
+import json
+from base64 import b64decode, urlsafe_b64encode
 from typing import Any
+
+from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..dialect import Parsed
 from .errors import CODES
@@ -32,6 +36,7 @@ REPEATED: dict[str, Any] = {
 	"truncation": "disabled",
 	"user": None,
 }
+SUMMARY = "summary"
 TOOL = {"description": None, "parameters": None, "strict": False}
 
 
@@ -70,6 +75,25 @@ def call_item(identity: str, call_id: str, name: str, arguments: str, status: st
 	return {"type": "function_call", "id": identity, "status": status, **called}
 
 
+def compaction_item(identity: str, summary: str) -> dict[str, Any]:
+	"""An item that stands for a conversation. Its content is encoded as clients expect it, and no secret."""
+	text = json.dumps({SUMMARY: summary}, ensure_ascii=False)
+	return {
+		"type": "compaction",
+		"id": identity,
+		"encrypted_content": urlsafe_b64encode(text.encode()).decode(),
+	}
+
+
+def summary_of(sealed: Any) -> str | None:
+	"""The summary in the content of a compaction item; None for one of another server."""
+	try:
+		summary = json.loads(b64decode(sealed, altchars=b"-_", validate=True))[SUMMARY]
+	except (ValueError, TypeError, LookupError, RecursionError):
+		return None
+	return join_surrogates(summary) if isinstance(summary, str) else None
+
+
 def part(kind: str, text: str) -> dict[str, Any]:
 	if kind == "reasoning":
 		return {"type": "summary_text", "text": text}
@@ -102,7 +126,7 @@ def outcome(answer: dict[str, Any], created: int) -> dict[str, Any]:
 		"completed_at": created + took_ms // 1000 if status == "completed" else None,
 		"incomplete_details": why and {"reason": why},
 		"error": failed and {"code": _code(failed["code"]), "message": failed["message"]},
-		"usage": _usage(answer.get("usage")),
+		"usage": usage_of(answer.get("usage")),
 	}
 
 
@@ -115,7 +139,7 @@ def _code(code: str) -> str:
 	return CODES.get(code, "server_error")
 
 
-def _usage(usage: dict[str, Any] | None) -> dict[str, Any] | None:
+def usage_of(usage: dict[str, Any] | None) -> dict[str, Any] | None:
 	if not usage:
 		return None
 	cached, written = (usage.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens"))

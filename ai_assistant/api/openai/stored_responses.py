@@ -43,12 +43,7 @@ def create() -> Response:
 	"""
 	started = time.monotonic()
 	sent = requests.body()
-	previous = _previous(sent)
-	history = None if previous is None else _conversation(previous)
-	resolved = {**sent, "input": _resolved(sent.get("input"))}
-	parsed = responses.parse(resolved, frappe.request.headers, history)
-	if previous is not None and not (sent.get("metadata") or {}).get("task_id"):
-		parsed.fields["task_id"] = previous["task_id"]
+	parsed = read(sent)
 	settings = access.load_permitted()
 	request = requests.validated(parsed, settings)
 	stores = flag(sent.get("store", True), "store") and settings.retention.keep_content
@@ -59,6 +54,17 @@ def create() -> Response:
 		queue.put(request, settings, started)
 	row = ownership.find(request.request_id)
 	return _stream(row, parsed) if parsed.stream else _whole(row)
+
+
+def read(sent: dict[str, Any]) -> Parsed:
+	"""Reads the body of a request, with what it refers to: an earlier response, and items of responses. Raises ChatError."""
+	previous = _previous(sent)
+	history = None if previous is None else _conversation(previous)
+	resolved = {**sent, "input": _resolved(sent.get("input"))}
+	parsed = responses.parse(resolved, frappe.request.headers, history)
+	if previous is not None and not (sent.get("metadata") or {}).get("task_id"):
+		parsed.fields["task_id"] = previous["task_id"]
+	return parsed
 
 
 def retrieve(response_id: str) -> Response:

@@ -274,6 +274,11 @@ def test_the_items_of_an_input_become_messages() -> None:
 	]
 
 
+def test_a_summary_of_another_server_is_left_out() -> None:
+	assert messages({"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAAB"}, USER) == [USER]
+	assert messages({"type": "compaction", "id": "cmp_1"}, USER) == [USER]
+
+
 def test_each_turn_of_the_model_is_a_message_of_its_own() -> None:
 	found = messages(
 		USER, *({"role": role, "content": f"{n}"} for n in (1, 2) for role in ("assistant", "user"))
