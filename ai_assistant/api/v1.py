@@ -107,20 +107,22 @@ def _handler(path: str) -> Callable[[], Response]:
 	raise ChatError("unknown_path", _("There is no such path; there are {0}.").format(paths))
 
 
-# The code and the sentence for what Frappe refuses before it calls a method, by Frappe's status.
-REFUSED = {
-	400: (
-		"invalid_request",
-		"The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none.",
-	),
-	401: ("unauthenticated", "The API key is not valid."),
-	403: ("not_permitted", "This is not permitted."),
-	404: ("unknown_path", "There is no such path."),
-	413: ("too_large", "The body is larger than the site accepts."),
-	417: ("invalid_request", "The body is not a JSON object that this site accepts."),
-	429: ("rate_limited", "Too many requests; ask again in a moment."),
-	503: ("busy", "The site is in maintenance; ask again in a moment."),
-}
+def _refused(status: int) -> tuple[str, str]:
+	"""Returns the code and the sentence for what Frappe refuses before it calls a method, by Frappe's status."""
+	refusals: dict[int, tuple[str, str]] = {
+		400: (
+			"invalid_request",
+			_("The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none."),
+		),
+		401: ("unauthenticated", _("The API key is not valid.")),
+		403: ("not_permitted", _("This is not permitted.")),
+		404: ("unknown_path", _("There is no such path.")),
+		413: ("too_large", _("The body is larger than the site accepts.")),
+		417: ("invalid_request", _("The body is not a JSON object that this site accepts.")),
+		429: ("rate_limited", _("Too many requests; ask again in a moment.")),
+		503: ("busy", _("The site is in maintenance; ask again in a moment.")),
+	}
+	return refusals.get(status, ("internal_error", _("Something went wrong on the site.")))
 
 
 def after_request(response: Response | None = None, request: Request | None = None) -> None:
@@ -133,11 +135,11 @@ def after_request(response: Response | None = None, request: Request | None = No
 		return
 	if (path := _path(request)) is None:
 		return
-	code, message = REFUSED.get(response.status_code, ("internal_error", "Something went wrong on the site."))
+	code, message = _refused(response.status_code)
 	if request.is_json and not _is_json(request.get_data()):
 		# Frappe 16 answers 417 and Frappe 15 answers 500.
-		code, message = "invalid_request", "The body is not valid JSON."
-	ours = refusal(_dialect(path), ChatError(code, _(message)).as_dict())
+		code, message = "invalid_request", _("The body is not valid JSON.")
+	ours = refusal(_dialect(path), ChatError(code, message).as_dict())
 	response.set_data(ours.get_data())
 	response.status_code = ours.status_code
 	response.headers.update(ours.headers)

@@ -50,23 +50,33 @@ class ChatError(Exception):
 
 
 def invalid(message: str, *values: object) -> ChatError:
-	"""Makes the refusal of a field. The message is translated and then filled with the values."""
-	return ChatError("invalid_request", _(message).format(*values))
+	"""Makes the refusal of a field.
+
+	Args:
+		message: the translated sentence, with a placeholder for each value.
+		values: what fills the placeholders.
+	"""
+	return ChatError("invalid_request", message.format(*values))
 
 
-# Only in a web request: a worker has a later deadline.
-TOTAL_IN_WEB = (
-	"The answer of {provider} took longer than {seconds} seconds in all; one that does can be asked for"
-	" in the background (background: true)."
-)
+def translated(error: ProviderError) -> str:
+	"""Returns the sentence of a provider's failure in the user's language."""
+	# The gateway marks its sentences with N_.
+	return str(_(error.template).format(**error.values))
 
 
 def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 	"""Returns a provider's failure as the contract's `error` object, in the user's language."""
-	template = TOTAL_IN_WEB if error.kind == "total" and not background else error.template
+	message = translated(error)
+	if error.kind == "total" and not background:
+		# A worker has a later deadline.
+		message = _(
+			"The answer of {provider} took longer than {seconds} seconds in all; one that does can be asked for"
+			" in the background (background: true)."
+		).format(**error.values)
 	failure = {
 		"code": error.code,
-		"message": _(template).format(**error.values),
+		"message": message,
 		"retryable": error.retryable,
 	}
 	if error.retry_after is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import frappe
+from frappe import _
 
 from ai_assistant import store
 from ai_assistant.permissions import sees_all
@@ -68,5 +69,5 @@ def _read(cursor: Any) -> tuple[float, dict[str, int]]:
 		or not all(name.isascii() for name in seen)
 		or not all(type(seq) is int and 0 <= seq <= MAX_SEQ for seq in seen.values())
 	):
-		raise invalid("{0} accepts what the answer before has under the same name.", "cursor")
+		raise invalid(_("{0} accepts what the answer before has under the same name."), "cursor")
 	return float(since), seen

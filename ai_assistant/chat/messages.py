@@ -12,6 +12,8 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
+from frappe import _
+
 from ai_assistant.config.settings import Limits
 from ai_assistant.gateway.surrogates import join_surrogates
 
@@ -56,7 +58,7 @@ def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
 	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
 	given = listed(given, "messages", longest, MESSAGE)
 	if len(given) > limits.max_messages:
-		raise invalid("messages accepts at most {0} messages.", limits.max_messages)
+		raise invalid(_("messages accepts at most {0} messages."), limits.max_messages)
 	_count(given, limits)
 	messages = [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
 	_pair(messages)
@@ -110,7 +112,7 @@ def _count(given: list[Any], limits: Limits) -> None:
 		(_chars(continuations), MAX_CONTINUATION, "characters of continuation"),
 	):
 		if found > most:
-			raise invalid("messages accepts at most {0} {1} in all; these are {2}.", most, what, found)
+			raise invalid(_("messages accepts at most {0} {1} in all; these are {2}."), most, what, found)
 
 
 def _chars(values: Iterable[Any]) -> int:
@@ -128,7 +130,7 @@ def _function(call: Any) -> dict[Any, Any]:
 
 def _message(given: Any, where: str) -> dict[str, Any]:
 	if not isinstance(given, dict):
-		raise invalid("{0} accepts an object with role and content.", where)
+		raise invalid(_("{0} accepts an object with role and content."), where)
 	role = one_of(given.get("role"), f"{where}.role", ROLES)
 	if role == "developer":
 		# OpenAI's later name of the role.
@@ -147,7 +149,7 @@ def _message(given: Any, where: str) -> dict[str, Any]:
 			_part(each, f"{where}.content[{n}]", role == "user") for n, each in enumerate(content)
 		]
 	else:
-		raise invalid("{0}.content accepts a string or a list of content parts.", where)
+		raise invalid(_("{0}.content accepts a string or a list of content parts."), where)
 	if calls:
 		message["tool_calls"] = calls
 	if role == "tool":
@@ -162,9 +164,9 @@ def _part(given: Any, where: str, images: bool) -> dict[str, Any]:
 		return {"type": "text", "text": join_surrogates(given["text"]), **cache_marker(given, where)}
 	text, image = '{"type": "text", "text": string}', '{"type": "image_url", "image_url": {"url": string}}'
 	if not images:
-		raise invalid("{0} accepts an object {1}.", where, text)
+		raise invalid(_("{0} accepts an object {1}."), where, text)
 	if not isinstance(given, dict) or given.get("type") != "image_url":
-		raise invalid("{0} accepts an object {1} or {2}.", where, text, image)
+		raise invalid(_("{0} accepts an object {1} or {2}."), where, text, image)
 	image_url = _image(given.get("image_url"), f"{where}.image_url")
 	return {"type": "image_url", "image_url": image_url, **cache_marker(given, where)}
 
@@ -176,7 +178,7 @@ def cache_marker(given: dict[Any, Any], where: str) -> dict[str, Any]:
 		return {}
 	if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
 		raise invalid(
-			'{0}.cache_control accepts an object {{"type": "ephemeral", "ttl": "5m" or "1h"}}.', where
+			_('{0}.cache_control accepts an object {{"type": "ephemeral", "ttl": "5m" or "1h"}}.'), where
 		)
 	if marker.get("ttl") is None:
 		return {"cache_control": {"type": "ephemeral"}}
@@ -186,7 +188,7 @@ def cache_marker(given: dict[Any, Any], where: str) -> dict[str, Any]:
 
 def _image(given: Any, where: str) -> dict[str, str]:
 	if not isinstance(given, dict):
-		raise invalid('{0} accepts an object {{"url": string}}.', where)
+		raise invalid(_('{0} accepts an object {{"url": string}}.'), where)
 	image = {"url": _image_url(given.get("url"), f"{where}.url")}
 	if given.get("detail") is not None:
 		image["detail"] = one_of(given["detail"], f"{where}.detail", DETAILS)
@@ -200,16 +202,18 @@ def _image_url(given: Any, where: str) -> str:
 		except (binascii.Error, ValueError):
 			data = b""
 		if not data:
-			raise invalid("{0} is no valid base64.", where)
+			raise invalid(_("{0} is no valid base64."), where)
 		if len(data) > MAX_IMAGE_MB * 2**20:
-			raise invalid("{0} accepts at most {1} MB an image.", where, MAX_IMAGE_MB)
+			raise invalid(_("{0} accepts at most {1} MB an image."), where, MAX_IMAGE_MB)
 		for kind, begins in IMAGES.items():
 			if begins.match(data):
 				return f"data:image/{kind};base64,{given[head.end() :]}"
 	if not isinstance(given, str) or not _is_link(given):
 		raise invalid(
-			"{0} accepts an https address of at most {1} characters, or a data URL with the base64 of a PNG, JPEG, GIF or"
-			" WebP.",
+			_(
+				"{0} accepts an https address of at most {1} characters, or a data URL with the base64 of a PNG, JPEG, GIF or"
+				" WebP."
+			),
 			where,
 			MAX_URL,
 		)
@@ -231,20 +235,20 @@ def _is_link(url: str) -> bool:
 
 def _calls(given: Any, where: str) -> list[dict[str, Any]]:
 	if not isinstance(given, list) or not given:
-		raise invalid("{0} accepts a list of at least one tool call, or is left out.", where)
+		raise invalid(_("{0} accepts a list of at least one tool call, or is left out."), where)
 	calls = [_call(each, f"{where}[{n}]") for n, each in enumerate(given)]
 	if len({call["id"] for call in calls}) < len(calls):
-		raise invalid("{0} accepts each id once.", where)
+		raise invalid(_("{0} accepts each id once."), where)
 	return calls
 
 
 def _call(given: Any, where: str) -> dict[str, Any]:
 	"""Validates a tool call, and drops the `arguments_error` of an answer of ours."""
 	if not isinstance(given, dict) or given.get("type", "function") != "function":
-		raise invalid('{0} accepts an object {{"id", "type": "function", "function"}}.', where)
+		raise invalid(_('{0} accepts an object {{"id", "type": "function", "function"}}.'), where)
 	function = given.get("function")
 	if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
-		raise invalid('{0}.function accepts an object {{"name", "arguments"}} of two strings.', where)
+		raise invalid(_('{0}.function accepts an object {{"name", "arguments"}} of two strings.'), where)
 	name = tool_name(function.get("name"), f"{where}.function.name")
 	called = {"name": name, "arguments": join_surrogates(function["arguments"])}
 	return {"id": _call_id(given.get("id"), f"{where}.id"), "type": "function", "function": called}
@@ -252,19 +256,19 @@ def _call(given: Any, where: str) -> dict[str, Any]:
 
 def tool_name(given: Any, where: str) -> str:
 	if not isinstance(given, str) or not NAME.fullmatch(given):
-		raise invalid("{0} accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -.", where)
+		raise invalid(_("{0} accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."), where)
 	return given
 
 
 def _call_id(given: Any, where: str) -> str:
 	if not isinstance(given, str) or not CALL_ID.fullmatch(given):
-		raise invalid("{0} accepts the id of a tool call: 1 to 512 visible ASCII characters.", where)
+		raise invalid(_("{0} accepts the id of a tool call: 1 to 512 visible ASCII characters."), where)
 	return given
 
 
 def _continuation(given: Any, where: str) -> str:
 	if not isinstance(given, str) or not CONTINUATION.fullmatch(given):
-		raise invalid("{0} accepts the string of an earlier answer, unchanged.", where)
+		raise invalid(_("{0} accepts the string of an earlier answer, unchanged."), where)
 	return given
 
 
@@ -275,7 +279,9 @@ def _pair(messages: list[dict[str, Any]]) -> None:
 		if message["role"] == "tool":
 			if open_calls.pop(message["tool_call_id"], None) is None:
 				raise invalid(
-					"messages[{0}].tool_call_id accepts the id of a call in the assistant message before it, each once.",
+					_(
+						"messages[{0}].tool_call_id accepts the id of a call in the assistant message before it, each once."
+					),
 					n,
 				)
 			continue
@@ -287,4 +293,6 @@ def _pair(messages: list[dict[str, Any]]) -> None:
 
 def _all_answered(open_calls: dict[str, str]) -> None:
 	for where in open_calls.values():
-		raise invalid("{0} needs the tool message that answers it, right after its assistant message.", where)
+		raise invalid(
+			_("{0} needs the tool message that answers it, right after its assistant message."), where
+		)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
@@ -65,14 +67,14 @@ def _format_of(value: Any) -> dict[str, Any] | None:
 	form = value.get("json_schema")
 	where = "response_format.json_schema"
 	if not isinstance(form, dict):
-		raise invalid("{0} accepts an object with name and schema.", where)
+		raise invalid(_("{0} accepts an object with name and schema."), where)
 	name = form.get("name", "answer")
 	if not isinstance(name, str) or not 1 <= len(name) <= FORMAT_NAME_CHARS or not _is_plain(name):
-		raise invalid("{0}.name accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -.", where)
+		raise invalid(_("{0}.name accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."), where)
 	checked: dict[str, Any] = {"name": name, "schema": json_schema(form.get("schema"), f"{where}.schema")}
 	if (description := form.get("description")) is not None:
 		if not isinstance(description, str) or len(description) > MAX_CHARS:
-			raise invalid("{0}.description accepts a string.", where)
+			raise invalid(_("{0}.description accepts a string."), where)
 		checked["description"] = join_surrogates(description)
 	if (strict := form.get("strict")) is not None:
 		checked["strict"] = flag(strict, f"{where}.strict")
@@ -91,7 +93,7 @@ def _decoded(value: Any, name: str) -> dict[str, Any]:
 		except (ValueError, RecursionError):
 			value = None
 	if not isinstance(value, dict):
-		raise invalid("{0} accepts an object.", name)
+		raise invalid(_("{0} accepts an object."), name)
 	return value
 
 
@@ -105,7 +107,7 @@ def _stops_of(value: Any) -> list[str] | None:
 		or not all(isinstance(stop, str) and 1 <= len(stop) <= MAX_STOP_CHARS for stop in stops)
 	):
 		raise invalid(
-			"stop accepts a string, or a list of at most {0} strings, of 1 to {1} characters.",
+			_("stop accepts a string, or a list of at most {0} strings, of 1 to {1} characters."),
 			MAX_STOPS,
 			MAX_STOP_CHARS,
 		)
@@ -124,7 +126,9 @@ def _metadata_of(value: Any) -> dict[str, str] | None:
 		for key, text in metadata.items()
 	):
 		raise invalid(
-			"metadata accepts an object of at most {0} strings, with keys of at most {1} and values of at most {2} characters.",
+			_(
+				"metadata accepts an object of at most {0} strings, with keys of at most {1} and values of at most {2} characters."
+			),
 			MAX_METADATA,
 			MAX_KEY_CHARS,
 			MAX_VALUE_CHARS,

@@ -34,7 +34,7 @@ def find(request_id: Any, task_id: Any = None) -> store.Row:
 	elif by_task:
 		row = next(iter(store.current().of_task(user, by_task, limit=1)), None)
 	else:
-		raise invalid("request_id or task_id is needed: the id that chat_completion answered.")
+		raise invalid(_("request_id or task_id is needed: the id that chat_completion answered."))
 	if row is None:
 		raise ChatError("not_found", _("There is no such request or task."))
 	return end_if_dead(row)

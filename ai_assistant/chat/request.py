@@ -16,7 +16,7 @@ from ai_assistant.gateway import Ask, ProviderError
 from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options
-from .errors import ChatError, invalid
+from .errors import ChatError, invalid, translated
 from .messages import messages_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
@@ -106,7 +106,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		# Without tools the fingerprint stays what it was before tools existed.
 		own.update(tools=tools, tool_choice=choice_of(given.get("tool_choice"), tools))
 	elif given.get("tool_choice") is not None:
-		raise invalid("tool_choice accepts a value beside tools alone; leave it out.")
+		raise invalid(_("tool_choice accepts a value beside tools alone; leave it out."))
 	own |= options.checked(given)
 	background = flag(given.get("background"), "background")
 	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
@@ -138,7 +138,7 @@ def be_ready(settings: Settings, provider: Any = None) -> None:
 		raise ChatError("not_permitted", _("Your roles, or the AI Key, permit none of the site's models."))
 	if not settings.providers:
 		reasons = (f"{name}: {reason}" for name, reason in settings.set_aside)
-		raise ChatError("not_configured", " ".join([_(ProviderError("none").template), *reasons]))
+		raise ChatError("not_configured", " ".join([translated(ProviderError("none")), *reasons]))
 
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def request_id_of(given: Any) -> str | None:
 	if given is None or given == "":
 		return None
 	if not isinstance(given, str) or not REQUEST_ID.fullmatch(given):
-		raise invalid("request_id accepts 8 to 64 characters of A-Z, a-z, 0-9, _ and -.")
+		raise invalid(_("request_id accepts 8 to 64 characters of A-Z, a-z, 0-9, _ and -."))
 	return given
 
 
@@ -186,7 +186,7 @@ def task_id_of(given: Any) -> str | None:
 		or not 1 <= len(given) <= MAX_TASK_ID
 		or any(unicodedata.category(char) in forbidden for char in given)
 	):
-		raise invalid("task_id accepts 1 to {0} characters without control characters.", MAX_TASK_ID)
+		raise invalid(_("task_id accepts 1 to {0} characters without control characters."), MAX_TASK_ID)
 	return given
 
 
@@ -205,7 +205,7 @@ def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
 			return given
 	aliases = [alias.name for alias in settings.aliases.values() if provider in (None, alias.provider)]
 	allowed = sorted({*aliases, *(model for each in asked for model in each.models)})
-	raise invalid("model accepts one of: {0}.", ", ".join(allowed))
+	raise invalid(_("model accepts one of: {0}."), ", ".join(allowed))
 
 
 def _mode_model(model: str | None, provider: str | None, settings: Settings) -> str | None:

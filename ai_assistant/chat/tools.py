@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
@@ -30,13 +32,13 @@ def tools_of(given: Any) -> list[dict[str, Any]] | None:
 		return None
 	given = listed(given, "tools", MAX_CHARS, TOOL)
 	if len(given) > MAX_TOOLS:
-		raise invalid("tools accepts at most {0} tools.", MAX_TOOLS)
+		raise invalid(_("tools accepts at most {0} tools."), MAX_TOOLS)
 	_measure(given, "tools")
 	tools = [_tool(each, f"tools[{n}]") for n, each in enumerate(given)]
 	names = [tool["function"]["name"] for tool in tools]
 	for n, name in enumerate(names):
 		if name in names[:n]:
-			raise invalid("tools[{0}].function.name accepts a name that no other tool has.", n)
+			raise invalid(_("tools[{0}].function.name accepts a name that no other tool has."), n)
 	return tools
 
 
@@ -59,14 +61,14 @@ def choice_of(given: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] |
 	except (ValueError, TypeError, KeyError, RecursionError):
 		pass
 	form = '{"type": "function", "function": {"name": one of the tools}}'
-	raise invalid("tool_choice accepts one of: {0}, or an object {1}.", ", ".join(CHOICES), form)
+	raise invalid(_("tool_choice accepts one of: {0}, or an object {1}."), ", ".join(CHOICES), form)
 
 
 def json_schema(value: Any, where: str) -> dict[str, Any]:
 	"""Checks a JSON Schema for an object. `where` names its field. Raises ChatError `invalid_request`."""
 	_measure([value], where)
 	if not value:
-		raise invalid('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.', where)
+		raise invalid(_('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.'), where)
 	return _parameters(value, where)
 
 
@@ -86,29 +88,29 @@ def _measure(items: list[Any], name: str) -> None:
 		values += len(inner)
 		for found, most, what in ((chars, MAX_CHARS, "characters"), (values, MAX_VALUES, "values")):
 			if found > most:
-				raise invalid("{0} accepts at most {1} {2} in all.", name, most, what)
+				raise invalid(_("{0} accepts at most {1} {2} in all."), name, most, what)
 		if not inner:
 			return
 		level = inner
-	raise invalid("{0} accepts objects and lists in each other to a depth of {1}.", name, MAX_DEPTH)
+	raise invalid(_("{0} accepts objects and lists in each other to a depth of {1}."), name, MAX_DEPTH)
 
 
 def _tool(given: Any, where: str) -> dict[str, Any]:
 	if not isinstance(given, dict) or given.get("type") != "function":
-		raise invalid("{0} accepts an object {1}.", where, TOOL)
+		raise invalid(_("{0} accepts an object {1}."), where, TOOL)
 	function = given.get("function")
 	whole, where = where, f"{where}.function"
 	if not isinstance(function, dict):
-		raise invalid("{0} accepts an object with name, description and parameters.", where)
+		raise invalid(_("{0} accepts an object with name, description and parameters."), where)
 	made: dict[str, Any] = {"name": tool_name(function.get("name"), f"{where}.name")}
 	if (description := function.get("description")) is not None:
 		if not isinstance(description, str):
-			raise invalid("{0}.description accepts a string.", where)
+			raise invalid(_("{0}.description accepts a string."), where)
 		made["description"] = join_surrogates(description)
 	made["parameters"] = _parameters(function.get("parameters"), f"{where}.parameters")
 	if (strict := function.get("strict")) is not None:
 		if not isinstance(strict, bool):
-			raise invalid("{0}.strict accepts true or false.", where)
+			raise invalid(_("{0}.strict accepts true or false."), where)
 		made["strict"] = strict
 	return {"type": "function", "function": made, **cache_marker(given, whole)}
 
@@ -117,17 +119,17 @@ def _parameters(given: Any, where: str) -> dict[str, Any]:
 	if given is None or given == {}:
 		return {"type": "object", "properties": {}}
 	if not isinstance(given, dict) or given.get("type") != "object":
-		raise invalid('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.', where)
+		raise invalid(_('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.'), where)
 	try:
 		text = join_surrogates(json.dumps(given, ensure_ascii=False, allow_nan=False))
 	except ValueError:
-		raise invalid("{0} accepts no number that JSON cannot say.", where) from None
+		raise invalid(_("{0} accepts no number that JSON cannot say."), where) from None
 	schema: dict[str, Any] = json.loads(text)
 	for reference in _references(schema):
 		if not reference.startswith("#"):
-			raise invalid("{0} accepts references within itself alone, such as #/$defs/item.", where)
+			raise invalid(_("{0} accepts references within itself alone, such as #/$defs/item."), where)
 	if fault := _fault(text):
-		raise invalid("{0} accepts a JSON Schema; at {1} it is none.", where, fault)
+		raise invalid(_("{0} accepts a JSON Schema; at {1} it is none."), where, fault)
 	return schema
 
 

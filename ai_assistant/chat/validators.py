@@ -5,12 +5,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from frappe import _
+
 from .errors import ChatError, invalid
 
 
 def one_of(given: Any, name: str, accepted: Sequence[str]) -> str:
 	if not isinstance(given, str) or given not in accepted:
-		raise invalid("{0} accepts one of: {1}.", name, ", ".join(accepted))
+		raise invalid(_("{0} accepts one of: {1}."), name, ", ".join(accepted))
 	return given
 
 
@@ -21,7 +23,7 @@ def whole_number(given: Any, name: str, low: int, high: int) -> int | None:
 	except ChatError:
 		number = math.nan
 	if number is not None and not number.is_integer():
-		raise invalid("{0} accepts a whole number from {1} to {2}.", name, low, high)
+		raise invalid(_("{0} accepts a whole number from {1} to {2}."), name, low, high)
 	return None if number is None else int(number)
 
 
@@ -34,7 +36,7 @@ def real_number(given: Any, name: str, low: float, high: float) -> float | None:
 	except (TypeError, ValueError, OverflowError):
 		number = math.nan
 	if not low <= number <= high:
-		raise invalid("{0} accepts a number from {1} to {2}.", name, low, high)
+		raise invalid(_("{0} accepts a number from {1} to {2}."), name, low, high)
 	return number
 
 
@@ -43,7 +45,7 @@ def flag(given: Any, name: str) -> bool:
 	known = {None: False, False: False, True: True, "0": False, "1": True, "false": False, "true": True}
 	key = given.lower() if isinstance(given, str) else given
 	if isinstance(key, list | dict) or key not in known:
-		raise invalid("{0} accepts true or false.", name)
+		raise invalid(_("{0} accepts true or false."), name)
 	return known[key]
 
 
@@ -59,12 +61,12 @@ def listed(given: Any, name: str, longest: int, of: str) -> list[Any]:
 	if isinstance(given, str):
 		if len(given) > longest:
 			raise invalid(
-				"{0} accepts at most {1} characters of JSON; these are {2}.", name, longest, len(given)
+				_("{0} accepts at most {1} characters of JSON; these are {2}."), name, longest, len(given)
 			)
 		try:
 			given = json.loads(given)
 		except (ValueError, RecursionError):
-			raise invalid("{0} accepts a list of {1}, or the same as a JSON string.", name, of) from None
+			raise invalid(_("{0} accepts a list of {1}, or the same as a JSON string."), name, of) from None
 	if not isinstance(given, list) or not given:
-		raise invalid("{0} accepts a list of at least one {1}.", name, of)
+		raise invalid(_("{0} accepts a list of at least one {1}."), name, of)
 	return given

@@ -6,121 +6,153 @@ internals of somebody else. `failures.py` finds out which of these errors a resp
 
 from .chunks import Attempt
 
+
+def N_(message: str) -> str:
+	"""Marks a sentence for the extractors of translations, as in gettext. Returns it unchanged.
+
+	The gateway does not import Frappe: `ai_assistant.chat.errors` translates the sentence.
+	"""
+	return message
+
+
 SENTENCES = {
 	"refused_key": (
 		"provider_auth",
-		"{provider} refused its API key; an administrator can correct it in the provider's configuration.",
+		N_(
+			"{provider} refused its API key; an administrator can correct it in the provider's configuration."
+		),
 	),
 	"out_of_credit": (
 		"provider_error",
-		"The account at {provider} has no credit or quota left; an administrator can look at its billing there.",
+		N_(
+			"The account at {provider} has no credit or quota left; an administrator can look at its billing there."
+		),
 	),
 	"country": (
 		"provider_error",
-		"{provider} does not serve the country that this site asks from; choose another provider.",
+		N_("{provider} does not serve the country that this site asks from; choose another provider."),
 	),
 	"no_access": (
 		"provider_error",
-		"{provider} gives its API key no access to {model}; choose another model, or let an administrator ask"
-		" for it there.",
+		N_(
+			"{provider} gives its API key no access to {model}; choose another model, or let an administrator ask"
+			" for it there."
+		),
 	),
-	"rate_limited": ("rate_limited", "{provider} is limiting requests at the moment; try again later."),
+	"rate_limited": ("rate_limited", N_("{provider} is limiting requests at the moment; try again later.")),
 	"too_long": (
 		"context_too_long",
-		"The messages are longer than {model} of {provider} accepts; send fewer or shorter ones.",
+		N_("The messages are longer than {model} of {provider} accepts; send fewer or shorter ones."),
 	),
 	"exceeds_window": (
 		"context_too_long",
-		"The request has about {tokens} tokens (estimated) and {model} of {provider} accepts {limit}; send fewer or"
-		" shorter messages.",
+		N_(
+			"The request has about {tokens} tokens (estimated) and {model} of {provider} accepts {limit}; send fewer or"
+			" shorter messages."
+		),
 	),
-	"filtered": ("content_filtered", "{provider} filtered the content of this request or of its answer."),
+	"filtered": ("content_filtered", N_("{provider} filtered the content of this request or of its answer.")),
 	"no_model_list": (
 		"invalid_request",
-		"The API of {provider} has no list of models that can be read here; enter the names of its models.",
+		N_(
+			"The API of {provider} has no list of models that can be read here; enter the names of its models."
+		),
 	),
 	"no_tools": (
 		"invalid_request",
-		"{model} of {provider} takes no tools; choose another model or send none.",
+		N_("{model} of {provider} takes no tools; choose another model or send none."),
 	),
 	"large_tools": (
 		"invalid_request",
-		"{model} of {provider} accepts no references in tools, and the tools are too large without them; send smaller ones.",
+		N_(
+			"{model} of {provider} accepts no references in tools, and the tools are too large without them; send smaller ones."
+		),
 	),
 	"no_images": (
 		"invalid_request",
-		"{model} of {provider} takes no images; choose another model or send none.",
+		N_("{model} of {provider} takes no images; choose another model or send none."),
 	),
 	"no_image_links": (
 		"invalid_request",
-		"{model} of {provider} takes no links to images; send each as a data: URL.",
+		N_("{model} of {provider} takes no links to images; send each as a data: URL."),
 	),
-	"unreachable": ("provider_unavailable", "{provider} could not be reached."),
+	"unreachable": ("provider_unavailable", N_("{provider} could not be reached.")),
 	"proxy": (
 		"provider_unavailable",
-		"{provider} could not be reached through the proxy that the server's environment names.",
+		N_("{provider} could not be reached through the proxy that the server's environment names."),
 	),
 	"unusable_proxy": (
 		"provider_error",
-		"{provider} cannot be asked through the proxy that the server's environment names; one as"
-		" http://host:port can be used.",
+		N_(
+			"{provider} cannot be asked through the proxy that the server's environment names; one as"
+			" http://host:port can be used."
+		),
 	),
 	"untrusted": (
 		"provider_error",
-		"The certificate of {provider} is not trusted here; an administrator can name the file of its authority in"
-		" SSL_CERT_FILE, in the server's environment.",
+		N_(
+			"The certificate of {provider} is not trusted here; an administrator can name the file of its authority in"
+			" SSL_CERT_FILE, in the server's environment."
+		),
 	),
 	"unreadable_authorities": (
 		"provider_error",
-		"{provider} cannot be asked: the certificate authorities that SSL_CERT_FILE or SSL_CERT_DIR names in the"
-		" server's environment cannot be read.",
+		N_(
+			"{provider} cannot be asked: the certificate authorities that SSL_CERT_FILE or SSL_CERT_DIR names in the"
+			" server's environment cannot be read."
+		),
 	),
-	"unavailable": ("provider_unavailable", "{provider} is not available at the moment (HTTP {status})."),
-	"broke_off": ("provider_unavailable", "The connection to {provider} broke off before its answer ended."),
+	"unavailable": ("provider_unavailable", N_("{provider} is not available at the moment (HTTP {status}).")),
+	"broke_off": (
+		"provider_unavailable",
+		N_("The connection to {provider} broke off before its answer ended."),
+	),
 	"unknown_model": (
 		"provider_error",
-		"{provider} does not know the model {model} at its address; an administrator can correct either.",
+		N_("{provider} does not know the model {model} at its address; an administrator can correct either."),
 	),
-	"refused": ("provider_error", "{provider} refused the request (HTTP {status})."),
+	"refused": ("provider_error", N_("{provider} refused the request (HTTP {status}).")),
 	"misconfigured": (
 		"provider_error",
-		"{provider} cannot be asked as it is configured; an administrator can correct its api, api_base or model.",
+		N_(
+			"{provider} cannot be asked as it is configured; an administrator can correct its api, api_base or model."
+		),
 	),
-	"reported": ("provider_error", "{provider} reported an error while it answered."),
-	"junk": ("provider_error", "{provider} sent a response that is not an answer of its API."),
-	"no_answer": ("provider_error", "{provider} closed the connection without an answer."),
+	"reported": ("provider_error", N_("{provider} reported an error while it answered.")),
+	"junk": ("provider_error", N_("{provider} sent a response that is not an answer of its API.")),
+	"no_answer": ("provider_error", N_("{provider} closed the connection without an answer.")),
 	"unfinished": (
 		"provider_unavailable",
-		"The answer of {provider} ended before it was complete.",
+		N_("The answer of {provider} ended before it was complete."),
 	),
 	"malformed_call": (
 		"provider_error",
-		"{model} of {provider} wrote a tool call that is not valid; ask again, or offer fewer tools.",
+		N_("{model} of {provider} wrote a tool call that is not valid; ask again, or offer fewer tools."),
 	),
-	"stopped": ("provider_error", "{provider} stopped the answer of {model} before it was complete."),
+	"stopped": ("provider_error", N_("{provider} stopped the answer of {model} before it was complete.")),
 	"only_images": (
 		"provider_error",
-		"{model} of {provider} answered with an image alone, which is not shown here; ask for text.",
+		N_("{model} of {provider} answered with an image alone, which is not shown here; ask for text."),
 	),
 	"only_unknown_calls": (
 		"provider_error",
-		"{model} of {provider} called a tool that it was not offered, and wrote nothing else.",
+		N_("{model} of {provider} called a tool that it was not offered, and wrote nothing else."),
 	),
 	"only_approvals": (
 		"provider_error",
-		"{model} of {provider} asks for an approval, which cannot be given here, and wrote nothing else.",
+		N_("{model} of {provider} asks for an approval, which cannot be given here, and wrote nothing else."),
 	),
 	"first_token": (
 		"timeout",
-		"{provider} sent nothing for {seconds} seconds (the limit until the first token).",
+		N_("{provider} sent nothing for {seconds} seconds (the limit until the first token)."),
 	),
 	"thinking_idle": (
 		"timeout",
-		"{provider} fell silent for {seconds} seconds while it was thinking.",
+		N_("{provider} fell silent for {seconds} seconds while it was thinking."),
 	),
-	"idle": ("timeout", "{provider} fell silent for {seconds} seconds in the middle of its answer."),
-	"total": ("timeout", "The answer of {provider} took longer than {seconds} seconds in all."),
-	"none": ("not_configured", "No AI provider is configured; an administrator can add one."),
+	"idle": ("timeout", N_("{provider} fell silent for {seconds} seconds in the middle of its answer.")),
+	"total": ("timeout", N_("The answer of {provider} took longer than {seconds} seconds in all.")),
+	"none": ("not_configured", N_("No AI provider is configured; an administrator can add one.")),
 }
 
 RETRYABLE = {"rate_limited", "provider_unavailable", "timeout"}

@@ -7,6 +7,8 @@ The wire is the one of Anthropic's public API reference, version 2023-06-01: a c
 import json
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
@@ -30,12 +32,12 @@ def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 	conversation.add("system", _content(body.get("system"), "system"))
 	given = body.get("messages")
 	if not isinstance(given, list) or not given:
-		raise invalid("{0} accepts a list of at least one {1}.", "messages", "{role, content}")
+		raise invalid(_("{0} accepts a list of at least one {1}."), "messages", "{role, content}")
 	for n, message in enumerate(given):
 		where = f"messages[{n}]"
 		role = message.get("role") if isinstance(message, dict) else None
 		if role not in ROLES:
-			raise invalid("{0}.role accepts one of: {1}.", where, ", ".join(ROLES))
+			raise invalid(_("{0}.role accepts one of: {1}."), where, ", ".join(ROLES))
 		if role == "assistant":
 			_assistant(conversation, message.get("content"), f"{where}.content")
 		elif role == "user":
@@ -72,7 +74,7 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 			conversation.say(_string(block, "text", path))
 		else:
 			raise invalid(
-				"{0}.type accepts one of: {1}.", path, "text, thinking, redacted_thinking, tool_use"
+				_("{0}.type accepts one of: {1}."), path, "text, thinking, redacted_thinking, tool_use"
 			)
 
 
@@ -108,12 +110,12 @@ def _blocks(content: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
 	if isinstance(content, str):
 		return [(where, {"type": "text", "text": content})]
 	if not isinstance(content, list):
-		raise invalid("{0} accepts a string or a list of content blocks.", where)
+		raise invalid(_("{0} accepts a string or a list of content blocks."), where)
 	blocks = []
 	for n, block in enumerate(content):
 		kind = block.get("type") if isinstance(block, dict) else None
 		if not isinstance(kind, str):
-			raise invalid("{0} accepts an object with a type.", f"{where}[{n}]")
+			raise invalid(_("{0} accepts an object with a type."), f"{where}[{n}]")
 		if kind not in FOREIGN and not (kind.endswith(FOREIGN_RESULT) and kind not in BLOCKS):
 			blocks.append((f"{where}[{n}]", block))
 	return blocks
@@ -139,7 +141,7 @@ def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
 		return [title, *(part for path, piece in inner for part in _parts(piece, path))]
 	if kind == "tool_reference":
 		return [{"type": "text", "text": str(block.get("tool_name") or "")}]
-	raise invalid("{0}.type accepts one of: {1}.", where, ", ".join(BLOCKS))
+	raise invalid(_("{0}.type accepts one of: {1}."), where, ", ".join(BLOCKS))
 
 
 def _url(source: dict[str, Any], where: str) -> str:
@@ -148,7 +150,7 @@ def _url(source: dict[str, Any], where: str) -> str:
 		return f"data:{_string(source, 'media_type', where)};base64,{_string(source, 'data', where)}"
 	if source.get("type") == "url":
 		return _string(source, "url", where)
-	raise invalid("{0}.type accepts one of: {1}; files are not kept here.", where, "base64, url")
+	raise invalid(_("{0}.type accepts one of: {1}; files are not kept here."), where, "base64, url")
 
 
 def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -166,7 +168,7 @@ def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list
 def _string(block: dict[str, Any], name: str, where: str) -> str:
 	value = block.get(name)
 	if not isinstance(value, str):
-		raise invalid("{0}.{1} accepts a string.", where, name)
+		raise invalid(_("{0}.{1} accepts a string."), where, name)
 	return value
 
 
@@ -180,11 +182,11 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	"""
 	given = body.get("tools") or []
 	if not isinstance(given, list):
-		raise invalid("{0} accepts a list of tools.", "tools")
+		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools, dropped = [], []
 	for n, tool in enumerate(given):
 		if not isinstance(tool, dict):
-			raise invalid("{0} accepts an object {1}.", f"tools[{n}]", "{name, description, input_schema}")
+			raise invalid(_("{0} accepts an object {1}."), f"tools[{n}]", "{name, description, input_schema}")
 		if tool.get("type") not in (None, "custom"):
 			dropped.append(f"tools.{tool['type']}")
 			continue
@@ -204,5 +206,5 @@ def _choice(given: Any) -> Any:
 	if kind == "tool":
 		return {"type": "function", "function": {"name": given.get("name")}}
 	if not isinstance(kind, str) or kind not in CHOICES:
-		raise invalid("{0} accepts one of: {1}.", "tool_choice.type", "auto, any, tool, none")
+		raise invalid(_("{0} accepts one of: {1}."), "tool_choice.type", "auto, any, tool, none")
 	return CHOICES[kind]

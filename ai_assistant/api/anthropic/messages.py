@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.chat.errors import invalid
 from ai_assistant.chat.options import MAX_STOPS
 from ai_assistant.chat.validators import flag
@@ -64,7 +66,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
 	value = body.get(name)
 	if value is not None and not isinstance(value, dict):
-		raise invalid("{0} accepts an object.", name)
+		raise invalid(_("{0} accepts an object."), name)
 	return value or {}
 
 
@@ -78,13 +80,13 @@ def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
 	if kind == "enabled":
 		budget = thinking.get("budget_tokens")
 		if not isinstance(budget, int) or isinstance(budget, bool):
-			raise invalid("{0} accepts a whole number.", "thinking.budget_tokens")
+			raise invalid(_("{0} accepts a whole number."), "thinking.budget_tokens")
 		return next((effort for effort, least in reversed(BUDGETS.items()) if budget >= least), "low")
 	if kind != "adaptive":
-		raise invalid("{0} accepts one of: {1}.", "thinking.type", "enabled, adaptive, disabled")
+		raise invalid(_("{0} accepts one of: {1}."), "thinking.type", "enabled, adaptive, disabled")
 	effort = config.get("effort")
 	if effort is not None and not isinstance(effort, str):
-		raise invalid("{0} accepts a string.", "output_config.effort")
+		raise invalid(_("{0} accepts a string."), "output_config.effort")
 	# The reference names it as the default.
 	return effort or "high"
 
@@ -105,7 +107,7 @@ def _response_format(given: Any) -> dict[str, Any] | None:
 	if given is None:
 		return None
 	if not isinstance(given, dict) or given.get("type") != "json_schema":
-		raise invalid("{0} accepts {1}.", "output_config.format.type", "json_schema")
+		raise invalid(_("{0} accepts {1}."), "output_config.format.type", "json_schema")
 	return {"type": "json_schema", "json_schema": {"name": "answer", "schema": given.get("schema")}}
 
 

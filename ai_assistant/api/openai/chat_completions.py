@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
@@ -51,7 +53,7 @@ DONE = "data: [DONE]\n\n"
 def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	"""Reads the body of `POST /chat/completions`. Raises ChatError `invalid_request`."""
 	if body.get("n") not in (None, 1):
-		raise invalid("n accepts 1.")
+		raise invalid(_("n accepts 1."))
 	metadata = _object(body, "metadata")
 	tools = [_tool(tool) for tool in _list(body, "tools") if _is_function(tool)]
 	effort = body.get("reasoning_effort")
@@ -80,7 +82,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	}
 	stream = body.get("stream") or False
 	if not isinstance(stream, bool):
-		raise invalid("stream accepts true or false.")
+		raise invalid(_("stream accepts true or false."))
 	return Parsed(fields, stream, options=for_writer, dropped=tuple(dropped))
 
 
@@ -187,14 +189,14 @@ class Writer:
 def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
 	value = body.get(name)
 	if not isinstance(value, dict | None):
-		raise invalid("{0} accepts an object.", name)
+		raise invalid(_("{0} accepts an object."), name)
 	return value or {}
 
 
 def _list(body: dict[str, Any], name: str) -> list[Any]:
 	value = body.get(name)
 	if not isinstance(value, list | None):
-		raise invalid("{0} accepts a list.", name)
+		raise invalid(_("{0} accepts a list."), name)
 	return value or []
 
 

@@ -7,6 +7,7 @@ place of the conversation.
 import time
 from dataclasses import replace
 
+from frappe import _
 from werkzeug.wrappers import Response
 
 from ai_assistant.chat.errors import invalid
@@ -27,7 +28,7 @@ def compact() -> Response:
 	started = time.monotonic()
 	sent = requests.body()
 	if not isinstance(sent.get("model"), str):
-		raise invalid("{0} accepts the name of a model.", "model")
+		raise invalid(_("{0} accepts the name of a model."), "model")
 	parsed = stored_responses.read({**sent, "tools": None, "tool_choice": None, "stream": False})
 	messages = [*parsed.fields["messages"], {"role": "user", "content": PROMPT}]
 	parsed = replace(parsed, fields={**parsed.fields, "messages": messages})

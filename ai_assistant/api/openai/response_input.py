@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
@@ -39,16 +41,16 @@ def messages_of(given: Any, history: Sequence[dict[str, Any]] = ()) -> list[dict
 		conversation.add("user", given)
 		return conversation.messages
 	if not isinstance(given, list):
-		raise invalid("{0} accepts a string or a list of items.", "input")
+		raise invalid(_("{0} accepts a string or a list of items."), "input")
 	for n, item in enumerate(given):
 		where = f"input[{n}]"
 		if not isinstance(item, dict):
-			raise invalid("{0} accepts an object with a type.", where)
+			raise invalid(_("{0} accepts an object with a type."), where)
 		kind = item.get("type") or "message"
 		if kind in FOREIGN:
 			continue
 		if not isinstance(kind, str) or kind not in ITEMS:
-			raise invalid("{0}.type accepts one of: {1}.", where, ", ".join(ITEMS))
+			raise invalid(_("{0}.type accepts one of: {1}."), where, ", ".join(ITEMS))
 		ITEMS[kind](conversation, item, where)
 	return conversation.messages
 
@@ -56,7 +58,7 @@ def messages_of(given: Any, history: Sequence[dict[str, Any]] = ()) -> list[dict
 def _message(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	role = item.get("role")
 	if role not in ROLES:
-		raise invalid("{0}.role accepts one of: {1}.", where, ", ".join(ROLES))
+		raise invalid(_("{0}.role accepts one of: {1}."), where, ", ".join(ROLES))
 	text, others = _content(item.get("content"), f"{where}.content")
 	if role == "user":
 		conversation.add("user", others if any(part["type"] != "text" for part in others) else text)
@@ -71,7 +73,7 @@ def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	if isinstance(arguments, dict):
 		arguments = json.dumps(arguments, ensure_ascii=False)
 	if not isinstance(arguments, str):
-		raise invalid("{0}.arguments accepts a string with a JSON object.", where)
+		raise invalid(_("{0}.arguments accepts a string with a JSON object."), where)
 	conversation.call(_string(item, "call_id", where), _string(item, "name", where), arguments or "{}")
 
 
@@ -94,7 +96,9 @@ def _compaction(conversation: Conversation, item: dict[str, Any], where: str) ->
 
 
 def _reference(conversation: Conversation, item: dict[str, Any], where: str) -> None:
-	raise invalid("{0}.id accepts the id of an item that this site has stored; send the item itself.", where)
+	raise invalid(
+		_("{0}.id accepts the id of an item that this site has stored; send the item itself."), where
+	)
 
 
 ITEMS: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {
@@ -114,7 +118,7 @@ def _content(content: Any, where: str) -> tuple[str, list[dict[str, Any]]]:
 	if isinstance(content, str):
 		return content, [{"type": "text", "text": content}] if content else []
 	if not isinstance(content, list):
-		raise invalid("{0} accepts a string or a list of content parts.", where)
+		raise invalid(_("{0} accepts a string or a list of content parts."), where)
 	parts = [_part(part, f"{where}[{n}]") for n, part in enumerate(content)]
 	return "".join(part["text"] for part in parts if part["type"] == "text"), parts
 
@@ -128,22 +132,24 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 	if kind == "input_image":
 		if not isinstance(part.get("image_url"), str):
 			raise invalid(
-				"{0}.image_url accepts an https address or a data URL; files are not kept here.", where
+				_("{0}.image_url accepts an https address or a data URL; files are not kept here."), where
 			)
 		image = {"url": part["image_url"], "detail": DETAILS.get(str(part.get("detail")), "auto")}
 		return {"type": "image_url", "image_url": image}
 	if kind == "input_file":
 		if not isinstance(part.get("file_data"), str):
-			raise invalid("{0}.file_data accepts a data URL; files are not kept here.", where)
+			raise invalid(_("{0}.file_data accepts a data URL; files are not kept here."), where)
 		named = {"filename": part["filename"]} if isinstance(part.get("filename"), str) else {}
 		return {"type": "file", "file": {**named, "file_data": part["file_data"]}}
-	raise invalid("{0}.type accepts one of: {1}.", where, "input_text, input_image, input_file, output_text")
+	raise invalid(
+		_("{0}.type accepts one of: {1}."), where, "input_text, input_image, input_file, output_text"
+	)
 
 
 def _string(item: dict[str, Any], name: str, where: str) -> str:
 	value = item.get(name)
 	if not isinstance(value, str):
-		raise invalid("{0}.{1} accepts a string.", where, name)
+		raise invalid(_("{0}.{1} accepts a string."), where, name)
 	return value
 
 
@@ -158,14 +164,14 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	"""
 	given = body.get("tools") or []
 	if not isinstance(given, list):
-		raise invalid("{0} accepts a list of tools.", "tools")
+		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools: list[dict[str, Any]] = []
 	dropped: list[str] = []
 	for n, tool in enumerate(given):
 		kind = tool.get("type") if isinstance(tool, dict) else None
 		if not isinstance(kind, str):
 			raise invalid(
-				'{0} accepts an object {{"type": "function", "name", "parameters"}}.', f"tools[{n}]"
+				_('{0} accepts an object {{"type": "function", "name", "parameters"}}.'), f"tools[{n}]"
 			)
 		if kind != "function":
 			dropped.append(f"tools.{kind}")

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from frappe import _
+
 from ai_assistant.chat.errors import invalid
 from ai_assistant.chat.validators import flag
 from ai_assistant.gateway.surrogates import join_surrogates
@@ -49,15 +51,15 @@ def parse(
 		("conversation", "send all of the input"),
 	):
 		if body.get(name) is not None:
-			raise invalid("{0} is not kept on this site; {1}.", name, advice)
+			raise invalid(_("{0} is not kept on this site; {1}."), name, advice)
 	if body.get("previous_response_id") is not None and history is None:
-		raise invalid("{0} cannot be used here; send all of the input.", "previous_response_id")
+		raise invalid(_("{0} cannot be used here; send all of the input."), "previous_response_id")
 	reasoning, text, metadata = (_object(body, name) for name in ("reasoning", "text", "metadata"))
 	given = body.get("input")
 	messages = messages_of([] if given is None and history else given, history or ())
 	instructions = body.get("instructions")
 	if instructions is not None and not isinstance(instructions, str):
-		raise invalid("{0} accepts a string.", "instructions")
+		raise invalid(_("{0} accepts a string."), "instructions")
 	tools, choice, dropped = tools_of(body)
 	fields = {
 		"messages": [*([{"role": "system", "content": instructions}] if instructions else []), *messages],
@@ -92,7 +94,7 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 	try:
 		text = json.dumps(repeated, ensure_ascii=False)
 	except RecursionError:
-		raise invalid("The body accepts objects and lists in each other to a depth of {0}.", 32) from None
+		raise invalid(_("The body accepts objects and lists in each other to a depth of {0}."), 32) from None
 	clean = join_surrogates(text)
 	return repeated if clean is text else json.loads(clean)
 
@@ -100,7 +102,7 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
 	value = body.get(name)
 	if value is not None and not isinstance(value, dict):
-		raise invalid("{0} accepts an object.", name)
+		raise invalid(_("{0} accepts an object."), name)
 	return value or {}
 
 
@@ -112,5 +114,5 @@ def _response_format(given: Any) -> dict[str, Any] | None:
 	if kind == "json_object":
 		return {"type": kind}
 	if kind != "json_schema":
-		raise invalid("{0} accepts one of: {1}.", "text.format.type", "text, json_object, json_schema")
+		raise invalid(_("{0} accepts one of: {1}."), "text.format.type", "text, json_object, json_schema")
 	return {"type": kind, kind: {name: value for name, value in given.items() if name != "type"}}

@@ -79,7 +79,7 @@ def retrieve(response_id: str) -> Response:
 		if not parsed.background:
 			# A direct stream is cut elsewhere than the journal, so its events have other numbers.
 			raise invalid(
-				"{0} accepts the number of an event of a response in the background.", "starting_after"
+				_("{0} accepts the number of an event of a response in the background."), "starting_after"
 			)
 		parsed.options["starting_after"] = after
 	return _stream(row, parsed)
@@ -168,11 +168,11 @@ def _previous(sent: dict[str, Any]) -> store.Row | None:
 	if response_id is None:
 		return None
 	if not isinstance(response_id, str):
-		raise invalid("{0} accepts the id of a response.", "previous_response_id")
+		raise invalid(_("{0} accepts the id of a response."), "previous_response_id")
 	row = _find(response_id)
 	if row["status"] in store.UNENDED:
 		raise invalid(
-			"{0} accepts a response that has ended; {1} has not.", "previous_response_id", response_id
+			_("{0} accepts a response that has ended; {1} has not."), "previous_response_id", response_id
 		)
 	return row
 
@@ -211,12 +211,12 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 	identity = str(item.get("id"))
 	found = ITEM_ID.fullmatch(identity)
 	if not found:
-		raise invalid("{0} accepts the id of an item of a stored response.", where)
+		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
 	kind, request_id, number = found[1], found[2], int(found[3])
 	response_id = f"{ID_PREFIX}{request_id}"
 	if response_id not in rows:
 		if len(rows) >= MAX_REFERRED:
-			raise invalid("{0} accepts items of at most {1} responses.", "input", MAX_REFERRED)
+			raise invalid(_("{0} accepts items of at most {1} responses."), "input", MAX_REFERRED)
 		rows[response_id] = _find(response_id)
 	row = rows[response_id]
 	if row["response"] is None:
@@ -228,7 +228,7 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 		return [message_item(identity, row["response"], "completed")] if number == 0 else []
 	calls = row["tool_calls"] or []
 	if number >= len(calls):
-		raise invalid("{0} accepts the id of an item of a stored response.", where)
+		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
 	call = calls[number]
 	return [
 		call_item(identity, call["id"], call["function"]["name"], call["function"]["arguments"], "completed")

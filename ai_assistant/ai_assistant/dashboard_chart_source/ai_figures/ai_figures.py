@@ -11,16 +11,6 @@ from frappe.utils import add_days, format_date, getdate, nowdate
 
 from ..ai_requests_by_day.ai_requests_by_day import DAYS
 
-BY_DAY = {
-	"AI Events by Day": {"Delivered": "sum(events - failed_events)", "Not Delivered": "sum(failed_events)"},
-	"AI Waiting by Day": {
-		"Event 1": "avg(nullif(first_event_ms, 0))",
-		"Reasoning": "avg(nullif(first_reasoning_ms, 0))",
-		"Text": "avg(nullif(first_text_ms, 0))",
-	},
-	"AI Cost by Day": {"US Cents": "100 * sum(cost_usd)"},
-}
-"""The lines of each chart by the chart's name, and the SQL of a line over the requests of a day."""
 PROVIDERS = "AI Provider Failures"
 
 
@@ -34,9 +24,10 @@ def get(chart_name: str) -> dict[str, Any] | None:
 	where = f"creation >= %(first)s and ({mine})"
 	if chart_name == PROVIDERS:
 		return _of_providers(where, {"first": first})
-	if chart_name not in BY_DAY:
+	charts = by_day()
+	if chart_name not in charts:
 		frappe.throw(_("There is no chart {0} of AI Assistant.").format(chart_name))
-	lines = BY_DAY[chart_name]
+	lines = charts[chart_name]
 	# `build_match_conditions` is SQL, which the query builder does not take.
 	rows = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		f"select date(creation), {', '.join(lines.values())} from `tabAI Request` where {where} group by 1",
@@ -50,9 +41,25 @@ def get(chart_name: str) -> dict[str, Any] | None:
 	return {
 		"labels": [format_date(day) for day in days],
 		"datasets": [
-			{"name": _(name), "values": [float(found.get(day, nothing)[n] or 0) for day in days]}
+			{"name": name, "values": [float(found.get(day, nothing)[n] or 0) for day in days]}
 			for n, name in enumerate(lines)
 		],
+	}
+
+
+def by_day() -> dict[str, dict[str, str]]:
+	"""Returns the lines of each chart, and the SQL of a line over the requests of a day, by the chart's name."""
+	return {
+		"AI Events by Day": {
+			_("Delivered"): "sum(events - failed_events)",
+			_("Not Delivered"): "sum(failed_events)",
+		},
+		"AI Waiting by Day": {
+			_("Event 1"): "avg(nullif(first_event_ms, 0))",
+			_("Reasoning"): "avg(nullif(first_reasoning_ms, 0))",
+			_("Text"): "avg(nullif(first_text_ms, 0))",
+		},
+		"AI Cost by Day": {_("US Cents"): "100 * sum(cost_usd)"},
 	}
 
 

@@ -10,7 +10,7 @@ from ai_assistant.bench_tests import TestCase, commit, delete_requests, delete_u
 from ai_assistant.store.frappe_store import FrappeStore
 
 from ..ai_requests_by_day.ai_requests_by_day import DAYS
-from .ai_figures import BY_DAY, PROVIDERS
+from .ai_figures import PROVIDERS, by_day
 
 READERS = readers("figures.test")
 ANN, BOB, CHIEF, STRANGER, NEW = READERS
@@ -116,7 +116,7 @@ class TestAIFigures(TestCase):
 		commit()
 
 	def test_nobody_without_a_role_sees_any_and_a_new_user_sees_none(self) -> None:
-		for name in (*BY_DAY, PROVIDERS):
+		for name in (*by_day(), PROVIDERS):
 			for user in (STRANGER, None):
 				self.assertEqual(rest("GET", SOURCE, user, chart_name=name)[0], 403)
 			self.assertIsNone(rest("GET", SOURCE, NEW, chart_name=name)[1].get("message"))
@@ -126,4 +126,4 @@ class TestAIFigures(TestCase):
 
 	def test_each_chart_has_its_figures(self) -> None:
 		charts = frappe.get_all("Dashboard Chart", filters={"source": "AI Figures"}, pluck="name")
-		self.assertEqual(sorted(charts), sorted((*BY_DAY, PROVIDERS)))
+		self.assertEqual(sorted(charts), sorted((*by_day(), PROVIDERS)))

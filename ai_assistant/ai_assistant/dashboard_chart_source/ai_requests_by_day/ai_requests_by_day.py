@@ -8,8 +8,6 @@ from frappe.desk.reportview import build_match_conditions
 from frappe.utils import add_days, format_date, getdate, nowdate
 
 DAYS = 30
-# In the order of the colours in the chart's `custom_options`.
-STATUSES = ("completed", "failed", "cancelled", "running", "queued")
 
 
 @frappe.whitelist()
@@ -35,7 +33,18 @@ def get() -> dict[str, Any] | None:
 	return {
 		"labels": [format_date(day) for day in days],
 		"datasets": [
-			{"name": _(status.title()), "values": [counts.get((day, status), 0) for day in days]}
-			for status in STATUSES
+			{"name": label, "values": [counts.get((day, status), 0) for day in days]}
+			for status, label in _statuses().items()
 		],
+	}
+
+
+def _statuses() -> dict[str, str]:
+	"""Returns the label of each status, in the order of the colours in the chart's `custom_options`."""
+	return {
+		"completed": _("Completed"),
+		"failed": _("Failed"),
+		"cancelled": _("Cancelled"),
+		"running": _("Running"),
+		"queued": _("Queued"),
 	}
