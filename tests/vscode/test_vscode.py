@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,13 @@ from tests.support.site import CHECKOUT, Site, StandaloneSite, browser_config
 HERE = Path(__file__).parent
 SHOTS = CHECKOUT / "build" / "vscode"
 MODEL_NAME = "Site's model"
+MANIFEST = """<?xml version="1.0" encoding="utf-8"?>
+<PackageManifest Version="2.0.0" xmlns="http://schemas.microsoft.com/developer/vsx-schema/2011">
+<Metadata><Identity Language="en-US" Id="ai-assistant-example" Version="0.1.0" Publisher="ai-assistant"/></Metadata>
+<Installation><InstallationTarget Id="Microsoft.VisualStudio.Code"/></Installation>
+<Assets><Asset Type="Microsoft.VisualStudio.Code.Manifest" Path="extension/package.json" Addressable="true"/></Assets>
+</PackageManifest>
+"""
 SETTINGS = {
 	"workbench.startupEditor": "none",
 	# Titles and progress messages are asked of the same model.
@@ -40,8 +49,14 @@ def config(provider: ScriptedProvider, **budgets: int) -> dict[str, Any]:
 	return {**made, "budgets": budgets}
 
 
+def environment_of_vscode(folder: Path) -> dict[str, str]:
+	"""Returns an environment with the Node that code-server needs, and a home of its own."""
+	node = HERE / "node_modules" / "node" / "bin"
+	return {**os.environ, "HOME": str(folder / "home"), "PATH": f"{node}:{os.environ['PATH']}"}
+
+
 @contextmanager
-def code_server(site: Site, folder: Path) -> Iterator[dict[str, str]]:
+def code_server(site: Site, folder: Path, settings: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
 	"""A VS Code that knows one model, the site's; gives what its tests need to know."""
 	workspace = folder / "workspace"
 	user = folder / "data" / "User"
@@ -66,20 +81,20 @@ def code_server(site: Site, folder: Path) -> Iterator[dict[str, str]]:
 		"models": [model],
 	}
 	(user / "chatLanguageModels.json").write_text(json.dumps([endpoint]))
-	(user / "settings.json").write_text(json.dumps(SETTINGS))
+	(user / "settings.json").write_text(json.dumps({**SETTINGS, **(settings or {})}))
 	(folder / "config.yaml").write_text("")
 	with socket.socket() as free:
 		free.bind(("127.0.0.1", 0))
 		port = free.getsockname()[1]
-	node = HERE / "node_modules" / "node" / "bin"
 	command = [
 		*(HERE / "node_modules" / ".bin" / "code-server", "--config", folder / "config.yaml"),
 		*("--auth", "none", "--bind-addr", f"127.0.0.1:{port}", "--user-data-dir", folder / "data"),
 		*("--extensions-dir", folder / "extensions", "--disable-telemetry", "--disable-update-check"),
 	]
-	inherited = {**os.environ, "HOME": str(folder / "home"), "PATH": f"{node}:{os.environ['PATH']}"}
 	with (folder / "code-server.log").open("w") as log:
-		process = subprocess.Popen(command, env=inherited, stdout=log, stderr=log, start_new_session=True)
+		process = subprocess.Popen(
+			command, env=environment_of_vscode(folder), stdout=log, stderr=log, start_new_session=True
+		)
 	try:
 		until = time.monotonic() + 60
 		while not _answers(f"http://127.0.0.1:{port}/healthz"):
@@ -119,6 +134,25 @@ def run(name: str, variables: dict[str, str]) -> None:
 	done = subprocess.run(command, cwd=HERE, env=variables, capture_output=True, text=True)
 	assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 	print(done.stdout)
+
+
+@pytest.mark.timeout(600)
+def test_the_example_extension_shows_the_thinking_and_offers_the_models(tmp_path: Path) -> None:
+	example = CHECKOUT / "examples" / "vscode"
+	subprocess.run(["npm", "run", "--silent", "extension"], cwd=CHECKOUT, check=True)
+	folder = tmp_path / "vscode"
+	package = tmp_path / "example.vsix"
+	with zipfile.ZipFile(package, "w") as archive:
+		archive.writestr("extension.vsixmanifest", MANIFEST)
+		archive.write(example / "package.json", "extension/package.json")
+		archive.write(example / "dist" / "extension.cjs", "extension/dist/extension.cjs")
+	command = [HERE / "node_modules" / ".bin" / "code-server", "--extensions-dir", folder / "extensions"]
+	command += ["--user-data-dir", folder / "data", "--install-extension", package]
+	subprocess.run(command, check=True, env=environment_of_vscode(folder), capture_output=True)
+	with ScriptedProvider() as provider, StandaloneSite(tmp_path, config(provider)) as site:
+		user = {"aiAssistant.url": site.url, "aiAssistant.site": site.name}
+		with code_server(site, folder, user) as vscode:
+			run("extension", {**environment(site, provider), **vscode})
 
 
 @pytest.mark.timeout(600)

@@ -3,8 +3,8 @@ import { chromium } from "playwright-core";
 
 const { VSCODE_URL, VSCODE_PROFILE, SHOTS, MODEL_NAME } = process.env;
 
-/** Opens VS Code with its Chat view, and enables the built-in chat extension, which a fresh profile starts without. */
-export async function openChat() {
+/** Opens VS Code. */
+export async function openEditor() {
 	const context = await chromium.launchPersistentContext(VSCODE_PROFILE, {
 		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
 		args: ["--no-sandbox", "--disable-gpu"],
@@ -12,6 +12,13 @@ export async function openChat() {
 	});
 	const page = context.pages()[0] ?? (await context.newPage());
 	await page.goto(VSCODE_URL);
+	await page.locator(".monaco-workbench").waitFor({ timeout: 90_000 });
+	return { context, page };
+}
+
+/** Opens VS Code with its Chat view, and enables the built-in chat extension, which a fresh profile starts without. */
+export async function openChat() {
+	const { context, page } = await openEditor();
 	const view = page.locator(".part.auxiliarybar .interactive-session");
 	await view.waitFor({ timeout: 90_000 });
 	const toolbar = page.locator(".part.auxiliarybar .chat-input-toolbars").first();
@@ -25,10 +32,16 @@ export async function openChat() {
 	return { context, page, chat: new ChatView(page, view) };
 }
 
-async function runCommand(page, name) {
-	await page.keyboard.press("F1");
-	await page.locator(".quick-input-widget input").first().fill(`>${name}`);
-	await page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click();
+/** Runs a command by its title. The list does not show a command that is registered after it was opened. */
+export async function runCommand(page, title) {
+	const row = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
+	for (let turn = 0; turn < 20; turn++) {
+		await page.keyboard.press("F1");
+		await page.locator(".quick-input-widget input").first().fill(`>${title}`);
+		if (await appears(row, 3_000)) return row.click();
+		await page.keyboard.press("Escape");
+	}
+	throw new Error(`there is no command “${title}”`);
 }
 
 const appears = (locator, timeout) => locator.waitFor({ timeout }).then(
