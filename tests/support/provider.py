@@ -303,7 +303,9 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 			if message.get("role") != "user":
 				continue
 			if isinstance(content, list):
-				content = "".join(part.get("text", "") for part in content)
+				parts = [part.get("text", "") for part in content]
+				# An agent's context and its user's words may be parts of one message.
+				content = next((part for part in reversed(parts) if part.startswith("[{")), "".join(parts))
 			if content:
 				texts.append(content)
 	try:
