@@ -254,6 +254,12 @@ def test_an_id_of_nothing_is_404_in_openais_form(site: Site, response_id: str) -
 		assert response.status_code == 404 and response.json()["error"]["message"], (method, path)
 
 
+def test_the_id_of_a_request_is_no_id_of_a_response(site: Site, package: openai.OpenAI) -> None:
+	answer = package.responses.create(model="scripted", input=script({"text": "Yes."}))
+	assert ask(site, f"/responses/{answer.id.removeprefix('resp_')}").status_code == 404
+	assert ask(site, f"/responses/{answer.id}").status_code == 200
+
+
 def test_the_same_key_asks_once(site: Site, provider: ScriptedProvider) -> None:
 	marker, key = unique("marker"), {"Idempotency-Key": unique("key")}
 	sent = {"model": "scripted", "input": script({"text": marker})}
