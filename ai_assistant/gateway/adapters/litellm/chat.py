@@ -12,7 +12,7 @@ from ...failures import finish_reason
 from ...schemas import Inliner, TooLarge
 from ...sse import string
 from ...tool_calls import OwnIds, ToolPiece, sendable, tool_piece
-from . import client
+from . import client, failures
 from .stream import Feed
 
 # Of whose messages litellm sends the text, and nothing else that is in them.
@@ -132,7 +132,7 @@ async def answer(
 			unshown=unshown,
 		)
 	except Exception as error:
-		raise client.provider_error(error, provider, ask.model) from None
+		raise failures.provider_error(error, provider, ask.model) from None
 	finally:
 		if stream is not None:
 			await stream.aclose()

@@ -1,7 +1,7 @@
-"""The one door to litellm: the only module that imports it, and the only one that knows its exceptions.
+"""Imports litellm, and says what it is asked with.
 
-litellm takes 2 to 4 s and 160 to 250 MB to import, so that happens on the first question, on a thread of its
-own: the loop goes on serving other streams meanwhile.
+The import takes 2 to 4 s and 160 to 250 MB. It happens at the first question, on a thread of its own, so that the loop
+serves other streams meanwhile.
 """
 
 import asyncio
@@ -272,104 +272,3 @@ def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thou
 		# litellm raises a bare Exception for a model it has no price of.
 		cost = None
 	return replace(counted, cost_usd=cost)
-
-
-def provider_error(error: Exception, provider: Provider, model: str) -> ProviderError:
-	"""What an exception from litellm comes down to.
-
-	litellm puts a status of its own making on its exceptions (500 for a broken connection, for Ollama's
-	refusals too), so the real one is looked for in the chain of causes: httpx's, which carries the response.
-	"""
-	import ssl
-
-	import aiohttp
-	import httpx
-
-	names = {"provider": provider.name, "model": model}
-	causes = list(_causes(error))
-	for cause in causes:
-		if isinstance(cause, ProviderError):
-			# Without the frames it came through, whose variables hold the key and the provider's words.
-			return cause.with_traceback(None)
-	words = "\n".join(_words(cause) for cause in causes)
-	litellm = load()
-	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
-		return ProviderError("no_image_links", **names)
-	if any(isinstance(cause, sse.ProtocolError) for cause in causes):
-		return ProviderError("junk", **names)
-	if any(_too_long(litellm, cause) for cause in causes):
-		return ProviderError("too_long", **names)
-	if any(isinstance(cause, litellm.ContentPolicyViolationError) for cause in causes):
-		return ProviderError("filtered", **names)
-	for cause in causes:
-		if isinstance(cause, httpx.HTTPStatusError):
-			response = cause.response
-			return failure(names, response.status_code, _body(response) or words, response.headers)
-	if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-		return ProviderError("untrusted", **names)
-	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
-		return ProviderError("misconfigured", **names)
-	if any(
-		isinstance(c, httpx.ConnectError | httpx.ConnectTimeout | aiohttp.ClientConnectorError)
-		for c in causes
-	):
-		return ProviderError("unreachable", **names)
-	if any(isinstance(c, httpx.TransportError | aiohttp.ClientError) for c in causes):
-		return ProviderError("broke_off", **names)
-	if any(isinstance(cause, UnicodeDecodeError | json.JSONDecodeError) for cause in causes):
-		return ProviderError("junk", **names)
-	if isinstance(error, litellm.BadRequestError) and not any(_of_provider(cause) for cause in causes):
-		return ProviderError("misconfigured", **names)
-	return failure(names, body=words)
-
-
-def _body(response: Any) -> str:
-	import httpx
-
-	try:
-		return str(response.text)
-	except httpx.StreamError:
-		# It was not read, or is over.
-		return ""
-
-
-def _words(cause: BaseException) -> str:
-	"""What an exception says of a provider's own error; nothing for another."""
-	import openai
-
-	if type(cause) is Exception:
-		# Of an error where a whole answer should be.
-		return json.dumps(
-			{name: getattr(cause, name, "") for name in ("status_code", "message")}, default=str
-		)
-	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
-		return ""
-	return f"{cause}\n{json.dumps(getattr(cause, 'body', None), default=str)}"
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-	"""The exception and all it came from, nearest first."""
-	seen: list[BaseException] = []
-	waiting: list[BaseException | None] = [error]
-	while waiting:
-		cause = waiting.pop(0)
-		if cause is None or cause in seen:
-			continue
-		seen.append(cause)
-		waiting += [getattr(cause, "original_exception", None), cause.__cause__, cause.__context__]
-	return seen
-
-
-def _of_provider(cause: BaseException) -> bool:
-	"""Whether an exception is what litellm makes of a provider's own error."""
-	from litellm.llms.base_llm.chat.transformation import BaseLLMException
-
-	return isinstance(cause, BaseLLMException)
-
-
-def _too_long(litellm: Any, cause: BaseException) -> bool:
-	"""litellm knows the words of most providers for this, but looks for them with some providers only."""
-	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
-	return isinstance(
-		cause, litellm.ContextWindowExceededError
-	) or checkers.is_error_str_context_window_exceeded(_words(cause))
