@@ -16,10 +16,10 @@ from tests.support.site import Site
 	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
 )
 def test_the_page_in_chromium(site: Site, provider: ScriptedProvider, name: str) -> None:
-	run_tests(site, provider, Path(__file__).parent / f"{name}.test.mjs")
+	run_tests(site, provider, Path(__file__).parent / f"{name}.test.mjs", seconds=400)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not os.environ.get("MANAGER_LOGIN"), reason="left out: `make test-bench` runs it")
 def test_desk_in_chromium(site: Site, provider: ScriptedProvider) -> None:
-	run_tests(site, provider, Path(__file__).parent / "desk.test.mjs")
+	run_tests(site, provider, Path(__file__).parent / "desk.test.mjs", seconds=290)

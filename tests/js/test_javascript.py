@@ -38,10 +38,10 @@ def environment(site: Site, provider: ScriptedProvider) -> dict[str, str]:
 	}
 
 
-def run_tests(site: Site, provider: ScriptedProvider, *files: Path) -> None:
+def run_tests(site: Site, provider: ScriptedProvider, *files: Path, seconds: int = 170) -> None:
 	"""`node --test`; fails with what it says of the tests that failed."""
 	# One that waits for what never comes is named, before pytest ends them all without a word.
-	command = ["node", "--test", "--test-timeout=100000", "--test-reporter=spec", *map(str, files)]
+	command = ["node", "--test", f"--test-timeout={seconds * 1000}", "--test-reporter=spec", *map(str, files)]
 	done = subprocess.run(command, cwd=ROOT, env=environment(site, provider), capture_output=True, text=True)
 	ran = re.search(r"^ℹ pass (\d+)$", done.stdout, re.MULTILINE)
 	assert done.returncode == 0 and ran and int(ran[1]), done.stdout[-8000:] + done.stderr[-2000:]
