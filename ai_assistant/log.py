@@ -22,6 +22,8 @@ copy_to_stderr = True
 MARKS = {
 	"reasoning": "💭 REASONING",
 	"text": "📝 TEXT",
+	"tool_call_start": "🔧 TOOL_CALL_START",
+	"tool_call_delta": "🔧 TOOL_CALL_DELTA",
 	"tool_call": "🔧 TOOL_CALL",
 	"completion": "✅ COMPLETION",
 }

@@ -7,7 +7,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Reasoning, Text, Tick, ToolCall
+from ai_assistant.gateway import Chunk, Reasoning, Text, Tick, ToolCall, ToolCallDelta, ToolCallStart
 
 from .answer import current_answer
 from .polling import read_again
@@ -60,6 +60,12 @@ class _Read:
 			if event["arguments"]:
 				self._calls.add(event["id"])
 				yield ToolCall(event["id"], event["name"], event["arguments"], event.get("arguments_error"))
+		elif kind == "tool_call_start":
+			yield ToolCallStart(event["id"], event["name"])
+		elif kind == "tool_call_delta":
+			# An emptied event has no text.
+			if text:
+				yield ToolCallDelta(event["id"], text)
 		elif text:
 			self._lengths[kind] += len(text)
 			yield Reasoning(text) if kind == "reasoning" else Text(text)

@@ -33,7 +33,12 @@ class Chat:
 	"""A request that runs in this process."""
 
 	def __init__(self, request: ChatRequest, settings: Settings, publisher: Publisher) -> None:
-		self.request = replace(request, cache_key=task_provider.cache_key(publisher.user, request.task_id))
+		self.request = replace(
+			request,
+			cache_key=task_provider.cache_key(publisher.user, request.task_id),
+			# Every client is told that a call is being written.
+			report_tool_calls=True,
+		)
 		self.settings = settings
 		self.publisher = publisher
 		self.user = publisher.user
@@ -276,6 +281,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		keep_content=settings.retention.keep_content,
 		tools=request.tools is not None,
 		publishes=request.publishes,
+		stream_tool_calls=request.stream_tool_calls,
 	)
 	publisher.accepted(asked_at)
 	return publisher

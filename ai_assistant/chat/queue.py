@@ -88,6 +88,7 @@ def take(name: str) -> lifecycle.Chat | None:
 		settings.retention.keep_content,
 		settings.realtime.max_delay_ms / 1000,
 		request.publishes,
+		request.stream_tool_calls,
 	)
 	return running.register(lifecycle.Chat(request, replace(settings, timeouts=timeouts), resumed))
 

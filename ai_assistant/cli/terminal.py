@@ -19,9 +19,29 @@ CALL = "🔧 {name} {arguments}"
 LINES_OF_REASONING = 8
 
 
-def shown(event: Mapping[str, Any]) -> str:
-	"""The text that an event adds to the answer on the screen. A tool call has its own line."""
-	return printable_text(f"\n{CALL.format_map(event)}\n" if event["type"] == "tool_call" else event["text"])
+class Answer:
+	"""The text of an answer on the screen. A tool call has its own line, which grows while the model writes the call."""
+
+	def __init__(self) -> None:
+		# The id of the call that is being drawn. Of calls that are written at the same time, the others are drawn whole.
+		self._drawn: str | None = None
+
+	def shown(self, event: Mapping[str, Any]) -> str:
+		"""Returns the text that an event adds."""
+		kind, call_id = event["type"], event.get("id")
+		if kind == "tool_call_start":
+			if self._drawn is not None:
+				return ""
+			self._drawn = call_id
+			return printable_text("\n" + CALL.format(name=event["name"], arguments=""))
+		if kind == "tool_call_delta" and call_id != self._drawn:
+			return ""
+		if kind != "tool_call":
+			return printable_text(event["text"])
+		if self._drawn is not None and call_id == self._drawn:
+			self._drawn = None
+			return "\n"
+		return printable_text(f"\n{CALL.format_map(event)}\n")
 
 
 class View(Protocol):
@@ -43,6 +63,7 @@ class Drawn:
 		self._started = time.monotonic()
 		self._live: Live | None = None
 		self._note = ""
+		self._answer = Answer()
 
 	def show(self, event: dict[str, Any]) -> None:
 		kind = event["type"]
@@ -55,9 +76,13 @@ class Drawn:
 		elif kind == STATUS:
 			if event["phase"] == "fallback":
 				self._note = f" ({event['failed']} failed, asking {event['provider']})"
+			elif event["phase"] == "calling":
+				self._note = f" (writing a call of {event['name']}, {event['characters']} characters)"
 		else:
 			self._end_of_thinking()
-			self._console.print(shown(event), end="", markup=False, highlight=False, soft_wrap=True)
+			self._console.print(
+				self._answer.shown(event), end="", markup=False, highlight=False, soft_wrap=True
+			)
 			if kind == "completion":
 				self._console.print()
 
@@ -89,6 +114,7 @@ class Plain:
 	def __init__(self, console: Console) -> None:
 		self._file = console.file
 		self._reasoning = ""
+		self._answer = Answer()
 		self._thinking_ended = threading.Event()
 		self._counter: threading.Thread | None = None
 
@@ -101,7 +127,7 @@ class Plain:
 				self._counter.start()
 		elif kind != STATUS:
 			self._end_of_thinking()
-			self._print(shown(event), end="")
+			self._print(self._answer.shown(event), end="")
 			if kind == "completion":
 				self._print("")
 

@@ -41,6 +41,7 @@ def violations(events: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -
 			)
 	if (calls := calls_in(events)) != answer.get("tool_calls", []):
 		wrong.append(f"The tool calls in the events ({len(calls)}) are not the answer's tool_calls.")
+	wrong += _streamed_call_violations(events)
 	completions = [event for event in events if event.get("type") == "completion"]
 	if len(completions) != 1 or events[-1].get("type") != "completion":
 		last = events[-1].get("type") if events else None
@@ -50,6 +51,23 @@ def violations(events: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -
 	if answer["realtime"]["last_seq"] != len(events):
 		wrong.append(f"The answer counts {answer['realtime']['last_seq']} events, {len(events)} arrived.")
 	return wrong
+
+
+def _streamed_call_violations(events: Sequence[Mapping[str, Any]]) -> list[str]:
+	"""Compares each call that was streamed with the whole call that follows."""
+	wrong: list[str] = []
+	written: dict[str, str] = {}
+	for event in events:
+		kind = event["type"]
+		if kind == "tool_call_start":
+			written[event["id"]] = ""
+		elif kind == "tool_call_delta" and event["id"] in written:
+			written[event["id"]] += event["text"]
+		elif kind == "tool_call_delta":
+			wrong.append(f"Event {event['seq']} belongs to a call that has not begun.")
+		elif kind == "tool_call" and written.pop(event["id"], event["arguments"]) != event["arguments"]:
+			wrong.append(f"The deltas of the call {event['id']} joined are not its arguments.")
+	return wrong + [f"The call {call_id} began and never came whole." for call_id in written]
 
 
 def _completion_violations(completion: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:

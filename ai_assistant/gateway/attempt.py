@@ -57,7 +57,7 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 	names = {"provider": provider.name, "model": ask.model}
 	if error := _refusal(provider, ask, names):
 		raise AttemptFailed(error, is_final=False)
-	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls)
+	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls or ask.report_tool_calls)
 	bridge = Bridge(adapters.answer(provider, ask))
 	run.cancel.on_ask(bridge.wake)
 	try:

@@ -147,7 +147,9 @@ class Ask:
 		model: the name of the model; empty for the provider's default model.
 		tools: as in the OpenAI chat API, like `tool_choice` and the fields after `stream_tool_calls`.
 		cache_key: what the questions of one task have in common, for the provider's cache.
-		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes it.
+		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes
+			it. A provider that holds arguments back until they are valid is asked not to.
+		report_tool_calls: the same, and the provider is asked as if it were not set.
 	"""
 
 	messages: list[dict[str, Any]]
@@ -159,6 +161,7 @@ class Ask:
 	tool_choice: str | dict[str, Any] | None = None
 	cache_key: str | None = None
 	stream_tool_calls: bool = False
+	report_tool_calls: bool = False
 	response_format: dict[str, Any] | None = None
 	stop: list[str] | None = None
 	top_p: float | None = None

@@ -17,10 +17,12 @@ USED_DELAY = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-	"""Text of one kind (`reasoning` or `text`) that leaves as one event."""
+	"""Text of one kind (`reasoning`, `text` or `tool_call_delta`) that leaves as one event."""
 
 	kind: str
 	text: str
+	call_id: str = ""
+	"""The id of the tool call whose arguments the text is part of."""
 
 
 class Batcher:
@@ -29,18 +31,18 @@ class Batcher:
 	def __init__(self, max_delay_s: float = 1.0) -> None:
 		self._longest = max_delay_s * USED_DELAY
 		self._window = min(FIRST_WINDOW_S, self._longest)
-		self._kind = ""
+		self._kind = ("", "")
 		self._pieces: list[str] = []
 		self._size = 0
 		self._due = 0.0
 
-	def add(self, kind: str, text: str, now: float) -> list[Batch]:
+	def add(self, kind: str, text: str, now: float, call_id: str = "") -> list[Batch]:
 		"""Adds a delta, and returns the batches that leave now."""
 		ready: list[Batch] = []
-		if kind != self._kind:
+		if (kind, call_id) != self._kind:
 			ready = self.flush()
-			self._kind = kind
-			return ready + _split(kind, text)
+			self._kind = (kind, call_id)
+			return ready + _split(text, *self._kind)
 		if not self._pieces:
 			self._due = now + self._window
 		self._pieces.append(text)
@@ -69,22 +71,22 @@ class Batcher:
 		text = "".join(self._pieces)
 		self._pieces.clear()
 		self._size = 0
-		return _split(self._kind, text) if text else []
+		return _split(text, *self._kind) if text else []
 
 	def _leave(self) -> list[Batch]:
 		self._window = min(self._window * GROWTH, self._longest)
 		return self.flush()
 
 
-def _split(kind: str, text: str) -> list[Batch]:
+def _split(text: str, kind: str, call_id: str) -> list[Batch]:
 	"""Returns one batch, or several of at most MAX_BYTES of UTF-8 that are cut between characters."""
 	if len(text) * 4 <= MAX_BYTES:
-		return [Batch(kind, text)]
+		return [Batch(kind, text, call_id)]
 	data, start, batches = text.encode(), 0, []
 	while start < len(data):
 		end = min(start + MAX_BYTES, len(data))
 		while end < len(data) and data[end] & 0xC0 == 0x80:
 			end -= 1
-		batches.append(Batch(kind, data[start:end].decode()))
+		batches.append(Batch(kind, data[start:end].decode(), call_id))
 		start = end
 	return batches

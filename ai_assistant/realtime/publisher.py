@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text, ToolCall
+from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.log import MARKS, fields, logger
 
 from . import redis_health
@@ -23,6 +23,8 @@ from .outbox import Item, Outbox
 from .transcript import Transcript
 
 HEARTBEAT_S = 3.0
+# How often a client is told how far a call is that the provider writes.
+CALLING_S = 0.9
 
 
 class Publisher:
@@ -40,6 +42,7 @@ class Publisher:
 		tools: bool = False,
 		age_s: float = 0.0,
 		publishes: bool = True,
+		stream_tool_calls: bool = False,
 	) -> None:
 		"""Makes the publisher of a request that has no events yet.
 
@@ -54,11 +57,13 @@ class Publisher:
 			tools: whether the client sent tools. Without them the answer has no fields about tool calls.
 			age_s: the seconds since the request was accepted.
 			publishes: without it the events are stored and not published.
+			stream_tool_calls: whether a tool call has events while the provider writes it.
 		"""
 		self.name = name
 		self.user = user
 		self.enabled = enabled
 		self._publishes = publishes
+		self._stream_tool_calls = stream_tool_calls
 		self.keep_content = keep_content
 		self.ids = {"task_id": task_id, "request_id": request_id}
 		self.last_seq = 0
@@ -67,7 +72,7 @@ class Publisher:
 		self.transcript = Transcript(tools, age_s)
 		self._batcher = Batcher(max_delay_s)
 		self._outbox = Outbox(name, user, request_id, self._deliver)
-		self._last_sent = time.monotonic()
+		self._last_sent = self._last_status = time.monotonic()
 
 	@classmethod
 	def resume(
@@ -77,6 +82,7 @@ class Publisher:
 		keep_content: bool,
 		max_delay_s: float = 1.0,
 		publishes: bool = True,
+		stream_tool_calls: bool = False,
 	) -> "Publisher":
 		"""Makes the publisher of a stored request, which goes on where its `events` end.
 
@@ -94,6 +100,7 @@ class Publisher:
 			tools=row.get("tool_calls") is not None,
 			age_s=store.current().now() - row["created"],
 			publishes=publishes,
+			stream_tool_calls=stream_tool_calls,
 		)
 		publisher.transcript.restore(events)
 		publisher.last_seq = events[-1]["seq"] if events else 0
@@ -118,6 +125,9 @@ class Publisher:
 			kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
 			self._send(*self._batcher.add(kind, chunk.text, now))
 			return
+		if isinstance(chunk, ToolCallStart | ToolCallDelta):
+			self._forward_call(chunk, now)
+			return
 		if isinstance(chunk, ToolCall):
 			self.transcript.add(chunk)
 			# The text before the call leaves before it.
@@ -129,6 +139,25 @@ class Publisher:
 				"fallback", failed=chunk.failed.provider, error=chunk.failed.error, provider=chunk.provider
 			)
 		elif now - self._last_sent >= HEARTBEAT_S:
+			self._heartbeat()
+
+	def _forward_call(self, chunk: ToolCallStart | ToolCallDelta, now: float) -> None:
+		"""Takes a part of a call that the provider writes. A client that did not ask for its events gets a status."""
+		self.transcript.add(chunk)
+		if not self._stream_tool_calls:
+			self._send(*self._batcher.due(now))
+		elif isinstance(chunk, ToolCallStart):
+			self._send(*self._batcher.flush(), chunk)
+		else:
+			self._send(*self._batcher.add("tool_call_delta", chunk.text, now, chunk.id))
+		if isinstance(chunk, ToolCallStart) or now - self._last_status >= CALLING_S:
+			self._heartbeat()
+
+	def _heartbeat(self) -> None:
+		if calling := self.transcript.calling:
+			name, characters = calling
+			self.status("calling", name=name, characters=characters)
+		else:
 			self.status("answering" if self.transcript.answering else "thinking")
 
 	def wait_s(self) -> float:
@@ -190,7 +219,7 @@ class Publisher:
 
 	def status(self, phase: str, **more: Any) -> None:
 		"""Sends an `ai_status`, unless the publisher is not enabled or does not publish."""
-		self._last_sent = time.monotonic()
+		self._last_sent = self._last_status = time.monotonic()
 		if self.enabled and self._publishes:
 			send_status(self.user, self.ids, phase, self.transcript.elapsed_ms(), **more)
 
@@ -203,8 +232,11 @@ class Publisher:
 		if isinstance(item, ToolCall):
 			call = {name: value for name, value in asdict(item).items() if value is not None}
 			self._emit("tool_call", {"text": "", "partial": True, **call})
+		elif isinstance(item, ToolCallStart):
+			self._emit("tool_call_start", {"text": "", "partial": True, **asdict(item)})
 		else:
-			self._emit(item.kind, {"text": item.text, "partial": True})
+			call_id = {"id": item.call_id} if item.call_id else {}
+			self._emit(item.kind, {"text": item.text, "partial": True, **call_id})
 
 	def _emit(self, kind: str, values: dict[str, Any], row: dict[str, Any] | None = None) -> None:
 		"""Stores the next event and finishes the `row` with it, then publishes and logs the event."""
@@ -266,7 +298,7 @@ def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **m
 	Args:
 		user: who gets it.
 		ids: `task_id` and `request_id`.
-		phase: `queued`, `thinking`, `answering` or `fallback`.
+		phase: `queued`, `thinking`, `answering`, `calling` or `fallback`.
 		elapsed_ms: the milliseconds since the request was accepted.
 		more: further fields of the message.
 	"""

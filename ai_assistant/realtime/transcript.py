@@ -3,13 +3,25 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ai_assistant.gateway import Reasoning, Text, ToolCall
+from ai_assistant.gateway import Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.store import Event
 
 from .event import as_called, calls_in
+
+# The types of the events of a call.
+KINDS = {ToolCallStart: "tool_call_start", ToolCallDelta: "tool_call_delta", ToolCall: "tool_call"}
+
+
+@dataclass
+class _Writing:
+	"""A call that the provider writes."""
+
+	name: str
+	characters: int = 0
+	bytes: int = 0
 
 
 class Transcript:
@@ -26,28 +38,50 @@ class Transcript:
 		self._started = time.monotonic() - age_s
 		self._first_ms: dict[str, int] = {}
 		self._pieces: dict[str, list[str]] = {"reasoning": [], "text": []}
+		# The calls that have begun and are not whole, by id. The one that was written last is the last.
+		self._writing: dict[str, _Writing] = {}
 
 	def restore(self, events: Iterable[Event]) -> None:
 		"""Adds what the stored events of the request hold."""
 		events = list(events)
 		for event in events:
 			kind, text = event["type"], event["text"]
-			if kind == "tool_call" or text:
+			if kind.startswith("tool_call"):
+				self._first_ms.setdefault("tool_call", event["elapsed_ms"])
+				self._write(kind, event)
+			elif text:
 				self._first_ms.setdefault(kind, event["elapsed_ms"])
 			if kind in self._pieces:
 				self._pieces[kind].append(text)
 		if calls := calls_in(events):
 			self.calls = calls
 
-	def add(self, chunk: Reasoning | Text | ToolCall) -> None:
+	def add(self, chunk: Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall) -> None:
 		"""Adds a chunk of the gateway."""
-		if isinstance(chunk, ToolCall):
+		if isinstance(chunk, ToolCallStart | ToolCallDelta | ToolCall):
 			self._first_ms.setdefault("tool_call", self.elapsed_ms())
-			self.calls = [*(self.calls or []), as_called(asdict(chunk))]
+			self._write(KINDS[type(chunk)], asdict(chunk))
+			if isinstance(chunk, ToolCall):
+				self.calls = [*(self.calls or []), as_called(asdict(chunk))]
 			return
 		kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
 		self._first_ms.setdefault(kind, self.elapsed_ms())
 		self._pieces[kind].append(chunk.text)
+
+	def _write(self, kind: str, part: Event) -> None:
+		"""Records a part of a call, or its end."""
+		if kind == "tool_call_start":
+			self._writing[part["id"]] = _Writing(part["name"])
+		elif (call := self._writing.pop(part["id"], None)) and kind == "tool_call_delta":
+			call.characters += len(part["text"])
+			call.bytes += len(part["text"].encode())
+			self._writing[part["id"]] = call
+
+	@property
+	def calling(self) -> tuple[str, int] | None:
+		"""The name of the call that the provider writes, and the characters of its arguments so far."""
+		call = next(reversed(self._writing.values()), None)
+		return (call.name, call.characters) if call else None
 
 	@property
 	def reasoning(self) -> str:
@@ -72,7 +106,8 @@ class Transcript:
 	def sizes(self) -> tuple[int, int]:
 		"""Returns the bytes of the reasoning in UTF-8, and those of the text and the calls together."""
 		calls = json.dumps(self.calls, ensure_ascii=False) if self.calls else ""
-		return len(self.reasoning.encode()), len((self.text + calls).encode())
+		unfinished = sum(call.bytes for call in self._writing.values())
+		return len(self.reasoning.encode()), len((self.text + calls).encode()) + unfinished
 
 	def elapsed_ms(self) -> int:
 		"""Returns the milliseconds since the request was accepted."""

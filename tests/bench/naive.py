@@ -3,8 +3,10 @@
 from ai_assistant.realtime import batcher
 
 
-def _each_at_once(self: batcher.Batcher, kind: str, text: str, now: float) -> list[batcher.Batch]:
-	return [batcher.Batch(kind, text)]
+def _each_at_once(
+	self: batcher.Batcher, kind: str, text: str, now: float, call_id: str = ""
+) -> list[batcher.Batch]:
+	return [batcher.Batch(kind, text, call_id)]
 
 
 batcher.Batcher.add = _each_at_once  # type: ignore[method-assign]

@@ -120,3 +120,18 @@ def test_the_indicator_goes_away_however_the_chat_ends(ending: list[dict[str, An
 	)
 	assert len(seen) == 1 + len(ending)
 	assert terminal.lines == []
+
+
+def test_a_call_grows_on_its_line_while_the_model_writes_it() -> None:
+	terminal = Terminal()
+	view = Drawn(terminal.console)
+	view.show(event("tool_call_start", id="c1", name="clock"))
+	view.show(event("tool_call_delta", '{"zone": ', id="c1"))
+	assert terminal.lines == ['🔧 clock {"zone":']
+	view.show(event("tool_call_start", id="c2", name="weather"))
+	view.show(event("tool_call_delta", "{", id="c2"))
+	view.show(event("tool_call_delta", '"UTC"}', id="c1"))
+	view.show(event("tool_call", id="c1", name="clock", arguments='{"zone": "UTC"}'))
+	view.show(event("tool_call", id="c2", name="weather", arguments="{}"))
+	view.show(event("completion"))
+	assert terminal.lines == ['🔧 clock {"zone": "UTC"}', "🔧 weather {}"]

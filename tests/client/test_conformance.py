@@ -136,3 +136,25 @@ def test_events_missing_at_the_end_are_noticed_by_the_count() -> None:
 
 def test_no_events_at_all_are_a_violation() -> None:
 	assert violations([], _good()[1])
+
+
+def _streamed() -> tuple[Events, dict[str, Any]]:
+	"""The same with events 4 to 6 for the call as it is written."""
+	events, answer = _called()
+	written = [
+		_event(4, "tool_call_start", "", id="c", name="f"),
+		_event(5, "tool_call_delta", "{", id="c"),
+		_event(6, "tool_call_delta", "}", id="c"),
+	]
+	events[3:3] = written
+	for n, event in enumerate(events, start=1):
+		event["seq"] = answer["realtime"]["last_seq"] = n
+	return events, answer
+
+
+def test_a_call_that_is_streamed_is_the_one_that_comes_whole() -> None:
+	assert violations(*_streamed()) == []
+	for index, values in ((4, {"text": "["}), (4, {"id": "d"}), (6, {"type": "tool_call_delta", "text": ""})):
+		events, answer = _streamed()
+		events[index].update(values)
+		assert any("call" in sentence for sentence in violations(events, answer))

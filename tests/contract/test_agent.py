@@ -122,6 +122,35 @@ def test_a_call_is_told_whole_while_the_provider_still_writes(
 	assert client.get("get_events", request_id=stream.request_id)["events"] == events
 
 
+def test_a_call_is_streamed_as_the_provider_writes_it(client: Client, provider: ScriptedProvider) -> None:
+	gates = [unique("gate"), unique("gate")]
+	steps = [
+		*({"text": "I look."}, call('{"zo'), {"gate": gates[0]}, {"call": 0, "arguments": 'ne": "U'}),
+		*({"gate": gates[1]}, {"call": 0, "arguments": 'TC"}'}),
+	]
+	stream = client.chat(script(*steps), tools=TOOLS, stream_tool_calls=True)
+	events, phases = [], []
+	for event in stream:
+		if event["type"] == "ai_status":
+			phases.append((event["phase"], event.get("name")))
+			continue
+		events.append(event)
+		if event["type"] == "tool_call_delta":
+			provider.open(gates[0] if event["text"] == '{"zo' else gates[1])
+	answer = stream.answer
+	assert answer and violations(events, answer) == []
+	parts = [(event["type"], event.get("name"), event["text"]) for event in events if "tool" in event["type"]]
+	assert parts[:3] == [
+		("tool_call_start", "clock", ""),
+		("tool_call_delta", None, '{"zo'),
+		("tool_call_delta", None, 'ne": "U'),
+	]
+	assert parts[-1] == ("tool_call", "clock", "")
+	assert ("calling", "clock") in phases
+	assert answer["tool_calls"] == [called('{"zone": "UTC"}')]
+	assert client.get("get_events", request_id=stream.request_id)["events"] == events
+
+
 def test_several_calls_in_pieces_are_told_each_once(client: Client) -> None:
 	steps = [
 		*(call("", 0, "call_1"), call("", 1, "call_2", "weather"), {"call": 0, "arguments": '{"zone":'}),

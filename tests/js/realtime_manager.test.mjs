@@ -132,6 +132,17 @@ for (const socket of ["with", "without"]) {
 	});
 }
 
+test("a call is told as the provider writes it", async (t) => {
+	const { manager: client, events } = manager(t);
+	await client.connect();
+	const steps = [callOf('{"zone": '), { call: 0, arguments: '"UTC"}' }];
+	const answer = await client.chat(script(...steps), { tools: [CLOCK], stream_tool_calls: true });
+	assertWhole(events(), answer);
+	const [start, ...deltas] = events().filter(({ type }) => type.startsWith("tool_call_"));
+	assert.deepEqual([start.type, start.id, start.name], ["tool_call_start", "call_1", "clock"]);
+	assert.equal(deltas.map(({ text }) => text).join(""), answer.tool_calls[0].function.arguments);
+});
+
 test("what an answer says of calls goes straight back, and nothing where it says none", () => {
 	const plain = { response: "Hi.", reasoning: "Hm.", status: "completed" };
 	assert.deepEqual(assistantMessage(plain), { role: "assistant", content: "Hi." });

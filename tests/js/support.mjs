@@ -45,7 +45,7 @@ export function manager(test, options = {}) {
 	});
 	test.after(() => made.close());
 	const heard = [];
-	const numbered = ["reasoning", "text", "tool_call", "completion"];
+	const numbered = ["reasoning", "text", "tool_call_start", "tool_call_delta", "tool_call", "completion"];
 	for (const name of [...numbered, "status", "gap", "reconnect", "disconnect"]) {
 		made.on(name, (event) => heard.push([name, event]));
 	}

@@ -128,3 +128,18 @@ def test_what_a_fast_provider_heaps_up_leaves_before_its_window_is_over() -> Non
 	batcher.add("text", "a", 0.0)
 	assert batcher.add("text", "b" * (MAX_BYTES // 4 - 1), 0.0) == []
 	assert batcher.add("text", "c", 0.0) == [Batch("text", "b" * (MAX_BYTES // 4 - 1) + "c")]
+
+
+def test_an_event_has_the_text_of_one_call() -> None:
+	batcher = Batcher()
+	sent = batcher.add("tool_call_delta", "{", 0.0, "c1")
+	sent += batcher.add("tool_call_delta", '"a": 1', 0.01, "c1")
+	sent += batcher.add("tool_call_delta", "[", 0.02, "c2")
+	sent += batcher.add("tool_call_delta", "}", 0.03, "c1")
+	sent += batcher.flush()
+	assert [(batch.call_id, batch.text) for batch in sent] == [
+		("c1", "{"),
+		("c1", '"a": 1'),
+		("c2", "["),
+		("c1", "}"),
+	]

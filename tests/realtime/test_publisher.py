@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import redis
 from frappe.utils import background_jobs
 
 from ai_assistant import log, store
-from ai_assistant.gateway import Reasoning, Text, Tick, ToolCall
+from ai_assistant.gateway import Chunk, Reasoning, Text, Tick, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.realtime import outbox, redis_health, transcript
 from ai_assistant.realtime import publisher as publishing
 from ai_assistant.realtime.publisher import Publisher
@@ -387,3 +388,77 @@ def test_a_publish_that_fails_is_counted_and_ends_no_chat(
 	site.refuse = set()
 	one.complete(one.row(OUTCOME))
 	assert site.row["realtime"] == {"events": 2, "failed": 1, "last_seq": 2}
+
+
+CALL: list[Chunk] = [
+	Text("I write."),
+	ToolCallStart("c1", "write"),
+	ToolCallDelta("c1", '{"text": "'),
+	*[ToolCallDelta("c1", "x" * 10) for _ in range(200)],
+	ToolCallDelta("c1", '"}'),
+	ToolCall("c1", "write", '{"text": "' + "x" * 2000 + '"}'),
+]
+
+
+def written_in_20_s(site: FakeSite, clock: SimpleNamespace, stream_tool_calls: bool) -> list[dict[str, Any]]:
+	"""Returns what a client gets of a call that is written for 20 s, a delta each 0.1 s."""
+	one = Publisher(
+		"row", "a@example.com", "t", "r-1234567", 1.0, True, True, True, stream_tool_calls=stream_tool_calls
+	)
+	one.accepted()
+	for chunk in CALL:
+		one.forward(chunk)
+		clock.now += 0.1
+		one.forward(Tick())
+	one.complete(one.row(OUTCOME))
+	return site.sent
+
+
+def test_a_call_is_streamed_in_an_event_a_second(site: FakeSite, clock: SimpleNamespace) -> None:
+	sent = [each for each in written_in_20_s(site, clock, True) if each["event"] == "ai_progress"]
+	assert sent == [{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored]
+	kinds = [event["type"] for event in sent]
+	assert kinds[:4] == ["reasoning", "text", "tool_call_start", "tool_call_delta"]
+	assert kinds[-2:] == ["tool_call", "completion"] and set(kinds[3:-2]) == {"tool_call_delta"}
+	start, whole = sent[2], sent[-2]
+	assert (start["id"], start["name"], start["text"], start["partial"]) == ("c1", "write", "", True)
+	deltas = [event for event in sent if event["type"] == "tool_call_delta"]
+	assert "".join(event["text"] for event in deltas) == whole["arguments"]
+	assert {event["id"] for event in deltas} == {"c1"}
+	assert 20 <= len(deltas) <= 30
+	at = [event["elapsed_ms"] for event in sent]
+	assert max(later - earlier for earlier, later in pairwise(at)) <= 1000
+
+
+def test_a_client_that_asks_for_no_calls_in_pieces_gets_a_status_a_second(
+	site: FakeSite, clock: SimpleNamespace
+) -> None:
+	sent = written_in_20_s(site, clock, False)
+	assert [event["type"] for event in site.stored] == ["reasoning", "text", "tool_call", "completion"]
+	statuses = [each for each in sent if each["event"] == "ai_status"]
+	assert 20 <= len(statuses) <= 30
+	assert {(each["phase"], each["name"]) for each in statuses} == {("calling", "write")}
+	characters = [each["characters"] for each in statuses]
+	assert characters[0] == 0 and characters == sorted(characters) and 1900 < characters[-1] <= 2012
+	at = [each["elapsed_ms"] for each in sent]
+	assert max(later - earlier for earlier, later in pairwise(at)) <= 1000
+
+
+def test_a_silent_provider_that_has_begun_a_call_is_still_calling(
+	site: FakeSite, clock: SimpleNamespace
+) -> None:
+	one = publisher(tools=True)
+	one.accepted()
+	one.forward(ToolCallStart("c1", "write"))
+	one.forward(ToolCallDelta("c1", "{"))
+	clock.now += publishing.HEARTBEAT_S
+	one.forward(Tick())
+	one.forward(ToolCall("c1", "write", "{}"))
+	clock.now += publishing.HEARTBEAT_S
+	one.forward(Tick())
+	statuses = [each for each in site.sent if each["event"] == "ai_status"]
+	assert [(each["phase"], each.get("characters")) for each in statuses] == [
+		("calling", 0),
+		("calling", 1),
+		("thinking", None),
+	]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ai_assistant.gateway import Reasoning, Text, ToolCall
+from ai_assistant.gateway import Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.realtime.transcript import Transcript
 
 
@@ -69,3 +69,29 @@ def test_a_restored_transcript_has_what_the_events_have() -> None:
 	timing = transcript.timing()
 	assert (timing["first_reasoning_ms"], timing["first_text_ms"], timing["thinking_ms"]) == (3, 5, 2)
 	assert timing["duration_ms"] >= 60_000
+
+
+def test_a_call_that_is_being_written_counts_as_far_as_it_has_come() -> None:
+	transcript = Transcript(tools=True)
+	assert transcript.calling is None
+	for chunk in (ToolCallStart("c1", "clock"), ToolCallDelta("c1", '{"a": '), ToolCallDelta("c1", '"é')):
+		transcript.add(chunk)
+	assert transcript.calling == ("clock", 8)
+	assert transcript.sizes() == (0, 9)
+	assert (transcript.calls, transcript.begun) == ([], True)
+	transcript.add(ToolCall("c1", "clock", '{"a": "é"}'))
+	assert transcript.calling is None and transcript.calls
+	assert transcript.sizes() == (0, len(json.dumps(transcript.calls, ensure_ascii=False).encode()))
+
+
+def test_a_restored_transcript_counts_a_call_that_was_not_finished() -> None:
+	transcript = Transcript(tools=True)
+	transcript.restore(
+		[
+			{"type": "reasoning", "text": "Hm.", "elapsed_ms": 1},
+			{"type": "tool_call_start", "text": "", "id": "c1", "name": "clock", "elapsed_ms": 4},
+			{"type": "tool_call_delta", "text": '{"a": "é', "id": "c1", "elapsed_ms": 6},
+		]
+	)
+	assert (transcript.calling, transcript.sizes()) == (("clock", 8), (3, 9))
+	assert transcript.timing()["thinking_ms"] == 3

@@ -116,6 +116,10 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 			# The API's scale ends at 1, ours at 2.
 			sent["temperature"] = min(ask.temperature, 1.0)
 	sent |= _tools(ask)
+	if ask.stream_tool_calls and ask.tools:
+		# The API holds each value of the arguments back until it is valid, unless a tool asks for fine-grained streaming.
+		for tool in sent["tools"]:
+			tool["eager_input_streaming"] = True
 	more, left_out = for_anthropic(ask, listed, thinks)
 	for name in ("output_config", "tool_choice"):
 		if name in more:

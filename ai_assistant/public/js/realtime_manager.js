@@ -81,7 +81,8 @@ const ASLEEP_MS = 30_000;
  * @property {number} [position] position in the queue; 1 is next
  *
  * @typedef {object} Progress an `ai_progress` event; a completion also has `status`, `usage`, `timing` and others
- * @property {string} type `reasoning`, `text`, `tool_call` or `completion`; later versions may add types
+ * @property {string} type `reasoning`, `text`, `tool_call_start`, `tool_call_delta`, `tool_call` or `completion`; later
+ *   versions may add types
  * @property {string} text what is new since the last event of that type
  * @property {boolean} partial
  * @property {string} task_id
@@ -100,20 +101,27 @@ const ASLEEP_MS = 30_000;
  *
  * @typedef {Progress & { id: string, name: string, arguments: string, arguments_error?: string }} Call a complete tool call
  *
+ * @typedef {Progress & { id: string, name: string }} CallStart the provider begins to write a tool call
+ * @typedef {Progress & { id: string }} CallDelta `text` is the next part of the arguments of that call
+ *
  * @typedef {object} Phase an `ai_status` event; it has no `seq`
  * @property {string} request_id
  * @property {string} task_id
- * @property {"queued" | "thinking" | "answering" | "fallback"} phase
+ * @property {"queued" | "thinking" | "answering" | "calling" | "fallback"} phase
  * @property {number} elapsed_ms
  * @property {number} [position] in the queue
  * @property {string} [failed] the provider that failed
  * @property {string} [provider] the provider that is asked instead
+ * @property {string} [name] the tool whose call is being written
+ * @property {number} [characters] of its arguments so far
  *
  * @typedef {{ request_id: string, from: number, to: number }} Gap events that the socket lost and the journal had
  *
  * @typedef {object} Events
  * @property {Progress} reasoning
  * @property {Progress} text
+ * @property {CallStart} tool_call_start only where the request has `stream_tool_calls`
+ * @property {CallDelta} tool_call_delta only where the request has `stream_tool_calls`
  * @property {Call} tool_call only where the request has `tools`
  * @property {Progress} completion
  * @property {Phase} status

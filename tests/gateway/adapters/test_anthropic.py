@@ -168,3 +168,13 @@ def test_arguments_that_come_whole_are_those_of_the_call(server: ScriptedProvide
 def test_the_address_may_be_given_in_every_form(server: ScriptedProvider, base: str) -> None:
 	provider = family(server, "anthropic", api_base=server.base("anthropic") + base)
 	assert hear(gateway(provider).stream_generate(asked([{"text": "Yes."}]))).text == "Yes."
+
+
+def test_a_call_that_is_streamed_is_asked_for_as_it_is_written() -> None:
+	ask = Ask([{"role": "user", "content": "Hi"}], "claude-sonnet-5", tools=[TOOL], stream_tool_calls=True)
+	assert [tool["eager_input_streaming"] for tool in body_of(ask)["tools"]] == [True]
+	for plain in (
+		Ask([{"role": "user", "content": "Hi"}], "claude-sonnet-5", tools=[TOOL], report_tool_calls=True),
+		Ask([{"role": "user", "content": "Hi"}], "claude-sonnet-5", stream_tool_calls=True),
+	):
+		assert "eager_input_streaming" not in json.dumps(body_of(plain))

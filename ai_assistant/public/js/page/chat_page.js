@@ -144,6 +144,8 @@ export function openPage({ site, user, csrf_token, socketio_port }) {
 		}),
 	);
 	manager.on("text", (event) => received("text", event, (turn) => turn.write(event.text)));
+	manager.on("tool_call_start", (event) => received("tool_call_start", event, (turn) => turn.beginCall(event)));
+	manager.on("tool_call_delta", (event) => received("tool_call_delta", event, (turn) => turn.growCall(event)));
 	manager.on("tool_call", (event) => received("tool_call", event, (turn) => turn.call(event)));
 	manager.on("status", (event) => received("status", event, (turn) => turn.phase(event)));
 	manager.on("completion", (event) => received("completion", event, () => {}));

@@ -64,35 +64,51 @@ export class Turn {
 		this.#markdown.append(text);
 	}
 
-	/**
-	 * A tool that the model calls, of whoever has sent it: the page has none.
-	 *
-	 * @param {{ name: string, arguments: string, arguments_error?: string }} call
-	 */
-	call({ name, arguments: given, arguments_error }) {
+	/** Shows a tool call that the model begins to write. @param {{ id: string, name: string }} call */
+	beginCall({ id, name }) {
 		this.#waiting.remove();
 		this.#thinking?.stop();
 		this.#announce(`The model calls ${name}.`);
-		this.#calls.append(
-			h(
-				"details",
-				{ className: "call" },
-				h("summary", {}, "🔧 ", h("code", {}, name)),
-				h("pre", { tabIndex: 0 }, indented(given)),
-				...(arguments_error ? [h("p", {}, arguments_error)] : []),
-			),
-		);
+		const json = h("pre", { tabIndex: 0 });
+		const element = h("details", { className: "call", open: true }, h("summary", {}, "🔧 ", h("code", {}, name)), json);
+		this.#calls.append(element);
+		const call = { element, json };
+		this.#growing.set(id, call);
+		return call;
 	}
 
+	/** @param {{ id: string, text: string }} delta the next part of the arguments of a call */
+	growCall({ id, text }) {
+		this.#growing.get(id)?.json.append(text);
+	}
+
+	/**
+	 * Shows a whole tool call. The page itself offers no tools.
+	 *
+	 * @param {{ id: string, name: string, arguments: string, arguments_error?: string }} call
+	 */
+	call({ id, name, arguments: given, arguments_error }) {
+		const { element, json } = this.#growing.get(id) ?? this.beginCall({ id, name });
+		this.#growing.delete(id);
+		json.textContent = indented(given);
+		element.open = false;
+		if (arguments_error) element.append(h("p", {}, arguments_error));
+	}
+
+	/** The calls that are being written, by id. @type {Map<string, { element: HTMLDetailsElement, json: HTMLElement }>} */
+	#growing = new Map();
+
 	/** @param {import("../realtime_manager.js").Phase} status */
-	phase({ phase, position, failed, provider }) {
+	phase({ phase, position, failed, provider, name, characters }) {
 		const words = {
 			queued: position ? `Waiting in the queue, number ${position}` : "Waiting in the queue",
 			fallback: `${failed} failed, asking ${provider}`,
 			thinking: "",
 			answering: "",
+			calling: `Writing a call of ${name}, ${characters} characters`,
 		}[phase];
-		if (words) this.#announce(`${words}.`);
+		// A call is announced once, when it is whole or begins to grow.
+		if (words && phase !== "calling") this.#announce(`${words}.`);
 		// A queue is left when something else is told; which provider answers instead stays true.
 		if (words || phase === "thinking") this.#thinking?.note(words || this.#fallback);
 		if (phase === "fallback") this.#fallback = words ?? "";
@@ -119,7 +135,7 @@ export class Turn {
 		this.#markdown.append(answer?.response.slice(this.#written) ?? "");
 		this.#written = Math.max(this.#written, answer?.response.length ?? 0);
 		if (!this.#calls.children.length) {
-			for (const { function: called, arguments_error } of answer?.tool_calls ?? []) this.call({ ...called, arguments_error });
+			for (const { id, function: called, arguments_error } of answer?.tool_calls ?? []) this.call({ id, ...called, arguments_error });
 		}
 		this.#markdown.finish();
 		this.#answer.removeAttribute("aria-busy");
