@@ -93,6 +93,7 @@ function read(events) {
 
 // What an event says, whatever its type.
 function content_of(event) {
+	if (event.type === "tool_call_start") return event.name;
 	if (event.type === "tool_call") return `${event.name} ${event.arguments}`;
 	if (event.type !== "completion") return event.text || "";
 	return [event.status, event.finish_reason, event.error?.message].filter(Boolean).join(", ");
