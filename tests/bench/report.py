@@ -22,7 +22,7 @@ Each step was measured before and after it was made, on two cores that also ran 
 | the same: from the question to the first chunk, p50 | 10.0 ms | 6.0 ms |
 | the same: cores that 100 chats at 50 a second use | 0.73 | 0.52 |
 | the site's threads schedule their own use of SQLite: p99 of the first chunk of 100 chats at once | 285 to 850 ms | 210 to 360 ms |
-| CPU of a short request of the standalone site, by the next five steps together | 7.5 ms | 5.6 ms |
+| CPU of a short request of the standalone site, through the next five steps together | 7.5 ms | 5.6 ms |
 | an own WSGI bridge, in which the event loop does not handle each part of a body or an answer | | |
 | an event's JSON without indent, which is written in C (it was 10 % of a request's thread) | | |
 | settings are parsed only after a change (7 %), and a log line is formatted once instead of three times | | |
@@ -36,7 +36,7 @@ Each step was measured before and after it was made, on two cores that also ran 
 The measuring client also mattered. With a thread for each chat and a python-socketio client it used more CPU than the site. One
 loop that reads one socket uses 0.05 cores for 100 chats.
 
-These steps did not help, as far as such a machine can show: httpx's raw stream instead of its decoded one, the OpenAI SDK's
+On this machine these steps made no measurable difference: httpx's raw stream instead of its decoded one, the OpenAI SDK's
 raw events (its import alone takes 0.6 s and 59 MB), and a shorter switch interval of Python's threads.
 """
 COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#7f7f7f", "#17becf", "#bcbd22")
@@ -183,10 +183,18 @@ def write(found: dict[str, Any], figures: list[dict[str, Any]]) -> None:
 
 Written by `make bench` on {date.today()}, in {found.get("took_s", 0) / 60:.0f} minutes: {os.cpu_count()} cores ({platform.machine()}; load
 {os.getloadavg()[2]:.1f} in the last 15 minutes), Python {platform.python_version()}, litellm {version("litellm")}, aiohttp {version("aiohttp")}, httpx
-{version("httpx")}. All contenders asked the same scripted provider in one run and took turns. A figure is the median of {RUNS} runs
-({RUNS} x 20 first chunks; 3 answers of 100,000 chunks and 3 of many at once; 1 of 10,000 chunks by litellm). The provider, the
-client and other processes of the machine share the cores with what is measured, so the ratios are more reliable than the
-milliseconds. `tests/bench/compare.py` defines the contenders; `performance.json` has all figures.
+{version("httpx")}. All contenders asked the same scripted provider in one run and took turns. A
+figure is the median of {RUNS} runs. For the first chunk, a run asks 20 times. Three figures have fewer runs: answers of 100,000
+chunks (3), many chats at once (3), and answers of 10,000 chunks by litellm (1). The provider, the client and other processes of
+the machine share the cores with what is measured, so the ratios are more reliable than the milliseconds.
+
+The tables compare these contenders (`tests/bench/compare.py`); `performance.json` has all figures:
+
+- *direct* is the standalone site with its own adapter. *direct, on a bench* is the same on Frappe.
+- *by litellm* is the standalone site when it asks the same provider through litellm.
+- *naive* is *by litellm* with one event, one commit and one message for each chunk.
+- *litellm* is a loop over litellm's stream; *litellm's proxy* is its own server.
+- *httpx* and *aiohttp* are loops that read the provider's bytes and parse the JSON. *The wire* only reads the bytes.
 
 ## Targets
 
