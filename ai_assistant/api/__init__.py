@@ -24,6 +24,7 @@ from ai_assistant.log import fails_quietly
 from ai_assistant.operations import health as vitals
 from ai_assistant.operations import metrics as figures
 
+from . import python
 from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
 # What Frappe itself reads or adds.
@@ -63,6 +64,9 @@ def chat_completion(
 	wrong type itself, because Frappe's refusal has a traceback. It names an unknown field in the answer's `dropped`.
 	"""
 	fields = dict(locals())
+	if frappe.flags.in_safe_exec:
+		# A chat commits, which a Server Script may not do in a document event.
+		return python.answer_object(fields)
 	started = time.monotonic()
 	settings = access.load_permitted()
 	valid = request.validate({**_unknown_fields(fields), **fields}, settings)

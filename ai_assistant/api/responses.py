@@ -33,7 +33,7 @@ def answers_to(
 	"""Makes a decorator that calls `check` before a method, and returns errors as the contract's error objects.
 
 	Errors are returned, because Frappe rolls back, drops the headers and shows a traceback if a method raises. In the
-	bench console there is no HTTP request, and the method returns the object itself.
+	bench console and in a Server Script the method returns the object itself.
 
 	Args:
 		check: raises ChatError if the session's user may not call the method.
@@ -103,7 +103,7 @@ def only_for_monitoring() -> None:
 
 
 def _with_status(answer: dict[str, Any]) -> Answer:
-	if not getattr(frappe.local, "request", None):
+	if not getattr(frappe.local, "request", None) or frappe.flags.in_safe_exec:
 		return answer
 	error = answer["error"]
 	response = Response(

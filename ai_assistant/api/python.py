@@ -1,0 +1,182 @@
+"""The Python API for other apps: `ai_assistant.ask()` and `ai_assistant.stream()`.
+
+A chat commits each of its events. It therefore runs on a thread with its own connection to the database, and never
+commits what the caller has begun, for example in a document event.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import frappe
+from frappe import _
+
+from ai_assistant import own_connection
+from ai_assistant.chat import capacity, lifecycle, queue, request, running
+from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.ownership import earlier_answer
+from ai_assistant.config import access
+from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall
+from ai_assistant.permissions import may_use
+
+Messages = str | Sequence[Mapping[str, Any]]
+Results = SimpleQueue[Chunk | dict[str, Any] | Exception]
+
+
+@dataclass(frozen=True)
+class Answer:
+	"""A completed, cancelled or queued request.
+
+	Attributes:
+		text: the answer, "" for a queued request.
+		reasoning: the model's reasoning.
+		tool_calls: as in the OpenAI chat API; run them, and ask again with their results.
+		usage: tokens and cost, as docs/streaming.md has them; None if nothing was counted.
+		details: the whole answer object of docs/streaming.md.
+	"""
+
+	text: str
+	reasoning: str
+	tool_calls: list[dict[str, Any]]
+	usage: dict[str, Any] | None
+	details: dict[str, Any]
+
+	@property
+	def json(self) -> Any:
+		"""The text as a JSON value, for a request with a `response_format`.
+
+		Raises:
+			ValueError: the text is not JSON.
+		"""
+		return json.loads(self.text)
+
+
+def ask(
+	messages: Messages,
+	*,
+	user: str | None = None,
+	background: bool = False,
+	on_event: Callable[[Chunk], None] | None = None,
+	**fields: Any,
+) -> Answer:
+	"""Asks a model and returns its answer.
+
+	Permissions, limits, budgets and the journal are those of `chat_completion`. It works in a request, in a job and in
+	the bench console.
+
+	Args:
+		messages: the user's message, or a list of messages as in the OpenAI chat API.
+		user: who asks; by default the session's user. The request is stored and counted as this user's.
+		background: whether to return at once with the status `queued`, while a worker answers the request.
+		on_event: is called with each Reasoning, Text and ToolCall of `ai_assistant.gateway` as it arrives. If it raises,
+			the request is cancelled.
+		fields: other fields of `chat_completion`: `mode`, `model`, `provider`, `tools`, `response_format`, …
+
+	Returns:
+		The answer.
+
+	Raises:
+		ChatError: the site refused the request, or the chat failed. `code` is an error code of docs/streaming.md.
+		TypeError: `chat_completion` has no such field.
+	"""
+	with closing(stream(messages, user=user, background=background, **fields)) as chunks:
+		while True:
+			try:
+				chunk = next(chunks)
+			except StopIteration as end:
+				answer: Answer = end.value
+				return answer
+			if on_event:
+				on_event(chunk)
+
+
+def stream(
+	messages: Messages, *, user: str | None = None, background: bool = False, **fields: Any
+) -> Generator[Chunk, None, Answer]:
+	"""Asks a model and yields each Reasoning, Text and ToolCall as it arrives.
+
+	The request begins at the first `next()`. Closing the generator cancels it. Arguments, return value and errors are
+	those of `ask`.
+	"""
+	if unknown := fields.keys() - request.FIELDS:
+		raise TypeError(f"ai_assistant has no field {', '.join(sorted(unknown))}")
+	if isinstance(messages, str):
+		messages = [{"role": "user", "content": messages}]
+	question = {**fields, "messages": [dict(message) for message in messages], "background": background}
+	details = yield from _chunks(question, user or frappe.session.user)
+	if error := details.get("error"):
+		raise ChatError(error["code"], error["message"], error.get("retry_after"))
+	return Answer(
+		details["response"], details["reasoning"], details.get("tool_calls") or [], details["usage"], details
+	)
+
+
+def answer_object(question: Mapping[str, Any]) -> dict[str, Any]:
+	"""Answers a question of the session's user with the answer object of a chat in any status.
+
+	Args:
+		question: the fields of `chat_completion`.
+
+	Raises:
+		ChatError: the site refused the request.
+	"""
+	chunks = _chunks(question, frappe.session.user)
+	while True:
+		try:
+			next(chunks)
+		except StopIteration as end:
+			details: dict[str, Any] = end.value
+			return details
+
+
+def _chunks(question: Mapping[str, Any], user: str) -> Generator[Chunk, None, dict[str, Any]]:
+	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object."""
+	results: Results = SimpleQueue()
+	closed = threading.Event()
+	thread = own_connection.start(lambda: _chat(question, results, closed), results.put, user)
+	try:
+		while True:
+			result = results.get()
+			if isinstance(result, Exception):
+				raise result
+			if isinstance(result, dict):
+				return result
+			yield result
+	finally:
+		closed.set()
+		thread.join()
+
+
+def _chat(question: Mapping[str, Any], results: Results, closed: threading.Event) -> dict[str, Any]:
+	"""Runs the chat of the session's user, puts its chunks into `results`, and returns its answer object."""
+	if not may_use():
+		message = _("{0} needs the role AI Assistant User; an administrator can give it.")
+		raise ChatError("not_permitted", message.format(frappe.session.user))
+	asked_at = time.monotonic()
+	settings = access.load_permitted()
+	valid = request.validate(question, settings)
+	if (answer := earlier_answer(valid)) is not None:
+		return answer
+	if valid.background:
+		return queue.put(valid, settings, asked_at)
+	with capacity.for_chat(settings.limits):
+		chat = lifecycle.begin(valid, settings, asked_at)
+		try:
+			chunks = lifecycle.run(chat)
+			while True:
+				try:
+					chunk = next(chunks)
+				except StopIteration as end:
+					ended: dict[str, Any] = end.value
+					return ended
+				if isinstance(chunk, Reasoning | Text | ToolCall):
+					results.put(chunk)
+				if closed.is_set():
+					chat.cancel()
+		finally:
+			running.unregister(chat)
