@@ -2,10 +2,13 @@
 
 - `sections` declares every setting with its default.
 - `forms` reads the settings of a bench from AI Assistant Settings and AI Provider.
-- `settings` combines the forms with site_config.json, and sets aside what is wrong. `parsing` checks the types.
-- `provider` builds a provider, and `access` decides who may use it. `gunicorn` reads how the web server was started.
+- `settings` combines the forms with site_config.json, and sets aside what is wrong. `parsing` checks the
+  types.
+- `provider` builds a provider, and `access` decides who may use it. `gunicorn` reads how the web server was
+  started.
 
-A new setting needs a field in `sections`, a name in `forms`, and a field in the DocType AI Assistant Settings.
+A new setting needs a field in `sections`, a name in `forms`, and a field in the DocType AI Assistant
+Settings.
 
 Frappe imports `APP.config.desktop` of every app if it exists. This package has no such module.
 """

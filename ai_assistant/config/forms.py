@@ -1,6 +1,6 @@
-"""Reads what the forms of a bench say: AI Assistant Settings, AI Provider and their tables.
+"""Reads the forms of a bench: AI Assistant Settings, AI Provider and their tables.
 
-They are read from the tables each time, past Frappe's caches of documents. That costs 0.6 ms a chat, and a change takes
+They are read from the tables each time, without Frappe's caches of documents. That costs 0.6 ms a chat, and a change takes
 effect in every process at once.
 """
 
@@ -22,7 +22,7 @@ PRICES = {
 }
 
 
-# The same for its `details`.
+# The columns of AI Provider Model that are its `details`, and the values of a Select in JSON.
 DETAILS = ("context_window", "max_output_tokens", "vision", "documents", "tools")
 ANSWERS = {"Yes": True, "No": False}
 
@@ -182,7 +182,7 @@ def know_encryption_key() -> None:
 
 
 def _parsed(parse: Callable[[str], Any], value: str) -> Any:
-	"""Parses a column. A malformed value is returned as it is: the validation of the settings names it."""
+	"""Parses a column. A malformed value is returned unchanged, and the validation of the settings then names it."""
 	try:
 		return parse(value)
 	except ValueError:

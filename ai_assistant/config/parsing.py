@@ -1,4 +1,4 @@
-"""Builds settings from JSON, and says in one sentence what is wrong with a field and what it accepts."""
+"""Builds settings from JSON. The error for a wrong field is one sentence: the field and what it accepts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -13,11 +13,11 @@ from ai_assistant.log import escaped
 
 from .sections import Limits
 
-# The largest number. With an endless price one answer would use up every budget for good, and MariaDB could not store it.
+# The largest number. With a larger price one answer could use up every budget, and MariaDB could not store the cost.
 MOST = 10**15
 # Fields that may not be empty. With an empty key litellm would look for one in the environment of the process.
 NEEDED = ("name", "api", "api_key", "default_model")
-# What a field accepts, by the first of these types that is in its annotation.
+# What a field accepts. The first of these types that is part of its annotation counts.
 WORDS = {
 	"dict": "an object",
 	"tuple": "a list of strings",
@@ -30,15 +30,16 @@ T = TypeVar("T")
 
 
 class Wrong(ValueError):
-	"""A part of a configuration that cannot be used: one sentence with its field and what that accepts."""
+	"""A part of the configuration is wrong. The message is one sentence: the field and what it accepts."""
 
 
 def list_of(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> list[Any]:
-	found = conf.get(key)
-	if not isinstance(found, list | None):
+	"""Returns the list under `key`. A value that is not a list is set aside in `aside`."""
+	values = conf.get(key)
+	if not isinstance(values, list | None):
 		aside.append((key, accepts(key, "a list")))
 		return []
-	return found or []
+	return values or []
 
 
 def section(
@@ -50,42 +51,42 @@ def section(
 		strict: whether an unknown field is wrong. Otherwise it is ignored, because the configuration may be for a later
 			version of the app.
 	"""
-	given = conf.get(key)
-	if isinstance(given, Mapping) and not strict:
-		names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-		given = {name: value for name, value in given.items() if name in names}
-	return kind(**usable(kind, {} if given is None else given, key, key, aside))
+	values = conf.get(key)
+	if isinstance(values, Mapping) and not strict:
+		names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+		values = {name: value for name, value in values.items() if name in names}
+	return kind(**usable(kind, {} if values is None else values, key, key, aside))
 
 
 def usable(
-	kind: type[Any], given: Any, where: str, name: str, aside: list[tuple[str, str]]
+	kind: type[Any], values: Any, where: str, name: str, aside: list[tuple[str, str]]
 ) -> dict[str, Any]:
 	"""Returns the fields that are right. The others are set aside in `aside` under `name`."""
-	wrong = dict(_wrong(kind, given, where))
+	wrong = dict(_wrong(kind, values, where))
 	aside += [(name, accepts(path, accepted)) for path, accepted in wrong.items()]
-	if not isinstance(given, Mapping):
+	if not isinstance(values, Mapping):
 		return {}
-	known = [each.name for each in fields(kind) if each.name in given]
-	return {key: given[key] for key in known if f"{where}.{key}" not in wrong}
+	known = [field.name for field in fields(kind) if field.name in values]
+	return {key: values[key] for key in known if f"{where}.{key}" not in wrong}
 
 
-def build(kind: type[T], given: Any, where: str) -> T:
+def build(kind: type[T], values: Any, where: str) -> T:
 	"""Builds a settings object from its JSON. Raises Wrong."""
-	for path, accepted in _wrong(kind, given, where):
+	for path, accepted in _wrong(kind, values, where):
 		raise Wrong(accepts(path, accepted))
-	return kind(**given)
+	return kind(**values)
 
 
-def _wrong(kind: type[Any], given: Any, where: str) -> Iterator[tuple[str, str]]:
+def _wrong(kind: type[Any], values: Any, where: str) -> Iterator[tuple[str, str]]:
 	"""Yields each field that is wrong in the JSON of a settings object, and what it accepts."""
-	if not isinstance(given, Mapping):
+	if not isinstance(values, Mapping):
 		yield where or "providers", "an object"
 		return
-	known = {each.name: formatannotation(each.type) for each in fields(kind)}
-	needed = [name for name in NEEDED if name in known and not given.get(name)]
+	known = {field.name: formatannotation(field.type) for field in fields(kind)}
+	needed = [name for name in NEEDED if name in known and not values.get(name)]
 	for name in needed:
 		yield f"{where}.{name}" if where else name, "a string that is not empty"
-	for name, value in given.items():
+	for name, value in values.items():
 		if name in needed:
 			continue
 		path = f"{where}.{name}" if where else str(name)
@@ -114,7 +115,7 @@ def _fits(value: Any, annotation: str) -> bool:
 	if "dict" in annotation:
 		return isinstance(value, dict)
 	if "tuple" in annotation:
-		return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+		return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
 	return isinstance(value, str)
 
 

@@ -15,35 +15,38 @@ from .parsing import Wrong, accepts, build
 from .sections import ConfiguredProvider
 
 
-def provider_of(given: Any) -> ConfiguredProvider:
+def provider_of(values: Any) -> ConfiguredProvider:
 	"""Builds a provider from its JSON. Raises Wrong."""
 	keys: tuple[Key, ...] = ()
-	if isinstance(given, Mapping):
-		given = trimmed(given)
-		if given.get("api_key") is forms.UNREADABLE:
-			raise Wrong(_("The key of {0} cannot be decrypted; enter it again.").format(given.get("name")))
-		if isinstance(given.get("models"), list):
-			models = (model.strip() if isinstance(model, str) else model for model in given["models"])
-			given = {**given, "models": tuple(models)}
+	if isinstance(values, Mapping):
+		values = trimmed(values)
+		if values.get("api_key") is forms.UNREADABLE:
+			raise Wrong(_("The key of {0} cannot be decrypted; enter it again.").format(values.get("name")))
+		if isinstance(values.get("models"), list):
+			models = (model.strip() if isinstance(model, str) else model for model in values["models"])
+			values = {**values, "models": tuple(models)}
 		for name in ("roles", "withheld"):
-			if isinstance(given.get(name), list):
-				given = {**given, name: tuple(given[name])}
-		if isinstance(given.get("model_roles"), Mapping):
-			given = {**given, "model_roles": _model_roles(given["model_roles"])}
-		if isinstance(given.get("prices"), Mapping):
-			prices = given["prices"].items()
-			given = {**given, "prices": {model: price_of(each, f"prices.{model}") for model, each in prices}}
-		if isinstance(given.get("details"), Mapping):
-			details = given["details"].items()
-			given = {
-				**given,
-				"details": {model: _details(each, f"details.{model}") for model, each in details},
+			if isinstance(values.get(name), list):
+				values = {**values, name: tuple(values[name])}
+		if isinstance(values.get("model_roles"), Mapping):
+			values = {**values, "model_roles": _model_roles(values["model_roles"])}
+		if isinstance(values.get("prices"), Mapping):
+			prices = values["prices"].items()
+			values = {
+				**values,
+				"prices": {model: price_of(price, f"prices.{model}") for model, price in prices},
 			}
-		if "keys" in given:
-			keys = _keys(given["keys"])
-			given = {**given, "api_key": given.get("api_key") or (keys[0].api_key if keys else None)}
-			del given["keys"]
-	provider = replace(build(ConfiguredProvider, given, ""), keys=keys)
+		if isinstance(values.get("details"), Mapping):
+			details = values["details"].items()
+			values = {
+				**values,
+				"details": {model: _details(figures, f"details.{model}") for model, figures in details},
+			}
+		if "keys" in values:
+			keys = _keys(values["keys"])
+			values = {**values, "api_key": values.get("api_key") or (keys[0].api_key if keys else None)}
+			del values["keys"]
+	provider = replace(build(ConfiguredProvider, values, ""), keys=keys)
 	if wrong := wrong_field(provider):
 		raise Wrong(accepts(*wrong))
 	if (known := apis()) and provider.api not in known:
@@ -53,14 +56,14 @@ def provider_of(given: Any) -> ConfiguredProvider:
 	return provider
 
 
-def _keys(given: Any) -> tuple[Key, ...]:
+def _keys(values: Any) -> tuple[Key, ...]:
 	"""Builds the enabled keys of a provider. Raises Wrong."""
-	if not isinstance(given, list) or not given:
+	if not isinstance(values, list) or not values:
 		raise Wrong(accepts("keys", "a list of objects with label, api_key, weight and enabled"))
 	keys: dict[str, Key] = {}
-	for n, values in enumerate(given):
+	for n, fields in enumerate(values):
 		where = f"keys[{n}]"
-		fields_of_key = trimmed(values) if isinstance(values, Mapping) else {}
+		fields_of_key = trimmed(fields) if isinstance(fields, Mapping) else {}
 		if fields_of_key.pop("enabled", True) in (False, 0):
 			continue
 		key = build(Key, fields_of_key, where)
@@ -76,17 +79,17 @@ def _keys(given: Any) -> tuple[Key, ...]:
 	return tuple(keys.values())
 
 
-def price_of(given: Any, where: str) -> Price:
-	"""Builds the price of a model from its JSON. An error calls it `where`. Raises Wrong."""
+def price_of(values: Any, where: str) -> Price:
+	"""Builds the price of a model from its JSON. `where` is its name in an error. Raises Wrong."""
 	for name in ("input", "output"):
-		# With only one of them the other half would cost nothing.
-		if not isinstance(given, Mapping) or given.get(name) is None:
+		# If one of them were missing, these tokens would cost nothing.
+		if not isinstance(values, Mapping) or values.get(name) is None:
 			raise Wrong(accepts(where, "an object with input and output, in US dollars a million tokens"))
-	tiers = given.get("tiers") or []
+	tiers = values.get("tiers") or []
 	if not isinstance(tiers, list):
 		raise Wrong(accepts(f"{where}.tiers", "a list of objects"))
 	built = tuple(build(Tier, tier, f"{where}.tiers[{n}]") for n, tier in enumerate(tiers))
-	return replace(build(Price, {**given, "tiers": ()}, where), tiers=built)
+	return replace(build(Price, {**values, "tiers": ()}, where), tiers=built)
 
 
 def _details(values: Any, where: str) -> ModelInfo:
@@ -98,8 +101,8 @@ def _details(values: Any, where: str) -> ModelInfo:
 	return build(ModelInfo, values, where)
 
 
-def _model_roles(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-	for model, roles in given.items():
+def _model_roles(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+	for model, roles in values.items():
 		if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
 			raise Wrong(accepts(f"model_roles.{model}", "a list of strings"))
-	return {model: tuple(roles) for model, roles in given.items()}
+	return {model: tuple(roles) for model, roles in values.items()}

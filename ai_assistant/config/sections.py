@@ -25,7 +25,7 @@ class ConfiguredProvider(Provider):
 	roles: tuple[str, ...] = ()
 	"""Users with one of these roles may use the provider; empty for all users."""
 	model_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
-	"""By model, the roles of which a user needs one. A model without an entry is for all users of the provider."""
+	"""The roles of each restricted model. A user needs one of them. Other models are for all users of the provider."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Realtime:
 
 @dataclass(frozen=True)
 class Retention:
-	"""What is kept of a request that has ended. Frappe's Log Settings say for how long."""
+	"""Which parts of a request are kept after its end. Frappe's Log Settings decide how long."""
 
 	keep_content: bool = True
 
@@ -150,7 +150,7 @@ class Settings:
 	@property
 	def default(self) -> ConfiguredProvider | None:
 		"""The provider that is asked first if neither the request nor its mode names one."""
-		first = min(self.providers, key=lambda each: (each.priority, each.name), default=None)
+		first = min(self.providers, key=lambda provider: (provider.priority, provider.name), default=None)
 		return self.provider(self.default_provider or "") or first
 
 	def first_for(self, mode: Mode) -> tuple[ConfiguredProvider | None, str | None]:

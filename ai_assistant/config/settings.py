@@ -1,11 +1,13 @@
-"""What the site is configured to do. It is read for every request and parsed after each change.
+"""The settings of a site. They are read for every request, and parsed after each change.
 
-The forms of a bench say it (AI Assistant Settings, AI Provider), and the key `ai_assistant` of site_config.json. A section
-of site_config.json replaces that of the forms as a whole, so that a container needs no Desk.
+They come from the forms of a bench (AI Assistant Settings, AI Provider) and from the key `ai_assistant` of
+site_config.json. A section of site_config.json replaces the whole section of the forms. A container therefore
+needs no Desk.
 
-A part that is wrong is set aside with its reason, and the rest remains valid: a provider as a whole, anything else by its
-field, for which the default counts. Two defaults would allow more than the administrator wants. If a budget is wrong, no
-chat is accepted. If the retention is wrong, no content is kept.
+A part that is wrong is set aside with its reason, and the rest remains valid. A wrong provider is not used. A
+wrong field elsewhere is replaced by its default, with two exceptions, because these defaults would allow more
+than the administrator wants. If a budget is wrong, no chat is accepted. If the retention is wrong, no content
+is kept.
 """
 
 from collections.abc import Mapping
@@ -69,33 +71,33 @@ CONF_KEY = "ai_assistant"
 HTTP_TIMEOUT, HTTP_TIMEOUT_S, TO_END_S = "http_timeout", 120, 10
 
 
-# The configuration of each site as it was last, and the settings that it gave. The reasons in them depend on the language.
+# By site and language: the last configuration as text, and its settings. The reasons in them are translated.
 _known_as: dict[tuple[str, str | None], tuple[str, Settings]] = {}
 
 
 def load() -> Settings:
 	"""Returns the site's settings, from the parts of its configuration that are right."""
-	from_forms, given = forms.read(), frappe.conf.get(CONF_KEY)
+	from_forms, from_file = forms.read(), frappe.conf.get(CONF_KEY)
 	# Compared as text: True is equal to 1 in Python, and only one of them is right for a field.
-	text = repr((from_forms, given, frappe.conf.get(HTTP_TIMEOUT)))
+	text = repr((from_forms, from_file, frappe.conf.get(HTTP_TIMEOUT)))
 	key = (frappe.local.site, getattr(frappe.local, "lang", None))
 	known = _known_as.get(key)
 	if known and known[0] == text:
 		return known[1]
-	settings = of(from_forms, given)
+	settings = of(from_forms, from_file)
 	_known_as[key] = (text, settings)
 	for name, reason in settings.set_aside:
 		logger().warning(f"[Config] ❌ not used: {printable(reason)} {about(name=name)}")
 	return settings
 
 
-def of(forms: Mapping[str, Any], given: Any) -> Settings:
-	"""Builds the settings from a site's `forms` and from what its site_config.json has (`given`)."""
+def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
+	"""Builds the settings from the site's `forms` and from the key `ai_assistant` of its site_config.json (`from_file`)."""
 	aside: list[tuple[str, str]] = []
-	unreadable = not isinstance(given, Mapping | None)
+	unreadable = not isinstance(from_file, Mapping | None)
 	if unreadable:
 		aside.append((CONF_KEY, accepts(CONF_KEY, "an object")))
-	conf = {**forms, **({} if unreadable else given or {})}
+	conf = {**forms, **({} if unreadable else from_file or {})}
 	default = conf.get("default_provider")
 	if not isinstance(default, str | None):
 		aside.append(("default_provider", accepts("default_provider", "the name of a provider")))
@@ -141,27 +143,27 @@ def of(forms: Mapping[str, Any], given: Any) -> Settings:
 	)
 
 
-def _providers(given: list[Any], aside: list[tuple[str, str]]) -> tuple[ConfiguredProvider, ...]:
-	found: dict[str, ConfiguredProvider] = {}
-	for n, each in enumerate(given):
-		name = each.get("name") if isinstance(each, Mapping) else None
+def _providers(items: list[Any], aside: list[tuple[str, str]]) -> tuple[ConfiguredProvider, ...]:
+	providers: dict[str, ConfiguredProvider] = {}
+	for n, values in enumerate(items):
+		name = values.get("name") if isinstance(values, Mapping) else None
 		name = name if isinstance(name, str) and name else f"providers[{n}]"
 		try:
-			provider = provider_of(each)
-			if provider.name in found:
+			provider = provider_of(values)
+			if provider.name in providers:
 				raise Wrong(accepts("name", "a name that no other provider has"))
-			found[provider.name] = provider
+			providers[provider.name] = provider
 		except Wrong as wrong:
 			aside.append((name, str(wrong)))
-	return tuple(found.values())
+	return tuple(providers.values())
 
 
 def _aliases(
-	given: list[Any], providers: tuple[ConfiguredProvider, ...], aside: list[tuple[str, str]]
+	items: list[Any], providers: tuple[ConfiguredProvider, ...], aside: list[tuple[str, str]]
 ) -> dict[str, Alias]:
 	by_name = {provider.name: provider for provider in providers}
 	aliases: dict[str, Alias] = {}
-	for n, values in enumerate(given):
+	for n, values in enumerate(items):
 		where = f"aliases[{n}]"
 		try:
 			for name in ("name", "provider", "model"):
@@ -180,11 +182,11 @@ def _aliases(
 	return aliases
 
 
-def _modes(given: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
+def _modes(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
 	modes = {mode.name: mode for mode in MODES}
-	for n, each in enumerate(given):
+	for n, item in enumerate(items):
 		where = f"modes[{n}]"
-		values = usable(Mode, each, where, "modes", aside)
+		values = usable(Mode, item, where, "modes", aside)
 		if name := values.get("name"):
 			# The fields that are left out of a mode of the app keep the app's values.
 			modes[name] = replace(modes.get(name, Mode(name)), **values)
