@@ -36,7 +36,7 @@ class _Line(logging.Formatter):
 		# Several handlers format the same record.
 		line: str | None = getattr(record, "line", None)
 		if line is None:
-			line = "\n\t".join(printable(each) for each in super().format(record).split("\n"))
+			line = "\n\t".join(printable(part) for part in super().format(record).split("\n"))
 			record.line = line
 		return line
 
@@ -50,31 +50,31 @@ def logger() -> logging.Logger:
 
 	`frappe.logger` makes a logger for each site at ERROR (frappe/utils/logger.py), which would drop these lines.
 	"""
-	found: logging.Logger = frappe.logger("ai_assistant")
-	if not _is_set_up(found):
+	log: logging.Logger = frappe.logger("ai_assistant")
+	if not _is_set_up(log):
 		with _setting_up:
 			# Another thread may have set it up. A second copy would write every line twice.
-			if not _is_set_up(found):
-				_set_up(found)
-	return found
+			if not _is_set_up(log):
+				_set_up(log)
+	return log
 
 
-def _is_set_up(found: logging.Logger) -> bool:
-	return any(handler.formatter is LINE for handler in found.handlers)
+def _is_set_up(log: logging.Logger) -> bool:
+	return any(handler.formatter is LINE for handler in log.handlers)
 
 
-def _set_up(found: logging.Logger) -> None:
+def _set_up(log: logging.Logger) -> None:
 	if copy_to_stderr:
-		found.addHandler(logging.StreamHandler(sys.stderr))
-	for handler in found.handlers:
+		log.addHandler(logging.StreamHandler(sys.stderr))
+	for handler in log.handlers:
 		handler.setFormatter(LINE)
-	if found.level == logging.ERROR:
-		found.setLevel(logging.INFO)
+	if log.level == logging.ERROR:
+		log.setLevel(logging.INFO)
 
 
 def escaped(value: object) -> str:
 	"""Escapes a value, so that it cannot end the line or look like another field."""
-	return re.sub(r"[^\w@.:/+-]", lambda found: quote(found[0], safe="", errors="replace"), str(value))
+	return re.sub(r"[^\w@.:/+-]", lambda match: quote(match[0], safe="", errors="replace"), str(value))
 
 
 def fields(**values: object) -> str:

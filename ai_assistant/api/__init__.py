@@ -1,8 +1,9 @@
 """The whitelisted methods of the contract.
 
-- `responses` checks the caller, turns each refusal into an error object (`refusal_of`) and sets the HTTP status.
-- `v1` serves the standard APIs, and `requests` runs their requests. `dialect` says what the module of an API contains, and has the
-  HTTP status of each error code.
+- `responses` checks the caller, turns each refusal into an error object (`refusal_of`) and sets the HTTP
+  status.
+- `v1` serves the standard APIs, and `requests` runs their requests. `dialect` says what the module of an API
+  contains, and has the HTTP status of each error code.
 - `openai` and `anthropic` are these APIs. An API may have other HTTP statuses for some codes.
 """
 

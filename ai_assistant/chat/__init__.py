@@ -1,10 +1,13 @@
 """Runs one request: validates it, admits it, asks the gateway, and ends it.
 
 - `request` validates the fields, with `messages` (also the number and size of images), `options` and `tools`.
-- `admission` refuses a request beyond a limit, and `budgets` one beyond a budget. `capacity` limits the threads of a process.
-- `lifecycle` runs a request and renews its lease. `queue` has requests for workers, `termination` ends them from outside.
+- `admission` refuses a request beyond a limit, and `budgets` one beyond a budget. `capacity` limits the
+  threads of a process.
+- `lifecycle` runs a request and renews its lease. `queue` has requests for workers, `termination` ends them
+  from outside.
 - `answer` builds the answer object. `errors` has the error codes and their HTTP status in `chat_completion`.
-- `long_poll`, `event_feed` and `journal` read what a request has stored; `ownership` finds the requests of a user.
+- `long_poll`, `event_feed` and `journal` read what a request has stored; `ownership` finds the requests of a
+  user.
 
 `ai_assistant.api.responses.refusal_of` receives every refusal, and returns it as an error object.
 """

@@ -1,9 +1,11 @@
-"""Asks AI providers and yields the answer as a stream of chunks. It imports neither Frappe nor the rest of the app.
+"""Asks AI providers and yields the answer as a stream of chunks. It imports neither Frappe nor the rest of the
+app.
 
-- `gateway` asks the providers in order, and `attempt` asks one of them once. `bridge` runs the adapters on one asyncio loop.
+- `gateway` asks the providers in order, and `attempt` asks one of them once. `bridge` runs the adapters on
+  one asyncio loop.
 - `adapters` has one module for each API of a provider.
-- `failures` translates the errors and the finish reasons of all providers. `errors` has the sentence of each kind of error, and
-  decides which kinds are retryable.
+- `failures` translates the errors and the finish reasons of all providers. `errors` has the sentence of each
+  kind of error, and decides which kinds are retryable.
 - `health` decides which kinds of errors begin a cool-down of a provider or a key, and how long it lasts.
 - `chunks` has the types: the question (`Ask`), the provider, and the chunks of an answer.
 """

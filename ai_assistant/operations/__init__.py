@@ -1,1 +1,1 @@
-"""Operating a site: checks, metrics, alerts, the job of each minute, and the worker for background chats."""
+"""Operating a site: checks, metrics, alerts, the job that runs every minute, and the worker for background chats."""

@@ -1,6 +1,7 @@
 """Anthropic's Messages API.
 
-- `messages` is the dialect: it parses a request and writes the whole message. `message_input` reads its messages and tools.
+- `messages` is the dialect: it parses a request and writes the whole message. `message_input` reads its
+  messages and tools.
 - `message_object` has the stop reasons, the usage, and the HTTP status and type of each error.
 - `message_stream` writes the events of a stream.
 """

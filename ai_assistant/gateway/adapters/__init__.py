@@ -1,7 +1,9 @@
-"""One module for each API of a provider. It sends a question in the form of that API, and yields the answer as deltas.
+"""One module for each API of a provider. It sends a question in the form of that API, and yields the answer as
+deltas.
 
-`openai_chat` is for every Chat Completions API, and `chat_apis` lists how these differ. Reasoning, text and calls of an answer are
-read in the adapter. Errors and finish reasons are the same for all APIs: `ai_assistant.gateway.failures` translates them.
+`openai_chat` is for every Chat Completions API, and `chat_apis` lists how these differ. Reasoning, text and
+calls of an answer are read in the adapter. Errors and finish reasons are the same for all APIs:
+`ai_assistant.gateway.failures` translates them.
 """
 
 from collections.abc import AsyncGenerator, Callable

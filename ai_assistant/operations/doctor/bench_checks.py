@@ -1,4 +1,4 @@
-"""What `bench --site S ai-assistant doctor` checks."""
+"""The checks of `bench --site S ai-assistant doctor`."""
 
 import importlib.metadata
 import logging
@@ -20,13 +20,13 @@ from .proxy_timeouts import timeouts
 from .services import database, event, realtime_server, redis, web_server
 
 APP = hooks.app_name
-# Longer than the timeouts of what is checked, whose failures say more.
+# Longer than the timeouts inside the check, because their failures name the cause.
 EVENT_DEADLINE_S = 60.0
 NODE_TIMEOUT_S = 3.0
 
 
 def of_bench(frozen: CheckFailed | None = None) -> list[Check]:
-	"""The checks of this site, in the order in which they are best read.
+	"""The checks of this site, in the order in which they are printed.
 
 	Args:
 		frozen: The failure of a cache that does not answer. Frappe cannot start then, and all other checks are skipped.

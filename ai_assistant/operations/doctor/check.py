@@ -1,4 +1,4 @@
-"""What a check of the doctor is, and how checks are run: one after the other, each with a deadline."""
+"""The type of a check of the doctor. Checks run one after the other, each with a deadline."""
 
 import contextvars
 import threading

@@ -12,7 +12,7 @@ from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preloa
 
 from .check import Check, CheckFailed, counted, host_of
 
-# Longer than the deadlines of what is checked, whose failures say more.
+# Longer than the deadlines inside the check, because their failures name the cause.
 PROVIDER_DEADLINE_S = 60.0
 CORRECT = "Correct it in Desk (AI Provider, AI Assistant Settings), or in site_config.json, which wins."
 
@@ -54,8 +54,8 @@ def providers(load: Callable[[], settings.Settings] = settings.load) -> Iterable
 	return [
 		*(Check(name, fail(reason)) for name, reason in loaded.set_aside),
 		*(
-			Check(f"provider {each.name}", ask(each), deadline_s=PROVIDER_DEADLINE_S)
-			for each in loaded.providers
+			Check(f"provider {provider.name}", ask(provider), deadline_s=PROVIDER_DEADLINE_S)
+			for provider in loaded.providers
 		),
 	]
 

@@ -20,7 +20,9 @@ def timeouts() -> str:
 	sites = Path(frappe.local.sites_path).resolve()
 	servers = gunicorn(sites)
 	limits = {
-		"gunicorn": min((each.timeout_s for each in servers if each.timeout_s is not None), default=None)
+		"gunicorn": min(
+			(server.timeout_s for server in servers if server.timeout_s is not None), default=None
+		)
 	}
 	with suppress(OSError):
 		limits["nginx"] = nginx_s((sites.parent / "config" / "nginx.conf").read_text())
@@ -36,7 +38,7 @@ def timeouts() -> str:
 	finding = (
 		f"a chat takes at most {total_s:g} s; {web_servers or 'the timeouts of the web servers are unknown'}"
 	)
-	if any(each.threads == 1 for each in servers):
+	if any(server.threads == 1 for server in servers):
 		finding += "; a gunicorn process has one thread, which a chat holds (docs/deployment.md, Threads)"
 	return finding
 
