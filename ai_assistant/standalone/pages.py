@@ -71,4 +71,6 @@ _templates = jinja2.Environment(
 	loader=jinja2.FileSystemLoader([_APP / "www", Path(__file__).parent]),
 	undefined=jinja2.StrictUndefined,
 )
-_templates.globals.update(_=_, include_script=_include_script, include_style=_include_style)
+_templates.globals.update(
+	_=_, include_script=_include_script, include_style=_include_style, is_rtl=lambda: False
+)

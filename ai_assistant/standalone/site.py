@@ -155,6 +155,7 @@ class Site:
 		local.db = Transaction(self._database.commit, self._database.rollback, self._emit)
 		local.flags = _dict()
 		local.jobs = self.jobs
+		local.lang = "en"
 		local.logins = self._logins
 		local.message_log = []
 		local.roles_of = settings.roles_of

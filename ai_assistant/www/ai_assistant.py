@@ -6,6 +6,7 @@ import frappe
 import frappe.sessions
 from frappe.utils import cint
 
+from ai_assistant.languages import language
 from ai_assistant.permissions import may_use
 
 no_cache = 1
@@ -13,7 +14,7 @@ sitemap = 0
 
 
 def get_context(context: Any) -> None:
-	"""Sets what the template and its script need. Raises frappe.Redirect for a guest."""
+	"""Sets the context of the template and its script. Raises frappe.Redirect for a guest."""
 	if frappe.session.user == "Guest":
 		frappe.local.flags.redirect_location = "/login?redirect-to=/ai-assistant"
 		# Frappe's default is 301, which a browser remembers for good.
@@ -29,6 +30,7 @@ def get_context(context: Any) -> None:
 		"may_use": allowed,
 		# Website users have no Desk.
 		"desk": "/app" if frappe.session.data.user_type == "System User" else None,
+		**language(),
 		"theme": (frappe.get_cached_value("User", frappe.session.user, "desk_theme") or "Automatic").lower(),
 	}
 	# A GET is rolled back, and the token with it.

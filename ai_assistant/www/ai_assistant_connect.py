@@ -7,6 +7,7 @@ import frappe.sessions
 from frappe import _
 
 from ai_assistant.config import forms
+from ai_assistant.languages import language
 from ai_assistant.permissions import may_use
 
 no_cache = 1
@@ -29,11 +30,7 @@ def get_context(context: Any) -> None:
 		"csrf_token": frappe.sessions.get_csrf_token(),
 		"may_use": allowed,
 		"theme": (frappe.get_cached_value("User", frappe.session.user, "desk_theme") or "Automatic").lower(),
-		"words": {
-			"asking": _("Asking …"),
-			"not_reached": _("The site was not reached"),
-			"not_made": _("The key was not made. Reload the page and try again."),
-		},
+		**language(),
 	}
 	# A GET is rolled back, and the token with it.
 	frappe.db.commit()  # nosemgrep: frappe-manual-commit

@@ -75,7 +75,7 @@ test("the indicator counts each second, reasoning comes before text, and at the 
 	assert.equal(await page.evaluate(() => document.activeElement.id), "prompt");
 	await page.click(".thinking summary");
 	assert.equal(await page.locator(".thinking .words").isVisible(), true);
-	assert.match(await page.textContent(".figures"), /scripted of scripted · 18 tokens · first word [\d.]+ s · [\d.]+ s in all/);
+	assert.match(await page.textContent(".figures"), /scripted of scripted · 18 tokens · first word after [\d.]+ s · [\d.]+ s in total/);
 	assert.equal(await announced(page), "The answer is complete.");
 	assert.deepEqual(page.errors, []);
 });

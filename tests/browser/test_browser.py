@@ -11,7 +11,7 @@ from tests.support.site import Site
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("name", ["page", "trouble", "connect"])
+@pytest.mark.parametrize("name", ["page", "trouble", "connect", "languages"])
 @pytest.mark.skipif(
 	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
 )

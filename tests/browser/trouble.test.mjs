@@ -97,7 +97,7 @@ test("where the browser keeps nothing the page works, and logs out", async (t) =
 	await page.waitForURL(/\/login/);
 });
 
-test("`Log in as somebody else` logs out first", async (t) => {
+test("`Log in as another user` logs out first", async (t) => {
 	const own = await context(t);
 	await logIn(own, site.url, process.env.THIRD_LOGIN, process.env.THIRD_PASSWORD);
 	const page = await own.newPage();
@@ -170,7 +170,7 @@ test("a question that never got to the site is asked by Try again, with what was
 	const page = await open(t);
 	await keep(page, [past(1), { prompt: "hello", request_id: unique("request") }]);
 	await page.reload();
-	await says(page, ".error", "The site has not got this question");
+	await says(page, ".error", "The site does not have this question");
 	const [request] = await Promise.all([page.waitForRequest(/chat_completion/), page.click(".error button")]);
 	assert.deepEqual(request.postDataJSON().messages.map(({ content }) => content), ["question 1", "So it is.", "hello"]);
 	await says(page, ".answer > .words", "Hello there.");
@@ -328,7 +328,7 @@ test("how long was thought is not said where nobody knows", async (t) => {
 	await page.reload();
 	await finished(page);
 	assert.equal(await page.textContent(".thinking .label"), "Thought");
-	assert.equal(await page.textContent(".figures"), "first word < 0.1 s · < 0.1 s in all");
+	assert.equal(await page.textContent(".figures"), "first word after < 0.1 s · < 0.1 s in total");
 });
 
 test("a conversation with too many messages says that New chat helps", async (t) => {
@@ -338,7 +338,7 @@ test("a conversation with too many messages says that New chat helps", async (t)
 	await ready(page);
 	await page.fill("#prompt", "hello");
 	await page.press("#prompt", "Enter");
-	await says(page, ".error", "New chat begins an empty conversation.");
+	await says(page, ".error", "New chat starts an empty conversation.");
 	await page.click("#new");
 	await page.fill("#prompt", "hello");
 	await page.press("#prompt", "Enter");

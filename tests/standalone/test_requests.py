@@ -429,6 +429,8 @@ def test_the_page_knows_who_looks_at_it_and_no_secret(ann: httpx.Client) -> None
 		"socketio_port": None,
 		"may_use": True,
 		"desk": "/app",
+		"lang": "en",
+		"messages": {},
 		"theme": "automatic",
 	}
 	assert call(ann, "by_post", headers={"X-Frappe-CSRF-Token": token}).status_code == 200
@@ -440,7 +442,17 @@ def test_the_page_has_the_theme_of_its_user(
 ) -> None:
 	themes = {("User", "ann@example.com", "desk_theme"): theme}
 	monkeypatch.setattr("frappe.get_cached_value", lambda *asked: themes[asked])
-	assert f'<html lang="en" data-theme="{shown}">' in ann.get("/ai-assistant").text
+	assert f'<html lang="en" dir="ltr" data-theme="{shown}">' in ann.get("/ai-assistant").text
+
+
+@pytest.mark.parametrize("path", ["/ai-assistant", "/ai-assistant/connect"])
+def test_a_page_has_the_translations_of_its_scripts_alone(
+	ann: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+	translations = {"Copied": "Kopiert", "A sentence of another app": "Ein Satz"}
+	monkeypatch.setattr("ai_assistant.languages.get_all_translations", lambda lang: translations)
+	(boot,) = re.findall(r'<script type="application/json" id="boot">(.*?)</script>', ann.get(path).text)
+	assert json.loads(boot)["messages"] == {"Copied": "Kopiert"}
 
 
 def test_the_logo_leads_to_desk_where_the_user_has_one(ann: httpx.Client, http: httpx.Client) -> None:

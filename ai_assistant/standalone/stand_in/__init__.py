@@ -22,6 +22,7 @@ from .context import (
 	db,
 	flags,
 	form_dict,
+	get_all_translations,
 	get_attr,
 	get_cached_value,
 	get_csrf_token,
@@ -95,6 +96,7 @@ _utils = _module(
 	},
 )
 _sessions = _module("frappe.sessions", {"get_csrf_token": get_csrf_token})
+_translate = _module("frappe.translate", {"get_all_translations": get_all_translations})
 _frappe = _module(
 	"frappe",
 	{
@@ -120,6 +122,7 @@ _frappe = _module(
 		"set_user": set_user,
 		"sessions": _sessions,
 		"throw": throw,
+		"translate": _translate,
 		"utils": _utils,
 		"whitelist": whitelist,
 		**_exceptions,
@@ -147,6 +150,6 @@ def install() -> bool:
 		# The placeholder on PyPI and a folder of that name can be imported too, but have no `whitelist`.
 		if hasattr(module, "whitelist"):
 			return False
-	for part in (_frappe, _frappe.exceptions, _sessions, _utils, _background_jobs):
+	for part in (_frappe, _frappe.exceptions, _sessions, _translate, _utils, _background_jobs):
 		sys.modules[part.__name__] = part
 	return True

@@ -39,6 +39,11 @@ def _(msg: str, lang: str | None = None, context: str | None = None) -> str:
 	return msg
 
 
+def get_all_translations(lang: str) -> dict[str, str]:
+	"""Return no translations: this site has only English. frappe/translate.py."""
+	return {}
+
+
 def get_roles(username: str | None = None) -> list[str]:
 	"""The roles of a user, by default of the current one.
 

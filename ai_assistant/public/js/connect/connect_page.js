@@ -1,5 +1,6 @@
 /** The page `/ai-assistant/connect`: makes an AI Key, and shows the configuration of each client with it. */
 import { byId, copyButton, seconds } from "../page/dom.js";
+import { __ } from "../page/translate.js";
 import { configurations } from "./configurations.js";
 import { testRequest } from "./test_request.js";
 
@@ -7,8 +8,8 @@ const BASE_PATH = "/api/method/ai_assistant.v1";
 const MAKE_PATH = "/api/method/ai_assistant.ai_assistant.doctype.ai_key.ai_key.make";
 const PLACEHOLDER = "YOUR-AI-KEY";
 
-/** @param {{ csrf_token: string | null, words: Record<string, string> }} boot */
-export async function openConnect({ csrf_token, words }) {
+/** @param {{ csrf_token: string | null }} boot */
+export async function openConnect({ csrf_token }) {
 	const base = location.origin + BASE_PATH;
 	/** @type {import("./configurations.js").Model[]} */
 	let models = [];
@@ -35,11 +36,11 @@ export async function openConnect({ csrf_token, words }) {
 	async function test(button, output) {
 		button.disabled = true;
 		output.className = "";
-		output.textContent = words.asking;
+		output.textContent = __("Asking …");
 		const started = performance.now();
 		const result = await testRequest({ api: button.dataset.api, base, key: key.value.trim(), model: model.value });
 		const took = seconds(performance.now() - started);
-		const status = result.status ? `HTTP ${result.status}` : words.not_reached;
+		const status = result.status ? `HTTP ${result.status}` : __("The site was not reached");
 		output.textContent = `${status}, ${took}: ${result.text}`;
 		output.className = result.ok ? "good" : "bad";
 		button.disabled = false;
@@ -55,7 +56,7 @@ export async function openConnect({ csrf_token, words }) {
 		const answer = await response.json().catch(() => ({}));
 		byId("made").hidden = !response.ok;
 		byId("notice").hidden = response.ok;
-		byId("notice").textContent = words.not_made;
+		byId("notice").textContent = __("The key was not made. Reload the page and try again.");
 		if (!response.ok) return;
 		key.value = answer.message.key;
 		draw();

@@ -1,8 +1,10 @@
+import { __ } from "./translate.js";
+
 /**
- * An element with its properties and children; text is always text, never markup.
+ * Creates an element. Text children are inserted as text, never as markup.
  *
  * @param {string} tag
- * @param {Record<string, any>} [properties] those with a dash and `role` are set as attributes
+ * @param {Record<string, any>} [properties] names with a dash and `role` are set as attributes
  * @param {...(Node | string)} children
  * @returns {any}
  */
@@ -20,18 +22,18 @@ export function h(tag, properties = {}, ...children) {
 export const byId = (id) => document.getElementById(id);
 
 /**
- * A button that copies a text and says so.
+ * Creates a button that copies a text and shows whether that worked.
  *
- * @param {() => string} text
- * @param {(sentence: string) => void} announce
+ * @param {() => string} text returns the text to copy
+ * @param {(sentence: string) => void} announce tells screen readers
  */
 export function copyButton(text, announce) {
-	const button = h("button", { type: "button", className: "quiet copy", textContent: "Copy" });
+	const button = h("button", { type: "button", className: "quiet copy", textContent: __("Copy") });
 	button.addEventListener("click", async () => {
 		const copied = await copy(text());
-		button.textContent = copied ? "Copied" : "Not copied";
-		announce(copied ? "Copied to the clipboard." : "The browser does not let this page copy.");
-		setTimeout(() => (button.textContent = "Copy"), 2000);
+		button.textContent = copied ? __("Copied") : __("Not copied");
+		announce(copied ? __("Copied to the clipboard.") : __("The browser does not let this page copy."));
+		setTimeout(() => (button.textContent = __("Copy")), 2000);
 	});
 	return button;
 }
@@ -42,7 +44,7 @@ async function copy(text) {
 		await navigator.clipboard.writeText(text);
 		return true;
 	} catch {
-		// Pages without https have no clipboard; the old way asks for a selection.
+		// Pages without https have no clipboard API. `execCommand` copies the selection.
 		const area = h("textarea", { value: text, className: "sr-only" });
 		document.body.append(area);
 		area.select();
@@ -53,4 +55,5 @@ async function copy(text) {
 }
 
 /** @param {number} milliseconds */
-export const seconds = (milliseconds) => (milliseconds < 50 ? "< 0.1 s" : `${(milliseconds / 1000).toFixed(1)} s`);
+export const seconds = (milliseconds) =>
+	milliseconds < 50 ? __("< 0.1 s") : __("{0} s", [(milliseconds / 1000).toFixed(1)]);

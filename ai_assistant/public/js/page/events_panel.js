@@ -1,20 +1,21 @@
-/** What arrived, when, and as what: the raw events of a request and a timeline of them, for debugging. */
+/** The panel Events, for debugging: the events of a request as they arrive, and a timeline of them. */
 import { h, seconds } from "./dom.js";
+import { __ } from "./translate.js";
 
-/** More than a usual answer has by far; the oldest ones go. */
-const MOST = 500;
+/** The panel shows at most this many events and removes the oldest. */
+const MAX_EVENTS = 500;
 
 export class EventsPanel {
 	/** @param {HTMLElement} element */
 	constructor(element) {
-		this.#track = h("div", { className: "track", role: "img", "aria-label": "Timeline of the events" });
+		this.#timeline = h("div", { className: "track", role: "img", "aria-label": __("Timeline of the events") });
 		this.#scale = h("div", { className: "scale", "aria-hidden": "true" });
 		this.#state = h("p", { className: "state" });
 		this.#list = h("ol", { className: "events" });
-		element.append(this.#state, this.#track, this.#scale, this.#list);
+		element.append(this.#state, this.#timeline, this.#scale, this.#list);
 	}
 
-	#track;
+	#timeline;
 	#scale;
 	#state;
 	#list;
@@ -22,16 +23,16 @@ export class EventsPanel {
 	#ticks = [];
 	#scheduled = false;
 
-	/** @param {string} sentence @param {boolean} live */
+	/** Shows the state of the connection. @param {string} sentence @param {boolean} live */
 	connection(sentence, live) {
 		this.#state.textContent = sentence;
 		this.#state.classList.toggle("live", live);
 	}
 
-	/** Another request begins. */
+	/** Removes all events, because another request begins. */
 	clear() {
 		this.#ticks = [];
-		this.#track.replaceChildren();
+		this.#timeline.replaceChildren();
 		this.#list.replaceChildren();
 		this.#scale.textContent = "";
 	}
@@ -41,23 +42,23 @@ export class EventsPanel {
 	 * @param {any} event
 	 */
 	add(kind, event) {
-		const row = h("li", { className: kind }, this.#row(kind, event));
-		this.#list.append(row);
-		if (this.#list.children.length > MOST) this.#list.firstElementChild.remove();
+		this.#list.append(h("li", { className: kind }, this.#row(kind, event)));
+		if (this.#list.children.length > MAX_EVENTS) this.#list.firstElementChild.remove();
 		if (event.elapsed_ms === undefined) return;
-		const tick = h("i", { className: kind, title: `${kind} at ${event.elapsed_ms} ms` });
-		this.#track.append(tick);
+		const tick = h("i", { className: kind, title: __("{0} at {1} ms", [kind, event.elapsed_ms]) });
+		this.#timeline.append(tick);
 		this.#ticks.push({ at: event.elapsed_ms, tick });
-		if (this.#ticks.length > MOST) this.#ticks.shift()?.tick.remove();
+		if (this.#ticks.length > MAX_EVENTS) this.#ticks.shift()?.tick.remove();
 		if (this.#scheduled) return;
 		this.#scheduled = true;
-		requestAnimationFrame(() => this.#place());
+		requestAnimationFrame(() => this.#draw());
 	}
 
 	/** @param {string} kind @param {any} event */
 	#row(kind, event) {
-		const said = event.text || event.arguments;
-		const size = event.name ?? (said ? `${[...said].length} chars` : (event.phase ?? event.status ?? ""));
+		const content = event.text || event.arguments;
+		const length = content ? __("{0} characters", [[...content].length]) : undefined;
+		const size = event.name ?? length ?? event.phase ?? event.status ?? "";
 		const details = h(
 			"details",
 			{},
@@ -67,22 +68,22 @@ export class EventsPanel {
 				h("span", { className: "seq" }, event.seq ? `#${event.seq}` : "·"),
 				h("span", { className: "kind" }, kind),
 				h("span", { className: "size" }, size),
-				h("span", { className: "at" }, event.elapsed_ms === undefined ? "" : `+${event.elapsed_ms} ms`),
+				h("span", { className: "at" }, event.elapsed_ms === undefined ? "" : __("+{0} ms", [event.elapsed_ms])),
 			),
 		);
-		// Written out when somebody looks.
+		// The JSON is written when the user opens the row.
 		details.addEventListener(
 			"toggle",
-			() => details.append(h("pre", { tabIndex: 0 }, JSON.stringify(event, null, 2))),
+			() => details.append(h("pre", { tabIndex: 0, dir: "ltr" }, JSON.stringify(event, null, 2))),
 			{ once: true },
 		);
 		return details;
 	}
 
-	#place() {
+	#draw() {
 		this.#scheduled = false;
 		const last = Math.max(1, ...this.#ticks.map(({ at }) => at));
-		for (const { at, tick } of this.#ticks) tick.style.left = `${(at / last) * 100}%`;
+		for (const { at, tick } of this.#ticks) tick.style.insetInlineStart = `${(at / last) * 100}%`;
 		this.#scale.textContent = seconds(last);
 	}
 }

@@ -1,27 +1,28 @@
 /**
- * An answer as Markdown, while it is written: whole blocks are rendered once and left alone, only the last block is
- * rendered again. So the cost grows with the answer, not with its square.
+ * Renders an answer as Markdown while it is written. Complete blocks are rendered once, only the last block is rendered
+ * again. So the cost grows with the length of the answer, not with its square.
  *
- * What a model writes is hostile until proven otherwise: DOMPurify lets through text and its structure, no styles, no
- * forms, and no images, which would tell their server who reads.
+ * The output of a model is untrusted. DOMPurify lets through text and its structure, but no styles, no forms and no images:
+ * the server of an image would learn who reads it.
  */
 import DOMPurify from "dompurify";
 import { Lexer, Marked } from "marked";
 
 import { copyButton, h } from "./dom.js";
+import { __ } from "./translate.js";
 
-/** A block with more characters is shown as plain text: no library lays out a megabyte of Markdown in time. */
-const LONGEST_BLOCK = 20_000;
-/** Plain text is laid out in pieces, and only those in sight. */
-const PIECE = 4_000;
-/** Rendering may take this part of the time. */
-const SHARE = 0.2;
+/** A block with more characters is shown as plain text, because Markdown of a megabyte takes too long. */
+const MAX_BLOCK_CHARS = 20_000;
+/** Plain text is split into pieces of this many characters. The browser lays out only the visible ones. */
+const PIECE_CHARS = 4_000;
+/** Rendering may take this share of the time. */
+const RENDER_SHARE = 0.2;
 
 const marked = new Marked({
 	gfm: true,
 	breaks: true,
 	renderer: {
-		// An answer has no form to fill in.
+		// An answer has no form fields.
 		checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
 		listitem(item) {
 			return item.task ? `<li class="task">${this.parser.parse(item.tokens)}</li>\n` : false;
@@ -29,8 +30,9 @@ const marked = new Marked({
 	},
 	walkTokens(token) {
 		if (token.type !== "image") return;
-		const words = token.text || token.href;
-		Object.assign(token, { type: "link", tokens: [{ type: "text", raw: words, text: words }] });
+		// An image becomes a link.
+		const text = token.text || token.href;
+		Object.assign(token, { type: "link", tokens: [{ type: "text", raw: text, text }] });
 	},
 });
 
@@ -54,14 +56,14 @@ const ALLOWED = {
 	ALLOW_DATA_ATTR: false,
 	ALLOW_ARIA_ATTR: false,
 	ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
-	// The others' values are held against it too.
+	// DOMPurify would otherwise check these values as addresses.
 	ADD_URI_SAFE_ATTR: ["align", "start"],
 };
 
 export class MarkdownStream {
 	/**
-	 * @param {HTMLElement} element where the answer grows
-	 * @param {(sentence: string) => void} announce
+	 * @param {HTMLElement} element the element of the answer
+	 * @param {(sentence: string) => void} announce tells screen readers
 	 */
 	constructor(element, announce) {
 		this.text = "";
@@ -71,32 +73,32 @@ export class MarkdownStream {
 
 	#element;
 	#announce;
-	/** How much of the text stands in blocks that will not change. */
+	/** The characters of the text in blocks that do not change any more. */
 	#settled = 0;
-	/** @type {HTMLElement | null} the block that still grows */
+	/** The element of the last block, which still grows. @type {HTMLElement | null} */
 	#tail = null;
-	/** How much of the growing block stands as plain text, null where it is Markdown. @type {number | null} */
+	/** The characters of the last block that are shown as plain text; null if it is Markdown. @type {number | null} */
 	#plain = null;
 	#scheduled = false;
 	#cost = 0;
 
-	/** @param {string} text what is new */
+	/** @param {string} text the new part */
 	append(text) {
 		this.text += text.replace(/\r\n?/g, "\n");
 		if (this.#scheduled || !text) return;
 		this.#scheduled = true;
-		const pause = this.#cost / SHARE - this.#cost;
-		// Frames are not drawn while the page is hidden.
+		const pause = this.#cost / RENDER_SHARE - this.#cost;
+		// Browsers draw no frames while the page is hidden.
 		const draw = () => (document.hidden ? setTimeout(this.#draw) : requestAnimationFrame(this.#draw));
 		if (pause > 16) setTimeout(draw, pause);
 		else draw();
 	}
 
-	/** Draws what is left; nothing will follow. */
+	/** Draws the rest, because the answer is complete. */
 	finish() {
 		this.#draw();
-		// Links whose address stands at the end, as in [text][1], can only be resolved in the whole.
-		if (this.text.length <= LONGEST_BLOCK && /^ {0,3}\[[^\]]+\]:/m.test(this.text)) {
+		// A link as [text][1] has its address at the end, so it needs the whole text.
+		if (this.text.length <= MAX_BLOCK_CHARS && /^ {0,3}\[[^\]]+\]:/m.test(this.text)) {
 			this.#element.replaceChildren(h("div", { className: "block" }, this.#block(this.text)));
 			this.#settled = this.text.length;
 			this.#tail = this.#plain = null;
@@ -117,11 +119,11 @@ export class MarkdownStream {
 		this.#cost = performance.now() - started;
 	};
 
-	/** @param {string} block the growing block as it is now */
+	/** Draws the last block. @param {string} block its text so far */
 	#show(block) {
 		if (!block.trim() && !this.#tail) return;
 		const tail = (this.#tail ??= this.#element.appendChild(h("div", { className: "block" })));
-		if (block.length <= LONGEST_BLOCK) {
+		if (block.length <= MAX_BLOCK_CHARS) {
 			tail.replaceChildren(this.#block(block));
 			return;
 		}
@@ -131,9 +133,9 @@ export class MarkdownStream {
 		}
 		let shown = this.#plain ?? 0;
 		while (shown < block.length) {
-			const room = PIECE - (shown % PIECE);
+			const room = PIECE_CHARS - (shown % PIECE_CHARS);
 			const part = block.slice(shown, shown + room);
-			if (room === PIECE) tail.append(h("div", {}, part));
+			if (room === PIECE_CHARS) tail.append(h("div", {}, part));
 			else /** @type {Element} */ (tail.lastElementChild).append(part);
 			shown += part.length;
 		}
@@ -142,7 +144,7 @@ export class MarkdownStream {
 
 	/** @param {string} source @returns {Node} */
 	#block(source) {
-		const fragment = rendered(source);
+		const fragment = render(source);
 		for (const block of fragment.children) block.setAttribute("dir", block.localName === "pre" ? "ltr" : "auto");
 		for (const pre of fragment.querySelectorAll("pre")) {
 			const code = pre.querySelector("code");
@@ -154,7 +156,7 @@ export class MarkdownStream {
 			frame.append(head, pre);
 		}
 		for (const table of fragment.querySelectorAll("table")) {
-			const frame = h("div", { className: "table", tabIndex: 0, role: "region", "aria-label": "Table" });
+			const frame = h("div", { className: "table", tabIndex: 0, role: "region", "aria-label": __("Table") });
 			table.replaceWith(frame);
 			frame.append(table);
 		}
@@ -163,12 +165,12 @@ export class MarkdownStream {
 }
 
 /** @param {string} source @returns {DocumentFragment} */
-function rendered(source) {
+function render(source) {
 	try {
 		const html = /** @type {string} */ (marked.parse(source));
 		return purify.sanitize(html, { ...ALLOWED, RETURN_DOM_FRAGMENT: true });
 	} catch {
-		// Nested thousands deep: readable as what it is.
+		// Thousands of nested blocks exceed the stack. The source is readable.
 		const fragment = document.createDocumentFragment();
 		fragment.append(h("div", { className: "plain" }, source));
 		return fragment;
@@ -176,7 +178,7 @@ function rendered(source) {
 }
 
 /**
- * The text in blocks of Markdown. The last one may still grow, also over an empty line where it is a list; it ends once
+ * Splits a text into blocks of Markdown. The last block may still grow: a list continues over an empty line, and ends when
  * a whole line of another block follows.
  *
  * @param {string} text

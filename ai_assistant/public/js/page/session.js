@@ -1,39 +1,43 @@
-/** The session that the browser is logged in with. */
+/** The session of the browser. */
 import { byId } from "./dom.js";
+import { __ } from "./translate.js";
 
 /**
- * Ends the session, forgets what the page has kept and goes to the login; where it cannot be ended, says so.
+ * Ends the session, clears what the page has stored, and opens the login page. Shows a notice if the session could not be
+ * ended.
  *
  * @param {string | null} csrfToken
- * @param {import("./kept.js").Kept[]} kept
+ * @param {import("./storage.js").UserStorage[]} storages
  */
-export async function logOut(csrfToken, kept) {
+export async function logOut(csrfToken, storages) {
 	const headers = { Accept: "application/json", ...(csrfToken && { "X-Frappe-CSRF-Token": csrfToken }) };
 	let status = null;
 	try {
 		const response = await fetch("/api/method/logout", { method: "POST", headers });
 		status = response.status;
-		// A page of a proxy's has ended nothing.
+		// The page of a proxy is not JSON. It did not end the session.
 		await response.json();
 	} catch {
 		status = null;
 	}
-	// One that the site does not know any more has ended before.
+	// 401 and 403: the session had ended before.
 	const ended = status !== null && (status < 400 || status === 401 || status === 403);
 	if (!ended) {
-		notice("You are still logged in: the site did not end the session. Load the page anew, and try again.");
+		notice(
+			__("You are still logged in, because the site did not end the session. Reload the page and try again."),
+		);
 		return;
 	}
-	for (const each of kept) each.forget();
+	for (const storage of storages) storage.clear();
 	location.assign("/login?redirect-to=/ai-assistant");
 }
 
-/** The name that Frappe leaves for scripts beside the session; of no use as a proof, but it changes with the user. */
+/** Returns the user in Frappe's cookie `user_id`. It proves nothing, but it changes when another user logs in. */
 export function userInCookie() {
 	return /(?:^|; )user_id=([^;]*)/.exec(document.cookie)?.[1] ?? null;
 }
 
-/** @param {string} sentence none takes it away */
+/** @param {string} sentence an empty one hides the notice */
 export function notice(sentence) {
 	byId("notice").textContent = sentence;
 	byId("notice").hidden = !sentence;

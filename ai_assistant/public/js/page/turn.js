@@ -1,26 +1,36 @@
-/** One question and its answer, as they stand on the page. */
+/** One question and its answer on the page. */
 import { copyButton, h, seconds } from "./dom.js";
 import { MarkdownStream } from "./markdown.js";
 import { ThinkingIndicator } from "./thinking_indicator.js";
+import { __ } from "./translate.js";
+
+/** @typedef {{ sentence: string, retry?: () => void, login?: boolean }} Problem what an error box shows */
 
 export class Turn {
 	/**
 	 * @param {string} prompt
-	 * @param {(sentence: string) => void} announce for those who do not see the page
+	 * @param {(sentence: string) => void} announce tells screen readers
 	 */
 	constructor(prompt, announce) {
 		this.#announce = announce;
-		this.#waiting = h("p", { className: "waiting", textContent: "Sending…" });
+		this.#waiting = h("p", { className: "waiting", textContent: __("Sending…") });
 		this.#words = h("div", { className: "words" });
 		this.#calls = h("div", { className: "calls" });
-		this.#foot = h("footer", { hidden: true });
-		this.#answer = h("div", { className: "answer", "aria-busy": "true" }, this.#waiting, this.#words, this.#calls, this.#foot);
+		this.#footer = h("footer", { hidden: true });
+		this.#answer = h(
+			"div",
+			{ className: "answer", "aria-busy": "true" },
+			this.#waiting,
+			this.#words,
+			this.#calls,
+			this.#footer,
+		);
 		this.element = h(
 			"article",
 			{ className: "turn" },
-			h("h2", { className: "sr-only", textContent: "You asked" }),
+			h("h2", { className: "sr-only", textContent: __("You asked") }),
 			h("div", { className: "question", dir: "auto", textContent: prompt }),
-			h("h2", { className: "sr-only", textContent: "Answer" }),
+			h("h2", { className: "sr-only", textContent: __("Answer") }),
 			this.#answer,
 		);
 		this.#markdown = new MarkdownStream(this.#words, announce);
@@ -30,17 +40,21 @@ export class Turn {
 	#waiting;
 	#words;
 	#calls;
-	#foot;
+	#footer;
 	#answer;
 	#markdown;
 	/** @type {ThinkingIndicator | null} */
 	#thinking = null;
-	/** @type {HTMLElement | null} */
-	#complaint = null;
-	/** How much of the answer and of its reasoning has been given to this turn. */
+	/** What `end` added and `reopen` removes. @type {HTMLElement[]} */
+	#appended = [];
+	/** The characters of the answer and of its reasoning that are shown. */
 	#written = 0;
 	#reasoned = 0;
-	/** The last event that it has been given. */
+	/** The calls that the model still writes, by id. @type {Map<string, { element: HTMLDetailsElement, json: HTMLElement }>} */
+	#unfinishedCalls = new Map();
+	/** The note about the provider that failed. */
+	#fallback = "";
+	/** The `seq` of the last event that is shown. */
 	seq = 0;
 
 	/** @param {string} text @param {number} startedAt `Date.now()` of event 1 */
@@ -59,7 +73,7 @@ export class Turn {
 		if (!text) return;
 		this.#waiting.remove();
 		this.#thinking?.stop();
-		if (!this.#written) this.#announce("The answer begins.");
+		if (!this.#written) this.#announce(__("The answer begins."));
 		this.#written += text.length;
 		this.#markdown.append(text);
 	}
@@ -68,114 +82,117 @@ export class Turn {
 	beginCall({ id, name }) {
 		this.#waiting.remove();
 		this.#thinking?.stop();
-		this.#announce(`The model calls ${name}.`);
-		const json = h("pre", { tabIndex: 0 });
-		const element = h("details", { className: "call", open: true }, h("summary", {}, "🔧 ", h("code", {}, name)), json);
+		this.#announce(__("The model calls {0}.", [name]));
+		const json = h("pre", { tabIndex: 0, dir: "ltr" });
+		const summary = h("summary", {}, "🔧 ", h("code", {}, name));
+		const element = h("details", { className: "call", open: true }, summary, json);
 		this.#calls.append(element);
 		const call = { element, json };
-		this.#growing.set(id, call);
+		this.#unfinishedCalls.set(id, call);
 		return call;
 	}
 
 	/** @param {{ id: string, text: string }} delta the next part of the arguments of a call */
 	growCall({ id, text }) {
-		this.#growing.get(id)?.json.append(text);
+		this.#unfinishedCalls.get(id)?.json.append(text);
 	}
 
 	/**
-	 * Shows a whole tool call. The page itself offers no tools.
+	 * Shows a complete tool call. The page offers no tools: another client of the user asked the question.
 	 *
 	 * @param {{ id: string, name: string, arguments: string, arguments_error?: string }} call
 	 */
-	call({ id, name, arguments: given, arguments_error }) {
-		const { element, json } = this.#growing.get(id) ?? this.beginCall({ id, name });
-		this.#growing.delete(id);
-		json.textContent = indented(given);
+	showCall({ id, name, arguments: text, arguments_error }) {
+		const { element, json } = this.#unfinishedCalls.get(id) ?? this.beginCall({ id, name });
+		this.#unfinishedCalls.delete(id);
+		json.textContent = indented(text);
 		element.open = false;
 		if (arguments_error) element.append(h("p", {}, arguments_error));
 	}
 
-	/** The calls that are being written, by id. @type {Map<string, { element: HTMLDetailsElement, json: HTMLElement }>} */
-	#growing = new Map();
-
 	/** @param {import("../realtime_manager.js").Phase} status */
-	phase({ phase, position, failed, provider, name, characters }) {
-		const words = {
-			queued: position ? `Waiting in the queue, number ${position}` : "Waiting in the queue",
-			fallback: `${failed} failed, asking ${provider}`,
-			thinking: "",
-			answering: "",
-			calling: `Writing a call of ${name}, ${characters} characters`,
-		}[phase];
-		// A call is announced once, when it is whole or begins to grow.
-		if (words && phase !== "calling") this.#announce(`${words}.`);
-		// A queue is left when something else is told; which provider answers instead stays true.
-		if (words || phase === "thinking") this.#thinking?.note(words || this.#fallback);
-		if (phase === "fallback") this.#fallback = words ?? "";
+	showPhase({ phase, position, failed, provider, name, characters }) {
+		let note = "";
+		if (phase === "queued") {
+			note = position ? __("Waiting in the queue, number {0}", [position]) : __("Waiting in the queue");
+		} else if (phase === "fallback") {
+			note = __("{0} failed, asking {1}", [failed ?? "", provider ?? ""]);
+			this.#fallback = note;
+		} else if (phase === "calling") {
+			note = __("Writing a call of {0}, {1} characters", [name ?? "", characters ?? 0]);
+		}
+		// `beginCall` announces a call.
+		if (note && phase !== "calling") this.#announce(note);
+		// Thinking ends the wait in the queue, but the note about the provider stays true.
+		if (note || phase === "thinking") this.#thinking?.note(note || this.#fallback);
 	}
 
-	#fallback = "";
-	/** @type {HTMLElement | undefined} */
-	#sources;
-	/** @type {HTMLElement | undefined} */
-	#images;
-
 	/**
-	 * The chat has ended, however.
+	 * Shows the end of the chat.
 	 *
-	 * @param {import("../realtime_manager.js").Answer | null} answer what had arrived, where it was accepted
-	 * @param {{ sentence: string, again?: () => void, login?: boolean } | null} error
+	 * @param {import("../realtime_manager.js").Answer | null} answer the answer or the part of it that arrived; null if the
+	 *   site refused the request or cannot be reached
+	 * @param {Problem | null} problem
 	 */
-	end(answer, error) {
+	end(answer, problem) {
 		this.#waiting.remove();
-		// Where nothing is published the answer comes whole; where the journal could not be read, more than was told.
+		// The answer may have more than the events: if none are published, or if the journal could not be read.
 		const reasoning = answer?.reasoning.slice(this.#reasoned);
 		if (reasoning) this.reason(reasoning, Date.now());
 		this.#thinking?.stop(answer?.timing?.thinking_ms);
 		this.#markdown.append(answer?.response.slice(this.#written) ?? "");
 		this.#written = Math.max(this.#written, answer?.response.length ?? 0);
 		if (!this.#calls.children.length) {
-			for (const { id, function: called, arguments_error } of answer?.tool_calls ?? []) this.call({ id, ...called, arguments_error });
+			for (const { id, function: call, arguments_error } of answer?.tool_calls ?? []) {
+				this.showCall({ id, ...call, arguments_error });
+			}
 		}
 		this.#markdown.finish();
 		this.#answer.removeAttribute("aria-busy");
 		const cancelled = answer?.status === "cancelled";
-		if (error) this.#foot.before((this.#complaint = this.#boxOf(error)));
-		else if (cancelled) this.#foot.before(h("p", { className: "stopped" }, "Stopped."));
-		if (answer?.sources?.length) this.#foot.before((this.#sources = sourcesOf(answer.sources)));
-		if (answer?.images?.length) this.#foot.before((this.#images = imagesOf(answer.images)));
-		this.#foot.hidden = false;
-		if (this.#markdown.text) this.#foot.append(copyButton(() => this.#markdown.text, this.#announce));
-		this.#foot.append(h("span", { className: "figures" }, answer ? figures(answer) : ""));
-		if (!error) this.#announce(cancelled ? "Stopped." : "The answer is complete.");
+		if (problem) this.#append(errorBox(problem));
+		else if (cancelled) this.#append(h("p", { className: "stopped" }, __("Stopped.")));
+		if (answer?.sources?.length) this.#append(sourceList(answer.sources));
+		if (answer?.images?.length) this.#append(imageNote(answer.images));
+		this.#footer.hidden = false;
+		if (this.#markdown.text) this.#footer.append(copyButton(() => this.#markdown.text, this.#announce));
+		this.#footer.append(h("span", { className: "figures" }, answer ? figures(answer) : ""));
+		if (!problem) this.#announce(cancelled ? __("Stopped.") : __("The answer is complete."));
 	}
 
-	/** It is followed again: what stands there stays, but for the complaint. */
-	goOn() {
-		for (const part of [this.#complaint, this.#sources, this.#images]) part?.remove();
-		this.#foot.hidden = true;
-		this.#foot.replaceChildren();
+	/** Removes the end, because the chat is followed again. What was written stays. */
+	reopen() {
+		for (const element of this.#appended) element.remove();
+		this.#appended = [];
+		this.#footer.hidden = true;
+		this.#footer.replaceChildren();
 		this.#answer.setAttribute("aria-busy", "true");
 		if (!this.seq) this.#answer.prepend(this.#waiting);
 	}
 
-	/** @param {{ sentence: string, again?: () => void, login?: boolean }} error */
-	#boxOf({ sentence, again, login }) {
-		const box = h("div", { className: "error", role: "alert" }, h("p", {}, sentence));
-		if (login) box.append(h("a", { href: "/login?redirect-to=/ai-assistant", className: "button" }, "Log in"));
-		if (again) {
-			const button = h("button", { type: "button" }, "Try again");
-			button.addEventListener("click", () => {
-				button.remove();
-				again();
-			});
-			box.append(button);
-		}
-		return box;
+	/** @param {HTMLElement} element */
+	#append(element) {
+		this.#footer.before(element);
+		this.#appended.push(element);
 	}
 }
 
-/** @param {string} json as the model wrote it, which may be none */
+/** @param {Problem} problem */
+function errorBox({ sentence, retry, login }) {
+	const box = h("div", { className: "error", role: "alert" }, h("p", {}, sentence));
+	if (login) box.append(h("a", { href: "/login?redirect-to=/ai-assistant", className: "button" }, __("Log in")));
+	if (retry) {
+		const button = h("button", { type: "button" }, __("Try again"));
+		button.addEventListener("click", () => {
+			button.remove();
+			retry();
+		});
+		box.append(button);
+	}
+	return box;
+}
+
+/** Indents JSON. Returns text that is not JSON unchanged. @param {string} json */
 function indented(json) {
 	try {
 		return JSON.stringify(JSON.parse(json), null, 2);
@@ -188,40 +205,44 @@ function indented(json) {
 function figures({ provider, model, usage, timing }) {
 	const cost = usage?.cost_usd;
 	return [
-		model && `${model} of ${provider}`,
-		usage?.total_tokens != null && tokens(usage),
-		// Half a cent at least is said in cents, less to one digit.
+		model && __("{0} of {1}", [model, provider ?? ""]),
+		usage?.total_tokens != null && tokenCount(usage),
+		// Costs below half a cent are shown with one digit.
 		cost && `$${cost < 0.005 ? cost.toPrecision(1) : cost.toFixed(2)}`,
-		timing?.first_text_ms != null && `first word ${seconds(timing.first_text_ms)}`,
-		timing?.duration_ms != null && `${seconds(timing.duration_ms)} in all`,
+		timing?.first_text_ms != null && __("first word after {0}", [seconds(timing.first_text_ms)]),
+		timing?.duration_ms != null && __("{0} in total", [seconds(timing.duration_ms)]),
 	]
 		.filter(Boolean)
 		.join(" · ");
 }
 
 /** @param {import("../realtime_manager.js").Usage} usage */
-function tokens({ total_tokens, cached_tokens, estimated }) {
-	const count = `${estimated ? "about " : ""}${total_tokens} tokens`;
-	return cached_tokens ? `${count} (${cached_tokens} from the cache)` : count;
+function tokenCount({ total_tokens, cached_tokens, estimated }) {
+	const total = Number(total_tokens);
+	const count = estimated ? __("about {0} tokens", [total]) : __("{0} tokens", [total]);
+	return cached_tokens ? __("{0} ({1} from the cache)", [count, cached_tokens]) : count;
 }
 
 /**
- * The pages that an answer cites, each once.
+ * Lists the pages that an answer cites, each once.
  *
  * @param {import("../realtime_manager.js").Source[]} sources
  */
-function sourcesOf(sources) {
+function sourceList(sources) {
 	const titles = new Map();
 	for (const { url, title } of sources) if (!titles.get(url)) titles.set(url, title);
 	const links = [...titles].map(([url, title]) =>
-		h("li", {}, h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow" }, title || url)),
+		h("li", {}, h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow", dir: "auto" }, title || url)),
 	);
-	return h("div", { className: "sources" }, h("p", {}, "Sources"), h("ol", {}, ...links));
+	return h("div", { className: "sources" }, h("p", {}, __("Sources")), h("ol", {}, ...links));
 }
 
-/** @param {{ type: string, bytes: number }[]} images what the model drew, which is not kept */
-function imagesOf(images) {
+/** @param {{ type: string, bytes: number }[]} images what the model drew; the site does not keep images */
+function imageNote(images) {
 	const types = [...new Set(images.map(({ type }) => type))].join(", ");
-	const count = images.length === 1 ? "an image" : `${images.length} images`;
-	return h("p", { className: "images" }, `The model made ${count} (${types}), which cannot be shown here.`);
+	const sentence =
+		images.length === 1
+			? __("The model made an image ({0}), which cannot be shown here.", [types])
+			: __("The model made {0} images ({1}), which cannot be shown here.", [images.length, types]);
+	return h("p", { className: "images" }, sentence);
 }
