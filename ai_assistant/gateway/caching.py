@@ -1,8 +1,8 @@
-"""Prompt caching: what a request says to a provider so that it keeps and finds what it has read already.
+"""Prompt caching: the fields of a request that make a provider cache a prompt, and find it later.
 
 Anthropic caches up to a marker, a `cache_control` on a block. A client may set markers of its own, on the parts of a
-message's content and on tools; others are sent without them. The providers that need no marker find the beginning of a
-request by itself, if it is the same from round to round.
+message's content and on tools; for other providers they are removed. Providers that need no marker recognise
+the beginning of a request, if it is the same from round to round.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ MARKER = "cache_control"
 def key_of(provider: Provider, ask: Ask) -> str | None:
 	"""Returns the key by which OpenAI sends the requests of a task to the same cache; None if it is not to be sent.
 
-	Servers that only speak OpenAI's API may refuse a field that they do not know, so it is sent for OpenAI's models alone.
+	Other servers with OpenAI's API may refuse an unknown field, so the key is sent only for OpenAI's models.
 	"""
 	if provider.prompt_cache == "off" or (provider.api_base and not models.entry(provider.api, ask.model)):
 		return None

@@ -1,4 +1,4 @@
-"""How hard a model may think: the efforts of a request, and which of them a model takes."""
+"""The reasoning efforts of a request, and which of them a model accepts."""
 
 import re
 
@@ -7,17 +7,17 @@ from . import models
 # From the least to the most.
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 COMMON = ("low", "medium", "high")
-# Tokens to think with, for a model that takes a budget and no effort. Anthropic takes none below 1,024, Gemini none
-# above 24,576.
+# Tokens to think with, for a model that accepts a budget and no effort. Anthropic accepts at least 1,024, and
+# Gemini at most 24,576.
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 16384, "max": 24576}
-# The only models of Ollama's that take an effort; the others think or do not.
+# The only models of Ollama that accept an effort. For the others thinking can only be on or off.
 OLLAMA_EFFORTS = re.compile(r"(.*/)?gpt-oss\b")
 GEMINI_BUDGETS = re.compile(r"gemini-(1|2)[.-]")
 GEMINI_MINIMAL = re.compile(r"gemini-3.*flash")
 
 
 def taken(api: str, model: str) -> tuple[str, ...]:
-	"""The efforts that a model takes beside `none`, from the least to the most; empty where that is not known.
+	"""Returns the efforts that a model accepts besides `none`, in rising order; empty if unknown.
 
 	Args:
 		api: the name of the provider's API.
@@ -45,9 +45,9 @@ def taken(api: str, model: str) -> tuple[str, ...]:
 
 
 def nearest(effort: str, api: str, model: str) -> str:
-	"""The effort as the model takes it: itself, else the nearest below it, else the least."""
+	"""Returns the effort to send: the same if the model accepts it, else the nearest lower one, else the lowest."""
 	efforts = taken(api, model)
 	if effort == "none" or not efforts or effort in efforts:
 		return effort
-	below = [each for each in efforts if EFFORTS.index(each) < EFFORTS.index(effort)]
+	below = [lower for lower in efforts if EFFORTS.index(lower) < EFFORTS.index(effort)]
 	return below[-1] if below else efforts[0]

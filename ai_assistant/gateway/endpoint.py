@@ -1,4 +1,4 @@
-"""Checks whether a provider can be asked as it is configured: its address, its key and its extra parameters."""
+"""Checks whether the configuration of a provider is usable: its address, its key and its extra parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +9,16 @@ from .chunks import Provider
 PASTED = ("api", "api_key", "api_base", "default_model")
 
 
-def trimmed(given: Mapping[str, Any]) -> dict[str, Any]:
+def trimmed(values: Mapping[str, Any]) -> dict[str, Any]:
 	"""Returns a provider's JSON without spaces and line ends around values that people paste or read from a file."""
 	return {
 		name: value.strip() if name in PASTED and isinstance(value, str) else value
-		for name, value in given.items()
+		for name, value in values.items()
 	}
 
 
 def wrong_field(provider: Provider) -> tuple[str, str] | None:
-	"""Returns the first field with which the provider can never be asked, and what it accepts; None if there is none."""
+	"""Returns the first unusable field, and what the field accepts; None if all are usable."""
 	if not is_key(provider.api_key):
 		return "api_key", "a key without a line end or another control character in it"
 	if provider.api_base is not None and not is_api_base(provider.api, provider.api_base):
@@ -32,7 +32,7 @@ def wrong_field(provider: Provider) -> tuple[str, str] | None:
 
 
 def is_key(key: str) -> bool:
-	"""Whether a key can stand in a header. A pasted key may have invisible characters."""
+	"""Whether a header can contain a key. A pasted key may have invisible characters."""
 	return key.isprintable()
 
 

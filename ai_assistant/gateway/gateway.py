@@ -23,7 +23,7 @@ Candidate = tuple[Provider, str]
 
 
 class Gateway:
-	"""The providers of a site. It knows no Frappe, and any thread of any program can use it.
+	"""The providers of a site. It does not import Frappe, and any thread of any program can use it.
 
 	>>> gateway = Gateway(
 	...     [Provider("local", "openai", "none", "smollm2", api_base="http://127.0.0.1:8080/v1")]
@@ -36,9 +36,9 @@ class Gateway:
 		timeouts: how long a provider may be silent, and how long all of them may take.
 		max_chars: the most characters of an answer: reasoning, text and tool calls together. A longer answer is cut, its
 			finish_reason is `length`, and the provider's connection is closed.
-		health: which providers and keys rest. By default it is that of this gateway alone.
+		health: which providers and keys rest. By default this gateway has a health of its own.
 		retries: how often a question is asked again after all providers have failed before their first chunk.
-		task: questions of the same task go to the same provider and key, where weights leave a choice.
+		task: questions of the same task go to the same provider and key, if weights allow several.
 	"""
 
 	def __init__(
@@ -141,7 +141,8 @@ class Gateway:
 				break
 			if waiting[0][0].name != provider.name:
 				yield Fallback(attempts[-1], waiting[0][0].name, waiting[0][1])
-		# If all failed, the error is that of the first provider, which was meant to answer. A final failure is the last.
+		# If all providers failed, the first error counts, because that provider was meant to answer. After a
+		# final failure, that failure counts.
 		error = errors[-1] if is_final else errors[0]
 		error.attempts = tuple(attempts)
 		raise error
@@ -172,7 +173,7 @@ class Gateway:
 	def _candidates(self, route: Sequence[Candidate]) -> list[Candidate]:
 		"""Returns the providers of a route with one key each, in the order in which they are asked."""
 		models_of = {provider.name: model for provider, model in route}
-		with_keys = [each for provider, _model in route for each in _with_each_key(provider, self.task)]
+		with_keys = [variant for provider, _model in route for variant in _with_each_key(provider, self.task)]
 		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys)]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:

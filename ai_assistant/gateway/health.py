@@ -78,7 +78,7 @@ class LocalState:
 			if if_absent and self._values.get(name, ("", -math.inf))[1] > now:
 				return False
 			if len(self._values) > 1000:
-				self._values = {each: kept for each, kept in self._values.items() if kept[1] > now}
+				self._values = {key: entry for key, entry in self._values.items() if entry[1] > now}
 			self._values[name] = (value, now + seconds)
 			return True
 
@@ -132,15 +132,15 @@ class Health:
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""
 		known, now = self._known(providers), time.time()
-		found = {}
+		rests = {}
 		for provider in providers:
 			for name in (_key(provider), f"rest:{provider.name}"):
 				if name in known:
 					kind, _, until = known[name].partition(" ")
 					if float(until) > now:
-						found[(provider.name, provider.key_label)] = Rest(kind, float(until))
+						rests[(provider.name, provider.key_label)] = Rest(kind, float(until))
 						break
-		return found
+		return rests
 
 	def succeeded(self, provider: Provider) -> None:
 		"""Records that a provider has begun to answer."""

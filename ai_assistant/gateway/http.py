@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 	import aiohttp
 
 T = TypeVar("T")
-# Of an error's body; what a provider says of its reason is in its beginning.
+# The most bytes of an error's body that are read. The reason is at its beginning.
 MAX_ERROR_BYTES = 64 * 1024
 IDLE_CONNECTION_S = 55
-# Of one header, and how many: as much as browsers take. aiohttp gives up on a policy or a cookie of 8 KB.
+# The size of a header and the number of headers that browsers accept. aiohttp's default refuses 8 KB.
 MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1024
-# What the app says itself in each request, or what is an argument of litellm's and not of an API.
+# Names that a provider's `extra` cannot set: the app sets them itself, or they are arguments of litellm.
 OWN = frozenset(
 	"api_base api_key api_version base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
 	" messages model organization stream timeout".split()
@@ -49,7 +49,7 @@ class UnreadableAuthorities(Exception):
 
 @lru_cache
 def _certificates() -> "ssl.SSLContext":
-	"""Who is trusted: whom the environment names, by OpenSSL's own names, or else the authorities of browsers."""
+	"""Loads the trusted authorities: those that OpenSSL's environment variables name, or else certifi's."""
 	import ssl
 
 	import certifi
@@ -71,12 +71,14 @@ def _new_client(certificates: "ssl.SSLContext", *, force_close: bool = False) ->
 
 	tracing = aiohttp.TraceConfig()
 	tracing.on_connection_reuseconn.append(tell)
-	kept: dict[str, Any] = {"force_close": True} if force_close else {"keepalive_timeout": IDLE_CONNECTION_S}
+	connections: dict[str, Any] = (
+		{"force_close": True} if force_close else {"keepalive_timeout": IDLE_CONNECTION_S}
+	)
 	return aiohttp.ClientSession(
-		connector=aiohttp.TCPConnector(ssl=certificates, limit=0, **kept),
-		# Deadlines are the gateway's, which hangs up.
+		connector=aiohttp.TCPConnector(ssl=certificates, limit=0, **connections),
+		# The gateway has the deadlines, and closes the connection itself.
 		timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-		# All providers and keys share the client: what one sets must not be sent by another.
+		# All providers and keys share the client, so a cookie of one must not reach another.
 		cookie_jar=aiohttp.DummyCookieJar(),
 		headers={"user-agent": "ai_assistant", "accept-encoding": "identity"},
 		trace_configs=[tracing],
@@ -135,7 +137,7 @@ async def request(
 async def _post(
 	client: "aiohttp.ClientSession", url: str, headers: dict[str, str], body: bytes | None
 ) -> "AsyncIterator[aiohttp.ClientResponse]":
-	"""The response. A kept connection that has ended by the time it is used has told nobody: a new one is taken then."""
+	"""Yields the response. If a reused connection is closed, the request is sent again on a new one."""
 	import aiohttp
 
 	connection: dict[str, bool] = {}
@@ -157,7 +159,7 @@ async def _post(
 		except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
 			if not connection.get("reused"):
 				raise
-			# Of its own: others that are kept may have ended with it.
+			# A client of its own, because the other kept connections may be closed too.
 			fresh = await stack.enter_async_context(_new_client(_certificates(), force_close=True))
 			response = await post(fresh)
 		yield await stack.enter_async_context(response)
@@ -166,40 +168,42 @@ async def _post(
 async def objects(
 	url: str, headers: dict[str, str], body: bytes, names: dict[str, str], ended: Callable[[], object]
 ) -> AsyncGenerator[dict[str, Any], None]:
-	"""The objects of a streamed response to `request`: server-sent events, or a line each.
+	"""Yields the objects of a streamed response to `request`: server-sent events, or one object a line.
 
-	Once `ended()` is true the provider has told its end, which holds however the connection ends.
+	If `ended()` is true, the answer is complete, and a connection that breaks afterwards raises no error.
 	"""
 	try:
-		async with request(url, headers, body, names) as response, aclosing(stream(response)) as found:
-			async for said in found:
-				if said is not None:
-					yield said
+		async with request(url, headers, body, names) as response, aclosing(stream(response)) as source:
+			async for message in source:
+				if message is not None:
+					yield message
 	except Exception as error:
 		if not (ended() and broke_off(error)):
 			raise
 
 
 async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
-	"""The objects of a stream; None for `[DONE]`, after which nothing counts."""
+	"""Yields the objects of a stream, and None for `[DONE]`. What follows `[DONE]` is ignored."""
 	lines, objects = Lines(), Objects()
 	source: AsyncIterator[bytes] = response.content.iter_any()
 	async for data in source:
-		for said in objects.of(lines.of(data)):
-			yield said
-			if said is None:
+		for message in objects.of(lines.of(data)):
+			yield message
+			if message is None:
 				if not response.content.at_eof():
 					await read_to_the_end(source)
 				return
-	for said in objects.of(lines.end()):
-		yield said
+	for message in objects.of(lines.end()):
+		yield message
 	objects.end()
 
 
 async def json_object(
 	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str]
 ) -> dict[str, Any]:
-	"""The JSON object of a response that is no stream. A list is returned as its `data`. Arguments are as for `request`.
+	"""Returns the JSON object of a response that is not a stream. A list becomes its `data`.
+
+	The arguments are those of `request`.
 
 	Raises ProviderError.
 	"""
@@ -219,7 +223,7 @@ async def json_object(
 
 
 async def read(response: "aiohttp.ClientResponse", most: int) -> bytes:
-	"""The body as far as `most` bytes; one for an answer that has more is no JSON."""
+	"""Returns at most `most` bytes of the body. A longer body is cut, and is then not valid JSON."""
 	parts, size = [], 0
 	async for data in response.content.iter_any():
 		parts.append(data)
@@ -232,17 +236,18 @@ async def read(response: "aiohttp.ClientResponse", most: int) -> bytes:
 def without_secrets(
 	pieces: Callable[[Provider, Ask, dict[str, str]], AsyncGenerator[T, None]],
 ) -> Callable[[Provider, Ask], AsyncGenerator[T, None]]:
-	"""An adapter whose exceptions come as a ProviderError, or as the defect that they are, without their frames.
+	"""Makes an adapter that raises ProviderError, or the exception of a defect, without frames in the traceback.
 
-	The variables of those hold the key and the provider's words. `pieces` gets the names for sentences as well.
+	The variables of frames contain the key and text of the provider. `pieces` also receives the names that the
+	sentences of errors contain.
 	"""
 
 	@wraps(pieces)
 	async def answer(provider: Provider, ask: Ask) -> AsyncGenerator[T, None]:
 		names = {"provider": provider.name, "model": ask.model}
 		try:
-			async with aclosing(pieces(provider, ask, names)) as found:
-				async for piece in found:
+			async with aclosing(pieces(provider, ask, names)) as source:
+				async for piece in source:
 					yield piece
 		except Exception as error:
 			raise _provider_error(error, names).with_traceback(None) from None
@@ -251,7 +256,7 @@ def without_secrets(
 
 
 def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
-	"""What an exception comes down to; a defect of this adapter is given as it is."""
+	"""Returns the ProviderError that an exception means. The exception of a defect is returned unchanged."""
 	import aiohttp
 
 	if isinstance(error, ProviderError):
@@ -267,19 +272,19 @@ def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
 		return ProviderError("proxy", **names)
 	if isinstance(error, aiohttp.ClientConnectorError):
 		return ProviderError("unreachable", **names)
-	# An address that is none, or a key that no header can hold.
+	# An invalid address, or a key that a header cannot contain.
 	if isinstance(error, ValueError):
 		return ProviderError("misconfigured", **names)
 	if isinstance(error, aiohttp.ClientError | OSError):
 		return ProviderError("broke_off", **names)
-	# What is not of the shape that it should be is none of the answer.
+	# The response does not have the structure of an answer.
 	if isinstance(error, ProtocolError | AttributeError | TypeError | KeyError | RecursionError):
 		return ProviderError("junk", **names)
 	return error
 
 
 def broke_off(error: Exception) -> bool:
-	"""Whether the connection has ended, or what came over it made no sense any more."""
+	"""Whether the connection broke, or the data on it was not valid."""
 	import aiohttp
 
 	return isinstance(error, aiohttp.ClientError | OSError | ProtocolError)
@@ -296,27 +301,27 @@ def base_url(provider: Provider, default: str | None) -> str:
 def headers(provider: Provider, ours: dict[str, str]) -> dict[str, str]:
 	"""The headers of a request: ours, in lower case, and those of the provider's `extra` that are not ours."""
 	extra = provider.extra
-	given = {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}
-	return {name.lower(): str(value).strip() for name, value in given.items()} | {
+	configured = {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}
+	return {name.lower(): str(value).strip() for name, value in configured.items()} | {
 		"content-type": "application/json",
 		**ours,
 	}
 
 
 def runs_tools(provider: Provider) -> bool:
-	"""Whether the provider's `extra` names tools that the provider runs itself, as its web search."""
+	"""Whether the provider's `extra` names tools that the provider runs itself, such as a web search."""
 	body = provider.extra.get("extra_body")
 	places = [provider.extra, body] if isinstance(body, dict) else [provider.extra]
 	return any(place.get(name) for place in places for name in ("tools", "mcp_servers"))
 
 
 def with_extra(provider: Provider, sent: dict[str, Any]) -> dict[str, Any]:
-	"""The body with the parameters of the provider's `extra`; what is `sent` wins, and a null leaves a parameter out."""
+	"""Returns `sent` with the parameters of the provider's `extra`. `sent` wins, and null removes a parameter."""
 	extra = provider.extra
-	given = {name: value for name, value in extra.items() if name not in OWN}
-	given |= extra.get("extra_body") or {}
-	body = {**given, **sent}
-	if isinstance(given.get("tools"), list) and isinstance(sent.get("tools"), list):
-		# Those that the provider runs itself are offered beside the client's.
-		body["tools"] = given["tools"] + sent["tools"]
+	configured = {name: value for name, value in extra.items() if name not in OWN}
+	configured |= extra.get("extra_body") or {}
+	body = {**configured, **sent}
+	if isinstance(configured.get("tools"), list) and isinstance(sent.get("tools"), list):
+		# Tools that the provider runs itself are offered together with the client's tools.
+		body["tools"] = configured["tools"] + sent["tools"]
 	return {name: value for name, value in body.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What is known of a model: the administrator's figures win, then litellm's list."""
+"""The figures of a model. Those of the administrator take precedence over litellm's list."""
 
 from dataclasses import asdict, fields
 from typing import Any
@@ -39,8 +39,8 @@ def price(provider: Provider, model: str) -> Price | None:
 
 def as_dict(provider: Provider, model: str) -> dict[str, Any]:
 	"""Returns what is known of a model as JSON, with its `prices` in US dollars a million tokens."""
-	found = price(provider, model)
-	return {**asdict(known(provider, model)), "prices": asdict(found) if found else None}
+	prices = price(provider, model)
+	return {**asdict(known(provider, model)), "prices": asdict(prices) if prices else None}
 
 
 def _number(value: Any) -> int | None:
@@ -48,5 +48,5 @@ def _number(value: Any) -> int | None:
 
 
 def _listed(entry: models.Entry, name: str) -> bool | None:
-	"""A flag of the list. It names only what a model can do, and says nothing of a model that it does not have."""
+	"""Returns a flag of the list. If the model is listed without the flag, it is False; else None."""
 	return bool(entry.get(name)) if entry else None

@@ -60,11 +60,11 @@ def apis() -> frozenset[str]:
 	except (OSError, ValueError, SyntaxError):
 		return frozenset()
 	enumerated = {
-		str(each.value.value)
+		str(statement.value.value)
 		for providers in body
 		if isinstance(providers, ast.ClassDef) and providers.name == "LlmProviders"
-		for each in providers.body
-		if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
+		for statement in providers.body
+		if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
 	}
 	return frozenset(enumerated | set(compatible)) if enumerated else frozenset()
 

@@ -1,4 +1,7 @@
-"""Finds the proxy in the environment as curl does. Python itself knows neither networks in `no_proxy` nor `all_proxy`."""
+"""Reads the proxy from the environment as curl does.
+
+Python supports neither networks in `no_proxy` nor `all_proxy`.
+"""
 
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
@@ -10,15 +13,15 @@ PORTS = {"http": 80, "https": 443}
 
 
 class UnusableProxy(Exception):
-	"""The environment names a proxy that is no HTTP proxy, or no valid address."""
+	"""The proxy in the environment is not an HTTP proxy, or its address is not valid."""
 
 
 def proxy_for(url: str) -> str | None:
 	"""Returns the proxy for a URL; None for none. Raises UnusableProxy, and ValueError for an invalid URL."""
-	named, asked = getproxies_environment(), urlsplit(url)
-	proxy = (named.get(asked.scheme) or named.get("all") or "").strip()
+	named, target = getproxies_environment(), urlsplit(url)
+	proxy = (named.get(target.scheme) or named.get("all") or "").strip()
 	excepted = named.get("no", "").replace(",", " ").split()
-	if not proxy or any(_covers(entry, asked) for entry in excepted):
+	if not proxy or any(_covers(entry, target) for entry in excepted):
 		return None
 	if "://" not in proxy:
 		proxy = f"http://{proxy}"
@@ -27,12 +30,12 @@ def proxy_for(url: str) -> str | None:
 	return proxy
 
 
-def _covers(entry: str, asked: SplitResult) -> bool:
+def _covers(entry: str, target: SplitResult) -> bool:
 	"""Whether an entry of `no_proxy` covers an address.
 
 	The entry may be a host, which covers its subdomains, with or without a port, an IP address, or a network.
 	"""
-	host = asked.hostname or ""
+	host = target.hostname or ""
 	if entry == "*":
 		return True
 	try:
@@ -42,7 +45,7 @@ def _covers(entry: str, asked: SplitResult) -> bool:
 		pass
 	try:
 		excepted = urlsplit(f"//{entry}")
-		here = excepted.port in (None, asked.port or PORTS.get(asked.scheme))
+		here = excepted.port in (None, target.port or PORTS.get(target.scheme))
 	except ValueError:
 		return False
 	name = (excepted.hostname or "").lstrip("*.")

@@ -39,30 +39,30 @@ class Inliner:
 		if self._room < 0 or depth > MAX_DEPTH:
 			raise TooLarge()
 		if isinstance(value, list):
-			return [self._copy(each, root, within, depth + 1) for each in value]
+			return [self._copy(item, root, within, depth + 1) for item in value]
 		if not isinstance(value, dict):
 			return value
 		reference = value.get("$ref")
 		if not isinstance(reference, str):
-			return {name: self._copy(each, root, within, depth + 1) for name, each in value.items()}
+			return {name: self._copy(item, root, within, depth + 1) for name, item in value.items()}
 		self._room -= len(reference)
-		target = _found(root, reference)
+		target = _resolved(root, reference)
 		if not isinstance(target, dict):
 			target = {}
 		if reference in within:
 			# A definition that contains itself has no end, so its inner copy has only its type and description.
 			target = {name: target[name] for name in ("type", "description") if name in target}
-		beside = {name: each for name, each in value.items() if name != "$ref"}
+		beside = {name: item for name, item in value.items() if name != "$ref"}
 		return self._copy({**target, **beside}, root, (*within, reference), depth + 1)
 
 
-def _found(root: dict[str, Any], reference: str) -> Any:
+def _resolved(root: dict[str, Any], reference: str) -> Any:
 	"""Returns the value that a JSON Pointer within the schema points to; None for nothing."""
 	head, *steps = unquote(reference).split("/")
-	found: Any = root if head == "#" else None
+	node: Any = root if head == "#" else None
 	for step in steps:
 		step = step.replace("~1", "/").replace("~0", "~")
-		if isinstance(found, list):
-			found = {str(index): item for index, item in enumerate(found)}
-		found = found.get(step) if isinstance(found, dict) else None
-	return found
+		if isinstance(node, list):
+			node = {str(index): item for index, item in enumerate(node)}
+		node = node.get(step) if isinstance(node, dict) else None
+	return node

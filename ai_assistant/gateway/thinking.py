@@ -75,8 +75,8 @@ class ThinkSplitter:
 		if tag:
 			self._state, self._held = "start", rest
 		else:
-			kept = _partial(thought, self._close)
-			thought, self._held = thought[: len(thought) - kept], thought[len(thought) - kept :]
+			held_back = _partial(thought, self._close)
+			thought, self._held = thought[: len(thought) - held_back], thought[len(thought) - held_back :]
 		if thought:
 			out.append(Reasoning(thought))
 		return bool(tag)

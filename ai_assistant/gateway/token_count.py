@@ -22,23 +22,23 @@ RESPONSES = ("model", "input", "tools", "tool_choice", "reasoning", "text", "par
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-	"""The tokens of a question: as the provider counts them, or `estimated` from its length."""
+	"""The tokens of a question. The provider counted them, or they are `estimated` from the length."""
 
 	tokens: int
 	estimated: bool
 
 
 def count_tokens(provider: Provider, ask: Ask) -> TokenCount:
-	"""Asks the provider how many tokens a question has, where its API can tell. Else the count is an estimate.
+	"""Asks the provider how many tokens a question has, if its API can count. Otherwise it estimates them.
 
-	It is one, too, if the provider does not answer within TIMEOUT_S seconds.
+	It also estimates if the provider does not answer within TIMEOUT_S seconds.
 	"""
 	counting = _counted(provider, ask)
 	if counting is not None:
 		task = asyncio.run_coroutine_threadsafe(http.json_object(*counting), provider_loop())
 		try:
-			found = task.result(TIMEOUT_S)
-			tokens = found.get("input_tokens", found.get("totalTokens"))
+			response = task.result(TIMEOUT_S)
+			tokens = response.get("input_tokens", response.get("totalTokens"))
 			if isinstance(tokens, int):
 				return TokenCount(tokens, estimated=False)
 		except (ProviderError, OutOfTime):

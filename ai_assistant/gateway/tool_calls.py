@@ -144,7 +144,7 @@ class ToolCalls:
 			yield from self._progress(call, call.news())
 		for call in self._calls:
 			if call.is_empty:
-				# The calls after it wait: a provider may want its calls back in their order.
+				# The calls after it wait, because a provider may need its calls back in order.
 				return
 			if call.is_whole and not call.is_given:
 				yield from self._whole(call)
@@ -281,16 +281,16 @@ class _Call:
 				self._escaped = False
 				at += 1
 				continue
-			found = (_QUOTED if self._quoted else _PLAIN).search(text, at)
-			if not found:
+			match = (_QUOTED if self._quoted else _PLAIN).search(text, at)
+			if not match:
 				return None
-			at = found.end()
-			if found[0] == "\\":
+			at = match.end()
+			if match[0] == "\\":
 				self._escaped = True
-			elif found[0] == '"':
+			elif match[0] == '"':
 				self._quoted = not self._quoted
 			else:
-				self._depth += 1 if found[0] in "{[" else -1
+				self._depth += 1 if match[0] in "{[" else -1
 				if self._depth <= 0:
 					return at
 		return None

@@ -1,4 +1,4 @@
-"""What an answer uses, in tokens and in US dollars."""
+"""The usage of an answer, in tokens and in US dollars."""
 
 import math
 import re
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 MAX_TOKENS = 2**31 - 1
-# Of UTF-8: about what English, Cyrillic and Chinese have in common, without a tokenizer for each model.
-BYTES_A_TOKEN = 4
+# The bytes in UTF-8 for each token. This is about right for English, Cyrillic and Chinese.
+BYTES_PER_TOKEN = 4
 MILLION = 1_000_000
 # The names in litellm's list, in US dollars a token, by the field of a price.
 LISTED = {
@@ -27,7 +27,7 @@ LISTED_KEY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-	"""The tokens that a provider counts for an answer, or `estimated` ones where it counts none.
+	"""The tokens that a provider counts for an answer. They are `estimated` if it counts none.
 
 	`prompt_tokens` include those read from the provider's cache (`cached_tokens`) and those written to it
 	(`cache_write_tokens`); `completion_tokens` include `reasoning_tokens`. `cost_usd` is None where no price is known.
@@ -43,7 +43,7 @@ class Usage:
 	cache_write_tokens: int = 0
 
 	def __add__(self, other: "Usage") -> "Usage":
-		"""The usage of two answers; its cost is None where that of one is not known."""
+		"""Returns the usage of two answers together. Its cost is None if one of the costs is unknown."""
 		costs = (self.cost_usd, other.cost_usd)
 		return Usage(
 			prompt_tokens=tokens(self.prompt_tokens + other.prompt_tokens),
@@ -58,20 +58,20 @@ class Usage:
 
 
 def tokens(count: Any) -> int:
-	"""A provider's count as a number that can be stored and summed: from 0 to MAX_TOKENS, 0 for what is no number."""
+	"""Returns a provider's count, limited to 0 to MAX_TOKENS, so that it can be stored; 0 if it is not a number."""
 	return max(0, min(count, MAX_TOKENS)) if isinstance(count, int) else 0
 
 
 def estimated_tokens(size: int) -> int:
 	"""An estimate of the tokens in a text of `size` bytes."""
-	return tokens(math.ceil(size / BYTES_A_TOKEN))
+	return tokens(math.ceil(size / BYTES_PER_TOKEN))
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
 	"""Prices that replace those of a Price for prompts above a length, in a service tier, or both.
 
-	A price that is None stays as it is. Prices are in US dollars a million tokens.
+	A price that is None is not replaced. Prices are in US dollars a million tokens.
 	"""
 
 	above_tokens: int = 0
@@ -127,7 +127,7 @@ class Price:
 			for tier in self.tiers
 			if prompt_tokens > tier.above_tokens and tier.service_tier in (None, service_tier)
 		]
-		# The last one wins: that of the service tier, and of those the one with the longest prompts.
+		# The last one wins: tiers for a service tier come last, and longer prompts after shorter ones.
 		applying.sort(key=lambda tier: (tier.service_tier is not None, tier.above_tokens))
 
 		def rate(name: str) -> float | None:
