@@ -305,7 +305,7 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 			if isinstance(content, list):
 				parts = [part.get("text", "") for part in content]
 				# An agent's context and its user's words may be parts of one message.
-				content = next((part for part in reversed(parts) if part.startswith("[{")), "".join(parts))
+				content = next((part for part in reversed(parts) if _is_script(part)), "".join(parts))
 			if content:
 				texts.append(content)
 	try:
@@ -320,6 +320,13 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 		said = json.dumps(body)
 		script = script[min(sum(said.count(words) for words in ANSWERS), len(script) - 1)]["turn"]
 	return [{**step, "text": step["text"] * step["times"]} if "times" in step else step for step in script]
+
+
+def _is_script(text: str) -> bool:
+	try:
+		return isinstance(json.loads(text), list)
+	except ValueError:
+		return False
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Asked | None:

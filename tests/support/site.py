@@ -222,7 +222,7 @@ class StandaloneSite:
 				name,
 				str(entry["password"]),
 				f"{entry['api_key']}:{entry['api_secret']}",
-				str(entry["ai_key"]),
+				str(entry.get("ai_key")),
 			)
 			for name, entry in self.users.items()
 			if name in USERS
