@@ -152,7 +152,7 @@ class Gateway:
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
 		effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
-		has_begun = False
+		has_begun = has_failed = False
 		try:
 			question = replace(ask, reasoning_effort=effort)
 			if provider.api not in caching.MARKED:
@@ -166,9 +166,14 @@ class Gateway:
 					self.health.succeeded(provider)
 				yield chunk
 		except AttemptFailed as failed:
+			has_failed = True
 			if not has_begun:
 				self.health.failed(provider, failed.error)
 			raise
+		finally:
+			if not has_begun and not has_failed:
+				# A cancel came before anything else.
+				self.health.undecided(provider)
 
 	def _candidates(self, route: Sequence[Candidate]) -> list[Candidate]:
 		"""Returns the providers of a route with one key each, in the order in which they are asked."""

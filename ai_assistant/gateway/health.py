@@ -113,40 +113,37 @@ class Health:
 	def order(self, providers: Sequence[Provider]) -> list[Provider]:
 		"""Returns the same providers with those that rest at the end. Each has one key.
 
-		A provider whose rest is over stays at the end for all chats but one, until that one has an answer.
+		A provider whose rest is over stays at the end for all chats but one, until that one has an answer. A chat that
+		asks another provider first does not count as that one.
 		"""
-		known, rests = self._known(providers), self.rests(providers)
+		known = self._known(providers)
+		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
 		ready: list[Provider] = []
 		resting: list[Provider] = []
 		for provider in providers:
-			name = provider.name
-			if (name, provider.key_label) in rests:
+			if (provider.name, provider.key_label) in rests:
 				resting.append(provider)
 				continue
-			if f"probe:{name}" in known and name not in claimed:
-				claimed[name] = self._state.put(f"asked:{name}", "1", PROBE_S, if_absent=True)
-			(ready if claimed.get(name, True) else resting).append(provider)
+			asked = _name("asked", provider)
+			if not ready and _name("probe", provider) in known and asked not in claimed:
+				claimed[asked] = self._state.put(asked, "1", PROBE_S, if_absent=True)
+			(ready if claimed.get(asked, True) else resting).append(provider)
 		return ready + resting
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""
-		known, now = self._known(providers), time.time()
-		rests = {}
-		for provider in providers:
-			for name in (_key(provider), f"rest:{provider.name}"):
-				if name in known:
-					kind, _, until = known[name].partition(" ")
-					if float(until) > now:
-						rests[(provider.name, provider.key_label)] = Rest(kind, float(until))
-						break
-		return rests
+		return _rests(providers, self._known(providers))
 
 	def succeeded(self, provider: Provider) -> None:
 		"""Records that a provider has begun to answer."""
 		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S)
-		name = provider.name
-		self._state.delete([f"rest:{name}", f"probe:{name}", f"asked:{name}", f"hung:{name}", _key(provider)])
+		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "asked", "hung")]
+		self._state.delete([*of_provider, _key(provider)])
+
+	def undecided(self, provider: Provider) -> None:
+		"""Records that an attempt has told nothing about a provider, so that the next chat may try it after a rest."""
+		self._state.delete([_name("asked", provider)])
 
 	def failed(self, provider: Provider, error: ProviderError) -> None:
 		"""Records that a provider has failed before its first chunk, and decides whether it or its key rests."""
@@ -158,13 +155,15 @@ class Health:
 			self._rest_key(provider, error.kind, min(error.retry_after or KEY_REST_S, MAX_REST_S))
 		elif error.retryable:
 			failures = self._state.add(_bucket("failed", provider), WINDOW_S + BUCKET_S)
-			hangs = self._state.add(f"hung:{provider.name}", WINDOW_S) if error.kind in HUNG else 0
-			probing = f"probe:{provider.name}" in self._known([provider])
+			hangs = self._state.add(_name("hung", provider), WINDOW_S) if error.kind in HUNG else 0
+			probing = _name("probe", provider) in self._known([provider])
 			if probing or hangs >= HANGS or self._fails_too_often(provider, failures):
 				until = time.time() + PROVIDER_REST_S
-				self._state.put(f"rest:{provider.name}", f"{error.kind} {until}", PROVIDER_REST_S)
-				self._state.put(f"probe:{provider.name}", "1", PROVIDER_REST_S + WINDOW_S)
-				self._state.delete([f"asked:{provider.name}"])
+				self._state.put(_name("rest", provider), f"{error.kind} {until}", PROVIDER_REST_S)
+				self._state.put(_name("probe", provider), "1", PROVIDER_REST_S + WINDOW_S)
+				self.undecided(provider)
+		else:
+			self.undecided(provider)
 
 	def _rest_key(self, provider: Provider, kind: str, seconds: float) -> None:
 		self._state.put(_key(provider), f"{kind} {time.time() + seconds}", seconds)
@@ -182,7 +181,7 @@ class Health:
 		names = {
 			name
 			for provider in providers
-			for name in (_key(provider), f"rest:{provider.name}", f"probe:{provider.name}")
+			for name in (_key(provider), _name("rest", provider), _name("probe", provider))
 		}
 		return self._state.get(sorted(names))
 
@@ -202,10 +201,28 @@ def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:
 	return sorted(providers, key=score)
 
 
+def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tuple[str, str], Rest]:
+	now, rests = time.time(), {}
+	for provider in providers:
+		for name in (_key(provider), _name("rest", provider)):
+			if name in known:
+				kind, _, until = known[name].partition(" ")
+				if float(until) > now:
+					rests[(provider.name, provider.key_label)] = Rest(kind, float(until))
+					break
+	return rests
+
+
+def _name(kind: str, provider: Provider) -> str:
+	"""A name in the state: it changes with the address, because another server has another health."""
+	address = f"{provider.api}\0{provider.api_base}".encode(errors="surrogatepass")
+	return f"{kind}:{provider.name}:{hashlib.sha256(address).hexdigest()[:8]}"
+
+
 def _bucket(kind: str, provider: Provider, back: int = 0) -> str:
-	return f"{kind}:{provider.name}:{int(time.time() // BUCKET_S) - back}"
+	return f"{_name(kind, provider)}:{int(time.time() // BUCKET_S) - back}"
 
 
 def _key(provider: Provider) -> str:
-	"""The name of a key in the state: it changes with the key, and does not reveal it."""
-	return f"key:{provider.name}:{hashlib.sha256(provider.api_key.encode()).hexdigest()[:24]}"
+	"""The name of a key in the state: it changes with the key and the address, and does not reveal the key."""
+	return f"{_name('key', provider)}:{hashlib.sha256(provider.api_key.encode()).hexdigest()[:24]}"

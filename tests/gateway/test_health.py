@@ -97,6 +97,37 @@ def test_a_failed_probe_rests_the_provider_again(health: Health, clock: Clock) -
 	assert names(health) == ["second", "first"]
 
 
+def test_a_chat_that_asks_another_provider_first_is_no_probe(health: Health, clock: Clock) -> None:
+	for _ in range(5):
+		health.failed(SECOND, error("unavailable"))
+	clock.now += 31
+	assert names(health) == ["first", "second"]
+	assert names(health, [SECOND, FIRST]) == ["second", "first"]
+
+
+@pytest.mark.parametrize("kind", ["too_long", "refused"])
+def test_a_probe_that_tells_nothing_leaves_the_next_chat_to_probe(
+	health: Health, clock: Clock, kind: str
+) -> None:
+	for _ in range(5):
+		health.failed(FIRST, error("unavailable"))
+	clock.now += 31
+	assert names(health) == ["first", "second"]
+	health.failed(FIRST, error(kind))
+	assert names(health) == ["first", "second"]
+
+
+def test_a_provider_at_another_address_is_another_provider(health: Health) -> None:
+	for _ in range(5):
+		health.failed(FIRST, error("unavailable"))
+	health.failed(FIRST, error("refused_key"))
+	assert names(health) == ["second", "first"]
+	assert names(health, [replace(FIRST, api_base="https://ai.example.com/v1"), SECOND]) == [
+		"first",
+		"second",
+	]
+
+
 def test_failures_that_are_less_than_half_rest_nobody(health: Health) -> None:
 	for _ in range(6):
 		health.succeeded(FIRST)

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Key, Provider, Timeouts
+from ai_assistant.gateway import (
+	Cancel,
+	Chunk,
+	Completion,
+	Gateway,
+	Key,
+	Pacing,
+	Provider,
+	ProviderError,
+	Timeouts,
+)
+from ai_assistant.gateway import health as gateway_health
 from ai_assistant.gateway.health import Health, LocalState
 from tests.support.provider import ScriptedProvider
 
@@ -105,12 +116,32 @@ def test_a_cancel_ends_the_wait_for_a_retry(server: ScriptedProvider) -> None:
 	stream = Gateway([provider(server)], LIMITS).stream_generate(
 		asked([{"status": 429, "headers": {"retry-after": "4"}}], "retry-cancel"), cancel=cancel
 	)
-	*_, last = (_cancelled_once_asked(chunk, server, cancel) for chunk in stream)
+	*_, last = (_cancelled_once_asked(chunk, server, cancel, "retry-cancel") for chunk in stream)
 	assert isinstance(last, Completion)
 	assert (last.finish_reason, server.count("retry-cancel")) == ("cancelled", 1)
 
 
-def _cancelled_once_asked(chunk: Chunk, server: ScriptedProvider, cancel: Cancel) -> Chunk:
-	if server.count("retry-cancel"):
+def test_a_cancelled_probe_leaves_the_next_chat_to_probe(
+	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	# The rest is over at once.
+	monkeypatch.setattr(gateway_health, "PROVIDER_REST_S", 0.0)
+	first, second = provider(server, "a", priority=1), provider(server, "b", priority=2)
+	health = Health(LocalState())
+	for _ in range(gateway_health.FAILURES):
+		health.failed(first, ProviderError("unavailable", provider="a", model="m", status=503))
+	cancel = Cancel()
+	stream = Gateway([first, second], LIMITS, health=health).stream_generate(
+		asked([{"hang": True}], "probe-cancel"),
+		cancel=cancel,
+		pacing=Pacing(lambda: 0.01),
+	)
+	chunks = [_cancelled_once_asked(chunk, server, cancel, "probe-cancel") for chunk in stream]
+	assert isinstance(chunks[-1], Completion) and chunks[-1].provider == "a"
+	assert [each.name for each in health.order([first, second])] == ["a", "b"]
+
+
+def _cancelled_once_asked(chunk: Chunk, server: ScriptedProvider, cancel: Cancel, marker: str) -> Chunk:
+	if server.count(marker):
 		cancel()
 	return chunk
