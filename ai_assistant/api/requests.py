@@ -19,7 +19,7 @@ from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
 from ai_assistant.config import access
 from ai_assistant.config.settings import Mode, Settings
-from ai_assistant.gateway import Chunk, Fallback, Gateway, Tick
+from ai_assistant.gateway import Chunk, Fallback, Gateway, Tick, strict_json
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter, is_vs_code
@@ -147,7 +147,7 @@ def count_tokens(parsed: Parsed) -> int:
 def body() -> dict[str, Any]:
 	"""Reads the JSON object in the body of the HTTP request. Raises ChatError `invalid_request`."""
 	try:
-		found = json.loads(frappe.request.get_data())
+		found = strict_json.loads(frappe.request.get_data())
 	except (ValueError, RecursionError):
 		raise ChatError("invalid_request", _("The body is not valid JSON.")) from None
 	if not isinstance(found, dict):
@@ -227,19 +227,25 @@ def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: f
 		ChatError: the request is refused; raised by the first `next()`.
 	"""
 	row = ownership.find_same(request)
-	if row is not None:
-		return (yield from follow(row, settings))
-	with capacity.for_chat(settings.limits):
-		chat = lifecycle.begin(request, settings, started)
+	if row is None:
+		with capacity.for_chat(settings.limits):
+			try:
+				chat = lifecycle.begin(request, settings, started)
+			except ChatError as refused:
+				row = ownership.accepted_meanwhile(request, refused)
+			else:
+				return _with_error((yield from _run(chat, parsed)))
+	return (yield from follow(row, settings))
 
-		def wait_s() -> float:
-			return GATHER_S if chat.publisher.gathers() else LOOK_S
 
-		try:
-			answer = yield from lifecycle.run(chat, parsed.store, wait_s)
-		finally:
-			running.unregister(chat)
-	return _with_error(answer)
+def _run(chat: lifecycle.Chat, parsed: Parsed) -> Chunks:
+	def wait_s() -> float:
+		return GATHER_S if chat.publisher.gathers() else LOOK_S
+
+	try:
+		return (yield from lifecycle.run(chat, parsed.store, wait_s))
+	finally:
+		running.unregister(chat)
 
 
 def follow(row: dict[str, Any], settings: Settings) -> Chunks:

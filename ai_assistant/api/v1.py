@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.config import access
+from ai_assistant.gateway import strict_json
 
 from . import models
 from .anthropic import messages
@@ -147,7 +148,8 @@ def after_request(response: Response | None = None, request: Request | None = No
 
 def _is_json(body: bytes) -> bool:
 	try:
-		json.loads(body)
+		# Frappe reads no other encoding.
+		strict_json.loads(body.decode())
 	except (ValueError, RecursionError):
 		return False
 	return True

@@ -79,3 +79,15 @@ def find_same(request: ChatRequest) -> store.Row | None:
 	if row and row["fingerprint"] != request.fingerprint:
 		raise conflict(request)
 	return row and end_if_dead(row)
+
+
+def accepted_meanwhile(request: ChatRequest, refused: ChatError) -> store.Row:
+	"""Finds the row of a request that was refused because the same one was accepted at the same moment.
+
+	Raises:
+		ChatError: `refused` itself if it has any other reason.
+	"""
+	row = find_same(request) if refused.code == "conflict" else None
+	if row is None:
+		raise refused
+	return row

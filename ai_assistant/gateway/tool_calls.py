@@ -23,6 +23,7 @@ from uuid import uuid4
 
 from .chunks import ToolCall, ToolCallDelta, ToolCallStart
 from .sse import ProtocolError
+from .strict_json import object_of
 from .surrogates import SurrogateJoiner
 
 # More calls than any model makes in one answer. It stops a stream of calls that does not end.
@@ -81,7 +82,7 @@ def sendable(message: dict[str, Any]) -> dict[str, Any]:
 	calls = []
 	for call in message["tool_calls"]:
 		written = call["function"].get("arguments") or "{}"
-		if _object(written) is None:
+		if object_of(written) is None:
 			written = json.dumps({"arguments": written})
 		calls.append({**call, "function": {**call["function"], "arguments": written}})
 	return {**message, "tool_calls": calls}
@@ -241,7 +242,7 @@ class _Call:
 	def as_tool_call(self, own_id: str) -> ToolCall:
 		name, written = _joined(self.name), _joined("".join(self._arguments))
 		arguments, error = written.strip() or "{}", None
-		if _object(arguments) is None:
+		if object_of(arguments) is None:
 			arguments, error = written, (NO_OBJECT if self._is_none or not self._depth else UNFINISHED)
 		return ToolCall(own_id, name, arguments, error and error.format(name=name))
 
@@ -259,7 +260,7 @@ class _Call:
 			self._pend(text)
 			return
 		self._arguments[-1] = text[:end]
-		arguments = _object("".join(self._arguments))
+		arguments = object_of("".join(self._arguments))
 		if arguments is None:
 			self._is_none = True
 			self._arguments[-1] = text
@@ -299,16 +300,3 @@ class _Call:
 def _joined(text: str) -> str:
 	joiner = SurrogateJoiner()
 	return joiner.join(text) + joiner.end()
-
-
-def _object(text: str) -> dict[str, Any] | None:
-	"""The JSON object in a text; None for any other text."""
-	try:
-		value = json.loads(text, parse_constant=_no_json)
-	except (ValueError, RecursionError):
-		return None
-	return value if isinstance(value, dict) else None
-
-
-def _no_json(constant: str) -> None:
-	raise ValueError(constant)

@@ -1,15 +1,20 @@
 """Tests that a user finds their own requests, and nobody else's."""
 
+from collections.abc import Generator
 from typing import Any
 
 import frappe
 import pytest
 
+from ai_assistant.api import requests
+from ai_assistant.api.dialect import Parsed
 from ai_assistant.chat import lifecycle, ownership
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.request import ChatRequest
 from ai_assistant.gateway import Reasoning, Text
 from tests.chat.conftest import BOB, ChatSite
+from tests.support import script
 
 
 def accept(site: ChatSite, request_id: str, **fields: Any) -> lifecycle.Publisher:
@@ -94,3 +99,41 @@ def test_the_answer_of_a_running_request_has_what_has_arrived(chat_site: ChatSit
 	assert (answer["reasoning"], answer["response"]) == ("Hm.", "Yes")
 	assert answer["realtime"] == {"events": 3, "failed": 0, "last_seq": 3}
 	assert "tool_calls" not in answer and "error" not in answer
+
+
+def test_the_loser_of_a_race_follows_the_same_request(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	settings = chat_site.configure()
+	request = chat_site.request(script({"text": "Once."}), request_id="request-1")
+	parsed = Parsed({}, stream=True)
+	find_same = ownership.find_same
+	lost: list[dict[str, Any]] = []
+
+	def late(asked: ChatRequest) -> Any:
+		# The other one is accepted after this look, and before the row of this one is stored.
+		monkeypatch.setattr(ownership, "find_same", find_same)
+		lost.append(_last(requests._chunks(asked, parsed, settings, 0.0)))
+		return None
+
+	monkeypatch.setattr(ownership, "find_same", late)
+	answer = _last(requests._chunks(request, parsed, settings, 0.0))
+	assert [each["response"] for each in (*lost, answer)] == ["Once.", "Once."]
+
+
+def test_another_request_under_the_same_id_stays_refused(chat_site: ChatSite) -> None:
+	accept(chat_site, "request-1")
+	other = chat_site.request("something else", request_id="request-1")
+	refused = ChatError("conflict", "taken")
+	assert code_of(ownership.accepted_meanwhile, other, refused) == "conflict"
+	busy = ChatError("busy", "full")
+	assert code_of(ownership.accepted_meanwhile, other, busy) == "busy"
+
+
+def _last(chunks: Generator[Any, None, dict[str, Any]]) -> dict[str, Any]:
+	while True:
+		try:
+			next(chunks)
+		except StopIteration as end:
+			answer: dict[str, Any] = end.value
+			return answer

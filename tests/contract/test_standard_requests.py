@@ -34,6 +34,24 @@ def ended(client: Client, request_id: str) -> dict[str, Any]:
 			return answer
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages"])
+@pytest.mark.parametrize(
+	("sent", "content_type"),
+	[
+		(b'{"messages": [], "input": "hi", "temperature": NaN}', "text/plain"),
+		(b'{"input": "hi", "messages": [], "metadata": {"n": 1e999}}', "application/json"),
+		('{"messages": [], "input": "hi"}'.encode("utf-16"), "application/json; charset=utf-16"),
+		(b'{"messages": "\xff", "input": "\xff"}', "application/json"),
+	],
+)
+def test_a_body_that_is_no_json_is_refused_in_one_sentence(
+	site: Site, path: str, sent: bytes, content_type: str
+) -> None:
+	answer = ask(site, path, sent, headers={"Content-Type": content_type})
+	assert answer.status_code == 400, answer.text
+	assert answer.json()["error"]["message"] == "The body is not valid JSON."
+
+
 @pytest.mark.parametrize("steps", BEFORE)
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_hang_up_cancels_the_request_and_closes_the_providers_connection(

@@ -182,6 +182,13 @@ def test_the_items_of_a_response_are_referred_to_by_their_ids(
 	assert result["tool_call_id"] == "call_stored"
 
 
+def test_a_reference_to_an_item_of_any_number_is_refused_in_one_sentence(site: Site) -> None:
+	reference = {"type": "item_reference", "id": f"fc_abcdefgh_{'9' * 5000}"}
+	answer = ask(site, "/responses", {"input": [reference]})
+	assert answer.status_code == 400, answer.text
+	assert "input[0].id accepts" in answer.json()["error"]["message"]
+
+
 def test_a_conversation_is_shortened_to_one_item(package: openai.OpenAI, provider: ScriptedProvider) -> None:
 	marker = unique("marker")
 	conversation: list[Any] = [

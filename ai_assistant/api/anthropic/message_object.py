@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from ai_assistant.gateway.chunks import bytes_of
+from ai_assistant.gateway.strict_json import object_of
 from ai_assistant.gateway.usage import estimated_tokens
 
 from ..dialect import HTTP_STATUS, Parsed
@@ -61,8 +62,5 @@ def prompt_tokens(parsed: Parsed) -> int:
 
 def input_of(arguments: str) -> dict[str, Any]:
 	"""The `input` of a call. Arguments that are no JSON object stand in one, as the adapters send them."""
-	try:
-		read = json.loads(arguments)
-	except (ValueError, RecursionError):
-		read = None
-	return read if isinstance(read, dict) else {"arguments": arguments}
+	read = object_of(arguments)
+	return {"arguments": arguments} if read is None else read

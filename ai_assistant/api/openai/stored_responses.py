@@ -28,7 +28,7 @@ from ..dialect import Parsed
 from . import responses
 from .response_object import ID_PREFIX, ITEM_PREFIXES, call_item, message_item, reasoning_item
 
-ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_(\d+)", re.DOTALL)
+ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
 # How long a cancelled request may take to end.
 END_S = 3.0
 # Each is looked up in the database.
@@ -51,7 +51,10 @@ def create() -> Response:
 	if not parsed.background:
 		return requests.run(responses, parsed, request, settings, started)
 	if ownership.find_same(request) is None:
-		queue.put(request, settings, started)
+		try:
+			queue.put(request, settings, started)
+		except ChatError as refused:
+			ownership.accepted_meanwhile(request, refused)
 	row = ownership.find(request.request_id)
 	return _stream(row, parsed) if parsed.stream else _whole(row)
 

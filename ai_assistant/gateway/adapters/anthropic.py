@@ -18,6 +18,7 @@ from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
+from ..strict_json import object_of
 from ..tool_calls import OwnIds, ToolPiece
 from . import anthropic_cache
 from .anthropic_stream import THINKING, Message, usage_of
@@ -249,12 +250,10 @@ def _image(url: str) -> dict[str, Any]:
 def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
 	function = call["function"]
 	written = function.get("arguments") or "{}"
-	try:
-		given = json.loads(written)
-	except ValueError:
-		given = None
-	# What is no object was the model's mistake; it sees it as it was.
-	arguments = given if isinstance(given, dict) else {"arguments": written}
+	arguments = object_of(written)
+	if arguments is None:
+		# It was the model's mistake; the model sees it as it was.
+		arguments = {"arguments": written}
 	return {"type": "tool_use", "id": _call_id(call["id"]), "name": function["name"], "input": arguments}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from .. import continuation, models
 from ..chunks import Provider, Reasoning, Text
 from ..sse import string
+from ..strict_json import object_of
 from ..tool_calls import ToolPiece
 from ..usage import Usage, estimated_tokens, tokens
 from .partial import PartialAnswer
@@ -155,11 +156,8 @@ def _sendable(block: dict[str, Any]) -> dict[str, Any]:
 	arguments = block["partial_json"]
 	sent = {name: value for name, value in block.items() if name != "partial_json" and value is not None}
 	if arguments:
-		try:
-			sent["input"] = json.loads(arguments)
-		except ValueError:
-			# The API takes an object.
-			sent["input"] = {}
+		# The API takes an object.
+		sent["input"] = object_of(arguments) or {}
 	return sent
 
 

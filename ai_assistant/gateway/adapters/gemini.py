@@ -20,6 +20,7 @@ from ..efforts import BUDGETS, GEMINI_BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, string
+from ..strict_json import object_of
 from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
 from .gemini_usage import usage_of
@@ -300,13 +301,11 @@ def _function_calls(
 def _function_response(name: str, message: dict[str, Any]) -> dict[str, Any]:
 	content = message.get("content")
 	text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
-	try:
-		response = json.loads(text)
-	except ValueError:
-		response = None
-	# The API takes an object.
-	answered = response if isinstance(response, dict) else {"content": text}
-	return {"functionResponse": {"name": name, "response": answered}}
+	response = object_of(text)
+	if response is None:
+		# The API takes an object.
+		response = {"content": text}
+	return {"functionResponse": {"name": name, "response": response}}
 
 
 def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:

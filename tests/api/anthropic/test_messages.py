@@ -142,6 +142,12 @@ def test_arguments_that_are_no_json_reach_the_client_in_an_object() -> None:
 	assert dialect.whole(answer, parse(), 1)["content"][0]["input"] == {"arguments": "{nope"}
 
 
+@pytest.mark.parametrize("arguments", ['{"n":NaN}', '{"n":-Infinity}', '{"n":1e999}', "[1]"])
+def test_arguments_with_a_number_that_json_cannot_say_break_no_body(arguments: str) -> None:
+	answer = answer_of([ToolCall("call_1", "clock", arguments)])
+	assert dialect.whole(answer, parse(), 1)["content"][0]["input"] == {"arguments": arguments}
+
+
 @pytest.mark.parametrize(
 	("code", "kind"),
 	[

@@ -83,6 +83,18 @@ def test_calls_of_another_model_are_taken_by_one_that_signs_its_own() -> None:
 	)
 
 
+@pytest.mark.parametrize("text", ['{"n": NaN}', '{"n": 1e999}', "[" * 100_000, "noon"])
+def test_the_answer_of_a_tool_that_is_no_json_object_is_sent_as_text(text: str) -> None:
+	call = {"id": "a", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+	messages = [
+		*QUESTION,
+		{"role": "assistant", "content": "", "tool_calls": [call]},
+		{"role": "tool", "tool_call_id": "a", "content": text},
+	]
+	(part,) = body_of(Ask(messages, "gemini-2.5-pro"))["contents"][2]["parts"]
+	assert part["functionResponse"]["response"] == {"content": text}
+
+
 def test_two_equal_calls_are_two(server: ScriptedProvider) -> None:
 	call = {"functionCall": {"name": "read", "args": {"path": "a"}}}
 	heard = answer(server, parts(call, call, finish="STOP"))
