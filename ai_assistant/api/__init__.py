@@ -4,7 +4,8 @@
   status.
 - `v1` serves the standard APIs, and `requests` runs their requests. `dialect` says what the module of an API
   contains, and has the HTTP status of each error code.
-- `openai` and `anthropic` are these APIs. An API may have other HTTP statuses for some codes.
+- `python` is the API for other apps of the bench.
+- `openai` and `anthropic` are the standard APIs. An API may have other HTTP statuses for some codes.
 """
 
 # No `from __future__ import annotations`: it would switch off Frappe's check of arguments.

@@ -16,7 +16,7 @@ from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import admission, continuations, provider_health, running, task_provider
+from . import admission, continuations, other_apps, provider_health, running, task_provider
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
 from .request import ChatRequest
@@ -172,6 +172,12 @@ class Chat:
 			# The store is unavailable. The client gets its answer all the same. The lease of the row runs out, and
 			# the next reader ends the request with what the store has of it.
 			logger().exception(f"[Chat] not stored {fields(request=self.request.request_id, user=self.user)}")
+			return self._answer(row)
+		answer = self._answer(row)
+		other_apps.after(self.user, answer)
+		return answer
+
+	def _answer(self, row: store.Row) -> dict[str, Any]:
 		request = self.request
 		ids = {"request_id": request.request_id, "task_id": request.task_id, "metadata": request.metadata}
 		return answer_of({**ids, **row})
@@ -221,9 +227,9 @@ def run(
 def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
 	"""Accepts a request that this process answers, and registers it.
 
-	Arguments and errors are those of `accept`. Call `running.unregister` when the request has ended.
+	Arguments and errors are those of `accept` and of `other_apps.before`. Call `running.unregister` when the request has ended.
 	"""
-	request = task_provider.keep(request, settings)
+	request = other_apps.before(task_provider.keep(request, settings), settings)
 	return running.register(Chat(request, settings, accept(request, settings, "running", asked_at)))
 
 

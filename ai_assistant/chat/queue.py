@@ -17,7 +17,7 @@ from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import publisher, redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets, lifecycle, running, task_provider, termination
+from . import budgets, lifecycle, other_apps, running, task_provider, termination
 from .answer import answer_of
 from .errors import ChatError, internal_error
 from .request import ChatRequest, be_ready
@@ -42,9 +42,9 @@ def put(request: ChatRequest, settings: Settings, asked_at: float) -> dict[str, 
 		The answer object with status `queued`, and the request's `position` in the queue.
 
 	Raises:
-		ChatError: as `lifecycle.accept`.
+		ChatError: as `lifecycle.accept` and `other_apps.before`.
 	"""
-	request = task_provider.keep(request, settings)
+	request = other_apps.before(task_provider.keep(request, settings), settings)
 	accepted = lifecycle.accept(request, settings, "queued", asked_at)
 	position = len(store.current().queued())
 	accepted.status("queued", position=position)
@@ -71,6 +71,7 @@ def take(name: str) -> lifecycle.Chat | None:
 	try:
 		request, key = ChatRequest(**question), _key_of(row)
 		settings = access.permitted(load(), frappe.get_roles(row["user"]), key)
+		settings = access.filtered(settings, row["user"])
 		be_ready(settings)
 		# The budget may have been used up while the request was queued.
 		budgets.check(row["user"], settings.budgets, key)

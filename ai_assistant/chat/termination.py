@@ -10,7 +10,8 @@ from ai_assistant.gateway import Gateway
 from ai_assistant.log import fails_quietly
 from ai_assistant.realtime.publisher import Publisher
 
-from . import running
+from . import other_apps, running
+from .answer import answer_of
 from .errors import worker_lost
 
 
@@ -96,8 +97,10 @@ def end(
 		"attempts": [],
 		"error": error,
 	}
+	values = publisher.row(outcome)
 	try:
-		publisher.complete(publisher.row(outcome))
+		publisher.complete(values)
 	except store.LeaseLost:
 		# Somebody else has ended the request, or runs it.
-		pass
+		return
+	other_apps.after(row["user"], answer_of({**row, **values}))

@@ -1,11 +1,12 @@
-"""Who may use which provider and model: limited by the roles of the user, and by the AI Key of the request."""
+"""Who may use which provider and model: limited by the roles of the user, the AI Key of the request, and other apps."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import frappe
 
-from ai_assistant import keys
+from ai_assistant import app_hooks, keys
 from ai_assistant.keys import Key
 
 from .settings import ConfiguredProvider, Settings, load
@@ -13,7 +14,7 @@ from .settings import ConfiguredProvider, Settings, load
 
 def load_permitted() -> Settings:
 	"""The site's settings with the providers, models and aliases that the request at hand may use."""
-	return permitted(load(), frappe.get_roles(), keys.current())
+	return filtered(permitted(load(), frappe.get_roles(), keys.current()), frappe.session.user)
 
 
 def permitted(settings: Settings, roles: Iterable[str], key: Key | None = None) -> Settings:
@@ -27,7 +28,29 @@ def permitted(settings: Settings, roles: Iterable[str], key: Key | None = None) 
 	of_user = [_for_roles(provider, set(roles)) for provider in settings.providers]
 	if key and key.models:
 		of_user = [provider and _for_key(provider, key.models, settings) for provider in of_user]
-	providers = tuple(provider for provider in of_user if provider)
+	return _limited(settings, tuple(provider for provider in of_user if provider))
+
+
+def filtered(settings: Settings, user: str) -> Settings:
+	"""The settings without the models that `ai_assistant_models` hooks of other apps withhold from a user."""
+	for path in app_hooks.declared(app_hooks.MODELS):
+		names = [
+			f"{provider.name}/{model}"
+			for provider in settings.providers
+			for model in dict.fromkeys((provider.default_model, *provider.models))
+		]
+		with suppress(app_hooks.Skipped):
+			chosen = app_hooks.call(app_hooks.MODELS, path, user, user, names.copy())
+			if not isinstance(chosen, list | tuple | set):
+				raise app_hooks.skipped(app_hooks.MODELS, path, "returned no list", user)
+			withheld = set(names) - set(chosen)
+			providers = (_without(provider, withheld) for provider in settings.providers)
+			settings = _limited(settings, tuple(provider for provider in providers if provider))
+	return settings
+
+
+def _limited(settings: Settings, providers: tuple[ConfiguredProvider, ...]) -> Settings:
+	"""The settings with some of their providers, and with the aliases that these serve."""
 	by_name = {provider.name: provider for provider in providers}
 	aliases = {
 		name: alias
@@ -37,6 +60,21 @@ def permitted(settings: Settings, roles: Iterable[str], key: Key | None = None) 
 	if providers == settings.providers:
 		return settings
 	return replace(settings, providers=providers, aliases=aliases, is_limited=True)
+
+
+def _without(provider: ConfiguredProvider, withheld: set[str]) -> ConfiguredProvider | None:
+	"""The provider without the models of which `withheld` has the names with its own, None if none is left."""
+
+	def is_withheld(model: str) -> bool:
+		return f"{provider.name}/{model}" in withheld
+
+	listed = dict.fromkeys((provider.default_model, *provider.models))
+	if not any(is_withheld(model) for model in listed):
+		return provider
+	# A default model that `*` alone allows stays when `*` does not.
+	models = tuple(model for model in listed if not is_withheld(model))
+	more = (model for model in listed if model != "*" and is_withheld(model))
+	return _with_models(provider, models, tuple(dict.fromkeys((*provider.withheld, *more))))
 
 
 def _for_roles(provider: ConfiguredProvider, roles: set[str]) -> ConfiguredProvider | None:
