@@ -7,7 +7,7 @@ from ai_assistant.realtime.event import calls_in
 
 
 def answer_of(row: store.Row) -> dict[str, Any]:
-	"""Builds the answer object of a request in any status, from its row alone."""
+	"""Builds the answer object of a request in any status, only from its row."""
 	status = row["status"]
 	answer = {
 		"success": status != "failed",

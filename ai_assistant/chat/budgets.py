@@ -73,7 +73,7 @@ def _used_up(whose: str, period: str) -> str:
 
 
 def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:
-	"""The budgets that are set, of the user, of the site and of the key, with what is booked this day and month."""
+	"""Returns the budgets of the user, the site and the key, with the usage of this day and month."""
 	firsts = dict(zip((DAY, MONTH), begins(), strict=True))
 	accounts: list[tuple[str, str, Budgets | Key, str]] = [
 		(USER, user, budgets, "user_"),
@@ -81,7 +81,7 @@ def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:
 	]
 	if key:
 		accounts.append((KEY, store.KEY + key.name, key, ""))
-	found = []
+	set_budgets = []
 	for whose, account, limited, prefix in accounts:
 		limits = {
 			(period, unit): limit
@@ -94,8 +94,8 @@ def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:
 			used = sum(
 				row.tokens if unit == TOKENS else row.cost_usd for row in booked if row.day >= firsts[period]
 			)
-			found.append(Budget(whose, period, unit, limit, used))
-	return found
+			set_budgets.append(Budget(whose, period, unit, limit, used))
+	return set_budgets
 
 
 def fullest(period: str) -> str:
@@ -119,10 +119,10 @@ def begins() -> tuple[date, date]:
 
 def local(seconds: float) -> datetime:
 	"""Converts a UNIX time to the time zone of the site."""
-	found: datetime = frappe.utils.convert_utc_to_system_timezone(
+	converted: datetime = frappe.utils.convert_utc_to_system_timezone(
 		datetime.fromtimestamp(seconds, timezone.utc)
 	)
-	return found
+	return converted
 
 
 def _next(period: str, today: date) -> date:

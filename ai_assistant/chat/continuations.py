@@ -1,7 +1,7 @@
 """Restores the continuation of clients that do not send it back.
 
 A provider signs its reasoning and wants it back together with the results of its tool calls (`gateway.continuation`).
-Most editors send back the tool calls alone. The ids of the calls lead to the stored answer that has the continuation.
+Most editors send back only the tool calls. Their ids identify the stored answer with the continuation.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The contract's error codes, and the errors of our own that carry them."""
+"""The error codes of the contract, and the app's own errors with these codes."""
 
 from typing import Any
 
@@ -24,10 +24,10 @@ HTTP_STATUS = {
 	"not_configured": 503,
 	"internal_error": 500,
 }
-"""The contract's table, and `internal_error` for a defect of ours, whose traceback is in the log."""
+"""The contract's table, and `internal_error` for a defect of the app, whose traceback is in the log."""
 
 
-# Retry-After if chats hold all threads. Nobody knows when one of them ends.
+# Retry-After if chats hold all threads. The end of a chat cannot be predicted.
 BUSY_S = 2
 
 
@@ -87,7 +87,7 @@ def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 
 
 def internal_error() -> dict[str, Any]:
-	"""Makes the contract's `error` object of a defect of ours. Its details are only in the log."""
+	"""Makes the contract's `error` object for a defect of the app. Its details are only in the log."""
 	message = _("Something went wrong on the site; an administrator finds it in the log.")
 	return {"code": "internal_error", "message": message, "retryable": False}
 

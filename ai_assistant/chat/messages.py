@@ -22,13 +22,13 @@ from .validators import listed, one_of
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
-# Even empty parts cost time: 50,000 of them kept litellm, and so all chats, busy for 5 s.
+# Even empty parts cost time: with 50,000 of them litellm blocked all chats for 5 s.
 MAX_PARTS = 2000
 MAX_CALLS = 2000
-# The names of tools that all providers accept, and the ids of calls that they make.
+# The names of tools that all providers accept, and the ids that providers give to calls.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[!-~]{1,512}")
-# A continuation is the base64 of reasoning that the provider encrypted or signed, and as long as that.
+# A continuation is base64 of reasoning that the provider encrypted or signed, so it is as long as the reasoning.
 CONTINUATION = re.compile(r"[A-Za-z0-9+/_=-]+")
 MAX_CONTINUATION = 4_000_000
 # The question of a queued request is one value of at most 16 MiB in MariaDB; Frappe accepts a body of 25 MiB.
@@ -44,23 +44,23 @@ IMAGES = {
 MAX_URL = 2048
 URL = re.compile(r"[!-~]+")
 DETAILS = ("auto", "low", "high")
-# The most bytes that JSON needs for a character (two escaped surrogates), and for a message or part around its text.
-CHARS_A_CHAR, CHARS_AROUND = 12, 1000
+# The most characters of JSON for one character (two escaped surrogates), and around the text of a message or part.
+CHARS_PER_CHAR, CHARS_AROUND = 12, 1000
 
 
-def messages_of(given: Any, limits: Limits) -> list[dict[str, Any]]:
+def messages_of(value: Any, limits: Limits) -> list[dict[str, Any]]:
 	"""Validates messages, sent as a list or as a JSON string.
 
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	longest = CHARS_A_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
+	longest = CHARS_PER_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
 	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
-	given = listed(given, "messages", longest, MESSAGE)
-	if len(given) > limits.max_messages:
+	value = listed(value, "messages", longest, MESSAGE)
+	if len(value) > limits.max_messages:
 		raise invalid(_("messages accepts at most {0} messages."), limits.max_messages)
-	_count(given, limits)
-	messages = [_message(each, f"messages[{n}]") for n, each in enumerate(given)]
+	_count(value, limits)
+	messages = [_message(message, f"messages[{n}]") for n, message in enumerate(value)]
 	_pair(messages)
 	return messages
 
@@ -88,22 +88,22 @@ def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 	return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _count(given: list[Any], limits: Limits) -> None:
+def _count(messages: list[Any], limits: Limits) -> None:
 	"""Checks the sizes before anything else, so that a large request costs little."""
-	sent = [each for each in given if isinstance(each, dict)]
-	parts = [part for each in sent for part in _list(each.get("content"))]
-	calls = [call for each in sent for call in _list(each.get("tool_calls"))]
+	objects = [message for message in messages if isinstance(message, dict)]
+	parts = [part for message in objects for part in _list(message.get("content"))]
+	calls = [call for message in objects for call in _list(message.get("tool_calls"))]
 	images = [part for part in parts if isinstance(part, dict) and part.get("type") == "image_url"]
 	texts: Iterable[Any] = (
-		*(each.get("content") for each in sent),
+		*(message.get("content") for message in objects),
 		*(part.get("text") for part in parts if isinstance(part, dict)),
 		*(value for call in calls for value in _function(call).values()),
 	)
 	urls: Iterable[Any] = (
 		image["image_url"].get("url") for image in images if isinstance(image.get("image_url"), dict)
 	)
-	continuations = (each.get("continuation") for each in sent)
-	for found, most, what in (
+	continuations = (message.get("continuation") for message in objects)
+	for count, most, what in (
 		(len(parts), MAX_PARTS, "content parts"),
 		(len(calls), MAX_CALLS, "tool calls"),
 		(len(images), MAX_IMAGES, "images"),
@@ -111,16 +111,16 @@ def _count(given: list[Any], limits: Limits) -> None:
 		(_chars(urls), MAX_IMAGE_CHARS, "characters of images"),
 		(_chars(continuations), MAX_CONTINUATION, "characters of continuation"),
 	):
-		if found > most:
-			raise invalid(_("messages accepts at most {0} {1} in all; these are {2}."), most, what, found)
+		if count > most:
+			raise invalid(_("messages accepts at most {0} {1} in all; these are {2}."), most, what, count)
 
 
 def _chars(values: Iterable[Any]) -> int:
 	return sum(len(value) for value in values if isinstance(value, str))
 
 
-def _list(given: Any) -> list[Any]:
-	return given if isinstance(given, list) else []
+def _list(value: Any) -> list[Any]:
+	return value if isinstance(value, list) else []
 
 
 def _function(call: Any) -> dict[Any, Any]:
@@ -128,52 +128,52 @@ def _function(call: Any) -> dict[Any, Any]:
 	return function if isinstance(function, dict) else {}
 
 
-def _message(given: Any, where: str) -> dict[str, Any]:
-	if not isinstance(given, dict):
+def _message(message_sent: Any, where: str) -> dict[str, Any]:
+	if not isinstance(message_sent, dict):
 		raise invalid(_("{0} accepts an object with role and content."), where)
-	role = one_of(given.get("role"), f"{where}.role", ROLES)
+	role = one_of(message_sent.get("role"), f"{where}.role", ROLES)
 	if role == "developer":
-		# OpenAI's later name of the role.
+		# OpenAI renamed the role.
 		role = "system"
-	content, calls = given.get("content"), None
-	if role == "assistant" and given.get("tool_calls") is not None:
-		calls = _calls(given["tool_calls"], f"{where}.tool_calls")
+	content, calls = message_sent.get("content"), None
+	if role == "assistant" and message_sent.get("tool_calls") is not None:
+		calls = _calls(message_sent["tool_calls"], f"{where}.tool_calls")
 	message: dict[str, Any] = {"role": role}
 	if role == "assistant" and content in (None, "", []):
-		# A turn that was cancelled may be empty.
+		# A cancelled turn may be empty.
 		message["content"] = None if calls else ""
 	elif isinstance(content, str):
 		message["content"] = join_surrogates(content)
 	elif isinstance(content, list) and content:
 		message["content"] = [
-			_part(each, f"{where}.content[{n}]", role == "user") for n, each in enumerate(content)
+			_part(part, f"{where}.content[{n}]", role == "user") for n, part in enumerate(content)
 		]
 	else:
 		raise invalid(_("{0}.content accepts a string or a list of content parts."), where)
 	if calls:
 		message["tool_calls"] = calls
 	if role == "tool":
-		message["tool_call_id"] = _call_id(given.get("tool_call_id"), f"{where}.tool_call_id")
-	if role == "assistant" and given.get("continuation") is not None:
-		message["continuation"] = _continuation(given["continuation"], f"{where}.continuation")
+		message["tool_call_id"] = _call_id(message_sent.get("tool_call_id"), f"{where}.tool_call_id")
+	if role == "assistant" and message_sent.get("continuation") is not None:
+		message["continuation"] = _continuation(message_sent["continuation"], f"{where}.continuation")
 	return message
 
 
-def _part(given: Any, where: str, images: bool) -> dict[str, Any]:
-	if isinstance(given, dict) and given.get("type") == "text" and isinstance(given.get("text"), str):
-		return {"type": "text", "text": join_surrogates(given["text"]), **cache_marker(given, where)}
+def _part(part: Any, where: str, images: bool) -> dict[str, Any]:
+	if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
+		return {"type": "text", "text": join_surrogates(part["text"]), **cache_marker(part, where)}
 	text, image = '{"type": "text", "text": string}', '{"type": "image_url", "image_url": {"url": string}}'
 	if not images:
 		raise invalid(_("{0} accepts an object {1}."), where, text)
-	if not isinstance(given, dict) or given.get("type") != "image_url":
+	if not isinstance(part, dict) or part.get("type") != "image_url":
 		raise invalid(_("{0} accepts an object {1} or {2}."), where, text, image)
-	image_url = _image(given.get("image_url"), f"{where}.image_url")
-	return {"type": "image_url", "image_url": image_url, **cache_marker(given, where)}
+	image_url = _image(part.get("image_url"), f"{where}.image_url")
+	return {"type": "image_url", "image_url": image_url, **cache_marker(part, where)}
 
 
-def cache_marker(given: dict[Any, Any], where: str) -> dict[str, Any]:
+def cache_marker(part: dict[Any, Any], where: str) -> dict[str, Any]:
 	"""The `cache_control` of a content part or a tool, up to which the provider caches; empty if it has none."""
-	marker = given.get("cache_control")
+	marker = part.get("cache_control")
 	if marker is None:
 		return {}
 	if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
@@ -186,19 +186,19 @@ def cache_marker(given: dict[Any, Any], where: str) -> dict[str, Any]:
 	return {"cache_control": {"type": "ephemeral", "ttl": ttl}}
 
 
-def _image(given: Any, where: str) -> dict[str, str]:
-	if not isinstance(given, dict):
+def _image(value: Any, where: str) -> dict[str, str]:
+	if not isinstance(value, dict):
 		raise invalid(_('{0} accepts an object {{"url": string}}.'), where)
-	image = {"url": _image_url(given.get("url"), f"{where}.url")}
-	if given.get("detail") is not None:
-		image["detail"] = one_of(given["detail"], f"{where}.detail", DETAILS)
+	image = {"url": _image_url(value.get("url"), f"{where}.url")}
+	if value.get("detail") is not None:
+		image["detail"] = one_of(value["detail"], f"{where}.detail", DETAILS)
 	return image
 
 
-def _image_url(given: Any, where: str) -> str:
-	if isinstance(given, str) and (head := DATA_URL.match(given)):
+def _image_url(url: Any, where: str) -> str:
+	if isinstance(url, str) and (head := DATA_URL.match(url)):
 		try:
-			data = base64.b64decode(given[head.end() :], validate=True)
+			data = base64.b64decode(url[head.end() :], validate=True)
 		except (binascii.Error, ValueError):
 			data = b""
 		if not data:
@@ -207,8 +207,8 @@ def _image_url(given: Any, where: str) -> str:
 			raise invalid(_("{0} accepts at most {1} MB an image."), where, MAX_IMAGE_MB)
 		for kind, begins in IMAGES.items():
 			if begins.match(data):
-				return f"data:image/{kind};base64,{given[head.end() :]}"
-	if not isinstance(given, str) or not _is_link(given):
+				return f"data:image/{kind};base64,{url[head.end() :]}"
+	if not isinstance(url, str) or not _is_link(url):
 		raise invalid(
 			_(
 				"{0} accepts an https address of at most {1} characters, or a data URL with the base64 of a PNG, JPEG, GIF or"
@@ -217,7 +217,7 @@ def _image_url(given: Any, where: str) -> str:
 			where,
 			MAX_URL,
 		)
-	return given
+	return url
 
 
 def _is_link(url: str) -> bool:
@@ -233,43 +233,43 @@ def _is_link(url: str) -> bool:
 	return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
 
 
-def _calls(given: Any, where: str) -> list[dict[str, Any]]:
-	if not isinstance(given, list) or not given:
+def _calls(values: Any, where: str) -> list[dict[str, Any]]:
+	if not isinstance(values, list) or not values:
 		raise invalid(_("{0} accepts a list of at least one tool call, or is left out."), where)
-	calls = [_call(each, f"{where}[{n}]") for n, each in enumerate(given)]
+	calls = [_call(call, f"{where}[{n}]") for n, call in enumerate(values)]
 	if len({call["id"] for call in calls}) < len(calls):
 		raise invalid(_("{0} accepts each id once."), where)
 	return calls
 
 
-def _call(given: Any, where: str) -> dict[str, Any]:
-	"""Validates a tool call, and drops the `arguments_error` of an answer of ours."""
-	if not isinstance(given, dict) or given.get("type", "function") != "function":
+def _call(call: Any, where: str) -> dict[str, Any]:
+	"""Validates a tool call, and drops the `arguments_error` that an answer of this site may contain."""
+	if not isinstance(call, dict) or call.get("type", "function") != "function":
 		raise invalid(_('{0} accepts an object {{"id", "type": "function", "function"}}.'), where)
-	function = given.get("function")
+	function = call.get("function")
 	if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
 		raise invalid(_('{0}.function accepts an object {{"name", "arguments"}} of two strings.'), where)
 	name = tool_name(function.get("name"), f"{where}.function.name")
 	called = {"name": name, "arguments": join_surrogates(function["arguments"])}
-	return {"id": _call_id(given.get("id"), f"{where}.id"), "type": "function", "function": called}
+	return {"id": _call_id(call.get("id"), f"{where}.id"), "type": "function", "function": called}
 
 
-def tool_name(given: Any, where: str) -> str:
-	if not isinstance(given, str) or not NAME.fullmatch(given):
+def tool_name(value: Any, where: str) -> str:
+	if not isinstance(value, str) or not NAME.fullmatch(value):
 		raise invalid(_("{0} accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."), where)
-	return given
+	return value
 
 
-def _call_id(given: Any, where: str) -> str:
-	if not isinstance(given, str) or not CALL_ID.fullmatch(given):
+def _call_id(value: Any, where: str) -> str:
+	if not isinstance(value, str) or not CALL_ID.fullmatch(value):
 		raise invalid(_("{0} accepts the id of a tool call: 1 to 512 visible ASCII characters."), where)
-	return given
+	return value
 
 
-def _continuation(given: Any, where: str) -> str:
-	if not isinstance(given, str) or not CONTINUATION.fullmatch(given):
+def _continuation(value: Any, where: str) -> str:
+	if not isinstance(value, str) or not CONTINUATION.fullmatch(value):
 		raise invalid(_("{0} accepts the string of an earlier answer, unchanged."), where)
-	return given
+	return value
 
 
 def _pair(messages: list[dict[str, Any]]) -> None:

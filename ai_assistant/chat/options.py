@@ -35,24 +35,24 @@ FIELDS = (
 )
 
 
-def checked(given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(fields: Mapping[str, Any]) -> dict[str, Any]:
 	"""Returns the FIELDS that were sent, checked. A field that asks for the default is left out.
 
 	Raises ChatError `invalid_request`.
 	"""
 	options: dict[str, Any] = {
-		"response_format": _format_of(given.get("response_format")),
-		"stop": _stops_of(given.get("stop")),
-		"top_p": real_number(given.get("top_p"), "top_p", 0, 1),
-		"seed": whole_number(given.get("seed"), "seed", -MAX_SEED, MAX_SEED),
-		"presence_penalty": real_number(given.get("presence_penalty"), "presence_penalty", -2, 2),
-		"frequency_penalty": real_number(given.get("frequency_penalty"), "frequency_penalty", -2, 2),
-		"metadata": _metadata_of(given.get("metadata")),
+		"response_format": _format_of(fields.get("response_format")),
+		"stop": _stops_of(fields.get("stop")),
+		"top_p": real_number(fields.get("top_p"), "top_p", 0, 1),
+		"seed": whole_number(fields.get("seed"), "seed", -MAX_SEED, MAX_SEED),
+		"presence_penalty": real_number(fields.get("presence_penalty"), "presence_penalty", -2, 2),
+		"frequency_penalty": real_number(fields.get("frequency_penalty"), "frequency_penalty", -2, 2),
+		"metadata": _metadata_of(fields.get("metadata")),
 	}
 	for name, accepted in (("service_tier", SERVICE_TIERS), ("verbosity", VERBOSITIES)):
-		if (value := given.get(name)) is not None:
+		if (value := fields.get(name)) is not None:
 			options[name] = one_of(value, name, accepted)
-	if (parallel := given.get("parallel_tool_calls")) is not None:
+	if (parallel := fields.get("parallel_tool_calls")) is not None:
 		options["parallel_tool_calls"] = flag(parallel, "parallel_tool_calls")
 	return {name: value for name, value in options.items() if value is not None}
 

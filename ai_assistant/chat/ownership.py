@@ -1,4 +1,4 @@
-"""Finds the requests of the user who asks. Requests of other users look as if they did not exist."""
+"""Finds requests of the current user. Requests of other users look as if they did not exist."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ def find(request_id: Any, task_id: Any = None) -> store.Row:
 
 	Args:
 		request_id: the id of the request, as the client sent it.
-		task_id: the id of a task, of which the newest request is meant. It counts only without a request_id.
+		task_id: the id of a task, to find its newest request. It is ignored if there is a request_id.
 
 	Returns:
 		The row of the request.
 
 	Raises:
-		ChatError: `not_found`, whether another user has such a request or nobody; `invalid_request` for a malformed
-			id, or for none.
+		ChatError: `not_found` if the user has no such request, also if another user has one; `invalid_request` for a
+			malformed id, or if both are missing.
 	"""
 	user, by_request, by_task = frappe.session.user, request_id_of(request_id), task_id_of(task_id)
 	if by_request:

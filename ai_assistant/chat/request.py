@@ -66,7 +66,7 @@ class ChatRequest(Ask):
 	def excerpt(self) -> str | None:
 		"""The beginning of the last question on one line; None if it has no text."""
 		content: Any = next(
-			(each["content"] for each in reversed(self.messages) if each["role"] == "user"), None
+			(message["content"] for message in reversed(self.messages) if message["role"] == "user"), None
 		)
 		parts = content if isinstance(content, list) else [{"text": content}]
 		words = " ".join(" ".join(part.get("text") or "" for part in parts).split())
@@ -81,41 +81,41 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	Raises:
 		ChatError: `invalid_request`, which names the field and what it accepts, and the errors of `be_ready`.
 	"""
-	given = {name: None if value == "" else value for name, value in fields.items()}
-	be_ready(settings, given.get("provider"))
+	values = {name: None if value == "" else value for name, value in fields.items()}
+	be_ready(settings, values.get("provider"))
 
-	request_id = request_id_of(given.get("request_id")) or str(uuid.uuid4())
-	name = one_of(given.get("mode") or "chat", "mode", list(settings.modes))
+	request_id = request_id_of(values.get("request_id")) or str(uuid.uuid4())
+	name = one_of(values.get("mode") or "chat", "mode", list(settings.modes))
 	mode = settings.modes[name]
-	provider = given.get("provider")
+	provider = values.get("provider")
 	if provider is not None:
-		provider = one_of(provider, "provider", [each.name for each in settings.providers])
-	effort = given.get("reasoning_effort")
+		provider = one_of(provider, "provider", [configured.name for configured in settings.providers])
+	effort = values.get("reasoning_effort")
 	own: dict[str, Any] = {
-		"task_id": task_id_of(given.get("task_id")) or request_id,
+		"task_id": task_id_of(values.get("task_id")) or request_id,
 		"mode": name,
-		"messages": messages_of(given.get("messages"), settings.limits),
+		"messages": messages_of(values.get("messages"), settings.limits),
 		"provider": provider,
-		"model": _model(given.get("model"), provider, settings),
-		"temperature": real_number(given.get("temperature"), "temperature", 0, 2),
-		"max_tokens": whole_number(given.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
+		"model": _model(values.get("model"), provider, settings),
+		"temperature": real_number(values.get("temperature"), "temperature", 0, 2),
+		"max_tokens": whole_number(values.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
 		"reasoning_effort": None if effort is None else one_of(effort, "reasoning_effort", EFFORTS),
 	}
-	tools = tools_of(given.get("tools"))
+	tools = tools_of(values.get("tools"))
 	if tools:
 		# Without tools the fingerprint stays what it was before tools existed.
-		own.update(tools=tools, tool_choice=choice_of(given.get("tool_choice"), tools))
-	elif given.get("tool_choice") is not None:
+		own.update(tools=tools, tool_choice=choice_of(values.get("tool_choice"), tools))
+	elif values.get("tool_choice") is not None:
 		raise invalid(_("tool_choice accepts a value beside tools alone; leave it out."))
-	own |= options.checked(given)
-	background = flag(given.get("background"), "background")
+	own |= options.checked(values)
+	background = flag(values.get("background"), "background")
 	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 	return ChatRequest(
 		request_id=request_id,
 		background=background,
 		fingerprint=fingerprint,
-		stream_tool_calls=flag(given.get("stream_tool_calls"), "stream_tool_calls"),
-		unknown=_unknown(given),
+		stream_tool_calls=flag(values.get("stream_tool_calls"), "stream_tool_calls"),
+		unknown=_unknown(values),
 		**_with_defaults(own, mode, settings),
 	)
 
@@ -166,49 +166,49 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 	}
 
 
-def request_id_of(given: Any) -> str | None:
+def request_id_of(value: Any) -> str | None:
 	"""Validates a request id. None means that none was sent."""
-	if given is None or given == "":
+	if value is None or value == "":
 		return None
-	if not isinstance(given, str) or not REQUEST_ID.fullmatch(given):
+	if not isinstance(value, str) or not REQUEST_ID.fullmatch(value):
 		raise invalid(_("request_id accepts 8 to 64 characters of A-Z, a-z, 0-9, _ and -."))
-	return given
+	return value
 
 
-def task_id_of(given: Any) -> str | None:
+def task_id_of(value: Any) -> str | None:
 	"""Validates a task id. None means that none was sent."""
-	if given is None or given == "":
+	if value is None or value == "":
 		return None
 	# Unicode does not count line separators as control characters, but they break a line of a log.
 	forbidden = ("Cc", "Cs", "Zl", "Zp")
 	if (
-		not isinstance(given, str)
-		or not 1 <= len(given) <= MAX_TASK_ID
-		or any(unicodedata.category(char) in forbidden for char in given)
+		not isinstance(value, str)
+		or not 1 <= len(value) <= MAX_TASK_ID
+		or any(unicodedata.category(char) in forbidden for char in value)
 	):
 		raise invalid(_("task_id accepts 1 to {0} characters without control characters."), MAX_TASK_ID)
-	return given
+	return value
 
 
-def _model(given: Any, provider: str | None, settings: Settings) -> str | None:
+def _model(value: Any, provider: str | None, settings: Settings) -> str | None:
 	"""Validates a model or alias. None means that none was sent. Raises ChatError `invalid_request`."""
-	if given is None:
+	if value is None:
 		return None
-	alias = settings.aliases.get(given) if isinstance(given, str) else None
+	alias = settings.aliases.get(value) if isinstance(value, str) else None
 	if alias and provider in (None, alias.provider):
 		return alias.name
-	asked = [each for each in settings.providers if provider in (None, each.name)]
-	if isinstance(given, str):
-		if any(given in each.models for each in asked if given != "*"):
-			return given
-		if MODEL.fullmatch(given) and any(each.allows(given) for each in asked):
-			return given
+	candidates = [candidate for candidate in settings.providers if provider in (None, candidate.name)]
+	if isinstance(value, str):
+		if any(value in candidate.models for candidate in candidates if value != "*"):
+			return value
+		if MODEL.fullmatch(value) and any(candidate.allows(value) for candidate in candidates):
+			return value
 	aliases = [alias.name for alias in settings.aliases.values() if provider in (None, alias.provider)]
-	allowed = sorted({*aliases, *(model for each in asked for model in each.models)})
+	allowed = sorted({*aliases, *(model for candidate in candidates for model in candidate.models)})
 	raise invalid(_("model accepts one of: {0}."), ", ".join(allowed))
 
 
 def _mode_model(model: str | None, provider: str | None, settings: Settings) -> str | None:
 	"""Returns the mode's model if a provider that may be asked allows it. A client can prefer one that does not."""
-	asked = [each for each in settings.providers if provider in (None, each.name)]
-	return model if model and any(each.allows(model) for each in asked) else None
+	candidates = [candidate for candidate in settings.providers if provider in (None, candidate.name)]
+	return model if model and any(candidate.allows(model) for candidate in candidates) else None

@@ -29,6 +29,6 @@ def keep(request: ChatRequest, settings: Settings) -> ChatRequest:
 
 
 def cache_key(user: str, task_id: str) -> str:
-	"""Returns what the provider's cache knows a task of a user by. It tells the provider neither."""
+	"""Returns a key for the provider's cache: a hash that differs by user and task, and reveals neither."""
 	names = f"{frappe.local.site}\0{user}\0{task_id}"
 	return hashlib.sha256(names.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -23,18 +23,18 @@ _faults: dict[bytes, str | None] = {}
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-def tools_of(given: Any) -> list[dict[str, Any]] | None:
+def tools_of(value: Any) -> list[dict[str, Any]] | None:
 	"""Validates tools, sent as a list or as a JSON string. None means that none were sent.
 
 	Raises ChatError `invalid_request`.
 	"""
-	if given is None:
+	if value is None:
 		return None
-	given = listed(given, "tools", MAX_CHARS, TOOL)
-	if len(given) > MAX_TOOLS:
+	value = listed(value, "tools", MAX_CHARS, TOOL)
+	if len(value) > MAX_TOOLS:
 		raise invalid(_("tools accepts at most {0} tools."), MAX_TOOLS)
-	_measure(given, "tools")
-	tools = [_tool(each, f"tools[{n}]") for n, each in enumerate(given)]
+	_measure(value, "tools")
+	tools = [_tool(item, f"tools[{n}]") for n, item in enumerate(value)]
 	names = [tool["function"]["name"] for tool in tools]
 	for n, name in enumerate(names):
 		if name in names[:n]:
@@ -42,21 +42,21 @@ def tools_of(given: Any) -> list[dict[str, Any]] | None:
 	return tools
 
 
-def choice_of(given: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
+def choice_of(value: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
 	"""Validates tool_choice. None means that it was not sent.
 
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	if given is None:
+	if value is None:
 		return None
-	if isinstance(given, str) and given in CHOICES:
-		return given
+	if isinstance(value, str) and value in CHOICES:
+		return value
 	names = [tool["function"]["name"] for tool in tools]
 	try:
-		found = json.loads(given) if isinstance(given, str) and len(given) < 1000 else given
-		name = found["function"]["name"]
-		if found["type"] == "function" and isinstance(name, str) and name in names:
+		choice = json.loads(value) if isinstance(value, str) and len(value) < 1000 else value
+		name = choice["function"]["name"]
+		if choice["type"] == "function" and isinstance(name, str) and name in names:
 			return {"type": "function", "function": {"name": name}}
 	except (ValueError, TypeError, KeyError, RecursionError):
 		pass
@@ -77,17 +77,17 @@ def _measure(items: list[Any], name: str) -> None:
 	chars, values, level = 0, 0, items
 	for _depth in range(MAX_DEPTH):
 		inner: list[Any] = []
-		for each in level:
-			if isinstance(each, str):
-				chars += len(each)
-			elif isinstance(each, dict):
-				chars += sum(len(key) for key in each)
-				inner += each.values()
-			elif isinstance(each, list):
-				inner += each
+		for item in level:
+			if isinstance(item, str):
+				chars += len(item)
+			elif isinstance(item, dict):
+				chars += sum(len(key) for key in item)
+				inner += item.values()
+			elif isinstance(item, list):
+				inner += item
 		values += len(inner)
-		for found, most, what in ((chars, MAX_CHARS, "characters"), (values, MAX_VALUES, "values")):
-			if found > most:
+		for size, most, what in ((chars, MAX_CHARS, "characters"), (values, MAX_VALUES, "values")):
+			if size > most:
 				raise invalid(_("{0} accepts at most {1} {2} in all."), name, most, what)
 		if not inner:
 			return
@@ -95,10 +95,10 @@ def _measure(items: list[Any], name: str) -> None:
 	raise invalid(_("{0} accepts objects and lists in each other to a depth of {1}."), name, MAX_DEPTH)
 
 
-def _tool(given: Any, where: str) -> dict[str, Any]:
-	if not isinstance(given, dict) or given.get("type") != "function":
+def _tool(tool: Any, where: str) -> dict[str, Any]:
+	if not isinstance(tool, dict) or tool.get("type") != "function":
 		raise invalid(_("{0} accepts an object {1}."), where, TOOL)
-	function = given.get("function")
+	function = tool.get("function")
 	whole, where = where, f"{where}.function"
 	if not isinstance(function, dict):
 		raise invalid(_("{0} accepts an object with name, description and parameters."), where)
@@ -112,16 +112,16 @@ def _tool(given: Any, where: str) -> dict[str, Any]:
 		if not isinstance(strict, bool):
 			raise invalid(_("{0}.strict accepts true or false."), where)
 		made["strict"] = strict
-	return {"type": "function", "function": made, **cache_marker(given, whole)}
+	return {"type": "function", "function": made, **cache_marker(tool, whole)}
 
 
-def _parameters(given: Any, where: str) -> dict[str, Any]:
-	if given is None or given == {}:
+def _parameters(value: Any, where: str) -> dict[str, Any]:
+	if value is None or value == {}:
 		return {"type": "object", "properties": {}}
-	if not isinstance(given, dict) or given.get("type") != "object":
+	if not isinstance(value, dict) or value.get("type") != "object":
 		raise invalid(_('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.'), where)
 	try:
-		text = join_surrogates(json.dumps(given, ensure_ascii=False, allow_nan=False))
+		text = join_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False))
 	except ValueError:
 		raise invalid(_("{0} accepts no number that JSON cannot say."), where) from None
 	schema: dict[str, Any] = json.loads(text)
@@ -138,14 +138,15 @@ def _references(schema: Any) -> Iterator[str]:
 		yield from (schema[key] for key in REFERENCES if isinstance(schema.get(key), str))
 		schema = list(schema.values())
 	if isinstance(schema, list):
-		for each in schema:
-			yield from _references(each)
+		for item in schema:
+			yield from _references(item)
 
 
 def _fault(schema: str) -> str | None:
 	"""Returns where a schema, as JSON, is invalid; None if it is valid.
 
-	Remembered, because an agent sends the same tools again in each round; by its hash, because a schema may be long.
+	The result is cached, because an agent sends the same tools in each round. The key is a hash, because a
+	schema may be long.
 	"""
 	key = sha256(schema.encode()).digest()
 	try:
@@ -159,9 +160,9 @@ def _fault(schema: str) -> str | None:
 
 
 def _find_fault(schema: str) -> str | None:
-	"""Validates by draft 7, whatever draft the schema names.
+	"""Validates by draft 7, even if the schema names another draft.
 
-	Later drafts differ only in keywords that few providers know, and their validation costs twenty times as much (2.1 s
+	Later drafts differ only in keywords that few providers support, and their validation costs twenty times as much (2.1 s
 	against 0.11 s for 5,000 values).
 	"""
 	# This import takes 0.1 s, which only the first request with tools of a process pays.
