@@ -1,4 +1,4 @@
-"""AI Keys: what a client sends instead of a login. A key authenticates for the chat methods of this app alone.
+"""AI Keys, which a client sends instead of a login. A key authenticates only for the chat methods of this app.
 
 A key is `aik-` and 256 random bits. The store keeps its SHA-256 hash, never the key, so a key is shown only once, when
 it is made. Frappe calls `authenticate` for every request (`auth_hooks` in hooks.py).
@@ -22,7 +22,7 @@ from ai_assistant.log import fails_quietly
 
 PREFIX = "aik-"
 RANDOM_BYTES = 32
-# So much of a key is stored in plain text: its owner recognises the key by it.
+# The number of characters that are stored in plain text. By them the owner recognises the key.
 SHOWN_CHARS = 8
 
 # Frappe calls the method named before the first slash (frappe/api/v1.py). A key may call those that chat, not those of
@@ -60,13 +60,13 @@ def digest(key: str) -> str:
 
 
 def current() -> Key | None:
-	"""The key by which the request at hand, or the queued request that a worker runs, is authenticated."""
+	"""Returns the key of the current HTTP request, or of the queued request that a worker runs."""
 	key: Key | None = getattr(frappe.local, "ai_key", None)
 	return key
 
 
 def named(name: str) -> Key | None:
-	"""A key by the store's name of it, None where it is gone, revoked or expired."""
+	"""Returns the key with this name in the store; None if it is deleted, revoked or expired."""
 	row = store.current().key_named(name)
 	return _key(row) if row and row["usable"] else None
 
@@ -77,10 +77,10 @@ def use(key: Key | None) -> None:
 
 
 def authenticate() -> None:
-	"""Log the key's user in for this request, where it sends a key and asks for a method of a key.
+	"""Logs the key's user in for this request, if it contains a key and calls a method that accepts keys.
 
-	It leaves other paths alone: Frappe then answers as to a guest, or 401 where the key is in `Authorization`. A user
-	who has a session already keeps it. Raises werkzeug's Unauthorized for a key that cannot be used.
+	It ignores other paths: Frappe treats the client as a guest, or answers 401 if the key is in `Authorization`. If
+	the request has a session, the session remains. Raises werkzeug's Unauthorized if the key cannot be used.
 	"""
 	use(None)
 	key = _sent()
@@ -138,7 +138,7 @@ def _note_use(name: str) -> None:
 def _refuse(message: str) -> NoReturn:
 	"""Answers 401 in a form that the clients of OpenAI's and of Anthropic's API read.
 
-	Frappe's own AuthenticationError has no sentence, and Frappe passes an HTTPException of werkzeug on as it is.
+	Frappe's own AuthenticationError has no sentence, and Frappe returns an HTTPException of werkzeug unchanged.
 	"""
 	error = {"type": "authentication_error", "code": "invalid_api_key", "message": message, "param": None}
 	response = Response(

@@ -16,7 +16,7 @@ from .errors import invalid
 # A request stays in the cursor for this long after it was accepted, so that a late commit is not missed.
 OVERLAP_S = 60.0
 MAX_REQUESTS = 1000
-# The characters of one answer. The next answer goes on where it ends.
+# The most characters of one answer. The next answer continues where it ends.
 MAX_CHARS = 1_000_000
 MAX_TIME, MAX_SEQ = 1e12, 2**31
 

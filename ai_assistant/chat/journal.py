@@ -1,4 +1,4 @@
-"""Follows a stored request by its events, in any process: yields the same chunks as the gateway gave."""
+"""Reads the events of a stored request, in any process, and yields the chunks that the gateway had yielded."""
 
 import time
 from collections.abc import Generator

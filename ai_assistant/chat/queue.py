@@ -1,7 +1,7 @@
-"""Puts requests into Frappe's queue for a worker, takes them out, and tells where they stand.
+"""Enqueues requests in Frappe's queue, runs them in a worker, and reports their positions.
 
-The row of the request holds the question; the job in Frappe's queue holds only the name of the row. So a lost job can
-be enqueued again, a job that comes twice does nothing the second time, and Redis holds no text of a user.
+The row of the request holds the question; the job in Frappe's queue holds only the name of the row. A lost job can
+therefore be enqueued again, a duplicate job does nothing, and Redis contains no text of a user.
 """
 
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""The command line: a chat in the terminal, the standalone site, and what `bench … ai-assistant` shares with it."""
+"""The command line: a chat in the terminal, the standalone site, and the actions of `bench … ai-assistant`.
+
+`program` and `ai_assistant.commands` declare the commands, and `actions` runs those that both have.
+"""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A Python client of a site, and a check that what it received keeps the contract."""
+"""A Python client of a site, and a check that the events it received follow the contract."""
 
 from .chat_stream import ChatStream
 from .client import Client, assistant_message

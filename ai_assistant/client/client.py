@@ -70,8 +70,8 @@ class Client(RestClient):
 		"""Open the socket, which joins the user's room. A socket that was open before is closed.
 
 		The realtime server compares the hosts of Origin and Host, and sends a request to the origin. It needs a Cookie
-		header even beside a token, and prefers a `sid` in it (frappe/realtime/middlewares/authenticate.js). So a token
-		is sent with a cookie of no meaning.
+		header even with a token, and prefers a `sid` in it (frappe/realtime/middlewares/authenticate.js). With a token
+		the client therefore sends a meaningless cookie.
 
 		Raises:
 			socketio.exceptions.ConnectionError: The server refuses the socket or does not answer.

@@ -63,7 +63,7 @@ def _limited(settings: Settings, providers: tuple[ConfiguredProvider, ...]) -> S
 
 
 def _without(provider: ConfiguredProvider, withheld: set[str]) -> ConfiguredProvider | None:
-	"""The provider without the models of which `withheld` has the names with its own, None if none is left."""
+	"""Returns the provider without the models in `withheld`, whose names include the provider; None if none is left."""
 
 	def is_withheld(model: str) -> bool:
 		return f"{provider.name}/{model}" in withheld

@@ -1,4 +1,4 @@
-"""Alerts: the site is checked every minute, and administrators are told once when an alert begins and once when it ends.
+"""Checks the site every minute, and notifies administrators when an alert begins and when it ends.
 
 Thresholds are in the settings (`alerts`). The store keeps the alerts. On a bench the DocType AI Alert notifies.
 """
@@ -18,9 +18,9 @@ from . import metrics
 from .doctor.check import CheckFailed
 
 WINDOW_S = 300
-# With fewer requests there is no statement about a provider or a percentile.
+# With fewer requests, providers and percentiles are not checked.
 MIN_REQUESTS = 5
-# An alert ends after so long without a sighting: three checks in a row must pass.
+# An alert ends if its problem was not seen for this long: three checks in a row must pass.
 QUIET_S = 150
 MAX_ROWS = 3000
 # Refusals that are not a provider's fault.

@@ -1,7 +1,7 @@
 """RQ's worker with a thread for each chat, so that one process answers many chats.
 
 A chat waits for its provider nearly all the time, and Frappe's web server runs requests in threads too.
-docs/reliability.md says what a fork for each chat costs. The thread of a job runs RQ's own `SimpleWorker.execute_job` on
+docs/reliability.md compares this with a fork for each chat. The thread of a job runs RQ's own `SimpleWorker.execute_job` on
 a copy of the worker, so that what RQ stores there about the current job (2.x: its execution) belongs to that job. The
 main thread takes jobs while a place is free, and sends Redis a heartbeat each second.
 tests/faults/bench/test_worker.py tests it with RQ 1.15 and 1.16, and with 2.6, which Frappe 16 pins.

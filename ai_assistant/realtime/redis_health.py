@@ -1,9 +1,9 @@
-"""Tells whether a realtime server is subscribed, and bounds the time that a publish takes.
+"""Checks whether a realtime server is subscribed, and limits the time that a publish takes.
 
-`frappe.publish_realtime` tells neither: it swallows Redis' ConnectionError, discards the number of receivers
-(frappe/realtime.py, `emit_via_redis`), and blocks for as long as Redis is frozen. So Redis is asked first for the
-subscribers of Frappe's channel, on a connection of our own with a short timeout. If it does not answer, one thread asks
-again and again, and all others take its last result: a chat waits for an unavailable Redis once.
+`frappe.publish_realtime` does neither: it ignores Redis' ConnectionError, discards the number of receivers
+(frappe/realtime.py, `emit_via_redis`), and blocks as long as Redis is frozen. The app therefore asks Redis first
+for the subscribers of Frappe's channel, on a connection of its own with a short timeout. If Redis does not answer,
+one thread asks again, and all others use its last result. A chat waits for an unavailable Redis only once.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Any
 import frappe
 
 TIMEOUT_S = 0.25
-# A publish that takes longer has met a Redis that froze after it was asked.
+# If a publish takes longer, Redis has frozen after the question.
 PUBLISH_S = 0.5
 QUIET_S = 60
 CHANNEL = "events"
@@ -32,7 +32,7 @@ _lock = threading.Lock()
 
 
 def why_not() -> str | None:
-	"""Returns why an event would reach nobody, None if a realtime server is subscribed.
+	"""Returns the reason why events reach no client; None if a realtime server is subscribed.
 
 	It takes 82 µs on a bench. The standalone site has no Redis, because its realtime server is in the process.
 	"""
@@ -57,8 +57,8 @@ def bounded() -> Iterator[None]:
 	"""Ends a publish of Frappe in the block after PUBLISH_S seconds, if Redis freezes at that moment.
 
 	Frappe's connection has no timeout, and its workers must not have one. Another thread shuts the connections of the
-	pool down instead, which ends the read as a broken connection does. What was sent arrives when Redis goes on. So keep
-	everything but the publish out of the block.
+	pool down instead, which ends the read as a broken connection does. What was sent arrives when Redis continues. The block must
+	contain only the publish.
 	"""
 	if not frappe.conf.get("redis_queue"):
 		yield

@@ -1,4 +1,4 @@
-"""What a store keeps of alerts."""
+"""The part of a store that keeps alerts."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ AlertKey = tuple[str, str]
 
 
 class Alerts(Protocol):
-	"""Alerts, of which at most one is open for each kind and subject."""
+	"""Alerts. At most one alert is open for each kind and subject."""
 
 	def alerts(self) -> dict[AlertKey, float]:
 		"""Returns the open alerts, and the UNIX time at which each was last seen."""

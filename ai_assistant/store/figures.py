@@ -1,4 +1,4 @@
-"""What a store keeps for figures: ended requests, and sums over all requests that ever ended."""
+"""The part of a store that keeps figures: ended requests, and sums over all requests that ever ended."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a store keeps of AI Keys."""
+"""The part of a store that keeps AI Keys."""
 
 from typing import Protocol
 

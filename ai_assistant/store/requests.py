@@ -1,4 +1,4 @@
-"""What a store keeps of requests and their events."""
+"""The part of a store that keeps requests and their events."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -103,7 +103,7 @@ class Requests(Protocol):
 			The `name` of the request.
 
 		Raises:
-			RequestExists: the user has a request of that id. The transaction can go on.
+			RequestExists: the user already has a request with that id. The transaction can continue.
 		"""
 		...
 

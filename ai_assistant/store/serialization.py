@@ -1,4 +1,4 @@
-"""How both stores turn fields of a request into columns and back."""
+"""Converts fields of a request to columns and back, for both stores."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a store keeps of the usage of users and of the site."""
+"""The part of a store that keeps the usage of users and of the site."""
 
 from datetime import date
 from typing import NamedTuple, Protocol
