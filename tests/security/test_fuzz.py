@@ -87,11 +87,14 @@ MESSAGES = st.lists(st.lists(MESSAGE | JSON, max_size=4), min_size=3, max_size=8
 
 def call(rng: random.Random, values: list[Any], messages: list[Any]) -> tuple[str, str, dict[str, Any]]:
 	"""A method or what is none, its arguments, and how to send them."""
-	name = rng.choice(list(METHODS))
+	# Few of the random chats are accepted, so that there are more of them.
+	name = rng.choice([*METHODS, *["chat_completion"] * 3])
 	fields: dict[str, Any] = {}
 	for parameter in [*inspect.signature(METHODS[name]).parameters, "ignore_permissions", "cmd", "flags"]:
 		known = KNOWN.get(parameter, []) if parameter != "messages" else KNOWN["messages"] + messages
-		if rng.random() < (0.95 if parameter == "messages" else 0.25):
+		# A field without good values is mostly wrong, and few requests would be accepted.
+		share = 0.95 if parameter == "messages" else 0.25 if known else 0.04
+		if rng.random() < share:
 			fields[parameter] = rng.choice(known) if known and rng.random() < 0.8 else rng.choice(values)
 	if rng.random() < 0.2:
 		fields["messages"] = json.dumps(fields.get("messages"))

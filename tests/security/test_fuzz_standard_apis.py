@@ -34,6 +34,7 @@ PATHS = (
 	"",
 	"/v1",
 	"//",
+	"/responses/compact",
 )
 TEXT = {"type": "text", "text": PROMPTS[1]}
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
