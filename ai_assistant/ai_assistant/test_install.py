@@ -61,6 +61,7 @@ class TestInstall(TestCase):
 		install.after_install()
 		new = {
 			"requests_per_minute": 20,
+			"continuations_per_minute": 120,
 			"concurrent_per_user": 4,
 			"concurrent_per_site": 64,
 			"web_percent": 50,

@@ -14,7 +14,7 @@ from .request import ChatRequest
 MINUTE_S = 60.0
 
 
-def check(user: str, status: str, settings: Settings) -> None:
+def check(user: str, status: str, settings: Settings, is_continuation: bool = False) -> None:
 	"""Checks the limits and budgets of a user, of the site, and of the AI Key of the request at hand.
 
 	It takes the store's admission lock, so that of several requests at the same moment each counts the ones before
@@ -24,13 +24,15 @@ def check(user: str, status: str, settings: Settings) -> None:
 		user: who asks.
 		status: `running` or `queued`, the status that the request would have.
 		settings: the site's settings.
+		is_continuation: whether the request's last message answers a tool call.
 
 	Raises:
 		ChatError: `rate_limited` or `busy` beyond a limit, `budget_exceeded` beyond a budget.
 	"""
 	current = store.current()
 	now = current.now()
-	check_limits(current.admission_load(user, now, now - MINUTE_S), settings.limits, status, now)
+	load = current.admission_load(user, now, now - MINUTE_S, is_continuation)
+	check_limits(load, settings.limits, status, now, is_continuation)
 	key = keys.current()
 	if key and key.requests_per_minute:
 		recent = current.recent_of_key(key.name, now - MINUTE_S)
@@ -39,7 +41,9 @@ def check(user: str, status: str, settings: Settings) -> None:
 	budgets.check(user, settings.budgets, key)
 
 
-def check_limits(load: store.Load, limits: Limits, status: str, now: float) -> None:
+def check_limits(
+	load: store.Load, limits: Limits, status: str, now: float, is_continuation: bool = False
+) -> None:
 	"""Checks whether one more request fits into the limits.
 
 	A queued request counts towards the limit of its user, which bounds the queue. It counts towards the limit of the
@@ -50,12 +54,17 @@ def check_limits(load: store.Load, limits: Limits, status: str, now: float) -> N
 		limits: the site's limits.
 		status: `running` or `queued`, the status that the request would have.
 		now: the UNIX time by the database's clock, in seconds.
+		is_continuation: whether the request's last message answers a tool call.
 
 	Raises:
 		ChatError: `rate_limited` or `busy`.
 	"""
-	message = _("You may ask {0} times a minute; ask again in {1} seconds.")
-	_check_rate(load.recent, limits.requests_per_minute, now, message)
+	if is_continuation:
+		message = _("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
+		_check_rate(load.recent, limits.continuations_per_minute, now, message)
+	else:
+		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
+		_check_rate(load.recent, limits.requests_per_minute, now, message)
 	if load.own >= limits.concurrent_per_user:
 		message = _(
 			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."

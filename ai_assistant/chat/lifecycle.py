@@ -262,13 +262,14 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"fingerprint": request.fingerprint,
 		"cancel_asked": 0,
 		"ai_key": key.name if key else None,
+		"is_continuation": int(request.is_continuation),
 		"tool_calls": [] if request.tools else None,
 		"prompt_bytes": request.prompt_bytes,
 		"metadata": request.metadata if settings.retention.keep_content else None,
 		"excerpt": request.excerpt if settings.retention.keep_content else None,
 	}
 	try:
-		admission.check(user, status, settings)
+		admission.check(user, status, settings, request.is_continuation)
 		now = current.now()
 		row.update(created=now, lease=now + LEASE_S)
 		question = asdict(replace(request, sent=None)) if status == "queued" else None

@@ -22,9 +22,12 @@ from .validators import listed, one_of
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
-# Even empty parts cost time: with 50,000 of them litellm blocked all chats for 5 s.
-MAX_PARTS = 2000
-MAX_CALLS = 2000
+# Even empty parts cost time: with 50,000 of them litellm blocked all chats for 5 s. An editor sends each message as one
+# part, and an agent that runs for hours makes thousands of calls.
+MAX_PARTS = 10_000
+MAX_CALLS = 10_000
+# What the messages may have where no model's window is known.
+MAX_CHARS = 400_000
 # The names of tools that all providers accept, and the ids that providers give to calls.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[!-~]{1,512}")
@@ -54,7 +57,9 @@ def messages_of(value: Any, limits: Limits) -> list[dict[str, Any]]:
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	longest = CHARS_PER_CHAR * limits.max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
+	longest = CHARS_PER_CHAR * (limits.max_chars or MAX_CHARS) + CHARS_AROUND * (
+		limits.max_messages + MAX_PARTS + MAX_CALLS
+	)
 	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
 	value = listed(value, "messages", longest, MESSAGE)
 	if len(value) > limits.max_messages:
@@ -107,7 +112,7 @@ def _count(messages: list[Any], limits: Limits) -> None:
 		(len(parts), MAX_PARTS, "content parts"),
 		(len(calls), MAX_CALLS, "tool calls"),
 		(len(images), MAX_IMAGES, "images"),
-		(_chars(texts), limits.max_chars, "characters"),
+		(_chars(texts), limits.max_chars or MAX_CHARS, "characters"),
 		(_chars(urls), MAX_IMAGE_CHARS, "characters of images"),
 		(_chars(continuations), MAX_CONTINUATION, "characters of continuation"),
 	):

@@ -6,18 +6,18 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from frappe import _
 
-from ai_assistant.config.settings import Mode, Settings
-from ai_assistant.gateway import Ask, ProviderError
+from ai_assistant.config.settings import Limits, Mode, Settings
+from ai_assistant.gateway import Ask, Gateway, ProviderError, model_details
 from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options
 from .errors import ChatError, invalid, translated
-from .messages import messages_of, with_system_prompt
+from .messages import MAX_CHARS, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
 
@@ -26,6 +26,9 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # URLs, and litellm may take it for one, so it must not lead to another path or host.
 MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
+CHARS_PER_TOKEN = 4
+# The question of a queued request is one value in MariaDB, whose max_allowed_packet is 16 MiB by default.
+MAX_QUEUED_BYTES = 16_000_000
 # The longest text of a Data field in Frappe.
 MAX_EXCERPT = 140
 FIELDS = frozenset(
@@ -63,6 +66,11 @@ class ChatRequest(Ask):
 	names_provider: bool = True
 
 	@property
+	def is_continuation(self) -> bool:
+		"""Whether the last message answers a tool call, so that a program asks and not a person."""
+		return bool(self.messages[-1]["role"] == "tool")
+
+	@property
 	def excerpt(self) -> str | None:
 		"""The beginning of the last question on one line; None if it has no text."""
 		content: Any = next(
@@ -91,12 +99,13 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	if provider is not None:
 		provider = one_of(provider, "provider", [configured.name for configured in settings.providers])
 	effort = values.get("reasoning_effort")
+	model = _model(values.get("model"), provider, settings)
 	own: dict[str, Any] = {
 		"task_id": task_id_of(values.get("task_id")) or request_id,
 		"mode": name,
-		"messages": messages_of(values.get("messages"), settings.limits),
+		"messages": messages_of(values.get("messages"), _limits(provider, model, mode, settings)),
 		"provider": provider,
-		"model": _model(values.get("model"), provider, settings),
+		"model": model,
 		"temperature": real_number(values.get("temperature"), "temperature", 0, 2),
 		"max_tokens": whole_number(values.get("max_tokens"), "max_tokens", 1, settings.limits.max_tokens),
 		"reasoning_effort": None if effort is None else one_of(effort, "reasoning_effort", EFFORTS),
@@ -109,7 +118,10 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		raise invalid(_("tool_choice accepts a value beside tools alone; leave it out."))
 	own |= options.checked(values)
 	background = flag(values.get("background"), "background")
-	fingerprint = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+	encoded = json.dumps(own, sort_keys=True)
+	if background and len(encoded) > MAX_QUEUED_BYTES:
+		raise invalid(_("messages accepts at most {0} bytes of JSON in the background."), MAX_QUEUED_BYTES)
+	fingerprint = hashlib.sha256(encoded.encode()).hexdigest()
 	return ChatRequest(
 		request_id=request_id,
 		background=background,
@@ -143,16 +155,8 @@ def be_ready(settings: Settings, provider: Any = None) -> None:
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
 	"""Returns the client's fields with the defaults of the mode."""
-	provider, model, default = own["provider"], own["model"], settings.default
-	alias = settings.aliases.get(model or "")
-	if alias and provider in (None, alias.provider):
-		# Resolved after the fingerprint, which stays the same when the alias comes to mean another model.
-		provider, model = alias.provider, alias.model
-	if provider is None and settings.provider(mode.provider or ""):
-		provider = mode.provider
-	model = model or _mode_model(mode.model, provider, settings)
-	if provider is None and default and (model is None or default.allows(model)):
-		provider = default.name
+	# An alias is resolved after the fingerprint, which stays the same when it comes to mean another model.
+	provider, model = _route(own["provider"], own["model"], mode, settings)
 	return {
 		**own,
 		"messages": with_system_prompt(mode.system_prompt, own["messages"]),
@@ -164,6 +168,34 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 		if own["reasoning_effort"] is None
 		else own["reasoning_effort"],
 	}
+
+
+def _route(
+	provider: str | None, model: str | None, mode: Mode, settings: Settings
+) -> tuple[str | None, str | None]:
+	"""Returns the provider and the model to ask for, from those of the client, the mode and the site."""
+	default = settings.default
+	alias = settings.aliases.get(model or "")
+	if alias and provider in (None, alias.provider):
+		provider, model = alias.provider, alias.model
+	if provider is None and settings.provider(mode.provider or ""):
+		provider = mode.provider
+	model = model or _mode_model(mode.model, provider, settings)
+	if provider is None and default and (model is None or default.allows(model)):
+		provider = default.name
+	return provider, model
+
+
+def _limits(provider: str | None, model: str | None, mode: Mode, settings: Settings) -> Limits:
+	"""Returns the limits with a `max_chars`: without one, what the largest window of the models that may be asked holds."""
+	limits = settings.limits
+	if limits.max_chars:
+		return limits
+	candidates = Gateway(settings.providers).route(*_route(provider, model, mode, settings))
+	windows = (model_details(*candidate)["context_window"] for candidate in candidates)
+	return replace(
+		limits, max_chars=max(CHARS_PER_TOKEN * window if window else MAX_CHARS for window in windows)
+	)
 
 
 def request_id_of(value: Any) -> str | None:

@@ -76,6 +76,7 @@ def read() -> dict[str, Any]:
 			"max_tokens",
 			"max_answer_chars",
 			"requests_per_minute",
+			"continuations_per_minute",
 			"concurrent_per_user",
 			"concurrent_per_site",
 			"web_percent",

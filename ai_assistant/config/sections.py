@@ -39,11 +39,14 @@ class Alias:
 
 @dataclass(frozen=True)
 class Limits:
-	max_messages: int = 200
-	max_chars: int = 400_000
+	max_messages: int = 10_000
+	max_chars: int | None = None
+	"""The most characters in the messages of a request. None: as many as the largest window of the models that may be asked."""
 	max_tokens: int = 32_000
 	max_answer_chars: int = 1_000_000
 	requests_per_minute: int = 20
+	continuations_per_minute: int = 120
+	"""Of requests whose last message answers a tool call. The others are limited by `requests_per_minute`."""
 	concurrent_per_user: int = 4
 	concurrent_per_site: int = 64
 	web_percent: int = 50

@@ -287,9 +287,10 @@ class Pacing:
 
 
 def bytes_of(messages: list[dict[str, Any]]) -> int:
-	"""The bytes of valid messages in UTF-8, with ATTACHMENT_BYTES for each part that is no text.
+	"""Returns the bytes of valid messages as JSON without escapes, with ATTACHMENT_BYTES for each part that is no text.
 
-	The length of an image's data says nothing about its tokens. A continuation is not counted.
+	The length of an image's data says nothing about its tokens. A continuation is not counted. The messages are not
+	encoded, because that would cost several milliseconds for each megabyte.
 	"""
 	attachments, plain = 0, []
 	for message in messages:
@@ -298,6 +299,17 @@ def bytes_of(messages: list[dict[str, Any]]) -> int:
 			counted["content"] = [part for part in content if part["type"] == "text"]
 			attachments += len(content) - len(counted["content"])
 		plain.append(counted)
-	return (
-		len(json.dumps(plain, ensure_ascii=False).encode(errors="replace")) + ATTACHMENT_BYTES * attachments
-	)
+	return _bytes_as_json(plain) + ATTACHMENT_BYTES * attachments
+
+
+def _bytes_as_json(value: Any) -> int:
+	if isinstance(value, str):
+		return 2 + (len(value) if value.isascii() else len(value.encode(errors="replace")))
+	if isinstance(value, dict):
+		size = sum(_bytes_as_json(name) + 2 + _bytes_as_json(item) for name, item in value.items())
+	elif isinstance(value, list):
+		size = sum(map(_bytes_as_json, value))
+	else:
+		return len(json.dumps(value))
+	# The brackets, and a comma and a space between two items.
+	return 2 + size + 2 * max(0, len(value) - 1)

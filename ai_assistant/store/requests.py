@@ -25,6 +25,7 @@ REQUEST_FIELDS = (
 	"lease",
 	"cancel_asked",
 	"ai_key",
+	"is_continuation",
 	"prompt_bytes",
 	"excerpt",
 	"response",
@@ -46,8 +47,8 @@ REQUEST_FIELDS = (
 )
 """The fields of a request.
 
-`created`, `lease` and `ended` are UNIX times in seconds, `cancel_asked` is 0 or 1, `prompt_bytes` is a number, and
-`first_event_ms` is how long the client waited for event 1, None if that was not measured. JSON_FIELDS hold objects of
+`created`, `lease` and `ended` are UNIX times in seconds, `cancel_asked` is 0 or 1, `is_continuation` is 1 if the last message
+of the request answers a tool call, `prompt_bytes` is a number, and `first_event_ms` is how long the client waited for event 1, None if that was not measured. JSON_FIELDS hold objects of
 the contract or None; `tool_calls` is None for a request without tools. The others are strings or None; `excerpt` is the
 beginning of the question, `ai_key` the name of the AI Key that the request came with.
 """
@@ -79,7 +80,7 @@ class Load(NamedTuple):
 	running: int
 	"""The requests of all users that run and have a lease."""
 	recent: list[float]
-	"""When the user's latest requests were accepted (`created`), the oldest first."""
+	"""When the user's latest requests of the same sort were accepted (`created`), the oldest first."""
 
 
 class Requests(Protocol):
@@ -107,7 +108,7 @@ class Requests(Protocol):
 		"""
 		...
 
-	def admission_load(self, user: str, now: float, since: float) -> Load:
+	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
 		"""Counts the requests that matter for admission.
 
 		Commits, and then holds a lock of the whole site until the next commit or rollback: the next caller counts what
@@ -117,6 +118,7 @@ class Requests(Protocol):
 			user: whose requests are counted apart.
 			now: the UNIX time at which a lease must not have run out.
 			since: the UNIX time after which a request is recent.
+			is_continuation: whether the recent requests are those that continue a task, or the others.
 		"""
 		...
 

@@ -20,7 +20,9 @@ class Requests:
 	def now(self) -> float:
 		return NOW
 
-	def admission_load(self, user: str, now: float, since: float) -> store.Load:
+	def admission_load(
+		self, user: str, now: float, since: float, is_continuation: bool = False
+	) -> store.Load:
 		return store.Load(0, 0, [])
 
 	def recent_of_key(self, ai_key: str, since: float) -> list[float]:

@@ -10,6 +10,7 @@ import pytest
 from ai_assistant import store
 from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.request import validate
 from ai_assistant.gateway import Chunk, Reasoning, Text
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.support import script, unique
@@ -87,6 +88,27 @@ def test_a_request_beyond_a_limit_is_refused_and_leaves_no_row_and_no_lock(
 	assert chat_site.store.get(ANN, request.request_id) is None
 	assert len(chat_site.sent) == 1
 	elsewhere(chat_site, lambda: chat_site.store.admission_load(BOB, 0, 0))
+
+
+def test_answers_to_calls_are_counted_apart_from_questions(chat_site: ChatSite) -> None:
+	settings = chat_site.configure(
+		limits={"requests_per_minute": 1, "continuations_per_minute": 2, "concurrent_per_user": 9}
+	)
+	call = {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
+	question = {"role": "user", "content": "What time?"}
+	answer = [
+		{"role": "assistant", "tool_calls": [call]},
+		{"role": "tool", "tool_call_id": "c1", "content": "noon"},
+	]
+	for messages in ([question], [question, *answer], [question, *answer]):
+		lifecycle.accept(validate({"messages": messages}, settings), settings, "running", 0.0)
+	for messages, sentence in (
+		([question], "ask 1 times"),
+		([question, *answer], "answer tool calls 2 times"),
+	):
+		with pytest.raises(ChatError, match=f"You may {sentence} a minute") as refused:
+			lifecycle.accept(validate({"messages": messages}, settings), settings, "running", 0.0)
+		assert refused.value.code == "rate_limited"
 
 
 def test_a_request_id_that_is_in_use_is_a_conflict(chat_site: ChatSite) -> None:

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_assistant.chat import request
 from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.messages import MAX_CHARS
 from ai_assistant.chat.request import ChatRequest, validate
-from ai_assistant.config.settings import MODES, Alias, Mode, Settings
-from ai_assistant.gateway import Provider
+from ai_assistant.config.settings import MODES, Alias, Limits, Mode, Settings
+from ai_assistant.gateway import ModelInfo, Provider
 
 SETTINGS = Settings(
 	providers=(Provider("one", "openai", "k", "m", ("m",)), Provider("two", "anthropic", "k", "c")),
@@ -245,3 +247,49 @@ def test_the_same_question_stays_the_same_when_an_alias_means_another_model() ->
 	fields = {"messages": HELLO, "model": "fast", "task_id": "t"}
 	assert validate(fields, before).fingerprint == validate(fields, after).fingerprint
 	assert validate(fields, after).model == "m"
+
+
+def sized(*windows: int | None, limits: Limits = Limits()) -> Settings:  # noqa: B008
+	"""Settings with a provider for each context window."""
+	providers = tuple(
+		Provider(f"p{n}", "openai", "k", "m", ("m",), details={"m": ModelInfo(context_window=window)})
+		for n, window in enumerate(windows)
+	)
+	return replace(SETTINGS, providers=providers, limits=limits)
+
+
+@pytest.mark.parametrize(
+	("settings", "most"),
+	[
+		(sized(1000), 4000),
+		(sized(None), MAX_CHARS),
+		(sized(1000, 2000), 8000),
+		(sized(1000, None), MAX_CHARS),
+		(sized(1_000_000, None), 4_000_000),
+		(sized(1000, limits=Limits(max_chars=7)), 7),
+	],
+)
+def test_messages_may_have_what_the_largest_window_holds(settings: Settings, most: int) -> None:
+	assert validate({"messages": [{"role": "user", "content": "x" * most}]}, settings)
+	with pytest.raises(ChatError, match=f"at most {most} characters in all; these are {most + 1}"):
+		validate({"messages": [{"role": "user", "content": "x" * (most + 1)}]}, settings)
+
+
+def test_a_question_that_waits_for_a_worker_fits_into_one_value(monkeypatch: pytest.MonkeyPatch) -> None:
+	monkeypatch.setattr(request, "MAX_QUEUED_BYTES", 1000)
+	fields = {"messages": [{"role": "user", "content": "x" * 1000}]}
+	assert validate(fields, SETTINGS)
+	with pytest.raises(ChatError, match="at most 1000 bytes of JSON in the background"):
+		validate({**fields, "background": True}, SETTINGS)
+
+
+def test_a_request_that_answers_a_call_continues() -> None:
+	call = {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}
+	messages = [
+		{"role": "user", "content": "What time?"},
+		{"role": "assistant", "content": None, "tool_calls": [call]},
+		{"role": "tool", "tool_call_id": "c1", "content": "noon"},
+	]
+	assert validate({"messages": messages}, SETTINGS).is_continuation
+	for others in (messages[:1], [*messages, {"role": "user", "content": "And now?"}]):
+		assert not validate({"messages": others}, SETTINGS).is_continuation

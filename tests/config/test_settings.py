@@ -30,7 +30,8 @@ def test_a_site_without_configuration_has_the_shipped_modes_and_no_provider() ->
 	found = load(None)
 	assert list(found.modes) == ["chat", "agent"]
 	assert found.providers == ()
-	assert (found.timeouts.total_s, found.limits.max_messages, found.realtime.enabled) == (110, 200, True)
+	assert (found.timeouts.total_s, found.limits.max_messages, found.realtime.enabled) == (110, 10_000, True)
+	assert (found.limits.max_chars, found.limits.continuations_per_minute) == (None, 120)
 
 
 def test_the_contracts_example_is_understood() -> None:
@@ -70,7 +71,7 @@ def test_the_contracts_example_is_understood() -> None:
 			"realtime": {"enabled": True, "max_delay_ms": 1000},
 		}
 	)
-	assert found.limits == settings.Limits()
+	assert found.limits == settings.Limits(max_messages=200, max_chars=400_000)
 	assert [provider.name for provider in found.providers] == ["claude", "local"]
 	assert found.providers[1].allows("anything") and not found.providers[0].allows("anything")
 	assert found.modes["agent"].system_prompt == "Act."
@@ -126,7 +127,7 @@ def test_what_the_forms_say_counts_where_the_file_says_nothing(monkeypatch: pyte
 	assert (load(None).providers[0].name, load({}).limits.max_tokens) == ("p", 7)
 	found = load({"limits": {"max_tokens": 9}, "providers": []})
 	# A section wins whole: what it leaves out is as the app ships it.
-	assert (found.limits.max_tokens, found.limits.max_messages) == (9, 200)
+	assert (found.limits.max_tokens, found.limits.max_messages) == (9, 10_000)
 	assert found.providers == ()
 	assert (found.realtime.enabled, found.retention.keep_content) == (False, False)
 
@@ -188,7 +189,7 @@ def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
 		({"realtime": {"enabled": "yes"}}, "realtime.enabled"),
 		({"limits": []}, "limits"),
 		({"limits": "x"}, "limits"),
-		({"limits": {"max_chars": None}}, "limits.max_chars"),
+		({"limits": {"max_messages": None}}, "limits.max_messages"),
 		({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
 		({"budgets": {"user_token_per_day": 1}}, "budgets.user_token_per_day"),
 		({"budgets": {"user_tokens_per_day": -1}}, "budgets.user_tokens_per_day"),
@@ -290,7 +291,7 @@ def test_what_is_wrong_leaves_the_rest_of_its_section_as_it_is() -> None:
 			"providers": [PROVIDER],
 		}
 	)
-	assert (found.limits.max_chars, found.limits.max_messages) == (400_000, 7)
+	assert (found.limits.max_chars, found.limits.max_messages) == (None, 7)
 	assert (found.timeouts.idle_s, found.timeouts.total_s) == (60, 9)
 	assert (found.modes["chat"].temperature, found.modes["chat"].system_prompt) == (None, "Rhyme.")
 	assert found.modes["poet"] == settings.Mode("poet")

@@ -36,8 +36,7 @@ def mark(sent: dict[str, Any], setting: str, listed: models.Entry) -> None:
 		del block[MARKER]
 	if own or setting == "off" or listed.get("supports_prompt_caching") is False:
 		return
-	minimum = listed.get("prompt_cache_min_tokens") or MIN_TOKENS
-	if estimated_tokens(len(json.dumps(sent))) < minimum:
+	if not _has_tokens(sent, listed.get("prompt_cache_min_tokens") or MIN_TOKENS):
 		return
 	short = {"type": "ephemeral"}
 	stable = {**short, "ttl": "1h"} if setting == "1h" else short
@@ -47,6 +46,16 @@ def mark(sent: dict[str, Any], setting: str, listed: models.Entry) -> None:
 	for index in sorted({_history_end(messages), _anchor(messages), len(messages) - 1}):
 		if index >= 0 and (last := _last_markable(messages[index])):
 			last[MARKER] = short
+
+
+def _has_tokens(sent: dict[str, Any], minimum: int) -> bool:
+	"""Whether a request has so many tokens, by its length. No more of a long request is read than is needed."""
+	size = 0
+	for part in (sent.get("tools") or (), sent.get("system") or (), *sent["messages"]):
+		size += len(json.dumps(part))
+		if estimated_tokens(size) >= minimum:
+			return True
+	return False
 
 
 def _blocks(sent: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -39,7 +39,7 @@ class SqliteRequests(SqliteUsage):
 			raise
 		return name
 
-	def admission_load(self, user: str, now: float, since: float) -> Load:
+	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
 		self._database.commit()
 		self._database.begin()
 		((own, running),) = self._database.read(
@@ -48,7 +48,9 @@ class SqliteRequests(SqliteUsage):
 			[user, user, now],
 		)
 		recent = self._database.read(
-			"SELECT created FROM request WHERE user = ? AND created > ? ORDER BY created", [user, since]
+			"SELECT created FROM request WHERE user = ? AND created > ? AND COALESCE(is_continuation, 0) = ?"
+			" ORDER BY created",
+			[user, since, int(is_continuation)],
 		)
 		return Load(own, running, [created for (created,) in recent])
 

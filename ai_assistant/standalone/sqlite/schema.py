@@ -8,6 +8,7 @@ TYPES = {
 	"created": "REAL",
 	"lease": "REAL",
 	"cancel_asked": "INTEGER",
+	"is_continuation": "INTEGER",
 	"prompt_bytes": "INTEGER",
 	"ended": "REAL",
 	"first_event_ms": "INTEGER",

@@ -28,7 +28,7 @@ ANN, BOB = "ann@store.test", "bob@store.test"
 OTHER_ANNS = (ANN.upper(), f"{ANN} ")
 SERIES = ("test of the store", "ü")
 USAGE = {"total_tokens": 18, "cost_usd": 0.25}
-NUMBERS = ("lease", "cancel_asked", "prompt_bytes", "ended", "first_event_ms")
+NUMBERS = ("lease", "cancel_asked", "is_continuation", "prompt_bytes", "ended", "first_event_ms")
 """The fields that hold numbers, apart from `created`, which every request has."""
 
 

@@ -198,6 +198,9 @@ class RequestsContract(Contract):
 		self.store.open(row(user=BOB, lease=100.5))
 		load = self.store.admission_load(ANN, 100.0, 45.0)
 		self.assertEqual(load, (2, before + 2, [50.0, 60.0, 70.0]))
+		self.store.open(row(request_id="continues", status="completed", created=65.0, is_continuation=1))
+		self.assertEqual(self.store.admission_load(ANN, 100.0, 45.0).recent, [50.0, 60.0, 70.0])
+		self.assertEqual(self.store.admission_load(ANN, 100.0, 45.0, True), (2, before + 2, [65.0]))
 		started, counted = threading.Event(), threading.Event()
 		loads = []
 

@@ -50,7 +50,7 @@ class FrappeRequests:
 		append_long(name, long)
 		return name
 
-	def admission_load(self, user: str, now: float, since: float) -> Load:
+	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
 		# Frappe may read the time zone from the database here: while Redis is away, for instance.
 		timestamp = frappe.utils.now()
 		# A transaction sees what was committed at its first read without a lock, so that read must follow the lock.
@@ -63,8 +63,9 @@ class FrappeRequests:
 			{"user": user, "now": now},
 		)
 		recent = sql(
-			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s ORDER BY created",
-			(user, since),
+			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s AND is_continuation = %s"
+			" ORDER BY created",
+			(user, since, int(is_continuation)),
 		)
 		return Load(int(own), int(running), [created for (created,) in recent])
 

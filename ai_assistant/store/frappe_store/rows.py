@@ -38,6 +38,7 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"created",
 	"lease",
 	"cancel_asked",
+	"is_continuation",
 	"prompt_bytes",
 	"first_chunk_ms",
 	"ended",

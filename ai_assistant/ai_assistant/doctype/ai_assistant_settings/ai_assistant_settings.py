@@ -14,10 +14,11 @@ BOUNDS = {
 	"total_background_s": (1, 86_400),
 	"max_delay_ms": (100, 1000),
 	"max_messages": (1, 10_000),
-	"max_chars": (1, 100_000_000),
+	"max_chars": (0, 100_000_000),
 	"max_tokens": (1, 10_000_000),
 	"max_answer_chars": (1, 100_000_000),
 	"requests_per_minute": (1, 100_000),
+	"continuations_per_minute": (1, 100_000),
 	"concurrent_per_user": (1, 10_000),
 	"concurrent_per_site": (1, 100_000),
 	"web_percent": (1, 100),
@@ -44,6 +45,7 @@ class AIAssistantSettings(Document):
 		alert_by_email: DF.Check
 		concurrent_per_site: DF.Int
 		concurrent_per_user: DF.Int
+		continuations_per_minute: DF.Int
 		default_provider: DF.Link | None
 		delivery_ms: DF.Int
 		event_failures_percent: DF.Int

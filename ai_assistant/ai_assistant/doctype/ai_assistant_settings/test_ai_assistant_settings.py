@@ -60,6 +60,7 @@ class TestAIAssistantSettings(TestCase):
 			max_tokens=10,
 			max_answer_chars=15,
 			requests_per_minute=11,
+			continuations_per_minute=24,
 			concurrent_per_user=12,
 			concurrent_per_site=13,
 			web_percent=14,
@@ -94,7 +95,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(found.timeouts.thinking_idle_s, 16)
 		self.assertEqual(found.background.total_background_s, 700)
 		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
-		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 12, 13, 14))
+		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
 		self.assertEqual(found.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
 		self.assertFalse(found.retention.keep_content)
 		self.assertEqual(found.alerts, settings.Alerts(17, 18, 19, 20, True))

@@ -56,6 +56,7 @@ class AIRequest(Document):
 		first_reasoning_ms: DF.Int
 		first_text_ms: DF.Int
 		images: DF.Code | None
+		is_continuation: DF.Check
 		lease: DF.Float
 		metadata: DF.Code | None
 		mode: DF.Data | None
