@@ -48,7 +48,7 @@ MAX_URL = 2048
 URL = re.compile(r"[!-~]+")
 DETAILS = ("auto", "low", "high")
 # The most characters of JSON for one character (two escaped surrogates), and around the text of a message or part.
-CHARS_PER_CHAR, CHARS_AROUND = 12, 1000
+CHARS_PER_CHAR, CHARS_AROUND = 12, 400
 
 
 def messages_of(value: Any, limits: Limits) -> list[dict[str, Any]]:

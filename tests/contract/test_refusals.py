@@ -77,15 +77,15 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("too many messages", {"messages": HELLO * 11}, ["messages", "10"]),
 	(
 		"too many content parts",
-		{"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 2001}]},
-		["messages", "2000 content parts", "2001"],
+		{"messages": [{"role": "user", "content": [{"type": "text", "text": ""}] * 10_001}]},
+		["messages", "10000 content parts", "10001"],
 	),
-	("more content parts than are looked into", {"messages": [{"content": [None] * 2001}]}, ["2001"]),
+	("more content parts than are looked into", {"messages": [{"content": [None] * 10_001}]}, ["10001"]),
 	("more characters than are looked into", {"messages": [{"content": "x" * 20_001}]}, ["20001"]),
 	(
 		"more JSON than is read",
-		{"messages": "[" + " " * 17_000_000},
-		["messages", "at most 16250000 characters of JSON", "17000001"],
+		{"messages": "[" + " " * 21_000_000},
+		["messages", "at most 20244000 characters of JSON", "21000001"],
 	),
 	(
 		"a message that is deeply nested",
