@@ -13,8 +13,8 @@ from ai_assistant.app_hooks import AFTER_RESPONSE, BEFORE_REQUEST, Refused, Skip
 from ai_assistant.config.settings import Settings
 
 from .errors import ChatError
-from .messages import messages_of
-from .request import ChatRequest
+from .messages import MAX_CHARS, messages_of
+from .request import ChatRequest, limits_of
 
 # A refusal is one sentence. A longer text is cut.
 MAX_SENTENCE_CHARS = 500
@@ -35,7 +35,9 @@ def before(request: ChatRequest, settings: Settings) -> ChatRequest:
 		try:
 			app_hooks.call(BEFORE_REQUEST, path, user, offered)
 			if offered["messages"] != request.messages:
-				request = replace(request, messages=_checked(offered["messages"], settings, path, user))
+				request = replace(
+					request, messages=_checked(offered["messages"], request, settings, path, user)
+				)
 		except Refused as refused:
 			sentence = str(refused)[:MAX_SENTENCE_CHARS] or _(
 				"A rule of this site does not permit this request."
@@ -71,11 +73,15 @@ def _offered(request: ChatRequest, user: str) -> dict[str, Any]:
 	}
 
 
-def _checked(messages: Any, settings: Settings, path: str, user: str) -> list[dict[str, Any]]:
+def _checked(
+	messages: Any, request: ChatRequest, settings: Settings, path: str, user: str
+) -> list[dict[str, Any]]:
 	"""Returns the messages of a hook, validated as those of a client. Raises Skipped."""
-	limits = settings.limits
+	limits = limits_of(request.provider, request.model, settings)
 	# The mode's system prompt and what a hook adds do not count towards the limits of the client.
-	limits = replace(limits, max_messages=2 * limits.max_messages, max_chars=2 * limits.max_chars)
+	limits = replace(
+		limits, max_messages=2 * limits.max_messages, max_chars=2 * (limits.max_chars or MAX_CHARS)
+	)
 	try:
 		return messages_of(messages, limits)
 	except ChatError as error:

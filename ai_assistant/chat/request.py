@@ -103,7 +103,9 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	own: dict[str, Any] = {
 		"task_id": task_id_of(values.get("task_id")) or request_id,
 		"mode": name,
-		"messages": messages_of(values.get("messages"), _limits(provider, model, mode, settings)),
+		"messages": messages_of(
+			values.get("messages"), limits_of(*_route(provider, model, mode, settings), settings)
+		),
 		"provider": provider,
 		"model": model,
 		"temperature": real_number(values.get("temperature"), "temperature", 0, 2),
@@ -186,12 +188,20 @@ def _route(
 	return provider, model
 
 
-def _limits(provider: str | None, model: str | None, mode: Mode, settings: Settings) -> Limits:
-	"""Returns the limits with a `max_chars`: without one, what the largest window of the models that may be asked holds."""
+def limits_of(provider: str | None, model: str | None, settings: Settings) -> Limits:
+	"""Returns the limits of a request, always with a `max_chars`.
+
+	If the site sets none, it is what the largest context window of the models that may be asked holds.
+
+	Args:
+		provider: who is asked first, None for the site's first.
+		model: the model that is asked first, None for the provider's default.
+		settings: the site's settings.
+	"""
 	limits = settings.limits
 	if limits.max_chars:
 		return limits
-	candidates = Gateway(settings.providers).route(*_route(provider, model, mode, settings))
+	candidates = Gateway(settings.providers).route(provider, model)
 	windows = (model_details(*candidate)["context_window"] for candidate in candidates)
 	return replace(
 		limits, max_chars=max(CHARS_PER_TOKEN * window if window else MAX_CHARS for window in windows)
