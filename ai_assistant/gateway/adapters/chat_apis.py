@@ -1,4 +1,4 @@
-"""The APIs that are OpenAI's chat completions: where each one is, and how it differs."""
+"""The Chat Completions APIs: their addresses, and how each one differs from OpenAI's."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -41,7 +41,7 @@ APIS = {
 	"hosted_vllm": Api(),
 	"huggingface": Api("https://router.huggingface.co/v1"),
 	"lm_studio": Api(),
-	# It refuses what it does not know. Its models that think do so without being asked.
+	# It refuses unknown fields. Its thinking models think by default.
 	"mistral": Api(
 		"https://api.mistral.ai/v1",
 		path="/v1",
@@ -59,7 +59,7 @@ APIS = {
 	"xai": Api("https://api.x.ai/v1"),
 	"zai": Api("https://api.z.ai/api/paas/v4", takes_effort=False),
 }
-# Where OpenAI's own models are, and their rules hold.
+# The APIs of OpenAI's own models, with OpenAI's rules.
 OPENAI = ("openai", "azure")
 
 
@@ -74,7 +74,7 @@ def url_of(provider: Provider) -> str:
 	if urlsplit(base).path == "":
 		base += api.path
 	elif provider.api == "mistral" and not base.endswith("/v1"):
-		# An address of litellm's may stand without.
+		# An address that was written for litellm may lack the path.
 		base += "/v1"
 	url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
 	return f"{url}?{query}" if query else url

@@ -1,4 +1,4 @@
-"""Counts the tokens of a chat completion, whatever server counted them."""
+"""Reads the usage of a chat completion, in the forms of all servers."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,14 +8,14 @@ from ..chunks import Provider
 from ..usage import Usage, tokens
 
 
-def usage_in(said: dict[str, Any]) -> dict[str, Any] | None:
+def usage_in(chunk: dict[str, Any]) -> dict[str, Any] | None:
 	# Groq's is in a field of its own; Moonshot's in a choice.
-	return counts_in(said) or counts_in(said.get("x_groq") or {})
+	return counts_in(chunk) or counts_in(chunk.get("x_groq") or {})
 
 
 def counts_in(place: dict[str, Any]) -> dict[str, Any] | None:
-	found = place.get("usage")
-	return found if isinstance(found, dict) else None
+	usage = place.get("usage")
+	return usage if isinstance(usage, dict) else None
 
 
 def usage_of(
@@ -31,8 +31,8 @@ def usage_of(
 
 	def count(*names: str, within: str | None = None) -> int:
 		place = counts if within is None else counts.get(within)
-		found = (tokens(place.get(name)) for name in names) if isinstance(place, dict) else ()
-		return next((number for number in found if number), 0)
+		numbers = (tokens(place.get(name)) for name in names) if isinstance(place, dict) else ()
+		return next((number for number in numbers if number), 0)
 
 	prompt, completion, total = count("prompt_tokens"), count("completion_tokens"), count("total_tokens")
 	reasoning = count("reasoning_tokens", within="completion_tokens_details") or count("reasoning_tokens")

@@ -22,7 +22,7 @@ from .options import for_ollama
 from .partial import PartialAnswer
 
 BASE = "http://localhost:11434"
-# Of what a site adds: whatever else it names is one of the model's options.
+# The fields of a provider's `extra` that belong to the request. All others are options of the model.
 FIELDS = frozenset(
 	"format keep_alive logprobs messages model options shift stream think tools top_logprobs truncate".split()
 )
@@ -32,50 +32,51 @@ FIELDS = frozenset(
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""The provider's answer in the pieces in which it comes, always streamed.
+	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
-		provider: whom to ask; `api_base` is the address before `/api/chat`, this machine's where it is None.
+		provider: `api_base` is the address before `/api/chat`; None means this machine.
 		ask: the question; it is not changed.
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or ProtocolError for what is no answer of this API.
+	Raises ProviderError, or ProtocolError if the response is not an answer of this API.
 	"""
 	if not all(url.startswith("data:") for url in ask.images):
 		raise ProviderError("no_image_links", **names)
 	sent, dropped = parameters(provider, ask)
-	said = _Message(ask.uses_tools)
-	async with aclosing(_lines(provider, sent, names, said)) as lines:
+	message = _Message(ask.uses_tools)
+	async with aclosing(_lines(provider, sent, names, message)) as lines:
 		async for line in lines:
 			if line.get("error") is not None:
 				raise failure(names, body=line["error"])
-			for piece in said.pieces(line):
+			for piece in message.pieces(line):
 				yield piece
-	if not said.done:
-		raise ProviderError("unfinished" if said.begun else "no_answer", **names)
+	if not message.done:
+		raise ProviderError("unfinished" if message.begun else "no_answer", **names)
 	if ask.reasoning_effort and "think" not in sent:
 		dropped = tuple(sorted({*dropped, "reasoning_effort"}))
 	yield Completion(
-		finish_reason=finish_reason(said.done.get("done_reason"), names),
+		finish_reason=finish_reason(message.done.get("done_reason"), names),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(said, provider, ask.model),
+		usage=_usage(message, provider, ask.model),
 		dropped=dropped,
-		continuation=said.kept.encoded(provider, ask.model),
+		continuation=message.kept.encoded(provider, ask.model),
 	)
 
 
 async def _lines(
-	provider: Provider, sent: dict[str, Any], names: dict[str, str], said: "_Message"
+	provider: Provider, sent: dict[str, Any], names: dict[str, str], message: "_Message"
 ) -> AsyncGenerator[dict[str, Any], None]:
-	"""The lines of the answer. Where the server refuses, it is asked again without `think`, which is left out of `sent`.
+	"""Yields the lines of the answer. If the server refuses `think`, it is asked again without it.
 
-	Which model can think only the server knows; it refuses to have one think that cannot.
+	Only the server knows which models can think. It refuses `think` for the others, and
+	then `think` is removed from `sent`.
 	"""
 	while True:
 		try:
-			lines = http.objects(*_request(provider, sent), names, ended=lambda: said.done)
+			lines = http.objects(*_request(provider, sent), names, ended=lambda: message.done)
 			async with aclosing(lines):
 				async for line in lines:
 					yield line
@@ -87,14 +88,14 @@ async def _lines(
 
 @dataclass
 class _Message(PartialAnswer):
-	"""An answer as far as its lines have arrived."""
+	"""The part of an answer that has arrived."""
 
 	# The last line.
 	done: dict[str, Any] = field(default_factory=dict)
 	calls: int = 0
 
 	def pieces(self, line: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What a line says. Raises ProtocolError."""
+		"""Yields the pieces in a line. Raises ProtocolError."""
 		self.begun = True
 		if line.get("done"):
 			self.done = line
@@ -108,13 +109,13 @@ class _Message(PartialAnswer):
 		if content := message.get("content"):
 			yield self.text(content)
 		for call in message.get("tool_calls") or ():
-			# Each is whole; some versions number all of them 0.
+			# Each call is complete. Some versions number all of them 0.
 			self.calls += 1
 			yield replace(tool_piece(call), index=self.calls - 1)
 
 
 def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The body of the request, and the names of ours that the API does not take: there is no tool_choice."""
+	"""Returns the body of the request, and the fields that the API does not accept. It has no tool_choice."""
 	own, called = OwnIds(), dict[str, str]()
 	options = {"temperature": ask.temperature, "num_predict": ask.max_tokens}
 	sent: dict[str, Any] = {
@@ -142,25 +143,25 @@ def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str,
 
 
 def _message(message: dict[str, Any], fields: continuation.Fields, called: dict[str, str]) -> dict[str, Any]:
-	"""A message as the API takes it; `called` are the names of the functions by the ids of their calls so far."""
+	"""Returns a message in the form of the API. `called` has the names of functions by the ids of calls."""
 	content = message.get("content") or []
 	parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-	said: dict[str, Any] = {
+	result: dict[str, Any] = {
 		"role": message["role"],
 		"content": "".join(part["text"] for part in parts if part["type"] == "text"),
 	}
 	images = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
 	if images:
-		said["images"] = [url.partition(";base64,")[2] for url in images]
+		result["images"] = [url.partition(";base64,")[2] for url in images]
 	if calls := message.get("tool_calls"):
 		called |= {call["id"]: call["function"]["name"] for call in calls}
-		said["tool_calls"] = [_tool_call(call) for call in calls]
+		result["tool_calls"] = [_tool_call(call) for call in calls]
 		if isinstance(thinking := fields.get("reasoning_content"), str):
-			said["thinking"] = thinking
+			result["thinking"] = thinking
 	if message["role"] == "tool":
 		identity = message["tool_call_id"]
-		said |= {"tool_call_id": identity, "tool_name": called.get(identity, "")}
-	return said
+		result |= {"tool_call_id": identity, "tool_name": called.get(identity, "")}
+	return result
 
 
 def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
@@ -180,10 +181,10 @@ def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, s
 	return f"{base}/api/chat", http.headers(provider, headers), json.dumps(body).encode()
 
 
-def _usage(said: _Message, provider: Provider, model: str) -> Usage | None:
-	"""The tokens as they are counted; those of the thinking are not counted apart."""
-	if "prompt_eval_count" not in said.done and "eval_count" not in said.done:
+def _usage(message: _Message, provider: Provider, model: str) -> Usage | None:
+	"""Returns the counted tokens. The API does not count those of the thinking, so they are estimated."""
+	if "prompt_eval_count" not in message.done and "eval_count" not in message.done:
 		return None
-	prompt, completion = (tokens(said.done.get(name)) for name in ("prompt_eval_count", "eval_count"))
-	reasoning = min(completion, estimated_tokens(said.thought_bytes))
+	prompt, completion = (tokens(message.done.get(name)) for name in ("prompt_eval_count", "eval_count"))
+	reasoning = min(completion, estimated_tokens(message.thought_bytes))
 	return models.priced(Usage(prompt, completion, reasoning, tokens(prompt + completion)), provider, model)

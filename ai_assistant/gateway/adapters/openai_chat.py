@@ -21,9 +21,9 @@ from .partial import PartialAnswer
 
 # OpenAI's models that reason: they count max_tokens by another name, and take one temperature only.
 REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
-# Those of them that refuse to reason beside tools, which by the Responses API they do.
+# Models that refuse to combine reasoning and tools here. In the Responses API they can.
 NO_REASONING_WITH_TOOLS = re.compile(r"(ft:)?gpt-5\.([4-9]|\d\d)")
-# By whose names Gemini's signature of a call stands in its `extra_content`.
+# The keys of `extra_content` under which Gemini's signature of a call can be.
 SIGNERS = ("google", "vertex")
 
 
@@ -31,7 +31,7 @@ SIGNERS = ("google", "vertex")
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""Asks the provider and yields its answer piece by piece.
+	"""Yields the provider's answer in pieces as they arrive.
 
 	Raises ProviderError, or ProtocolError. Closing the generator closes the connection.
 	"""
@@ -47,32 +47,32 @@ async def answer(
 	async with http.request(url, headers, body, names) as response:
 		async with aclosing(http.stream(response)) as source:
 			try:
-				async for said in source:
-					if said is None:
+				async for chunk in source:
+					if chunk is None:
 						done = True
 						continue
 					partial.begun = True
-					_check(said, names)
-					usage = usage_in(said) or usage
-					service_tier = said.get("service_tier") or service_tier
-					if "citations" in said or "search_results" in said:
-						_cite_results(partial, said)
-					# The whole answer of a server that does not stream has ended, whether it says so or not.
-					done = done or said.get("object") == "chat.completion"
-					for choice in said.get("choices") or _nothing(said):
+					_check(chunk, names)
+					usage = usage_in(chunk) or usage
+					service_tier = chunk.get("service_tier") or service_tier
+					if "citations" in chunk or "search_results" in chunk:
+						_cite_results(partial, chunk)
+					# If a server does not stream, its one object is the complete answer.
+					done = done or chunk.get("object") == "chat.completion"
+					for choice in chunk.get("choices") or _nothing(chunk):
 						if choice.get("index"):
-							# Of an answer beside this one.
+							# Part of a second answer, which is not read.
 							continue
 						_check(choice, names)
 						usage = counts_in(choice) or usage
 						if partial.keeps:
 							_keep(partial.kept, provider.api, choice)
-						for piece in _said(partial, choice):
+						for piece in _pieces(partial, choice):
 							yield piece
 						unshown = unshown or _unshown(choice)
 						finish = choice.get("finish_reason") or finish
 			except Exception as error:
-				# An end that the provider has told holds, however the connection ends.
+				# If the provider has reported the end, a broken connection afterwards does not matter.
 				if not (finish and http.broke_off(error)):
 					raise
 	if not (finish or done):
@@ -91,16 +91,16 @@ async def answer(
 
 
 def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The parameters that the model takes, by the API's names, and our names of those it does not."""
+	"""Returns the parameters by the API's names, and the fields that the model does not accept."""
 	temperature, effort, limit = ask.temperature, ask.reasoning_effort, ask.max_tokens
 	reasons = api in OPENAI and REASONS.match(ask.model)
 	if effort and not (_takes_effort(api, effort, listed) and (reasons or api not in OPENAI)):
 		effort = None
 	if api in OPENAI and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model):
-		# Said, for some reason by default.
+		# Sent explicitly, because some of these models reason by default.
 		effort = "none"
 	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
-		# Its only one is its default; a search takes none at all.
+		# It accepts only its default of 1. Search models accept no temperature.
 		temperature = temperature if temperature == 1 and "search" not in ask.model else None
 	sent: dict[str, Any] = {"max_completion_tokens" if reasons else "max_tokens": limit}
 	if api == "deepseek" and effort:
@@ -109,17 +109,17 @@ def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any]
 	else:
 		sent["reasoning_effort"] = effort
 	if api == "moonshot" and listed.get("supports_reasoning"):
-		# Its models that think take their own temperature alone.
+		# Its thinking models accept only their default temperature.
 		temperature = None
 	# Moonshot's scale ends at 1, ours at 2.
 	sent["temperature"] = min(temperature, 1.0) if api == "moonshot" and temperature else temperature
 	if ask.tools:
 		sent["tools"], sent["tool_choice"] = ask.tools, ask.tool_choice
-	given = {
+	wanted = {
 		"reasoning_effort": (ask.reasoning_effort, effort),
 		"temperature": (ask.temperature, temperature),
 	}
-	dropped = tuple(name for name, (asked, kept) in given.items() if asked not in (None, kept))
+	dropped = tuple(name for name, (value, value_sent) in wanted.items() if value not in (None, value_sent))
 	more, left_out = for_chat(api, ask, bool(reasons))
 	sent |= more
 	return {name: value for name, value in sent.items() if value is not None}, (*dropped, *left_out)
@@ -128,12 +128,12 @@ def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any]
 def _takes_effort(api: str, effort: str, listed: models.Entry) -> bool:
 	if not APIS[api].takes_effort or not listed.get("supports_reasoning"):
 		return False
-	# No effort at all is known to few models, a low one to nearly all.
+	# Few models accept `none`, and nearly all accept the others.
 	return bool(listed.get(f"supports_{effort}_reasoning_effort", effort != "none"))
 
 
 def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
-	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	api, extra = APIS[provider.api], provider.extra
 	ours = {**headers_of(provider), "accept": "text/event-stream"}
 	if organization := extra.get("organization"):
@@ -143,12 +143,12 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		_message(provider.api, message, fields, own)
 		for message, fields in continuation.of_messages(provider, ask)
 	]
-	asked = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": True}
+	fields_sent = {**sent, "model": _model(provider.api, ask.model), "messages": messages, "stream": True}
 	if provider.api in OPENAI and (key := caching.key_of(provider, ask)):
-		asked["prompt_cache_key"] = key
-	body = http.with_extra(provider, asked)
+		fields_sent["prompt_cache_key"] = key
+	body = http.with_extra(provider, fields_sent)
 	if api.usage_is_asked_for and not any(
-		"stream_options" in given for given in (extra, extra.get("extra_body") or {})
+		"stream_options" in place for place in (extra, extra.get("extra_body") or {})
 	):
 		body["stream_options"] = {"include_usage": True}
 	return url_of(provider), http.headers(provider, ours), json.dumps(body).encode()
@@ -161,7 +161,7 @@ def _model(api: str, model: str) -> str:
 
 
 def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: OwnIds) -> dict[str, Any]:
-	"""A message as the API takes it, with what it wants back in one of the model's."""
+	"""Returns a message in the form of the API. A message of the model also has its continuation."""
 	message = sendable(message if APIS[api].takes_parts else _flattened(message))
 	if calls := message.get("tool_calls"):
 		message = {**message, "tool_calls": _signed(calls, fields)}
@@ -169,7 +169,7 @@ def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: Own
 		if isinstance(reasoning, str):
 			message["reasoning_content"] = reasoning
 		elif api in ("deepseek", "moonshot"):
-			# A model that thinks refuses a call of its own without reasoning. A space is the least that it takes.
+			# A thinking model refuses an earlier call without reasoning. A space is enough.
 			message["reasoning_content"] = " "
 	if api == "openrouter" and (details := continuation.details(fields)):
 		message = {**message, "reasoning_details": details}
@@ -178,7 +178,7 @@ def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: Own
 
 
 def _signed(calls: list[dict[str, Any]], fields: dict[str, Any]) -> list[dict[str, Any]]:
-	"""The calls with Google's signatures, which Gemini wants back with them."""
+	"""Returns the calls with Google's signatures, which Gemini requires."""
 	for vendor in SIGNERS:
 		if signatures := dict(continuation.pairs(fields.get(f"{vendor}_signatures"))):
 			calls = [
@@ -198,7 +198,7 @@ def _flattened(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
-	"""Mistral takes nine letters and digits for the id of a call, which another provider's are not."""
+	"""Shortens the ids of calls. Mistral accepts only nine letters and digits."""
 
 	def short(identity: str) -> str:
 		is_short = len(identity) == 9 and identity.isascii() and identity.isalnum()
@@ -211,34 +211,37 @@ def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
 	return message
 
 
-def _keep(kept: continuation.Kept, api: str, choice: Any) -> None:
-	"""What an API wants back of a choice, by what is in it: whose models are behind an address is not known here."""
+def _keep(state: continuation.Kept, api: str, choice: Any) -> None:
+	"""Records the parts of a choice that the API requires in the next turn.
+
+	They are recognised by their fields, because the model behind an address is unknown.
+	"""
 	message = choice.get("delta") or choice.get("message") or {}
 	if api == "openrouter":
-		# What the provider behind it gave; its reasoning is in there.
-		kept.add("reasoning_details", *(message.get("reasoning_details") or ()))
+		# The details of the provider behind OpenRouter, which include its reasoning.
+		state.add("reasoning_details", *(message.get("reasoning_details") or ()))
 	elif reasoning := message.get("reasoning_content"):
-		kept.add("reasoning_content", string(reasoning))
+		state.add("reasoning_content", string(reasoning))
 	for call in message.get("tool_calls") or ():
 		for vendor in SIGNERS:
 			signature = ((call.get("extra_content") or {}).get(vendor) or {}).get("thought_signature")
 			if signature:
-				# By its id it comes back.
+				# The signature is found again by the id of the call.
 				call["id"] = call.get("id") or f"call_{uuid4().hex}"
-				kept.add(f"{vendor}_signatures", [call["id"], signature])
+				state.add(f"{vendor}_signatures", [call["id"], signature])
 
 
-def _nothing(said: dict[str, Any]) -> tuple[()]:
-	"""That an object without choices may be passed over: one of a stream. Raises ProtocolError for others."""
-	if "choices" in said or "usage" in said or str(said.get("object")).endswith(".chunk"):
+def _nothing(chunk: dict[str, Any]) -> tuple[()]:
+	"""Accepts an object without choices if it is a chunk of a stream. Raises ProtocolError for others."""
+	if "choices" in chunk or "usage" in chunk or str(chunk.get("object")).endswith(".chunk"):
 		return ()
 	raise ProtocolError()
 
 
-def _said(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
-	"""What a choice says, in a delta or a whole message.
+def _pieces(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+	"""Yields the reasoning, text and calls of a choice, which has a delta or a whole message.
 
-	The reasoning is in one field of several, by the provider; some repeat it in a second one.
+	The field of the reasoning depends on the provider. Some providers repeat it in a second field.
 	"""
 	message = choice.get("delta") or choice.get("message")
 	if not message:
@@ -256,7 +259,7 @@ def _said(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | To
 	if content := content or message.get("refusal"):
 		yield partial.text(content)
 	if annotations := message.get("annotations"):
-		# In a stream the places are those of the whole text.
+		# In a stream the positions count from the start of the whole text.
 		_cite(partial, annotations, 0 if "delta" in choice else start)
 	for picture in message.get("images") or ():
 		address = picture.get("image_url")
@@ -266,30 +269,30 @@ def _said(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | To
 
 
 def _cite(partial: PartialAnswer, annotations: Any, start: int) -> None:
-	"""Keeps the pages that a text cites, by their places in it."""
+	"""Records the pages that a text cites, with their positions in it."""
 	for annotation in annotations if isinstance(annotations, list) else ():
 		if isinstance(annotation, dict) and isinstance(cited := annotation.get("url_citation"), dict):
 			ends = [cited.get(name) for name in ("start_index", "end_index")]
 			places = [start + end if isinstance(end, int) else None for end in ends]
 			if places == [start, start]:
-				# OpenRouter's, where the place is not known.
+				# OpenRouter sends 0 for both if it does not know the position.
 				places = [None, None]
 			partial.cite(cited.get("url"), cited.get("title"), *places)
 
 
-def _cite_results(partial: PartialAnswer, said: dict[str, Any]) -> None:
-	"""Keeps what Perplexity found; it repeats that in each chunk. The numbers in its text stand for these."""
-	results = said.get("search_results")
-	found = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
-	for result in found:
+def _cite_results(partial: PartialAnswer, chunk: dict[str, Any]) -> None:
+	"""Records Perplexity's search results, which each chunk repeats. Numbers in the text refer to them."""
+	results = chunk.get("search_results")
+	pages = [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+	for result in pages:
 		partial.cite(result.get("url"), result.get("title"))
-	if not found:
-		for url in continuation.strings(said.get("citations")):
+	if not pages:
+		for url in continuation.strings(chunk.get("citations")):
 			partial.cite(url)
 
 
 def _unshown(choice: Any) -> str | None:
-	"""What a choice holds that is not shown, as the kind of failure of an answer that holds nothing else."""
+	"""Returns which content of a choice is not shown, as the error of an answer that has no other content."""
 	message = choice.get("delta") or choice.get("message") or {}
 	content = message.get("content")
 	parts = content if isinstance(content, list) else ()
@@ -298,7 +301,7 @@ def _unshown(choice: Any) -> str | None:
 	return "only_unknown_calls" if message.get("function_call") else None
 
 
-def _check(said: dict[str, Any], names: dict[str, str]) -> None:
-	"""Raises ProviderError for an error that came where an answer should."""
-	if said.get("error") is not None:
-		raise failure(names, body=said["error"])
+def _check(value: dict[str, Any], names: dict[str, str]) -> None:
+	"""Raises ProviderError if the object contains an error."""
+	if value.get("error") is not None:
+		raise failure(names, body=value["error"])

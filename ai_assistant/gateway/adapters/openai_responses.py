@@ -47,53 +47,53 @@ ENDS = ("response.completed", "response.incomplete", "response.failed")
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""The provider's answer in the pieces in which it comes, always streamed.
+	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
-		provider: whom to ask; `api_base` is the address before `/responses`, OpenAI's where it is None.
+		provider: `api_base` is the address before `/responses`; None means OpenAI's.
 		ask: the question; it is not changed.
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or ProtocolError for what is no answer of this API.
+	Raises ProviderError, or ProtocolError if the response is not an answer of this API.
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	said = _Response(ask.uses_tools)
-	async with aclosing(_events(provider, sent, names, said)) as events:
+	response = _Response(ask.uses_tools)
+	async with aclosing(_events(provider, sent, names, response)) as events:
 		async for event in events:
 			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
-				# Its fields are beside the type in the reference, and one level below in what OpenAI sends.
+				# The reference has the fields of an error beside its type; OpenAI sends them one level deeper.
 				raise failure(names, body=event.get("error") or event)
-			for piece in said.pieces(event):
+			for piece in response.pieces(event):
 				yield piece
-			if said.end.get("error") is not None or said.end.get("status") == "failed":
-				raise failure(names, body=said.end.get("error"))
-	if not said.end:
-		raise ProviderError("unfinished" if said.begun else "no_answer", **names)
+			if response.end.get("error") is not None or response.end.get("status") == "failed":
+				raise failure(names, body=response.end.get("error"))
+	if not response.end:
+		raise ProviderError("unfinished" if response.begun else "no_answer", **names)
 	yield Completion(
-		finish_reason=finish_reason(_reason(said.end), names),
+		finish_reason=finish_reason(_reason(response.end), names),
 		provider=provider.name,
 		model=ask.model,
-		usage=usage_of(said.end, said.thought_bytes, provider, ask.model),
+		usage=usage_of(response.end, response.thought_bytes, provider, ask.model),
 		dropped=dropped,
-		continuation=said.kept.encoded(provider, ask.model),
-		unshown=_unshown(said.end.get("output") or ()),
-		sources=said.sources,
-		images=tuple(said.images),
+		continuation=response.kept.encoded(provider, ask.model),
+		unshown=_unshown(response.end.get("output") or ()),
+		sources=response.sources,
+		images=tuple(response.images),
 	)
 
 
 async def _events(
-	provider: Provider, sent: dict[str, Any], names: dict[str, str], said: "_Response"
+	provider: Provider, sent: dict[str, Any], names: dict[str, str], response: "_Response"
 ) -> AsyncGenerator[dict[str, Any], None]:
-	"""The events of the answer. Where the server refuses, it is asked again without a summary of the reasoning.
+	"""Yields the events of the answer. If the server refuses a reasoning summary, it is asked again without.
 
 	OpenAI refuses it to organizations that are not verified.
 	"""
 	while True:
 		try:
-			events = http.objects(*request(provider, sent), names, ended=lambda: said.end)
+			events = http.objects(*request(provider, sent), names, ended=lambda: response.end)
 			async with aclosing(events):
 				async for event in events:
 					yield event
@@ -209,8 +209,8 @@ class _Response(PartialAnswer):
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The body of the request, and the names of ours that the model does not take."""
-	# As in a chat, but for what a chat refuses beside tools.
+	"""Returns the body of the request, and the fields that the model does not accept."""
+	# As in Chat Completions, without the fields that these refuse together with tools.
 	chat, dropped = openai_chat.parameters("openai", _without_options(ask), listed)
 	own = OwnIds()
 	sent: dict[str, Any] = {
@@ -221,7 +221,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 			for item in _items(own.of(sendable(message)), fields)
 		],
 		"stream": True,
-		# OpenAI keeps answers for 30 days otherwise; what is kept is this site's business.
+		# By default OpenAI keeps answers for 30 days. The site itself decides what is kept.
 		"store": False,
 	}
 	if "temperature" in chat:
@@ -234,7 +234,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	elif listed.get("supports_reasoning"):
 		sent["reasoning"] = {"effort": effort, "summary": "auto"} if effort else {"summary": "auto"}
 	if ask.uses_tools and listed.get("supports_reasoning"):
-		# What is not kept there goes on only if it is brought back; a model that does not reason refuses this.
+		# OpenAI does not keep the reasoning, so the site sends it back. Other models refuse this field.
 		sent["include"] = ["reasoning.encrypted_content"]
 	more, left_out = for_responses(ask, bool(openai_chat.REASONS.match(ask.model)))
 	sent |= {**_tools(ask), **more}
@@ -244,7 +244,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 
 
 def _without_options(ask: Ask) -> Ask:
-	"""The question without what a chat takes in another form, or refuses beside reasoning."""
+	"""Returns the question without fields that Chat Completions names differently or refuses."""
 	nothing: dict[str, Any] = dict.fromkeys(FIELDS)
 	return replace(ask, tools=None, **nothing)
 
@@ -252,7 +252,7 @@ def _without_options(ask: Ask) -> Ask:
 def _tools(ask: Ask) -> dict[str, Any]:
 	if not ask.tools:
 		return {}
-	# A function is flat there, and strict where it does not say: then most schemas would be refused.
+	# Functions have no inner object here. They are strict by default, and most schemas would then be refused.
 	tools = [{"type": "function", "strict": False, **tool["function"]} for tool in ask.tools]
 	choice = ask.tool_choice
 	if isinstance(choice, dict):
