@@ -73,6 +73,7 @@ def take(name: str) -> lifecycle.Chat | None:
 		settings = access.permitted(load(), frappe.get_roles(row["user"]), key)
 		settings = access.filtered(settings, row["user"])
 		be_ready(settings)
+		request = _still_permitted(request, settings)
 		# The budget may have been used up while the request was queued.
 		budgets.check(row["user"], settings.budgets, key)
 	except Exception as error:
@@ -102,6 +103,21 @@ def _key_of(row: store.Row) -> keys.Key | None:
 	if key is None:
 		raise ChatError("not_permitted", _("The AI Key of this request was revoked or has expired."))
 	return key
+
+
+def _still_permitted(request: ChatRequest, settings: Settings) -> ChatRequest:
+	"""Returns the request with a provider and model that may be asked: roles, keys and providers change meanwhile.
+
+	Raises:
+		ChatError: `not_permitted` if the client named what may not be asked any more.
+	"""
+	candidates = [provider for provider in settings.providers if request.provider in (None, provider.name)]
+	if candidates and (not request.model or any(provider.allows(request.model) for provider in candidates)):
+		return request
+	if request.names_provider:
+		message = _("The provider or model of this request may not be used any more; choose another.")
+		raise ChatError("not_permitted", message)
+	return replace(request, provider=None, model="")
 
 
 def cancel(rows: list[store.Row]) -> list[str]:

@@ -28,6 +28,8 @@ KEY_REST_S = 10.0
 MAX_REST_S = 600.0
 # A refused key rests until it is edited: another key has another fingerprint. The state does not grow for ever.
 REFUSED_REST_S = 30 * 86_400.0
+# With this many values, a process removes those that have expired before it adds one.
+MAX_LOCAL = 1000
 
 # Kinds of ProviderError. A key that the provider refuses; a key that has reached a limit.
 REFUSED = frozenset(("refused_key", "out_of_credit"))
@@ -77,9 +79,7 @@ class LocalState:
 		with self._lock:
 			if if_absent and self._values.get(name, ("", -math.inf))[1] > now:
 				return False
-			if len(self._values) > 1000:
-				self._values = {key: entry for key, entry in self._values.items() if entry[1] > now}
-			self._values[name] = (value, now + seconds)
+			self._put(name, value, now + seconds, now)
 			return True
 
 	def add(self, name: str, seconds: float) -> int:
@@ -87,13 +87,18 @@ class LocalState:
 		with self._lock:
 			value, until = self._values.get(name, ("0", -math.inf))
 			total = int(value) + 1 if until > now else 1
-			self._values[name] = (str(total), until if until > now else now + seconds)
+			self._put(name, str(total), until if until > now else now + seconds, now)
 			return total
 
 	def delete(self, names: Sequence[str]) -> None:
 		with self._lock:
 			for name in names:
 				self._values.pop(name, None)
+
+	def _put(self, name: str, value: str, until: float, now: float) -> None:
+		if len(self._values) >= MAX_LOCAL and name not in self._values:
+			self._values = {key: entry for key, entry in self._values.items() if entry[1] > now}
+		self._values[name] = (value, until)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ai_assistant.gateway import Provider, ProviderError
-from ai_assistant.gateway.health import Health, LocalState, by_weight
+from ai_assistant.gateway.health import MAX_LOCAL, Health, LocalState, by_weight
 
 FIRST = Provider("first", "openai", "sk-1", "m")
 SECOND = Provider("second", "openai", "sk-2", "m")
@@ -170,3 +170,12 @@ def test_weights_share_the_tasks_and_a_task_stays() -> None:
 	assert {by_weight(keys, "one task")[0].key_label for _ in range(20)} == {
 		by_weight(keys[::-1], "one task")[0].key_label
 	}
+
+
+def test_the_state_of_a_process_does_not_grow_with_time(clock: Clock) -> None:
+	state = LocalState()
+	health = Health(state)
+	for _ in range(3 * MAX_LOCAL):
+		health.succeeded(FIRST)
+		clock.now += 10
+	assert len(state._values) <= MAX_LOCAL
