@@ -103,7 +103,7 @@ def _for_key(
 			owner, model = provider.name, name
 		if owner == provider.name and provider.allows(model):
 			models.append(model)
-	return _with_models(provider, tuple(dict.fromkeys(models)), ())
+	return _with_models(provider, tuple(dict.fromkeys(models)), provider.withheld)
 
 
 def _with_models(

@@ -224,6 +224,11 @@ class ModelInfo:
 	cache_min_tokens: int | None = None
 
 
+def spelling(model: str) -> str:
+	"""Returns one spelling for all those of a model that providers accept: Azure ignores the case, Gemini `models/`."""
+	return model.strip().removeprefix("models/").lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
 	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any.
@@ -253,10 +258,15 @@ class Provider:
 	details: dict[str, ModelInfo] = field(default_factory=dict)
 
 	def allows(self, model: str) -> bool:
-		return model in self.models or ("*" in self.models and model not in self.withheld)
+		"""Whether a model may be asked. `*` allows no other spelling of a withheld model that a provider may accept."""
+		if model in self.models:
+			return True
+		return "*" in self.models and spelling(model) not in map(spelling, self.withheld)
 
 	def price(self, model: str) -> Price | None:
-		return self.prices.get(model) or self.prices.get("*")
+		"""The administrator's price of a model in any spelling, or else the one for all models."""
+		prices = {spelling(name): price for name, price in self.prices.items()}
+		return self.prices.get(model) or prices.get(spelling(model)) or self.prices.get("*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .chunks import Provider
+from .chunks import Provider, spelling
 from .usage import Usage, listed_price
 
 FILE = "model_prices_and_context_window_backup.json"
@@ -100,7 +100,11 @@ def entry(api: str, model: str) -> Entry:
 	listed, api = load(), _listed_as(api)
 	# The list has a fine-tuned model without its owner and its own name.
 	plain = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
-	for name in (f"{api}/{model}", model, plain, f"{api}/{FIREWORKS}{model}"):
+	usual = spelling(model)
+	for name in (
+		*(f"{api}/{model}", model, plain, f"{api}/{FIREWORKS}{model}"),
+		*(f"{api}/{usual}", usual, f"{api}/{FIREWORKS}{usual}"),
+	):
 		if listed.get(name, {}).get("litellm_provider") == api:
 			return listed[name]
 	return {}

@@ -81,6 +81,18 @@ def test_a_key_permits_nothing_that_the_roles_of_its_user_do_not() -> None:
 	assert refused.value.code == "not_permitted"
 
 
+@pytest.mark.parametrize("name", ["*", "big/*"])
+def test_a_key_for_any_model_does_not_permit_one_that_is_withheld(name: str) -> None:
+	big = permitted(SETTINGS, {"Sales"}, key(name)).provider("big")
+	assert big and big.allows("another") and not big.allows("large")
+
+
+@pytest.mark.parametrize("name", ["Large", "LARGE ", "models/large", " models/Large"])
+def test_another_spelling_of_a_withheld_model_is_withheld(name: str) -> None:
+	big = permitted(SETTINGS, {"Sales"}).provider("big")
+	assert big and not big.allows(name)
+
+
 def test_a_request_reaches_what_is_permitted_and_nothing_else() -> None:
 	limited = permitted(SETTINGS, {"Sales"})
 	assert validate({"messages": HELLO, "model": "m"}, limited).model == "m"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Price, Tier, Usage
-from ai_assistant.gateway.models import entry
+from ai_assistant.gateway import Price, Provider, Tier, Usage
+from ai_assistant.gateway.models import entry, priced
 from ai_assistant.gateway.usage import listed_price
 from tests.support.provider import ScriptedProvider
 
@@ -356,3 +356,22 @@ def test_what_a_provider_charges_wins_over_the_list_and_not_over_the_sites_own_p
 	raw = chat({"prompt_tokens": 1_000_000, "completion_tokens": 0, **charged})
 	assert counted(server, "openai", raw, default_model="gpt-5").cost_usd == pytest.approx(dollars)
 	assert counted(server, "openai", raw, prices={"*": Price(2, 4)}).cost_usd == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+	("api", "model"),
+	[
+		("gemini", "models/gemini-2.5-pro"),
+		("gemini", "Gemini-2.5-Pro"),
+		("openai", "GPT-5"),
+		("openai", "gpt-5 "),
+	],
+)
+def test_another_spelling_of_a_model_has_the_same_price(api: str, model: str) -> None:
+	usage = Usage(1000, 10, 0, 1010)
+	any_model = Provider("p", api, "k", "m")
+	usual = model.removeprefix("models/").strip().lower()
+	assert priced(usage, any_model, usual).cost_usd
+	assert priced(usage, any_model, model) == priced(usage, any_model, usual)
+	own = Provider("p", api, "k", "m", prices={usual: Price(2, 4), "*": Price(0, 0)})
+	assert priced(usage, own, model).cost_usd == pytest.approx((1000 * 2 + 10 * 4) / 1e6)
