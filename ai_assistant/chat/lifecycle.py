@@ -249,7 +249,8 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		ChatError: `conflict` for a request_id that is in use, and the errors of `admission.check`.
 	"""
 	user, key, current = frappe.session.user, keys.current(), store.current()
-	# A Redis that does not answer is found before the admission lock is taken, so that nobody waits for it under the lock.
+	# Redis is checked before the admission lock is taken, so that no request waits for Redis while it holds
+	# the lock.
 	redis_health.why_not()
 	row = {
 		"user": user,

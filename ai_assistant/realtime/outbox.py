@@ -36,7 +36,7 @@ class Outbox:
 		self._deliver = deliver
 		self._waiting: deque[Item] = deque()
 		self._retry_at: float | None = None
-		# The event of which a failed attempt does not tell whether it was stored.
+		# The event whose last attempt failed. It may have been stored nevertheless.
 		self.unsure: store.Event | None = None
 
 	def add(self, items: Iterable[Item]) -> None:

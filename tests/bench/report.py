@@ -15,8 +15,8 @@ KEPT = DOCS / "performance.json"
 STEPS = """## Long conversations
 
 `python -m tests.bench.long_conversation` measures the CPU from the decoded body of a request to the bytes for the
-provider, for the conversation of an agent: half of the messages are calls, half are their results. These
-figures are those of the least disturbed of 15 runs, at a load of 10 on two cores:
+provider, for the conversation of an agent: half of the messages are calls, half are their results. The
+figures are from the least disturbed of 15 runs, at a load of 10 on two cores:
 
 | messages | MB | check (ms) | count the bytes, twice (ms) | send to OpenAI (ms) | send to Anthropic (ms) |
 | --- | --- | --- | --- | --- | --- |
@@ -25,9 +25,9 @@ figures are those of the least disturbed of 15 runs, at a load of 10 on two core
 | 1000 | 2 | 12.2 | 7.7 | 14.8 | 14.4 |
 | 2000 | 4 | 25.1 | 15.9 | 27.9 | 26.0 |
 
-The time is linear. The target for 1,000 messages and 2 MB is 25 ms, and all steps together need 35 ms here. Half of
-it is Python's JSON encoder, which runs once for the fingerprint and once for the request. Before, the bytes were
-counted with that encoder too, which took 22 ms for 2 MB.
+The time is linear. The target for 1,000 messages and 2 MB is 25 ms, and all steps together need 35 ms here. Python's
+JSON encoder takes half of this time. It runs once for the fingerprint and once for the request. An earlier version also
+counted the bytes with that encoder, which took 22 ms for 2 MB.
 
 ## Steps that helped
 

@@ -130,7 +130,7 @@ class Writer:
 		return self._delta({"type": "input_json_delta", "partial_json": piece}, self._calls[identity])
 
 	def _whole_call(self, call: ToolCall) -> str:
-		"""Ends a call, of which the pieces were written or nothing at all."""
+		"""Ends a call. Its pieces were written before, or nothing."""
 		text = ""
 		if call.id not in self._calls:
 			# Anthropic's SDK raises at an input that is no JSON.

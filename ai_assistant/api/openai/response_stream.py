@@ -167,7 +167,7 @@ class Writer:
 		)
 
 	def _whole_call(self, call: ToolCall) -> str:
-		"""Ends a call, of which the pieces were written or nothing at all."""
+		"""Ends a call. Its pieces were written before, or nothing."""
 		text = ""
 		if call.id not in self._calls:
 			text = self._begin_call(call.id, call.name) + self._arguments(call.id, call.arguments)

@@ -72,7 +72,7 @@ def _of_providers(where: str, values: dict[str, Any]) -> dict[str, Any] | None:
 	for status, attempts in rows:
 		names = [attempt["provider"] for attempt in json.loads(attempts)]
 		failures.update(names)
-		# Nobody was asked after the last failure of a request that failed.
+		# After the last failure of a failed request no other provider was asked.
 		fallbacks.update(names[:-1] if status == "failed" else names)
 	if not failures:
 		return None

@@ -9,9 +9,9 @@ from ai_assistant.log import logger
 
 
 class AIAlert(Document):
-	"""A problem that an administrator should look at, from when it was first seen until it was gone for a while.
+	"""A problem that an administrator should look at. The alert ends if it was not seen for a while.
 
-	`ai_assistant.operations.alerts` finds them; System Managers are told when one begins and when it is over.
+	`ai_assistant.operations.alerts` detects problems. System Managers are notified when one begins and ends.
 	"""
 
 	# begin: auto-generated types

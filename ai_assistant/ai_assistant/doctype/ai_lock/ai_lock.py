@@ -6,7 +6,7 @@ from frappe.model.document import Document
 class AILock(Document):
 	"""A row that a transaction locks, so that only one at a time does the work it is named after (`ai_assistant.store`).
 
-	The row is made by whoever needs it first, and is never written to again.
+	The first transaction that needs the row inserts it. It is never changed afterwards.
 	"""
 
 	# begin: auto-generated types

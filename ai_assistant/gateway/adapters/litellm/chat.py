@@ -15,9 +15,9 @@ from ...tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from . import client, failures
 from .stream import Feed
 
-# Of whose messages litellm sends the text, and nothing else that is in them.
+# For these APIs litellm sends only the text of a message.
 TAKES_NO_IMAGES = ("deepseek", "docker_model_runner", "heroku", "nlp_cloud", "replicate")
-# Who takes an image's bytes alone: litellm would fetch what a link points to, or send the link as if it were they.
+# These APIs accept only the bytes of an image. litellm would download a link, or send the link as bytes.
 TAKES_NO_LINKS = (
 	"bedrock",
 	"gemini",
@@ -29,13 +29,14 @@ TAKES_NO_LINKS = (
 	"watsonx",
 )
 GEMINI = ("gemini", "vertex_ai", "vertex_ai_beta")
-# For whom litellm puts a copy of its definition in the place of each reference in a tool, however many that makes.
+# For these APIs litellm replaces each reference in a tool by a copy, without a limit.
 TAKES_NO_REFERENCES = (*GEMINI, "bedrock")
-# And for most of the others in the place of those to definitions by their older names.
+# For most other APIs it does so only for references to definitions with these older names.
 OLD_DEFINITIONS = {"definitions", "components"}
 # litellm hides Gemini's signature of a call in the call's id.
 SIGNATURE = "__thought__"
-# Whose models go on thinking where they get their reasoning as it came; OpenAI's own API gives none, those like it do.
+# Models of these APIs continue their reasoning if they get it back. OpenAI's own API sends none, compatible
+# ones do.
 TAKES_REASONING = (
 	"dashscope",
 	"deepseek",
@@ -52,12 +53,12 @@ THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",
 async def answer(
 	provider: Provider, ask: Ask
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""Asks the provider through litellm and yields its answer piece by piece.
+	"""Asks the provider through litellm, and yields its answer in pieces as they arrive.
 
 	Raises ProviderError. Closing the generator closes the provider's connection.
 	"""
 	litellm = await client.litellm()
-	# litellm writes into what it is given, and whoever is asked next is given the same.
+	# litellm changes its arguments, and the next provider gets the same objects.
 	provider, ask = deepcopy((provider, ask))
 	stream: Any = None
 	try:
@@ -99,7 +100,7 @@ async def answer(
 				"messages": messages,
 				"stream": True,
 				"drop_params": True,
-				# A null leaves it out, for servers that refuse what they do not know.
+				# null removes the field, for servers that refuse unknown fields.
 				"stream_options": provider.extra.get("stream_options", {"include_usage": True}),
 			}
 		)
@@ -107,18 +108,18 @@ async def answer(
 		feed = await Feed.of(litellm, stream, names, heard)
 		stream.chunks, stream.messages = _Counts(litellm), None
 		async for chunk in stream:
-			# For rules that there are none of: to join it costs the square of its length.
+			# It is only used for rules that the app does not set, and joining it takes quadratic time.
 			stream.response_uptil_now = ""
-			# Of an answer beside this one nothing is given.
+			# A second answer is not read.
 			if chunk.choices and not chunk.choices[0].index:
-				for piece in _said(chunk.choices[0].delta):
+				for piece in _pieces(chunk.choices[0].delta):
 					if isinstance(piece, Reasoning):
 						thought += len(piece.text.encode(errors="replace"))
 					yield piece
 				finish = chunk.choices[0].finish_reason or finish
 			usage = getattr(chunk, "usage", None) or usage
 		if not stream.chunks:
-			# Nobody has counted.
+			# The provider has not counted the tokens.
 			usage = None
 		if not feed.ended:
 			raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
@@ -139,10 +140,10 @@ async def answer(
 
 
 class _Counts(list[Any]):
-	"""Of a stream's chunks those that count tokens, without what they say.
+	"""Keeps only the chunks of a stream that count tokens, without their text.
 
-	litellm would keep each, of which an answer has 100,000, and at the end guess at the tokens of what it finds in them:
-	on the loop, where a megabyte takes it seconds.
+	litellm would keep all chunks, up to 100,000, and estimate the tokens of their text at the end. It would
+	do so on the loop, where a megabyte takes seconds.
 	"""
 
 	def __init__(self, litellm: Any) -> None:
@@ -151,16 +152,16 @@ class _Counts(list[Any]):
 
 	def append(self, chunk: Any) -> None:
 		if getattr(chunk, "usage", None):
-			# The chunk is litellm's copy; what it holds is not.
+			# The chunk is a copy by litellm, but its contents are not.
 			chunk.choices = self._silence
-			# Of several counts the first has the prompt's, the last the answer's.
+			# If there are several counts, the first has the prompt's tokens and the last the answer's.
 			self[:] = [*self[:1], chunk]
 
 
-def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
-	"""What a delta says, or a whole message.
+def _pieces(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+	"""Yields the reasoning, text and calls of a delta or a whole message.
 
-	The reasoning is taken from one field alone: litellm repeats it in others (`thinking_blocks`).
+	The reasoning is read from one field, because litellm repeats it in others (`thinking_blocks`).
 	"""
 	if reasoning := getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None):
 		yield Reasoning(string(reasoning))
@@ -172,14 +173,14 @@ def _said(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
 
 
 def _unshown(message: Any) -> str | None:
-	"""As `openai_compatible._unshown`, of a delta or a whole message."""
+	"""Returns the content that is not shown, as `openai_chat._unshown` does."""
 	if getattr(message, "images", None):
 		return "only_images"
 	return "only_unknown_calls" if getattr(message, "function_call", None) else None
 
 
 def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-	"""A message as litellm takes it, with what its provider wants back in one of the model's."""
+	"""Returns a message in the form of litellm. A message of the model also has its continuation."""
 	message = sendable(message)
 	if blocks := continuation.known(fields.get("thinking_blocks"), THINKING):
 		message["thinking_blocks"] = blocks
@@ -200,7 +201,7 @@ def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tools(api: str, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
-	"""The tools without the references that litellm would put copies for, as many as there are. Raises TooLarge."""
+	"""Returns the tools without the references that litellm would replace by copies. Raises TooLarge."""
 	inliner = Inliner()
 
 	def sent(function: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def _tools(api: str, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _keep(kept: continuation.Kept, api: str, message: Any) -> None:
-	"""What a provider wants back of a delta, or of a whole message."""
+	"""Records the parts of a delta or a whole message that the provider requires in the next turn."""
 	if api in TAKES_REASONING and (reasoning := getattr(message, "reasoning_content", None)):
 		kept.add("reasoning_content", string(reasoning))
 	if api == "openrouter":
@@ -227,13 +228,13 @@ def _keep(kept: continuation.Kept, api: str, message: Any) -> None:
 			kept.add("thought_signatures", *(_field(message, "thought_signatures") or ()))
 		return
 	for block in getattr(message, "thinking_blocks", None) or ():
-		# A piece of one has no signature yet; the last has, and all of the thought.
+		# Only the last piece of a block has a signature. It also has the whole thought.
 		if block.get("signature") or block.get("data"):
 			kept.add("thinking_blocks", dict(block))
 
 
 def _field(of: Any, name: str) -> Any:
-	"""A field of the provider's own, which litellm puts beside the others or below them."""
+	"""Returns a field that only the provider has. litellm puts it beside its own fields or below them."""
 	return getattr(of, name, None) or (getattr(of, "provider_specific_fields", None) or {}).get(name)
 
 

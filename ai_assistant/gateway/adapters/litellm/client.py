@@ -48,12 +48,14 @@ def load() -> Any:
 
 		OllamaModelInfo.get_model_info = lambda *_, **__: None  # type: ignore[method-assign]
 		_fetch_no_images(litellm)
-		# Of two equal calls in one turn Gemini would get one, beside the answers to both, and refuse the turn.
+		# litellm would send Gemini only one of two equal calls in a turn, but both results. Gemini refuses
+		# that.
 		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.vertex_ai.gemini import transformation
 
 		transformation.check_if_part_exists_in_parts = lambda *_, **__: False
-		# A redirect would take the question along to wherever it points, and the key where its header is not Authorization.
+		# A redirect would send the question to another server, and the key too if its header is not
+		# Authorization.
 		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
@@ -65,27 +67,28 @@ def load() -> Any:
 		BaseOpenAILLM._get_async_http_client = staticmethod(  # type: ignore[method-assign]
 			_harmless(BaseOpenAILLM._get_async_http_client)
 		)
-		# Ends that it does not know, and others that are none, it takes for regular ones.
+		# litellm treats unknown finish reasons, and some failures, as a regular end.
 		reasons: dict[str, Any] = litellm.litellm_core_utils.core_helpers._FINISH_REASON_MAP
 		reasons.update({cased: ours for name, ours in ENDS.items() for cased in (name, name.upper())})
-		# It serialises its own Responses objects in a way that pydantic warns of, once a request.
+		# pydantic warns once a request, because of how litellm serialises its Responses objects.
 		warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning, r"pydantic\.main")
 		# Its warnings quote the provider's bodies.
 		for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
 			logging.getLogger(name).setLevel(logging.CRITICAL)
-		# At the end of the process it would close its clients on a loop that is not theirs, of which Python 3.14 complains.
+		# At exit litellm would close its clients on another loop, and Python 3.14 reports that as an error.
 		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.custom_httpx import async_client_cleanup
 
 		async_client_cleanup.register_async_client_cleanup = lambda: None
 		atexit.register(_close_at_exit, litellm)
-		# Its logging of streams costs more CPU than the stream itself. Last, for a thread that comes meanwhile.
+		# The logging of streams costs more CPU than a stream. This is last, so that other threads wait until
+		# all is set.
 		litellm.disable_streaming_logging = True
 	return litellm
 
 
 async def close_clients(litellm: Any) -> None:
-	"""Closes all clients that litellm has made on this loop; the next question makes another."""
+	"""Closes all clients that litellm has made on this loop. The next question makes a new one."""
 	await litellm.close_litellm_async_clients()
 	litellm.in_memory_llm_clients_cache.flush_cache()
 
@@ -175,23 +178,25 @@ def connection(provider: Provider) -> dict[str, Any]:
 def parameters(
 	litellm: Any, api: str, ask: Ask, messages: list[dict[str, Any]] | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The parameters that the model takes, and the names of those it does not; `tools` as they came.
+	"""Returns the parameters that the model accepts, and the names of the others. `tools` are unchanged.
 
-	`messages` are the ask's, as litellm gets them: Claude does not think on where it is not given its thoughts.
+	`messages` are those of the question in the form of litellm. Claude continues its thinking only if it gets
+	its thoughts back.
 
-	litellm's own `drop_params` is not enough: it sends Claude a temperature beside thinking (which Anthropic
-	refuses), raises on `reasoning_effort` for a model it does not know, and sends a thinking budget above
-	max_tokens. So its translation is made once here, looked at, and made anew without what does not fit.
+	litellm's own `drop_params` is not enough. It sends Claude a temperature together with thinking, which
+	Anthropic refuses. It raises an error on `reasoning_effort` for an unknown model, and sends a thinking
+	budget above max_tokens. The parameters are therefore translated here first, and those that do not fit are
+	removed.
 	"""
-	asked: dict[str, Any] = {
+	wanted: dict[str, Any] = {
 		"temperature": ask.temperature,
 		"max_tokens": ask.max_tokens,
 		"reasoning_effort": ask.reasoning_effort,
 		**options_of(ask),
 	}
 	if ask.tools:
-		asked |= {"tools": ask.tools, "tool_choice": ask.tool_choice}
-	sent = {name: value for name, value in asked.items() if value is not None}
+		wanted |= {"tools": ask.tools, "tool_choice": ask.tool_choice}
+	sent = {name: value for name, value in wanted.items() if value is not None}
 	known = litellm.get_supported_openai_params(model=ask.model, custom_llm_provider=api) or []
 	for name in set(sent) - set(known):
 		del sent[name]
@@ -205,7 +210,7 @@ def parameters(
 		model=ask.model, custom_llm_provider=api, drop_params=True, **plain
 	)
 	if "temperature" not in translated:
-		# A model that takes only some temperatures.
+		# The model accepts only some temperatures.
 		sent.pop("temperature", None)
 	thinking = translated.get("thinking") or {}
 	budget, limit = thinking.get("budget_tokens"), sent.get("max_tokens")
@@ -219,15 +224,15 @@ def parameters(
 		thinking = {}
 	if thinking.get("type") in ("enabled", "adaptive"):
 		sent.pop("temperature", None)
-	dropped = {name for name, value in asked.items() if value is not None} - set(sent)
+	dropped = {name for name, value in wanted.items() if value is not None} - set(sent)
 	if ask.tool_choice == "none" and "tools" in dropped:
-		# The same, said otherwise.
+		# Without tools the result is the same.
 		dropped -= {"tools", "tool_choice"}
 	return sent, tuple(sorted(dropped))
 
 
 def _lacks_its_thinking(messages: list[dict[str, Any]]) -> bool:
-	"""Whether the calls that are being answered stand there without the thinking that led to them."""
+	"""Whether the last calls are in the messages without the thinking that led to them."""
 	for message in reversed(messages):
 		if message["role"] != "tool":
 			return bool(message.get("tool_calls")) and not message.get("thinking_blocks")

@@ -1,4 +1,7 @@
-"""What a process does before its first question comes: that one need not wait, and forked children share it."""
+"""Loads what a process needs before its first question.
+
+The question then is fast, and forked children share memory.
+"""
 
 import asyncio
 import gc
@@ -20,15 +23,15 @@ CHUNKS: tuple[dict[str, Any], ...] = (
 	{"delta": {"content": "Hello"}, "finish_reason": "stop"},
 )
 
-# The loop that has been told to load; a forked child's is its own.
+# The loop on which loading was started. A forked child has a loop of its own.
 _warmed: asyncio.AbstractEventLoop | None = None
 
 
 def preload(providers: Iterable[Provider]) -> None:
-	"""Loads what asking these providers needs, and asks one made up for it: a first question costs more than imports.
+	"""Loads what these providers need, and asks a local stand-in, because imports alone are not enough.
 
-	litellm (2 to 4 s, 190 MB) only where one of them is asked by it. A child that is forked afterwards shares what has
-	been loaded, and makes connections and a loop of its own.
+	litellm (2 to 4 s, 190 MB) is loaded only if one of them needs it. A child that is forked afterwards
+	shares the loaded memory, and makes connections and a loop of its own.
 	"""
 	by_litellm = any(provider.api not in ADAPTERS for provider in providers)
 	litellm = client.load() if by_litellm else None
@@ -37,23 +40,23 @@ def preload(providers: Iterable[Provider]) -> None:
 	url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
 	for api in ("openai", "litellm/openai") if by_litellm else ("openai",):
 		gateway = Gateway([Provider("rehearsal", api, "none", "none", api_base=url)])
-		# Where the environment names a proxy, that may not let one back to this machine.
+		# A proxy in the environment may refuse connections to this machine.
 		with suppress(ProviderError):
 			for _chunk in gateway.stream_generate([{"role": "user", "content": "Hello"}]):
 				pass
 	loop.call_soon_threadsafe(server.close)
 	if litellm:
 		asyncio.run_coroutine_threadsafe(client.close_clients(litellm), loop).result()
-	# What stays is never looked at again by the collector, whose marks would unshare it page by page.
+	# The garbage collector then ignores these objects. Its marks would end the sharing of their memory pages.
 	gc.collect()
 	gc.freeze()
 
 
 def warm() -> None:
-	"""Begins to load what a first question needs of an OpenAI-compatible provider (0.2 s), beside the caller.
+	"""Begins to load what a first question to an OpenAI-compatible provider needs (0.2 s), in the background.
 
-	Once a process, however often it is called. Not litellm: for seconds it would be felt by all who ask meanwhile. Not
-	before a fork: it starts the loop.
+	This happens once in a process, even after several calls. litellm is not loaded, because that would slow
+	all other requests down for seconds. Do not call it before a fork, because it starts the loop.
 	"""
 	global _warmed
 	if (loop := provider_loop()) is not _warmed:

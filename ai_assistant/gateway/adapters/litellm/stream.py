@@ -1,18 +1,19 @@
-"""Feeds litellm a provider's stream, and sees what the provider said before litellm makes something of it.
+"""Reads a provider's stream into JSON objects, and passes them to litellm's parser.
 
-Understanding the objects of each provider is litellm's part. Getting to them is done here, because litellm
+litellm understands the objects of each provider. It does not read the stream itself, because litellm
 
-- passes over a line that is no JSON and goes on: an answer with a hole in it would look whole;
-- takes a text with "[DONE]" in it for the end of the stream, and drops it;
-- is thrown off by a comment in Gemini's stream;
-- ends a line where httpx does, at U+2028 too, which JSON allows inside a string (it becomes a newline here);
-- deletes `<think>` and `</think>` wherever they stand in an answer of Ollama's;
-- drops a `content` that is a list of parts, as Mistral's models send it while they think;
-- puts an estimate in the place of a usage that comes together with text;
-- says "stop" where the provider just closed the connection;
-- keeps all that Anthropic says, and guesses at the tokens of its reasoning on the loop, where a megabyte takes it seconds;
+- skips a line that is not JSON, so that an incomplete answer looks complete;
+- treats a text that contains "[DONE]" as the end of the stream, and drops it;
+- fails at a comment in Gemini's stream;
+- ends a line at U+2028, as httpx does, although JSON allows it inside a string (it becomes a newline here);
+- deletes `<think>` and `</think>` anywhere in an answer of Ollama;
+- drops a `content` that is a list of parts, which Mistral's models send while they think;
+- replaces a usage that arrives together with text by an estimate;
+- reports "stop" if the provider only closed the connection;
+- keeps the whole answer of Anthropic, and estimates the tokens of its reasoning on the loop, where a megabyte
+  takes seconds.
 
-and because the OpenAI SDK takes an event without data (a comment, once an event had an id) for broken JSON.
+The OpenAI SDK treats an event without data (a comment, after an event that had an id) as broken JSON.
 """
 
 from collections import deque
@@ -28,7 +29,7 @@ Parser = Callable[[dict[str, Any]], Any]
 
 
 class Feed:
-	"""Takes the place of a stream's source. What litellm itself reads from lines is read from them here."""
+	"""Replaces the source of a litellm stream. Lines that litellm would read are read here."""
 
 	def __init__(
 		self, litellm: Any, stream: Any, source: Any, names: dict[str, str], heard: Callable[[Any], None]
@@ -39,7 +40,7 @@ class Feed:
 		self._stream = stream
 		self._source = source
 		self._heard_end = False
-		# Whether anything has come that the provider's answer is made of.
+		# Whether a part of the answer has arrived.
 		self.begun = False
 		# httpx's lines, and not a source that litellm gets from an SDK.
 		self._lines: Any = getattr(source, "streaming_response", None)
@@ -50,9 +51,10 @@ class Feed:
 	async def of(
 		cls, litellm: Any, stream: Any, names: dict[str, str], heard: Callable[[Any], None]
 	) -> "Feed":
-		"""Puts a feed between a stream of litellm's and its source.
+		"""Puts a feed between a stream of litellm and its source.
 
-		`names` are the provider's and the model's, for an error in the stream. `heard` is told each delta as litellm's parser gives it: those that only sign something end there.
+		`names` are those of the provider and the model, for an error in the stream. `heard` is called with
+		each delta of litellm's parser, also with those that litellm does not pass on, such as signatures.
 		"""
 		source = await stream.fetch_stream()
 		feed = cls(litellm, stream, source, names, heard)
@@ -64,7 +66,7 @@ class Feed:
 	def ended(self) -> bool:
 		"""Whether the provider itself ended the answer, and did not just close the connection."""
 		if self._stream.custom_llm_provider in ("gemini", "vertex_ai", "vertex_ai_beta"):
-			# To litellm every chunk of theirs is a "stop".
+			# litellm reports "stop" for each of their chunks.
 			return self._heard_end
 		return bool(
 			self._heard_end or self._stream.received_finish_reason or self._stream.intermittent_finish_reason
@@ -80,7 +82,7 @@ class Feed:
 				await close()
 
 	async def _to_its_end(self, chunks: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-		"""An end that the provider has told holds, however the connection ends."""
+		"""Yields the chunks. If the provider has reported the end, a broken connection raises no error."""
 		import aiohttp
 		import httpx
 
