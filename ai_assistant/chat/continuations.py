@@ -5,6 +5,8 @@ Most editors send back only the tool calls. Their ids identify the stored answer
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,17 +14,38 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
+from ai_assistant.gateway.strict_json import object_of
 
 from .messages import MAX_CONTINUATION
 from .request import ChatRequest
 
 # How long a continuation is remembered, in seconds, on a site that keeps no content.
 REMEMBERED_S = 3600
+# The id of a call is unique if it has so many letters and digits, and does not end with a short number.
+MIN_UNIQUE_CHARS, NUMBERED = 8, re.compile(r"[:_.-][0-9]{1,4}$")
 
 
 def key_of(calls: list[dict[str, Any]] | None) -> str | None:
-	"""Returns the key of an answer, which is a hash of the id of its first tool call. None without tool calls."""
-	return hashlib.sha256(calls[0]["id"].encode()).hexdigest() if calls else None
+	"""Returns the key of an answer, which is a hash of the id of its first tool call. None without tool calls.
+
+	Some models number their calls in each conversation anew (Kimi: `functions.read_file:0`). The key of such a call is a
+	hash of all calls with their arguments. Clients may write these arguments in another form.
+	"""
+	if not calls:
+		return None
+	first = calls[0]
+	number = first["id"].replace(first["function"]["name"], "")
+	if sum(char.isalnum() for char in number) >= MIN_UNIQUE_CHARS and not NUMBERED.search(number):
+		named = first["id"]
+	else:
+		named = json.dumps([[call["id"], call["function"]["name"], _arguments(call)] for call in calls])
+	return hashlib.sha256(named.encode()).hexdigest()
+
+
+def _arguments(call: Mapping[str, Any]) -> str:
+	text: str = call["function"]["arguments"]
+	arguments = object_of(text)
+	return text if arguments is None else json.dumps(arguments, sort_keys=True)
 
 
 def remember(user: str, row: Mapping[str, Any]) -> None:
