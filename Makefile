@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page demo serve test test-browser test-clients test-vscode test-bench bench lint lock audit clean
+.PHONY: help setup page pot demo serve test test-browser test-clients test-vscode test-bench bench lint lock audit clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ lint: $(STAMP) page ## ruff, mypy and tsc
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(if $(NPM),npm run --silent check)
+
+pot: $(STAMP) ## write ai_assistant/locale anew from the source, and list what is not translated yet
+	@$(BIN)/python -m tests.languages
 
 # For every Python and platform that the demo runs on, without the host that the packages came from.
 lock: build/lock/.installed ## write requirements.lock anew from pyproject.toml
