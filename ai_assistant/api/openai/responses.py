@@ -34,6 +34,9 @@ NOT_CARRIED_OUT: dict[str, tuple[Any, ...]] = {
 	"moderation": (None,),
 }
 
+# The characters of the fields that the response repeats, and that are stored with it. Tools alone may have 200,000.
+MAX_REPEATED = 500_000
+
 
 def parse(
 	body: dict[str, Any], headers: Mapping[str, str], history: Sequence[dict[str, Any]] | None = None
@@ -95,6 +98,10 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 		text = json.dumps(repeated, ensure_ascii=False)
 	except RecursionError:
 		raise invalid(_("The body accepts objects and lists in each other to a depth of {0}."), 32) from None
+	# The limits of messages hold for the instructions.
+	if len(text) - len(json.dumps(repeated.get("instructions"), ensure_ascii=False)) > MAX_REPEATED:
+		message = _("The fields beside input and instructions accept at most {0} characters in all.")
+		raise invalid(message, MAX_REPEATED)
 	clean = join_surrogates(text)
 	return repeated if clean is text else json.loads(clean)
 

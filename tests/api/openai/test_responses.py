@@ -420,3 +420,21 @@ def test_calls_that_are_written_at_once_are_kept_apart() -> None:
 		("c1", '{"a": 1}'),
 		("c2", '{"b": 2}'),
 	]
+
+
+@pytest.mark.parametrize(
+	"fields",
+	[
+		{"metadata": {"note": "x" * responses.MAX_REPEATED}},
+		{"tools": [{"type": "web_search", "note": "x" * responses.MAX_REPEATED}]},
+		{"user": "x" * responses.MAX_REPEATED},
+	],
+)
+def test_what_a_response_repeats_is_limited(fields: dict[str, Any]) -> None:
+	with pytest.raises(ChatError, match="beside input and instructions accept at most 500000 characters"):
+		responses.parse({"input": "hi", **fields}, {})
+
+
+def test_long_instructions_do_not_count_as_what_is_repeated() -> None:
+	parsed = responses.parse({"input": "hi", "instructions": '"' * responses.MAX_REPEATED}, {})
+	assert parsed.fields["messages"][0]["role"] == "system"
