@@ -100,8 +100,9 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 		raise invalid(_("The body accepts objects and lists in each other to a depth of {0}."), 32) from None
 	# The limits of messages hold for the instructions.
 	if len(text) - len(json.dumps(repeated.get("instructions"), ensure_ascii=False)) > MAX_REPEATED:
-		message = _("The fields beside input and instructions accept at most {0} characters in all.")
-		raise invalid(message, MAX_REPEATED)
+		raise invalid(
+			_("The fields beside input and instructions accept at most {0} characters in all."), MAX_REPEATED
+		)
 	clean = join_surrogates(text)
 	return repeated if clean is text else json.loads(clean)
 
