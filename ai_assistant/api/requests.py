@@ -196,7 +196,7 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	unwanted = frappe.request.headers.get("X-AI-Progress", "").lower() == "off"
 	publishes = settings.realtime.standard_apis and not unwanted
 	request = replace(request, publishes=publishes, stream_tool_calls=parsed.stream)
-	return continuations.restore(request, frappe.session.user)
+	return continuations.restore(request, frappe.session.user, settings.retention.keep_content)
 
 
 def _id_of_key(key: str | None) -> str | None:

@@ -61,7 +61,7 @@ def remember(user: str, row: Mapping[str, Any]) -> None:
 		)
 
 
-def restore(request: ChatRequest, user: str) -> ChatRequest:
+def restore(request: ChatRequest, user: str, keep_content: bool) -> ChatRequest:
 	"""Adds the continuation to each assistant message that has tool calls and no continuation.
 
 	The newest messages come first, up to MAX_CONTINUATION characters in all.
@@ -69,6 +69,8 @@ def restore(request: ChatRequest, user: str) -> ChatRequest:
 	Args:
 		request: the valid request.
 		user: its user. Only the user's own answers are searched.
+		keep_content: whether the site keeps content in its rows. The cache is asked only if not: a conversation may have
+			hundreds of calls.
 
 	Returns:
 		The request with the continuations that were found.
@@ -84,7 +86,9 @@ def restore(request: ChatRequest, user: str) -> ChatRequest:
 	messages, room = list(request.messages), MAX_CONTINUATION
 	for n, key in reversed(keys.items()):
 		# Without `expires`, Frappe remembers a miss for the rest of the HTTP request.
-		continuation = known.get(key) or frappe.cache.get_value(_cached(user, key), expires=True)
+		continuation = known.get(key)
+		if not continuation and not keep_content:
+			continuation = frappe.cache.get_value(_cached(user, key), expires=True)
 		room -= len(continuation or "")
 		if room < 0:
 			break

@@ -1,10 +1,13 @@
 """By what the site finds its own continuation again."""
 
+from dataclasses import replace
 from typing import Any
 
+import frappe
 import pytest
 
-from ai_assistant.chat.continuations import key_of
+from ai_assistant.chat.continuations import key_of, restore
+from tests.chat.conftest import ANN, ChatSite
 
 
 def call(identity: str, arguments: str = "{}", name: str = "read_file") -> dict[str, Any]:
@@ -30,3 +33,21 @@ def test_an_id_of_its_own_is_the_key_whatever_the_client_makes_of_the_arguments(
 
 def test_an_answer_without_calls_has_no_key() -> None:
 	assert key_of([]) is None and key_of(None) is None
+
+
+@pytest.mark.parametrize("keep_content", [True, False])
+def test_the_cache_is_asked_where_rows_keep_no_content(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch, keep_content: bool
+) -> None:
+	asked: list[str] = []
+
+	def get_value(name: str, **_options: Any) -> None:
+		asked.append(name)
+
+	monkeypatch.setattr(frappe.cache, "get_value", get_value)
+	messages = [
+		{"role": "assistant", "content": None, "tool_calls": [call(f"call_{n:032}")]} for n in range(3)
+	]
+	request = replace(chat_site.request("hello"), messages=messages)
+	assert restore(request, ANN, keep_content).messages == messages
+	assert len(asked) == (0 if keep_content else 3)
