@@ -70,5 +70,16 @@ default_log_clearing_doctypes = {
 	"AI Usage": 400,
 	"AI Alert": 90,
 }
-doc_events = {"Scheduled Job Type": {"before_save": "ai_assistant.operations.scheduled.keep_no_log"}}
+# For Frappe's Personal Data Download Request and Personal Data Deletion Request. Frappe needs `redact_fields` for a
+# DocType without text fields; `erase_requested` deletes the rows before Frappe redacts them.
+user_data_fields = [
+	{"doctype": "AI Request", "filter_by": "user", "redact_fields": ["excerpt"]},
+	{"doctype": "AI Request Event", "filter_by": "owner", "redact_fields": ["text"]},
+	{"doctype": "AI Usage", "filter_by": "user", "redact_fields": ["requests"]},
+	{"doctype": "AI Key", "filter_by": "user", "redact_fields": ["label"]},
+]
+doc_events = {
+	"Personal Data Deletion Request": {"on_update": "ai_assistant.operations.personal_data.erase_requested"},
+	"Scheduled Job Type": {"before_save": "ai_assistant.operations.scheduled.keep_no_log"},
+}
 scheduler_events = {"cron": {"* * * * *": ["ai_assistant.operations.scheduled.run"]}}

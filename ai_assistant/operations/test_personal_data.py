@@ -1,0 +1,105 @@
+"""Erases a person by Frappe's own Personal Data Deletion Request, and downloads the person's data."""
+
+from typing import Any
+from unittest.mock import patch
+
+import frappe
+from frappe.website.doctype.personal_data_download_request.personal_data_download_request import get_user_data
+
+import ai_assistant
+from ai_assistant import keys
+from ai_assistant.api.test_python import provider
+from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, start_without_requests
+from ai_assistant.permissions import USER
+
+PERSON, OTHER = "erased@privacy.example", "kept@privacy.example"
+SECRET = "my-secret-words-4711"
+
+
+def traces(*texts: str) -> list[str]:
+	"""Returns the columns of this app's tables, and of Frappe's copies of documents, in which one of the texts is."""
+	doctypes = frappe.get_all("DocType", {"module": "AI Assistant", "issingle": 0}, pluck="name")
+	found = []
+	ours = ("in", doctypes)
+	copies = {"Deleted Document": {"deleted_doctype": ours}, "Version": {"ref_doctype": ours}}
+	for doctype in (*doctypes, *copies):
+		for row in frappe.get_all(doctype, filters=copies.get(doctype), fields=["*"]):
+			found += [
+				f"{doctype}.{column}"
+				for column, value in row.items()
+				if any(text in str(value) for text in texts)
+			]
+	return sorted(set(found))
+
+
+class TestPersonalData(TestCase):
+	@classmethod
+	def setUpClass(cls) -> None:
+		super().setUpClass()
+		make_user(OTHER, USER)
+
+	@classmethod
+	def tearDownClass(cls) -> None:
+		frappe.set_user("Administrator")
+		delete_user(OTHER)
+		super().tearDownClass()
+
+	def setUp(self) -> None:
+		make_user(PERSON, USER)
+		self.addCleanup(delete_user, PERSON)
+		start_without_requests(self, PERSON, OTHER)
+		key = {"doctype": "AI Key", "user": PERSON, "label": SECRET, "key_hash": keys.digest("a key")}
+		self.key = frappe.get_doc(key).insert(ignore_permissions=True)
+		# Frappe makes one when somebody edits the key, but not in a test.
+		version = {"doctype": "Version", "ref_doctype": "AI Key", "docname": self.key.name, "data": SECRET}
+		frappe.get_doc(version).insert(ignore_permissions=True)
+		commit()
+		self.addCleanup(frappe.db.delete, "AI Key", {"user": PERSON})
+		with provider("You said ", SECRET):
+			for user in (PERSON, PERSON, OTHER):
+				ai_assistant.ask(f"I am {user}: {SECRET if user == PERSON else 'hello'}", user=user)
+		frappe.db.rollback()
+		commit()
+		first = frappe.get_all("AI Request", {"user": PERSON}, pluck="name")[0]
+		frappe.delete_doc("AI Request", first, ignore_permissions=True)
+		commit()
+
+	def test_a_person_downloads_their_data(self) -> None:
+		data = str(get_user_data(PERSON))
+		self.assertIn(SECRET, data)
+		for doctype in ("AI Request", "AI Request Event", "AI Usage", "AI Key"):
+			self.assertIn(doctype, data)
+		self.assertNotIn(OTHER, data)
+
+	def test_a_person_who_is_erased_leaves_nothing(self) -> None:
+		before = traces(PERSON, SECRET)
+		for column in (
+			*("AI Request.user", "AI Request Event.owner", "AI Usage.user", "AI Key.user"),
+			*("Deleted Document.data", "Version.data"),
+		):
+			self.assertIn(column, before)
+		with patch.object(frappe, "sendmail"):
+			request: Any = frappe.get_doc({"doctype": "Personal Data Deletion Request", "email": PERSON})
+			request.insert(ignore_permissions=True)
+			self.addCleanup(self.remove, request.name)
+			request.db_set("status", "Pending Approval")
+			request.reload()
+			request.trigger_data_deletion()
+		self.assertEqual(frappe.db.get_value(request.doctype, request.name, "status"), "Deleted")
+		found = traces(PERSON, request.name, SECRET)
+		# The answers to the other person have the same words.
+		owners = {
+			f"{doctype}.{column}"
+			for doctype, column in (("AI Request", "response"), ("AI Request Event", "text"))
+		}
+		self.assertEqual(set(found), owners)
+		self.assertEqual(len(frappe.get_all("AI Request", {"user": OTHER})), 1)
+		self.assertTrue(frappe.db.exists("AI Usage", {"user": OTHER}))
+
+	@staticmethod
+	def remove(name: str) -> None:
+		frappe.set_user("Administrator")
+		if frappe.db.exists("User", name):
+			frappe.delete_doc("User", name, force=True, delete_permanently=True)
+		frappe.delete_doc("Personal Data Deletion Request", name, force=True, delete_permanently=True)
+		commit()
