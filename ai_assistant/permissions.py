@@ -64,5 +64,23 @@ def sees_all(user: str | None = None) -> bool:
 	return keys.current() is None and MANAGER in frappe.get_roles(user or frappe.session.user)
 
 
+def readable(doctype: str, name: str, user: str | None = None) -> tuple[str, str] | None:
+	"""Finds a document that `user`, by default the session's, may read.
+
+	Single, virtual and child DocTypes have no such documents.
+
+	Returns:
+		The DocType and the name as they are stored, because the database ignores case. None if there is no such
+		document, or if the user may not read it.
+	"""
+	of_tables = {"name": doctype, "issingle": 0, "is_virtual": 0, "istable": 0}
+	stored_doctype = frappe.db.exists("DocType", of_tables)
+	# Frappe takes a name that equals its DocType for that of a Single.
+	stored = stored_doctype and frappe.db.exists(stored_doctype, {"name": name})
+	if not stored or not frappe.has_permission(stored_doctype, "read", doc=stored, user=user):
+		return None
+	return str(stored_doctype), str(stored)
+
+
 def _escaped(user: str | None) -> str:
 	return str(frappe.db.escape(user or frappe.session.user))

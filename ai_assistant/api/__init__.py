@@ -59,6 +59,8 @@ def chat_completion(
 	service_tier: Field = None,
 	verbosity: Field = None,
 	metadata: Field = None,
+	reference_doctype: Field = None,
+	reference_name: Field = None,
 ) -> Answer:
 	"""Asks a provider, sends its reasoning and text to the user's socket as they arrive, and returns the whole answer.
 

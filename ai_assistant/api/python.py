@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -20,9 +20,13 @@ from ai_assistant import own_connection
 from ai_assistant.chat import capacity, lifecycle, queue, request, running
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.ownership import earlier_answer
+from ai_assistant.chat.reference import reference_of
 from ai_assistant.config import access
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall
 from ai_assistant.permissions import may_use
+
+if TYPE_CHECKING:
+	from frappe.model.document import Document
 
 Messages = str | Sequence[Mapping[str, Any]]
 Results = SimpleQueue[Chunk | dict[str, Any] | Exception]
@@ -62,6 +66,7 @@ def ask(
 	user: str | None = None,
 	background: bool = False,
 	on_event: Callable[[Chunk], None] | None = None,
+	reference: "Document | None" = None,
 	**fields: Any,
 ) -> Answer:
 	"""Asks a model and returns its answer.
@@ -75,6 +80,7 @@ def ask(
 		background: whether to return at once with the status `queued`, while a worker answers the request.
 		on_event: is called with each Reasoning, Text and ToolCall of `ai_assistant.gateway` as it arrives. If it raises,
 			the request is cancelled.
+		reference: the document to which the request belongs and its cost is counted. The user must be able to read it.
 		fields: other fields of `chat_completion`: `mode`, `model`, `provider`, `tools`, `response_format`, …
 
 	Returns:
@@ -84,7 +90,7 @@ def ask(
 		ChatError: the site refused the request, or the chat failed. `code` is an error code of docs/streaming.md.
 		TypeError: `chat_completion` has no such field.
 	"""
-	with closing(stream(messages, user=user, background=background, **fields)) as chunks:
+	with closing(stream(messages, user=user, background=background, reference=reference, **fields)) as chunks:
 		while True:
 			try:
 				chunk = next(chunks)
@@ -96,7 +102,12 @@ def ask(
 
 
 def stream(
-	messages: Messages, *, user: str | None = None, background: bool = False, **fields: Any
+	messages: Messages,
+	*,
+	user: str | None = None,
+	background: bool = False,
+	reference: "Document | None" = None,
+	**fields: Any,
 ) -> Generator[Chunk, None, Answer]:
 	"""Asks a model and yields each Reasoning, Text and ToolCall as it arrives.
 
@@ -108,7 +119,12 @@ def stream(
 	if isinstance(messages, str):
 		messages = [{"role": "user", "content": messages}]
 	question = {**fields, "messages": [dict(message) for message in messages], "background": background}
-	details = yield from _chunks(question, user or frappe.session.user)
+	user = user or frappe.session.user
+	names = {}
+	if reference is not None:
+		# Checked here, because the caller may not have committed the document yet.
+		names = reference_of({"reference_doctype": reference.doctype, "reference_name": reference.name}, user)
+	details = yield from _chunks(question, user, names)
 	if error := details.get("error"):
 		raise ChatError(error["code"], error["message"], error.get("retry_after"))
 	return Answer(
@@ -125,7 +141,7 @@ def answer_object(question: Mapping[str, Any]) -> dict[str, Any]:
 	Raises:
 		ChatError: the site refused the request.
 	"""
-	chunks = _chunks(question, frappe.session.user)
+	chunks = _chunks(question, frappe.session.user, {})
 	while True:
 		try:
 			next(chunks)
@@ -134,11 +150,13 @@ def answer_object(question: Mapping[str, Any]) -> dict[str, Any]:
 			return details
 
 
-def _chunks(question: Mapping[str, Any], user: str) -> Generator[Chunk, None, dict[str, Any]]:
+def _chunks(
+	question: Mapping[str, Any], user: str, names: Mapping[str, Any]
+) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object."""
 	results: Results = SimpleQueue()
 	closed = threading.Event()
-	thread = own_connection.start(lambda: _chat(question, results, closed), results.put, user)
+	thread = own_connection.start(lambda: _chat(question, names, results, closed), results.put, user)
 	try:
 		while True:
 			result = results.get()
@@ -152,14 +170,16 @@ def _chunks(question: Mapping[str, Any], user: str) -> Generator[Chunk, None, di
 		thread.join()
 
 
-def _chat(question: Mapping[str, Any], results: Results, closed: threading.Event) -> dict[str, Any]:
+def _chat(
+	question: Mapping[str, Any], names: Mapping[str, Any], results: Results, closed: threading.Event
+) -> dict[str, Any]:
 	"""Runs the chat of the session's user, puts its chunks into `results`, and returns its answer object."""
 	if not may_use():
 		message = _("{0} needs the role AI Assistant User; an administrator can give it.")
 		raise ChatError("not_permitted", message.format(frappe.session.user))
 	asked_at = time.monotonic()
 	settings = access.load_permitted()
-	valid = request.validate(question, settings)
+	valid = replace(request.validate(question, settings), **names)
 	if (answer := earlier_answer(valid)) is not None:
 		return answer
 	if valid.background:

@@ -1,6 +1,7 @@
 """Runs one request: validates it, admits it, asks the gateway, and ends it.
 
-- `request` validates the fields, with `messages` (also the number and size of images), `options` and `tools`.
+- `request` validates the fields, with `messages` (also the number and size of images), `options`, `tools`
+  and `reference`.
 - `admission` refuses a request beyond a limit, and `budgets` one beyond a budget. `capacity` limits the
   threads of a process.
 - `lifecycle` runs a request and renews its lease. `queue` has requests for workers, `termination` ends them

@@ -179,8 +179,8 @@ class Chat:
 
 	def _answer(self, row: store.Row) -> dict[str, Any]:
 		request = self.request
-		ids = {"request_id": request.request_id, "task_id": request.task_id, "metadata": request.metadata}
-		return answer_of({**ids, **row})
+		names = ("request_id", "task_id", "metadata", "reference_doctype", "reference_name")
+		return answer_of({**{name: getattr(request, name) for name in names}, **row})
 
 
 def run(
@@ -266,6 +266,8 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"is_continuation": int(request.is_continuation),
 		"tool_calls": [] if request.tools else None,
 		"prompt_bytes": request.prompt_bytes,
+		"reference_doctype": request.reference_doctype,
+		"reference_name": request.reference_name,
 		"metadata": request.metadata if settings.retention.keep_content else None,
 		"excerpt": request.excerpt if settings.retention.keep_content else None,
 	}

@@ -68,6 +68,8 @@ def _offered(request: ChatRequest, user: str) -> dict[str, Any]:
 		"mode": request.mode,
 		"provider": request.provider,
 		"model": request.model or None,
+		"reference_doctype": request.reference_doctype,
+		"reference_name": request.reference_name,
 		"messages": deepcopy(request.messages),
 		"tools": deepcopy(request.tools),
 	}

@@ -15,7 +15,7 @@ from ai_assistant.config.settings import Limits, Mode, Settings
 from ai_assistant.gateway import Ask, Gateway, ProviderError, model_details
 from ai_assistant.gateway.efforts import EFFORTS
 
-from . import options
+from . import options, reference
 from .errors import ChatError, invalid, translated
 from .messages import MAX_CHARS, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
@@ -34,7 +34,15 @@ MAX_EXCERPT = 140
 FIELDS = frozenset(
 	(
 		*("messages", "mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens"),
-		*("reasoning_effort", "background", "tools", "tool_choice", "stream_tool_calls", *options.FIELDS),
+		*(
+			"reasoning_effort",
+			"background",
+			"tools",
+			"tool_choice",
+			"stream_tool_calls",
+			*options.FIELDS,
+			*reference.FIELDS,
+		),
 	)
 )
 # The names of unknown fields that the client is told, and how many of them.
@@ -49,6 +57,7 @@ class ChatRequest(Ask):
 	`publishes` is whether its events go to the user's sockets. `metadata` is the client's own and is not sent to a
 	provider. `unknown` names the fields that the client sent and this app does not know.
 	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
+	`reference_doctype` and `reference_name` name the document to which the request belongs.
 	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
 	matter.
 	"""
@@ -64,6 +73,8 @@ class ChatRequest(Ask):
 	metadata: dict[str, str] | None = None
 	unknown: tuple[str, ...] = ()
 	names_provider: bool = True
+	reference_doctype: str | None = None
+	reference_name: str | None = None
 
 	@property
 	def is_continuation(self) -> bool:
@@ -118,7 +129,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		own.update(tools=tools, tool_choice=choice_of(values.get("tool_choice"), tools))
 	elif values.get("tool_choice") is not None:
 		raise invalid(_("tool_choice accepts a value beside tools alone; leave it out."))
-	own |= options.checked(values)
+	own |= options.checked(values) | reference.reference_of(values)
 	background = flag(values.get("background"), "background")
 	encoded = json.dumps(own, sort_keys=True)
 	if background and len(encoded) > MAX_QUEUED_BYTES:

@@ -14,7 +14,7 @@ Emit = Callable[[str, Any, str], object]
 
 
 class Transaction:
-	"""The part of `frappe.db` that this app uses: commit and rollback.
+	"""The part of `frappe.db` that this app uses beside the store.
 
 	As in frappe/database/database.py and frappe/realtime.py, a commit sends the waiting events and a rollback drops
 	them.
@@ -32,6 +32,10 @@ class Transaction:
 		waiting, self.waiting = self.waiting, []
 		for event in waiting:
 			_emit(self.emit, *event)
+
+	def exists(self, dt: str, dn: str | dict[str, Any]) -> str | None:
+		"""Return None: this site has no documents."""
+		return None
 
 	def rollback(self) -> None:
 		"""Roll the transaction back and drop the waiting events."""

@@ -68,6 +68,8 @@ class AIRequest(Document):
 		realtime: DF.Code | None
 		reasoning: DF.Code | None
 		reasoning_tokens: DF.Int
+		reference_doctype: DF.Link | None
+		reference_name: DF.DynamicLink | None
 		request_id: DF.Data | None
 		sent: DF.Code | None
 		response: DF.Code | None
@@ -176,6 +178,8 @@ def on_doctype_update() -> None:
 	# For `watch`, which asks twice a second what is new.
 	frappe.db.add_index("AI Request", ["created"])
 	frappe.db.add_index("AI Request", ["call_key"])
+	# For the requests of a document, and for its new name.
+	frappe.db.add_index("AI Request", ["reference_name", "reference_doctype"])
 
 
 def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
