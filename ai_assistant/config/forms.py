@@ -10,7 +10,7 @@ from typing import Any
 
 import frappe
 
-SETTINGS, PROVIDER = "AI Assistant Settings", "AI Provider"
+SETTINGS, PROVIDER, KEY = "AI Assistant Settings", "AI Provider", "AI Provider Key"
 
 # The columns of AI Provider Model, and their names in a configuration's `prices`.
 PRICES = {
@@ -114,7 +114,7 @@ def provider(name: str) -> dict[str, Any]:
 
 def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	rows = _sql(
-		f"SELECT name, api, api_base, default_model, priority, extra, prompt_cache FROM `tab{PROVIDER}`"
+		f"SELECT name, api, api_base, default_model, priority, weight, extra, prompt_cache FROM `tab{PROVIDER}`"
 		f" WHERE {where} ORDER BY priority, name",
 		values,
 		as_dict=True,
@@ -141,13 +141,21 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			model_roles.setdefault(parent, {}).setdefault(model, []).append(role)
 		else:
 			roles.setdefault(parent, []).append(role)
+	keys: dict[str, list[dict[str, Any]]] = {}
+	for row in _sql(
+		f"SELECT name, parent, label, weight FROM `tab{KEY}` WHERE enabled = 1 ORDER BY idx", as_dict=True
+	):
+		key = {"label": row.label, "api_key": _key(KEY, row.name), "weight": row.weight or 1}
+		keys.setdefault(row.parent, []).append(key)
 	return [
 		{
 			"name": row.name,
 			"api": row.api,
 			"api_base": row.api_base or None,
 			"prompt_cache": row.prompt_cache or "5m",
-			"api_key": _key(row.name),
+			"api_key": _key(PROVIDER, row.name),
+			**({"keys": keys[row.name]} if row.name in keys else {}),
+			**({"weight": row.weight} if row.weight else {}),
 			"models": models.get(row.name) or [row.default_model],
 			"roles": roles.get(row.name, []),
 			"model_roles": model_roles.get(row.name, {}),
@@ -190,19 +198,19 @@ def _parsed(parse: Callable[[str], Any], value: str) -> Any:
 		return value
 
 
-def _key(name: str) -> Any:
+def _key(doctype: str, name: str) -> Any:
 	"""Returns the key, None if there is none, UNREADABLE if it was encrypted with another encryption key."""
 	from frappe.utils.password import get_decrypted_password
 
 	know_encryption_key()
 	before = len(frappe.local.message_log)
 	try:
-		return get_decrypted_password(PROVIDER, name, "api_key")
+		return get_decrypted_password(doctype, name, "api_key")
 	except (frappe.ValidationError, frappe.AuthenticationError):
 		# Frappe raises one of them for a missing key, too. With raise_exception=False, 16 returns None for both.
 		stored = _sql(
 			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = 'api_key'",
-			(PROVIDER, name),
+			(doctype, name),
 		)
 		return UNREADABLE if stored else None
 	finally:

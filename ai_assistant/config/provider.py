@@ -66,6 +66,10 @@ def _keys(values: Any) -> tuple[Key, ...]:
 		fields_of_key = trimmed(fields) if isinstance(fields, Mapping) else {}
 		if fields_of_key.pop("enabled", True) in (False, 0):
 			continue
+		if fields_of_key.get("api_key") is forms.UNREADABLE:
+			raise Wrong(
+				_("The key {0} cannot be decrypted; enter it again.").format(fields_of_key.get("label"))
+			)
 		key = build(Key, fields_of_key, where)
 		if not is_key(key.api_key):
 			raise Wrong(

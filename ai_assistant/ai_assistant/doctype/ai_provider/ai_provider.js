@@ -11,6 +11,13 @@ frappe.ui.form.on("AI Provider", {
 	},
 });
 
+frappe.ui.form.on("AI Provider Key", {
+	form_render(frm, _doctype, name) {
+		const { grid_form } = frm.fields_dict.api_keys.grid.grid_rows_by_docname[name];
+		grid_form.fields_dict.api_key.disable_password_checks();
+	},
+});
+
 async function complete_api(frm) {
 	const { message } = await frappe.call("ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.known_apis");
 	const { api } = frm.fields_dict;

@@ -5,8 +5,10 @@ from typing import Any
 import frappe
 from frappe import _
 from frappe.model.document import Document
-from frappe.utils import cint
+from frappe.utils import cint, flt
+from frappe.utils.password import delete_all_passwords_for
 
+from ..ai_provider_key.ai_provider_key import AIProviderKey
 from ..ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
 from ai_assistant.config.settings import Wrong, load, price_of, provider_of
@@ -15,6 +17,7 @@ from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.config import forms
 
 ANY_MODEL = "*"
+KEY = "AI Provider Key"
 # The parameters that the app sends with each request, and other names that litellm has for them.
 TAKEN = (
 	"api_base",
@@ -31,6 +34,7 @@ TAKEN = (
 	"timeout",
 )
 MAX_PRIORITY = 10_000
+MAX_WEIGHT = 1000
 MAX_PRICE = 1_000_000
 
 
@@ -43,6 +47,7 @@ class AIProvider(Document):
 	from typing import TYPE_CHECKING
 
 	if TYPE_CHECKING:
+		from ..ai_provider_key.ai_provider_key import AIProviderKey
 		from ..ai_provider_model.ai_provider_model import AIProviderModel
 		from ..ai_provider_role.ai_provider_role import AIProviderRole
 		from frappe.types import DF
@@ -50,6 +55,7 @@ class AIProvider(Document):
 		api: DF.Autocomplete
 		api_base: DF.Data | None
 		api_key: DF.Password | None
+		api_keys: DF.Table[AIProviderKey]
 		default_model: DF.Data
 		enabled: DF.Check
 		extra: DF.JSON | None
@@ -58,6 +64,7 @@ class AIProvider(Document):
 		prompt_cache: DF.Literal["5m", "1h", "off"]
 		provider_name: DF.Data
 		roles: DF.Table[AIProviderRole]
+		weight: DF.Float
 	# end: auto-generated types
 
 	def onload(self) -> None:
@@ -71,10 +78,23 @@ class AIProvider(Document):
 		self._check_api()
 		self._check_api_base()
 		self._check_key()
+		self._check_keys()
 		self._check_models()
 		self._check_roles()
 		self._check_extra()
 		self._check_priority()
+
+	def on_update(self) -> None:
+		before = self.get_doc_before_save()
+		kept = {row.name for row in self.api_keys}
+		for row in before.api_keys if before else ():
+			if row.name not in kept:
+				delete_all_passwords_for(KEY, row.name)
+
+	def on_trash(self) -> None:
+		# Frappe deletes the passwords of the document alone.
+		for row in self.api_keys:
+			delete_all_passwords_for(KEY, row.name)
 
 	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
 		"""Refuses to return the key. `frappe.client.get_password` would show it to System Managers otherwise."""
@@ -104,7 +124,7 @@ class AIProvider(Document):
 
 	def _check_key(self) -> None:
 		if not self.api_key:
-			if self.enabled:
+			if self.enabled and not any(row.enabled for row in self.api_keys):
 				frappe.throw(
 					_("API Key is missing: enter the provider's key, or none for a server that needs no key.")
 				)
@@ -118,6 +138,37 @@ class AIProvider(Document):
 		):
 			# Otherwise a System Manager could have the key sent to a server of their own, and read it there.
 			frappe.throw(_("Enter the API Key again: it was given for another API or API Base."))
+
+	def _check_keys(self) -> None:
+		before = self.get_doc_before_save()
+		own = {row.name for row in before.api_keys} if before else set()
+		moved = before and any(
+			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
+		)
+		for row in self.api_keys:
+			row.label, row.api_key = (row.label or "").strip(), (row.api_key or "").strip() or None
+			if not row.api_key or not is_key(row.api_key):
+				frappe.throw(
+					_(
+						"Keys, row {0}: API Key accepts a key without a line end or another control character."
+					).format(row.idx)
+				)
+			# The row of another provider brings a stored key with it, which must not be sent to another server.
+			if row.is_dummy_password(row.api_key) and (moved or row.name not in own):
+				frappe.throw(
+					_(
+						"Keys, row {0}: enter the API Key again: it was given for another API or API Base."
+					).format(row.idx)
+				)
+			if not 0 < flt(row.weight) <= MAX_WEIGHT:
+				frappe.throw(
+					_("Keys, row {0}: Weight accepts a number above 0 and at most {1}.").format(
+						row.idx, MAX_WEIGHT
+					)
+				)
+		labels = [row.label for row in self.api_keys]
+		if twice := next((label for label in labels if labels.count(label) > 1), None):
+			frappe.throw(_("Keys names {0} twice; give each key its own label.").format(frappe.bold(twice)))
 
 	def _check_models(self) -> None:
 		for row in self.models:
@@ -212,7 +263,9 @@ class AIProvider(Document):
 
 	def _check_priority(self) -> None:
 		others = frappe.get_all(
-			"AI Provider", filters={"name": ("!=", self.name)}, fields=["name", "enabled", "priority"]
+			"AI Provider",
+			filters={"name": ("!=", self.name)},
+			fields=["name", "enabled", "priority", "weight"],
 		)
 		if not self.priority:
 			self.priority = max((other.priority for other in others), default=0) + 1
@@ -222,11 +275,12 @@ class AIProvider(Document):
 		if not self.enabled:
 			return
 		for other in others:
-			if other.enabled and other.priority == cint(self.priority):
+			shared = flt(self.weight) and flt(other.weight)
+			if other.enabled and other.priority == cint(self.priority) and not shared:
 				frappe.throw(
-					_("Priority {0} is taken by {1}; give each enabled provider one of its own.").format(
-						self.priority, frappe.bold(other.name)
-					)
+					_(
+						"Priority {0} is taken by {1}; give each enabled provider one of its own, or both a weight."
+					).format(self.priority, frappe.bold(other.name))
 				)
 
 

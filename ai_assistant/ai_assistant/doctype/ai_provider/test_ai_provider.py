@@ -130,6 +130,61 @@ class TestAIProvider(TestCase):
 		with self.assertRaisesRegex(frappe.ValidationError, "Priority 1 is taken"):
 			disabled.save()
 
+	def test_providers_with_a_weight_share_a_priority(self) -> None:
+		provider("a", priority=1, weight=2).insert()
+		provider("b", priority=1, weight=1).insert()
+		self.assertEqual(
+			[(one["name"], one["weight"]) for one in forms.read()["providers"]], [("a", 2), ("b", 1)]
+		)
+		with self.assertRaisesRegex(frappe.ValidationError, "or both a weight"):
+			provider("c", priority=1).insert()
+
+	def test_several_keys_are_used_instead_of_one(self) -> None:
+		keys = [
+			{"label": " blue ", "api_key": "sk-blue-1", "weight": 2},
+			{"label": "red", "api_key": "sk-red-1"},
+			{"label": "old", "api_key": "sk-old-1", "enabled": 0},
+		]
+		document = provider("p", api_key="", api_keys=keys).insert()
+		self.assertNotIn("sk-", str(frappe.db.sql("select * from `tabAI Provider Key`")))
+		self.assertNotIn("sk-", json.dumps(document.as_dict(), default=str))
+		found = provider_of(forms.provider("p"))
+		self.assertEqual(
+			[(key.label, key.api_key, key.weight) for key in found.keys],
+			[("blue", "sk-blue-1", 2), ("red", "sk-red-1", 1)],
+		)
+		first, second, third = document.api_keys
+		with self.assertRaises(frappe.PermissionError):
+			first.get_password("api_key")
+		document.remove(second)
+		document.save()
+		for row, kept in ((first, True), (second, False), (third, True)):
+			stored = get_decrypted_password("AI Provider Key", row.name, "api_key", raise_exception=False)
+			self.assertEqual(bool(stored), kept)
+		self.assertEqual([key.label for key in provider_of(forms.provider("p")).keys], ["blue"])
+		document.delete()
+		self.assertFalse(frappe.db.exists("__Auth", {"doctype": "AI Provider Key", "name": first.name}))
+
+	def test_a_wrong_row_of_keys_is_refused_in_one_sentence(self) -> None:
+		good = {"label": "blue", "api_key": "sk-1"}
+		self.refused("API Key is missing", api_key="", api_keys=[{**good, "enabled": 0}])
+		self.refused("Keys, row 1: API Key accepts a key", api_keys=[{**good, "api_key": ""}])
+		self.refused("Keys, row 1: API Key accepts a key", api_keys=[{**good, "api_key": "sk-\u200b"}])
+		self.refused("Keys, row 1: Weight accepts a number above 0", api_keys=[{**good, "weight": 0}])
+		self.refused("Keys names <strong>blue</strong> twice", api_keys=[good, {**good, "label": " blue"}])
+
+	def test_no_stored_key_goes_to_another_server(self) -> None:
+		document = provider("p", api_keys=[{"label": "blue", "api_key": "sk-1"}]).insert()
+		document.reload()
+		document.update({"api_base": "http://127.0.0.1:9/v1", "api_key": "sk-2"})
+		with self.assertRaisesRegex(frappe.ValidationError, "Keys, row 1: enter the API Key again"):
+			document.save()
+		row = {"name": document.api_keys[0].name, "label": "mine", "api_key": "****"}
+		other = provider("q", api_base="http://127.0.0.1:9/v1").insert()
+		other.append("api_keys", row)
+		with self.assertRaisesRegex(frappe.ValidationError, "Keys, row 1: enter the API Key again"):
+			other.save()
+
 	def test_one_without_a_priority_comes_last(self) -> None:
 		provider("a", priority=7).insert()
 		self.assertEqual(provider("b").insert().priority, 8)
