@@ -79,7 +79,7 @@ class ChatRequest(Ask):
 	@property
 	def is_continuation(self) -> bool:
 		"""Whether the last message answers a tool call, so that a program asks and not a person."""
-		return bool(self.messages[-1]["role"] == "tool")
+		return any(message["role"] == "tool" for message in self.messages[-1:])
 
 	@property
 	def excerpt(self) -> str | None:

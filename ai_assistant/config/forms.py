@@ -114,7 +114,9 @@ def provider(name: str) -> dict[str, Any]:
 
 def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	rows = _sql(
-		f"SELECT name, api, api_base, default_model, priority, weight, extra, prompt_cache FROM `tab{PROVIDER}`"
+		"SELECT name, api, api_base, default_model, priority, weight, extra, prompt_cache,"
+		f" EXISTS (SELECT 1 FROM `tab{KEY}` AS k WHERE k.parent = p.name AND k.enabled = 1) AS has_keys"
+		f" FROM `tab{PROVIDER}` AS p"
 		f" WHERE {where} ORDER BY priority, name",
 		values,
 		as_dict=True,
@@ -141,12 +143,6 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			model_roles.setdefault(parent, {}).setdefault(model, []).append(role)
 		else:
 			roles.setdefault(parent, []).append(role)
-	keys: dict[str, list[dict[str, Any]]] = {}
-	for row in _sql(
-		f"SELECT name, parent, label, weight FROM `tab{KEY}` WHERE enabled = 1 ORDER BY idx", as_dict=True
-	):
-		key = {"label": row.label, "api_key": _key(KEY, row.name), "weight": row.weight or 1}
-		keys.setdefault(row.parent, []).append(key)
 	return [
 		{
 			"name": row.name,
@@ -154,7 +150,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			"api_base": row.api_base or None,
 			"prompt_cache": row.prompt_cache or "5m",
 			"api_key": _key(PROVIDER, row.name),
-			**({"keys": keys[row.name]} if row.name in keys else {}),
+			**({"keys": _keys(row.name)} if row.has_keys else {}),
 			**({"weight": row.weight} if row.weight else {}),
 			"models": models.get(row.name) or [row.default_model],
 			"roles": roles.get(row.name, []),
@@ -196,6 +192,16 @@ def _parsed(parse: Callable[[str], Any], value: str) -> Any:
 		return parse(value)
 	except ValueError:
 		return value
+
+
+def _keys(provider: str) -> list[dict[str, Any]]:
+	"""Returns the enabled rows of the table Keys of a provider."""
+	rows = _sql(
+		f"SELECT name, label, weight FROM `tab{KEY}` WHERE parent = %s AND enabled = 1 ORDER BY idx",
+		(provider,),
+		as_dict=True,
+	)
+	return [{"label": row.label, "api_key": _key(KEY, row.name), "weight": row.weight or 1} for row in rows]
 
 
 def _key(doctype: str, name: str) -> Any:
