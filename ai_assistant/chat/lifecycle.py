@@ -100,6 +100,7 @@ class Chat:
 			status=status,
 			finish_reason=finish_reason,
 			provider=completion.provider,
+			key_label=completion.key or None,
 			model=completion.model,
 			usage=asdict(counted) if counted else self._estimate(completion.provider, completion.model),
 			attempts=[attempt.as_dict() for attempt in completion.attempts],

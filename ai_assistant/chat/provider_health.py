@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import frappe
 
-from ai_assistant.gateway.health import Health, LocalState, State
+from ai_assistant.gateway import Provider
+from ai_assistant.gateway.health import Health, LocalState, Rest, State, with_each_key
 from ai_assistant.realtime import redis_health
 
 TIMEOUT_S = 0.1
@@ -79,3 +80,14 @@ def of_site() -> Health:
 		url = frappe.conf.get("redis_cache")
 		_states[site] = SharedState(url, f"{site}|ai_assistant_health|") if url else LocalState()
 	return Health(_states[site])
+
+
+def state_of(providers: Sequence[Provider]) -> dict[tuple[str, str], Rest | None]:
+	"""Returns whether the keys of providers rest, by the name of the provider and the label of the key.
+
+	A provider that rests as a whole rests with all its keys. The label of a provider's only key is empty.
+	"""
+	variants = [variant for provider in providers for variant in with_each_key(provider)]
+	rests = of_site().rests(variants)
+	names = [(variant.name, variant.key_label) for variant in variants]
+	return {name: rests.get(name) for name in names}

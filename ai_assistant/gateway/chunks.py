@@ -119,6 +119,7 @@ class Completion:
 	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`), so that the model
 	goes on with its reasoning when its tool calls are answered. It is opaque, and None if the provider wants nothing.
 	`sources` are the pages that the answer cites, `images` what the model drew. The images themselves are not kept.
+	`key` is the label of the key that was used, if the provider has several.
 	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
 	"""
 
@@ -133,6 +134,7 @@ class Completion:
 	effort: str | None = None
 	sources: tuple[Source, ...] = ()
 	images: tuple[Image, ...] = ()
+	key: str = ""
 
 
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion

@@ -13,7 +13,7 @@ from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts
 from .efforts import nearest
 from .errors import ProviderError
-from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight
+from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
 from .usage import Usage, estimated_tokens
 
 # The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
@@ -160,7 +160,7 @@ class Gateway:
 			for chunk in attempt.chunks_of(provider, question, run):
 				if isinstance(chunk, Completion):
 					replaced = effort if effort != ask.reasoning_effort else None
-					chunk = replace(chunk, attempts=tuple(attempts), effort=replaced)
+					chunk = replace(chunk, attempts=tuple(attempts), effort=replaced, key=provider.key_label)
 				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.asked:
 					has_begun = True
 					self.health.succeeded(provider)
@@ -178,7 +178,9 @@ class Gateway:
 	def _candidates(self, route: Sequence[Candidate]) -> list[Candidate]:
 		"""Returns the providers of a route with one key each, in the order in which they are asked."""
 		models_of = {provider.name: model for provider, model in route}
-		with_keys = [variant for provider, _model in route for variant in _with_each_key(provider, self.task)]
+		with_keys = [
+			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)
+		]
 		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys)]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
@@ -217,17 +219,6 @@ class Gateway:
 			estimated=True,
 		)
 		return models.priced(usage, *self.route(provider, model)[0]) if self.providers else usage
-
-
-def _with_each_key(provider: Provider, task: str) -> list[Provider]:
-	"""Returns the provider once for each of its keys, in the order of their weights."""
-	if not provider.keys:
-		return [provider]
-	variants = [
-		replace(provider, api_key=key.api_key, key_label=key.label, weight=key.weight, keys=())
-		for key in provider.keys
-	]
-	return by_weight(variants, task)
 
 
 def _may_succeed_later(error: ProviderError) -> bool:

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .chunks import Provider
@@ -189,6 +189,16 @@ class Health:
 			for name in (_key(provider), _name("rest", provider), _name("probe", provider))
 		}
 		return self._state.get(sorted(names))
+
+
+def with_each_key(provider: Provider) -> list[Provider]:
+	"""Returns the provider once for each of its keys; as it is if it has one key without a label."""
+	if not provider.keys:
+		return [provider]
+	return [
+		replace(provider, api_key=key.api_key, key_label=key.label, weight=key.weight, keys=())
+		for key in provider.keys
+	]
 
 
 def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:

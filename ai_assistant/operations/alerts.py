@@ -5,12 +5,15 @@ Thresholds are in the settings (`alerts`). The store keeps the alerts. On a benc
 
 import math
 import time
+from collections.abc import Mapping
 
 import frappe
 from frappe import _
 
 from ai_assistant import store
+from ai_assistant.chat import provider_health
 from ai_assistant.config.settings import Alerts, load
+from ai_assistant.gateway.health import REFUSED, Rest
 from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import redis_health
 
@@ -40,6 +43,7 @@ def check() -> None:
 	for name, reason in settings.set_aside:
 		earlier = verdicts.get(("configuration", name))
 		verdicts["configuration", name] = f"{earlier} {reason}" if earlier else f"{name}: {reason}"
+	verdicts |= of_keys(provider_health.state_of(settings.providers))
 	if settings.realtime.enabled:
 		# Do not keep a transaction open while waiting for the socket.
 		frappe.db.rollback()
@@ -101,7 +105,13 @@ def _late_first_event(first_events_ms: list[int], limits: Alerts) -> str | None:
 
 
 def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts) -> str | None:
-	requests = round(sums.get(("provider_requests", name), 0))
+	requests = round(
+		sum(
+			count
+			for (metric, *labels), count in sums.items()
+			if (metric, *labels[:1]) == ("provider_requests", name)
+		)
+	)
 	if requests < MIN_REQUESTS:
 		return None
 	failed = round(
@@ -115,6 +125,26 @@ def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts
 		return ""
 	message: str = _("Provider {0} failed {1} of {2} times in the last five minutes.")
 	return message.format(name, failed, requests)
+
+
+def of_keys(state: Mapping[tuple[str, str], Rest | None]) -> Verdicts:
+	"""Finds the keys that their providers refuse. `state` is that of `provider_health.state_of`."""
+	verdicts: Verdicts = {}
+	for (name, label), rest in state.items():
+		if rest is None or rest.kind not in REFUSED:
+			continue
+		key = _("key {0}").format(label) if label else _("key")
+		if rest.kind == "refused_key":
+			message = _("Provider {0} refuses its {1}. The key rests until somebody edits it.").format(
+				name, key
+			)
+		else:
+			message = _("Provider {0} has no credit for its {1}. The key rests for ten minutes.").format(
+				name, key
+			)
+		earlier = verdicts.get(("key_refused", name))
+		verdicts["key_refused", name] = f"{earlier} {message}" if earlier else message
+	return verdicts
 
 
 def of_realtime(limits: Alerts) -> Verdicts:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ai_assistant import store
+from ai_assistant.chat import provider_health
+from ai_assistant.config.settings import load
 from ai_assistant.log import fails_quietly
 
 if TYPE_CHECKING:
@@ -38,8 +40,11 @@ COUNTERS = {
 		"Events of ended requests, by whether a realtime server was subscribed.",
 		("outcome",),
 	),
-	"provider_requests": ("How often a provider was asked.", ("provider",)),
-	"provider_errors": ("How often a provider failed, by the code of the error.", ("provider", "code")),
+	"provider_requests": ("How often a provider was asked.", ("provider", "key")),
+	"provider_errors": (
+		"How often a provider failed, by the code of the error.",
+		("provider", "code", "key"),
+	),
 	"fallbacks": ("How often another provider was asked because this one had failed.", ("provider",)),
 	"tokens": (
 		"Tokens, as providers count them. prompt includes cached and cache_write, completion includes reasoning.",
@@ -109,12 +114,13 @@ def _values_of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 	yield ("events", "failed"), realtime["failed"]
 	failures = row["attempts"] or []
 	for number, failure in enumerate(failures, start=1):
-		yield ("provider_requests", failure["provider"]), 1
-		yield ("provider_errors", failure["provider"], failure["error"]), 1
+		key = _key_of(failure.get("key"))
+		yield ("provider_requests", failure["provider"], *key), 1
+		yield ("provider_errors", failure["provider"], failure["error"], *key), 1
 		# The last failure of a failed request has no fallback.
 		yield ("fallbacks", failure["provider"]), int(row["status"] != "failed" or number < len(failures))
 	if answered:
-		yield ("provider_requests", answered), 1
+		yield ("provider_requests", answered, *_key_of(row.get("key_label"))), 1
 		usage = row["usage"] or {}
 		for kind, field in TOKENS.items():
 			yield ("tokens", answered, kind), usage.get(field) or 0
@@ -124,6 +130,11 @@ def _values_of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 	yield from _observation("first_reasoning", timing.get("first_reasoning_ms"))
 	yield from _observation("first_text", timing.get("first_text_ms"))
 	yield from _observation("duration", timing.get("duration_ms"))
+
+
+def _key_of(label: str | None) -> tuple[str, ...]:
+	"""The label `key` of a series. A provider with one key has none, as before keys had labels."""
+	return (label,) if label else ()
 
 
 def _observation(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]:
@@ -175,3 +186,11 @@ class _Rows:
 		for status, count in rows.unended(now).items():
 			chats.add_metric((status,), count)
 		yield chats
+		resting = GaugeMetricFamily(
+			"ai_assistant_provider_resting",
+			"Whether a provider or its key rests because it has failed, and is asked last.",
+			labels=("provider", "key"),
+		)
+		for (provider, key), rest in provider_health.state_of(load().providers).items():
+			resting.add_metric((provider, key), int(rest is not None))
+		yield resting

@@ -9,6 +9,7 @@ MEASURED_FIELDS = (
 	"ended",
 	"status",
 	"provider",
+	"key_label",
 	"usage",
 	"timing",
 	"realtime",

@@ -18,6 +18,7 @@ REQUEST_FIELDS = (
 	"status",
 	"mode",
 	"provider",
+	"key_label",
 	"model",
 	"finish_reason",
 	"created",
@@ -52,8 +53,9 @@ REQUEST_FIELDS = (
 `created`, `lease` and `ended` are UNIX times in seconds, `cancel_asked` is 0 or 1, `is_continuation` is 1 if the last message
 of the request answers a tool call, `prompt_bytes` is a number, and `first_event_ms` is how long the client waited for event 1, None if that was not measured. JSON_FIELDS hold objects of
 the contract or None; `tool_calls` is None for a request without tools. The others are strings or None; `excerpt` is the
-beginning of the question, `ai_key` the name of the AI Key that the request came with, and
-`reference_doctype` and `reference_name` name the document to which it belongs.
+beginning of the question, `key_label` names the key of the provider that answered if the provider has several,
+`ai_key` is the name of the AI Key that the request came with, and `reference_doctype` and `reference_name` name the
+document to which it belongs.
 """
 
 JSON_FIELDS = frozenset(

@@ -97,6 +97,7 @@ def test_another_key_is_asked_first_and_named(server: ScriptedProvider) -> None:
 	)
 	assert again.completion.attempts == ()
 	assert server.wait_for("retry-next").key != f"sk-{attempt.key}"
+	assert {first.completion.key, again.completion.key} == {"blue", "red"} - {attempt.key}
 
 
 def test_a_hanging_first_provider_delays_no_third_chat(server: ScriptedProvider) -> None:

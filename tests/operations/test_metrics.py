@@ -11,7 +11,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ai_assistant.operations import metrics
+from ai_assistant.chat import provider_health
+from ai_assistant.config.settings import load
+from ai_assistant.gateway import Provider, ProviderError
+from ai_assistant.gateway.health import with_each_key
+from ai_assistant.operations import alerts, metrics
+from ai_assistant.operations.doctor.check import CheckFailed
+from ai_assistant.operations.doctor.providers import resting
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
 from ai_assistant.store import use
@@ -84,6 +90,48 @@ def test_what_a_request_came_to(store: SqliteStore) -> None:
 		("duration", "5"): 1,
 		("duration", "sum"): 3,
 	}
+
+
+def test_a_key_with_a_label_has_figures_of_its_own(store: SqliteStore) -> None:
+	failure = {"provider": "p", "model": "m", "error": "provider_auth", "key": "red"}
+	sums = metrics.sums_of([ended(attempts=[failure], key_label="blue"), ended()])
+	found = {series: count for series, count in sums.items() if series[0].startswith("provider_")}
+	assert found == {
+		("provider_requests", "p", "red"): 1,
+		("provider_errors", "p", "provider_auth", "red"): 1,
+		("provider_requests", "p", "blue"): 1,
+		("provider_requests", "p"): 1,
+	}
+
+
+@pytest.fixture
+def two_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+	"""A provider of the site, whose key `red` has been refused."""
+	keys = [{"label": label, "api_key": f"sk-{label}"} for label in ("blue", "red")]
+	values = {"name": "p", "api": "openai", "default_model": "m", "models": ["m"], "keys": keys}
+	monkeypatch.setattr(stand_in.local, "conf", {"ai_assistant": {"providers": [values]}}, raising=False)
+	monkeypatch.setattr(stand_in.local, "site", unique("site"), raising=False)
+	(provider,) = load().providers
+	_blue, red = with_each_key(provider)
+	provider_health.of_site().failed(red, ProviderError("refused_key", provider="p", model="m"))
+	yield provider
+
+
+def test_a_key_that_rests_is_told(store: SqliteStore, two_keys: Provider) -> None:
+	samples = {
+		(sample.labels["provider"], sample.labels["key"]): sample.value
+		for family in text_string_to_metric_families(metrics.text()[0])
+		if family.name == "ai_assistant_provider_resting"
+		for sample in family.samples
+	}
+	assert samples == {("p", "blue"): 0, ("p", "red"): 1}
+	verdicts = alerts.of_keys(provider_health.state_of([two_keys]))
+	sentence = "Provider p refuses its key red. The key rests until somebody edits it."
+	assert verdicts == {("key_refused", "p"): sentence}
+	(check,) = resting()
+	with pytest.raises(CheckFailed, match=r"it is refused \(refused_key\) and rests for \d+ seconds more"):
+		check.look()
+	assert check.name == "key red of p"
 
 
 def test_where_all_providers_failed_the_last_is_followed_by_nobody(store: SqliteStore) -> None:

@@ -1,14 +1,17 @@
 """Checks of the configuration and of each provider. The standalone site's doctor uses them too."""
 
+import time
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 import frappe
 
+from ai_assistant.chat import provider_health
 from ai_assistant.chat.errors import ChatError, provider_failure
 from ai_assistant.chat.request import be_ready
 from ai_assistant.config import settings
 from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preload
+from ai_assistant.gateway.health import REFUSED, Rest
 
 from .check import Check, CheckFailed, counted, host_of
 
@@ -57,6 +60,29 @@ def providers(load: Callable[[], settings.Settings] = settings.load) -> Iterable
 			Check(f"provider {provider.name}", ask(provider), deadline_s=PROVIDER_DEADLINE_S)
 			for provider in loaded.providers
 		),
+	]
+
+
+def resting() -> Iterable[Check]:
+	"""Makes a failing check for each provider or key of this site that rests, from the state that its processes share."""
+
+	def fail(name: str, rest: Rest) -> Callable[[], str]:
+		def look() -> str:
+			reason = "is refused" if rest.kind in REFUSED else "has failed"
+			seconds = max(1, round(rest.until - time.time()))
+			raise CheckFailed(
+				f"it {reason} ({rest.kind}) and rests for {counted(seconds, 'second')} more",
+				f"Enter another key: AI Provider {name}."
+				if rest.kind in REFUSED
+				else "Wait, and look again.",
+			)
+
+		return look
+
+	return [
+		Check(f"key {label} of {name}" if label else f"rest of {name}", fail(name, rest))
+		for (name, label), rest in provider_health.state_of(settings.load().providers).items()
+		if rest
 	]
 
 

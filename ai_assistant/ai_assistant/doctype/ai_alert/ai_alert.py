@@ -29,6 +29,7 @@ class AIAlert(Document):
 			"late_first_event",
 			"realtime_gone",
 			"provider_failing",
+			"key_refused",
 			"configuration",
 		]
 		message: DF.SmallText | None

@@ -148,8 +148,9 @@ function draw(frm, events) {
 		});
 	}
 	const lines = [__("{0} events, {1} not delivered", [frm.doc.events, frm.doc.failed_events])];
-	for (const { provider, model, error } of JSON.parse(frm.doc.attempts || "[]")) {
-		lines.push(__("{0} failed ({1}): {2}", [provider, model, error]));
+	for (const { provider, key, model, error } of JSON.parse(frm.doc.attempts || "[]")) {
+		const name = key ? __("{0}, key {1}", [provider, key]) : provider;
+		lines.push(__("{0} failed ({1}): {2}", [name, model, error]));
 	}
 	if (frm.doc.error) lines.push(JSON.parse(frm.doc.error).message);
 	for (const line of lines) $("<p>").text(line).appendTo($timeline);

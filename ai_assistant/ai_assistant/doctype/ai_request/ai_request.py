@@ -57,6 +57,7 @@ class AIRequest(Document):
 		first_text_ms: DF.Int
 		images: DF.Code | None
 		is_continuation: DF.Check
+		key_label: DF.Data | None
 		lease: DF.Float
 		metadata: DF.Code | None
 		mode: DF.Data | None
