@@ -18,8 +18,8 @@ def language() -> dict[str, Any]:
 	"""Returns the current user's language for the boot data of a page.
 
 	Returns:
-		`lang`, as Frappe names it, and `messages`: the translations of the scripts' sentences by their English. A user's
-		own documents of the DocType Translation are included.
+		`lang`, as Frappe names it, and `messages`: the translations of the scripts' sentences by their English, with those
+		that an administrator has changed in the DocType Translation.
 	"""
 	lang: str = frappe.local.lang
 	translations = get_all_translations(lang)
