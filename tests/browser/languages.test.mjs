@@ -76,6 +76,8 @@ test("from right to left the page is mirrored, but code and keys are not", async
 			"the last event is at the left of the timeline": box(".track i:last-child").left - box(".track").left < 8,
 			"the line of the reasoning is at the right":
 				getComputedStyle(document.querySelector(".thinking .words")).borderRightWidth === "2px",
+			"the empty prompt is from right to left": getComputedStyle(document.getElementById("prompt")).direction === "rtl",
+			"each figure has a direction of its own": document.querySelectorAll(".figures bdi").length >= 3,
 			"code is from left to right": getComputedStyle(document.querySelector(".code pre")).direction === "ltr",
 		};
 	});

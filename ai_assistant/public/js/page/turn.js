@@ -156,7 +156,7 @@ export class Turn {
 		if (answer?.images?.length) this.#append(imageNote(answer.images));
 		this.#footer.hidden = false;
 		if (this.#markdown.text) this.#footer.append(copyButton(() => this.#markdown.text, this.#announce));
-		this.#footer.append(h("span", { className: "figures" }, answer ? figures(answer) : ""));
+		this.#footer.append(h("span", { className: "figures" }, ...(answer ? figures(answer) : [])));
 		if (!problem) this.#announce(cancelled ? __("Stopped.") : __("The answer is complete."));
 	}
 
@@ -201,7 +201,7 @@ function indented(json) {
 	}
 }
 
-/** @param {import("../realtime_manager.js").Answer} answer */
+/** Returns the figures of an answer, each with a direction of its own. @param {import("../realtime_manager.js").Answer} answer */
 function figures({ provider, model, usage, timing }) {
 	const cost = usage?.cost_usd;
 	return [
@@ -213,7 +213,7 @@ function figures({ provider, model, usage, timing }) {
 		timing?.duration_ms != null && __("{0} in total", [seconds(timing.duration_ms)]),
 	]
 		.filter(Boolean)
-		.join(" · ");
+		.flatMap((figure, n) => [n ? " · " : "", h("bdi", {}, String(figure))]);
 }
 
 /** @param {import("../realtime_manager.js").Usage} usage */
