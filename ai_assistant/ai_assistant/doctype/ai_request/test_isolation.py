@@ -51,7 +51,8 @@ HEATMAP = "frappe.desk.doctype.dashboard_chart.dashboard_chart.get"
 # so (SECURITY.md says what that exposes).
 OPEN_UPSTREAM: set[tuple[str, str]] = set()
 if FRAPPE < 16:
-	# 16.17.0 answers 417: it refuses the field that it asks itself for.
+	# 16.17.0 answers 417: it refuses the field that it asks itself for. 17.0.0-dev answers 500: it calls
+	# `datetime.date` of the class.
 	OPEN_UPSTREAM.add((HEATMAP, "a heatmap"))
 if COUNTS_FOR_ANYBODY:
 	OPEN_UPSTREAM |= {("frappe.client.get_count", shape) for shape in SHAPES}
@@ -219,7 +220,7 @@ class TestIsolation(TestCase):
 			for user in (ANN, WEB):
 				status, body = rest("GET", f"/api/method/{HEATMAP}", user, chart=chart, no_cache=1)
 				if FRAPPE >= 16:
-					self.assertEqual(status, 417, body)
+					self.assertIn(status, (417,) if FRAPPE == 16 else (417, 500), body)
 				else:
 					self.assertEqual(sum(body["message"]["dataPoints"].values()), counted, body)
 				if COUNTS_FOR_ANYBODY:
