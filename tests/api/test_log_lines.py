@@ -12,7 +12,7 @@ import frappe
 import pytest
 
 import ai_assistant
-from ai_assistant import log, store
+from ai_assistant import app_hooks, log, store
 from ai_assistant.api import responses
 from ai_assistant.chat import lifecycle, queue, termination
 from ai_assistant.chat.request import ChatRequest
@@ -134,6 +134,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		context.setattr(responses, "may_use", lambda: True)
 		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
 	log.fails_quietly(lambda: site.get())()
+	app_hooks.skipped(app_hooks.BEFORE_REQUEST, "app.module.function", "failed", EVIL, RuntimeError(EVIL))
 	with patch.context() as context:
 		context.setattr(forms, "read", lambda: {"providers": [{"name": EVIL, EVIL: EVIL}]})
 		context.setattr(settings, "_known_as", {})

@@ -47,6 +47,9 @@ class Listener:
 		self._done = threading.Event()
 		options = {"suppress_origin": True} if origin is None else {"origin": origin}
 		self.client = socketio.Client(reconnection=False, websocket_extra_options=options)
+		# engineio handles each message on a thread of its own, and two threads may swap their messages.
+		trigger = self.client.eio._trigger_event
+		self.client.eio._trigger_event = lambda event, *data, **_how: trigger(event, *data, run_async=False)
 		self.client.on("*", self._received, namespace=namespace)
 		self.client.on("connect", self._done.set, namespace=namespace)
 		self.client.on("connect_error", self._refused, namespace=namespace)

@@ -22,6 +22,7 @@ from ai_assistant.chat.messages import messages_of
 from ai_assistant.chat.validators import flag, whole_number
 from ai_assistant.config import access
 from ai_assistant.config.settings import Settings
+from ai_assistant.log import escaped
 
 from .. import requests
 from ..dialect import Parsed
@@ -114,7 +115,7 @@ def delete(response_id: str) -> Response:
 
 def _find(response_id: str) -> store.Row:
 	"""The row of the user's own response. Raises ChatError `not_found`."""
-	unknown = ChatError("not_found", _("There is no response {0}.").format(response_id))
+	unknown = ChatError("not_found", _("There is no response {0}.").format(escaped(response_id)))
 	if not response_id.startswith(ID_PREFIX):
 		raise unknown
 	try:
