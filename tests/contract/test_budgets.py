@@ -8,6 +8,7 @@ from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import BUDGET_USD, DEAR, Site
+from tests.support.v1 import ask
 
 # Through an adapter of our own, and through litellm.
 MODELS = [("scripted", "scripted-2"), ("claude", "claude-sonnet-4-5-2")]
@@ -72,3 +73,16 @@ def test_over_budget_nobody_is_asked_and_the_user_is_told_until_when(
 		assert client.post("chat_completion", **question) == answer
 	with site.client(site.second) as other:
 		assert other.chat("hello").wait()["status"] == "completed"
+
+
+def test_a_used_up_budget_is_402_on_the_standard_apis(site: Site) -> None:
+	"""It is in this file because the budget of the same user is used up only once."""
+	usage = {"prompt": BUDGET_USD * 1_000_000 // DEAR, "completion": 0, "reasoning": 0}
+	prompt = script({"text": "Yes."}, {"finish": "stop", "usage": usage})
+	dear = {"model": "scripted-2", "messages": [{"role": "user", "content": prompt}]}
+	ask(site, "/chat/completions", dear, account=site.spender)
+	refused = ask(site, "/chat/completions", dear, account=site.spender)
+	assert refused.status_code == 402
+	error = refused.json()["error"]
+	assert error["code"] == "insufficient_quota" and "budget" in error["message"]
+	assert refused.headers["x-should-retry"] == "false" and "retry-after" not in refused.headers

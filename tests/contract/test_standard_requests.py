@@ -201,14 +201,3 @@ def test_a_client_may_do_without_the_events(site: Site, client: Client) -> None:
 	kept = client.get("get_events", request_id=request_id)["events"]
 	assert kept[-1]["type"] == "completion"
 	assert client.get("get_request", request_id=request_id)["realtime"]["failed"] == 0
-
-
-def test_a_used_up_budget_is_402(site: Site) -> None:
-	usage = {"prompt": BUDGET_USD * 1_000_000 // DEAR, "completion": 0, "reasoning": 0}
-	dear = {**body(script({"text": "Yes."}, {"finish": "stop", "usage": usage})), "model": "scripted-2"}
-	ask(site, PATH, dear, account=site.spender)
-	refused = ask(site, PATH, dear, account=site.spender)
-	assert refused.status_code == 402
-	error = refused.json()["error"]
-	assert error["code"] == "insufficient_quota" and "budget" in error["message"]
-	assert refused.headers["x-should-retry"] == "false" and "retry-after" not in refused.headers
