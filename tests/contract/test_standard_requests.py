@@ -10,7 +10,7 @@ from ai_assistant.client import Client
 from ai_assistant.realtime.event import EVENT
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import BUDGET_USD, DEAR, Site
+from tests.support.site import Site
 from tests.support.v1 import ask, base, events, headers, streaming
 
 from .test_chat_completions import body, chunks_of, deltas, finishes
