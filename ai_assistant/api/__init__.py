@@ -109,13 +109,7 @@ def answer_queued(name: str) -> None:
 
 def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:
 	"""Runs an accepted request to its end, which publishes its events, and returns the answer object."""
-	chunks = lifecycle.run(chat)
-	while True:
-		try:
-			next(chunks)
-		except StopIteration as end:
-			answer: dict[str, Any] = end.value
-			return answer
+	return lifecycle.result_of(lifecycle.run(chat))
 
 
 @frappe.whitelist(methods=["GET"])

@@ -91,14 +91,7 @@ def ask(
 		TypeError: `chat_completion` has no such field.
 	"""
 	with closing(stream(messages, user=user, background=background, reference=reference, **fields)) as chunks:
-		while True:
-			try:
-				chunk = next(chunks)
-			except StopIteration as end:
-				answer: Answer = end.value
-				return answer
-			if on_event:
-				on_event(chunk)
+		return lifecycle.result_of(chunks, on_event)
 
 
 def stream(
@@ -141,13 +134,7 @@ def answer_object(question: Mapping[str, Any]) -> dict[str, Any]:
 	Raises:
 		ChatError: the site refused the request.
 	"""
-	chunks = _chunks(question, frappe.session.user, {})
-	while True:
-		try:
-			next(chunks)
-		except StopIteration as end:
-			details: dict[str, Any] = end.value
-			return details
+	return lifecycle.result_of(_chunks(question, frappe.session.user, {}))
 
 
 def _chunks(
@@ -186,17 +173,14 @@ def _chat(
 		return queue.put(valid, settings, asked_at)
 	with capacity.for_chat(settings.limits):
 		chat = lifecycle.begin(valid, settings, asked_at)
+
+		def forward(chunk: Chunk) -> None:
+			if isinstance(chunk, Reasoning | Text | ToolCall):
+				results.put(chunk)
+			if closed.is_set():
+				chat.cancel()
+
 		try:
-			chunks = lifecycle.run(chat)
-			while True:
-				try:
-					chunk = next(chunks)
-				except StopIteration as end:
-					ended: dict[str, Any] = end.value
-					return ended
-				if isinstance(chunk, Reasoning | Text | ToolCall):
-					results.put(chunk)
-				if closed.is_set():
-					chat.cancel()
+			return lifecycle.result_of(lifecycle.run(chat), forward)
 		finally:
 			running.unregister(chat)

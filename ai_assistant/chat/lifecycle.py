@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import frappe
 from frappe import _
@@ -27,6 +27,7 @@ LEASE_S = 20.0
 RENEW_S = 1.0
 # An answer that is longer than its tokens allow comes from a provider that does not count them.
 CHARS_PER_TOKEN, SPARE_CHARS = 20, 4096
+Result = TypeVar("Result")
 
 
 class Chat:
@@ -223,6 +224,28 @@ def run(
 		return chat.ended_elsewhere()
 	except Exception as error:
 		return chat.failed(error)
+
+
+def result_of(
+	chunks: Generator[Chunk, None, Result], visit: Callable[[Chunk], object] | None = None
+) -> Result:
+	"""Runs a generator of chunks, such as `run`, to its end.
+
+	Args:
+		chunks: the generator.
+		visit: is called with each chunk.
+
+	Returns:
+		What the generator returns.
+	"""
+	while True:
+		try:
+			chunk = next(chunks)
+		except StopIteration as end:
+			result: Result = end.value
+			return result
+		if visit:
+			visit(chunk)
 
 
 def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:

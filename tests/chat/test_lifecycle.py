@@ -25,12 +25,9 @@ def begin(site: ChatSite, content: str, **fields: Any) -> lifecycle.Chat:
 
 def run(chunks: Generator[Chunk, None, dict[str, Any]]) -> tuple[list[Chunk], dict[str, Any]]:
 	"""Returns all chunks, and the answer object."""
-	yielded = []
-	while True:
-		try:
-			yielded.append(next(chunks))
-		except StopIteration as end:
-			return yielded, end.value
+	yielded: list[Chunk] = []
+	answer = lifecycle.result_of(chunks, yielded.append)
+	return yielded, answer
 
 
 def elsewhere(site: ChatSite, write: Any) -> None:

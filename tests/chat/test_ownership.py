@@ -1,6 +1,5 @@
 """Tests that a user finds their own requests, and nobody else's."""
 
-from collections.abc import Generator
 from typing import Any
 
 import frappe
@@ -113,11 +112,11 @@ def test_the_loser_of_a_race_follows_the_same_request(
 	def late(asked: ChatRequest) -> Any:
 		# The other one is accepted after this look, and before the row of this one is stored.
 		monkeypatch.setattr(ownership, "find_same", find_same)
-		lost.append(_last(requests._chunks(asked, parsed, settings, 0.0)))
+		lost.append(lifecycle.result_of(requests._chunks(asked, parsed, settings, 0.0)))
 		return None
 
 	monkeypatch.setattr(ownership, "find_same", late)
-	answer = _last(requests._chunks(request, parsed, settings, 0.0))
+	answer = lifecycle.result_of(requests._chunks(request, parsed, settings, 0.0))
 	assert [each["response"] for each in (*lost, answer)] == ["Once.", "Once."]
 
 
@@ -128,12 +127,3 @@ def test_another_request_under_the_same_id_stays_refused(chat_site: ChatSite) ->
 	assert code_of(ownership.accepted_meanwhile, other, refused) == "conflict"
 	busy = ChatError("busy", "full")
 	assert code_of(ownership.accepted_meanwhile, other, busy) == "busy"
-
-
-def _last(chunks: Generator[Any, None, dict[str, Any]]) -> dict[str, Any]:
-	while True:
-		try:
-			next(chunks)
-		except StopIteration as end:
-			answer: dict[str, Any] = end.value
-			return answer
