@@ -6,6 +6,7 @@ from typing import Any
 
 from frappe import _
 
+from ai_assistant.gateway.chunks import OPTIONS
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
@@ -21,18 +22,7 @@ MAX_SEED = 2**53 - 1
 MAX_METADATA, MAX_KEY_CHARS, MAX_VALUE_CHARS = 16, 64, 512
 FORMAT_NAME_CHARS = 64
 
-FIELDS = (
-	"response_format",
-	"stop",
-	"top_p",
-	"seed",
-	"parallel_tool_calls",
-	"presence_penalty",
-	"frequency_penalty",
-	"service_tier",
-	"verbosity",
-	"metadata",
-)
+FIELDS = (*OPTIONS, "metadata")
 
 
 def checked(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,20 @@ class Completion:
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion
 
 
+OPTIONS = (
+	"response_format",
+	"stop",
+	"top_p",
+	"seed",
+	"parallel_tool_calls",
+	"presence_penalty",
+	"frequency_penalty",
+	"service_tier",
+	"verbosity",
+)
+"""The fields of an Ask that only some APIs and models take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
 	"""One question. A field that is None is left to the provider.

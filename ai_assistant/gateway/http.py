@@ -182,6 +182,29 @@ async def objects(
 			raise
 
 
+async def objects_or_without(
+	make: Callable[[], tuple[str, dict[str, str], bytes]],
+	names: dict[str, str],
+	ended: Callable[[], object],
+	remove: Callable[[], bool],
+) -> AsyncGenerator[dict[str, Any], None]:
+	"""Yields as `objects`. If the server refuses the request with 400, it is sent again without a part of it.
+
+	Args:
+		make: makes the request.
+		remove: removes the part that the server may refuse, and returns whether there was one.
+	"""
+	while True:
+		try:
+			async with aclosing(objects(*make(), names, ended=ended)) as source:
+				async for message in source:
+					yield message
+			return
+		except ProviderError as error:
+			if error.values.get("status") != "400" or not remove():
+				raise
+
+
 async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
 	"""Yields the objects of a stream, and None for `[DONE]`. What follows `[DONE]` is ignored."""
 	lines, objects = Lines(), Objects()

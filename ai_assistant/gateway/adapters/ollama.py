@@ -66,7 +66,7 @@ async def answer(
 	)
 
 
-async def _lines(
+def _lines(
 	provider: Provider, sent: dict[str, Any], names: dict[str, str], message: "_Message"
 ) -> AsyncGenerator[dict[str, Any], None]:
 	"""Yields the lines of the answer. If the server refuses `think`, it is asked again without it.
@@ -74,16 +74,9 @@ async def _lines(
 	Only the server knows which models can think. It refuses `think` for the others, and
 	then `think` is removed from `sent`.
 	"""
-	while True:
-		try:
-			lines = http.objects(*_request(provider, sent), names, ended=lambda: message.done)
-			async with aclosing(lines):
-				async for line in lines:
-					yield line
-			return
-		except ProviderError as error:
-			if error.values.get("status") != "400" or not sent.pop("think", False):
-				raise
+	return http.objects_or_without(
+		lambda: _request(provider, sent), names, lambda: message.done, lambda: bool(sent.pop("think", False))
+	)
 
 
 @dataclass

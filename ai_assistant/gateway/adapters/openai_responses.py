@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import caching, continuation, http, models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..chunks import OPTIONS, Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable
 from . import openai_chat
-from .options import FIELDS, for_responses
+from .options import for_responses
 from .partial import PartialAnswer
 from .responses_usage import usage_of
 
@@ -84,26 +84,24 @@ async def answer(
 	)
 
 
-async def _events(
+def _events(
 	provider: Provider, sent: dict[str, Any], names: dict[str, str], response: "_Response"
 ) -> AsyncGenerator[dict[str, Any], None]:
 	"""Yields the events of the answer. If the server refuses a reasoning summary, it is asked again without.
 
 	OpenAI refuses it to organizations that are not verified.
 	"""
-	while True:
-		try:
-			events = http.objects(*request(provider, sent), names, ended=lambda: response.end)
-			async with aclosing(events):
-				async for event in events:
-					yield event
-			return
-		except ProviderError as error:
-			reasoning = sent.get("reasoning", {})
-			if error.values.get("status") != "400" or not reasoning.pop("summary", None):
-				raise
-			if not reasoning:
-				del sent["reasoning"]
+
+	def remove_summary() -> bool:
+		reasoning = sent.get("reasoning", {})
+		removed = bool(reasoning.pop("summary", None))
+		if removed and not reasoning:
+			del sent["reasoning"]
+		return removed
+
+	return http.objects_or_without(
+		lambda: request(provider, sent), names, lambda: response.end, remove_summary
+	)
 
 
 @dataclass
@@ -245,7 +243,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 
 def _without_options(ask: Ask) -> Ask:
 	"""Returns the question without fields that Chat Completions names differently or refuses."""
-	nothing: dict[str, Any] = dict.fromkeys(FIELDS)
+	nothing: dict[str, Any] = dict.fromkeys(OPTIONS)
 	return replace(ask, tools=None, **nothing)
 
 

@@ -7,19 +7,8 @@ take. The caller reports these names as `dropped`.
 from typing import Any
 
 from .. import models
-from ..chunks import Ask
+from ..chunks import OPTIONS, Ask
 
-FIELDS = (
-	"response_format",
-	"stop",
-	"top_p",
-	"seed",
-	"parallel_tool_calls",
-	"presence_penalty",
-	"frequency_penalty",
-	"service_tier",
-	"verbosity",
-)
 SAMPLING = frozenset(("top_p", "presence_penalty", "frequency_penalty"))
 # Chat completions: what an API does not take as OpenAI's does, or refuses.
 CHAT_LACKS = {
@@ -38,8 +27,8 @@ Body = dict[str, Any]
 
 
 def asked(ask: Ask) -> Body:
-	"""The FIELDS that the question has."""
-	fields = {name: getattr(ask, name) for name in FIELDS}
+	"""The OPTIONS that the question has."""
+	fields = {name: getattr(ask, name) for name in OPTIONS}
 	if not ask.tools:
 		# It says nothing without tools, and some APIs refuse it then.
 		fields["parallel_tool_calls"] = None

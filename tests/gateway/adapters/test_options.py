@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ai_assistant.gateway import Provider
-from ai_assistant.gateway.adapters import options
+from ai_assistant.gateway.chunks import OPTIONS
 from tests.gateway.asking import asked, family, gateway, hear
 from tests.support.provider import ScriptedProvider
 
@@ -35,7 +35,7 @@ def sent(
 
 
 def test_there_is_a_value_for_each_field() -> None:
-	assert ALL.keys() == set(options.FIELDS)
+	assert ALL.keys() == set(OPTIONS)
 
 
 def test_chat_completions_have_them_by_their_names(server: ScriptedProvider, marker: str) -> None:
