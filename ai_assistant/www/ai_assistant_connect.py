@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import frappe
-import frappe.sessions
 from frappe import _
 
+from ai_assistant import page
 from ai_assistant.config import forms
-from ai_assistant.languages import language
-from ai_assistant.permissions import may_use
 
 no_cache = 1
 sitemap = 0
@@ -16,24 +13,10 @@ sitemap = 0
 
 def get_context(context: Any) -> None:
 	"""Sets what the template and its script need. Raises frappe.Redirect for a guest."""
-	if frappe.session.user == "Guest":
-		frappe.local.flags.redirect_location = "/login?redirect-to=/ai-assistant/connect"
-		# Frappe's default is 301, which a browser remembers for good.
-		raise frappe.Redirect(302)
-	allowed = may_use()
-	if not allowed:
-		context.http_status_code = 403
+	context.boot = page.boot(context, "/ai-assistant/connect")
 	# The standalone site has its keys in its configuration.
 	context.makes_keys = forms.exist()
 	context.clients = _clients()
-	context.boot = {
-		"csrf_token": frappe.sessions.get_csrf_token(),
-		"may_use": allowed,
-		"theme": (frappe.get_cached_value("User", frappe.session.user, "desk_theme") or "Automatic").lower(),
-		**language(),
-	}
-	# A GET is rolled back, and the token with it.
-	frappe.db.commit()  # nosemgrep: frappe-manual-commit
 
 
 def _clients() -> list[dict[str, str]]:
