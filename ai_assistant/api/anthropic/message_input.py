@@ -12,7 +12,7 @@ from frappe import _
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
-from ..conversation import Conversation
+from ..conversation import Conversation, string_in
 
 ROLES = ("user", "assistant", "system")
 BLOCKS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")
@@ -69,9 +69,9 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 			# As most models write them: a provider finds again in its cache what it has written itself.
 			compact = json.dumps(given or {}, ensure_ascii=False, separators=(",", ":"))
 			arguments = given if isinstance(given, str) else compact
-			conversation.call(_string(block, "id", path), _string(block, "name", path), arguments)
+			conversation.call(string_in(block, "id", path), string_in(block, "name", path), arguments)
 		elif kind == "text":
-			conversation.say(_string(block, "text", path))
+			conversation.say(string_in(block, "text", path))
 		else:
 			raise invalid(
 				_("{0}.type accepts one of: {1}."), path, "text, thinking, redacted_thinking, tool_use"
@@ -89,7 +89,7 @@ def _result(conversation: Conversation, block: dict[str, Any], where: str) -> No
 	if text and block.get("cache_control"):
 		content = [{"type": "text", "text": text, "cache_control": block["cache_control"]}]
 	images = [part for part in parts if part["type"] != "text"]
-	conversation.result(_string(block, "tool_use_id", where), content, images)
+	conversation.result(string_in(block, "tool_use_id", where), content, images)
 
 
 def _content(content: Any, where: str) -> str | list[dict[str, Any]]:
@@ -129,7 +129,7 @@ def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
 	source = source if isinstance(source, dict) else {}
 	mark = {"cache_control": block["cache_control"]} if block.get("cache_control") else {}
 	if kind == "text":
-		text = _string(block, "text", where)
+		text = string_in(block, "text", where)
 		return [{"type": "text", "text": text, **mark}] if text else []
 	if kind == "image":
 		return [{"type": "image_url", "image_url": {"url": _url(source, f"{where}.source")}, **mark}]
@@ -147,29 +147,22 @@ def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
 def _url(source: dict[str, Any], where: str) -> str:
 	"""The address of a source: a link, or a data URL."""
 	if source.get("type") == "base64":
-		return f"data:{_string(source, 'media_type', where)};base64,{_string(source, 'data', where)}"
+		return f"data:{string_in(source, 'media_type', where)};base64,{string_in(source, 'data', where)}"
 	if source.get("type") == "url":
-		return _string(source, "url", where)
+		return string_in(source, "url", where)
 	raise invalid(_("{0}.type accepts one of: {1}; files are not kept here."), where, "base64, url")
 
 
 def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list[dict[str, Any]]:
 	where = f"{where}.source"
 	if source.get("type") == "text":
-		return [{"type": "text", "text": _string(source, "data", where)}]
+		return [{"type": "text", "text": string_in(source, "data", where)}]
 	if source.get("type") == "content":
 		inner = _blocks(source.get("content"), f"{where}.content")
 		return [part for path, piece in inner for part in _parts(piece, path)]
 	title = block.get("title")
 	named = {"filename": title} if isinstance(title, str) and title else {}
 	return [{"type": "file", "file": {**named, "file_data": _url(source, where)}}]
-
-
-def _string(block: dict[str, Any], name: str, where: str) -> str:
-	value = block.get(name)
-	if not isinstance(value, str):
-		raise invalid(_("{0}.{1} accepts a string."), where, name)
-	return value
 
 
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:

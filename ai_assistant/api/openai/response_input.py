@@ -13,7 +13,7 @@ from frappe import _
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
-from ..conversation import Conversation
+from ..conversation import Conversation, string_in
 from .response_object import summary_of
 
 ROLES = ("user", "assistant", "system", "developer")
@@ -74,13 +74,13 @@ def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 		arguments = json.dumps(arguments, ensure_ascii=False)
 	if not isinstance(arguments, str):
 		raise invalid(_("{0}.arguments accepts a string with a JSON object."), where)
-	conversation.call(_string(item, "call_id", where), _string(item, "name", where), arguments or "{}")
+	conversation.call(string_in(item, "call_id", where), string_in(item, "name", where), arguments or "{}")
 
 
 def _output(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	text, parts = _content(item.get("output"), f"{where}.output")
 	images = [part for part in parts if part["type"] != "text"]
-	conversation.result(_string(item, "call_id", where), text, images)
+	conversation.result(string_in(item, "call_id", where), text, images)
 
 
 def _reasoning(conversation: Conversation, item: dict[str, Any], where: str) -> None:
@@ -126,9 +126,9 @@ def _content(content: Any, where: str) -> tuple[str, list[dict[str, Any]]]:
 def _part(part: Any, where: str) -> dict[str, Any]:
 	kind = part.get("type") if isinstance(part, dict) else None
 	if kind in TEXTS:
-		return {"type": "text", "text": _string(part, "text", where)}
+		return {"type": "text", "text": string_in(part, "text", where)}
 	if kind == "refusal":
-		return {"type": "text", "text": _string(part, "refusal", where)}
+		return {"type": "text", "text": string_in(part, "refusal", where)}
 	if kind == "input_image":
 		if not isinstance(part.get("image_url"), str):
 			raise invalid(
@@ -144,13 +144,6 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 	raise invalid(
 		_("{0}.type accepts one of: {1}."), where, "input_text, input_image, input_file, output_text"
 	)
-
-
-def _string(item: dict[str, Any], name: str, where: str) -> str:
-	value = item.get(name)
-	if not isinstance(value, str):
-		raise invalid(_("{0}.{1} accepts a string."), where, name)
-	return value
 
 
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
