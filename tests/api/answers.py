@@ -1,5 +1,6 @@
 """Answers of the site, as the writers of the standard APIs get them: chunks, and the contract's answer object."""
 
+import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +18,24 @@ USAGE = {
 }
 # What a continuation of this app looks like from outside.
 SEALED = "eyJ2IjoxLCJvZiI6WyJhIiwiYiIsImMiXSwiZmllbGRzIjp7fX0="
+
+
+def stream_of(dialect: Any, parsed: Any, chunks: list[Chunk], answer: dict[str, Any] | None = None) -> str:
+	"""The stream that a dialect writes of these chunks and of this answer object."""
+	writer = dialect.Writer(parsed, REQUEST_ID, "m", 1_700_000_000)
+	written = writer.begin() + "".join(map(writer.write, chunks))
+	return str(written + writer.end(answer or answer_of(chunks)))
+
+
+def named_events(text: str) -> list[dict[str, Any]]:
+	"""The data of a stream's events, each of which has its type for its name."""
+	events = []
+	for block in text.strip().split("\n\n"):
+		name, data = block.split("\n", 1)
+		event = json.loads(data.removeprefix("data: "))
+		assert name == f"event: {event['type']}"
+		events.append(event)
+	return events
 
 
 def answer_of(chunks: list[Chunk], **more: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The client yields all events in order, whatever the socket does to them."""
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,21 +11,9 @@ from ai_assistant.client.conformance import violations
 from ai_assistant.client.event_socket import EventSocket
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site, StandaloneSite, site_config
+from tests.support.site import Site
 
 STEPS = [{"reasoning": "Hm."}, *({"text": "word "} if n % 2 else {"reasoning": "so "} for n in range(20))]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
-		yield running
-
-
-@pytest.fixture(scope="module")
-def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
-		yield running
 
 
 class UnreliableSocket(EventSocket):

@@ -16,6 +16,7 @@ from ai_assistant.client import ApiError, Client
 from ai_assistant.client.event_socket import _ClosableClient
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
+from tests.support.serving import serving
 from tests.support.site import Site, StandaloneSite, site_config
 
 # What the n-th request of a method is answered with: status and message, or None to hang up without a word.
@@ -72,30 +73,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def playing(play: Play) -> Iterator[tuple[Scripted, str]]:
-	with Scripted(play) as server:
-		serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-		serving.start()
-		try:
-			yield server, f"http://127.0.0.1:{server.server_address[1]}"
-		finally:
-			server.shutdown()
-			serving.join()
+	server = Scripted(play)
+	with serving(server) as address:
+		yield server, address
 
 
 def asks(server: Scripted) -> list[str]:
 	return [body["request_id"] for method, body in server.asked if method == "chat_completion"]
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
-		yield running
-
-
-@pytest.fixture(scope="module")
-def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-	with StandaloneSite(tmp_path_factory.mktemp("site"), site_config(provider)) as running:
-		yield running
 
 
 # Connections that end

@@ -19,6 +19,7 @@ import pytest
 from ai_assistant.gateway import Provider, ProviderError, Text, http
 from ai_assistant.gateway.adapters import openai_chat
 from ai_assistant.gateway.chunks import Ask
+from tests.support.serving import serving
 
 from .asking import Heard, asked, gateway, hear
 from .test_faults import nobody, somebody_who_says
@@ -74,14 +75,9 @@ class _Requests(socketserver.StreamRequestHandler):
 
 @contextmanager
 def counting(play: Play, reset: bool = False) -> Iterator[tuple[Counting, str]]:
-	with Counting(play, reset) as server:
-		serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-		serving.start()
-		try:
-			yield server, f"http://127.0.0.1:{server.server_address[1]}"
-		finally:
-			server.shutdown()
-			serving.join()
+	server = Counting(play, reset)
+	with serving(server) as address:
+		yield server, address
 
 
 def ask(address: str, **fields: Any) -> Heard:

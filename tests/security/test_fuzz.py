@@ -29,6 +29,13 @@ from .conftest import InProcess
 OURS = re.compile(re.escape(os.path.dirname(ai_assistant.__file__)) + "/(?!standalone)")
 
 EXAMPLES, CALLS = 92, 110
+# No shrinking: what a site does depends on what it has done.
+FUZZING = settings(
+	max_examples=EXAMPLES,
+	database=None,
+	phases=(Phase.generate,),
+	suppress_health_check=list(HealthCheck),
+)
 
 PROMPTS = [
 	"hello",
@@ -186,13 +193,7 @@ def left_behind(site: InProcess) -> None:
 def test_any_request_has_an_answer_of_the_contract(in_process: InProcess) -> None:
 	tally: Counter[str] = Counter()
 
-	# No shrinking: what a site does depends on what it has done.
-	@settings(
-		max_examples=EXAMPLES,
-		database=None,
-		phases=(Phase.generate,),
-		suppress_health_check=list(HealthCheck),
-	)
+	@FUZZING
 	@given(st.integers(0, 2**32), VALUES, MESSAGES)
 	def fuzz(seed: int, values: list[Any], messages: list[Any]) -> None:
 		rng = random.Random(seed)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
@@ -15,9 +15,7 @@ from tests.support.site import CANARY_KEY, USERS
 from tests.support.v1 import PATH
 
 from .conftest import InProcess
-from .test_fuzz import JSON, MESSAGES, PROMPTS, VALUES, left_behind
-
-EXAMPLES, CALLS = 92, 110
+from .test_fuzz import CALLS, FUZZING, JSON, MESSAGES, PROMPTS, VALUES, left_behind
 
 PATHS = (
 	"/chat/completions",
@@ -147,12 +145,7 @@ def test_any_request_has_an_answer_of_its_api(in_process: InProcess) -> None:
 		assert any(pattern.fullmatch(path) for path in PATHS), pattern
 	tally: Counter[str] = Counter()
 
-	@settings(
-		max_examples=EXAMPLES,
-		database=None,
-		phases=(Phase.generate,),
-		suppress_health_check=list(HealthCheck),
-	)
+	@FUZZING
 	@given(st.integers(0, 2**32), VALUES, MESSAGES, st.lists(JSON, min_size=3, max_size=6))
 	def fuzz(seed: int, values: list[Any], messages: list[Any], more: list[Any]) -> None:
 		rng = random.Random(seed)

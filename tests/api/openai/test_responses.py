@@ -14,7 +14,17 @@ from ai_assistant.api.dialect import COMMENT
 from ai_assistant.api.openai import responses
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallStart
-from tests.api.answers import ALL, REQUEST_ID, SEALED, answer_of, call, cut_answers, failed
+from tests.api.answers import (
+	ALL,
+	REQUEST_ID,
+	SEALED,
+	answer_of,
+	call,
+	cut_answers,
+	failed,
+	named_events,
+	stream_of,
+)
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 USER = {"role": "user", "content": "Hi."}
@@ -30,20 +40,14 @@ def messages(*items: Any) -> list[dict[str, Any]]:
 
 
 def stream(chunks: list[Chunk], answer: dict[str, Any] | None = None, **body: Any) -> str:
-	writer = responses.Writer(parse(**body), REQUEST_ID, "m", 1_700_000_000)
-	written = writer.begin() + "".join(map(writer.write, chunks))
-	return written + writer.end(answer or answer_of(chunks))
+	return stream_of(responses, parse(**body), chunks, answer)
 
 
 def events_of(text: str) -> list[dict[str, Any]]:
 	"""The events of a stream, each of which OpenAI's types take."""
-	events = []
-	for block in text.strip().split("\n\n"):
-		name, data = block.split("\n", 1)
-		event = json.loads(data.removeprefix("data: "))
-		assert name == f"event: {event['type']}"
+	events = named_events(text)
+	for event in events:
 		EVENT.validate_python(event)
-		events.append(event)
 	assert [event["sequence_number"] for event in events] == list(range(len(events)))
 	return events
 
