@@ -3,18 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from frappe import _
-
-from ai_assistant.chat.errors import ChatError, invalid
+from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import task_id_of
-
-
-def string_in(item: dict[str, Any], name: str, where: str) -> str:
-	"""Returns a field of an item that must be a string. Raises ChatError `invalid_request`, which names the field."""
-	value = item.get(name)
-	if not isinstance(value, str):
-		raise invalid(_("{0}.{1} accepts a string."), where, name)
-	return value
 
 
 class Conversation:

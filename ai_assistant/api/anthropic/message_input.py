@@ -12,7 +12,8 @@ from frappe import _
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
-from ..conversation import Conversation, string_in
+from ..conversation import Conversation
+from ..fields import string_in
 
 ROLES = ("user", "assistant", "system")
 BLOCKS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")

@@ -19,6 +19,7 @@ from ai_assistant.gateway.efforts import BUDGETS
 
 from ..conversation import task_label
 from ..dialect import Parsed
+from ..fields import object_in
 from .message_input import messages_of, tools_of
 from .message_object import error, input_of, stop_reason, usage_of
 from .message_stream import Writer
@@ -37,7 +38,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		ChatError: `invalid_request`, with the field and what it accepts.
 	"""
 	tools, choice, dropped = tools_of(body)
-	metadata, config, thinking = (_object(body, name) for name in ("metadata", "output_config", "thinking"))
+	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	asked = body.get("tool_choice")
 	fields = {
 		"messages": messages_of(body),
@@ -61,13 +62,6 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		options={"shows_thinking": thinking.get("display") != "omitted"},
 		dropped=(*dropped, *(name for name in NOT_CARRIED_OUT if body.get(name) is not None)),
 	)
-
-
-def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
-	value = body.get(name)
-	if value is not None and not isinstance(value, dict):
-		raise invalid(_("{0} accepts an object."), name)
-	return value or {}
 
 
 def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:

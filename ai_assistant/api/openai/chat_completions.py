@@ -11,6 +11,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
+from ai_assistant.api.fields import list_in, object_in
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
@@ -54,16 +55,16 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	"""Reads the body of `POST /chat/completions`. Raises ChatError `invalid_request`."""
 	if body.get("n") not in (None, 1):
 		raise invalid(_("n accepts 1."))
-	metadata = _object(body, "metadata")
-	tools = [_tool(tool) for tool in _list(body, "tools") if _is_function(tool)]
+	metadata = object_in(body, "metadata")
+	tools = [_tool(tool) for tool in list_in(body, "tools") if _is_function(tool)]
 	effort = body.get("reasoning_effort")
 	fields = {
-		"messages": [_message(message) for message in _list(body, "messages")],
+		"messages": [_message(message) for message in list_in(body, "messages")],
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"max_tokens": body.get("max_completion_tokens", body.get("max_tokens")),
 		# OpenRouter's form is an object.
-		"reasoning_effort": _object(body, "reasoning").get("effort") if effort is None else effort,
+		"reasoning_effort": object_in(body, "reasoning").get("effort") if effort is None else effort,
 		"tools": tools or None,
 		"tool_choice": _choice(body.get("tool_choice")) if tools else None,
 		**{name: body.get(name) for name in SAME},
@@ -74,10 +75,10 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		for name, value in body.items()
 		if name not in READ and value is not None and value != NEUTRAL.get(name)
 	]
-	if len(tools) < len(_list(body, "tools")):
+	if len(tools) < len(list_in(body, "tools")):
 		dropped.append("tools")
 	for_writer = {
-		"include_usage": bool(_object(body, "stream_options").get("include_usage")),
+		"include_usage": bool(object_in(body, "stream_options").get("include_usage")),
 		"hides_errors": is_vs_code(headers),
 	}
 	stream = body.get("stream") or False
@@ -184,20 +185,6 @@ class Writer:
 	def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> str:
 		choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 		return event({**self._chunk, "choices": [choice]})
-
-
-def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
-	value = body.get(name)
-	if not isinstance(value, dict | None):
-		raise invalid(_("{0} accepts an object."), name)
-	return value or {}
-
-
-def _list(body: dict[str, Any], name: str) -> list[Any]:
-	value = body.get(name)
-	if not isinstance(value, list | None):
-		raise invalid(_("{0} accepts a list."), name)
-	return value or []
 
 
 def _is_function(tool: Any) -> bool:

@@ -13,7 +13,8 @@ from frappe import _
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
-from ..conversation import Conversation, string_in
+from ..conversation import Conversation
+from ..fields import string_in
 from .response_object import summary_of
 
 ROLES = ("user", "assistant", "system", "developer")

@@ -18,6 +18,7 @@ from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..conversation import task_label
 from ..dialect import Parsed
+from ..fields import object_in
 from .errors import error
 from .response_input import messages_of, tools_of
 from .response_object import REPEATED, whole
@@ -57,7 +58,7 @@ def parse(
 			raise invalid(_("{0} is not kept on this site; {1}."), name, advice)
 	if body.get("previous_response_id") is not None and history is None:
 		raise invalid(_("{0} cannot be used here; send all of the input."), "previous_response_id")
-	reasoning, text, metadata = (_object(body, name) for name in ("reasoning", "text", "metadata"))
+	reasoning, text, metadata = (object_in(body, name) for name in ("reasoning", "text", "metadata"))
 	given = body.get("input")
 	messages = messages_of([] if given is None and history else given, history or ())
 	instructions = body.get("instructions")
@@ -105,13 +106,6 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 		)
 	clean = join_surrogates(text)
 	return repeated if clean is text else json.loads(clean)
-
-
-def _object(body: dict[str, Any], name: str) -> dict[str, Any]:
-	value = body.get(name)
-	if value is not None and not isinstance(value, dict):
-		raise invalid(_("{0} accepts an object."), name)
-	return value or {}
 
 
 def _response_format(given: Any) -> dict[str, Any] | None:

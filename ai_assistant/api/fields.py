@@ -1,0 +1,31 @@
+"""Reads a field of the body of a standard API. The error names the field and what it accepts."""
+
+from typing import Any
+
+from frappe import _
+
+from ai_assistant.chat.errors import invalid
+
+
+def object_in(body: dict[str, Any], name: str) -> dict[str, Any]:
+	"""Returns an object, {} if none was sent. Raises ChatError `invalid_request`."""
+	value = body.get(name)
+	if not isinstance(value, dict | None):
+		raise invalid(_("{0} accepts an object."), name)
+	return value or {}
+
+
+def list_in(body: dict[str, Any], name: str) -> list[Any]:
+	"""Returns a list, [] if none was sent. Raises ChatError `invalid_request`."""
+	value = body.get(name)
+	if not isinstance(value, list | None):
+		raise invalid(_("{0} accepts a list."), name)
+	return value or []
+
+
+def string_in(item: dict[str, Any], name: str, where: str) -> str:
+	"""Returns a string, which an item or a block must have. Raises ChatError `invalid_request`."""
+	value = item.get(name)
+	if not isinstance(value, str):
+		raise invalid(_("{0}.{1} accepts a string."), where, name)
+	return value
