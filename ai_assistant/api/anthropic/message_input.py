@@ -174,11 +174,11 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	given = body.get("tools") or []
-	if not isinstance(given, list):
+	given = body.get("tools")
+	if not isinstance(given, list | None):
 		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools, dropped = [], []
-	for n, tool in enumerate(given):
+	for n, tool in enumerate(given or []):
 		if not isinstance(tool, dict):
 			raise invalid(_("{0} accepts an object {1}."), f"tools[{n}]", "{name, description, input_schema}")
 		if tool.get("type") not in (None, "custom"):

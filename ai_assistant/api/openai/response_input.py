@@ -156,12 +156,12 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	given = body.get("tools") or []
-	if not isinstance(given, list):
+	given = body.get("tools")
+	if not isinstance(given, list | None):
 		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools: list[dict[str, Any]] = []
 	dropped: list[str] = []
-	for n, tool in enumerate(given):
+	for n, tool in enumerate(given or []):
 		kind = tool.get("type") if isinstance(tool, dict) else None
 		if not isinstance(kind, str):
 			raise invalid(

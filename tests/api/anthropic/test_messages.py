@@ -441,6 +441,7 @@ def test_each_choice_of_a_tool_is_the_chat_apis(given: dict[str, Any], choice: A
 		),
 		({"system": 3}, "system accepts"),
 		({"tools": [3]}, "tools[0] accepts"),
+		({"tools": False}, "tools accepts a list"),
 		({"tools": [TOOL], "tool_choice": {"type": "some"}}, "tool_choice.type accepts"),
 		({"tools": [TOOL], "tool_choice": "auto"}, "tool_choice.type accepts"),
 		({"thinking": {"type": "enabled"}}, "thinking.budget_tokens accepts"),

@@ -401,6 +401,7 @@ def test_a_choice_among_allowed_tools_leaves_the_others_out() -> None:
 		({"previous_response_id": "resp_1"}, "previous_response_id cannot"),
 		({"conversation": "conv_1"}, "conversation is not kept"),
 		({"tools": [3]}, "tools[0] accepts"),
+		({"tools": False}, "tools accepts a list"),
 		({"text": {"format": {"type": "xml"}}}, "text.format.type accepts"),
 		({"instructions": 3}, "instructions accepts"),
 		({"stream": "maybe"}, "stream accepts"),
