@@ -5,7 +5,6 @@ Some clients append `/v1` to the address that they are given, so each path is se
 """
 
 # No `from __future__ import annotations`: it would switch off Frappe's check of arguments.
-import json
 import re
 from collections.abc import Callable
 from functools import partial
