@@ -74,12 +74,12 @@ class Conversation:
 			self._append({"role": "user", "content": images})
 
 
-def task_label(given: Any) -> str | None:
+def task_label(label: Any) -> str | None:
 	"""A client's label for a conversation as a task_id, None if it cannot be one.
 
 	A provider's cache and the choice of a provider depend on the task.
 	"""
 	try:
-		return task_id_of(given)
+		return task_id_of(label)
 	except ChatError:
 		return None

@@ -51,7 +51,7 @@ def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 		if provider := settings.provider(alias.provider):
 			seen.add(alias.name)
 			yield alias.name, provider, alias.model
-	for provider in sorted(settings.providers, key=lambda each: (each.priority, each.name)):
+	for provider in sorted(settings.providers, key=lambda provider: (provider.priority, provider.name)):
 		for model in dict.fromkeys((provider.default_model, *provider.models)):
 			if model == "*":
 				continue

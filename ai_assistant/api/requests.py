@@ -147,12 +147,12 @@ def count_tokens(parsed: Parsed) -> int:
 def body() -> dict[str, Any]:
 	"""Reads the JSON object in the body of the HTTP request. Raises ChatError `invalid_request`."""
 	try:
-		found = strict_json.loads(frappe.request.get_data())
+		fields = strict_json.loads(frappe.request.get_data())
 	except (ValueError, RecursionError):
 		raise ChatError("invalid_request", _("The body is not valid JSON.")) from None
-	if not isinstance(found, dict):
+	if not isinstance(fields, dict):
 		raise ChatError("invalid_request", _("The body accepts a JSON object."))
-	return found
+	return fields
 
 
 def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

@@ -51,7 +51,7 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 
 	Raises AttemptFailed, after all that the provider had sent.
 	"""
-	if run.cancel.asked:
+	if run.cancel.requested:
 		yield Completion("cancelled", provider.name, ask.model)
 		return
 	names = {"provider": provider.name, "model": ask.model}
@@ -110,7 +110,7 @@ def _received(
 		now = time.monotonic()
 		# The last look does not wait: it takes what has come by now. It is decided in each round, because a provider
 		# that is faster than its reader always has something ready.
-		is_last = run.cancel.asked or now >= run.deadline
+		is_last = run.cancel.requested or now >= run.deadline
 		wait_s = (
 			0.0 if is_last else min(run.pacing.wait_s(), bridge.heard + seconds - now, run.deadline - now)
 		)
@@ -122,7 +122,7 @@ def _received(
 				raise ProviderError(kind, seconds=f"{seconds:g}", **names)
 			yield Tick()
 		yield from _joined(received) if gathers else received
-	if not run.cancel.asked:
+	if not run.cancel.requested:
 		raise ProviderError("total", seconds=f"{run.timeouts.total_s:g}", **names)
 
 

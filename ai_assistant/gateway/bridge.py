@@ -50,20 +50,20 @@ class Cancel:
 	"""Stops one running stream when it is called, from any thread."""
 
 	def __init__(self) -> None:
-		self._asked = threading.Event()
+		self._requested = threading.Event()
 		self._wake: Callable[[], None] | None = None
 
 	def __call__(self) -> None:
-		self._asked.set()
+		self._requested.set()
 		if wake := self._wake:
 			wake()
 
 	@property
-	def asked(self) -> bool:
-		return self._asked.is_set()
+	def requested(self) -> bool:
+		return self._requested.is_set()
 
 	def on_ask(self, wake: Callable[[], None] | None) -> None:
-		"""Sets what is called on a cancel. The caller looks at `asked` afterwards, in case the cancel came before."""
+		"""Sets what is called on a cancel. The caller looks at `requested` afterwards, in case the cancel came before."""
 		self._wake = wake
 
 

@@ -30,7 +30,7 @@ DETAILS = {
 Fields = dict[str, Any]
 
 
-class Kept:
+class Builder:
 	"""Collects what the provider wants back from the pieces of an answer, under names that its adapter chooses."""
 
 	def __init__(self) -> None:

@@ -161,7 +161,7 @@ class Gateway:
 				if isinstance(chunk, Completion):
 					replaced = effort if effort != ask.reasoning_effort else None
 					chunk = replace(chunk, attempts=tuple(attempts), effort=replaced, key=provider.key_label)
-				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.asked:
+				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.requested:
 					has_begun = True
 					self.health.succeeded(provider)
 				yield chunk
@@ -229,6 +229,6 @@ def _may_succeed_later(error: ProviderError) -> bool:
 def _wait(seconds: float, run: Run) -> Iterator[Tick]:
 	"""Waits, and gives the caller its turns meanwhile. Ends at a cancel."""
 	until = time.monotonic() + seconds
-	while (left := until - time.monotonic()) > 0 and not run.cancel.asked:
+	while (left := until - time.monotonic()) > 0 and not run.cancel.requested:
 		time.sleep(min(left, run.pacing.wait_s(), 0.1))
 		yield Tick()

@@ -130,10 +130,10 @@ class Health:
 			if (provider.name, provider.key_label) in rests:
 				resting.append(provider)
 				continue
-			asked = _name("asked", provider)
-			if not ready and _name("probe", provider) in known and asked not in claimed:
-				claimed[asked] = self._state.put(asked, "1", PROBE_S, if_absent=True)
-			(ready if claimed.get(asked, True) else resting).append(provider)
+			claim = _name("claim", provider)
+			if not ready and _name("probe", provider) in known and claim not in claimed:
+				claimed[claim] = self._state.put(claim, "1", PROBE_S, if_absent=True)
+			(ready if claimed.get(claim, True) else resting).append(provider)
 		return ready + resting
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
@@ -143,12 +143,12 @@ class Health:
 	def succeeded(self, provider: Provider) -> None:
 		"""Records that a provider has begun to answer."""
 		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S)
-		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "asked", "hung")]
+		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "claim", "hung")]
 		self._state.delete([*of_provider, _key(provider)])
 
 	def undecided(self, provider: Provider) -> None:
 		"""Records that an attempt has told nothing about a provider, so that the next chat may try it after a rest."""
-		self._state.delete([_name("asked", provider)])
+		self._state.delete([_name("claim", provider)])
 
 	def failed(self, provider: Provider, error: ProviderError) -> None:
 		"""Records that a provider has failed before its first chunk, and decides whether it or its key rests."""

@@ -264,7 +264,7 @@ def test_the_lease_is_renewed_once_a_second(
 		clock[0] += 0.25
 	assert len(renewed) == 2
 	assert chat_site.row(chat.request.request_id)["lease"] == renewed[-1]
-	assert not chat.cancel.asked
+	assert not chat.cancel.requested
 
 
 def test_the_caller_waits_no_longer_than_the_lease_may(chat_site: ChatSite, clock: list[float]) -> None:
@@ -281,7 +281,7 @@ def test_a_cancel_of_another_process_arrives_with_the_lease(chat_site: ChatSite,
 	elsewhere(chat_site, lambda: chat_site.store.ask_to_cancel(chat.publisher.name))
 	clock[0] += lifecycle.RENEW_S
 	chat.renew_lease()
-	assert chat.cancel.asked
+	assert chat.cancel.requested
 
 
 def test_a_store_that_is_unavailable_does_not_end_the_chat(
@@ -319,7 +319,7 @@ def test_a_cancel_ends_a_queued_request_and_stops_a_running_one(chat_site: ChatS
 	running.unregister(chat)
 	assert ids == ["queued-01", "running-1"]
 	assert chat_site.row("queued-01")["status"] == "cancelled"
-	assert chat.cancel.asked and chat_site.row("running-1")["cancel_asked"] == 1
+	assert chat.cancel.requested and chat_site.row("running-1")["cancel_asked"] == 1
 
 
 def test_chats_of_two_sites_with_the_same_ids_are_two(

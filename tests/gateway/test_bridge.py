@@ -136,10 +136,10 @@ def test_a_cancel_wakes_the_read_that_waits_for_it() -> None:
 	bridge = Bridge(Source(items=0).numbers())
 	cancel = Cancel()
 	cancel.on_ask(bridge.wake)
-	assert not cancel.asked
+	assert not cancel.requested
 	threading.Thread(target=cancel).start()
 	assert bridge.take(FOR_EVER) == []
-	assert cancel.asked
+	assert cancel.requested
 	bridge.close()
 
 
@@ -147,7 +147,7 @@ def test_a_cancel_can_be_asked_for_when_nobody_listens() -> None:
 	cancel = Cancel()
 	cancel.on_ask(None)
 	cancel()
-	assert cancel.asked
+	assert cancel.requested
 
 
 class Told:

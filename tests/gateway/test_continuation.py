@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_assistant.gateway import Provider, ToolCall
-from ai_assistant.gateway.continuation import MAX_CHARS, Kept, decode
+from ai_assistant.gateway.continuation import MAX_CHARS, Builder, decode
 from ai_assistant.gateway.sse import ProtocolError
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
@@ -190,10 +190,10 @@ def test_reading_one_raises_nothing(text: Any) -> None:
 
 
 def test_what_is_kept_comes_back_to_the_one_who_gave_it() -> None:
-	kept = Kept()
-	kept.add("reasoning_content", "a", "ä")
-	kept.add("thinking_blocks", {"type": "thinking"})
-	text = kept.encoded(PROVIDER, "m")
+	builder = Builder()
+	builder.add("reasoning_content", "a", "ä")
+	builder.add("thinking_blocks", {"type": "thinking"})
+	text = builder.encoded(PROVIDER, "m")
 	assert decode(PROVIDER, "m", text) == {
 		"reasoning_content": "aä",
 		"thinking_blocks": [{"type": "thinking"}],
@@ -203,25 +203,25 @@ def test_what_is_kept_comes_back_to_the_one_who_gave_it() -> None:
 
 
 def test_nothing_kept_is_no_continuation_and_too_much_is_none() -> None:
-	assert Kept().encoded(PROVIDER, "m") is None
-	kept = Kept()
+	assert Builder().encoded(PROVIDER, "m") is None
+	builder = Builder()
 	for _ in range(2):
-		kept.add("reasoning_content", "x" * (MAX_CHARS // 2))
-	assert kept.encoded(PROVIDER, "m") is None
+		builder.add("reasoning_content", "x" * (MAX_CHARS // 2))
+	assert builder.encoded(PROVIDER, "m") is None
 
 
 def test_pieces_of_details_are_joined_in_their_row() -> None:
-	kept = Kept()
+	builder = Builder()
 	text = {"type": "reasoning.text", "index": 0}
-	kept.add("reasoning_details", {**text, "text": "a"}, {**text, "text": "b"}, {**text, "signature": "s"})
-	kept.add("reasoning_details", {"type": "reasoning.encrypted", "data": "d", "id": None, "index": 1})
-	assert decode(PROVIDER, "m", kept.encoded(PROVIDER, "m"))["reasoning_details"] == [
+	builder.add("reasoning_details", {**text, "text": "a"}, {**text, "text": "b"}, {**text, "signature": "s"})
+	builder.add("reasoning_details", {"type": "reasoning.encrypted", "data": "d", "id": None, "index": 1})
+	assert decode(PROVIDER, "m", builder.encoded(PROVIDER, "m"))["reasoning_details"] == [
 		{**text, "text": "ab", "signature": "s"},
 		{"type": "reasoning.encrypted", "data": "d", "index": 1},
 	]
-	kept.add("reasoning_details", "odd")
+	builder.add("reasoning_details", "odd")
 	with pytest.raises(ProtocolError):
-		kept.encoded(PROVIDER, "m")
+		builder.encoded(PROVIDER, "m")
 
 
 # Claude, who thinks on only where it gets its thoughts

@@ -31,10 +31,10 @@ def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 	"""
 	conversation = Conversation()
 	conversation.add("system", _content(body.get("system"), "system"))
-	given = body.get("messages")
-	if not isinstance(given, list) or not given:
+	messages = body.get("messages")
+	if not isinstance(messages, list) or not messages:
 		raise invalid(_("{0} accepts a list of at least one {1}."), "messages", "{role, content}")
-	for n, message in enumerate(given):
+	for n, message in enumerate(messages):
 		where = f"messages[{n}]"
 		role = message.get("role") if isinstance(message, dict) else None
 		if role not in ROLES:
@@ -66,10 +66,10 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 			if isinstance(sealed, str) and is_continuation(sealed):
 				conversation.think(sealed)
 		elif kind == "tool_use":
-			given = block.get("input")
+			tool_input = block.get("input")
 			# As most models write them: a provider finds again in its cache what it has written itself.
-			compact = json.dumps(given or {}, ensure_ascii=False, separators=(",", ":"))
-			arguments = given if isinstance(given, str) else compact
+			compact = json.dumps(tool_input or {}, ensure_ascii=False, separators=(",", ":"))
+			arguments = tool_input if isinstance(tool_input, str) else compact
 			conversation.call(string_in(block, "id", path), string_in(block, "name", path), arguments)
 		elif kind == "text":
 			conversation.say(string_in(block, "text", path))
@@ -174,11 +174,11 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	given = body.get("tools")
-	if not isinstance(given, list | None):
+	definitions = body.get("tools")
+	if not isinstance(definitions, list | None):
 		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools, dropped = [], []
-	for n, tool in enumerate(given or []):
+	for n, tool in enumerate(definitions or []):
 		if not isinstance(tool, dict):
 			raise invalid(_("{0} accepts an object {1}."), f"tools[{n}]", "{name, description, input_schema}")
 		if tool.get("type") not in (None, "custom"):
@@ -193,12 +193,12 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	return tools, _choice(body.get("tool_choice")) if tools else None, tuple(dropped)
 
 
-def _choice(given: Any) -> Any:
-	if given is None:
+def _choice(tool_choice: Any) -> Any:
+	if tool_choice is None:
 		return None
-	kind = given.get("type") if isinstance(given, dict) else None
+	kind = tool_choice.get("type") if isinstance(tool_choice, dict) else None
 	if kind == "tool":
-		return {"type": "function", "function": {"name": given.get("name")}}
+		return {"type": "function", "function": {"name": tool_choice.get("name")}}
 	if not isinstance(kind, str) or kind not in CHOICES:
 		raise invalid(_("{0} accepts one of: {1}."), "tool_choice.type", "auto, any, tool, none")
 	return CHOICES[kind]

@@ -39,7 +39,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	"""
 	tools, choice, dropped = tools_of(body)
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
-	asked = body.get("tool_choice")
+	tool_choice = body.get("tool_choice")
 	fields = {
 		"messages": messages_of(body),
 		"model": body.get("model"),
@@ -50,7 +50,9 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"reasoning_effort": _effort(thinking, config),
 		"tools": tools or None,
 		"tool_choice": choice,
-		"parallel_tool_calls": False if tools and asked and asked.get("disable_parallel_tool_use") else None,
+		"parallel_tool_calls": False
+		if tools and tool_choice and tool_choice.get("disable_parallel_tool_use")
+		else None,
 		"response_format": _response_format(config.get("format")),
 		"service_tier": body.get("service_tier"),
 		"request_id": metadata.get("request_id"),
@@ -91,18 +93,18 @@ def _session(user_id: Any) -> str | None:
 	return task_label(named[1]) if named else None
 
 
-def _stops(given: Any) -> Any:
+def _stops(stop_sequences: Any) -> Any:
 	"""As many of the `stop_sequences` as the chat API takes."""
-	return given[:MAX_STOPS] if isinstance(given, list) else given
+	return stop_sequences[:MAX_STOPS] if isinstance(stop_sequences, list) else stop_sequences
 
 
-def _response_format(given: Any) -> dict[str, Any] | None:
+def _response_format(output_format: Any) -> dict[str, Any] | None:
 	"""An `output_config.format` as the chat API's `response_format`."""
-	if given is None:
+	if output_format is None:
 		return None
-	if not isinstance(given, dict) or given.get("type") != "json_schema":
+	if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
 		raise invalid(_("{0} accepts {1}."), "output_config.format.type", "json_schema")
-	return {"type": "json_schema", "json_schema": {"name": "answer", "schema": given.get("schema")}}
+	return {"type": "json_schema", "json_schema": {"name": "answer", "schema": output_format.get("schema")}}
 
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:

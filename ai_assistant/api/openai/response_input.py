@@ -31,19 +31,19 @@ FOREIGN = (
 DETAILS = {"low": "low", "high": "high", "original": "high"}
 
 
-def messages_of(given: Any, history: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+def messages_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
 	"""The messages of an `input` after those of `history`, in the form of the OpenAI chat API.
 
 	Raises:
 		ChatError: `invalid_request`, with the path of the field.
 	"""
 	conversation = Conversation(history)
-	if isinstance(given, str):
-		conversation.add("user", given)
+	if isinstance(input_items, str):
+		conversation.add("user", input_items)
 		return conversation.messages
-	if not isinstance(given, list):
+	if not isinstance(input_items, list):
 		raise invalid(_("{0} accepts a string or a list of items."), "input")
-	for n, item in enumerate(given):
+	for n, item in enumerate(input_items):
 		where = f"input[{n}]"
 		if not isinstance(item, dict):
 			raise invalid(_("{0} accepts an object with a type."), where)
@@ -156,12 +156,12 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	Raises:
 		ChatError: `invalid_request`.
 	"""
-	given = body.get("tools")
-	if not isinstance(given, list | None):
+	definitions = body.get("tools")
+	if not isinstance(definitions, list | None):
 		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools: list[dict[str, Any]] = []
 	dropped: list[str] = []
-	for n, tool in enumerate(given or []):
+	for n, tool in enumerate(definitions or []):
 		kind = tool.get("type") if isinstance(tool, dict) else None
 		if not isinstance(kind, str):
 			raise invalid(
@@ -179,14 +179,14 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	return tools, choice if tools else None, tuple(dropped)
 
 
-def _choice(given: Any) -> tuple[Any, list[Any] | None]:
+def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
 	"""A `tool_choice` in the form of the chat API, and the names of the tools that it allows, None for all."""
-	if not isinstance(given, dict):
-		return given, None
-	if given.get("type") == "allowed_tools" and isinstance(given.get("tools"), list):
-		names = [tool.get("name") for tool in given["tools"] if isinstance(tool, dict)]
-		return given.get("mode") or "auto", names
-	if given.get("type") == "function":
-		named = given["function"] if isinstance(given.get("function"), dict) else given
+	if not isinstance(tool_choice, dict):
+		return tool_choice, None
+	if tool_choice.get("type") == "allowed_tools" and isinstance(tool_choice.get("tools"), list):
+		names = [tool.get("name") for tool in tool_choice["tools"] if isinstance(tool, dict)]
+		return tool_choice.get("mode") or "auto", names
+	if tool_choice.get("type") == "function":
+		named = tool_choice["function"] if isinstance(tool_choice.get("function"), dict) else tool_choice
 		return {"type": "function", "function": {"name": named.get("name")}}, None
 	return "auto", None

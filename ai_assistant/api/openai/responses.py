@@ -59,8 +59,8 @@ def parse(
 	if body.get("previous_response_id") is not None and history is None:
 		raise invalid(_("{0} cannot be used here; send all of the input."), "previous_response_id")
 	reasoning, text, metadata = (object_in(body, name) for name in ("reasoning", "text", "metadata"))
-	given = body.get("input")
-	messages = messages_of([] if given is None and history else given, history or ())
+	input_items = body.get("input")
+	messages = messages_of([] if input_items is None and history else input_items, history or ())
 	instructions = body.get("instructions")
 	if instructions is not None and not isinstance(instructions, str):
 		raise invalid(_("{0} accepts a string."), "instructions")
@@ -108,13 +108,13 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 	return repeated if clean is text else json.loads(clean)
 
 
-def _response_format(given: Any) -> dict[str, Any] | None:
+def _response_format(text_format: Any) -> dict[str, Any] | None:
 	"""The `text.format` of a request as the chat API's `response_format`, which has a schema one level below."""
-	kind = given.get("type") if isinstance(given, dict) else None
-	if given is None or kind == "text":
+	kind = text_format.get("type") if isinstance(text_format, dict) else None
+	if text_format is None or kind == "text":
 		return None
 	if kind == "json_object":
 		return {"type": kind}
 	if kind != "json_schema":
 		raise invalid(_("{0} accepts one of: {1}."), "text.format.type", "text, json_object, json_schema")
-	return {"type": kind, kind: {name: value for name, value in given.items() if name != "type"}}
+	return {"type": kind, kind: {name: value for name, value in text_format.items() if name != "type"}}

@@ -74,11 +74,11 @@ def read(sent: dict[str, Any]) -> Parsed:
 def retrieve(response_id: str) -> Response:
 	"""A stored response in whatever status; with `stream=true` its events, those after `starting_after` alone."""
 	row = _find(response_id)
-	asked = frappe.request.args
-	if not flag(asked.get("stream"), "stream"):
+	query = frappe.request.args
+	if not flag(query.get("stream"), "stream"):
 		return _whole(row)
 	parsed = _parsed(row, stream=True)
-	after = whole_number(asked.get("starting_after"), "starting_after", 0, 2**31)
+	after = whole_number(query.get("starting_after"), "starting_after", 0, 2**31)
 	if after is not None:
 		if not parsed.background:
 			# A direct stream is cut elsewhere than the journal, so its events have other numbers.
@@ -200,12 +200,14 @@ def _not_kept(response_id: str) -> ChatError:
 	return ChatError("not_kept", message.format(response_id))
 
 
-def _resolved(given: Any) -> Any:
+def _resolved(input_items: Any) -> Any:
 	"""An input with the stored items in the place of the references to them. Raises ChatError."""
-	if not isinstance(given, list):
-		return given
+	if not isinstance(input_items, list):
+		return input_items
 	rows: dict[str, store.Row] = {}
-	return [each for n, item in enumerate(given) for each in _items(item, f"input[{n}].id", rows)]
+	return [
+		resolved for n, item in enumerate(input_items) for resolved in _items(item, f"input[{n}].id", rows)
+	]
 
 
 def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
@@ -213,10 +215,10 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 	if not isinstance(item, dict) or not (item.get("type") == "item_reference" or item.keys() == {"id"}):
 		return [item]
 	identity = str(item.get("id"))
-	found = ITEM_ID.fullmatch(identity)
-	if not found:
+	match = ITEM_ID.fullmatch(identity)
+	if not match:
 		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
-	kind, request_id, number = found[1], found[2], int(found[3])
+	kind, request_id, number = match[1], match[2], int(match[3])
 	response_id = f"{ID_PREFIX}{request_id}"
 	if response_id not in rows:
 		if len(rows) >= MAX_REFERRED:

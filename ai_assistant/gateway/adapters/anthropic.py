@@ -74,7 +74,7 @@ async def answer(
 		model=ask.model,
 		usage=usage_of(message, provider, ask.model),
 		dropped=dropped,
-		continuation=message.kept.encoded(provider, ask.model),
+		continuation=message.continuation.encoded(provider, ask.model),
 		sources=message.sources,
 	)
 
@@ -204,8 +204,8 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 	system: list[dict[str, Any]] = []
 	turns: list[dict[str, Any]] = []
 	own = OwnIds()
-	for given, fields in continuation.of_messages(provider, ask):
-		message = own.of(given)
+	for message_of_ask, fields in continuation.of_messages(provider, ask):
+		message = own.of(message_of_ask)
 		if message["role"] == "system":
 			system += _parts(message.get("content"))
 			continue
@@ -271,9 +271,9 @@ def _marker(part: dict[str, Any]) -> dict[str, Any]:
 	return {MARKER: part[MARKER]} if MARKER in part else {}
 
 
-def _call_id(given: str) -> str:
+def _call_id(call_id: str) -> str:
 	"""An id as the API takes it; another provider's may have other characters."""
-	return given if CALL_ID.fullmatch(given) else f"toolu_{sha256(given.encode()).hexdigest()[:24]}"
+	return call_id if CALL_ID.fullmatch(call_id) else f"toolu_{sha256(call_id.encode()).hexdigest()[:24]}"
 
 
 def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:

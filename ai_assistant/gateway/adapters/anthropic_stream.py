@@ -105,9 +105,9 @@ class Message(PartialAnswer):
 			if block.get("thinking"):
 				yield self.reasoning(block["thinking"])
 		elif kind == "tool_use":
-			given = block.get("input")
+			tool_input = block.get("input")
 			# Some servers give the arguments whole, and no deltas.
-			arguments = json.dumps(given, ensure_ascii=False) if given else ""
+			arguments = json.dumps(tool_input, ensure_ascii=False) if tool_input else ""
 			self._calls.add(index)
 			yield ToolPiece(index, string(block.get("id") or ""), string(block.get("name") or ""), arguments)
 
@@ -148,7 +148,7 @@ class Message(PartialAnswer):
 				self.cite(citation.get("url"), citation.get("title"), start, self.length)
 		block = self._thinking.pop(index, None)
 		if block and self.keeps and (block.get("signature") or block.get("data")):
-			self.kept.add("thinking_blocks", block)
+			self.continuation.add("thinking_blocks", block)
 
 
 def _sendable(block: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _compactions(counts: dict[str, Any]) -> list[dict[str, Any]]:
 	"""The counts of the summaries that the API made of the conversation, which its totals leave out."""
 	rounds = counts.get("iterations")
 	return [
-		each
-		for each in (rounds if isinstance(rounds, list) else ())
-		if isinstance(each, dict) and each.get("type") == "compaction"
+		entry
+		for entry in (rounds if isinstance(rounds, list) else ())
+		if isinstance(entry, dict) and entry.get("type") == "compaction"
 	]

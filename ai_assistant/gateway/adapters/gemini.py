@@ -57,29 +57,29 @@ async def answer(
 		raise ProviderError("no_image_links", **names)
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	said = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
-	responses = http.objects(*request(provider, ask.model, sent), names, ended=lambda: said.finish)
+	partial = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
+	responses = http.objects(*request(provider, ask.model, sent), names, ended=lambda: partial.finish)
 	async with aclosing(responses):
 		async for response in responses:
 			if response.get("error") is not None:
 				raise failure(names, body=response["error"])
-			for piece in said.pieces(response):
+			for piece in partial.pieces(response):
 				yield piece
-	if said.blocked:
+	if partial.blocked:
 		raise ProviderError("filtered", **names)
-	if said.finish is None:
-		raise ProviderError("unfinished" if said.begun else "no_answer", **names)
-	said.cite_grounding()
+	if partial.finish is None:
+		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
+	partial.cite_grounding()
 	yield Completion(
-		finish_reason=finish_reason(said.finish, names),
+		finish_reason=finish_reason(partial.finish, names),
 		provider=provider.name,
 		model=ask.model,
-		usage=usage_of(said.usage, provider, ask.model),
+		usage=usage_of(partial.usage, provider, ask.model),
 		dropped=dropped,
-		continuation=said.kept.encoded(provider, ask.model),
-		unshown="only_images" if said.images else None,
-		sources=said.sources,
-		images=tuple(said.images),
+		continuation=partial.continuation.encoded(provider, ask.model),
+		unshown="only_images" if partial.images else None,
+		sources=partial.sources,
+		images=tuple(partial.images),
 	)
 
 
@@ -123,7 +123,7 @@ class _Answer(PartialAnswer):
 			yield from self._call(part["functionCall"], signature)
 			return
 		if signature and self.keeps:
-			self.kept.add("thought_signatures", signature)
+			self.continuation.add("thought_signatures", signature)
 		if isinstance(drawn := part.get("inlineData"), dict) and not part.get("thought"):
 			self.image(drawn.get("mimeType"), drawn.get("data"))
 		if "text" in part and (text := string(part["text"])):
@@ -142,7 +142,7 @@ class _Answer(PartialAnswer):
 				identity, string(call.get("name") or ""), dict(call.get("args") or {})
 			)
 			if signature and self.keeps:
-				self.kept.add("signatures", [identity, signature])
+				self.continuation.add("signatures", [identity, signature])
 		begun = self.open_call
 		begun.add(call.get("partialArgs") or ())
 		if call.get("willContinue"):
@@ -173,8 +173,8 @@ class _Answer(PartialAnswer):
 def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
 	"""The address and the title of a page, a map or a document that was found."""
 	for kind in ("web", "retrievedContext", "maps"):
-		if isinstance(found := chunk.get(kind), dict):
-			return found.get("uri"), found.get("title")
+		if isinstance(page := chunk.get(kind), dict):
+			return page.get("uri"), page.get("title")
 	return None, None
 
 
@@ -192,8 +192,8 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	sent: dict[str, Any] = {"contents": contents}
 	if system:
 		sent["systemInstruction"] = {"parts": system}
-	if given := {name: value for name, value in config.items() if value is not None}:
-		sent["generationConfig"] = given
+	if generation_config := {name: value for name, value in config.items() if value is not None}:
+		sent["generationConfig"] = generation_config
 	sent |= _tools(ask)
 	return sent, (*(() if takes_effort or not ask.reasoning_effort else ("reasoning_effort",)), *left_out)
 
@@ -243,8 +243,8 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 	# The API knows an answer by the name of the function.
 	called: dict[str, str] = {}
 	signs = not GEMINI_BUDGETS.match(ask.model)
-	for given, fields in continuation.of_messages(provider, ask):
-		message = sendable(given)
+	for message_of_ask, fields in continuation.of_messages(provider, ask):
+		message = sendable(message_of_ask)
 		if message["role"] == "system":
 			system += _parts(message.get("content"))
 			continue

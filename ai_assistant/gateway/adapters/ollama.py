@@ -62,7 +62,7 @@ async def answer(
 		model=ask.model,
 		usage=_usage(message, provider, ask.model),
 		dropped=dropped,
-		continuation=message.kept.encoded(provider, ask.model),
+		continuation=message.continuation.encoded(provider, ask.model),
 	)
 
 
@@ -97,7 +97,7 @@ class _Message(PartialAnswer):
 			return
 		if thinking := message.get("thinking"):
 			if self.keeps:
-				self.kept.add("reasoning_content", string(thinking))
+				self.continuation.add("reasoning_content", string(thinking))
 			yield self.reasoning(thinking)
 		if content := message.get("content"):
 			yield self.text(content)

@@ -66,7 +66,7 @@ async def answer(
 						_check(choice, names)
 						usage = counts_in(choice) or usage
 						if partial.keeps:
-							_keep(partial.kept, provider.api, choice)
+							_keep(partial.continuation, provider.api, choice)
 						for piece in _pieces(partial, choice):
 							yield piece
 						unshown = unshown or _unshown(choice)
@@ -83,7 +83,7 @@ async def answer(
 		model=ask.model,
 		usage=usage_of(usage, provider, ask.model, service_tier),
 		dropped=dropped,
-		continuation=partial.kept.encoded(provider, ask.model),
+		continuation=partial.continuation.encoded(provider, ask.model),
 		unshown="only_images" if partial.images else unshown,
 		sources=partial.sources,
 		images=tuple(partial.images),
@@ -211,7 +211,7 @@ def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
 	return message
 
 
-def _keep(state: continuation.Kept, api: str, choice: Any) -> None:
+def _keep(builder: continuation.Builder, api: str, choice: Any) -> None:
 	"""Records the parts of a choice that the API requires in the next turn.
 
 	They are recognised by their fields, because the model behind an address is unknown.
@@ -219,16 +219,16 @@ def _keep(state: continuation.Kept, api: str, choice: Any) -> None:
 	message = choice.get("delta") or choice.get("message") or {}
 	if api == "openrouter":
 		# The details of the provider behind OpenRouter, which include its reasoning.
-		state.add("reasoning_details", *(message.get("reasoning_details") or ()))
+		builder.add("reasoning_details", *(message.get("reasoning_details") or ()))
 	elif reasoning := message.get("reasoning_content"):
-		state.add("reasoning_content", string(reasoning))
+		builder.add("reasoning_content", string(reasoning))
 	for call in message.get("tool_calls") or ():
 		for vendor in SIGNERS:
 			signature = ((call.get("extra_content") or {}).get(vendor) or {}).get("thought_signature")
 			if signature:
 				# The signature is found again by the id of the call.
 				call["id"] = call.get("id") or f"call_{uuid4().hex}"
-				state.add(f"{vendor}_signatures", [call["id"], signature])
+				builder.add(f"{vendor}_signatures", [call["id"], signature])
 
 
 def _nothing(chunk: dict[str, Any]) -> tuple[()]:

@@ -77,7 +77,7 @@ async def answer(
 		model=ask.model,
 		usage=usage_of(response.end, response.thought_bytes, provider, ask.model),
 		dropped=dropped,
-		continuation=response.kept.encoded(provider, ask.model),
+		continuation=response.continuation.encoded(provider, ask.model),
 		unshown=_unshown(response.end.get("output") or ()),
 		sources=response.sources,
 		images=tuple(response.images),
@@ -157,7 +157,7 @@ class _Response(PartialAnswer):
 	def _end(self, index: Any, item: dict[str, Any]) -> Iterator[ToolPiece]:
 		kind = item.get("type")
 		if kind == "reasoning" and self.keeps and item.get("encrypted_content"):
-			self.kept.add("items", item)
+			self.continuation.add("items", item)
 		elif kind == "image_generation_call" and item.get("result") and item.get("id") not in self.drawn:
 			self.drawn.add(item.get("id"))
 			self.image(f"image/{item.get('output_format') or 'png'}", item["result"])

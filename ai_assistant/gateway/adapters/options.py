@@ -26,7 +26,7 @@ MIN_TOP_P_WITH_THINKING = 0.95
 Body = dict[str, Any]
 
 
-def asked(ask: Ask) -> Body:
+def options_of(ask: Ask) -> Body:
 	"""The OPTIONS that the question has."""
 	fields = {name: getattr(ask, name) for name in OPTIONS}
 	if not ask.tools:
@@ -50,7 +50,7 @@ def for_chat(api: str, ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 		lacks |= SAMPLING | {"stop"}
 	if api == "deepseek" and (ask.response_format or {}).get("type") == "json_schema":
 		lacks.add("response_format")
-	fields = asked(ask)
+	fields = options_of(ask)
 	sent = {name: value for name, value in fields.items() if name not in lacks}
 	if api == "mistral" and "seed" in sent:
 		sent["random_seed"] = sent.pop("seed")
@@ -59,7 +59,7 @@ def for_chat(api: str, ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 
 def for_responses(ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 	"""For OpenAI's Responses. `reasons` is as for `for_chat`."""
-	fields = asked(ask)
+	fields = options_of(ask)
 	names = ["parallel_tool_calls", "service_tier", *(() if reasons else ("top_p",))]
 	sent: Body = {name: fields[name] for name in names if name in fields}
 	text: Body = {}
@@ -82,7 +82,7 @@ def for_anthropic(ask: Ask, listed: models.Entry, thinks: bool) -> tuple[Body, t
 	Args:
 		thinks: whether the request asks the model to think.
 	"""
-	fields = asked(ask)
+	fields = options_of(ask)
 	sent: Body = {}
 	stops = [stop for stop in fields.get("stop", ()) if not stop.isspace()]
 	if stops:
@@ -110,7 +110,7 @@ def for_anthropic(ask: Ask, listed: models.Entry, thinks: bool) -> tuple[Body, t
 
 def for_gemini(ask: Ask) -> tuple[Body, tuple[str, ...]]:
 	"""For `generationConfig` of Gemini."""
-	fields = asked(ask)
+	fields = options_of(ask)
 	names = {
 		"stop": "stopSequences",
 		"top_p": "topP",
@@ -134,7 +134,7 @@ def for_gemini(ask: Ask) -> tuple[Body, tuple[str, ...]]:
 
 def for_ollama(ask: Ask) -> tuple[Body, tuple[str, ...]]:
 	"""For Ollama: `format`, and `options` for the caller to merge."""
-	fields = asked(ask)
+	fields = options_of(ask)
 	names = ("stop", "top_p", "seed", "presence_penalty", "frequency_penalty")
 	sent: Body = {"options": {name: fields[name] for name in names if name in fields}}
 	if form := fields.get("response_format"):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import continuation
 from ..chunks import Image, Reasoning, Source, Text
+from ..continuation import Builder
 from ..sse import string
 
 MAX_SOURCES = 200
@@ -23,7 +23,7 @@ class PartialAnswer:
 	# Characters of the text so far, and bytes of the reasoning.
 	length: int = 0
 	thought_bytes: int = 0
-	kept: continuation.Kept = field(default_factory=continuation.Kept)
+	continuation: Builder = field(default_factory=Builder)
 	images: list[Image] = field(default_factory=list)
 	# Each once, in the order in which they arrive.
 	_sources: dict[Source, None] = field(default_factory=dict)

@@ -33,15 +33,15 @@ def get(chart_name: str) -> dict[str, Any] | None:
 		f"select date(creation), {', '.join(lines.values())} from `tabAI Request` where {where} group by 1",
 		{"first": first},
 	)
-	found = {day: values for day, *values in rows}
-	if not any(any(values) for values in found.values()):
+	values_by_day = {day: values for day, *values in rows}
+	if not any(any(values) for values in values_by_day.values()):
 		return None
 	days = [getdate(add_days(first, number)) for number in range(DAYS)]
 	nothing = [0] * len(lines)
 	return {
 		"labels": [format_date(day) for day in days],
 		"datasets": [
-			{"name": name, "values": [float(found.get(day, nothing)[n] or 0) for day in days]}
+			{"name": name, "values": [float(values_by_day.get(day, nothing)[n] or 0) for day in days]}
 			for n, name in enumerate(lines)
 		],
 	}

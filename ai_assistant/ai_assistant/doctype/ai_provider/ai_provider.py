@@ -86,9 +86,9 @@ class AIProvider(Document):
 
 	def on_update(self) -> None:
 		before = self.get_doc_before_save()
-		kept = {row.name for row in self.api_keys}
+		row_names = {row.name for row in self.api_keys}
 		for row in before.api_keys if before else ():
-			if row.name not in kept:
+			if row.name not in row_names:
 				delete_all_passwords_for(KEY, row.name)
 
 	def on_trash(self) -> None:
@@ -132,8 +132,8 @@ class AIProvider(Document):
 		if not is_key(self.api_key):
 			frappe.throw(_("API Key accepts no line end and no other control character; paste it again."))
 		before = self.get_doc_before_save()
-		kept = before and self.is_dummy_password(self.api_key)
-		if kept and any(
+		is_unchanged = before and self.is_dummy_password(self.api_key)
+		if is_unchanged and any(
 			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
 		):
 			# Otherwise a System Manager could have the key sent to a server of their own, and read it there.

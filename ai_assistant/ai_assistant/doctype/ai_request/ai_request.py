@@ -145,7 +145,7 @@ def find(
 	"""
 	if not frappe.has_permission(doctype):
 		raise SearchRefused(doctype)
-	found: list[Any] = frappe.get_list(
+	requests: list[Any] = frappe.get_list(
 		doctype,
 		filters=filters,
 		or_filters={"name": ("like", f"%{txt}%")},
@@ -154,7 +154,7 @@ def find(
 		limit_page_length=page_len,
 		as_list=True,
 	)
-	return found
+	return requests
 
 
 def on_doctype_update() -> None:

@@ -38,8 +38,8 @@ class AIUsage(Document):
 	def clear_old_logs(days: int = 400) -> None:
 		"""Log Settings calls this (frappe/core/doctype/log_settings). The current month stays: budgets need it."""
 		usage = frappe.qb.DocType("AI Usage")
-		kept = min(getdate(add_days(nowdate(), -days)), getdate(get_first_day(nowdate())))
-		frappe.db.delete(usage, usage.day < kept)
+		first_day = min(getdate(add_days(nowdate(), -days)), getdate(get_first_day(nowdate())))
+		frappe.db.delete(usage, usage.day < first_day)
 
 
 def on_doctype_update() -> None:

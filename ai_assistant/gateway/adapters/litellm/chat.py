@@ -83,12 +83,12 @@ async def answer(
 			# Claude takes its thoughts back only while it may think.
 			for message in messages:
 				message.pop("thinking_blocks", None)
-		kept = continuation.Kept()
+		builder = continuation.Builder()
 		unshown: str | None = None
 
 		def heard(message: Any) -> None:
 			nonlocal unshown
-			_keep(kept, provider.api, message)
+			_keep(builder, provider.api, message)
 			unshown = unshown or _unshown(message)
 
 		stream = await litellm.acompletion(
@@ -129,7 +129,7 @@ async def answer(
 			model=ask.model,
 			usage=client.usage(litellm, provider, provider.api, ask.model, usage, thought),
 			dropped=dropped,
-			continuation=kept.encoded(provider, ask.model),
+			continuation=builder.encoded(provider, ask.model),
 			unshown=unshown,
 		)
 	except Exception as error:
@@ -213,24 +213,24 @@ def _tools(api: str, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
 	return [{**tool, "function": sent(tool["function"])} for tool in tools]
 
 
-def _keep(kept: continuation.Kept, api: str, message: Any) -> None:
+def _keep(builder: continuation.Builder, api: str, message: Any) -> None:
 	"""Records the parts of a delta or a whole message that the provider requires in the next turn."""
 	if api in TAKES_REASONING and (reasoning := getattr(message, "reasoning_content", None)):
-		kept.add("reasoning_content", string(reasoning))
+		builder.add("reasoning_content", string(reasoning))
 	if api == "openrouter":
-		kept.add("reasoning_details", *(_field(message, "reasoning_details") or ()))
+		builder.add("reasoning_details", *(_field(message, "reasoning_details") or ()))
 	if api in GEMINI:
 		calls = getattr(message, "tool_calls", None) or ()
 		for call in calls:
 			if signature := _field(call, "thought_signature"):
-				kept.add("signatures", [_short(call.get("id")), signature])
+				builder.add("signatures", [_short(call.get("id")), signature])
 		if not calls:
-			kept.add("thought_signatures", *(_field(message, "thought_signatures") or ()))
+			builder.add("thought_signatures", *(_field(message, "thought_signatures") or ()))
 		return
 	for block in getattr(message, "thinking_blocks", None) or ():
 		# Only the last piece of a block has a signature. It also has the whole thought.
 		if block.get("signature") or block.get("data"):
-			kept.add("thinking_blocks", dict(block))
+			builder.add("thinking_blocks", dict(block))
 
 
 def _field(of: Any, name: str) -> Any:

@@ -21,7 +21,7 @@ from ...chunks import Ask, Provider
 from ...errors import ProviderError
 from ...failures import ENDS, failure
 from ...usage import Usage, estimated_tokens, tokens
-from ..options import asked as options_of
+from ..options import options_of
 
 # Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
 TAKES_NO_CHOICE = ("ollama", "ollama_chat")

@@ -102,14 +102,14 @@ class Feed:
 		if hasattr(self._source, "content_blocks"):
 			parse = _forgetting(self._source, parse)
 		async with aclosing(objects(self._lines)) as heard:
-			async for said in heard:
-				self._heard_end = self._heard_end or _ends(said)
-				if said is None:
+			async for response in heard:
+				self._heard_end = self._heard_end or _ends(response)
+				if response is None:
 					continue
-				if said.get("error") is not None:
-					raise failure(self._names, body=said["error"])
+				if response.get("error") is not None:
+					raise failure(self._names, body=response["error"])
 				try:
-					chunk = parse(said)
+					chunk = parse(response)
 				except Exception as error:
 					raise ProtocolError() from error
 				self._tell(chunk)
@@ -136,11 +136,11 @@ class Feed:
 
 async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:
 	"""As `Objects`, of lines that come one by one."""
-	found = Objects()
+	parser = Objects()
 	async for line in lines:
-		for said in found.of((line,)):
-			yield said
-	found.end()
+		for response in parser.of((line,)):
+			yield response
+	parser.end()
 
 
 async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
@@ -152,21 +152,21 @@ async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
 			yield event
 
 
-def _ends(said: dict[str, Any] | None) -> bool:
+def _ends(response: dict[str, Any] | None) -> bool:
 	"""Whether an object is an end that litellm does not tell: `[DONE]`, or one of Gemini's."""
-	if said is None or (said.get("promptFeedback") or {}).get("blockReason"):
+	if response is None or (response.get("promptFeedback") or {}).get("blockReason"):
 		return True
-	return any(candidate.get("finishReason") for candidate in said.get("candidates") or [])
+	return any(candidate.get("finishReason") for candidate in response.get("candidates") or [])
 
 
 def _with_its_tags(parse: Parser) -> Parser:
 	"""Ollama's parser, the text kept from it."""
 
-	def parse_the_rest(said: dict[str, Any]) -> Any:
-		message = said.get("message")
+	def parse_the_rest(response: dict[str, Any]) -> Any:
+		message = response.get("message")
 		if not message:
-			return parse(said)
-		chunk = parse({**said, "message": {**message, "content": ""}})
+			return parse(response)
+		chunk = parse({**response, "message": {**message, "content": ""}})
 		chunk.choices[0].delta.content = message.get("content")
 		return chunk
 
@@ -177,8 +177,8 @@ def _forgetting(source: Any, parse: Parser) -> Parser:
 	"""Anthropic's parser, what it keeps bounded: of a block as much as can be given back with its signature."""
 	source.reasoning_content_chunks = deque(maxlen=0)
 
-	def parse_and_forget(said: dict[str, Any]) -> Any:
-		chunk = parse(said)
+	def parse_and_forget(response: dict[str, Any]) -> Any:
+		chunk = parse(response)
 		for unasked in (source.web_search_results, source.compaction_blocks, source.tool_results):
 			unasked.clear()
 		first, *others = source.content_blocks or [None]
