@@ -33,7 +33,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 	"""What a test logs may hold a lone surrogate, which cannot go from one process of the tests to another."""
 	report = yield
 	report.sections = [
-		(name, said.encode(errors="backslashreplace").decode()) for name, said in report.sections
+		(name, content.encode(errors="backslashreplace").decode()) for name, content in report.sections
 	]
 	return report
 
@@ -46,7 +46,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-	LEDGER.add(Row(**kept) for kept in getattr(node, "workeroutput", {}).get("faults", ()))
+	LEDGER.add(Row(**fields) for fields in getattr(node, "workeroutput", {}).get("faults", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

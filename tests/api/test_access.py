@@ -65,7 +65,7 @@ def test_a_model_of_another_role_does_not_exist_for_the_user(site: Site, model: 
 
 
 def test_a_provider_of_another_role_is_no_fallback(site: Site, provider: ScriptedProvider) -> None:
-	before = len(provider.asked)
+	before = len(provider.requests)
 	failing = [{"role": "user", "content": '[{"status": 500}]'}]
 	with site.client(site.first) as client:
 		answer = client.http.post(site.method("chat_completion"), json={"messages": failing}).json()[
@@ -73,7 +73,7 @@ def test_a_provider_of_another_role_is_no_fallback(site: Site, provider: Scripte
 		]
 	assert answer["status"] == "failed"
 	assert {attempt["provider"] for attempt in answer["attempts"]} == {"scripted"}
-	assert len(provider.asked) > before
+	assert len(provider.requests) > before
 
 
 @pytest.mark.parametrize("header", ["Authorization", "x-api-key"])

@@ -69,7 +69,7 @@ def test_another_users_continuation_is_not_found(site: Site, keeps: bool, provid
 	first.turn(*said)
 	second.messages = first.messages
 	second.turn({"text": "Noon."}, {"note": marker})
-	assert "c2VhbGVk" not in provider.wait_for(marker).said.replace(script(*said), "")
+	assert "c2VhbGVk" not in provider.wait_for(marker).text.replace(script(*said), "")
 
 
 def test_a_site_that_keeps_nothing_has_none_in_its_rows(

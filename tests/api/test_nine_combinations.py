@@ -161,7 +161,7 @@ def test_a_tool_is_called_and_answered_and_the_thinking_goes_on(
 	assert calls == [(f"call_{marker}", "clock", '{"zone": "UTC"}')]
 	asked.result(calls[0][0], f"noon {marker}")
 	assert asked.ask(model) == ("Noon, then.", f"It is noon. {marker}", [])
-	sent = provider.wait_for(f"noon {marker}").said
+	sent = provider.wait_for(f"noon {marker}").text
 	assert PNG in sent and f"call_{marker}" in sent
 	if client is not ChatCompletions and model != MODELS[0]:
 		# The script has it once; the message of the model brings it back.

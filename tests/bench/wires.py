@@ -145,7 +145,7 @@ def shown(provider: ScriptedProvider) -> float:
 	one = Gateway([Provider("p", "anthropic", "-", "claude-opus-4-7", api_base=provider.base("anthropic"))])
 	stream = one.stream_generate([{"role": "user", "content": json.dumps(steps)}], reasoning_effort="high")
 	came = sum(len(chunk.text) for chunk in stream if isinstance(chunk, Reasoning))
-	asked = provider.asked[-1].body["thinking"] == {"type": "adaptive", "display": "summarized"}
+	asked = provider.requests[-1].body["thinking"] == {"type": "adaptive", "display": "summarized"}
 	return 100 * came / len(THOUGHT * 50) if asked else 0
 
 

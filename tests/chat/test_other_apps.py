@@ -61,7 +61,7 @@ def ask(site: ChatSite, content: str) -> dict[str, Any]:
 
 def sent(site: ChatSite) -> str:
 	"""Returns the text of the last message of the last question that the provider got."""
-	content: str = site.provider.asked[-1].body["messages"][-1]["content"]
+	content: str = site.provider.requests[-1].body["messages"][-1]["content"]
 	return content
 
 

@@ -168,7 +168,7 @@ def test_it_reads_a_file_with_a_tool_of_its_own(
 	program = next(each for each in PROGRAMS if each.__name__ == name)
 	said = output(program, Asking(asked.folder, asked.base, asked.key, model), prompt)
 	assert f"Green. {marker}" in said
-	assert any(SECRET in each.said for each in provider.asked if marker in each.said)
+	assert any(SECRET in each.text for each in provider.requests if marker in each.text)
 
 
 @each_program

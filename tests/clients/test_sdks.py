@@ -104,7 +104,7 @@ def test_it_makes_a_round_trip_with_a_tool(
 		"prompt": script(*turns),
 	}
 	assert run(language, api, "tools", **given) == f"Noon. {marker}"
-	assert any("noon in UTC" in asked.said for asked in provider.asked if marker in asked.said)
+	assert any("noon in UTC" in asked.text for asked in provider.requests if marker in asked.text)
 
 
 @each_sdk

@@ -173,7 +173,7 @@ def test_a_bad_field_is_refused_by_name(
 	named: list[str],
 ) -> None:
 	request_id = unique("request")[:60]
-	before = len(provider.asked)
+	before = len(provider.requests)
 	body = {"messages": HELLO, "request_id": request_id, **fields}
 	response = client.http.post(
 		site.method("chat_completion"), content=json.dumps(body), headers={"Content-Type": "application/json"}
@@ -192,7 +192,7 @@ def test_a_bad_field_is_refused_by_name(
 	with pytest.raises(ApiError) as refused:
 		client.get("get_request", request_id=request_id)
 	assert refused.value.status == 404
-	assert len(provider.asked) == before
+	assert len(provider.requests) == before
 
 
 def _is_one_plain_sentence(body: str, sentence: str) -> None:

@@ -58,14 +58,14 @@ def spoken(api: str) -> str:
 	return api.removeprefix("litellm/")
 
 
-def in_camel_case(given: Any) -> Any:
+def in_camel_case(value: Any) -> Any:
 	"""The same with the one of Google's two spellings for each name; its API takes both."""
-	if isinstance(given, dict):
+	if isinstance(value, dict):
 		return {
-			re.sub("_([a-z])", lambda letter: letter[1].upper(), name): in_camel_case(value)
-			for name, value in given.items()
+			re.sub("_([a-z])", lambda letter: letter[1].upper(), name): in_camel_case(inner)
+			for name, inner in value.items()
 		}
-	return [in_camel_case(each) for each in given] if isinstance(given, list) else given
+	return [in_camel_case(item) for item in value] if isinstance(value, list) else value
 
 
 # Long enough for a machine that does three other things: no test waits for them.
@@ -74,13 +74,13 @@ PATIENT = Timeouts(first_token_s=20, idle_s=20, total_s=40)
 
 def family(server: ScriptedProvider, api: str, **fields: Any) -> Provider:
 	"""The scripted provider, spoken to as a family; its name is the family's, where none is given."""
-	given = {
+	settings = {
 		"name": api,
 		"default_model": MODELS.get(api) or MODELS[spoken(api)],
 		"api_base": server.base(spoken(api)),
 		**fields,
 	}
-	return Provider(api=api, api_key=KEY, **given)
+	return Provider(api=api, api_key=KEY, **settings)
 
 
 def gateway(*providers: Provider, timeouts: Timeouts = PATIENT) -> Gateway:
@@ -88,7 +88,7 @@ def gateway(*providers: Provider, timeouts: Timeouts = PATIENT) -> Gateway:
 	return Gateway(providers, timeouts, retries=0)
 
 
-def asked(script: list[dict[str, Any]], marker: str = "-") -> list[dict[str, Any]]:
+def scripted(script: list[dict[str, Any]], marker: str = "-") -> list[dict[str, Any]]:
 	"""The messages that make the provider play a script; by the marker a test finds its request again."""
 	return [{"role": "system", "content": marker}, {"role": "user", "content": json.dumps(script)}]
 
@@ -109,7 +109,7 @@ class Heard:
 		return "".join(c.text for c in self.chunks if isinstance(c, Text))
 
 	@property
-	def said(self) -> list[Chunk]:
+	def deltas(self) -> list[Chunk]:
 		return [c for c in self.chunks if isinstance(c, Reasoning | Text)]
 
 	@property

@@ -14,7 +14,7 @@ import pytest
 from ai_assistant.gateway.bridge import HIGH_WATER, Bridge, Cancel, provider_loop
 from tests.support.provider import ScriptedProvider
 
-from .asking import asked, family, gateway, hear
+from .asking import family, gateway, hear, scripted
 
 T = TypeVar("T")
 
@@ -277,7 +277,7 @@ def test_a_hundred_streams_leave_no_task_and_no_thread_behind(server: ScriptedPr
 			{"text": "b"},
 			[{"finish": "stop"}, {"hang": True}, {"cut": True}][n % 3],
 		]
-		stream = one.stream_generate(asked(script))
+		stream = one.stream_generate(scripted(script))
 		assert next(stream) and next(stream)
 		if n % 3 == 1:
 			stream.close()
@@ -311,12 +311,12 @@ def test_a_forked_child_gets_a_loop_of_its_own_and_can_stream(server: ScriptedPr
 	script = [{"reasoning": "Hm."}, {"text": "Yes."}]
 	for one in both:
 		# The parent's connections are open and idle when the child begins.
-		assert hear(one.stream_generate(asked(script))).text == "Yes."
+		assert hear(one.stream_generate(scripted(script))).text == "Yes."
 	reads, writes = os.pipe()
 	child = os.fork()
 	if not child:
 		try:
-			heard = [hear(one.stream_generate(asked(script))) for one in both]
+			heard = [hear(one.stream_generate(scripted(script))) for one in both]
 			numbers = read_to_the_end(Bridge(from_one_to(3)))
 			names = [t.name for t in threading.enumerate()]
 			os.write(writes, json.dumps([[h.reasoning, h.text] for h in heard] + [numbers, names]).encode())
@@ -336,4 +336,4 @@ def test_a_forked_child_gets_a_loop_of_its_own_and_can_stream(server: ScriptedPr
 	assert names.count("ai-assistant-providers") == 1
 	# And the parent goes on as before.
 	for one in both:
-		assert hear(one.stream_generate(asked(script))).text == "Yes."
+		assert hear(one.stream_generate(scripted(script))).text == "Yes."

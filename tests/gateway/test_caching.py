@@ -12,7 +12,7 @@ from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.models import entry
 from tests.support.provider import ScriptedProvider
 
-from .asking import KEY, MODELS, asked, family, gateway, hear
+from .asking import KEY, MODELS, family, gateway, hear, scripted
 from .test_continuation import answered
 from .test_tool_calls import TOOLS, call
 
@@ -130,7 +130,7 @@ def test_who_takes_no_markers_is_sent_none(server: ScriptedProvider, api: str, m
 	messages = [said("system", marker), {"role": "user", "content": [part]}]
 	one = gateway(family(server, api))
 	assert hear(one.stream_generate(messages, tools=[{**TOOL, "cache_control": SHORT}])).text == "Yes."
-	sent = server.wait_for(marker).said.count('"cache_control"')
+	sent = server.wait_for(marker).text.count('"cache_control"')
 	# litellm decides itself what it makes of a marker on a tool.
 	takes = {
 		"anthropic": (2,),
@@ -180,13 +180,13 @@ def test_each_request_of_a_task_begins_as_the_one_before(
 		}
 		for n in range(rounds)
 	]
-	messages = asked([*turns, {"turn": [{"text": "Done."}]}], f"{marker} {LONG}")
+	messages = scripted([*turns, {"turn": [{"text": "Done."}]}], f"{marker} {LONG}")
 	one = gateway(family(server, api))
 	fields = {"tools": TOOLS, "reasoning_effort": "low", "max_tokens": 4000, "cache_key": "k"}
 	for _ in range(rounds):
 		messages = answered(messages, hear(one.stream_generate(messages, **fields)))
 	assert hear(one.stream_generate(messages, **fields)).text == "Done."
-	bodies = [unmarked(request.body) for request in server.asked if marker in request.said]
+	bodies = [unmarked(request.body) for request in server.requests if marker in request.text]
 	assert len(bodies) == rounds + 1
 	for before, after in pairwise(bodies):
 		assert list(before) == list(after)
@@ -214,5 +214,5 @@ def test_the_requests_of_a_task_have_one_cache_key(
 	server: ScriptedProvider, api: str, model: str, fields: dict[str, Any], sent: str | None, marker: str
 ) -> None:
 	one = gateway(family(server, api, default_model=model, **fields))
-	hear(one.stream_generate(asked([{"text": "Yes."}], marker), cache_key="k"))
+	hear(one.stream_generate(scripted([{"text": "Yes."}], marker), cache_key="k"))
 	assert server.wait_for(marker).body.get("prompt_cache_key") == sent

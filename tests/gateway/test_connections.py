@@ -21,7 +21,7 @@ from ai_assistant.gateway.adapters import openai_chat
 from ai_assistant.gateway.chunks import Ask
 from tests.support.serving import serving
 
-from .asking import Heard, asked, gateway, hear
+from .asking import Heard, gateway, hear, scripted
 from .test_faults import nobody, somebody_who_says
 
 CHUNK = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
@@ -41,7 +41,7 @@ class Counting(socketserver.ThreadingTCPServer):
 	def __init__(self, play: Play, reset: bool) -> None:
 		self.play = play
 		self.reset = reset
-		self.asked: list[tuple[int, int]] = []
+		self.requests: list[tuple[int, int]] = []
 		self._connections = itertools.count(1)
 		super().__init__(("127.0.0.1", 0), _Requests)
 
@@ -57,7 +57,7 @@ class _Requests(socketserver.StreamRequestHandler):
 		for request in itertools.count(1):
 			if not self._read():
 				return
-			self.server.asked.append((connection, request))
+			self.server.requests.append((connection, request))
 			said = self.server.play(connection, request)
 			self.wfile.write(said)
 			if not said.endswith(EVENTS):
@@ -82,7 +82,7 @@ def counting(play: Play, reset: bool = False) -> Iterator[tuple[Counting, str]]:
 
 def ask(address: str, **fields: Any) -> Heard:
 	one = Provider("p", "openai", "-", "m", api_base=address, **fields)
-	return hear(gateway(one).stream_generate(asked([])))
+	return hear(gateway(one).stream_generate(scripted([])))
 
 
 # Connections that are kept
@@ -92,14 +92,14 @@ def ask(address: str, **fields: Any) -> Heard:
 def test_a_kept_connection_that_has_ended_is_not_the_end_of_the_question(reset: bool) -> None:
 	with counting(lambda *at: b"" if at == (1, 2) else ANSWER, reset) as (server, address):
 		assert [ask(address).text for _ in range(3)] == ["Hi"] * 3
-	assert server.asked[:3] == [(1, 1), (1, 2), (2, 1)]
+	assert server.requests[:3] == [(1, 1), (1, 2), (2, 1)]
 
 
 def test_all_kept_connections_may_have_ended_together() -> None:
 	both = threading.Barrier(2)
 
 	def play(_connection: int, request: int) -> bytes:
-		if len(server.asked) <= 2 and request == 1:
+		if len(server.requests) <= 2 and request == 1:
 			both.wait(timeout=20)
 		return ANSWER if request == 1 else b""
 
@@ -110,17 +110,17 @@ def test_all_kept_connections_may_have_ended_together() -> None:
 		for each in together:
 			each.join()
 		assert ask(address).text == "Hi"
-	assert [request for _connection, request in server.asked] == [1, 1, 2, 1]
+	assert [request for _connection, request in server.requests] == [1, 1, 2, 1]
 
 
 def test_a_question_is_sent_once_more_and_no_oftener() -> None:
 	with counting(lambda *at: ANSWER if at == (1, 1) else b"") as (server, address):
 		assert ask(address).text == "Hi"
 		assert ask(address).failure.kind == "broke_off"
-		assert server.asked == [(1, 1), (1, 2), (2, 1)]
+		assert server.requests == [(1, 1), (1, 2), (2, 1)]
 		# On a connection of its own, nobody knows what became of it.
 		assert ask(address).failure.kind == "broke_off"
-		assert server.asked[3:] == [(3, 1)]
+		assert server.requests[3:] == [(3, 1)]
 
 
 def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
@@ -129,7 +129,7 @@ def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
 		assert ask(address).text == "Hi"
 		heard = ask(address)
 		assert (heard.text, heard.failure.kind) == ("H", "broke_off")
-	assert server.asked == [(1, 1), (1, 2)]
+	assert server.requests == [(1, 1), (1, 2)]
 
 
 # Headers
@@ -145,7 +145,7 @@ def test_headers_may_be_as_long_and_as_many_as_browsers_take(size: int, count: i
 def test_a_configured_header_is_sent_without_the_line_end_of_its_file(server: Any, marker: str) -> None:
 	extra = {"extra_headers": {"X-Team": "seven\n"}}
 	one = Provider("p", "openai", "-", "m", api_base=server.base("openai"), extra=extra)
-	assert hear(gateway(one).stream_generate(asked([{"text": "Yes."}], marker))).text == "Yes."
+	assert hear(gateway(one).stream_generate(scripted([{"text": "Yes."}], marker))).text == "Yes."
 	assert server.wait_for(marker).headers["x-team"] == "seven"
 
 
@@ -185,7 +185,7 @@ def over_tls(certificate: Path) -> Iterator[str]:
 def test_a_certificate_that_is_not_trusted_is_told_by_name(of_its_own: Path, api: str) -> None:
 	with over_tls(of_its_own) as address:
 		one = Provider("p", api, "-", "m", api_base=address)
-		failure = hear(gateway(one).stream_generate(asked([]))).failure
+		failure = hear(gateway(one).stream_generate(scripted([]))).failure
 	assert (failure.kind, failure.retryable) == ("untrusted", False)
 
 
@@ -202,7 +202,7 @@ async def _answered(address: str) -> list[str]:
 	try:
 		return [
 			piece.text
-			async for piece in openai_chat.answer(one, Ask(asked([]), "m"))
+			async for piece in openai_chat.answer(one, Ask(scripted([]), "m"))
 			if isinstance(piece, Text)
 		]
 	finally:

@@ -15,7 +15,7 @@ from ai_assistant.gateway.sse import ProtocolError
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
-from .asking import MODELS, Heard, asked, family, gateway, hear, spoken
+from .asking import MODELS, Heard, family, gateway, hear, scripted, spoken
 from .test_tool_calls import TOOLS, call, calls, turn
 
 # Who wants something back.
@@ -60,7 +60,7 @@ def script(api: str, *turns: list[Step]) -> list[Step]:
 def test_a_provider_gets_its_own_turn_back(server: ScriptedProvider, api: str, text: bool) -> None:
 	one = gateway(family(server, api))
 	end: list[Step] = [{"reasoning": "So."}, {"text": "Done."}]
-	messages = asked(script(api, first_turn(api, text=text), end))
+	messages = scripted(script(api, first_turn(api, text=text), end))
 	first = hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
 	assert (first.completion.continuation is not None) == (api in KEEPERS)
 	second = hear(one.stream_generate(answered(messages, first), tools=TOOLS, **THINKS))
@@ -82,12 +82,12 @@ def test_thinking_goes_on_over_several_turns(server: ScriptedProvider, api: str,
 	]
 	# The first turn made two calls, so its answers are two.
 	steps = script(api, *turns, [{"text": "Done."}])
-	messages = asked([steps[0], steps[1], steps[1], steps[2]], marker)
+	messages = scripted([steps[0], steps[1], steps[1], steps[2]], marker)
 	for _ in turns:
 		heard = hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
 		messages = answered(messages, heard)
 	assert hear(one.stream_generate(messages, tools=TOOLS, **THINKS)).text == "Done."
-	assert "c2VhbGVk0" in server.asked[-1].said or api == "deepseek"
+	assert "c2VhbGVk0" in server.requests[-1].text or api == "deepseek"
 
 
 @pytest.mark.parametrize("api", [api for api in KEEPERS if api not in ("ollama_chat",)])
@@ -112,7 +112,7 @@ def test_a_continuation_that_is_none_is_as_if_it_were_not_there(
 		messages = turn(marker, [("abc000001", "{}")], **fields)
 		heard = hear(gateway(family(server, api)).stream_generate(messages, tools=TOOLS, **THINKS))
 		assert heard.text == "Hello there."
-		sent.append(server.asked[-1].body)
+		sent.append(server.requests[-1].body)
 	assert sent[0] == sent[1]
 
 
@@ -120,13 +120,13 @@ def test_a_continuation_that_is_none_is_as_if_it_were_not_there(
 def test_a_continuation_of_another_provider_is_not_sent(
 	server: ScriptedProvider, api: str, marker: str
 ) -> None:
-	messages = asked([{"turn": first_turn(api)}, {"turn": [{"text": "Done."}]}], marker)
+	messages = scripted([{"turn": first_turn(api)}, {"turn": [{"text": "Done."}]}], marker)
 	first = hear(gateway(family(server, api)).stream_generate(messages, tools=TOOLS, **THINKS))
 	for fields in ({"name": "other"}, {"default_model": "another"}):
 		other = gateway(family(server, api, **fields))
 		assert hear(other.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
-		assert "sealed" not in json.dumps(server.asked[-1].body).replace('\\"sealed', "")
-		assert '"Hm, files 0' not in json.dumps(server.asked[-1].body)
+		assert "sealed" not in json.dumps(server.requests[-1].body).replace('\\"sealed', "")
+		assert '"Hm, files 0' not in json.dumps(server.requests[-1].body)
 
 
 @pytest.mark.parametrize("api", ["anthropic", "openai_responses", "openrouter"])
@@ -134,7 +134,7 @@ def test_one_that_was_tampered_with_is_refused_as_the_provider_does(
 	server: ScriptedProvider, api: str
 ) -> None:
 	one = gateway(family(server, api))
-	messages = asked(script(api, first_turn(api), [{"text": "Done."}]))
+	messages = scripted(script(api, first_turn(api), [{"text": "Done."}]))
 	first = hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
 	held = urlsafe_b64decode(first.completion.continuation or "").replace(b"c2VhbGVk0", b"c2VhbGVkX")
 	forged = urlsafe_b64encode(held).decode()
@@ -178,7 +178,7 @@ def test_what_a_client_makes_up_is_no_defect(
 	messages = turn(marker, [("abc000001", "{}")], continuation=forged)
 	heard = hear(gateway(provider).stream_generate(messages, tools=TOOLS, **THINKS))
 	assert heard.text == "Hello there."
-	assert "127.0.0.1" not in server.wait_for(marker).said
+	assert "127.0.0.1" not in server.wait_for(marker).text
 
 
 PROVIDER = Provider("p", "anthropic", "k", "m")
@@ -257,17 +257,17 @@ def test_claude_does_not_think_where_a_call_is_forced(
 	server: ScriptedProvider, model: str, choice: Any, marker: str
 ) -> None:
 	one = gateway(family(server, "anthropic", default_model=model))
-	heard = hear(one.stream_generate(asked([], marker), tools=TOOLS, tool_choice=choice, **THINKS))
+	heard = hear(one.stream_generate(scripted([], marker), tools=TOOLS, tool_choice=choice, **THINKS))
 	assert heard.completion.dropped == ("reasoning_effort",)
 	assert "thinking" not in server.wait_for(marker).body
 
 
 def test_claude_gets_no_thoughts_back_where_it_may_not_think(server: ScriptedProvider, marker: str) -> None:
 	one = gateway(family(server, "anthropic"))
-	messages = asked([{"turn": first_turn("anthropic")}, {"turn": [{"text": "Done."}]}], marker)
+	messages = scripted([{"turn": first_turn("anthropic")}, {"turn": [{"text": "Done."}]}], marker)
 	first = hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
 	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
-	assert '"redacted_thinking"' not in server.asked[-1].said
+	assert '"redacted_thinking"' not in server.requests[-1].text
 
 
 # The others
@@ -287,10 +287,10 @@ def test_googles_signatures_come_back_with_their_calls(
 	# An id may be missing, and the second call has no signature.
 	told = [made("", "c2lnMQ"), {**made("call_2", ""), "extra_content": None}, made("call_3", "c2lnMw")]
 	one = gateway(family(server, api))
-	messages = asked([{"turn": [as_openai(told, streams)]}, {"turn": [{"text": "Done."}]}], marker)
+	messages = scripted([{"turn": [as_openai(told, streams)]}, {"turn": [{"text": "Done."}]}], marker)
 	first = hear(one.stream_generate(messages, tools=TOOLS))
 	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
-	sent = server.asked[-1].body["messages"][-4]["tool_calls"]
+	sent = server.requests[-1].body["messages"][-4]["tool_calls"]
 	assert [call.get("extra_content") for call in sent] == [
 		{vendor: {"thought_signature": "c2lnMQ"}},
 		None,
@@ -312,12 +312,12 @@ def test_reasoning_comes_back_to_those_whose_models_go_on_with_it(
 ) -> None:
 	base = server.base("openai")
 	one = gateway(Provider("p", api, "k", "nobody-knows", api_base=base))
-	messages = asked(
+	messages = scripted(
 		[{"turn": [{"reasoning": "Hm."}, *call(0, "{}")]}, {"turn": [{"text": "Done."}]}], marker
 	)
 	first = hear(one.stream_generate(messages, tools=TOOLS))
 	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS)).text == "Done."
-	assert server.asked[-1].body["messages"][2]["reasoning_content"] == "Hm."
+	assert server.requests[-1].body["messages"][2]["reasoning_content"] == "Hm."
 
 
 @pytest.mark.parametrize("api", ["deepseek", "litellm/deepseek"])
@@ -333,14 +333,16 @@ def test_responses_is_asked_for_its_sealed_reasoning_where_there_is_any(
 	server: ScriptedProvider, model: str, asks: bool, marker: str
 ) -> None:
 	one = gateway(family(server, "openai_responses", default_model=model))
-	hear(one.stream_generate(asked([], marker), tools=TOOLS))
+	hear(one.stream_generate(scripted([], marker), tools=TOOLS))
 	sent = server.wait_for(marker).body
 	assert sent.get("include") == (["reasoning.encrypted_content"] if asks else None)
 	assert sent["store"] is False
 
 
 def test_geminis_signature_is_not_in_the_calls_id(server: ScriptedProvider) -> None:
-	heard = hear(gateway(family(server, "gemini")).stream_generate(asked(first_turn("gemini")), tools=TOOLS))
+	heard = hear(
+		gateway(family(server, "gemini")).stream_generate(scripted(first_turn("gemini")), tools=TOOLS)
+	)
 	assert all("thought" not in one.id for one in heard.chunks if isinstance(one, ToolCall))
 
 
@@ -352,7 +354,7 @@ def test_a_signature_on_geminis_text_comes_back_on_it(server: ScriptedProvider, 
 	)
 	steps: list[Step] = [{"raw": raw}, *call(0, '{"path": "a"}'), {"finish": "stop"}]
 	one = gateway(family(server, "gemini"))
-	messages = asked([{"turn": steps}, {"turn": [{"text": "Done."}]}], marker)
+	messages = scripted([{"turn": steps}, {"turn": [{"text": "Done."}]}], marker)
 	first = hear(one.stream_generate(messages, tools=TOOLS, **THINKS))
 	assert hear(one.stream_generate(answered(messages, first), tools=TOOLS, **THINKS)).text == "Done."
-	assert {"text": "I look.", "thoughtSignature": "c2ln"} in server.asked[-1].body["contents"][1]["parts"]
+	assert {"text": "I look.", "thoughtSignature": "c2ln"} in server.requests[-1].body["contents"][1]["parts"]

@@ -14,7 +14,7 @@ from ai_assistant.gateway.retry_after import DAY_S
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
-from .asking import MODELS, Heard, asked, family, gateway, hear, spoken
+from .asking import MODELS, Heard, family, gateway, hear, scripted, spoken
 
 NAMES = {"provider": "p", "model": "m"}
 OPENAI = ("openai", "litellm/openai", "openai_responses")
@@ -22,7 +22,7 @@ OPENROUTER = ("openrouter", "litellm/openrouter")
 
 
 def answer(server: ScriptedProvider, api: str, script: list[Step], **asking: Any) -> Heard:
-	return hear(gateway(family(server, api, name="p")).stream_generate(asked(script), **asking))
+	return hear(gateway(family(server, api, name="p")).stream_generate(scripted(script), **asking))
 
 
 def said(api: str, body: dict[str, Any]) -> Step:

@@ -18,7 +18,7 @@ from ai_assistant.gateway.errors import SENTENCES
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, Step
 
-from .asking import ADAPTERS, DIRECT, KEY, MODELS, Heard, Listener, asked, family, gateway, hear, spoken
+from .asking import ADAPTERS, DIRECT, KEY, MODELS, Heard, Listener, family, gateway, hear, scripted, spoken
 
 # What the scripted provider says of itself when it refuses, where a script does not put it into its mouth.
 ITS_WORDS = "scripted refusal"
@@ -33,7 +33,7 @@ SHORT_OF_NEXT = Timeouts(first_token_s=20, idle_s=0.5, total_s=40)
 
 def answer(server: ScriptedProvider, api: str, script: list[Step], **options: Any) -> Heard:
 	one = gateway(family(server, api, name=f"My {api}"), **options)
-	return hear(one.stream_generate(asked(script)))
+	return hear(one.stream_generate(scripted(script)))
 
 
 def check(heard: Heard, api: str, kind: str, code: str) -> ProviderError:
@@ -81,7 +81,7 @@ def test_a_refusal_is_told_by_its_status(server: ScriptedProvider, api: str, sta
 	with_our_key = answer(server, api, [{"status": status, "echo": True}])
 	for heard in (in_its_words, with_our_key):
 		error = check(heard, api, *REFUSALS[status])
-		assert heard.said == []
+		assert heard.deltas == []
 		assert ITS_WORDS not in everything_in(error)
 		assert KEY not in everything_in(error)
 		assert error.__cause__ is None and error.__context__ is None
@@ -91,17 +91,17 @@ def test_the_provider_does_quote_what_must_not_be_told(server: ScriptedProvider)
 	"""That the test above can fail: what is kept from the user has been in the provider's answer."""
 	for api in MODELS:
 		answer(server, api, [{"status": 400, "echo": True}])
-		assert server.asked[-1].key == KEY
+		assert server.requests[-1].key == KEY
 		assert ITS_WORDS in json.dumps(FAMILIES[spoken(api)]("m1").refusal(400, ITS_WORDS))
 
 
 @EVERY_FAMILY
 def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str) -> None:
 	"""Whoever it points to would get the question, and of some providers the key."""
-	before = len(server.asked)
+	before = len(server.requests)
 	to = {"location": f"{server.base(spoken(api))}/elsewhere"}
 	check(answer(server, api, [{"status": 307, "headers": to}]), api, "misconfigured", "provider_error")
-	assert len(server.asked) == before + 1
+	assert len(server.requests) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,9 @@ def of_all(server: ScriptedProvider, script: list[Step], timeouts: Timeouts) -> 
 	"""What each family makes of a script, all at once: each would wait for the same silence."""
 	listeners = {
 		api: Listener(
-			gateway(family(server, api, name=f"My {api}"), timeouts=timeouts).stream_generate(asked(script))
+			gateway(family(server, api, name=f"My {api}"), timeouts=timeouts).stream_generate(
+				scripted(script)
+			)
 		)
 		for api in MODELS
 	}
@@ -246,7 +248,7 @@ def test_silence_before_the_first_chunk_is_a_timeout(server: ScriptedProvider, s
 	for api, heard in of_all(server, script, SHORT_OF_FIRST):
 		said = str(check(heard, api, "first_token", "timeout"))
 		assert "0.3 seconds (the limit until the first token)" in said
-		assert heard.said == []
+		assert heard.deltas == []
 
 
 def test_silence_in_the_middle_is_a_timeout(server: ScriptedProvider) -> None:
@@ -321,14 +323,14 @@ def test_an_api_that_litellm_does_not_know_is_a_matter_of_configuration(server: 
 
 
 def answer_of(one: Any) -> Heard:
-	return hear(one.stream_generate(asked([])))
+	return hear(one.stream_generate(scripted([])))
 
 
 @EVERY_FAMILY
 def test_a_connection_may_be_cut_before_the_first_chunk(server: ScriptedProvider, api: str) -> None:
 	heard = answer(server, api, [{"cut": True}])
 	check(heard, api, "broke_off", "provider_unavailable")
-	assert heard.said == []
+	assert heard.deltas == []
 
 
 @EVERY_FAMILY

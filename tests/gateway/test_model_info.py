@@ -18,7 +18,7 @@ from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.model_info import known
 from tests.support.provider import ScriptedProvider
 
-from .asking import KEY, asked, family, gateway, hear
+from .asking import KEY, family, gateway, hear, scripted
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -54,7 +54,9 @@ def small(server: ScriptedProvider, name: str, window: int | None = 100, **info:
 
 
 def test_a_request_that_cannot_fit_is_not_sent(server: ScriptedProvider, marker: str) -> None:
-	failure = hear(gateway(small(server, "a")).stream_generate(asked([{"text": "x" * 2000}], marker))).failure
+	failure = hear(
+		gateway(small(server, "a")).stream_generate(scripted([{"text": "x" * 2000}], marker))
+	).failure
 	assert failure.code == "context_too_long" and not failure.retryable
 	assert str(failure).startswith("The request has about 5")
 	assert "tokens (estimated) and m1 of a accepts 100;" in str(failure)
@@ -63,13 +65,13 @@ def test_a_request_that_cannot_fit_is_not_sent(server: ScriptedProvider, marker:
 
 def test_the_next_provider_may_have_a_larger_window(server: ScriptedProvider) -> None:
 	one = gateway(small(server, "a"), small(server, "b", None))
-	heard = hear(one.stream_generate(asked([{"text": "x" * 2000}])))
+	heard = hear(one.stream_generate(scripted([{"text": "x" * 2000}])))
 	assert (heard.text, heard.completion.provider) == ("x" * 2000, "b")
 	assert heard.completion.attempts[0].error == "context_too_long"
 
 
 def test_what_may_fit_is_sent(server: ScriptedProvider) -> None:
-	messages = asked([{"text": "Yes."}], "x" * 300)
+	messages = scripted([{"text": "Yes."}], "x" * 300)
 	tokens = Ask(messages).prompt_bytes // 4
 	for window, fits in ((tokens, True), (int(tokens / 1.2), True), (int(tokens / 1.4), False)):
 		heard = hear(gateway(small(server, "a", window)).stream_generate(messages))
@@ -78,7 +80,7 @@ def test_what_may_fit_is_sent(server: ScriptedProvider) -> None:
 
 def test_an_administrator_may_say_that_a_model_calls_tools_or_does_not(server: ScriptedProvider) -> None:
 	tool = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
-	heard = hear(gateway(small(server, "a", tools=False)).stream_generate(asked([]), tools=[tool]))
+	heard = hear(gateway(small(server, "a", tools=False)).stream_generate(scripted([]), tools=[tool]))
 	assert heard.failure.kind == "no_tools"
 
 
@@ -96,7 +98,7 @@ def test_an_administrator_may_say_that_a_model_calls_tools_or_does_not(server: S
 def test_the_provider_counts_where_it_can(
 	server: ScriptedProvider, marker: str, api: str, model: str, answer: dict[str, int], path: str
 ) -> None:
-	question = Ask(asked([{"raw": json.dumps(answer)}], marker), model)
+	question = Ask(scripted([{"raw": json.dumps(answer)}], marker), model)
 	count = count_tokens(family(server, api), question)
 	assert (count.tokens, count.estimated) == (42, False)
 	request = server.wait_for(marker)
@@ -112,7 +114,7 @@ def test_others_are_estimated(api: str) -> None:
 
 @pytest.mark.parametrize("step", [{"status": 404}, {"raw": "{}"}, {"raw": "no JSON"}, {"cut": True}], ids=str)
 def test_an_endpoint_that_does_not_count_gives_an_estimate(server: ScriptedProvider, step: Any) -> None:
-	question = Ask(asked([step]), "claude-sonnet-4-5")
+	question = Ask(scripted([step]), "claude-sonnet-4-5")
 	assert count_tokens(family(server, "anthropic"), question).estimated
 
 
@@ -123,7 +125,7 @@ def listed(api: str, models: Any) -> list[model_list.ListedModel]:
 	with ScriptedProvider() as fresh:
 		fresh.models = models
 		found = model_list.fetch(family(fresh, api))
-		assert fresh.asked[-1].key == KEY
+		assert fresh.requests[-1].key == KEY
 		return found
 
 

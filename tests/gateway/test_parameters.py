@@ -11,7 +11,7 @@ from ai_assistant.gateway.adapters.litellm import client
 from ai_assistant.gateway.chunks import Ask
 from tests.support.provider import ScriptedProvider
 
-from .asking import DIRECT, MODELS, asked, family, gateway, hear
+from .asking import DIRECT, MODELS, family, gateway, hear, scripted
 
 NO_TEMPERATURE = ("temperature",)
 NO_EFFORT = ("reasoning_effort",)
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_named_and_not_sent(
 	marker: str,
 ) -> None:
 	one = gateway(family(server, api, default_model=model))
-	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), **wanted))
+	heard = hear(one.stream_generate(scripted([{"text": "Yes."}], marker), **wanted))
 	assert heard.completion.dropped == dropped
 	sent = set(keys_in(server.wait_for(marker).body))
 	for name in set(wanted) - set(dropped):
@@ -130,7 +130,7 @@ def test_who_does_not_reason_beside_tools_is_not_asked_to(
 	server: ScriptedProvider, model: str, effort: str | None, sent: str | None, dropped: Any, marker: str
 ) -> None:
 	one = gateway(family(server, "openai", default_model=model))
-	asking = asked([{"text": "Yes."}], marker)
+	asking = scripted([{"text": "Yes."}], marker)
 	heard = hear(one.stream_generate(asking, reasoning_effort=effort, tools=[TOOL]))
 	assert heard.completion.dropped == dropped
 	assert server.wait_for(marker).body.get("reasoning_effort") == sent
@@ -138,7 +138,7 @@ def test_who_does_not_reason_beside_tools_is_not_asked_to(
 
 def test_without_tools_it_reasons(server: ScriptedProvider, marker: str) -> None:
 	one = gateway(family(server, "openai", default_model="gpt-5.4"))
-	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), reasoning_effort="medium"))
+	heard = hear(one.stream_generate(scripted([{"text": "Yes."}], marker), reasoning_effort="medium"))
 	assert heard.completion.dropped == ()
 	assert server.wait_for(marker).body["reasoning_effort"] == "medium"
 
@@ -148,7 +148,7 @@ def test_claude_thinks_within_its_max_tokens(
 	server: ScriptedProvider, marker: str, limit: int | None
 ) -> None:
 	one = gateway(family(server, "anthropic"))
-	messages = asked([{"text": "Yes."}], marker)
+	messages = scripted([{"text": "Yes."}], marker)
 	hear(one.stream_generate(messages, reasoning_effort="medium", max_tokens=limit, temperature=0.7))
 	sent = server.wait_for(marker).body
 	assert sent["thinking"]["type"] == "enabled"
@@ -158,7 +158,7 @@ def test_claude_thinks_within_its_max_tokens(
 
 def test_claude_adapts_where_it_can(server: ScriptedProvider, marker: str) -> None:
 	one = gateway(family(server, "anthropic", default_model="claude-opus-4-6"))
-	messages = asked([{"text": "Yes."}], marker)
+	messages = scripted([{"text": "Yes."}], marker)
 	heard = hear(one.stream_generate(messages, reasoning_effort="high", max_tokens=1000))
 	assert server.wait_for(marker).body["thinking"] == {"type": "adaptive", "display": "summarized"}
 	assert server.wait_for(marker).body["max_tokens"] == 1000
@@ -166,14 +166,16 @@ def test_claude_adapts_where_it_can(server: ScriptedProvider, marker: str) -> No
 
 
 def test_gemini_is_asked_to_show_its_thoughts(server: ScriptedProvider, marker: str) -> None:
-	hear(gateway(family(server, "gemini")).stream_generate(asked([], marker), reasoning_effort="low"))
+	hear(gateway(family(server, "gemini")).stream_generate(scripted([], marker), reasoning_effort="low"))
 	thinking = server.wait_for(marker).body["generationConfig"]["thinkingConfig"]
 	assert thinking["includeThoughts"] is True
 
 
 def test_responses_is_asked_for_summaries_and_to_keep_nothing(server: ScriptedProvider, marker: str) -> None:
 	hear(
-		gateway(family(server, "openai_responses")).stream_generate(asked([], marker), reasoning_effort="low")
+		gateway(family(server, "openai_responses")).stream_generate(
+			scripted([], marker), reasoning_effort="low"
+		)
 	)
 	sent = server.wait_for(marker).body
 	assert sent["reasoning"] == {"effort": "low", "summary": "auto"}
@@ -190,7 +192,7 @@ def test_parameters_are_told_apart_without_a_provider() -> None:
 @pytest.mark.parametrize("api", MODELS)
 def test_three_hundred_equal_chunks_are_an_answer(server: ScriptedProvider, api: str) -> None:
 	row = "+----+----+\n"
-	heard = hear(gateway(family(server, api)).stream_generate(asked([{"repeat": 300, "text": row}])))
+	heard = hear(gateway(family(server, api)).stream_generate(scripted([{"repeat": 300, "text": row}])))
 	assert heard.text == row * 300
 	assert heard.completion.finish_reason == "stop"
 
@@ -198,7 +200,7 @@ def test_three_hundred_equal_chunks_are_an_answer(server: ScriptedProvider, api:
 @pytest.mark.parametrize("api", MODELS)
 def test_three_hundred_equal_thoughts_are_reasoning(server: ScriptedProvider, api: str) -> None:
 	script = [{"repeat": 300, "reasoning": "Wait, "}, {"text": "Yes."}]
-	heard = hear(gateway(family(server, api)).stream_generate(asked(script)))
+	heard = hear(gateway(family(server, api)).stream_generate(scripted(script)))
 	assert (heard.reasoning, heard.text) == ("Wait, " * 300, "Yes.")
 
 
@@ -256,7 +258,7 @@ def test_an_effort_is_sent_as_the_model_takes_it(
 	one = gateway(family(server, api, default_model=model))
 	for effort, sent in zip(("minimal", "low", "medium", "high", "xhigh", "max"), efforts, strict=True):
 		mark = f"{marker} {effort}."
-		heard = hear(one.stream_generate(asked([{"text": "Yes."}], mark), reasoning_effort=effort))
+		heard = hear(one.stream_generate(scripted([{"text": "Yes."}], mark), reasoning_effort=effort))
 		assert in_body(server.wait_for(mark).body, *place) == sent
 		# Whatever is another is named.
 		same = sent in (effort, True) or isinstance(sent, int)
@@ -266,7 +268,7 @@ def test_an_effort_is_sent_as_the_model_takes_it(
 
 def test_responses_shows_its_reasoning_without_an_effort_too(server: ScriptedProvider, marker: str) -> None:
 	one = gateway(family(server, "openai_responses"))
-	assert hear(one.stream_generate(asked([{"text": "Yes."}], marker))).completion.dropped == ()
+	assert hear(one.stream_generate(scripted([{"text": "Yes."}], marker))).completion.dropped == ()
 	assert server.wait_for(marker).body["reasoning"] == {"summary": "auto"}
 
 
@@ -274,6 +276,6 @@ def test_who_may_not_see_summaries_is_answered_without(server: ScriptedProvider,
 	words = "Your organization must be verified to generate reasoning summaries."
 	script = [{"status": 400, "body": {"error": {"message": words}}, "given": "reasoning"}, {"text": "Yes."}]
 	one = gateway(family(server, "openai_responses"))
-	assert hear(one.stream_generate(asked(script, marker))).text == "Yes."
-	first, second = (request.body for request in server.asked if marker in request.said)
+	assert hear(one.stream_generate(scripted(script, marker))).text == "Yes."
+	first, second = (request.body for request in server.requests if marker in request.text)
 	assert first == {**second, "reasoning": {"summary": "auto"}}

@@ -17,7 +17,7 @@ from ai_assistant.gateway.sse import Lines, Objects, ProtocolError
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, encode
 
-from .asking import ADAPTERS, KEY, MODELS, asked, family, gateway, hear, spoken
+from .asking import ADAPTERS, KEY, MODELS, family, gateway, hear, scripted, spoken
 
 # How much a family's adapter costs a question decides how often it is asked.
 EXAMPLES = {"openai": 300, "litellm/openai": 80}
@@ -127,7 +127,7 @@ def test_any_stream_is_an_answer_or_one_of_our_errors(
 	def check(seed: int, values: list[Any], fragment: bytes) -> None:
 		parts = spoilt(api, random.Random(seed), values, fragment)
 		script = [{"raw": part.decode("latin-1")} for part in parts]
-		heard = hear(one.stream_generate(asked(script)))
+		heard = hear(one.stream_generate(scripted(script)))
 		ends.add(heard.error.kind if heard.error else heard.completion.finish_reason)
 		assert "\ud83d" not in heard.reasoning + heard.text
 		if heard.error:
@@ -146,7 +146,7 @@ def test_an_end_that_is_no_response_leaves_nothing_in_a_log(
 ) -> None:
 	end = {"type": "response.completed", "sequence_number": 9, "response": response}
 	script = [{"text": "a"}, {"raw": f"event: response.completed\ndata: {json.dumps(end)}\n\n"}]
-	heard = hear(gateway(family(server, "openai_responses")).stream_generate(asked(script)))
+	heard = hear(gateway(family(server, "openai_responses")).stream_generate(scripted(script)))
 	assert heard.error
 	# A task's exception is told when the task is collected, on the loop.
 	asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), provider_loop()).result()

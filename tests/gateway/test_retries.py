@@ -21,7 +21,7 @@ from ai_assistant.gateway import health as gateway_health
 from ai_assistant.gateway.health import Health, LocalState
 from tests.support.provider import ScriptedProvider
 
-from .asking import asked, hear
+from .asking import hear, scripted
 
 LIMITS = Timeouts(first_token_s=20, idle_s=20, total_s=40)
 
@@ -42,38 +42,42 @@ def fails_first(times: int, status: int = 503) -> list[dict[str, Any]]:
 
 
 def test_a_provider_that_fails_for_a_moment_is_asked_again(server: ScriptedProvider) -> None:
-	heard = hear(Gateway([provider(server)], LIMITS).stream_generate(asked(fails_first(2), "retry-moment")))
+	heard = hear(
+		Gateway([provider(server)], LIMITS).stream_generate(scripted(fails_first(2), "retry-moment"))
+	)
 	assert heard.text == "Hello." and server.count("retry-moment") == 3
 	assert [attempt.error for attempt in heard.completion.attempts] == ["provider_unavailable"] * 2
 
 
 def test_a_provider_is_asked_three_times_at_most(server: ScriptedProvider) -> None:
-	heard = hear(Gateway([provider(server)], LIMITS).stream_generate(asked([{"status": 503}], "retry-most")))
+	heard = hear(
+		Gateway([provider(server)], LIMITS).stream_generate(scripted([{"status": 503}], "retry-most"))
+	)
 	assert heard.failure.code == "provider_unavailable" and server.count("retry-most") == 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 404])
 def test_what_cannot_succeed_is_asked_once(server: ScriptedProvider, status: int) -> None:
 	marker = f"retry-never-{status}"
-	hear(Gateway([provider(server)], LIMITS).stream_generate(asked([{"status": status}], marker)))
+	hear(Gateway([provider(server)], LIMITS).stream_generate(scripted([{"status": status}], marker)))
 	assert server.count(marker) == 1
 
 
 def test_a_long_advice_to_wait_is_told_and_not_waited_for(server: ScriptedProvider) -> None:
 	script = [{"status": 429, "headers": {"retry-after": "60"}}]
-	heard = hear(Gateway([provider(server)], LIMITS).stream_generate(asked(script, "retry-later")))
+	heard = hear(Gateway([provider(server)], LIMITS).stream_generate(scripted(script, "retry-later")))
 	assert (heard.failure.retry_after, server.count("retry-later")) == (60, 1)
 
 
 def test_nothing_is_asked_again_after_the_first_chunk(server: ScriptedProvider) -> None:
 	script = [{"text": "Half"}, {"cut": True}]
-	hear(Gateway([provider(server)], LIMITS).stream_generate(asked(script, "retry-half")))
+	hear(Gateway([provider(server)], LIMITS).stream_generate(scripted(script, "retry-half")))
 	assert server.count("retry-half") == 1
 
 
 def test_another_provider_is_asked_before_the_first_one_again(server: ScriptedProvider) -> None:
 	providers = [provider(server, "a", priority=1), provider(server, "b", priority=2)]
-	heard = hear(Gateway(providers, LIMITS).stream_generate(asked(fails_first(1), "retry-other")))
+	heard = hear(Gateway(providers, LIMITS).stream_generate(scripted(fails_first(1), "retry-other")))
 	assert (heard.completion.provider, server.count("retry-other")) == ("b", 2)
 
 
@@ -82,17 +86,17 @@ def test_another_key_is_asked_first_and_named(server: ScriptedProvider) -> None:
 	health, script = Health(LocalState()), fails_first(1, 429)
 	first = hear(
 		Gateway([provider(server, keys=keys)], LIMITS, health=health).stream_generate(
-			asked(script, "retry-key")
+			scripted(script, "retry-key")
 		)
 	)
 	(attempt,) = first.completion.attempts
 	assert attempt.as_dict() == {"provider": "a", "model": "m", "error": "rate_limited", "key": attempt.key}
 	assert attempt.key in ("blue", "red")
-	assert next(each.key for each in server.asked if "retry-key" in each.said) == f"sk-{attempt.key}"
+	assert next(each.key for each in server.requests if "retry-key" in each.text) == f"sk-{attempt.key}"
 	# The key rests: the next question goes to the other one at once.
 	again = hear(
 		Gateway([provider(server, keys=keys)], LIMITS, health=health).stream_generate(
-			asked([{"text": "Hi"}], "retry-next")
+			scripted([{"text": "Hi"}], "retry-next")
 		)
 	)
 	assert again.completion.attempts == ()
@@ -107,7 +111,9 @@ def test_a_hanging_first_provider_delays_no_third_chat(server: ScriptedProvider)
 	health = Health(LocalState())
 	script = [{"hang": True, "for": "slow"}, {"text": "Hi"}]
 	for n in range(3):
-		heard = hear(Gateway(providers, limits, health=health).stream_generate(asked(script, f"hang-{n}-")))
+		heard = hear(
+			Gateway(providers, limits, health=health).stream_generate(scripted(script, f"hang-{n}-"))
+		)
 		assert heard.text == "Hi"
 	assert [server.count(f"hang-{n}-") for n in range(3)] == [2, 2, 1]
 
@@ -115,7 +121,7 @@ def test_a_hanging_first_provider_delays_no_third_chat(server: ScriptedProvider)
 def test_a_cancel_ends_the_wait_for_a_retry(server: ScriptedProvider) -> None:
 	cancel = Cancel()
 	stream = Gateway([provider(server)], LIMITS).stream_generate(
-		asked([{"status": 429, "headers": {"retry-after": "4"}}], "retry-cancel"), cancel=cancel
+		scripted([{"status": 429, "headers": {"retry-after": "4"}}], "retry-cancel"), cancel=cancel
 	)
 	*_, last = (_cancelled_once_asked(chunk, server, cancel, "retry-cancel") for chunk in stream)
 	assert isinstance(last, Completion)
@@ -133,7 +139,7 @@ def test_a_cancelled_probe_leaves_the_next_chat_to_probe(
 		health.failed(first, ProviderError("unavailable", provider="a", model="m", status=503))
 	cancel = Cancel()
 	stream = Gateway([first, second], LIMITS, health=health).stream_generate(
-		asked([{"hang": True}], "probe-cancel"),
+		scripted([{"hang": True}], "probe-cancel"),
 		cancel=cancel,
 		pacing=Pacing(lambda: 0.01),
 	)

@@ -8,7 +8,7 @@ import pytest
 from ai_assistant.gateway.schemas import MAX_DEPTH, MAX_SIZE, Inliner, TooLarge
 from tests.support.provider import ScriptedProvider
 
-from .asking import asked, family, gateway, hear
+from .asking import family, gateway, hear, scripted
 
 
 def doubling(levels: int, under: str = "$defs") -> dict[str, Any]:
@@ -99,13 +99,13 @@ def test_who_takes_no_references_is_not_asked_with_too_many(
 ) -> None:
 	first, other = family(server, api, priority=1), family(server, "openai", name="other")
 	tools = [tool(doubling(18, under))]
-	failure = hear(gateway(first).stream_generate(asked([], marker), tools=tools)).failure
+	failure = hear(gateway(first).stream_generate(scripted([], marker), tools=tools)).failure
 	assert (failure.code, failure.kind) == ("invalid_request", "large_tools")
 	assert str(failure).endswith(
 		f"of {api} accepts no references in tools, and the tools are too large without them; send smaller ones."
 	)
 	# One that takes them gets them as they are.
-	assert hear(gateway(first, other).stream_generate(asked([], marker), tools=tools)).fallbacks
+	assert hear(gateway(first, other).stream_generate(scripted([], marker), tools=tools)).fallbacks
 	assert server.wait_for(marker).body["tools"] == tools
 	assert server.count(marker) == 1
 
@@ -113,7 +113,7 @@ def test_who_takes_no_references_is_not_asked_with_too_many(
 def test_gemini_gets_what_a_reference_refers_to(server: ScriptedProvider, marker: str) -> None:
 	hear(
 		gateway(family(server, "litellm/gemini")).stream_generate(
-			asked([], marker), tools=[tool(doubling(1))]
+			scripted([], marker), tools=[tool(doubling(1))]
 		)
 	)
 	[declared] = server.wait_for(marker).body["tools"][0]["function_declarations"]
@@ -123,6 +123,6 @@ def test_gemini_gets_what_a_reference_refers_to(server: ScriptedProvider, marker
 @pytest.mark.parametrize("api", ["anthropic", "litellm/anthropic"])
 def test_claude_keeps_its_references(server: ScriptedProvider, api: str, marker: str) -> None:
 	schema = doubling(18)
-	hear(gateway(family(server, api)).stream_generate(asked([], marker), tools=[tool(schema)]))
+	hear(gateway(family(server, api)).stream_generate(scripted([], marker), tools=[tool(schema)]))
 	[sent] = server.wait_for(marker).body["tools"]
 	assert sent["input_schema"]["$defs"] == schema["$defs"]

@@ -15,7 +15,7 @@ from ai_assistant.gateway.chunks import Ask, Provider
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES, Step, encode
 
-from .asking import ADAPTERS, DIRECT, MODELS, Heard, asked, family, gateway, hear, spoken
+from .asking import ADAPTERS, DIRECT, MODELS, Heard, family, gateway, hear, scripted, spoken
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
 EVERY_ADAPTER = pytest.mark.parametrize("api", ADAPTERS)
@@ -29,14 +29,14 @@ OF_LINES = ("litellm/deepseek", "litellm/openrouter")
 
 
 def answer(server: ScriptedProvider, api: str, script: list[Step], **fields: Any) -> Heard:
-	return hear(gateway(family(server, api, **fields)).stream_generate(asked(script)))
+	return hear(gateway(family(server, api, **fields)).stream_generate(scripted(script)))
 
 
 @EVERY_FAMILY
 def test_reasoning_and_text_arrive_as_they_are_written(server: ScriptedProvider, api: str) -> None:
 	script = [{"reasoning": "Let"}, {"reasoning": " me…"}, {"text": "Hé"}, {"text": "llo"}]
 	heard = answer(server, api, script)
-	assert heard.said == [Reasoning("Let"), Reasoning(" me…"), Text("Hé"), Text("llo")]
+	assert heard.deltas == [Reasoning("Let"), Reasoning(" me…"), Text("Hé"), Text("llo")]
 	assert heard.completion.finish_reason == "stop"
 	assert (heard.completion.provider, heard.completion.model) == (api, MODELS[api])
 
@@ -44,7 +44,7 @@ def test_reasoning_and_text_arrive_as_they_are_written(server: ScriptedProvider,
 @EVERY_FAMILY
 def test_an_answer_without_reasoning_has_none(server: ScriptedProvider, api: str) -> None:
 	heard = answer(server, api, [{"text": " a\n"}, {"text": "\n b "}])
-	assert heard.said == [Text(" a\n"), Text("\n b ")]
+	assert heard.deltas == [Text(" a\n"), Text("\n b ")]
 
 
 @EVERY_FAMILY
@@ -125,10 +125,10 @@ def test_one_whole_object_says_the_same_as_a_stream(server: ScriptedProvider, ap
 	tool = {"type": "function", "function": {"name": "clock"}}
 	one = gateway(family(server, api))
 	streamed, at_once = (
-		hear(one.stream_generate(asked(steps), tools=[tool]))
+		hear(one.stream_generate(scripted(steps), tools=[tool]))
 		for steps in (script, [{"at_once": True}, *script])
 	)
-	assert len(at_once.said) == 2
+	assert len(at_once.deltas) == 2
 	assert (at_once.reasoning, at_once.text) == (streamed.reasoning, streamed.text)
 	assert at_once.completion.finish_reason == streamed.completion.finish_reason == "tool_calls"
 	calls = [
@@ -197,7 +197,7 @@ def test_the_parameters_of_a_chat_reach_the_provider(server: ScriptedProvider, a
 	assert heard.text == "Hello there."
 	told = server.wait_for(marker)
 	for words in ("Be brief.", "Hi", "Hello.", "Who", " are you?", "77", MODELS[api]):
-		assert words in told.said + told.path
+		assert words in told.text + told.path
 
 
 # Responses
@@ -347,7 +347,7 @@ def test_content_may_be_a_list_of_parts(server: ScriptedProvider, api: str) -> N
 		DONE,
 	]
 	one = Provider(api, api, "-", "m1", api_base=server.base("openai"))
-	heard = hear(gateway(one).stream_generate(asked(script)))
+	heard = hear(gateway(one).stream_generate(scripted(script)))
 	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.!")
 
 
@@ -364,7 +364,7 @@ def test_reasoning_that_is_no_text_is_an_error_of_the_provider(
 def test_text_may_talk_about_the_protocol(server: ScriptedProvider, api: str) -> None:
 	said = ["data: [DONE]\n\n", "[DONE]", "None", "data: {}", "event: x", ": comment", '{"error": 1}']
 	heard = answer(server, api, [{"text": piece} for piece in said])
-	assert [chunk.text for chunk in heard.said] == said
+	assert [chunk.text for chunk in heard.deltas] == said
 	assert heard.completion.finish_reason == "stop"
 
 
@@ -382,7 +382,7 @@ def test_many_chunks_may_come_without_a_pause(server: ScriptedProvider, api: str
 	# More than the bridge holds, and than litellm takes of the same.
 	heard = answer(server, api, [{"repeat": 300, "text": "0123456789"}])
 	assert heard.text == "0123456789" * 300
-	assert len(heard.said) == 300
+	assert len(heard.deltas) == 300
 
 
 # Bytes
@@ -410,7 +410,7 @@ def cut_everywhere(server: ScriptedProvider, api: str, script: list[Step]) -> li
 
 	async def one(first: int) -> list[Any]:
 		cuts = [cut for n in range(6) if 0 < (cut := first + n * apart) < len(stream)]
-		ask = Ask(asked(at_bytes(stream, *cuts)), MODELS[api])
+		ask = Ask(scripted(at_bytes(stream, *cuts)), MODELS[api])
 		async with room:
 			assembly, heard = Assembly(sys.maxsize, uses_tools=True), []
 			async for chunk in adapters.answer(provider, ask):

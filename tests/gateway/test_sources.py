@@ -9,7 +9,7 @@ from ai_assistant.gateway import Text, ToolCall
 from ai_assistant.gateway.chunks import Image, Source
 from tests.support.provider import ScriptedProvider
 
-from .asking import Heard, asked, family, gateway, hear
+from .asking import Heard, family, gateway, hear, scripted
 from .test_usage import sse
 
 TOOL = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
@@ -19,7 +19,7 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
 def answer(server: ScriptedProvider, api: str, *events: dict[str, Any], **fields: Any) -> Heard:
 	one = gateway(family(server, api, **fields))
-	return hear(one.stream_generate(asked([{"raw": sse(*events)}]), tools=[TOOL]))
+	return hear(one.stream_generate(scripted([{"raw": sse(*events)}]), tools=[TOOL]))
 
 
 def chat(**fields: Any) -> dict[str, Any]:
@@ -262,13 +262,13 @@ def test_a_message_that_pauses_goes_on(server: ScriptedProvider, marker: str) ->
 	last = message(said(0, "Done.", {"type": "web_search_result_location", "url": URL}))
 	one = gateway(family(server, "anthropic", extra={"tools": [SEARCH]}))
 	script = rounds(paused(1), paused(2), last)
-	heard = hear(one.stream_generate(asked(script, marker), tools=[TOOL]))
+	heard = hear(one.stream_generate(scripted(script, marker), tools=[TOOL]))
 	assert (heard.text, heard.reasoning) == ("Part 1. Part 2. Done.", "Hm.Hm.")
 	assert heard.completion.finish_reason == "stop"
 	assert heard.completion.sources == (Source(URL, None, 16, 21),)
 	usage = heard.completion.usage
 	assert usage and (usage.prompt_tokens, usage.completion_tokens) == (30, 15)
-	first, second, third = (request.body for request in server.asked if marker in request.said)
+	first, second, third = (request.body for request in server.requests if marker in request.text)
 	assert first["tools"] == [SEARCH, {"name": "read", "input_schema": {"type": "object"}}]
 	(*_, question), (*_, turn) = first["messages"], second["messages"]
 	assert question["role"] == "user"
@@ -287,7 +287,7 @@ def test_a_message_that_pauses_goes_on(server: ScriptedProvider, marker: str) ->
 
 def test_a_message_that_pauses_for_ever_is_cut(server: ScriptedProvider, marker: str) -> None:
 	one = gateway(family(server, "anthropic", extra={"tools": [SEARCH]}))
-	heard = hear(one.stream_generate(asked([{"raw": sse(*paused(1))}], marker)))
+	heard = hear(one.stream_generate(scripted([{"raw": sse(*paused(1))}], marker)))
 	assert heard.completion.finish_reason == "length"
 	assert server.count(marker) == len([chunk for chunk in heard.chunks if isinstance(chunk, Text)]) == 9
 

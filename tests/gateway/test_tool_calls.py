@@ -33,11 +33,11 @@ from .asking import (
 	PATIENT,
 	Heard,
 	Listener,
-	asked,
 	family,
 	gateway,
 	hear,
 	in_camel_case,
+	scripted,
 	spoken,
 )
 from .test_shapes import cut_everywhere
@@ -65,7 +65,7 @@ def call(n: int, *pieces: str, name: str = "read") -> list[Step]:
 
 def answer(server: ScriptedProvider, api: str, script: list[Step], **asking: Any) -> Heard:
 	one = gateway(family(server, api))
-	return hear(one.stream_generate(asked(script), **{"tools": TOOLS, **asking}))
+	return hear(one.stream_generate(scripted(script), **{"tools": TOOLS, **asking}))
 
 
 def calls(heard: Heard) -> list[ToolCall]:
@@ -88,13 +88,13 @@ def test_a_call_may_be_streamed(server: ScriptedProvider, api: str, marker: str)
 		*call(1, '{"path": ', '"b"}', name="list"),
 	]
 	one = gateway(family(server, api))
-	chunks = hear(one.stream_generate(asked(script), tools=TOOLS, stream_tool_calls=True)).chunks
+	chunks = hear(one.stream_generate(scripted(script), tools=TOOLS, stream_tool_calls=True)).chunks
 	check_streamed(chunks)
 	streamed = [chunk for chunk in chunks if isinstance(chunk, ToolCallStart | ToolCallDelta | ToolCall)]
 	deltas = [chunk for chunk in streamed if isinstance(chunk, ToolCallDelta)]
 	assert len(deltas) == (5 if api in IN_PIECES else 2)
 	assert [chunk.name for chunk in streamed if isinstance(chunk, ToolCall)] == ["read", "list"]
-	plain = hear(one.stream_generate(asked(script), tools=TOOLS)).chunks
+	plain = hear(one.stream_generate(scripted(script), tools=TOOLS)).chunks
 	assert not any(isinstance(chunk, ToolCallStart | ToolCallDelta) for chunk in plain)
 
 
@@ -102,7 +102,7 @@ def test_a_call_may_be_streamed(server: ScriptedProvider, api: str, marker: str)
 def test_a_call_that_is_cut_is_streamed_as_far_as_it_came(server: ScriptedProvider, api: str) -> None:
 	script = [*call(0, '{"path": ', '"a'), {"cut": True}]
 	heard = hear(
-		gateway(family(server, api)).stream_generate(asked(script), tools=TOOLS, stream_tool_calls=True)
+		gateway(family(server, api)).stream_generate(scripted(script), tools=TOOLS, stream_tool_calls=True)
 	)
 	assert heard.failure.code == "provider_unavailable"
 	check_streamed(heard.chunks)
@@ -145,7 +145,7 @@ def test_calls_may_come_interleaved(server: ScriptedProvider, api: str) -> None:
 def test_a_call_is_given_before_the_answer_ends(server: ScriptedProvider, api: str, marker: str) -> None:
 	one = gateway(family(server, api))
 	script = [*call(0, '{"path": "a"}'), {"gate": marker}, {"text": "Done."}]
-	listener = Listener(one.stream_generate(asked(script), tools=TOOLS))
+	listener = Listener(one.stream_generate(scripted(script), tools=TOOLS))
 	listener.until(lambda heard: bool(calls(heard)))
 	server.open(marker)
 	heard = listener.to_the_end()
@@ -218,7 +218,7 @@ def test_what_had_come_of_a_call_before_a_fault_is_given(
 	other = family(server, "openai", name="other")
 	one = gateway(family(server, api, priority=1), other)
 	script = [*call(0, '{"path": "a"}'), *call(1, '{"path": '), {"sleep": 0.01}, fault]
-	heard = hear(one.stream_generate(asked(script), tools=TOOLS))
+	heard = hear(one.stream_generate(scripted(script), tools=TOOLS))
 	assert [(c.arguments, bool(c.arguments_error)) for c in calls(heard)] == [
 		('{"path": "a"}', False),
 		('{"path": ', True),
@@ -235,7 +235,7 @@ def test_a_cancel_in_the_middle_of_a_call_gives_what_had_come(
 	begun = call(1, '{"path": ') if api in IN_PIECES else []
 	script = [*call(0, '{"path": "a"}'), *begun, {"hang": True}]
 	stream = gateway(family(server, api)).stream_generate(
-		asked(script, marker), tools=TOOLS, cancel=cancel, pacing=Pacing(lambda: 0.05)
+		scripted(script, marker), tools=TOOLS, cancel=cancel, pacing=Pacing(lambda: 0.05)
 	)
 	listener = Listener(stream)
 	listener.until(lambda heard: bool(calls(heard)))
@@ -254,7 +254,7 @@ def said_first(heard: Heard) -> tuple[str, Any]:
 @EVERY_ADAPTER
 def test_a_silence_in_the_middle_of_a_call_is_one_of_the_answer(server: ScriptedProvider, api: str) -> None:
 	one = gateway(family(server, api), timeouts=Timeouts(20, 20, 0.3, 40))
-	heard = hear(one.stream_generate(asked([*call(0, '{"path": "a"}'), {"hang": True}]), tools=TOOLS))
+	heard = hear(one.stream_generate(scripted([*call(0, '{"path": "a"}'), {"hang": True}]), tools=TOOLS))
 	assert (heard.failure.code, heard.failure.kind) == ("timeout", "idle")
 	assert len(calls(heard)) == 1
 
@@ -265,7 +265,7 @@ def test_arguments_count_as_text_does(server: ScriptedProvider, api: str) -> Non
 	long = json.dumps({"path": "x" * 200})
 	cut_at = long if spoken(api) in WHOLE else long[:90]
 	script = [*call(0, '{"path": "a"}'), *call(1, cut_at), {"call": 1, "arguments": "y" * 50}]
-	heard = hear(one.stream_generate(asked(script), tools=TOOLS))
+	heard = hear(one.stream_generate(scripted(script), tools=TOOLS))
 	assert said_first(heard) == ("read", {"path": "a"})
 	assert heard.completion.finish_reason == "length"
 
@@ -320,7 +320,7 @@ def test_an_old_request_is_the_same_to_the_byte(server: ScriptedProvider, marker
 		"messages": messages,
 		"stream": True,
 	}
-	assert server.wait_for(marker).said == json.dumps({**sent, "stream_options": {"include_usage": True}})
+	assert server.wait_for(marker).text == json.dumps({**sent, "stream_options": {"include_usage": True}})
 
 
 NAMED = {"type": "function", "function": {"name": "read"}}
@@ -348,7 +348,7 @@ def test_tools_and_the_choice_among_them_are_sent_as_each_api_has_them(
 	server: ScriptedProvider, api: str, marker: str, choice: Any, usual: Any, others: dict[str, Any]
 ) -> None:
 	one = gateway(family(server, api))
-	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), tools=TOOLS, tool_choice=choice))
+	heard = hear(one.stream_generate(scripted([{"text": "Yes."}], marker), tools=TOOLS, tool_choice=choice))
 	assert heard.completion.dropped == ()
 	body = server.wait_for(marker).body
 	if spoken(api) == "anthropic":
@@ -377,7 +377,7 @@ def test_ollama_has_no_choice(
 	server: ScriptedProvider, marker: str, choice: Any, dropped: tuple[str, ...], sends: bool
 ) -> None:
 	one = gateway(family(server, "ollama_chat"))
-	heard = hear(one.stream_generate(asked([{"text": "Yes."}], marker), tools=TOOLS, tool_choice=choice))
+	heard = hear(one.stream_generate(scripted([{"text": "Yes."}], marker), tools=TOOLS, tool_choice=choice))
 	assert heard.completion.dropped == dropped
 	assert ("tools" in server.wait_for(marker).body) == sends
 
@@ -387,7 +387,7 @@ def test_a_tools_answer_reaches_the_model(server: ScriptedProvider, api: str, ma
 	messages = turn(marker, [("abc000001", '{"path": "a"}'), ("abc000002", '{"path": "b"}')])
 	heard = hear(gateway(family(server, api)).stream_generate(messages, tools=TOOLS))
 	assert heard.text == "Hello there."
-	told = server.wait_for(marker).said
+	told = server.wait_for(marker).text
 	for words in ("What abc000001 says", "What abc000002 says", "in parts"):
 		assert words in told
 
@@ -478,7 +478,7 @@ def test_a_turn_in_which_nothing_was_said_is_left_out(
 	request = server.wait_for(marker)
 	sent = next(request.body[name] for name in ("messages", "input", "contents") if name in request.body)
 	assert not [message for message in sent if message["role"] in ("assistant", "model")]
-	assert "sanitised" not in request.said
+	assert "sanitised" not in request.text
 
 
 @EVERY_FAMILY
@@ -520,7 +520,7 @@ def test_mistral_gets_ids_of_its_own_kind(server: ScriptedProvider, marker: str)
 def test_a_model_known_to_take_no_tools_is_not_asked(server: ScriptedProvider, marker: str) -> None:
 	for api in ("openai", "litellm/openai", "openai_responses"):
 		one = gateway(family(server, api, default_model="gpt-5-chat-latest"))
-		failure = hear(one.stream_generate(asked([], marker), tools=TOOLS)).failure
+		failure = hear(one.stream_generate(scripted([], marker), tools=TOOLS)).failure
 		assert (failure.code, failure.retryable) == ("invalid_request", False)
 		assert (
 			str(failure) == f"gpt-5-chat-latest of {api} takes no tools; choose another model or send none."
@@ -530,7 +530,9 @@ def test_a_model_known_to_take_no_tools_is_not_asked(server: ScriptedProvider, m
 
 def test_the_next_provider_may_take_them(server: ScriptedProvider) -> None:
 	first = family(server, "openai", name="first", default_model="gpt-5-chat-latest", priority=1)
-	heard = hear(gateway(first, family(server, "openai")).stream_generate(asked(call(0, "{}")), tools=TOOLS))
+	heard = hear(
+		gateway(first, family(server, "openai")).stream_generate(scripted(call(0, "{}")), tools=TOOLS)
+	)
 	assert heard.fallbacks[0].failed.error == "invalid_request"
 	assert said(heard) == [("read", {})]
 

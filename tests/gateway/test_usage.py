@@ -10,7 +10,7 @@ from ai_assistant.gateway.models import entry, priced
 from ai_assistant.gateway.usage import listed_price
 from tests.support.provider import ScriptedProvider
 
-from .asking import asked, family, gateway, hear
+from .asking import family, gateway, hear, scripted
 
 
 def sse(*events: dict[str, Any]) -> str:
@@ -219,7 +219,7 @@ COUNTS: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
 
 def counted(server: ScriptedProvider, api: str, raw: str, **fields: Any) -> Usage:
 	usage = hear(
-		gateway(family(server, api, **fields)).stream_generate(asked([{"raw": raw}]))
+		gateway(family(server, api, **fields)).stream_generate(scripted([{"raw": raw}]))
 	).completion.usage
 	assert usage
 	return usage

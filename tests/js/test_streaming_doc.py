@@ -53,7 +53,7 @@ def test_the_agent_runs_what_is_called_and_says_the_answer(
 	done = run(site, provider, tmp_path, script(*turns), AGENT)
 	assert (done.returncode, done.stdout) == (0, f"Noon. {marker}\n"), done.stderr
 	assert done.stderr == '🔧 current_time {"zone": "UTC"}\n🔧 current_time {"zone": "Nowhere"}\n'
-	answers = [m["content"] for m in provider.asked[-1].body["messages"] if m["role"] == "tool"]
+	answers = [m["content"] for m in provider.requests[-1].body["messages"] if m["role"] == "tool"]
 	assert re.fullmatch(r"\d\d:\d\d:\d\d", answers[0]) and answers[1].startswith("error: Invalid time zone")
 
 

@@ -97,7 +97,7 @@ def test_no_fault_of_a_provider_tells_a_secret(
 ) -> None:
 	brake = {"realtime": {"enabled": way != "without events"}}
 	process.configure(each_adapter(provider, **brake, retention={"keep_content": False}))
-	before = len(provider.asked)
+	before = len(provider.requests)
 	for fault, steps in FAULTS.items():
 		answer, told = chat(client, steps, background=way == "in the background")
 		assert (answer["status"] == "failed") == (fault != "none"), (fault, answer)
@@ -106,12 +106,12 @@ def test_no_fault_of_a_provider_tells_a_secret(
 		error = answer.get("error")
 		assert error is None or (error["message"].count(".") >= 1 and "\n" not in error["message"])
 	# Each adapter was asked, with the key and the question.
-	assert {asked.path.split("/")[1] for asked in provider.asked[before:]} == {
+	assert {asked.path.split("/")[1] for asked in provider.requests[before:]} == {
 		"openai",
 		"openai_responses",
 		"anthropic",
 	}
-	assert all(CANARY_KEY == asked.key and PROMPT in asked.said for asked in provider.asked[before:])
+	assert all(CANARY_KEY == asked.key and PROMPT in asked.text for asked in provider.requests[before:])
 	assert seek(process, *NOWHERE) == NOWHERE
 
 

@@ -22,37 +22,37 @@ class Ledger:
 		self.rows: dict[str, Row] = {}
 
 	def settle(
-		self, fault: str, said: str, events: Sequence[dict[str, Any]], answer: dict[str, Any], end: str
+		self, fault: str, sent_text: str, events: Sequence[dict[str, Any]], answer: dict[str, Any], end: str
 	) -> None:
-		"""Books one chat: what its client got, beside what was `said` to it, and the `end` it should have had.
+		"""Books one chat: what its client got, beside what the provider sent (`sent_text`), and the `end` it should have had.
 
 		`events` are all that arrived at the client, by whatever way, in the order of arrival.
 		"""
 		got = [event for event in events if event["type"] in ("reasoning", "text")]
 		text = "".join(event["text"] for event in got)
 		numbers = [event["seq"] for event in events]
-		found = answer["error"]["code"] if answer.get("error") else answer["status"]
+		end_seen = answer["error"]["code"] if answer.get("error") else answer["status"]
 		row = Row(
 			fault,
 			chats=1,
-			lost=max(0, len(said) - len(text)),
+			lost=max(0, len(sent_text) - len(text)),
 			repeated=len(numbers) - len(set(numbers)),
 			completions=sum(event["type"] == "completion" for event in events),
-			ends=(found,),
+			ends=(end_seen,),
 		)
 		self.add([row])
-		assert text == said
+		assert text == sent_text
 		assert violations(events, answer) == []
-		assert found == end
+		assert end_seen == end
 
 	def add(self, rows: Iterable[Row]) -> None:
-		for each in rows:
-			row = self.rows.setdefault(each.fault, Row(each.fault))
-			row.chats += each.chats
-			row.lost += each.lost
-			row.repeated += each.repeated
-			row.completions += each.completions
-			row.ends = tuple(dict.fromkeys((*row.ends, *each.ends)))
+		for new in rows:
+			row = self.rows.setdefault(new.fault, Row(new.fault))
+			row.chats += new.chats
+			row.lost += new.lost
+			row.repeated += new.repeated
+			row.completions += new.completions
+			row.ends = tuple(dict.fromkeys((*row.ends, *new.ends)))
 
 	def table(self) -> list[str]:
 		lines = [

@@ -27,4 +27,4 @@ def children(pid: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
 	"""Those, and theirs in turn."""
-	return [each for child in children(pid) for each in (child, *descendants(child))]
+	return [process for child in children(pid) for process in (child, *descendants(child))]

@@ -59,14 +59,14 @@ ENDS = ("finish", "cut", "hang", "error")
 WRONG_KEY = "sk-wrong-5d2e81"
 
 
-class Asked:
+class ReceivedRequest:
 	"""One request the provider has received, and when its client hung up."""
 
 	def __init__(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> None:
 		self.path = path
 		self.headers = headers
 		self.body = body
-		self.said = json.dumps(body)
+		self.text = json.dumps(body)
 		sent = [headers.get(name, "") for name in ("authorization", "x-api-key", "x-goog-api-key")]
 		self.key = "".join(sent).removeprefix("Bearer ")
 		self.peer: tuple[str, int] | None = None
@@ -82,7 +82,7 @@ class ScriptedProvider:
 		# What a GET of a list of models answers.
 		self.models: dict[str, Any] = {"data": []}
 		self.port = port
-		self.asked: list[Asked] = []
+		self.requests: list[ReceivedRequest] = []
 		self._gates: dict[str, asyncio.Event] = {}
 		self._loop = asyncio.new_event_loop()
 		self._thread = threading.Thread(target=self._run, name="scripted-provider", daemon=True)
@@ -107,21 +107,21 @@ class ScriptedProvider:
 		"""Lets every script that waits at `gate`, now or later, go on."""
 		self._loop.call_soon_threadsafe(lambda: self._gate(gate).set())
 
-	def wait_for(self, marker: str, timeout: float = 20) -> Asked:
+	def wait_for(self, marker: str, timeout: float = 20) -> ReceivedRequest:
 		"""The request whose body contains `marker`, once it has arrived."""
 
-		def found() -> Asked | None:
-			return next((a for a in self.asked if marker in a.said), None)
+		def find() -> ReceivedRequest | None:
+			return next((a for a in self.requests if marker in a.text), None)
 
 		with self._arrived:
-			if not self._arrived.wait_for(lambda: found() is not None, timeout):
+			if not self._arrived.wait_for(lambda: find() is not None, timeout):
 				raise AssertionError(f"the provider was never asked for {marker!r}")
-		asked = found()
-		assert asked
-		return asked
+		request = find()
+		assert request
+		return request
 
 	def count(self, marker: str) -> int:
-		return sum(marker in a.said for a in self.asked)
+		return sum(marker in a.text for a in self.requests)
 
 	def _gate(self, name: str) -> asyncio.Event:
 		return self._gates.setdefault(name, asyncio.Event())
@@ -141,36 +141,36 @@ class ScriptedProvider:
 
 	async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 		try:
-			while asked := await _read_request(reader):
-				asked.peer = writer.get_extra_info("peername")
+			while request := await _read_request(reader):
+				request.peer = writer.get_extra_info("peername")
 				with self._arrived:
-					self.asked.append(asked)
+					self.requests.append(request)
 					self._arrived.notify_all()
 				# Nothing follows on the connection until the answer is out, so any end of input is a hang-up.
-				watch = asyncio.create_task(_watch(reader, asked))
-				play = asyncio.create_task(self._play(asked, writer))
+				watch = asyncio.create_task(_watch(reader, request))
+				play = asyncio.create_task(self._play(request, writer))
 				try:
 					await asyncio.wait({watch, play}, return_when=asyncio.FIRST_COMPLETED)
 					if not play.done() or not await play:
 						return
 				except ConnectionError:
 					# Writing may find out before reading does.
-					asked.hung_up.set()
+					request.hung_up.set()
 					raise
 				finally:
 					play.cancel()
 					watch.cancel()
 					await asyncio.gather(play, watch, return_exceptions=True)
-					asked.answered.set()
+					request.answered.set()
 		except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
 			pass
 		finally:
 			writer.close()
 
-	async def _play(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+	async def _play(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> bool:
 		"""Plays one script; True where the connection can be used again."""
-		name, _, rest = unquote(asked.path[1:]).partition("/")
-		if asked.path.partition("?")[0].endswith(("/models", "/api/tags")):
+		name, _, rest = unquote(request.path[1:]).partition("/")
+		if request.path.partition("?")[0].endswith(("/models", "/api/tags")):
 			_head(writer, 200, "application/json", json.dumps(self.models).encode())
 			await writer.drain()
 			return True
@@ -179,37 +179,39 @@ class ScriptedProvider:
 				self._gate(rest).set()
 			number = self.count(rest)
 			if name == "hung_up":
-				number = sum(rest in each.said and each.hung_up.is_set() for each in self.asked)
+				number = sum(
+					rest in received.text and received.hung_up.is_set() for received in self.requests
+				)
 			_head(writer, 200, "application/json", str(number).encode())
 			await writer.drain()
 			return True
 		steps = [
-			{"error": asked.key} if "error_echo" in step else step
-			for step in script_of(asked.body.get("generateContentRequest", asked.body))
+			{"error": request.key} if "error_echo" in step else step
+			for step in script_of(request.body.get("generateContentRequest", request.body))
 		]
-		if asked.key == WRONG_KEY:
+		if request.key == WRONG_KEY:
 			steps = [{"status": 401, "echo": True}]
-		streaming = bool(asked.body.get("stream")) or "stream" in asked.path
-		model = asked.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", asked.path)
+		streaming = bool(request.body.get("stream")) or "stream" in request.path
+		model = request.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", request.path)
 		family = FAMILIES.get(name, FAMILIES["openai"])(model)
 
 		first: Step = steps[0] if steps else {}
-		if first.get("for", model) != model or first.get("given") not in (None, *asked.body):
+		if first.get("for", model) != model or first.get("given") not in (None, *request.body):
 			first, *_ = steps = steps[1:]
 		if "wants" in first:
-			if family.returned(asked.body) != family.turn(first["wants"]):
+			if family.returned(request.body) != family.turn(first["wants"]):
 				first = {"status": 400, "body": family.refusal(400, "not the turn that was said")}
 			else:
 				first, *_ = steps = steps[1:]
 		if (
 			"times_refused" in first
-			and sum(each.said == asked.said for each in self.asked) > first["times_refused"]
+			and sum(received.text == request.text for received in self.requests) > first["times_refused"]
 		):
 			first, *_ = steps = steps[1:]
 		if "headers_after" in first:
 			await self._gate(first["headers_after"]).wait()
 		if "status" in first:
-			words = asked.key if "echo" in first else "scripted refusal"
+			words = request.key if "echo" in first else "scripted refusal"
 			body = first.get("body", family.refusal(first["status"], words))
 			payload = body if isinstance(body, str) else json.dumps(body)
 			_head(writer, first["status"], "application/json", payload.encode(), first.get("headers"))
@@ -240,7 +242,7 @@ class ScriptedProvider:
 			if not data:
 				continue  # a chunk of no bytes would end the body
 			writer.write(b"%x\r\n%s\r\n" % (len(data), data))
-			asked.written.append((time.perf_counter(), data))
+			request.written.append((time.perf_counter(), data))
 			await writer.drain()
 		writer.write(b"0\r\n\r\n")
 		await writer.drain()
@@ -317,8 +319,8 @@ def script_of(body: dict[str, Any]) -> list[Step]:
 	if not isinstance(script, list) or not all(isinstance(step, dict) for step in script):
 		return DEFAULT_SCRIPT
 	if script and "turn" in script[0]:
-		said = json.dumps(body)
-		script = script[min(sum(said.count(words) for words in ANSWERS), len(script) - 1)]["turn"]
+		body_text = json.dumps(body)
+		script = script[min(sum(body_text.count(words) for words in ANSWERS), len(script) - 1)]["turn"]
 	return [{**step, "text": step["text"] * step["times"]} if "times" in step else step for step in script]
 
 
@@ -329,7 +331,7 @@ def _is_script(text: str) -> bool:
 		return False
 
 
-async def _read_request(reader: asyncio.StreamReader) -> Asked | None:
+async def _read_request(reader: asyncio.StreamReader) -> ReceivedRequest | None:
 	try:
 		head = await reader.readuntil(b"\r\n\r\n")
 	except asyncio.IncompleteReadError:
@@ -337,15 +339,15 @@ async def _read_request(reader: asyncio.StreamReader) -> Asked | None:
 	first, *lines = head.decode("latin-1").split("\r\n")
 	headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
 	body = await reader.readexactly(int(headers.get("content-length", 0)))
-	return Asked(first.split(" ")[1], headers, json.loads(body) if body else {})
+	return ReceivedRequest(first.split(" ")[1], headers, json.loads(body) if body else {})
 
 
-async def _watch(reader: asyncio.StreamReader, asked: Asked) -> None:
+async def _watch(reader: asyncio.StreamReader, request: ReceivedRequest) -> None:
 	try:
 		await reader.read(1)
 	except ConnectionError:
 		pass
-	asked.hung_up.set()
+	request.hung_up.set()
 
 
 def _head(

@@ -96,9 +96,9 @@ APIS = {
 
 def each_adapter(provider: ScriptedProvider, **more: Any) -> dict[str, Any]:
 	"""The same with a provider for each adapter."""
-	given = site_config(provider)
-	one = given["providers"][0]
-	given["providers"] = [
+	config = site_config(provider)
+	one = config["providers"][0]
+	config["providers"] = [
 		{
 			**one,
 			"name": name,
@@ -110,7 +110,7 @@ def each_adapter(provider: ScriptedProvider, **more: Any) -> dict[str, Any]:
 		}
 		for n, (name, (api, model)) in enumerate(APIS.items(), start=1)
 	]
-	return {**given, **more}
+	return {**config, **more}
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class StandaloneSite:
 		assert self._process.stderr
 		for line in self._process.stderr:
 			self.stderr.append(line)
-			if found := re.search(r"answers at (http://\S+) \(site (\S+)\)", line):
+			if match := re.search(r"answers at (http://\S+) \(site (\S+)\)", line):
 				break
 		else:
 			raise AssertionError("the site did not start: " + "".join(self.stderr))
@@ -227,7 +227,7 @@ class StandaloneSite:
 			for name, entry in self.users.items()
 			if name in USERS
 		]
-		return Site(found[1], found[1], found[2], *accounts)
+		return Site(match[1], match[1], match[2], *accounts)
 
 	def __exit__(self, *exc: object) -> None:
 		self._process.terminate()

@@ -235,10 +235,10 @@ class OpenRouter(OpenAI):
 		return {"reasoning_details": [details]}
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
-		said: dict[str, Any] = super().whole(steps)
+		answer: dict[str, Any] = super().whole(steps)
 		if _joined(steps)[0]:
-			said["choices"][0]["message"].update(self._thought(steps))
-		return said
+			answer["choices"][0]["message"].update(self._thought(steps))
+		return answer
 
 
 class Groq(OpenAI):
@@ -266,11 +266,11 @@ class Mistral(OpenAI):
 		return sse({**end, "usage": self._usage({**USAGE, **step.get("usage", {})})}) + sse("[DONE]")
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
-		said = super().whole(steps)
-		message = said["choices"][0]["message"]
+		answer = super().whole(steps)
+		message = answer["choices"][0]["message"]
 		if reasoning := message.pop(self.reasoning_field, None):
 			message["content"] = [*self._thinking(reasoning), {"type": "text", "text": message["content"]}]
-		return said
+		return answer
 
 	def _thinking(self, text: str) -> list[dict[str, Any]]:
 		return [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
@@ -353,8 +353,8 @@ class Responses(Family):
 		items = [self._reasoning(steps)] if _joined(steps)[0] else []
 		items += [{"role": "assistant", "content": text}] if text else []
 		calls = [self._call(n, call) for n, call in enumerate(calls_of(steps))]
-		kept = ("type", "call_id", "name", "arguments")
-		return items + [{name: call[name] for name in kept} for call in calls]
+		names = ("type", "call_id", "name", "arguments")
+		return items + [{name: call[name] for name in names} for call in calls]
 
 	def returned(self, body: dict[str, Any]) -> Any:
 		turn: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ from ai_assistant.gateway import Provider, ToolCall
 from ai_assistant.gateway.adapters.anthropic import parameters
 from ai_assistant.gateway.chunks import Ask, Completion
 from ai_assistant.gateway.models import entry
-from tests.gateway.asking import KEY, Heard, asked, family, gateway, hear
+from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
 from tests.support.provider import ScriptedProvider
 
 TOOL = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
@@ -27,7 +27,7 @@ def answer(server: ScriptedProvider, *events: dict[str, Any], model: str = "clau
 	lines = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
 	provider = family(server, "anthropic", default_model=model)
 	tools = [TOOL]
-	return hear(gateway(provider).stream_generate(asked([{"raw": lines}]), tools=tools))
+	return hear(gateway(provider).stream_generate(scripted([{"raw": lines}]), tools=tools))
 
 
 def begun(**usage: int) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def test_arguments_that_come_whole_are_those_of_the_call(server: ScriptedProvide
 @pytest.mark.parametrize("base", ["", "/v1", "/v1/messages", "/"])
 def test_the_address_may_be_given_in_every_form(server: ScriptedProvider, base: str) -> None:
 	provider = family(server, "anthropic", api_base=server.base("anthropic") + base)
-	assert hear(gateway(provider).stream_generate(asked([{"text": "Yes."}]))).text == "Yes."
+	assert hear(gateway(provider).stream_generate(scripted([{"text": "Yes."}]))).text == "Yes."
 
 
 def test_a_call_that_is_streamed_is_asked_for_as_it_is_written() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ai_assistant.gateway import Provider, ProviderError
 from ai_assistant.gateway.adapters.chat_apis import APIS, url_of
-from tests.gateway.asking import KEY, asked, gateway, hear
+from tests.gateway.asking import KEY, gateway, hear, scripted
 from tests.support.provider import ScriptedProvider
 
 EVERY_API = pytest.mark.parametrize("api", APIS)
@@ -64,7 +64,7 @@ def test_who_has_no_address_of_its_own_needs_one(api: str) -> None:
 def test_each_api_answers_with_its_key_in_its_header(server: ScriptedProvider, api: str, marker: str) -> None:
 	provider = Provider(api, api, KEY, "m1", api_base=server.base("openai"))
 	script: list[dict[str, Any]] = [{"reasoning": "Hm."}, {"text": "Yes."}]
-	heard = hear(gateway(provider).stream_generate(asked(script, marker)))
+	heard = hear(gateway(provider).stream_generate(scripted(script, marker)))
 	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.")
 	sent = server.wait_for(marker)
 	key = {"api-key": KEY} if api == "azure" else {"authorization": f"Bearer {KEY}"}
@@ -84,7 +84,7 @@ def test_an_openai_model_at_azure_is_asked_by_its_rules(server: ScriptedProvider
 	one = gateway(provider)
 	heard = hear(
 		one.stream_generate(
-			asked([{"text": "Yes."}], marker), max_tokens=9, temperature=0.5, reasoning_effort="low"
+			scripted([{"text": "Yes."}], marker), max_tokens=9, temperature=0.5, reasoning_effort="low"
 		)
 	)
 	assert heard.completion.dropped == ("temperature",)
@@ -120,7 +120,9 @@ def test_servers_that_speak_messages_are_asked_by_their_address(
 	# The scripted provider knows a family by the first part of the path.
 	base = f"{server.base('anthropic')}{path}"
 	provider = Provider("p", "anthropic", KEY, "glm-4.6", api_base=base)
-	heard = hear(gateway(provider).stream_generate(asked([{"reasoning": "Hm."}, {"text": "Yes."}], marker)))
+	heard = hear(
+		gateway(provider).stream_generate(scripted([{"reasoning": "Hm."}, {"text": "Yes."}], marker))
+	)
 	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.")
 	sent = server.wait_for(marker)
 	assert sent.path == f"/anthropic{path.removesuffix('/v1/messages').removesuffix('/v1')}/v1/messages"

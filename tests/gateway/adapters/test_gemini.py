@@ -9,7 +9,7 @@ from ai_assistant.gateway import Provider, ToolCall
 from ai_assistant.gateway.adapters.gemini import parameters
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.models import entry
-from tests.gateway.asking import KEY, Heard, asked, family, gateway, hear
+from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
 from tests.support.provider import ScriptedProvider
 
 QUESTION = [{"role": "user", "content": "Hi"}]
@@ -23,7 +23,7 @@ def body_of(ask: Ask) -> dict[str, Any]:
 
 def answer(server: ScriptedProvider, *responses: dict[str, Any]) -> Heard:
 	raw = "".join(f"data: {json.dumps(response)}\n\n" for response in responses)
-	return hear(gateway(family(server, "gemini")).stream_generate(asked([{"raw": raw}]), tools=[TOOL]))
+	return hear(gateway(family(server, "gemini")).stream_generate(scripted([{"raw": raw}]), tools=[TOOL]))
 
 
 def parts(*given: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:

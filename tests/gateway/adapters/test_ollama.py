@@ -8,7 +8,7 @@ import pytest
 from ai_assistant.gateway import Provider
 from ai_assistant.gateway.adapters.ollama import parameters
 from ai_assistant.gateway.chunks import Ask
-from tests.gateway.asking import KEY, Heard, asked, family, gateway, hear
+from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
 from tests.gateway.test_tool_calls import calls
 from tests.support.provider import ScriptedProvider
 
@@ -22,7 +22,9 @@ def body_of(ask: Ask) -> dict[str, Any]:
 
 def answer(server: ScriptedProvider, *lines: dict[str, Any]) -> Heard:
 	raw = "".join(f"{json.dumps(line)}\n" for line in lines)
-	return hear(gateway(family(server, "ollama_chat")).stream_generate(asked([{"raw": raw}]), tools=[TOOL]))
+	return hear(
+		gateway(family(server, "ollama_chat")).stream_generate(scripted([{"raw": raw}]), tools=[TOOL])
+	)
 
 
 def line(content: str = "", **fields: Any) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def ended(reason: str | None = "stop", **fields: Any) -> dict[str, Any]:
 def test_both_names_are_of_one_api(server: ScriptedProvider, api: str, base: str, marker: str) -> None:
 	address = server.base("ollama_chat") + base
 	one = gateway(Provider("p", api, KEY, "m1", api_base=address))
-	messages = asked([{"reasoning": "Hm."}, {"text": "Yes."}], marker)
+	messages = scripted([{"reasoning": "Hm."}, {"text": "Yes."}], marker)
 	said = hear(one.stream_generate(messages))
 	assert (said.reasoning, said.text) == ("Hm.", "Yes.")
 	request = server.wait_for(marker)
@@ -65,14 +67,17 @@ def test_a_model_is_asked_to_think_in_its_own_words(model: str, effort: str | No
 def test_a_model_that_cannot_think_is_asked_again_without(server: ScriptedProvider, marker: str) -> None:
 	refuses = {"status": 400, "given": "think", "body": {"error": '"m1" does not support thinking'}}
 	one = gateway(family(server, "ollama_chat"))
-	messages = asked([refuses, {"text": "Yes."}], marker)
+	messages = scripted([refuses, {"text": "Yes."}], marker)
 	heard = hear(one.stream_generate(messages, reasoning_effort="low"))
 	assert (heard.text, heard.completion.dropped, heard.completion.attempts) == (
 		"Yes.",
 		("reasoning_effort",),
 		(),
 	)
-	assert [request.body.get("think") for request in server.asked if marker in request.said] == [True, None]
+	assert [request.body.get("think") for request in server.requests if marker in request.text] == [
+		True,
+		None,
+	]
 
 
 @pytest.mark.parametrize(("status", "effort"), [(400, None), (400, "none"), (404, "low"), (500, "low")])
@@ -80,7 +85,7 @@ def test_what_is_refused_for_another_reason_is_not_asked_again(
 	server: ScriptedProvider, status: int, effort: str | None, marker: str
 ) -> None:
 	one = gateway(family(server, "ollama_chat"))
-	assert hear(one.stream_generate(asked([{"status": status}], marker), reasoning_effort=effort)).failure
+	assert hear(one.stream_generate(scripted([{"status": status}], marker), reasoning_effort=effort)).failure
 	assert server.count(marker) == 1
 
 
@@ -95,7 +100,7 @@ def test_what_a_site_adds_is_an_option_of_the_model_or_a_field_of_the_request(
 		"extra_headers": {"x-team": "one"},
 	}
 	one = gateway(family(server, "ollama_chat", extra=extra))
-	hear(one.stream_generate(asked([{"text": "Yes."}], marker), temperature=0.5, max_tokens=7))
+	hear(one.stream_generate(scripted([{"text": "Yes."}], marker), temperature=0.5, max_tokens=7))
 	request = server.wait_for(marker)
 	assert request.body["options"] == {"num_ctx": 32768, "top_k": 3, "temperature": 0.5, "num_predict": 7}
 	assert (request.body["keep_alive"], request.body["think"]) == ("1h", True)

@@ -14,7 +14,7 @@ from ai_assistant.gateway.adapters.litellm import client
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.sse import Lines, Objects, ProtocolError
 from ai_assistant.gateway.usage import listed_price
-from tests.gateway.asking import ADAPTERS, DIRECT, asked, family, gateway, hear
+from tests.gateway.asking import ADAPTERS, DIRECT, family, gateway, hear, scripted
 from tests.gateway.test_faults import somebody_who_says
 from tests.support.provider import ScriptedProvider
 
@@ -135,8 +135,8 @@ def test_max_tokens_is_called_as_the_model_has_it(model: str, name: str) -> None
 
 def test_what_one_provider_sets_no_other_is_sent(server: ScriptedProvider, marker: str) -> None:
 	script = [{"status": 429, "headers": {"set-cookie": "a=secret; Path=/"}}]
-	hear(gateway(family(server, "openai")).stream_generate(asked(script)))
-	hear(gateway(family(server, "openai")).stream_generate(asked([], marker)))
+	hear(gateway(family(server, "openai")).stream_generate(scripted(script)))
+	hear(gateway(family(server, "openai")).stream_generate(scripted([], marker)))
 	assert "cookie" not in server.wait_for(marker).headers
 
 
@@ -147,20 +147,20 @@ def test_a_configured_header_does_not_take_the_place_of_the_key(
 		"extra_headers": {"Authorization": "Bearer another", "X-Team": 7},
 		"extra_body": {"model": "x", "a": 1},
 	}
-	hear(gateway(family(server, "openai", extra=extra)).stream_generate(asked([], marker)))
+	hear(gateway(family(server, "openai", extra=extra)).stream_generate(scripted([], marker)))
 	told = server.wait_for(marker)
 	assert told.key != "another" and told.headers["x-team"] == "7"
 	assert (told.body["model"], told.body["a"]) == ("m1", 1)
 
 
 def test_what_has_no_address_needs_one() -> None:
-	heard = hear(gateway(Provider("p", "hosted_vllm", "-", "m")).stream_generate(asked([])))
+	heard = hear(gateway(Provider("p", "hosted_vllm", "-", "m")).stream_generate(scripted([])))
 	assert heard.failure.kind == "misconfigured"
 
 
 def test_a_model_of_fireworks_has_its_whole_name(server: ScriptedProvider, marker: str) -> None:
 	one = Provider("p", "fireworks_ai", "-", "llama", api_base=server.base("openai"))
-	hear(gateway(one).stream_generate(asked([], marker)))
+	hear(gateway(one).stream_generate(scripted([], marker)))
 	assert server.wait_for(marker).body["model"] == "accounts/fireworks/models/llama"
 
 
@@ -175,7 +175,7 @@ def test_a_model_of_fireworks_has_its_whole_name(server: ScriptedProvider, marke
 def test_a_parameter_that_is_null_is_not_sent(
 	server: ScriptedProvider, marker: str, api: str, extra: dict[str, Any]
 ) -> None:
-	hear(gateway(family(server, api, extra=extra)).stream_generate(asked([], marker)))
+	hear(gateway(family(server, api, extra=extra)).stream_generate(scripted([], marker)))
 	assert not {"stream_options", "stop"} & set(server.wait_for(marker).body)
 
 
@@ -185,7 +185,7 @@ def test_how_usage_is_asked_for_can_be_said_otherwise(
 ) -> None:
 	options = {"include_usage": True, "continuous_usage_stats": True}
 	one = gateway(family(server, api, extra={"stream_options": options}))
-	hear(one.stream_generate(asked([], marker)))
+	hear(one.stream_generate(scripted([], marker)))
 	assert server.wait_for(marker).body["stream_options"] == options
 
 
@@ -193,14 +193,16 @@ def test_a_web_page_is_known_by_its_type(server: ScriptedProvider) -> None:
 	page = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
 	with somebody_who_says(page) as address:
 		one = gateway(family(server, "openai", api_base=address))
-		assert hear(one.stream_generate(asked([]))).failure.kind == "junk"
+		assert hear(one.stream_generate(scripted([]))).failure.kind == "junk"
 
 
 @EVERY_API
 def test_an_answer_that_was_not_to_be_streamed_is_read_too(server: ScriptedProvider, api: str) -> None:
 	message = {"role": "assistant", "content": "Yes.", "reasoning": "Hm."}
 	said = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-	heard = hear(gateway(family(server, api)).stream_generate(asked([{"raw": json.dumps(said, indent=1)}])))
+	heard = hear(
+		gateway(family(server, api)).stream_generate(scripted([{"raw": json.dumps(said, indent=1)}]))
+	)
 	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.")
 
 
@@ -208,7 +210,7 @@ def test_reasoning_may_be_in_its_details_alone(server: ScriptedProvider) -> None
 	details = [{"type": "reasoning.summary", "summary": "Hm"}, {"type": "reasoning.text", "text": "."}]
 	said = {"choices": [{"index": 0, "delta": {"reasoning_details": details}}]}
 	script = [{"text": ""}, {"raw": f"data: {json.dumps(said)}\n\n"}, {"finish": "stop"}]
-	assert hear(gateway(family(server, "openrouter")).stream_generate(asked(script))).reasoning == "Hm."
+	assert hear(gateway(family(server, "openrouter")).stream_generate(scripted(script))).reasoning == "Hm."
 
 
 @pytest.mark.parametrize("api", ["openai", "litellm/openai"])
@@ -219,7 +221,7 @@ def test_of_several_answers_one_is_given(server: ScriptedProvider, api: str) -> 
 		return {"raw": f"data: {json.dumps({**whole, 'choices': [choice]})}\n\n"}
 
 	script = [said(0, "On"), said(1, "Other", "length"), said(0, "e", "stop"), {"raw": "data: [DONE]\n\n"}]
-	heard = hear(gateway(family(server, api)).stream_generate(asked(script)))
+	heard = hear(gateway(family(server, api)).stream_generate(scripted(script)))
 	assert (heard.text, heard.completion.finish_reason) == ("One", "stop")
 
 
@@ -227,7 +229,7 @@ def test_usage_may_be_in_a_choice(server: ScriptedProvider) -> None:
 	usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 	choice = {"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop", "usage": usage}
 	script = [{"raw": f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"}]
-	counted = hear(gateway(family(server, "openai")).stream_generate(asked(script))).completion.usage
+	counted = hear(gateway(family(server, "openai")).stream_generate(scripted(script))).completion.usage
 	assert counted and (counted.prompt_tokens, counted.completion_tokens, counted.estimated) == (3, 2, False)
 
 
@@ -269,7 +271,7 @@ def test_a_line_without_an_end_is_not_heaped_up(
 ) -> None:
 	monkeypatch.setattr(sse, "MAX_BYTES", 100_000)
 	endless = [{"raw": "x" * 50_000}] * 4 + [{"hang": True}]
-	heard = hear(gateway(family(server, api)).stream_generate(asked([{"text": "a"}, *endless])))
+	heard = hear(gateway(family(server, api)).stream_generate(scripted([{"text": "a"}, *endless])))
 	assert (heard.failure.kind, heard.text) == ("junk", "a")
 
 
@@ -277,7 +279,7 @@ def test_a_line_without_an_end_is_not_heaped_up(
 def test_a_line_is_as_long_as_what_it_unpacks_to(
 	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, api: str, marker: str
 ) -> None:
-	hear(gateway(family(server, api)).stream_generate(asked([{"text": "a"}], marker)))
+	hear(gateway(family(server, api)).stream_generate(scripted([{"text": "a"}], marker)))
 	assert server.wait_for(marker).headers["accept-encoding"] == "identity"
 	monkeypatch.setattr(sse, "MAX_BYTES", 100_000)
 	packed = gzip.compress(b"data: " + b"x" * 10_000_000)
@@ -285,7 +287,7 @@ def test_a_line_is_as_long_as_what_it_unpacks_to(
 	head += f"content-length: {len(packed)}\r\n\r\n"
 	assert len(packed) < sse.MAX_BYTES
 	with somebody_who_says(head.encode() + packed) as address:
-		heard = hear(gateway(family(server, api, api_base=address)).stream_generate(asked([])))
+		heard = hear(gateway(family(server, api, api_base=address)).stream_generate(scripted([])))
 	assert heard.failure.kind == "junk"
 
 
@@ -306,7 +308,7 @@ def test_an_object_that_does_not_end_is_not_heaped_up(monkeypatch: pytest.Monkey
 def test_a_whole_answer_is_bounded(server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(sse, "MAX_BYTES", 1000)
 	heard = hear(
-		gateway(family(server, "openai")).stream_generate(asked([{"at_once": True}, {"text": "x" * 5000}]))
+		gateway(family(server, "openai")).stream_generate(scripted([{"at_once": True}, {"text": "x" * 5000}]))
 	)
 	assert heard.failure.kind == "junk"
 
@@ -318,7 +320,7 @@ def test_a_whole_answer_is_read_no_further_than_its_bound(
 	head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
 	with somebody_who_says(head + b" " * 5000) as address:
 		one = gateway(family(server, "openai", api_base=address))
-		heard = hear(one.stream_generate(asked([])))
+		heard = hear(one.stream_generate(scripted([])))
 	# Read on, it would have broken off.
 	assert heard.failure.kind == "junk"
 
@@ -344,6 +346,6 @@ def test_the_proxy_of_the_environment_is_asked_and_not_for_whom_it_excepts(
 	try:
 		for host in ("nowhere.invalid", root.removeprefix("http://")):
 			asks = gateway(Provider("p", "openai", "-", "m", api_base=f"http://{host}/{path}"))
-			assert hear(asks.stream_generate(asked([{"text": "Yes."}]))).text == "Yes."
+			assert hear(asks.stream_generate(scripted([{"text": "Yes."}]))).text == "Yes."
 	finally:
 		http._proxy.cache_clear()

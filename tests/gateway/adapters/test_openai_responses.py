@@ -9,7 +9,7 @@ from ai_assistant.gateway import Provider, ToolCall
 from ai_assistant.gateway.adapters.openai_responses import parameters
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.models import entry
-from tests.gateway.asking import KEY, Heard, asked, family, gateway, hear
+from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
 from tests.gateway.test_tool_calls import calls
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES
@@ -27,7 +27,7 @@ def body_of(ask: Ask) -> dict[str, Any]:
 def answer(server: ScriptedProvider, *events: dict[str, Any]) -> Heard:
 	raw = "".join(f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n" for event in events)
 	one = gateway(family(server, "openai_responses"))
-	return hear(one.stream_generate(asked([{"raw": raw}]), tools=[TOOL]))
+	return hear(one.stream_generate(scripted([{"raw": raw}]), tools=[TOOL]))
 
 
 def said(text: str, index: int = 0) -> dict[str, Any]:
@@ -55,14 +55,14 @@ def ended(status: str = "completed", **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("model", ["gpt-5", "nobody-knows"])
 def test_every_model_is_streamed(server: ScriptedProvider, model: str, marker: str) -> None:
 	one = gateway(family(server, "openai_responses", default_model=model))
-	messages = asked([{"text": "Yes."}], marker)
+	messages = scripted([{"text": "Yes."}], marker)
 	assert hear(one.stream_generate(messages)).text == "Yes."
 	assert server.wait_for(marker).body["stream"] is True
 
 
 def test_a_chunk_of_a_model_that_nobody_knows_comes_at_once(server: ScriptedProvider, marker: str) -> None:
 	one = gateway(family(server, "openai_responses", default_model="nobody-knows"))
-	stream = one.stream_generate(asked([{"text": "a"}, {"gate": marker}, {"text": "b"}]))
+	stream = one.stream_generate(scripted([{"text": "a"}, {"gate": marker}, {"text": "b"}]))
 	assert next(stream).text == "a"  # type: ignore[union-attr]
 	server.open(marker)
 	assert hear(stream).text == "b"
@@ -216,7 +216,7 @@ def test_an_answer_may_fail_in_the_end(server: ScriptedProvider, error: Any, kin
 def test_the_address_may_be_given_in_every_form(server: ScriptedProvider, base: str, marker: str) -> None:
 	address = server.base("openai_responses") + base
 	provider = family(server, "openai_responses", api_base=address, extra={"organization": "org-1"})
-	assert hear(gateway(provider).stream_generate(asked([{"text": "Yes."}], marker))).text == "Yes."
+	assert hear(gateway(provider).stream_generate(scripted([{"text": "Yes."}], marker))).text == "Yes."
 	request = server.wait_for(marker)
 	assert request.path == "/openai_responses/v1/responses"
 	assert request.headers["openai-organization"] == "org-1"

@@ -6,7 +6,7 @@ import pytest
 
 from ai_assistant.gateway import Provider
 from ai_assistant.gateway.chunks import OPTIONS
-from tests.gateway.asking import asked, family, gateway, hear
+from tests.gateway.asking import family, gateway, hear, scripted
 from tests.support.provider import ScriptedProvider
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -30,7 +30,7 @@ def sent(
 ) -> tuple[dict[str, Any], set[str]]:
 	"""The body that a provider gets, and the fields that the completion names as dropped."""
 	one = gateway(family(server, api, default_model=model))
-	heard = hear(one.stream_generate(asked([{"text": "{}"}], marker), **fields))
+	heard = hear(one.stream_generate(scripted([{"text": "{}"}], marker), **fields))
 	return server.wait_for(marker).body, set(heard.completion.dropped)
 
 
@@ -74,7 +74,7 @@ def test_other_servers_get_what_they_take(
 	server: ScriptedProvider, marker: str, api: str, model: str, taken: dict[str, Any], dropped: set[str]
 ) -> None:
 	one = gateway(Provider("p", api, "k", model, api_base=server.base("openai")))
-	heard = hear(one.stream_generate(asked([{"text": "{}"}], marker), **ALL))
+	heard = hear(one.stream_generate(scripted([{"text": "{}"}], marker), **ALL))
 	body = server.wait_for(marker).body
 	assert set(heard.completion.dropped) == dropped
 	assert not dropped & set(body)
