@@ -105,9 +105,9 @@ def readers(domain: str) -> dict[str, str]:
 	return {f"{name}@{domain}": role for name, role in roles.items()}
 
 
-def provider(name: str, **given: Any) -> Any:
+def provider(name: str, **overrides: Any) -> Any:
 	"""An AI Provider that is not saved yet."""
-	fields = {"api": "openai", "api_key": "sk-test", "default_model": "m", **given}
+	fields = {"api": "openai", "api_key": "sk-test", "default_model": "m", **overrides}
 	return frappe.get_doc({"doctype": "AI Provider", "provider_name": name, **fields})
 
 

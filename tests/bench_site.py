@@ -83,25 +83,31 @@ class Bench:
 
 	def web_pids(self) -> list[int]:
 		"""Of gunicorn and its workers."""
-		found = []
-		for each in Path("/proc").glob("[0-9]*"):
+		pids = []
+		for process in Path("/proc").glob("[0-9]*"):
 			try:
-				command, folder = (each / "cmdline").read_bytes(), (each / "cwd").resolve()
+				command, folder = (process / "cmdline").read_bytes(), (process / "cwd").resolve()
 			except OSError:
 				continue
 			if b"frappe.app:application" in command and folder == self.sites:
-				found.append(int(each.name))
-		if not found:
+				pids.append(int(process.name))
+		if not pids:
 			raise Unusable(f"No gunicorn of the bench in {self.folder} runs on this machine; start it.")
-		return found
+		return pids
 
 	def run(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
 		return subprocess.run([self.python, *arguments], cwd=self.sites, text=True, **how)
 
-	def inside(self, step: str, **given: Any) -> Any:
+	def inside(self, step: str, **fields: Any) -> Any:
 		"""What `_inside` answers from the bench's own Python."""
 		done = self.run(
-			__file__, "--inside", step, self.site, input=json.dumps(given), stdout=subprocess.PIPE, check=True
+			__file__,
+			"--inside",
+			step,
+			self.site,
+			input=json.dumps(fields),
+			stdout=subprocess.PIPE,
+			check=True,
 		)
 		answer = json.loads(done.stdout.splitlines()[-1])
 		if isinstance(answer, dict) and "unusable" in answer:
@@ -142,8 +148,8 @@ class Bench:
 	def redis_pid(self) -> int:
 		import redis
 
-		found: Any = redis.from_url(self.setting("redis_queue", "")).info("server")
-		return int(found["process_id"])
+		info: Any = redis.from_url(self.setting("redis_queue", "")).info("server")
+		return int(info["process_id"])
 
 
 def main() -> int:
@@ -152,12 +158,12 @@ def main() -> int:
 	parser.add_argument("site", nargs="?")
 	parser.add_argument("--url")
 	parser.add_argument("--socketio-url")
-	given = parser.parse_args()
-	if not given.bench or not given.site:
+	options = parser.parse_args()
+	if not options.bench or not options.site:
 		raise Unusable("Name a bench and a site of it: make test-bench BENCH=folder SITE=name.")
-	bench = Bench(given.bench, given.site)
-	url = given.url or f"http://{given.site}:{bench.setting('webserver_port', 8000)}"
-	socketio_url = given.socketio_url or f"http://{given.site}:{bench.setting('socketio_port', 9000)}"
+	bench = Bench(options.bench, options.site)
+	url = options.url or f"http://{options.site}:{bench.setting('webserver_port', 8000)}"
+	socketio_url = options.socketio_url or f"http://{options.site}:{bench.setting('socketio_port', 9000)}"
 	bench.install()
 	_expect_app(url)
 
@@ -174,8 +180,8 @@ def main() -> int:
 	finally:
 		bench.inside("restore")
 	print(f"\nbench run-tests --app {APP}: {own[1]}")
-	for suite, (_status, said) in outside.items():
-		print(f"{suite}: {said}")
+	for suite, (_status, output) in outside.items():
+		print(f"{suite}: {output}")
 	return int(any(status for status, _said in [own, *outside.values()]))
 
 
@@ -312,7 +318,7 @@ def _wait_for_config(url: str, token: str, config: dict[str, Any]) -> None:
 
 	Frappe 16 caches site_config.json for a minute in each process (frappe/config.py).
 	"""
-	expected = {each["name"]: each["models"] for each in config["providers"]}
+	expected = {provider["name"]: provider["models"] for provider in config["providers"]}
 	deadline = time.monotonic() + 90
 	while time.monotonic() < deadline:
 		request = urllib.request.Request(
@@ -321,7 +327,7 @@ def _wait_for_config(url: str, token: str, config: dict[str, Any]) -> None:
 		try:
 			with urllib.request.urlopen(request, timeout=30) as response:
 				providers = json.load(response)["message"]["providers"]
-				if {each["name"]: each["models"] for each in providers} == expected:
+				if {provider["name"]: provider["models"] for provider in providers} == expected:
 					return
 		except urllib.error.HTTPError:
 			pass
@@ -329,7 +335,7 @@ def _wait_for_config(url: str, token: str, config: dict[str, Any]) -> None:
 	raise Unusable(f"The site at {url} does not take the configuration in its site_config.json.")
 
 
-def _inside(step: str, site: str, given: dict[str, Any]) -> Any:
+def _inside(step: str, site: str, value: dict[str, Any]) -> Any:
 	"""Runs in the bench's Python, in its sites folder."""
 	import frappe
 
@@ -337,7 +343,7 @@ def _inside(step: str, site: str, given: dict[str, Any]) -> Any:
 	frappe.connect()
 	try:
 		frappe.set_user("Administrator")
-		answer = {"allow_tests": _allow_tests, "prepare": _prepare, "restore": _restore}[step](**given)
+		answer = {"allow_tests": _allow_tests, "prepare": _prepare, "restore": _restore}[step](**value)
 		frappe.db.commit()
 		return answer
 	finally:

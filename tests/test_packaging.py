@@ -45,7 +45,7 @@ def test_the_filter_of_each_shortcut_has_four_elements() -> None:
 	"""Frappe 16 drops the last filter of a shortcut whose filters have five (`cleanup_filters`, utils.js)."""
 	(page,) = APP.glob("ai_assistant/workspace/*/*.json")
 	shortcuts = json.loads(page.read_text())["shortcuts"]
-	filters = [part for each in shortcuts for part in json.loads(each.get("stats_filter") or "[]")]
+	filters = [part for shortcut in shortcuts for part in json.loads(shortcut.get("stats_filter") or "[]")]
 	assert len(filters) == 4
 	assert [len(part) for part in filters] == [4] * 4, filters
 
@@ -66,7 +66,7 @@ def test_importing_does_not_import_litellm(module: str) -> None:
 
 
 def dependencies() -> list[Requirement]:
-	return [Requirement(each) for each in requires("ai_assistant") or []]
+	return [Requirement(requirement) for requirement in requires("ai_assistant") or []]
 
 
 def locked() -> dict[str, str]:
@@ -76,8 +76,8 @@ def locked() -> dict[str, str]:
 
 def test_what_is_locked_is_what_the_project_asks_for() -> None:
 	versions = locked()
-	for each in dependencies():
-		assert each.specifier.contains(versions[each.name.lower().replace("_", "-")]), each
+	for dependency in dependencies():
+		assert dependency.specifier.contains(versions[dependency.name.lower().replace("_", "-")]), dependency
 
 
 def test_each_locked_package_has_hashes_and_none_names_the_host_it_came_from() -> None:
@@ -89,15 +89,15 @@ def test_each_locked_package_has_hashes_and_none_names_the_host_it_came_from() -
 
 
 def test_litellms_malicious_releases_are_outside_its_range() -> None:
-	(litellm,) = [each for each in dependencies() if each.name == "litellm"]
+	(litellm,) = [dependency for dependency in dependencies() if dependency.name == "litellm"]
 	for version in ("1.82.7", "1.82.8", "1.107.0"):
 		assert not litellm.specifier.contains(version)
 
 
 def test_each_dependency_has_its_line_in_the_docs() -> None:
 	lines = (ROOT / "docs" / "dependencies.md").read_text().splitlines()
-	for each in dependencies():
-		(line,) = [line for line in lines if line.startswith(f"| `{each.name}` |")]
-		for part in str(each.specifier).split(","):
-			assert part in line, f"{each.name}: {part}"
+	for dependency in dependencies():
+		(line,) = [line for line in lines if line.startswith(f"| `{dependency.name}` |")]
+		for part in str(dependency.specifier).split(","):
+			assert part in line, f"{dependency.name}: {part}"
 	assert len([line for line in lines if line.startswith("| `")]) == len(dependencies())

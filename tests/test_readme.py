@@ -107,8 +107,8 @@ def test_a_site_starts_and_stops(command: str, tmp_path: Path, provider: Scripte
 		# The others would ask a real provider.
 		hint = next(line for line in process.stderr if " chat " in line).strip()
 		assert hint.startswith("ai-assistant chat ")
-		said = hint.replace("ai-assistant", f"{sys.executable} -m ai_assistant.cli", 1)
-		done = subprocess.run(said, shell=True, cwd=ROOT, capture_output=True, text=True)
+		text = hint.replace("ai-assistant", f"{sys.executable} -m ai_assistant.cli", 1)
+		done = subprocess.run(text, shell=True, cwd=ROOT, capture_output=True, text=True)
 		assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Hello there."), done.stderr
 	process.send_signal(signal.SIGINT)
 	process.stderr.read()
@@ -123,10 +123,10 @@ def test_the_python_runs_and_says_something(code: str, site: Site, provider: Scr
 		"SITE": site.name,
 		"TOKEN": site.first.token,
 	}
-	said = io.StringIO()
-	with contextlib.redirect_stdout(said):
+	output = io.StringIO()
+	with contextlib.redirect_stdout(output):
 		exec(code, names)
-	assert "Hello there." in said.getvalue() or "completion" in said.getvalue()
+	assert "Hello there." in output.getvalue() or "completion" in output.getvalue()
 
 
 def test_the_deployment_guide_installs_by_the_same_commands() -> None:

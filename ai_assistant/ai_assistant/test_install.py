@@ -38,7 +38,7 @@ class TestInstall(TestCase):
 		install.after_migrate()
 		block = frappe.get_doc("Custom HTML Block", row.custom_block_name)
 		self.assertIn("AI Provider", block.script)
-		self.assertEqual([each.role for each in block.roles], ["System Manager"])
+		self.assertEqual([role.role for role in block.roles], ["System Manager"])
 		install.before_uninstall()
 		self.assertFalse(frappe.db.exists("Custom HTML Block", row.custom_block_name))
 
@@ -77,9 +77,9 @@ class TestInstall(TestCase):
 		frappe.db.set_single_value("AI Assistant Settings", "max_tokens", 7)
 		frappe.clear_document_cache("AI Assistant Settings", "AI Assistant Settings")
 		install.after_migrate()
-		found = frappe.get_single("AI Assistant Settings")
-		self.assertEqual({field: found.get(field) for field in new}, new)
-		self.assertEqual(found.max_tokens, 7)
+		settings_doc = frappe.get_single("AI Assistant Settings")
+		self.assertEqual({field: settings_doc.get(field) for field in new}, new)
+		self.assertEqual(settings_doc.max_tokens, 7)
 
 	def test_every_doctype_is_one_that_frappe_would_save(self) -> None:
 		for name in frappe.get_all("DocType", filters={"module": install.MODULE}, pluck="name"):

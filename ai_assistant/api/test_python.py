@@ -29,15 +29,15 @@ class Handler(BaseHTTPRequestHandler):
 	deltas: tuple[str, ...]
 
 	def do_POST(self) -> None:
-		asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-		self.bodies.append(asked)
+		request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+		self.bodies.append(request)
 		self.send_response(200)
 		self.send_header("Content-Type", "text/event-stream")
 		self.end_headers()
 		try:
 			for text in self.deltas:
 				self._send({"choices": [{"index": 0, "delta": {"content": text}}]})
-			if "wait" in asked["messages"][-1]["content"]:
+			if "wait" in request["messages"][-1]["content"]:
 				while not self.release.wait(0.05):
 					self._send({"choices": []})
 			self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})

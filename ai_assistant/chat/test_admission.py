@@ -34,7 +34,7 @@ def request(n: int) -> ChatRequest:
 
 def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 	"""What each gives or raises, each on a connection of its own and all at the same moment."""
-	found: list[Any] = [None] * len(works)
+	outcomes: list[Any] = [None] * len(works)
 	together = threading.Barrier(len(works))
 	site, sites_path = frappe.local.site, frappe.local.sites_path
 
@@ -45,10 +45,10 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 			# As Frappe and what comes before admission do: a transaction that has read sees the past from then on.
 			frappe.db.sql("SELECT COUNT(*) FROM `tabAI Request`")
 			together.wait(30)
-			found[n] = works[n]()
+			outcomes[n] = works[n]()
 			commit()
 		except Exception as error:
-			found[n] = getattr(error, "code", None) or repr(error)
+			outcomes[n] = getattr(error, "code", None) or repr(error)
 		finally:
 			frappe.destroy()
 
@@ -57,7 +57,7 @@ def at_once(works: list[Callable[[], Any]]) -> list[Any]:
 		thread.start()
 	for thread in threads:
 		thread.join()
-	return found
+	return outcomes
 
 
 class TestAdmission(TestCase):
@@ -88,10 +88,10 @@ class TestAdmission(TestCase):
 
 		def keep(name: str) -> str:
 			for _time in range(20):
-				with store.transaction() as kept:
-					kept.renew(name, time.time() + lifecycle.LEASE_S)
-			with store.transaction() as kept:
-				kept.finish(name, {"status": "completed", "response": "x"})
+				with store.transaction() as transaction:
+					transaction.renew(name, time.time() + lifecycle.LEASE_S)
+			with store.transaction() as transaction:
+				transaction.finish(name, {"status": "completed", "response": "x"})
 			return "kept"
 
 		asking = [lambda n=n: self.ask(n, USERS[0], "running", **limits) and "let in" for n in range(RACERS)]
@@ -119,12 +119,12 @@ class TestAdmission(TestCase):
 		self.ask(1, USERS[1])
 		name = self.ask(1, concurrent_per_user=1)
 		self.refused("busy", 2, concurrent_per_user=1)
-		with store.transaction() as kept:
-			kept.renew(name, time.time() - 1)
+		with store.transaction() as transaction:
+			transaction.renew(name, time.time() - 1)
 		second = self.ask(2, concurrent_per_user=1)
 		self.refused("busy", 3, concurrent_per_user=1)
-		with store.transaction() as kept:
-			kept.finish(second, {"status": "completed"})
+		with store.transaction() as transaction:
+			transaction.finish(second, {"status": "completed"})
 		self.ask(3, concurrent_per_user=1)
 
 	def test_the_queue_of_a_user_is_bounded_and_counts_to_the_site_when_it_runs(self) -> None:

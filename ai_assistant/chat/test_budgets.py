@@ -92,31 +92,31 @@ class TestBudgets(TestCase):
 				({"user_tokens_per_month": 10}, of_month),
 			):
 				with self.subTest(day=day, **limits):
-					found = budgets.state(ANN, Budgets(**limits))
-					self.assertEqual([budget.used_up for budget in found], [used_up])
+					state = budgets.state(ANN, Budgets(**limits))
+					self.assertEqual([budget.used_up for budget in state], [used_up])
 
 	def test_of_many_who_end_and_ask_at_once_each_is_booked_once(self) -> None:
 		before = sum(tokens for tokens, _cost in self.booked(SITE))
 		running = [self.accept(n, (ANN, BOB)[n % 2]) for n in range(RACERS)]
 		# Each twice, as by its own process and by one that takes that for dead.
-		ending = [lambda each=each: self.ends(each)["status"] for each in (*running, *running)]
+		ending = [lambda name=name: self.ends(name)["status"] for name in (*running, *running)]
 		asking = [
 			lambda n=n: self.accept(RACERS + n, BOB, user_tokens_per_day=10**9) and "let in" for n in range(8)
 		]
-		found = Counter(at_once([*ending, *asking]))
-		self.assertEqual(found, {"completed": 2 * RACERS, "let in": 8})
+		outcomes = Counter(at_once([*ending, *asking]))
+		self.assertEqual(outcomes, {"completed": 2 * RACERS, "let in": 8})
 		half = RACERS // 2
 		self.assertEqual((self.booked(ANN), self.booked(BOB)), ([(10 * half, 0.5 * half)],) * 2)
 		self.assertEqual(sum(tokens for tokens, _cost in self.booked(SITE)), before + 10 * RACERS)
 
 	def test_one_whose_process_died_is_booked_by_an_estimate_once(self) -> None:
 		publisher = self.accept(1)
-		with store.transaction() as kept:
-			kept.append(
+		with store.transaction() as transaction:
+			transaction.append(
 				publisher.name,
 				{"seq": 2, "type": "text", "text": "х" * 8, "elapsed_ms": 1, "timestamp": frappe.utils.now()},
 			)
-			kept.renew(publisher.name, time.time() - 1)
+			transaction.renew(publisher.name, time.time() - 1)
 		row = store.current().get(ANN, "request-1")
 		assert row
 		at_once([lambda: termination.end_if_dead(dict(row)) for _ in range(4)])

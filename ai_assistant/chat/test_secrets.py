@@ -56,15 +56,15 @@ class TestSecrets(TestCase):
 		frappe.delete_doc("AI Provider", "Canary", force=True, ignore_missing=True, delete_permanently=True)
 		commit()
 
-	def kept(self) -> dict[str, str]:
+	def stored_texts(self) -> dict[str, str]:
 		"""All that the logs of Frappe hold, by DocType."""
 		frappe.db.rollback()
 		return {doctype: str(frappe.db.sql(f"select * from `tab{doctype}`")) for doctype in LOGS}
 
 	def in_no_log(self) -> None:
-		for doctype, said in self.kept().items():
+		for doctype, text in self.stored_texts().items():
 			for canary in (KEY, CONFIGURED, PROMPT, ANSWER):
-				self.assertNotIn(canary, said, doctype)
+				self.assertNotIn(canary, text, doctype)
 
 	def run_all(self) -> None:
 		execute_job(frappe.local.site, queue.JOB, None, "job", {"name": self.queued}, is_async=False)
@@ -99,8 +99,8 @@ class TestSecrets(TestCase):
 		commit()
 		self.in_no_log()
 		for (table,) in frappe.db.sql("show tables"):
-			said = str(frappe.db.sql(f"select * from `{table}`"))
-			self.assertFalse(KEY in said or CONFIGURED in said, table)
+			text = str(frappe.db.sql(f"select * from `{table}`"))
+			self.assertFalse(KEY in text or CONFIGURED in text, table)
 		encrypted = frappe.db.sql(
 			"select count(*) from __Auth where doctype = 'AI Provider' and encrypted = 1"
 		)

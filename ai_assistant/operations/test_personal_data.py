@@ -19,17 +19,17 @@ SECRET = "my-secret-words-4711"
 def traces(*texts: str) -> list[str]:
 	"""Returns the columns of this app's tables, and of Frappe's copies of documents, in which one of the texts is."""
 	doctypes = frappe.get_all("DocType", {"module": "AI Assistant", "issingle": 0}, pluck="name")
-	found = []
+	places = []
 	ours = ("in", doctypes)
 	copies = {"Deleted Document": {"deleted_doctype": ours}, "Version": {"ref_doctype": ours}}
 	for doctype in (*doctypes, *copies):
 		for row in frappe.get_all(doctype, filters=copies.get(doctype), fields=["*"]):
-			found += [
+			places += [
 				f"{doctype}.{column}"
 				for column, value in row.items()
 				if any(text in str(value) for text in texts)
 			]
-	return sorted(set(found))
+	return sorted(set(places))
 
 
 class TestPersonalData(TestCase):
@@ -86,13 +86,13 @@ class TestPersonalData(TestCase):
 			request.reload()
 			request.trigger_data_deletion()
 		self.assertEqual(frappe.db.get_value(request.doctype, request.name, "status"), "Deleted")
-		found = traces(PERSON, request.name, SECRET)
+		places = traces(PERSON, request.name, SECRET)
 		# The answers to the other person have the same words.
 		owners = {
 			f"{doctype}.{column}"
 			for doctype, column in (("AI Request", "response"), ("AI Request Event", "text"))
 		}
-		self.assertEqual(set(found), owners)
+		self.assertEqual(set(places), owners)
 		self.assertEqual(len(frappe.get_all("AI Request", {"user": OTHER})), 1)
 		self.assertTrue(frappe.db.exists("AI Usage", {"user": OTHER}))
 

@@ -80,7 +80,7 @@ class TestFrappeStore(StoreContract, TestCase):
 		frappe.db.sql("set session innodb_snapshot_isolation = on")
 		self.addCleanup(frappe.db.close)
 		# The transaction sees the row as it was before its process renews the lease.
-		self.found()
+		self.stored()
 		self.elsewhere(lambda: self.store.renew(name, time.time() + 60))
 		with store.transaction() as current:
 			current.ask_to_cancel(name)
@@ -97,7 +97,7 @@ class TestFrappeStore(StoreContract, TestCase):
 				"error": {"code": "timeout", "message": "Late.", "retryable": True},
 			},
 		)
-		found = frappe.get_doc("AI Request", name)
+		stored = frappe.get_doc("AI Request", name)
 		figures = (
 			"prompt_tokens",
 			"completion_tokens",
@@ -107,31 +107,31 @@ class TestFrappeStore(StoreContract, TestCase):
 			"first_text_ms",
 			"duration_ms",
 		)
-		self.assertEqual([found.get(figure) for figure in figures], [1, 0, 3, 0, 7, 0, 9])
-		self.assertEqual((found.events, found.failed_events, found.error_code), (4, 2, "timeout"))
+		self.assertEqual([stored.get(figure) for figure in figures], [1, 0, 3, 0, 7, 0, 9])
+		self.assertEqual((stored.events, stored.failed_events, stored.error_code), (4, 2, "timeout"))
 		self.store.finish(name, {"usage": None, "error": None})
-		found = frappe.get_doc("AI Request", name)
-		self.assertEqual((found.total_tokens, found.error_code, found.duration_ms), (0, None, 9))
+		stored = frappe.get_doc("AI Request", name)
+		self.assertEqual((stored.total_tokens, stored.error_code, stored.duration_ms), (0, None, 9))
 
 	def test_who_watches_and_who_cancels_reads_no_requests_that_have_ended(self) -> None:
 		# Not ended by `finish`: the index would hold their old status until the transaction ends.
 		for n in range(300):
 			self.store.open(row(request_id=f"request-{n}", status="completed", created=3e9 + n))
 		running = self.store.open(row(request_id="running", created=4e9))
-		asked: list[tuple[str, Any]] = []
+		queries: list[tuple[str, Any]] = []
 		ask = frappe.db.sql
-		with patch.object(frappe.db, "sql", lambda *query: asked.append(query) or ask(*query)):  # type: ignore[func-returns-value]
+		with patch.object(frappe.db, "sql", lambda *query: queries.append(query) or ask(*query)):  # type: ignore[func-returns-value]
 			for rows in (
 				self.store.live(ANN, 4e9 - 10, [running], 100),
 				self.store.live(None, 4e9 - 10, [running], 100),
 				self.store.of_task(ANN, "t1", unended=True),
 				self.store.of_task(ANN, "t1", limit=1),
 			):
-				self.assertEqual([each["name"] for each in rows], [running])
-		self.assertEqual(len(asked), 4)
-		for query, values in asked:
+				self.assertEqual([stage["name"] for stage in rows], [running])
+		self.assertEqual(len(queries), 4)
+		for query, values in queries:
 			plan = ask(f"explain {query}", values, as_dict=True)
-			for step in (each for each in plan if each["table"] == "tabAI Request"):
+			for step in (stage for stage in plan if stage["table"] == "tabAI Request"):
 				with self.subTest(query=query, **step):
 					self.assertTrue(step["key"])
 					# The newest of a task is the first of its index.
@@ -172,16 +172,16 @@ class TestFrappeStore(StoreContract, TestCase):
 		self.assertGreater(len(answer.encode()), 10_000_000)
 		self.store.finish(name, {"status": "completed", "response": answer, "reasoning": answer[::-1]})
 		commit()
-		found = self.store.get(ANN, "request-1")
-		assert found
-		self.assertTrue(found["response"] == answer and found["reasoning"] == answer[::-1])
+		stored = self.store.get(ANN, "request-1")
+		assert stored
+		self.assertTrue(stored["response"] == answer and stored["reasoning"] == answer[::-1])
 
 	def test_names_that_are_too_long_for_a_column_do_not_cost_the_answer(self) -> None:
 		name = self.store.open(row(mode="m" * 200, provider="p" * 200))
 		self.store.finish(name, {"status": "completed", "finish_reason": "f" * 200, "response": "kept"})
-		found = self.store.get(ANN, "request-1")
-		assert found
-		self.assertEqual((found["response"], len(found["finish_reason"])), ("kept", 140))
+		stored = self.store.get(ANN, "request-1")
+		assert stored
+		self.assertEqual((stored["response"], len(stored["finish_reason"])), ("kept", 140))
 
 	def test_a_question_with_images_of_fifteen_megabytes_is_kept_whole(self) -> None:
 		# What max_allowed_packet is by default, and what may be asked at most.
@@ -196,9 +196,9 @@ class TestFrappeStore(StoreContract, TestCase):
 		self.assertTrue(self.store.events(name) == [longest])
 		outcome = {"tool_calls": [{"arguments": longest["arguments"]}], "continuation": "x" * 4_000_000}
 		self.store.finish(name, {"status": "completed", **outcome})
-		found = self.store.get(ANN, "request-1")
-		assert found
-		self.assertTrue({field: found[field] for field in outcome} == outcome)
+		stored = self.store.get(ANN, "request-1")
+		assert stored
+		self.assertTrue({field: stored[field] for field in outcome} == outcome)
 
 	def test_events_leave_after_a_connection_that_broke_off(self) -> None:
 		name, sent = self.store.open({**row(), "created": self.store.now()}), []
@@ -228,7 +228,7 @@ class TestFrappeStore(StoreContract, TestCase):
 			outcome = {"status": "completed", "finish_reason": "stop", "provider": "p", "model": "m"}
 			publisher.complete(publisher.row({**outcome, "usage": None, "attempts": [], "error": None}))
 		self.assertEqual(sent, [1, 2, 3])
-		self.assertEqual([each["seq"] for each in self.store.events(name)], [1, 2, 3])
+		self.assertEqual([event["seq"] for event in self.store.events(name)], [1, 2, 3])
 
 	def test_one_that_polls_sees_new_events_after_a_rollback(self) -> None:
 		name = self.store.open(row())
@@ -259,12 +259,12 @@ class TestFrappeStore(StoreContract, TestCase):
 				used = {"total_tokens": 18, "cost_usd": 0.25, **cached}
 				self.store.finish(name, {"status": "completed", "usage": used})
 		for account in (ANN, SITE):
-			(found,) = frappe.get_all(
+			(rows,) = frappe.get_all(
 				"AI Usage",
 				{"user": account or ("is", "not set"), "day": day},
 				["tokens", "cached_tokens", "cache_write_tokens"],
 			)
-			self.assertEqual(found, {"tokens": 36, "cached_tokens": 7, "cache_write_tokens": 2})
+			self.assertEqual(rows, {"tokens": 36, "cached_tokens": 7, "cache_write_tokens": 2})
 
 
 @contextmanager

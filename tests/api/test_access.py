@@ -37,7 +37,9 @@ def site(process: StandaloneSite) -> Iterator[Site]:
 def test_a_user_is_offered_what_the_roles_permit(site: Site) -> None:
 	with site.client(site.first) as client:
 		offered = client.http.get(site.method("list_models")).json()["message"]
-	assert [(each["name"], each["models"]) for each in offered["providers"]] == [("scripted", ["scripted"])]
+	assert [(provider["name"], provider["models"]) for provider in offered["providers"]] == [
+		("scripted", ["scripted"])
+	]
 	assert offered["aliases"] == [{"name": "fast", "provider": "scripted", "model": "scripted"}]
 	assert [model["id"] for model in ask(site, "/models").json()["data"]] == ["fast", "scripted"]
 

@@ -80,13 +80,13 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 def race(asking: Asking, let_in: int) -> Counter[tuple[int, str]]:
 	"""Fifty who ask at once; the gate opens when all have their answer but those who were let in."""
 	with ThreadPoolExecutor(RACERS) as threads:
-		asked = [threads.submit(asking.ask) for _ in range(RACERS)]
+		futures = [threads.submit(asking.ask) for _ in range(RACERS)]
 		deadline = time.monotonic() + 30
-		while sum(each.done() for each in asked) < RACERS - let_in and time.monotonic() < deadline:
+		while sum(future.done() for future in futures) < RACERS - let_in and time.monotonic() < deadline:
 			time.sleep(0.02)
 		asking.provider.open(asking.gate)
-		responses = [each.result() for each in asked]
-	return Counter((200, "") if each.status_code == 200 else refusal(each) for each in responses)
+		responses = [future.result() for future in futures]
+	return Counter((200, "") if future.status_code == 200 else refusal(future) for future in responses)
 
 
 def test_of_fifty_at_once_as_many_are_let_in_as_a_user_may_have(
@@ -141,11 +141,11 @@ def test_one_whose_process_died_counts_no_more_and_others_do_not_count(
 
 def ended(client: Client, request_id: str) -> None:
 	seq = 0
-	while (found := client.get("get_events", request_id=request_id, after_seq=seq, wait=20))["status"] in (
+	while (page := client.get("get_events", request_id=request_id, after_seq=seq, wait=20))["status"] in (
 		"queued",
 		"running",
 	):
-		seq = found["last_seq"]
+		seq = page["last_seq"]
 
 
 def test_what_is_queued_counts_to_its_user_and_a_cancel_makes_room(
@@ -182,7 +182,7 @@ def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_o
 		with site.client(site.first) as client:
 			# One that waited would do so for as long as the chats do, and those until it has answered.
 			client.http.timeout = 15
-			found = client.get("get_events", request_id=queued["request_id"], after_seq=100, wait=25)
-			assert found["events"] == [] and found["status"] in ("queued", "running")
+			page = client.get("get_events", request_id=queued["request_id"], after_seq=100, wait=25)
+			assert page["events"] == [] and page["status"] in ("queued", "running")
 	assert [chat.result().status_code for chat in chats] == [200, 200]
 	assert asking.ask().status_code == 200

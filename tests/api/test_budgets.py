@@ -96,7 +96,9 @@ def test_what_was_answered_is_what_is_booked_on_the_users_account_and_on_the_sit
 	process: StandaloneSite, site: Site, provider: ScriptedProvider
 ) -> None:
 	spending = Spending(process, site, provider)
-	usages = [spending.ask(account=each).json()["message"]["usage"] for each in (site.first, site.second) * 2]
+	usages = [
+		spending.ask(account=account).json()["message"]["usage"] for account in (site.first, site.second) * 2
+	]
 	tokens, cost = (sum(usage[name] for usage in usages) for name in ("total_tokens", "cost_usd"))
 	assert cost > 0
 	assert spending.booked(SITE) == [(4, tokens, pytest.approx(cost))]
@@ -193,15 +195,15 @@ def test_of_fifty_at_once_no_more_overdraw_a_budget_than_may_chat_at_once(
 	)
 	gate = unique("gate")
 	with ThreadPoolExecutor(50) as threads:
-		asked = [threads.submit(spending.ask, {"text": "So"}, {"gate": gate}) for _ in range(50)]
+		futures = [threads.submit(spending.ask, {"text": "So"}, {"gate": gate}) for _ in range(50)]
 		deadline = time.monotonic() + 30
-		while sum(each.done() for each in asked) < 46 and time.monotonic() < deadline:
+		while sum(future.done() for future in futures) < 46 and time.monotonic() < deadline:
 			time.sleep(0.02)
 		provider.open(gate)
-		responses = [each.result() for each in asked]
-	assert Counter(each.status_code for each in responses) == {200: 4, 503: 46}
+		responses = [future.result() for future in futures]
+	assert Counter(future.status_code for future in responses) == {200: 4, 503: 46}
 	used = sum(
-		each.json()["message"]["usage"]["total_tokens"] for each in responses if each.status_code == 200
+		future.json()["message"]["usage"]["total_tokens"] for future in responses if future.status_code == 200
 	)
 	assert spending.booked() == [(4, used, 0)]
 	refusal(spending.ask())
@@ -230,8 +232,8 @@ def test_one_that_was_queued_before_the_budget_was_used_up_is_not_asked_after(
 	assert provider.count(marker) == 0
 	assert spending.booked() == [(1, 1000, 0)]
 	with site.client(site.second) as client:
-		for each in held:
-			ended(client, each.json()["message"]["request_id"])
+		for stream in held:
+			ended(client, stream.json()["message"]["request_id"])
 
 
 def test_one_that_is_cancelled_in_the_queue_has_used_nothing(
@@ -250,8 +252,8 @@ def test_one_that_is_cancelled_in_the_queue_has_used_nothing(
 	assert spending.booked() == []
 	provider.open(gate)
 	with site.client(site.second) as client:
-		for each in held:
-			ended(client, each.json()["message"]["request_id"])
+		for stream in held:
+			ended(client, stream.json()["message"]["request_id"])
 
 
 def test_a_misspelled_budget_is_no_site_without_one(

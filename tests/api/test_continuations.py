@@ -21,8 +21,8 @@ def keeps(
 ) -> bool:
 	"""A site that keeps what is said, and one that does not."""
 	process.configure({**site_config(provider), "retention": {"keep_content": request.param}})
-	kept: bool = request.param
-	return kept
+	keeps_content: bool = request.param
+	return keeps_content
 
 
 class Agent:
@@ -56,27 +56,29 @@ def thoughts(words: str) -> list[dict[str, Any]]:
 def test_the_site_finds_its_own_continuation_by_the_calls(site: Site, keeps: bool) -> None:
 	agent = Agent(site)
 	for words in ("What time?", "And there?"):
-		said = thoughts(words)
-		agent.turn(*said)
+		text = thoughts(words)
+		agent.turn(*text)
 		# The provider refuses a request whose last turn of the model is not what it said, signature included.
-		assert agent.turn({"wants": said}, {"text": "Noon."})["content"] == "Noon."
+		assert agent.turn({"wants": text}, {"text": "Noon."})["content"] == "Noon."
 		del agent.messages[-1]
 
 
 def test_another_users_continuation_is_not_found(site: Site, keeps: bool, provider: ScriptedProvider) -> None:
-	marker, said = unique("marker"), thoughts("Whose?")
+	marker, text = unique("marker"), thoughts("Whose?")
 	first, second = Agent(site), Agent(site, site.second)
-	first.turn(*said)
+	first.turn(*text)
 	second.messages = first.messages
 	second.turn({"text": "Noon."}, {"note": marker})
-	assert "c2VhbGVk" not in provider.wait_for(marker).text.replace(script(*said), "")
+	assert "c2VhbGVk" not in provider.wait_for(marker).text.replace(script(*text), "")
 
 
 def test_a_site_that_keeps_nothing_has_none_in_its_rows(
 	site: Site, keeps: bool, process: StandaloneSite
 ) -> None:
-	said = thoughts("Hm.")
-	message = Agent(site).turn(*said)
+	text = thoughts("Hm.")
+	message = Agent(site).turn(*text)
 	assert message["tool_calls"]
-	((kept, key),) = rows(process, "SELECT continuation, call_key FROM request ORDER BY created DESC LIMIT 1")
-	assert (kept is not None, key is not None) == (keeps, keeps)
+	((continuation, key),) = rows(
+		process, "SELECT continuation, call_key FROM request ORDER BY created DESC LIMIT 1"
+	)
+	assert (continuation is not None, key is not None) == (keeps, keeps)

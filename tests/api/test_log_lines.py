@@ -38,7 +38,7 @@ TRICKS = (
 	"\ud800",
 	" user=root seq=1",
 )
-EVIL = "a" + "".join(f"{each}{FORGED}" for each in (*TRICKS, *BREAKS))
+EVIL = "a" + "".join(f"{trick}{FORGED}" for trick in (*TRICKS, *BREAKS))
 
 
 class Lines(logging.Handler):
@@ -127,9 +127,9 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	chat().completed(Completion("stop", EVIL, EVIL))
 	site.refuse = set()
 	with patch.context() as context:
-		context.setattr(termination, "end", lambda *given, **named: None)
+		context.setattr(termination, "end", lambda *arguments, **named: None)
 		assert queue.take(EVIL) is None
-		context.setattr(frappe, "enqueue", lambda *given, **named: 1 / 0)
+		context.setattr(frappe, "enqueue", lambda *arguments, **named: 1 / 0)
 		queue._enqueue(EVIL, Settings())
 		context.setattr(responses, "may_use", lambda: True)
 		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
@@ -182,7 +182,7 @@ def test_the_lines_above_are_all_there_are(
 
 
 @pytest.mark.parametrize(
-	("job", "given", "parts"),
+	("job", "arguments", "parts"),
 	[
 		(queue.JOB, [EVIL], ["answer_queued"]),
 		(EACH_MINUTE, [], ["sweep", "enqueue_again", "tally", "check"]),
@@ -193,7 +193,7 @@ def test_a_job_and_each_part_of_one_fails_in_our_log_alone(
 	lines: Lines,
 	monkeypatch: pytest.MonkeyPatch,
 	job: str,
-	given: list[str],
+	arguments: list[str],
 	parts: list[str],
 ) -> None:
 	"""Frappe would keep the values of its variables: ai_assistant/chat/test_secrets.py has that on a bench."""
@@ -204,6 +204,6 @@ def test_a_job_and_each_part_of_one_fails_in_our_log_alone(
 	for name in ("start", "queued", "lapsed", "count", "ended"):
 		monkeypatch.setattr(site, name, fails, raising=False)
 	module, _dot, name = job.rpartition(".")
-	getattr(importlib.import_module(module), name)(*given)
+	getattr(importlib.import_module(module), name)(*arguments)
 	for line, part in zip(lines.written, parts, strict=True):
 		assert f"[Job] {part} failed" in line and "RuntimeError: no such table" in line

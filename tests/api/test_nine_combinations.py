@@ -21,13 +21,13 @@ MODELS = ["scripted/scripted", "responses/gpt-5", "claude/claude-sonnet-4-5"]
 
 @pytest.fixture(scope="module")
 def config(provider: ScriptedProvider) -> dict[str, Any]:
-	found = site_config(provider)
+	config = site_config(provider)
 	third = {"name": "responses", "api": "openai_responses", "api_base": provider.base("openai_responses")}
 	models = {"models": ["gpt-5"], "default_model": "gpt-5", "priority": 9}
-	found["providers"].append({**third, "api_key": CANARY_KEY, **models})
+	config["providers"].append({**third, "api_key": CANARY_KEY, **models})
 	# Room for Anthropic's smallest budget of thinking.
-	found["limits"]["max_tokens"] = 4000
-	return found
+	config["limits"]["max_tokens"] = 4000
+	return config
 
 
 class ChatCompletions:
@@ -123,14 +123,14 @@ class Messages:
 			message = stream.get_final_message()
 		content = [block.to_dict() for block in message.content]
 		self.messages.append({"role": "assistant", "content": content})
-		said = [block.text for block in message.content if block.type == "text"]
+		texts = [block.text for block in message.content if block.type == "text"]
 		thoughts = [block.thinking for block in message.content if block.type == "thinking"]
 		calls = [
 			(block.id, block.name, json.dumps(block.input))
 			for block in message.content
 			if block.type == "tool_use"
 		]
-		return "".join(thoughts), "".join(said), calls
+		return "".join(thoughts), "".join(texts), calls
 
 	def result(self, identity: str, text: str) -> None:
 		block = {"type": "tool_result", "tool_use_id": identity, "content": text}
@@ -154,13 +154,13 @@ def test_a_tool_is_called_and_answered_and_the_thinking_goes_on(
 		},
 		{"turn": [{"reasoning": "Noon, then."}, {"text": f"It is noon. {marker}"}]},
 	]
-	asked = client(site)
-	asked.user(script(*turns))
-	thought, said, calls = asked.ask(model)
-	assert (thought, said) == ("What time?", "Let me look.")
+	chatting = client(site)
+	chatting.user(script(*turns))
+	thought, text, calls = chatting.ask(model)
+	assert (thought, text) == ("What time?", "Let me look.")
 	assert calls == [(f"call_{marker}", "clock", '{"zone": "UTC"}')]
-	asked.result(calls[0][0], f"noon {marker}")
-	assert asked.ask(model) == ("Noon, then.", f"It is noon. {marker}", [])
+	chatting.result(calls[0][0], f"noon {marker}")
+	assert chatting.ask(model) == ("Noon, then.", f"It is noon. {marker}", [])
 	sent = provider.wait_for(f"noon {marker}").text
 	assert PNG in sent and f"call_{marker}" in sent
 	if client is not ChatCompletions and model != MODELS[0]:

@@ -18,9 +18,9 @@ from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adap
 
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
-	with site.client(site.first) as found:
-		found.connect()
-		yield found
+	with site.client(site.first) as opened:
+		opened.connect()
+		yield opened
 
 
 TOOLS = [{"type": "function", "function": {"name": "clock"}}]
@@ -81,7 +81,7 @@ def test_the_brake_answers_without_events(
 		)
 		assert answer["realtime"] == {"events": 0, "failed": 0, "last_seq": 0}
 		assert answer["usage"]["total_tokens"] == 18
-		assert [each["id"] for each in answer["tool_calls"]] == ["call_1"]
+		assert [tool_call["id"] for tool_call in answer["tool_calls"]] == ["call_1"]
 		assert provider.wait_for(marker).body["stream"]
 		assert client.get("get_request", request_id=stream.request_id) == answer
 		assert client.get("get_events", request_id=stream.request_id)["events"] == []
@@ -89,9 +89,9 @@ def test_the_brake_answers_without_events(
 		assert list(failed) == []
 		assert failed.answer and failed.answer["error"]["code"] == "provider_auth"
 		hanging = client.chat(script({"hang": True}, {"note": marker + "-hang"}))
-		asked = provider.wait_for(marker + "-hang")
+		request = provider.wait_for(marker + "-hang")
 		assert client.post("cancel", request_id=hanging.request_id)["cancelled"] == [hanging.request_id]
-		assert asked.hung_up.wait(10)
+		assert request.hung_up.wait(10)
 		assert hanging.wait()["status"] == "cancelled"
 	finally:
 		process.configure(site_config(provider))
@@ -103,17 +103,17 @@ def test_a_site_that_keeps_no_content_answers_all_the_same(
 ) -> None:
 	process.configure({**site_config(provider), "retention": {"keep_content": False}})
 	try:
-		said = unique("never-kept")
-		call = {"call": 0, "id": "call_1", "name": "clock", "arguments": f'{{"a": "{said}"}}'}
-		stream = client.chat(script({"reasoning": said}, {"text": said}, call), tools=TOOLS)
+		text = unique("never-kept")
+		call = {"call": 0, "id": "call_1", "name": "clock", "arguments": f'{{"a": "{text}"}}'}
+		stream = client.chat(script({"reasoning": text}, {"text": text}, call), tools=TOOLS)
 		events = [event for event in stream if event["type"] != "ai_status"]
 		answer = stream.answer
 		assert answer and violations(events, answer) == []
-		assert (answer["response"], answer["reasoning"]) == (said, said)
-		assert said in answer["tool_calls"][0]["function"]["arguments"]
-		kept = client.get("get_request", request_id=stream.request_id)
+		assert (answer["response"], answer["reasoning"]) == (text, text)
+		assert text in answer["tool_calls"][0]["function"]["arguments"]
+		stored = client.get("get_request", request_id=stream.request_id)
 		nothing = {"response": "", "reasoning": "", "tool_calls": [], "continuation": None}
-		assert kept == {**answer, **nothing}
+		assert stored == {**answer, **nothing}
 		journal = client.get("get_events", request_id=stream.request_id)["events"]
 		emptied = {"text": "", "arguments": "", "tool_calls": []}
 		assert journal == [
@@ -161,7 +161,7 @@ def test_a_provider_that_is_wrong_stops_nobody_but_who_asks_for_it(
 	try:
 		process.configure({**config, "providers": wrong})
 		assert client.chat("hello").wait()["status"] == "completed"
-		assert "wrong" not in [each["name"] for each in client.get("list_models")["providers"]]
+		assert "wrong" not in [offered["name"] for offered in client.get("list_models")["providers"]]
 		assert client.get("get_events", request_id=waiting, wait=1)["events"]
 		assert client.post("cancel", request_id=waiting) == {"cancelled": [waiting]}
 		assert client.get("get_events", request_id=waiting, after_seq=2, wait=20)["events"]
@@ -186,10 +186,10 @@ def test_a_provider_without_end_is_cut_hung_up_on_and_leaves_memory_flat(
 		steps = {"text": "x", "times": 10_000, "repeat": 100 * megabytes}
 		prompt = script({"reasoning": "Hm."}, steps, {"note": marker})
 		answer = client.chat(prompt, provider=adapter).wait()
-		asked = provider.wait_for(marker)
+		request = provider.wait_for(marker)
 		# What lies in the buffers of sockets and of the bridge was written, and is no part of the answer.
-		assert megabytes < 100 or asked.hung_up.wait(20)
-		assert sum(len(data) for _at, data in asked.written) < 20_000_000
+		assert megabytes < 100 or request.hung_up.wait(20)
+		assert sum(len(data) for _at, data in request.written) < 20_000_000
 		return answer
 
 	try:

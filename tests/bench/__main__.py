@@ -93,14 +93,14 @@ def delivery(client: Client, provider: ScriptedProvider) -> list[Figure]:
 	"""From the provider's write to the client's receipt, for the first chunk of each phase."""
 	took: list[float] = []
 	for _ in range(CHATS):
-		thought, said = unique("thought"), unique("said")
+		thought, text = unique("thought"), unique("said")
 		arrived: dict[str, float] = {}
 		for event in client.chat(
-			script({"sleep": 0.05}, {"reasoning": thought}, {"sleep": 0.05}, {"text": said})
+			script({"sleep": 0.05}, {"reasoning": thought}, {"sleep": 0.05}, {"text": text})
 		):
 			arrived.setdefault(event.get("text", ""), time.perf_counter())
 		written = provider.wait_for(thought).written
-		for marker in (thought, said):
+		for marker in (thought, text):
 			wrote = next(at for at, data in written if marker.encode() in data)
 			took.append(arrived[marker] - wrote)
 	return [
@@ -164,12 +164,12 @@ def _bench() -> Callable[[str], AbstractContextManager[compare.Contender]] | Non
 	parser.add_argument("site", nargs="?")
 	parser.add_argument("--url")
 	parser.add_argument("--socketio-url")
-	given = parser.parse_args()
-	if given.bench is None:
+	options = parser.parse_args()
+	if options.bench is None:
 		return None
-	bench = Bench(given.bench, given.site)
-	url = given.url or f"http://{given.site}:{bench.setting('webserver_port', 8000)}"
-	socketio_url = given.socketio_url or f"http://{given.site}:{bench.setting('socketio_port', 9000)}"
+	bench = Bench(options.bench, options.site)
+	url = options.url or f"http://{options.site}:{bench.setting('webserver_port', 8000)}"
+	socketio_url = options.socketio_url or f"http://{options.site}:{bench.setting('socketio_port', 9000)}"
 	bench.web_pids()
 	return lambda base: compare.on_a_bench(bench, url, socketio_url, base)
 
@@ -196,7 +196,7 @@ def main() -> None:
 	RESULTS.write_text(json.dumps({"figures": rows}, indent=1) + "\n")
 	compared = compare.measure(
 		lambda name: console.print(f"measuring {name} …", style="dim"),
-		lambda found: report.KEPT.write_text(json.dumps(found, indent=1) + "\n"),
+		lambda written: report.KEPT.write_text(json.dumps(written, indent=1) + "\n"),
 		bench,
 	)
 	report.write(compared, rows)

@@ -38,7 +38,7 @@ class CachingServer:
 
 	def __init__(self, api: str) -> None:
 		self.api = api
-		self.kept: set[str] = set()
+		self.cached: set[str] = set()
 		self.read = self.sent = 0
 		self.dollars = 0.0
 		self.rounds = 0
@@ -51,9 +51,9 @@ class CachingServer:
 		read, write = self._found([("cache_control" in block) for block in blocks], begins)
 		prompt, cached = sum(sizes), sum(sizes[:read])
 		written = max(0, sum(sizes[:write]) - cached)
-		_model, dear, cheap, writing, said = PRICES[self.api]
+		_model, dear, cheap, writing, speech = PRICES[self.api]
 		self.dollars += (
-			(prompt - cached - written) * dear + cached * cheap + written * writing + OUTPUT * said
+			(prompt - cached - written) * dear + cached * cheap + written * writing + OUTPUT * speech
 		)
 		self.read, self.sent, self.rounds = self.read + cached, self.sent + prompt, self.rounds + 1
 		last = self.rounds > ROUNDS
@@ -62,14 +62,14 @@ class CachingServer:
 	def _found(self, marks: list[bool], begins: list[str]) -> tuple[int, int]:
 		"""How many blocks are read from the cache, and up to which it is written."""
 		if self.api != "anthropic":
-			read = max((n + 1 for n, begin in enumerate(begins) if begin in self.kept), default=0)
-			self.kept.update(begins)
+			read = max((n + 1 for n, begin in enumerate(begins) if begin in self.cached), default=0)
+			self.cached.update(begins)
 			return read, 0
 		markers = [n for n, mark in enumerate(marks) if mark]
 		assert len(markers) <= 4, "Anthropic refuses more than four markers"
 		looked = {n for marker in markers for n in range(max(0, marker - LOOK_BACK + 1), marker + 1)}
-		read = max((n + 1 for n in looked if begins[n] in self.kept), default=0)
-		self.kept.update(begins[n] for n in markers)
+		read = max((n + 1 for n in looked if begins[n] in self.cached), default=0)
+		self.cached.update(begins[n] for n in markers)
 		return read, max((n + 1 for n in markers), default=0)
 
 

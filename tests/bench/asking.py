@@ -29,17 +29,17 @@ class Stamps:
 	"""One question: when it was asked, when event 1 came, when its first text was written by the provider, and came."""
 
 	def __init__(self) -> None:
-		self.asked = time.monotonic()
+		self.began = time.monotonic()
 		self.accepted = self.wrote = self.came = 0.0
 		self.ended: asyncio.Future[None] = LOOP.create_future()
 
 	@property
 	def took_ms(self) -> float:
-		return (self.came - self.asked) * 1000
+		return (self.came - self.began) * 1000
 
 	@property
 	def accepted_ms(self) -> float:
-		return (self.accepted - self.asked) * 1000
+		return (self.accepted - self.began) * 1000
 
 
 def _http(headers: dict[str, str]) -> aiohttp.ClientSession:
@@ -61,7 +61,7 @@ async def close() -> None:
 
 async def of_site(client: Client) -> Ask:
 	"""Asks a site as the user of `client`, whose socket need not be connected."""
-	headers = {"Cookie": "; ".join(f"{each.name}={each.value}" for each in client.http.cookies.jar)}
+	headers = {"Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.http.cookies.jar)}
 	if token := client.http.headers.get("Authorization"):
 		headers = {"Cookie": "socket=1", "Authorization": token}
 	http, namespace = _http(headers), f"/{client.site},"

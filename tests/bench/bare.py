@@ -17,8 +17,8 @@ def _lines(rest: bytes, data: bytes, text: list[str]) -> bytes:
 	*lines, rest = (rest + data).split(b"\n")
 	for line in lines:
 		if line.startswith(b"data: {"):
-			said = json.loads(line[6:])
-			if said["choices"] and (piece := said["choices"][0]["delta"].get("content")):
+			payload = json.loads(line[6:])
+			if payload["choices"] and (piece := payload["choices"][0]["delta"].get("content")):
 				text.append(piece)
 	return rest
 

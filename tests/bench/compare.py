@@ -130,7 +130,7 @@ def on_a_bench(bench: Bench, url: str, socketio_url: str, base: str) -> Iterator
 		token = bench.inside("prepare", users={name: USERS[name]}, config=_config("openai", base))[name]
 		with Client(url, bench.site, socketio_url, token=token) as client:
 			# Frappe 16 remembers site_config.json for a minute.
-			while [each["name"] for each in client.get("list_models")["providers"]] != ["p"]:
+			while [provider["name"] for provider in client.get("list_models")["providers"]] != ["p"]:
 				time.sleep(1)
 			yield Contender(BENCH, bench.web_pids(), run(asking.of_site(client)))
 	finally:
@@ -178,10 +178,10 @@ def at_once(contender: Contender, chats: int) -> dict[str, float]:
 			most = max(most, resident_mb(contender.pids))
 		return together.result()
 
-	found = run(all_of_them())
+	stamps = run(all_of_them())
 	took = time.monotonic() - began
-	late = [each.came - each.wrote for each in found if isinstance(each, Stamps)]
-	failed = [each for each in found if isinstance(each, BaseException)]
+	late = [stamp.came - stamp.wrote for stamp in stamps if isinstance(stamp, Stamps)]
+	failed = [stamp for stamp in stamps if isinstance(stamp, BaseException)]
 	return {
 		"p50_ms": percentile(late, 0.5) * 1000 if late else float("inf"),
 		"p99_ms": percentile(late, 0.99) * 1000 if late and not failed else float("inf"),
@@ -229,7 +229,7 @@ def measure(
 	The contenders take turns, so that what else the machine does meets them all. `keep` is given what there is after
 	each part: a run that is stopped has not been for nothing. `bench` is `on_a_bench` of one, by the provider's address.
 	"""
-	found: dict[str, Any] = {}
+	figures: dict[str, Any] = {}
 	with ExitStack() as stack:
 		provider = stack.enter_context(started(sys.executable, "-m", "tests.bench.provider"))
 		assert provider.stdout
@@ -251,7 +251,7 @@ def measure(
 			say(f"{contender.name}: start")
 			cold = first_chunks(contender, 1)[0].took_ms
 			# Of a bench that stands it is the first of nothing.
-			found[contender.name] = {
+			figures[contender.name] = {
 				"cold_ms": None if contender.name == BENCH else cold,
 				"mb": resident_mb(contender.pids),
 			}
@@ -269,18 +269,23 @@ def measure(
 					for chunks in (100, 1_000, 3_000, *((10_000,) if one.name in CHEAP else ())):
 						spent.setdefault(str(chunks), []).append(cpu_a_chunk(one, chunks))
 					spent.setdefault("paced", []).append(cpu_a_chunk(one, PACED, EVERY))
-			for name, asked in firsts.items():
-				took, accepted = [each.took_ms for each in asked], [each.accepted_ms for each in asked]
-				of_name = found.setdefault(name, {})
+			for name, first in firsts.items():
+				took, accepted = (
+					[one_run.took_ms for one_run in first],
+					[one_run.accepted_ms for one_run in first],
+				)
+				of_name = figures.setdefault(name, {})
 				of_name["first_ms"] = {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99)}
-				if asked[0].accepted:
+				if first[0].accepted:
 					of_name["event_1_ms"] = {
 						"p50": percentile(accepted, 0.5),
 						"p99": percentile(accepted, 0.99),
 					}
 			for name, lengths in cpu.items():
-				found[name]["cpu"] = {length: statistics.median(each) for length, each in lengths.items()}
-			keep(found)
+				figures[name]["cpu"] = {
+					length: statistics.median(one_run) for length, one_run in lengths.items()
+				}
+			keep(figures)
 		for chats in LEVELS:
 			for one in list(sites):
 				say(f"{one.name}: {chats} chats at once")
@@ -288,14 +293,15 @@ def measure(
 				# One that is a second late will not do better.
 				if runs[0]["p99_ms"] < 4 * LATE_S * 1000:
 					runs = sorted(
-						(*runs, at_once(one, chats), at_once(one, chats)), key=lambda each: each["p99_ms"]
+						(*runs, at_once(one, chats), at_once(one, chats)),
+						key=lambda one_run: one_run["p99_ms"],
 					)
 				# Of three the one in the middle; memory is what the first grew by, which the others use again.
-				middle = {**runs[len(runs) // 2], "mb_a_chat": max(each["mb_a_chat"] for each in runs)}
-				found[one.name].setdefault("at_once", {})[str(chats)] = middle
+				middle = {**runs[len(runs) // 2], "mb_a_chat": max(one_run["mb_a_chat"] for one_run in runs)}
+				figures[one.name].setdefault("at_once", {})[str(chats)] = middle
 				if middle["p99_ms"] > LATE_S * 1000 and (one.name != "direct" or chats >= 100):
 					sites.remove(one)
-			keep(found)
+			keep(figures)
 		for one in contenders[1:]:
 			say(f"{one.name}: long answers")
 			spent = cpu[one.name]
@@ -305,8 +311,10 @@ def measure(
 				spent["100000"] = [cpu_a_chunk(one, 100_000) for _ in range(3)]
 				# Beside it, and not minutes before.
 				spent["1000"] = [cpu_a_chunk(one, 1_000) for _ in range(RUNS)]
-			found[one.name]["cpu"] = {length: statistics.median(each) for length, each in spent.items()}
-			keep(found)
-		found["took_s"] = time.monotonic() - began
+			figures[one.name]["cpu"] = {
+				length: statistics.median(one_run) for length, one_run in spent.items()
+			}
+			keep(figures)
+		figures["took_s"] = time.monotonic() - began
 		run(asking.close())
-	return found
+	return figures

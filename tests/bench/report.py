@@ -71,14 +71,14 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 	return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def goals(found: dict[str, Any]) -> list[list[str]]:
+def goals(figures: dict[str, Any]) -> list[list[str]]:
 	"""Returns the rows of the table of targets: each is a ratio or a bound within this run."""
-	direct, litellm, proxy = found["direct"], found["litellm"], found.get("litellm's proxy")
+	direct, litellm, proxy = figures["direct"], figures["litellm"], figures.get("litellm's proxy")
 	added = {
-		share: direct["first_ms"][share] - found["the wire"]["first_ms"][share] for share in ("p50", "p99")
+		share: direct["first_ms"][share] - figures["the wire"]["first_ms"][share] for share in ("p50", "p99")
 	}
 	most = {
-		name: max([int(n) for n, at in found[name]["at_once"].items() if at["p99_ms"] <= 250], default=0)
+		name: max([int(n) for n, at in figures[name]["at_once"].items() if at["p99_ms"] <= 250], default=0)
 		for name in ("direct", "naive")
 	}
 	hundred = direct["at_once"].get("100", {})
@@ -104,7 +104,7 @@ def goals(found: dict[str, Any]) -> list[list[str]]:
 		[name, f"{value:.2f}", f"≤ {goal:g}", "yes" if value <= goal else "no"] for name, value, goal in rows
 	]
 	if proxy:
-		theirs = proxy["first_ms"]["p50"] - found["the wire"]["first_ms"]["p50"]
+		theirs = proxy["first_ms"]["p50"] - figures["the wire"]["first_ms"]["p50"]
 		ratio = added["p50"] / theirs
 		shown.append(
 			[
@@ -126,9 +126,9 @@ def goals(found: dict[str, Any]) -> list[list[str]]:
 	return shown
 
 
-def plot(found: dict[str, Any]) -> str:
+def plot(figures: dict[str, Any]) -> str:
 	"""Draws CPU a chunk over the length of the answer, both on logarithmic axes."""
-	lines = {name: one["cpu"] for name, one in found.items() if isinstance(one, dict) and "cpu" in one}
+	lines = {name: one["cpu"] for name, one in figures.items() if isinstance(one, dict) and "cpu" in one}
 
 	def x(length: int) -> float:
 		return MARGIN + (len(str(length)) - 3) * (WIDTH - 2 * MARGIN - 90) / 3
@@ -160,14 +160,14 @@ def plot(found: dict[str, Any]) -> str:
 	return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def write(found: dict[str, Any], figures: list[dict[str, Any]]) -> None:
+def write(results: dict[str, Any], figures: list[dict[str, Any]]) -> None:
 	"""Writes the page, its JSON and its plot.
 
 	Args:
 		found: the result of `compare.measure`.
 		figures: the figures of the site alone.
 	"""
-	contenders = {name: one for name, one in found.items() if isinstance(one, dict)}
+	contenders = {name: one for name, one in results.items() if isinstance(one, dict)}
 	cpu = [
 		[name, *(number(one["cpu"].get(str(n))) for n in (*LENGTHS, "paced"))]
 		for name, one in contenders.items()
@@ -190,15 +190,15 @@ def write(found: dict[str, Any], figures: list[dict[str, Any]]) -> None:
 	]
 	alone = [
 		[
-			each["name"],
-			f"{each['value']:.4g} {each['unit']}",
-			"" if each["target"] is None else f"≤ {each['target']:g}",
+			figure["name"],
+			f"{figure['value']:.4g} {figure['unit']}",
+			"" if figure["target"] is None else f"≤ {figure['target']:g}",
 		]
-		for each in figures
+		for figure in figures
 	]
 	text = f"""# Performance
 
-Written by `make bench` on {date.today()}, in {found.get("took_s", 0) / 60:.0f} minutes: {os.cpu_count()} cores ({platform.machine()}; load
+Written by `make bench` on {date.today()}, in {results.get("took_s", 0) / 60:.0f} minutes: {os.cpu_count()} cores ({platform.machine()}; load
 {os.getloadavg()[2]:.1f} in the last 15 minutes), Python {platform.python_version()}, litellm {version("litellm")}, aiohttp {version("aiohttp")}, httpx
 {version("httpx")}. All contenders asked the same scripted provider in one run and took turns. A
 figure is the median of {RUNS} runs. For the first chunk, a run asks 20 times. Three figures have fewer runs: answers of 100,000
@@ -215,7 +215,7 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
 
 ## Targets
 
-{table(["what", "measured", "target", "reached"], goals(found))}
+{table(["what", "measured", "target", "reached"], goals(results))}
 
 ## CPU a chunk, µs
 
@@ -244,5 +244,5 @@ threads; further chats wait for a thread, which these figures do not include.
 
 {STEPS}"""
 	(DOCS / "performance.md").write_text(text)
-	KEPT.write_text(json.dumps(found, indent=1) + "\n")
-	(DOCS / "images" / "performance.svg").write_text(plot(found))
+	KEPT.write_text(json.dumps(results, indent=1) + "\n")
+	(DOCS / "images" / "performance.svg").write_text(plot(results))

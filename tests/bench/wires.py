@@ -50,9 +50,9 @@ THOUGHT = "a thought of the model. "
 def config(provider: ScriptedProvider, api: str) -> dict[str, Any]:
 	entry = {"name": api, "api": api, "api_base": provider.base(api), "api_key": "-", "models": ["*"]}
 	limits = {"requests_per_minute": 10**6, "max_answer_chars": 10**7}
-	found = site_config(provider)
+	config = site_config(provider)
 	return {
-		**found,
+		**config,
 		"providers": [{**entry, "default_model": WIRES[api][0]}],
 		"limits": limits,
 		"budgets": {},
@@ -145,28 +145,30 @@ def shown(provider: ScriptedProvider) -> float:
 	one = Gateway([Provider("p", "anthropic", "-", "claude-opus-4-7", api_base=provider.base("anthropic"))])
 	stream = one.stream_generate([{"role": "user", "content": json.dumps(steps)}], reasoning_effort="high")
 	came = sum(len(chunk.text) for chunk in stream if isinstance(chunk, Reasoning))
-	asked = provider.requests[-1].body["thinking"] == {"type": "adaptive", "display": "summarized"}
-	return 100 * came / len(THOUGHT * 50) if asked else 0
+	request = provider.requests[-1].body["thinking"] == {"type": "adaptive", "display": "summarized"}
+	return 100 * came / len(THOUGHT * 50) if request else 0
 
 
 def rows(provider: ScriptedProvider) -> list[tuple[str, float, str, float, bool]]:
 	"""Name, value, unit, target, and whether the target is the least."""
-	found = []
+	table_rows = []
 	for api in WIRES:
 		figures = cpu(provider, api)
 		for pace, target in (("unpaced", 0.06), ("paced", 0.3)):
 			name = f"{api}: CPU a chunk, {pace}, against litellm ({figures[pace]:.0f} and {figures[f'litellm {pace}']:.0f} µs)"
-			found.append((name, figures[pace] / figures[f"litellm {pace}"], "", target, False))
-		found.append(
+			table_rows.append((name, figures[pace] / figures[f"litellm {pace}"], "", target, False))
+		table_rows.append(
 			(f"{api}: fresh process to its first chunk", first_chunk_ms(provider, api), "ms", 300, False)
 		)
-		found.append((f"{api}: memory of the first chat", figures["mb"], "MB", 30, False))
+		table_rows.append((f"{api}: memory of the first chat", figures["mb"], "MB", 30, False))
 	for api in agent.PRICES:
 		read, off = agent.run(api)
-		found.append((f"{api}: agent of {agent.ROUNDS} rounds, read from the cache", read, "%", 85, True))
-		found.append((f"{api}: agent of {agent.ROUNDS} rounds, cost off", off, "%", 1, False))
-	found.append(("adaptive model: reasoning shown", shown(provider), "%", 100, True))
-	return found
+		table_rows.append(
+			(f"{api}: agent of {agent.ROUNDS} rounds, read from the cache", read, "%", 85, True)
+		)
+		table_rows.append((f"{api}: agent of {agent.ROUNDS} rounds, cost off", off, "%", 1, False))
+	table_rows.append(("adaptive model: reasoning shown", shown(provider), "%", 100, True))
+	return table_rows
 
 
 def main() -> None:

@@ -31,8 +31,10 @@ ROWS = (("one process", "scripted"), ("one process", "claude"), ("a process each
 class Load:
 	"""So many chats at once of one provider, each with so many tokens a second."""
 
-	def __init__(self, client: Client, asked: ScriptedProvider, name: str, chats: int, a_second: int) -> None:
-		self.client, self.asked, self.name = client, asked, name
+	def __init__(
+		self, client: Client, provider: ScriptedProvider, name: str, chats: int, a_second: int
+	) -> None:
+		self.client, self.provider, self.name = client, provider, name
 		self.chats, self.a_second = chats, a_second
 
 	def late(self, rounds: int, apart: bool) -> list[float]:
@@ -40,7 +42,7 @@ class Load:
 
 		They begin one after the other (`apart`), or all in one moment.
 		"""
-		found: list[float] = []
+		delays: list[float] = []
 
 		def place(n: int) -> None:
 			if apart:
@@ -52,15 +54,15 @@ class Load:
 				for event in self.client.chat(prompt, background=True, provider=self.name):
 					if event["type"] == "text" and not seen:
 						seen = time.perf_counter()
-				written = self.asked.wait_for(marker).written
-				found.append((seen - next(at for at, data in written if b"word" in data)) * 1000)
+				written = self.provider.wait_for(marker).written
+				delays.append((seen - next(at for at, data in written if b"word" in data)) * 1000)
 
 		threads = [threading.Thread(target=place, args=(n,)) for n in range(self.chats)]
 		for thread in threads:
 			thread.start()
 		for thread in threads:
 			thread.join()
-		return found
+		return delays
 
 
 def main() -> None:
@@ -108,8 +110,8 @@ def _measure(pid: int, load: Load) -> str:
 	return f"{_told(apart)} | {_told(together)} | {1000 * cpu:.0f} ms | {max(held):.0f} MB"
 
 
-def _told(found: list[float]) -> str:
-	ordered = sorted(found)
+def _told(delays: list[float]) -> str:
+	ordered = sorted(delays)
 	p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
 	return f"{statistics.median(ordered):.1f} / {p99:.1f} / {ordered[-1]:.1f} of {len(ordered)}"
 
@@ -137,9 +139,9 @@ def _pool(bench: Bench, workers: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def _each(pid: int, file: str) -> Iterator[str]:
-	for each in (pid, *descendants(pid)):
+	for process in (pid, *descendants(pid)):
 		try:
-			yield Path(f"/proc/{each}/{file}").read_text()
+			yield Path(f"/proc/{process}/{file}").read_text()
 		except OSError:
 			# It ended meanwhile.
 			continue
@@ -148,7 +150,7 @@ def _each(pid: int, file: str) -> Iterator[str]:
 def _cpu(pid: int) -> float:
 	"""Seconds, of those too that have ended and been waited for."""
 	fields = (text.rpartition(")")[2].split()[11:15] for text in _each(pid, "stat"))
-	return sum(int(ticks) for each in fields for ticks in each) / TICKS_A_SECOND
+	return sum(int(ticks) for field in fields for ticks in field) / TICKS_A_SECOND
 
 
 def _memory(pid: int) -> float:

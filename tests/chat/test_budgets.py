@@ -24,21 +24,21 @@ class Books:
 
 	def __init__(self) -> None:
 		self.rows: dict[str, list[Booked]] = {}
-		self.asked: list[str] = []
+		self.accounts: list[str] = []
 
 	def book(self, account: str, day: str, tokens: int = 0, cost_usd: float = 0.0) -> None:
 		self.rows.setdefault(account, []).append(Booked(date.fromisoformat(day), tokens, cost_usd))
 
 	def booked(self, account: str, since: date) -> list[Booked]:
-		self.asked.append(account)
+		self.accounts.append(account)
 		return [row for row in self.rows.get(account, []) if row.day >= since]
 
 
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
-	found = Books()
-	monkeypatch.setattr(store, "_store", found)
-	return found
+	budget_books = Books()
+	monkeypatch.setattr(store, "_store", budget_books)
+	return budget_books
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_without_a_budget_nobody_is_asked_and_nobody_refused(books: Books) -> No
 	books.book(ANN, "2026-11-24", tokens=10**12, cost_usd=10.0**9)
 	budgets.check(ANN, Budgets())
 	budgets.check(ANN, Budgets(user_tokens_per_day=0, site_cost_per_month=0.0))
-	assert books.asked == []
+	assert books.accounts == []
 
 
 @pytest.mark.parametrize(

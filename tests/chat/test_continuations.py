@@ -39,10 +39,10 @@ def test_an_answer_without_calls_has_no_key() -> None:
 def test_the_cache_is_asked_where_rows_keep_no_content(
 	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch, keep_content: bool
 ) -> None:
-	asked: list[str] = []
+	queries: list[str] = []
 
 	def get_value(name: str, **_options: Any) -> None:
-		asked.append(name)
+		queries.append(name)
 
 	monkeypatch.setattr(frappe.cache, "get_value", get_value)
 	messages = [
@@ -50,4 +50,4 @@ def test_the_cache_is_asked_where_rows_keep_no_content(
 	]
 	request = replace(chat_site.request("hello"), messages=messages)
 	assert restore(request, ANN, keep_content).messages == messages
-	assert len(asked) == (0 if keep_content else 3)
+	assert len(queries) == (0 if keep_content else 3)

@@ -14,7 +14,7 @@ from ai_assistant.standalone.sqlite import Database, SqliteStore
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
+def sqlite_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
 	with closing(Database(tmp_path / "site.sqlite")) as database:
 		made = SqliteStore(database)
 		monkeypatch.setattr(store, "_store", made)
@@ -24,7 +24,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStor
 
 
 def test_an_old_cursor_gets_all_of_it_once_in_answers_of_a_bounded_length(
-	kept: SqliteStore, monkeypatch: pytest.MonkeyPatch
+	sqlite_store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	monkeypatch.setattr(event_feed, "MAX_REQUESTS", 12)
 	monkeypatch.setattr(event_feed, "MAX_CHARS", 250)
@@ -38,15 +38,17 @@ def test_an_old_cursor_gets_all_of_it_once_in_answers_of_a_bounded_length(
 			"status": "completed" if n % 5 else "running",
 			"created": begun + n // 3,
 		}
-		name = kept.open(row)
+		name = sqlite_store.open(row)
 		for seq in (1, 2, 3):
-			kept.append(name, {"seq": seq, "type": "text", "text": "x" * 60, "request_id": f"request-{n}"})
+			sqlite_store.append(
+				name, {"seq": seq, "type": "text", "text": "x" * 60, "request_id": f"request-{n}"}
+			)
 	heard, cursor = [], {"since": 0, "seen": {}}
 	for _page in range(50):
-		found = event_feed.page(cursor)
-		cursor = found["cursor"]
+		page = event_feed.page(cursor)
+		cursor = page["cursor"]
 		# What was begun is given whole.
-		assert len(found["events"]) <= 6
-		heard += [(event["request_id"], event["seq"]) for event in found["events"]]
+		assert len(page["events"]) <= 6
+		heard += [(event["request_id"], event["seq"]) for event in page["events"]]
 	assert sorted(heard) == sorted((f"request-{n}", seq) for n in range(25) for seq in (1, 2, 3))
 	assert cursor["since"] > begun + 25

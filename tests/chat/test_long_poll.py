@@ -12,31 +12,31 @@ class Busy:
 	"""A store in which an event comes just after each look that finds none."""
 
 	def __init__(self) -> None:
-		self.kept = [{"seq": 1, "type": "reasoning", "text": ""}]
+		self.stored = [{"seq": 1, "type": "reasoning", "text": ""}]
 
 	def events(self, _name: str, after_seq: int) -> list[store.Event]:
-		found = [event for event in self.kept if event["seq"] > after_seq]
-		if not found:
-			self.kept.append({"seq": len(self.kept) + 1, "type": "text", "text": "a"})
-		return found
+		events_after = [event for event in self.stored if event["seq"] > after_seq]
+		if not events_after:
+			self.stored.append({"seq": len(self.stored) + 1, "type": "text", "text": "a"})
+		return events_after
 
 	def last_seq(self, _name: str) -> int:
-		return len(self.kept)
+		return len(self.stored)
 
 
 def test_an_event_that_comes_meanwhile_is_given_to_the_next_who_asks_on(
 	monkeypatch: pytest.MonkeyPatch,
 ) -> None:
 	monkeypatch.setattr(store, "_store", Busy())
-	after, given = 0, []
+	after, value = 0, []
 	for _look in range(5):
-		found = long_poll.answer(ROW, after, 0)
-		given += [event["seq"] for event in found["events"]]
-		after = found["last_seq"]
-	assert given == [1, 2, 3]
+		page = long_poll.answer(ROW, after, 0)
+		value += [event["seq"] for event in page["events"]]
+		after = page["last_seq"]
+	assert value == [1, 2, 3]
 
 
 def test_nobody_is_told_of_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(store, "_store", busy := Busy())
-	found = long_poll.answer(ROW, 7, 0)
-	assert (found["events"], found["last_seq"]) == ([], len(busy.kept))
+	page = long_poll.answer(ROW, 7, 0)
+	assert (page["events"], page["last_seq"]) == ([], len(busy.stored))

@@ -84,8 +84,8 @@ def test_what_is_valid_stays_as_it_was_sent(messages: list[dict[str, Any]]) -> N
 @pytest.mark.parametrize("kind", BEGINS)
 @pytest.mark.parametrize("label", ["image/png", "image/jpg", "IMAGE/WEBP", "application/octet-stream", ""])
 def test_an_image_is_called_what_its_bytes_are(kind: str, label: str) -> None:
-	given = data(kind, 99, label) if label else data(kind, 99).replace(f"image/{kind}", "")
-	assert messages_of([image(given)], Limits()) == [image(data(kind, 99))]
+	value = data(kind, 99, label) if label else data(kind, 99).replace(f"image/{kind}", "")
+	assert messages_of([image(value)], Limits()) == [image(data(kind, 99))]
 
 
 def test_a_developer_is_a_system() -> None:
@@ -155,9 +155,9 @@ def test_what_no_provider_knows_is_left_out() -> None:
 
 
 def test_lone_surrogates_are_replaced_in_arguments_too() -> None:
-	found = messages_of([ASKED, calls(call(arguments='"\ud83d"')), answered(content="\ud83d")], Limits())
-	assert found[1]["tool_calls"][0]["function"]["arguments"] == '"\ufffd"'
-	assert found[2]["content"] == "\ufffd"
+	converted = messages_of([ASKED, calls(call(arguments='"\ud83d"')), answered(content="\ud83d")], Limits())
+	assert converted[1]["tool_calls"][0]["function"]["arguments"] == '"\ufffd"'
+	assert converted[2]["content"] == "\ufffd"
 
 
 BAD: list[tuple[str, list[Any], str]] = [
@@ -311,13 +311,13 @@ BAD: list[tuple[str, list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("messages", "said"), [pytest.param(m, s, id=i) for i, m, s in BAD])
-def test_what_is_not_is_refused_by_name(messages: list[Any], said: str) -> None:
-	for given in (messages, json.dumps(messages)):
+@pytest.mark.parametrize(("messages", "text"), [pytest.param(m, s, id=i) for i, m, s in BAD])
+def test_what_is_not_is_refused_by_name(messages: list[Any], text: str) -> None:
+	for sent in (messages, json.dumps(messages)):
 		with pytest.raises(ChatError) as refused:
-			messages_of(given, Limits())
+			messages_of(sent, Limits())
 		sentence = str(refused.value)
-		assert said in sentence and refused.value.code == "invalid_request"
+		assert text in sentence and refused.value.code == "invalid_request"
 		assert sentence.startswith("messages") and sentence.endswith(".") and "\n" not in sentence
 
 
@@ -349,19 +349,19 @@ def test_an_image_counts_as_its_tokens_would_and_what_a_provider_wants_back_as_n
 
 
 @pytest.mark.parametrize(
-	("marker", "kept"),
+	("marker", "stored"),
 	[
 		({"type": "ephemeral"}, {"type": "ephemeral"}),
 		({"type": "ephemeral", "ttl": "1h", "more": 1}, {"type": "ephemeral", "ttl": "1h"}),
 		(None, None),
 	],
 )
-def test_a_cache_marker_is_kept(marker: Any, kept: Any) -> None:
+def test_a_cache_marker_is_kept(marker: Any, stored: Any) -> None:
 	part = {"type": "text", "text": "Hi", "cache_control": marker}
 	(message,) = messages_of([{"role": "user", "content": [part]}], Limits())
-	assert message["content"][0].get("cache_control") == kept
+	assert message["content"][0].get("cache_control") == stored
 	tool = {"type": "function", "function": {"name": "read"}, "cache_control": marker}
-	assert (tools_of([tool]) or [{}])[0].get("cache_control") == kept
+	assert (tools_of([tool]) or [{}])[0].get("cache_control") == stored
 
 
 @pytest.mark.parametrize("marker", [5, {}, {"type": "forever"}, {"type": "ephemeral", "ttl": "2h"}, []])

@@ -37,9 +37,9 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 		thread.start()
 		return thread
 
-	def add(hook: str, *given: Hook) -> None:
-		declared[hook] = list(given)
-		functions.update({f"app.{n}": function for n, function in enumerate(given)})
+	def add(hook: str, *arguments: Hook) -> None:
+		declared[hook] = list(arguments)
+		functions.update({f"app.{n}": function for n, function in enumerate(arguments)})
 
 	def paths(hook: str) -> list[str]:
 		return [f"app.{n}" for n, _function in enumerate(declared.get(hook, ()))]
@@ -209,12 +209,12 @@ def test_a_filter_withholds_models(chat_site: ChatSite, declare: Any) -> None:
 		raise frappe.ValidationError("broken")
 
 	declare("ai_assistant_models", only, fail, lambda _user, _models: None)
-	kept = access.filtered(settings, ANN)
-	assert [(provider.name, provider.models, provider.default_model) for provider in kept.providers] == [
+	stored = access.filtered(settings, ANN)
+	assert [(provider.name, provider.models, provider.default_model) for provider in stored.providers] == [
 		("p", ("m2",), "m2"),
 		("q", ("m3",), "m3"),
 	]
-	assert list(kept.aliases) == ["new"] and kept.is_limited
+	assert list(stored.aliases) == ["new"] and stored.is_limited
 	assert offered == [(ANN, ["p/m1", "p/m2", "q/m3", "q/*", "r/m4"])]
 
 

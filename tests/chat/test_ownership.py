@@ -109,15 +109,15 @@ def test_the_loser_of_a_race_follows_the_same_request(
 	find_same = ownership.find_same
 	lost: list[dict[str, Any]] = []
 
-	def late(asked: ChatRequest) -> Any:
+	def late(request: ChatRequest) -> Any:
 		# The other one is accepted after this look, and before the row of this one is stored.
 		monkeypatch.setattr(ownership, "find_same", find_same)
-		lost.append(lifecycle.result_of(requests._chunks(asked, parsed, settings, 0.0)))
+		lost.append(lifecycle.result_of(requests._chunks(request, parsed, settings, 0.0)))
 		return None
 
 	monkeypatch.setattr(ownership, "find_same", late)
 	answer = lifecycle.result_of(requests._chunks(request, parsed, settings, 0.0))
-	assert [each["response"] for each in (*lost, answer)] == ["Once.", "Once."]
+	assert [response["response"] for response in (*lost, answer)] == ["Once.", "Once."]
 
 
 def test_another_request_under_the_same_id_stays_refused(chat_site: ChatSite) -> None:

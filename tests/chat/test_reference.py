@@ -53,8 +53,8 @@ def test_a_reference_is_stored_answered_and_part_of_the_fingerprint(
 	running.unregister(chat)
 	_chunks, answer = run(lifecycle.run(chat))
 	row = chat_site.row(request.request_id)
-	for each in (answer, row):
-		assert (each["reference_doctype"], each["reference_name"]) == ("Project", "P-1")
+	for fields in (answer, row):
+		assert (fields["reference_doctype"], fields["reference_name"]) == ("Project", "P-1")
 	assert request.fingerprint != chat_site.request("hello").fingerprint
 
 

@@ -141,13 +141,13 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 def test_the_default_provider_is_asked_where_nothing_names_another() -> None:
 	settings = Settings(SETTINGS.providers, SETTINGS.modes, default_provider="two")
-	for fields, asked in (
+	for fields, expected in (
 		({}, ("two", "")),
 		({"provider": "one"}, ("one", "")),
 		({"model": "c"}, ("two", "c")),
 	):
 		request = validate({"messages": HELLO, **fields}, settings)
-		assert (request.provider, request.model) == asked
+		assert (request.provider, request.model) == expected
 	# One that does not have the model leaves it to the others.
 	settings = Settings(SETTINGS.providers, SETTINGS.modes, default_provider="one")
 	assert validate({"messages": HELLO, "model": "c"}, settings).provider is None
@@ -216,16 +216,16 @@ def test_a_mode_gives_what_the_client_leaves_out_and_nothing_else() -> None:
 	assert (plain.provider, plain.model) == ("two", "verse")
 	assert (plain.temperature, plain.reasoning_effort) == (0.7, "low")
 	own = {"provider": "one", "model": "m", "temperature": 0, "reasoning_effort": "none"}
-	asked = validate({"messages": HELLO, "mode": "poet", **own}, settings)
-	assert (asked.provider, asked.model) == ("one", "m")
-	assert (asked.temperature, asked.reasoning_effort) == (0, "none")
+	request = validate({"messages": HELLO, "mode": "poet", **own}, settings)
+	assert (request.provider, request.model) == ("one", "m")
+	assert (request.temperature, request.reasoning_effort) == (0, "none")
 
 
 def test_tools_are_counted_with_the_messages() -> None:
 	plain = validate({"messages": HELLO}, SETTINGS)
 	tools = [{"type": "function", "function": {"name": "clock", "parameters": {}}}]
-	asked = validate({"messages": HELLO, "tools": tools}, SETTINGS)
-	assert asked.prompt_bytes == plain.prompt_bytes + len(json.dumps(asked.tools))
+	request = validate({"messages": HELLO, "tools": tools}, SETTINGS)
+	assert request.prompt_bytes == plain.prompt_bytes + len(json.dumps(request.tools))
 
 
 def test_an_alias_is_resolved_to_a_provider_and_a_model() -> None:

@@ -53,17 +53,17 @@ def test_what_is_valid_stays_as_it_was_sent(tools: list[dict[str, Any]]) -> None
 
 def test_a_tool_without_parameters_takes_none() -> None:
 	none = {"type": "object", "properties": {}}
-	for given in (
+	for parameters in (
 		{"name": "clock"},
 		{"name": "clock", "parameters": {}, "description": None, "colour": "red"},
 	):
-		assert tools_of([{"type": "function", "function": given}]) == [tool("clock", none)]
+		assert tools_of([{"type": "function", "function": parameters}]) == [tool("clock", none)]
 	assert tools_of(None) is None
 
 
 def test_lone_surrogates_are_replaced() -> None:
-	found = tools_of([tool(parameters={"type": "object", "description": "\ud83d"}, description="\ud83d")])
-	assert found == [tool(parameters={"type": "object", "description": "\ufffd"}, description="\ufffd")]
+	converted = tools_of([tool(parameters={"type": "object", "description": "\ud83d"}, description="\ud83d")])
+	assert converted == [tool(parameters={"type": "object", "description": "\ufffd"}, description="\ufffd")]
 
 
 def schema(**values: Any) -> list[Any]:
@@ -138,12 +138,12 @@ BAD: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("tools", "said"), [pytest.param(t, s, id=i) for i, t, s in BAD])
-def test_what_is_not_is_refused_by_name(tools: Any, said: str) -> None:
+@pytest.mark.parametrize(("tools", "text"), [pytest.param(t, s, id=i) for i, t, s in BAD])
+def test_what_is_not_is_refused_by_name(tools: Any, text: str) -> None:
 	with pytest.raises(ChatError) as refused:
 		tools_of(tools)
 	sentence = str(refused.value)
-	assert said in sentence and refused.value.code == "invalid_request"
+	assert text in sentence and refused.value.code == "invalid_request"
 	assert sentence.startswith("tools") and sentence.endswith(".") and "\n" not in sentence
 
 

@@ -43,7 +43,7 @@ def call(name: str, arguments: str, **more: Any) -> dict[str, Any]:
 
 
 def test_what_is_offered_is_what_a_site_takes(tools: LocalTools) -> None:
-	assert [each["function"]["name"] for each in tools.offered] == [
+	assert [tool["function"]["name"] for tool in tools.offered] == [
 		"fails",
 		"later",
 		"leaves",

@@ -47,7 +47,7 @@ def _drawn(terminal: Terminal, line: str) -> list[str]:
 	deadline = time.monotonic() + 20
 	while time.monotonic() < deadline:
 		lines = terminal.lines
-		if any(re.fullmatch(line, each) for each in lines):
+		if any(re.fullmatch(line, drawn) for drawn in lines):
 			return lines
 		time.sleep(0.01)
 	raise AssertionError(f"{line!r} never showed: {terminal.lines}")

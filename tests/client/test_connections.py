@@ -35,12 +35,12 @@ class Scripted(ThreadingHTTPServer):
 
 	def __init__(self, play: Play) -> None:
 		self.play = play
-		self.asked: list[tuple[str, dict[str, Any]]] = []
+		self.requests: list[tuple[str, dict[str, Any]]] = []
 		self.hung_up = threading.Event()
 		super().__init__(("127.0.0.1", 0), _Handler)
 
 	def times(self, method: str) -> int:
-		return sum(name == method for name, _body in self.asked)
+		return sum(name == method for name, _body in self.requests)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -51,12 +51,12 @@ class _Handler(BaseHTTPRequestHandler):
 		body = self.rfile.read(int(self.headers.get("content-length", 0)))
 		method = self.path.partition("?")[0].rpartition(".")[2]
 		is_json = self.headers.get("content-type") == "application/json"
-		self.server.asked.append((method, json.loads(body) if is_json else {}))
-		said = self.server.play(method, self.server.times(method))
-		self.close_connection = said is None
-		if said:
-			told = json.dumps({"message": said[1]}).encode()
-			self.send_response(said[0])
+		self.server.requests.append((method, json.loads(body) if is_json else {}))
+		text = self.server.play(method, self.server.times(method))
+		self.close_connection = text is None
+		if text:
+			told = json.dumps({"message": text[1]}).encode()
+			self.send_response(text[0])
 			self.send_header("content-type", "application/json")
 			self.send_header("content-length", str(len(told)))
 			self.end_headers()
@@ -79,7 +79,7 @@ def playing(play: Play) -> Iterator[tuple[Scripted, str]]:
 
 
 def asks(server: Scripted) -> list[str]:
-	return [body["request_id"] for method, body in server.asked if method == "chat_completion"]
+	return [body["request_id"] for method, body in server.requests if method == "chat_completion"]
 
 
 # Connections that end

@@ -6,8 +6,8 @@ import sys
 import anthropic
 
 _api, action = sys.argv[1:3]
-asked = json.loads(sys.argv[3])
-client = anthropic.Anthropic(base_url=asked["base"], api_key=asked["key"], max_retries=2)
+request = json.loads(sys.argv[3])
+client = anthropic.Anthropic(base_url=request["base"], api_key=request["key"], max_retries=2)
 CLOCK = {
 	"name": "clock",
 	"input_schema": {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]},
@@ -15,16 +15,16 @@ CLOCK = {
 
 
 def ask(messages, **more):
-	return client.messages.stream(model=asked["model"], max_tokens=500, messages=messages, **more)
+	return client.messages.stream(model=request["model"], max_tokens=500, messages=messages, **more)
 
 
 def prompt():
-	with ask([{"role": "user", "content": asked["prompt"]}]) as stream:
+	with ask([{"role": "user", "content": request["prompt"]}]) as stream:
 		return "".join(stream.text_stream)
 
 
 def tools():
-	messages = [{"role": "user", "content": asked["prompt"]}]
+	messages = [{"role": "user", "content": request["prompt"]}]
 	while True:
 		with ask(messages, tools=[CLOCK]) as stream:
 			message = stream.get_final_message()
@@ -40,7 +40,7 @@ def tools():
 
 
 def stop():
-	with ask([{"role": "user", "content": asked["prompt"]}]) as stream:
+	with ask([{"role": "user", "content": request["prompt"]}]) as stream:
 		for text in stream.text_stream:
 			if "So" in text:
 				return "stopped"

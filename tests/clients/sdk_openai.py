@@ -6,25 +6,25 @@ import sys
 import openai
 
 api, action = sys.argv[1:3]
-asked = json.loads(sys.argv[3])
-client = openai.OpenAI(base_url=asked["base"], api_key=asked["key"], max_retries=2)
+request = json.loads(sys.argv[3])
+client = openai.OpenAI(base_url=request["base"], api_key=request["key"], max_retries=2)
 parameters = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 
 
 def chat(messages, **more):
-	return client.chat.completions.create(model=asked["model"], messages=messages, **more)
+	return client.chat.completions.create(model=request["model"], messages=messages, **more)
 
 
 def respond(items, **more):
-	return client.responses.create(model=asked["model"], input=items, store=False, **more)
+	return client.responses.create(model=request["model"], input=items, store=False, **more)
 
 
 def prompt():
 	if api == "chat":
-		stream = chat([{"role": "user", "content": asked["prompt"]}], stream=True)
+		stream = chat([{"role": "user", "content": request["prompt"]}], stream=True)
 		return "".join(chunk.choices[0].delta.content or "" for chunk in stream)
 	text = ""
-	for event in respond(asked["prompt"], stream=True):
+	for event in respond(request["prompt"], stream=True):
 		if event.type == "response.output_text.delta":
 			text += event.delta
 		if event.type == "response.failed":
@@ -35,7 +35,7 @@ def prompt():
 def tools():
 	if api == "chat":
 		tool = {"type": "function", "function": {"name": "clock", "parameters": parameters}}
-		messages = [{"role": "user", "content": asked["prompt"]}]
+		messages = [{"role": "user", "content": request["prompt"]}]
 		while True:
 			message = chat(messages, tools=[tool]).choices[0].message
 			if not message.tool_calls:
@@ -45,7 +45,7 @@ def tools():
 				zone = json.loads(call.function.arguments)["zone"]
 				messages.append({"role": "tool", "tool_call_id": call.id, "content": f"noon in {zone}"})
 	tool = {"type": "function", "name": "clock", "parameters": parameters}
-	items = [{"role": "user", "content": asked["prompt"]}]
+	items = [{"role": "user", "content": request["prompt"]}]
 	while True:
 		answer = respond(items, tools=[tool], include=["reasoning.encrypted_content"])
 		calls = [item for item in answer.output if item.type == "function_call"]
@@ -61,9 +61,9 @@ def tools():
 
 def stop():
 	ask = (
-		chat([{"role": "user", "content": asked["prompt"]}], stream=True)
+		chat([{"role": "user", "content": request["prompt"]}], stream=True)
 		if api == "chat"
-		else respond(asked["prompt"], stream=True)
+		else respond(request["prompt"], stream=True)
 	)
 	for event in ask:
 		if "So" in event.to_json():

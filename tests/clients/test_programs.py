@@ -49,56 +49,56 @@ class Program:
 	env: dict[str, str] = field(default_factory=dict)
 
 
-def codex(asked: Asking, prompt: str) -> Program:
-	home = asked.folder / "codex"
+def codex(asking: Asking, prompt: str) -> Program:
+	home = asking.folder / "codex"
 	home.mkdir(exist_ok=True)
 	(home / "config.toml").write_text(
-		f'model = "{asked.model}"\nmodel_provider = "site"\n[model_providers.site]\nname = "Site"\n'
-		f'base_url = "{asked.base}"\nenv_key = "SITE_KEY"\nwire_api = "responses"\n'
+		f'model = "{asking.model}"\nmodel_provider = "site"\n[model_providers.site]\nname = "Site"\n'
+		f'base_url = "{asking.base}"\nenv_key = "SITE_KEY"\nwire_api = "responses"\n'
 	)
 	options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-	env = {"CODEX_HOME": str(home), "SITE_KEY": asked.key}
+	env = {"CODEX_HOME": str(home), "SITE_KEY": asking.key}
 	return Program([str(BIN / "codex"), "exec", *options, prompt], env)
 
 
-def claude(asked: Asking, prompt: str) -> Program:
+def claude(asking: Asking, prompt: str) -> Program:
 	env = {
-		"ANTHROPIC_BASE_URL": asked.base,
-		"ANTHROPIC_AUTH_TOKEN": asked.key,
-		"ANTHROPIC_MODEL": asked.model,
-		"ANTHROPIC_DEFAULT_HAIKU_MODEL": asked.model,
+		"ANTHROPIC_BASE_URL": asking.base,
+		"ANTHROPIC_AUTH_TOKEN": asking.key,
+		"ANTHROPIC_MODEL": asking.model,
+		"ANTHROPIC_DEFAULT_HAIKU_MODEL": asking.model,
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
 	}
 	return Program([str(BIN / "claude"), "-p", prompt, "--allowedTools", "Bash(cat:*)"], env)
 
 
-def cn(asked: Asking, prompt: str) -> Program:
+def cn(asking: Asking, prompt: str) -> Program:
 	model = {
 		"name": "Site",
 		"provider": "openai",
-		"model": asked.model,
-		"apiBase": asked.base,
-		"apiKey": asked.key,
+		"model": asking.model,
+		"apiBase": asking.base,
+		"apiKey": asking.key,
 	}
 	model |= {"roles": ["chat"], "capabilities": ["tool_use"]}
-	config = asked.folder / "continue.yaml"
+	config = asking.folder / "continue.yaml"
 	# YAML is a superset of JSON.
 	config.write_text(json.dumps({"name": "site", "version": "1.0.0", "schema": "v1", "models": [model]}))
 	return Program([str(BIN / "cn"), "-p", prompt, "--auto", "--config", str(config)])
 
 
-def llm(asked: Asking, prompt: str) -> Program:
-	folder = asked.folder / "llm"
+def llm(asking: Asking, prompt: str) -> Program:
+	folder = asking.folder / "llm"
 	folder.mkdir(exist_ok=True)
-	model = {"model_id": "site", "model_name": asked.model, "api_base": asked.base, "api_key_name": "site"}
+	model = {"model_id": "site", "model_name": asking.model, "api_base": asking.base, "api_key_name": "site"}
 	(folder / "extra-openai-models.yaml").write_text(json.dumps([{**model, "supports_tools": True}]))
-	(folder / "keys.json").write_text(json.dumps({"site": asked.key}))
+	(folder / "keys.json").write_text(json.dumps({"site": asking.key}))
 	function = "def read(name: str) -> str:\n    return open(name).read()\n"
 	command = [str(CLIENTS / "sdk" / "bin" / "llm"), "-m", "site", "--functions", function, prompt]
 	return Program(command, {"LLM_USER_PATH": str(folder)})
 
 
-def aider(asked: Asking, prompt: str) -> Program:
+def aider(asking: Asking, prompt: str) -> Program:
 	options = [
 		"--no-git",
 		"--no-check-update",
@@ -106,8 +106,8 @@ def aider(asked: Asking, prompt: str) -> Program:
 		"--no-show-model-warnings",
 		"--yes-always",
 	]
-	command = [str(CLIENTS / "aider" / "bin" / "aider"), "--model", f"openai/{asked.model}", *options]
-	env = {"OPENAI_API_BASE": asked.base, "OPENAI_API_KEY": asked.key}
+	command = [str(CLIENTS / "aider" / "bin" / "aider"), "--model", f"openai/{asking.model}", *options]
+	env = {"OPENAI_API_BASE": asking.base, "OPENAI_API_KEY": asking.key}
 	return Program([*command, "--message", prompt], env)
 
 
@@ -115,13 +115,13 @@ PROGRAMS: list[Callable[[Asking, str], Program]] = [codex, claude, cn, llm, aide
 each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 
 
-def start(program: Callable[[Asking, str], Program], asked: Asking, prompt: str) -> subprocess.Popen[str]:
+def start(program: Callable[[Asking, str], Program], asking: Asking, prompt: str) -> subprocess.Popen[str]:
 	"""The program in a folder of its own, with nothing of this machine's configuration."""
-	work, home = asked.folder / "work", asked.folder / "home"
+	work, home = asking.folder / "work", asking.folder / "home"
 	work.mkdir(exist_ok=True)
 	home.mkdir(exist_ok=True)
 	(work / "lighthouse.txt").write_text(SECRET + "\n")
-	made = program(asked, prompt)
+	made = program(asking, prompt)
 	env = {
 		"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
 		"HOME": str(home),
@@ -138,45 +138,45 @@ def start(program: Callable[[Asking, str], Program], asked: Asking, prompt: str)
 	)
 
 
-def output(program: Callable[[Asking, str], Program], asked: Asking, prompt: str) -> str:
-	said, _ = start(program, asked, prompt).communicate(timeout=120)
-	return said
+def output(program: Callable[[Asking, str], Program], asking: Asking, prompt: str) -> str:
+	text, _ = start(program, asking, prompt).communicate(timeout=120)
+	return text
 
 
 @pytest.fixture
-def asked(site: Site, process: StandaloneSite, tmp_path: Path) -> Asking:
+def asking(site: Site, process: StandaloneSite, tmp_path: Path) -> Asking:
 	return Asking(tmp_path, base(site), key(process, site.first.user))
 
 
 @each_program
-def test_it_gets_an_answer(asked: Asking, program: Callable[[Asking, str], Program]) -> None:
+def test_it_gets_an_answer(asking: Asking, program: Callable[[Asking, str], Program]) -> None:
 	marker = unique("marker")
 	assert marker in output(
-		program, asked, script({"reasoning": "Hm."}, {"text": f"So {marker[:5]}"}, {"text": marker[5:]})
+		program, asking, script({"reasoning": "Hm."}, {"text": f"So {marker[:5]}"}, {"text": marker[5:]})
 	)
 
 
 @pytest.mark.parametrize("name", SHELLS)
 @pytest.mark.parametrize("model", ["scripted", "claude-sonnet-4-5"])
 def test_it_reads_a_file_with_a_tool_of_its_own(
-	asked: Asking, provider: ScriptedProvider, name: str, model: str
+	asking: Asking, provider: ScriptedProvider, name: str, model: str
 ) -> None:
 	tool, arguments = SHELLS[name]
 	marker = unique("marker")
 	call = {"call": 0, "id": unique("call"), "name": tool, "arguments": json.dumps(arguments)}
 	prompt = script({"turn": [{"reasoning": "Let me look."}, call]}, {"turn": [{"text": f"Green. {marker}"}]})
-	program = next(each for each in PROGRAMS if each.__name__ == name)
-	said = output(program, Asking(asked.folder, asked.base, asked.key, model), prompt)
-	assert f"Green. {marker}" in said
-	assert any(SECRET in each.text for each in provider.requests if marker in each.text)
+	program = next(candidate for candidate in PROGRAMS if candidate.__name__ == name)
+	text = output(program, Asking(asking.folder, asking.base, asking.key, model), prompt)
+	assert f"Green. {marker}" in text
+	assert any(SECRET in candidate.text for candidate in provider.requests if marker in candidate.text)
 
 
 @each_program
 def test_its_end_closes_the_providers_connection(
-	asked: Asking, provider: ScriptedProvider, program: Callable[[Asking, str], Program]
+	asking: Asking, provider: ScriptedProvider, program: Callable[[Asking, str], Program]
 ) -> None:
 	marker = unique("marker")
-	running = start(program, asked, script({"text": "So"}, {"hang": True}, {"note": marker}))
+	running = start(program, asking, script({"text": "So"}, {"hang": True}, {"note": marker}))
 	at_provider = provider.wait_for(marker, 60)
 	running.send_signal(signal.SIGTERM)
 	running.communicate(timeout=30)
@@ -185,20 +185,20 @@ def test_its_end_closes_the_providers_connection(
 
 @each_program
 def test_it_shows_what_is_wrong_with_the_model(
-	asked: Asking, program: Callable[[Asking, str], Program]
+	asking: Asking, program: Callable[[Asking, str], Program]
 ) -> None:
-	said = output(program, Asking(asked.folder, asked.base, asked.key, "nobody-has-this"), "hello")
+	text = output(program, Asking(asking.folder, asking.base, asking.key, "nobody-has-this"), "hello")
 	# Claude Code has a sentence of its own for a 404.
-	assert "model accepts one of" in said or "issue with the selected model" in said
+	assert "model accepts one of" in text or "issue with the selected model" in text
 
 
 @each_program
 def test_it_shows_that_the_budget_is_used_up(
-	site: Site, process: StandaloneSite, asked: Asking, program: Callable[[Asking, str], Program]
+	site: Site, process: StandaloneSite, asking: Asking, program: Callable[[Asking, str], Program]
 ) -> None:
 	usage = {"prompt": BUDGET_USD * 1_000_000 // DEAR, "completion": 0, "reasoning": 0}
 	spends = script({"text": "Yes."}, {"finish": "stop", "usage": usage})
 	body = {"model": "scripted-2", "messages": [{"role": "user", "content": spends}]}
 	ask(site, "/chat/completions", body, account=site.spender)
-	poor = Asking(asked.folder, asked.base, key(process, site.spender.user))
+	poor = Asking(asking.folder, asking.base, key(process, site.spender.user))
 	assert "budget of 1,000 USD a day is used up" in " ".join(output(program, poor, "hello").split())

@@ -58,7 +58,7 @@ def key(process: StandaloneSite, user: str) -> str:
 	return str(process.users[user]["ai_key"])
 
 
-def run(language: str, api: str, action: str, **given: Any) -> Any:
+def run(language: str, api: str, action: str, **fields: Any) -> Any:
 	"""What a client printed, and an empty object for nothing."""
 	if language == "python":
 		name = "sdk_anthropic.py" if api == "messages" else "sdk_openai.py"
@@ -67,7 +67,7 @@ def run(language: str, api: str, action: str, **given: Any) -> Any:
 		# Node looks for packages beside the file that imports them.
 		command = ["node", str(shutil.copy(HERE / "sdks.mjs", NODE))]
 	done = subprocess.run(
-		[*command, api, action, json.dumps(given)], capture_output=True, text=True, timeout=120
+		[*command, api, action, json.dumps(fields)], capture_output=True, text=True, timeout=120
 	)
 	assert done.returncode == 0, done.stderr[-4000:]
 	# The AI SDK prints a warning before.
@@ -77,7 +77,7 @@ def run(language: str, api: str, action: str, **given: Any) -> Any:
 @each_sdk
 def test_it_gets_an_answer(site: Site, process: StandaloneSite, language: str, api: str) -> None:
 	steps = [{"reasoning": "Hm."}, {"text": "Hello"}, {"text": " 💭 there."}]
-	said = run(
+	text = run(
 		language,
 		api,
 		"prompt",
@@ -86,7 +86,7 @@ def test_it_gets_an_answer(site: Site, process: StandaloneSite, language: str, a
 		model="scripted",
 		prompt=script(*steps),
 	)
-	assert said == "Hello 💭 there."
+	assert text == "Hello 💭 there."
 
 
 @each_sdk
@@ -97,14 +97,14 @@ def test_it_makes_a_round_trip_with_a_tool(
 	marker = unique("marker")
 	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": '{"zone": "UTC"}'}
 	turns = [{"turn": [{"reasoning": "What time?"}, call]}, {"turn": [{"text": f"Noon. {marker}"}]}]
-	given = {
+	fields = {
 		"base": base(site),
 		"key": key(process, site.first.user),
 		"model": model,
 		"prompt": script(*turns),
 	}
-	assert run(language, api, "tools", **given) == f"Noon. {marker}"
-	assert any("noon in UTC" in asked.text for asked in provider.requests if marker in asked.text)
+	assert run(language, api, "tools", **fields) == f"Noon. {marker}"
+	assert any("noon in UTC" in request.text for request in provider.requests if marker in request.text)
 
 
 @each_sdk
@@ -113,8 +113,8 @@ def test_its_stop_closes_the_providers_connection(
 ) -> None:
 	marker = unique("marker")
 	prompt = script({"text": "So"}, {"hang": True}, {"note": marker})
-	given = {"base": base(site), "key": key(process, site.first.user), "model": "scripted", "prompt": prompt}
-	assert run(language, api, "stop", **given) == "stopped"
+	fields = {"base": base(site), "key": key(process, site.first.user), "model": "scripted", "prompt": prompt}
+	assert run(language, api, "stop", **fields) == "stopped"
 	assert provider.wait_for(marker).hung_up.wait(20)
 
 
@@ -124,8 +124,8 @@ def test_it_raises_an_error_that_says_what_is_wrong(
 	site: Site, process: StandaloneSite, language: str, api: str, model: str
 ) -> None:
 	prompt = script({"text": "So"}, {"error": "scripted"})
-	given = {"base": base(site), "key": key(process, site.first.user), "model": model, "prompt": prompt}
-	raised = run(language, api, "error", **given)
+	fields = {"base": base(site), "key": key(process, site.first.user), "model": model, "prompt": prompt}
+	raised = run(language, api, "error", **fields)
 	assert raised, "no error was raised"
 	if model == "scripted":
 		assert "scripted" in raised["message"]
@@ -145,11 +145,11 @@ def test_a_used_up_budget_is_told_once(
 		{"model": "scripted-2", "messages": [{"role": "user", "content": spends}]},
 		account=site.spender,
 	)
-	given = {
+	fields = {
 		"base": base(site),
 		"key": key(process, site.spender.user),
 		"model": "scripted",
 		"prompt": "hello",
 	}
-	raised = run(language, api, "error", **given)
+	raised = run(language, api, "error", **fields)
 	assert raised["status"] == 402 and "budget" in raised["message"]

@@ -27,15 +27,19 @@ def load(conf: Any) -> settings.Settings:
 
 
 def test_a_site_without_configuration_has_the_shipped_modes_and_no_provider() -> None:
-	found = load(None)
-	assert list(found.modes) == ["chat", "agent"]
-	assert found.providers == ()
-	assert (found.timeouts.total_s, found.limits.max_messages, found.realtime.enabled) == (110, 10_000, True)
-	assert (found.limits.max_chars, found.limits.continuations_per_minute) == (None, 120)
+	loaded = load(None)
+	assert list(loaded.modes) == ["chat", "agent"]
+	assert loaded.providers == ()
+	assert (loaded.timeouts.total_s, loaded.limits.max_messages, loaded.realtime.enabled) == (
+		110,
+		10_000,
+		True,
+	)
+	assert (loaded.limits.max_chars, loaded.limits.continuations_per_minute) == (None, 120)
 
 
 def test_the_contracts_example_is_understood() -> None:
-	found = load(
+	loaded = load(
 		{
 			"providers": [
 				{
@@ -71,26 +75,26 @@ def test_the_contracts_example_is_understood() -> None:
 			"realtime": {"enabled": True, "max_delay_ms": 1000},
 		}
 	)
-	assert found.limits == settings.Limits(max_messages=200, max_chars=400_000)
-	assert [provider.name for provider in found.providers] == ["claude", "local"]
-	assert found.providers[1].allows("anything") and not found.providers[0].allows("anything")
-	assert found.modes["agent"].system_prompt == "Act."
-	assert found.modes["chat"] == settings.MODES[0]
+	assert loaded.limits == settings.Limits(max_messages=200, max_chars=400_000)
+	assert [provider.name for provider in loaded.providers] == ["claude", "local"]
+	assert loaded.providers[1].allows("anything") and not loaded.providers[0].allows("anything")
+	assert loaded.modes["agent"].system_prompt == "Act."
+	assert loaded.modes["chat"] == settings.MODES[0]
 
 
 @pytest.mark.parametrize(
-	("asked", "bench", "expected"),
+	("total_s", "bench", "expected"),
 	[(3600, {}, 110), (30, {}, 30), (3600, {"http_timeout": 200}, 190), (3600, {"http_timeout": 1}, 10)],
 )
 def test_a_chat_in_a_web_request_ends_before_the_web_server_does(
-	asked: int, bench: dict[str, int], expected: int
+	total_s: int, bench: dict[str, int], expected: int
 ) -> None:
-	frappe.local.conf = {"ai_assistant": {"timeouts": {"total_s": asked, "total_background_s": 9}}, **bench}
+	frappe.local.conf = {"ai_assistant": {"timeouts": {"total_s": total_s, "total_background_s": 9}}, **bench}
 	try:
-		found = settings.load()
+		loaded = settings.load()
 	finally:
 		del frappe.local.conf
-	assert (found.timeouts.total_s, found.background.total_background_s) == (expected, 9)
+	assert (loaded.timeouts.total_s, loaded.background.total_background_s) == (expected, 9)
 
 
 def test_what_has_not_changed_is_not_looked_through_again() -> None:
@@ -104,12 +108,12 @@ def test_what_python_takes_for_equal_is_a_change() -> None:
 
 
 def test_what_the_bench_says_of_its_patience_is_a_change() -> None:
-	found = []
+	reloads = []
 	for patience in (60, 90):
 		frappe.local.conf = {"http_timeout": patience}
-		found.append(settings.load().timeouts.total_s)
+		reloads.append(settings.load().timeouts.total_s)
 	del frappe.local.conf
-	assert found == [50, 80]
+	assert reloads == [50, 80]
 
 
 def test_a_key_is_in_no_repr() -> None:
@@ -125,26 +129,26 @@ def test_what_the_forms_say_counts_where_the_file_says_nothing(monkeypatch: pyte
 	}
 	monkeypatch.setattr(forms, "read", lambda: from_forms)
 	assert (load(None).providers[0].name, load({}).limits.max_tokens) == ("p", 7)
-	found = load({"limits": {"max_tokens": 9}, "providers": []})
+	loaded = load({"limits": {"max_tokens": 9}, "providers": []})
 	# A section wins whole: what it leaves out is as the app ships it.
-	assert (found.limits.max_tokens, found.limits.max_messages) == (9, 10_000)
-	assert found.providers == ()
-	assert (found.realtime.enabled, found.retention.keep_content) == (False, False)
+	assert (loaded.limits.max_tokens, loaded.limits.max_messages) == (9, 10_000)
+	assert loaded.providers == ()
+	assert (loaded.realtime.enabled, loaded.retention.keep_content) == (False, False)
 
 
 def test_the_default_provider_is_the_named_one_or_the_first_in_order() -> None:
 	providers = [{**PROVIDER, "name": "b", "priority": 2}, {**PROVIDER, "name": "a", "priority": 2}]
 	for named, expected in ((None, "a"), ("b", "b"), ("disabled", "a")):
-		found = load({"providers": providers, "default_provider": named}).default
-		assert found and found.name == expected
+		loaded = load({"providers": providers, "default_provider": named}).default
+		assert loaded and loaded.name == expected
 	assert load({"default_provider": "b"}).default is None
 
 
 def test_what_is_pasted_with_a_provider_is_no_part_of_it() -> None:
 	pasted = {"api": "openai ", "api_key": "sk-x\n", "api_base": " http://x/v1\t", "default_model": " m "}
-	found = load({"providers": [{"name": "p", **pasted, "models": [" m"], "extra": {"n": 1}}]}).providers[0]
-	assert (found.api, found.api_key, found.api_base) == ("openai", "sk-x", "http://x/v1")
-	assert (found.default_model, found.models) == ("m", ("m",))
+	loaded = load({"providers": [{"name": "p", **pasted, "models": [" m"], "extra": {"n": 1}}]}).providers[0]
+	assert (loaded.api, loaded.api_key, loaded.api_base) == ("openai", "sk-x", "http://x/v1")
+	assert (loaded.default_model, loaded.models) == ("m", ("m",))
 
 
 def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
@@ -257,9 +261,9 @@ def test_a_provider_that_is_wrong_takes_no_other_along(caplog: pytest.LogCapture
 		"text",
 	]
 	with caplog.at_level("WARNING"):
-		found = load({"providers": [PROVIDER, *wrong]})
-	assert [(each.name, each.api_base) for each in found.providers] == [("p", None)]
-	assert found.set_aside == (
+		loaded = load({"providers": [PROVIDER, *wrong]})
+	assert [(provider.name, provider.api_base) for provider in loaded.providers] == [("p", None)]
+	assert loaded.set_aside == (
 		("keyless", "api_key accepts a string that is not empty."),
 		("undecided", "default_model accepts one of its models."),
 		("locked", "The key of locked cannot be decrypted; enter it again."),
@@ -267,17 +271,17 @@ def test_a_provider_that_is_wrong_takes_no_other_along(caplog: pytest.LogCapture
 		("p", "name accepts a name that no other provider has."),
 		("providers[6]", "providers accepts an object."),
 	)
-	assert (found.why_not("keyless"), found.why_not("p"), found.why_not("nobody")) == (
+	assert (loaded.why_not("keyless"), loaded.why_not("p"), loaded.why_not("nobody")) == (
 		"api_key accepts a string that is not empty.",
 		None,
 		None,
 	)
-	assert found.no_chats is None
+	assert loaded.no_chats is None
 	assert sum("[Config]" in record.message for record in caplog.records) == len(wrong)
 
 
 def test_what_is_wrong_leaves_the_rest_of_its_section_as_it_is() -> None:
-	found = load(
+	loaded = load(
 		{
 			"limits": {"max_chars": 0, "max_messages": 7},
 			"timeouts": {"idle_s": "long", "total_s": 9},
@@ -291,13 +295,13 @@ def test_what_is_wrong_leaves_the_rest_of_its_section_as_it_is() -> None:
 			"providers": [PROVIDER],
 		}
 	)
-	assert (found.limits.max_chars, found.limits.max_messages) == (None, 7)
-	assert (found.timeouts.idle_s, found.timeouts.total_s) == (60, 9)
-	assert (found.modes["chat"].temperature, found.modes["chat"].system_prompt) == (None, "Rhyme.")
-	assert found.modes["poet"] == settings.Mode("poet")
-	assert list(found.modes) == ["chat", "agent", "poet"]
-	assert found.realtime.enabled and found.default == found.providers[0]
-	assert [name for name, _reason in found.set_aside] == [
+	assert (loaded.limits.max_chars, loaded.limits.max_messages) == (None, 7)
+	assert (loaded.timeouts.idle_s, loaded.timeouts.total_s) == (60, 9)
+	assert (loaded.modes["chat"].temperature, loaded.modes["chat"].system_prompt) == (None, "Rhyme.")
+	assert loaded.modes["poet"] == settings.Mode("poet")
+	assert list(loaded.modes) == ["chat", "agent", "poet"]
+	assert loaded.realtime.enabled and loaded.default == loaded.providers[0]
+	assert [name for name, _reason in loaded.set_aside] == [
 		"default_provider",
 		"modes",
 		"modes",
@@ -306,16 +310,16 @@ def test_what_is_wrong_leaves_the_rest_of_its_section_as_it_is() -> None:
 		"timeouts",
 		"realtime",
 	]
-	assert found.no_chats is None
+	assert loaded.no_chats is None
 
 
 @pytest.mark.parametrize(
 	"conf", [{"budgets": {"user_token_per_day": 1}}, {"budgets": {"a b": 1}}, {"budgets": [1]}, ["budgets"]]
 )
 def test_a_budget_that_is_wrong_is_not_taken_for_none(conf: Any) -> None:
-	found = load(conf)
-	assert found.no_chats and found.set_aside
-	assert all(reason in found.no_chats for _name, reason in found.set_aside)
+	loaded = load(conf)
+	assert loaded.no_chats and loaded.set_aside
+	assert all(reason in loaded.no_chats for _name, reason in loaded.set_aside)
 
 
 @pytest.mark.parametrize("retention", [{"keep_content": "no"}, False])
@@ -324,24 +328,24 @@ def test_where_it_is_wrong_whether_content_is_kept_none_is(retention: Any) -> No
 
 
 def test_a_budget_that_is_nothing_or_left_out_is_none() -> None:
-	found = load(
+	loaded = load(
 		{"budgets": {"user_tokens_per_day": 0, "user_cost_per_day": None, "site_cost_per_month": 0.5}}
 	)
-	assert found.budgets == settings.Budgets(user_tokens_per_day=0, site_cost_per_month=0.5)
+	assert loaded.budgets == settings.Budgets(user_tokens_per_day=0, site_cost_per_month=0.5)
 	assert load({"budgets": None}).budgets == load({}).budgets == settings.Budgets()
 
 
 def test_prices_are_by_model_with_one_for_the_rest() -> None:
-	given = {"m": {"input": 1, "output": 2.5}, "*": {"input": 0, "output": 0}}
-	(provider,) = load({"providers": [{**PROVIDER, "prices": given}]}).providers
+	fields = {"m": {"input": 1, "output": 2.5}, "*": {"input": 0, "output": 0}}
+	(provider,) = load({"providers": [{**PROVIDER, "prices": fields}]}).providers
 	assert (provider.price("m"), provider.price("other")) == (Price(1, 2.5), Price(0, 0))
 	assert load({"providers": [PROVIDER]}).providers[0].price("m") is None
 
 
 def test_a_price_may_name_the_cache_long_prompts_and_service_tiers() -> None:
 	tiers = [{"above_tokens": 200_000, "input": 6, "output": 22.5}, {"service_tier": "flex", "input": 1.5}]
-	given = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write": 3.75, "cache_write_1h": 6}
-	(provider,) = load({"providers": [{**PROVIDER, "prices": {"m": {**given, "tiers": tiers}}}]}).providers
+	fields = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write": 3.75, "cache_write_1h": 6}
+	(provider,) = load({"providers": [{**PROVIDER, "prices": {"m": {**fields, "tiers": tiers}}}]}).providers
 	expected = Price(3, 15, 0.3, 3.75, 6, tiers=(Tier(200_000, None, 6, 22.5), Tier(0, "flex", 1.5)))
 	assert provider.price("m") == expected
 
@@ -356,15 +360,15 @@ def test_a_price_may_name_the_cache_long_prompts_and_service_tiers() -> None:
 	],
 )
 def test_a_wrong_tier_is_named(tiers: Any, names: str) -> None:
-	given = {**PROVIDER, "prices": {"m": {"input": 3, "output": 15, "tiers": tiers}}}
-	((_name, reason),) = load({"providers": [given]}).set_aside
+	fields = {**PROVIDER, "prices": {"m": {"input": 3, "output": 15, "tiers": tiers}}}
+	((_name, reason),) = load({"providers": [fields]}).set_aside
 	assert names in reason
 
 
 def test_what_is_not_said_of_a_shipped_mode_stays_as_it_ships() -> None:
-	found = load({"modes": [{"name": "chat", "temperature": 0.2}]})
-	assert found.modes["chat"].temperature == 0.2
-	assert found.modes["chat"].system_prompt == settings.MODES[0].system_prompt
+	loaded = load({"modes": [{"name": "chat", "temperature": 0.2}]})
+	assert loaded.modes["chat"].temperature == 0.2
+	assert loaded.modes["chat"].system_prompt == settings.MODES[0].system_prompt
 
 
 def test_the_first_to_be_asked_is_the_modes_the_sites_or_the_first_in_order() -> None:
@@ -377,9 +381,9 @@ def test_the_first_to_be_asked_is_the_modes_the_sites_or_the_first_in_order() ->
 
 
 def test_aliases_name_a_model_of_a_provider() -> None:
-	found = load({"providers": [PROVIDER], "aliases": [{"name": "fast", "provider": "p", "model": "m"}]})
-	assert found.aliases == {"fast": settings.Alias("fast", "p", "m")}
-	assert found.set_aside == ()
+	loaded = load({"providers": [PROVIDER], "aliases": [{"name": "fast", "provider": "p", "model": "m"}]})
+	assert loaded.aliases == {"fast": settings.Alias("fast", "p", "m")}
+	assert loaded.set_aside == ()
 
 
 @pytest.mark.parametrize(
@@ -394,23 +398,23 @@ def test_aliases_name_a_model_of_a_provider() -> None:
 )  # fmt: skip
 def test_a_wrong_alias_is_set_aside_and_the_others_stay(alias: Any, where: str, accepted: str) -> None:
 	good = {"name": "good", "provider": "p", "model": "m"}
-	found = load({"providers": [PROVIDER], "aliases": [alias, good]})
-	assert list(found.aliases) == ["good"]
-	((name, reason),) = found.set_aside
+	loaded = load({"providers": [PROVIDER], "aliases": [alias, good]})
+	assert list(loaded.aliases) == ["good"]
+	((name, reason),) = loaded.set_aside
 	assert name == where
 	assert accepted in reason
 
 
 def test_an_alias_of_a_model_that_its_provider_has_not_is_set_aside() -> None:
 	limited = {**PROVIDER, "models": ["m"]}
-	found = load({"providers": [limited], "aliases": [{"name": "fast", "provider": "p", "model": "x"}]})
-	assert found.aliases == {}
-	assert "aliases[0].model accepts one of the models of its provider" in found.set_aside[0][1]
+	loaded = load({"providers": [limited], "aliases": [{"name": "fast", "provider": "p", "model": "x"}]})
+	assert loaded.aliases == {}
+	assert "aliases[0].model accepts one of the models of its provider" in loaded.set_aside[0][1]
 
 
 def test_roles_of_providers_and_models_are_read() -> None:
-	found = load({"providers": [{**PROVIDER, "roles": ["Sales"], "model_roles": {"m": ["Research"]}}]})
-	(provider,) = found.providers
+	loaded = load({"providers": [{**PROVIDER, "roles": ["Sales"], "model_roles": {"m": ["Research"]}}]})
+	(provider,) = loaded.providers
 	assert (provider.roles, provider.model_roles) == (("Sales",), {"m": ("Research",)})
 
 
@@ -418,9 +422,9 @@ def test_roles_of_providers_and_models_are_read() -> None:
 	"wrong", [{"roles": "Sales"}, {"roles": [3]}, {"model_roles": {"m": "Sales"}}, {"model_roles": ["m"]}]
 )
 def test_a_provider_with_a_wrong_limit_is_not_open_to_everybody(wrong: dict[str, Any]) -> None:
-	found = load({"providers": [{**PROVIDER, **wrong}]})
-	assert found.providers == ()
-	assert next(iter(wrong)) in found.set_aside[0][1]
+	loaded = load({"providers": [{**PROVIDER, **wrong}]})
+	assert loaded.providers == ()
+	assert next(iter(wrong)) in loaded.set_aside[0][1]
 
 
 def test_a_provider_may_have_several_keys(monkeypatch: pytest.MonkeyPatch) -> None:

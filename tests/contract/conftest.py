@@ -41,22 +41,22 @@ def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -
 def frappe_reads_strictly(site: Site) -> bool:
 	"""Whether the site's Frappe, as 16 does, refuses a body that is no JSON to RFC 8259 before a method is called."""
 	headers = {"Content-Type": "application/json"}
-	asked = httpx.post(f"{site.url}/api/method/ping", content='{"x": NaN}', headers=headers)
-	assert (asked.status_code, asked.json().get("exc_type")) in ((200, None), (417, "DataError"))
-	return asked.status_code == 417
+	request = httpx.post(f"{site.url}/api/method/ping", content='{"x": NaN}', headers=headers)
+	assert (request.status_code, request.json().get("exc_type")) in ((200, None), (417, "DataError"))
+	return request.status_code == 417
 
 
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
 	"""The first user, with a socket."""
-	with site.client(site.first) as found:
-		found.connect()
-		yield found
+	with site.client(site.first) as opened:
+		opened.connect()
+		yield opened
 
 
 @pytest.fixture
 def second(site: Site) -> Iterator[Client]:
 	"""The second user, with a socket."""
-	with site.client(site.second) as found:
-		found.connect()
-		yield found
+	with site.client(site.second) as opened:
+		opened.connect()
+		yield opened

@@ -56,26 +56,26 @@ def test_an_agent_thinks_calls_is_answered_and_thinks_on(
 	]
 	messages: list[dict[str, Any]] = [{"role": "user", "content": script(*turns)}]
 	fields = {"tools": TOOLS, "task_id": task, "provider": provider_name, "background": background}
-	said = []
+	texts = []
 	while True:
 		stream = client.chat(messages, mode="agent", **fields)
 		events = numbered(stream)
 		answer = stream.answer
 		assert answer and violations(events, answer) == []
 		assert client.get("get_request", request_id=stream.request_id) == answer
-		said.append((answer["reasoning"], answer["response"], answer["finish_reason"]))
+		texts.append((answer["reasoning"], answer["response"], answer["finish_reason"]))
 		if not answer["tool_calls"]:
 			break
 		messages.append(assistant_message(answer))
-		for each in answer["tool_calls"]:
-			zone = json.loads(each["function"]["arguments"])["zone"]
-			messages.append({"role": "tool", "tool_call_id": each["id"], "content": f"noon in {zone}"})
-	assert said == [
+		for tool_call in answer["tool_calls"]:
+			zone = json.loads(tool_call["function"]["arguments"])["zone"]
+			messages.append({"role": "tool", "tool_call_id": tool_call["id"], "content": f"noon in {zone}"})
+	assert texts == [
 		("What time?", "Let me look.", "tool_calls"),
 		("And there?", "", "tool_calls"),
 		("Noon, then.", f"It is noon. {marker}", "stop"),
 	]
-	assert [each["role"] for each in messages] == ["user", *["assistant", "tool"] * 2]
+	assert [message["role"] for message in messages] == ["user", *["assistant", "tool"] * 2]
 	sent = json.dumps(provider.wait_for("noon in CET").body)
 	for words in ("call_1", "call_2", "noon in UTC", "Says what time it is."):
 		assert words in sent
@@ -175,9 +175,9 @@ def test_arguments_that_are_no_json_are_given_as_they_came(client: Client) -> No
 	events = numbered(stream)
 	answer = stream.answer
 	assert answer and violations(events, answer) == []
-	(given,) = answer["tool_calls"]
-	error = given.pop("arguments_error")
-	assert given == called('{"zone": ') and error.endswith(".") and "zone" not in error
+	(value,) = answer["tool_calls"]
+	error = value.pop("arguments_error")
+	assert value == called('{"zone": ') and error.endswith(".") and "zone" not in error
 	assert next(event for event in events if event["type"] == "tool_call")["arguments_error"] == error
 
 
@@ -210,25 +210,25 @@ def test_a_wrong_or_foreign_continuation_is_ignored_or_refused_and_never_a_500(c
 			{"role": "user", "content": script({"turn": thoughts}, {"turn": [then, {"text": "Done."}]})}
 		]
 		if continuation is not None:
-			said = {"role": "assistant", "content": None, "tool_calls": [called('{"zone": "UTC"}')]}
-			messages.append(said | {"continuation": continuation})
+			payload = {"role": "assistant", "content": None, "tool_calls": [called('{"zone": "UTC"}')]}
+			messages.append(payload | {"continuation": continuation})
 			messages.append({"role": "tool", "tool_call_id": "call_1", "content": "noon"})
 		return client.chat(messages, **fields | other).wait()
 
-	given = turn({})["continuation"]
-	assert given
+	value = turn({})["continuation"]
+	assert value
 	# Its own is what the provider wants; one with another signature it refuses, and the next is asked.
 	wants = {"wants": thoughts}
-	assert turn(wants, given)["response"] == "Done."
-	forged = urlsafe_b64encode(urlsafe_b64decode(given).replace(b"c2VhbGVk", b"c2VhbGVX")).decode()
+	assert turn(wants, value)["response"] == "Done."
+	forged = urlsafe_b64encode(urlsafe_b64decode(value).replace(b"c2VhbGVk", b"c2VhbGVX")).decode()
 	refused = turn(wants, forged)
-	assert [(each["provider"], each["error"]) for each in refused["attempts"]] == [
+	assert [(attempt["provider"], attempt["error"]) for attempt in refused["attempts"]] == [
 		("claude", "provider_error")
 	]
 	assert (refused["status"], refused["response"]) == ("completed", "Done.")
 	# What is another's, or cut, or nobody's, is not sent to it at all.
-	for continuation, asked in ((given, "scripted"), (given[:-8], "claude"), ("AAAA", "claude")):
-		assert turn({}, continuation, provider=asked)["response"] == "Done."
+	for continuation, api in ((value, "scripted"), (value[:-8], "claude"), ("AAAA", "claude")):
+		assert turn({}, continuation, provider=api)["response"] == "Done."
 	for nothing in ("", "ä", 5, ["x"], {"v": 1}):
 		with pytest.raises(ApiError, match=r"messages\[1\]\.continuation") as raised:
 			turn({}, nothing)
@@ -255,8 +255,8 @@ def test_who_sends_no_tools_sees_nothing_new(client: Client) -> None:
 	stream = client.chat(script({"reasoning": "Hm."}, {"text": "Yes."}))
 	events = numbered(stream)
 	told = [stream.answer, client.get("get_request", request_id=stream.request_id), *events]
-	for each in told:
-		assert each and not {"tool_calls", "continuation", "arguments"} & set(each)
+	for event in told:
+		assert event and not {"tool_calls", "continuation", "arguments"} & set(event)
 	# One who does and is called nothing knows that too.
 	answer = client.chat("hello", tools=TOOLS).wait()
 	assert (answer["tool_calls"], answer["finish_reason"]) == ([], "stop")

@@ -20,11 +20,11 @@ def ask(client: Client, prompt: str, **fields: Any) -> dict[str, Any]:
 
 def end_of(client: Client, request_id: str) -> dict[str, Any]:
 	"""The journal of a request, followed without a socket until it ends."""
-	found: dict[str, Any] = {"status": "queued", "last_seq": 0}
+	page: dict[str, Any] = {"status": "queued", "last_seq": 0}
 	events = []
-	while found["status"] in ("queued", "running"):
-		found = client.get("get_events", request_id=request_id, after_seq=found["last_seq"], wait=20)
-		events += found["events"]
+	while page["status"] in ("queued", "running"):
+		page = client.get("get_events", request_id=request_id, after_seq=page["last_seq"], wait=20)
+		events += page["events"]
 	answer: dict[str, Any] = client.get("get_request", request_id=request_id)
 	assert violations(events, answer) == []
 	return answer
@@ -44,7 +44,7 @@ def test_it_is_answered_at_once_and_the_rest_comes_over_the_socket(
 			provider.open(gate)
 	assert stream.answer and (stream.answer["status"], stream.answer["response"]) == ("completed", "Yes.")
 	assert violations(events, stream.answer) == []
-	queued = [each for each in statuses if each["phase"] == "queued"]
+	queued = [status for status in statuses if status["phase"] == "queued"]
 	assert queued and queued[0]["position"] >= 1 and queued[0]["task_id"] == "a task"
 
 
@@ -104,10 +104,10 @@ def test_one_that_runs_is_cancelled(client: Client, provider: ScriptedProvider, 
 	request_id = ask(client, script({"text": "So"}, {"hang": True}, {"note": marker}), task_id=task)[
 		"request_id"
 	]
-	asked = provider.wait_for(marker)
+	request = provider.wait_for(marker)
 	ids = {"request_id": request_id, "task_id": task}
 	assert client.post("cancel", **{by: ids[by]}) == {"cancelled": [request_id]}
-	assert asked.hung_up.wait(10)
+	assert request.hung_up.wait(10)
 	answer = end_of(client, request_id)
 	assert (answer["status"], answer["finish_reason"]) == ("cancelled", "cancelled")
 
@@ -133,8 +133,8 @@ def test_those_who_wait_are_told_where_they_stand_and_can_be_cancelled(
 		position = next(statuses)["position"]
 		assert position >= 2
 		assert client.get("get_request", request_id=stream.request_id)["position"] == position
-		found = client.get("get_events", task_id=task)
-		assert (found["request_id"], found["status"]) == (stream.request_id, "queued")
+		page = client.get("get_events", task_id=task)
+		assert (page["request_id"], page["status"]) == (stream.request_id, "queued")
 		assert client.post("cancel", request_id=ids[-1]) == {"cancelled": [ids[-1]]}
 		while next(statuses)["position"] != position - 1:
 			pass

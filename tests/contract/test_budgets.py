@@ -66,8 +66,8 @@ def test_over_budget_nobody_is_asked_and_the_user_is_told_until_when(
 			assert error["message"].endswith(".") and "\n" not in error["message"]
 			assert 0 < int(response.headers["Retry-After"]) == error["retry_after"] <= 25 * 3600
 			# Nothing was accepted.
-			found = client.http.get(site.method("get_request"), params={"request_id": again["request_id"]})
-			assert found.status_code == 404
+			stored = client.http.get(site.method("get_request"), params={"request_id": again["request_id"]})
+			assert stored.status_code == 404
 		assert provider.count(marker) == 1
 		# What is answered already costs nothing more.
 		assert client.post("chat_completion", **question) == answer

@@ -77,12 +77,12 @@ def test_a_piece_that_waits_for_its_batch_leaves_though_the_provider_is_silent(
 ) -> None:
 	gate = unique("gate")
 	stream = client.chat(script({"text": "one"}, {"text": " two"}, {"text": " three"}, {"gate": gate}))
-	said = ""
+	text = ""
 	for event in stream:
-		said += event["text"] if event["type"] == "text" else ""
-		if said == "one two three":
+		text += event["text"] if event["type"] == "text" else ""
+		if text == "one two three":
 			provider.open(gate)
-	assert stream.answer and stream.answer["response"] == said
+	assert stream.answer and stream.answer["response"] == text
 
 
 def test_a_silent_provider_gives_heartbeats(client: Client, provider: ScriptedProvider) -> None:
@@ -158,9 +158,9 @@ def test_a_preferred_provider_and_model_are_asked(client: Client, provider: Scri
 		max_tokens=99,
 	).wait()
 	assert (answer["provider"], answer["model"]) == ("claude", "claude-sonnet-4-5-2")
-	asked = provider.wait_for(marker)
-	assert asked.path.startswith("/anthropic")
-	assert (asked.body["temperature"], asked.body["max_tokens"]) == (0.5, 99)
+	request = provider.wait_for(marker)
+	assert request.path.startswith("/anthropic")
+	assert (request.body["temperature"], request.body["max_tokens"]) == (0.5, 99)
 
 
 def test_a_model_alone_finds_its_provider(client: Client) -> None:
@@ -237,7 +237,7 @@ def test_a_client_without_a_socket_gets_the_whole_answer(site: Site) -> None:
 
 def test_a_task_id_may_repeat_and_a_request_id_of_ones_own_is_kept(client: Client) -> None:
 	task, ids = unique("task"), [unique("request")[:60], unique("request")[:60]]
-	answers = [client.chat("hello", task_id=task, request_id=each).wait() for each in ids]
+	answers = [client.chat("hello", task_id=task, request_id=identity).wait() for identity in ids]
 	assert [answer["request_id"] for answer in answers] == ids
 	assert {answer["task_id"] for answer in answers} == {task}
 
@@ -266,8 +266,8 @@ def test_two_users_may_use_the_same_request_id(client: Client, second: Client) -
 
 def test_request_ids_that_differ_in_case_alone_are_two(client: Client) -> None:
 	request_id = unique("Request")[:60]
-	for each in (request_id, request_id.lower()):
-		assert client.chat("hello", request_id=each).wait()["status"] == "completed"
+	for identity in (request_id, request_id.lower()):
+		assert client.chat("hello", request_id=identity).wait()["status"] == "completed"
 
 
 def test_a_used_request_id_is_a_conflict_and_asks_nobody(client: Client, provider: ScriptedProvider) -> None:

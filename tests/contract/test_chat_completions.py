@@ -33,8 +33,8 @@ def chunks_of(site: Site, sent: dict[str, Any], path: str = PATHS[0], **more: st
 
 
 def deltas(chunks: list[Any], name: str) -> str:
-	found = (choice["delta"].get(name) for chunk in chunks[:-1] for choice in chunk.get("choices", []))
-	return "".join(text for text in found if text)
+	pieces = (choice["delta"].get(name) for chunk in chunks[:-1] for choice in chunk.get("choices", []))
+	return "".join(text for text in pieces if text)
 
 
 def finishes(chunks: list[Any]) -> list[str]:
@@ -88,8 +88,8 @@ def test_a_stream_says_what_it_is_and_is_a_request_like_any_other(site: Site, cl
 	assert sent.get("x-accel-buffering") == (None if "nginx" in sent.get("server", "") else "no")
 	known = client.get("get_request", request_id=sent["x-request-id"])
 	assert (known["task_id"], known["status"], known["response"]) == (task, "completed", "Hello there.")
-	kept = client.get("get_events", request_id=sent["x-request-id"])["events"]
-	assert "".join(event["text"] for event in kept if event["type"] == "text") == "Hello there."
+	stored = client.get("get_events", request_id=sent["x-request-id"])["events"]
+	assert "".join(event["text"] for event in stored if event["type"] == "text") == "Hello there."
 
 
 def test_no_usage_is_sent_unasked(site: Site) -> None:
@@ -126,14 +126,14 @@ def test_openais_own_client_makes_a_round_trip_with_a_tool(
 		message = (
 			package.chat.completions.create(model=model, messages=messages, tools=[CLOCK]).choices[0].message
 		)  # type: ignore[list-item]
-	assert [(each.id, each.function.arguments) for each in message.tool_calls or []] == [  # type: ignore[union-attr]
+	assert [(tool_call.id, tool_call.function.arguments) for tool_call in message.tool_calls or []] == [  # type: ignore[union-attr]
 		("call_a", '{"zone": "UTC"}'),
 		("call_b", '{"zone": "CET"}'),
 	]
 	messages.append(message.to_dict())
-	for each in message.tool_calls or []:
+	for tool_call in message.tool_calls or []:
 		messages.append(
-			{"role": "tool", "tool_call_id": each.id, "content": [{"type": "text", "text": "noon"}]}
+			{"role": "tool", "tool_call_id": tool_call.id, "content": [{"type": "text", "text": "noon"}]}
 		)
 	end = package.chat.completions.create(model=model, messages=messages, tools=[CLOCK])  # type: ignore[list-item]
 	assert (end.choices[0].message.content, end.choices[0].finish_reason) == ("It is noon.", "stop")
@@ -179,9 +179,9 @@ def test_what_fails_before_the_first_byte_is_the_error_that_openais_client_knows
 	code: str,
 	streamed: bool,
 ) -> None:
-	asked = {"model": "scripted", "messages": [user("hello")], "stream": streamed, **sent}
+	fields = {"model": "scripted", "messages": [user("hello")], "stream": streamed, **sent}
 	with pytest.raises(raised) as error:
-		package.chat.completions.create(**asked)
+		package.chat.completions.create(**fields)
 	assert error.value.code == code and error.value.body
 
 
@@ -295,9 +295,9 @@ def test_what_editors_send_is_taken(site: Site, provider: ScriptedProvider) -> N
 		assert response.status_code == 200, response.read()
 		assert sorted(response.headers["x-dropped"].split(", ")) == ["a_field_of_tomorrow", "logit_bias"]
 		assert deltas([data for _name, data in events(response)], "content") == f"Fine. {marker}"
-	asked = provider.wait_for(marker).body
-	assert len(asked["tools"]) == 128 and asked["max_tokens"] == 1000 and asked["stop"] == ["END"]
-	assert "somebody" not in json.dumps(asked) and "Hm." not in json.dumps(asked)
+	received = provider.wait_for(marker).body
+	assert len(received["tools"]) == 128 and received["max_tokens"] == 1000 and received["stop"] == ["END"]
+	assert "somebody" not in json.dumps(received) and "Hm." not in json.dumps(received)
 
 
 def test_models_are_listed_in_the_form_of_who_asks(site: Site) -> None:

@@ -77,18 +77,18 @@ def test_anothers_id_reads_as_one_of_nobodys(
 	theirs = {"request_id": stream.request_id, "task_id": task}[parameter]
 	with site.client(site.second) as second:
 		token = Account(site.second.user, "", site.second.token)
-		asked = {"messages": HELLO} if "messages" in inspect.signature(METHODS[name]).parameters else {}
-		found = ask(site, name, token, **{parameter: theirs}, **asked)
-		nothing = ask(site, name, token, **{parameter: unique("x")[: len(theirs)]}, **asked)
-		if asked:
+		fields = {"messages": HELLO} if "messages" in inspect.signature(METHODS[name]).parameters else {}
+		response = ask(site, name, token, **{parameter: theirs}, **fields)
+		nothing = ask(site, name, token, **{parameter: unique("x")[: len(theirs)]}, **fields)
+		if fields:
 			# It is made, and is their own.
-			own = found.json()["message"]
-			assert (found.status_code, own["response"]) == (nothing.status_code, "Hello there.")
-			assert "canary" not in found.text
+			own = response.json()["message"]
+			assert (response.status_code, own["response"]) == (nothing.status_code, "Hello there.")
+			assert "canary" not in response.text
 			assert second.get("get_request", request_id=own["request_id"])["response"] == "Hello there."
 		else:
-			assert told(found) == told(nothing)
-			assert found.status_code == 404
+			assert told(response) == told(nothing)
+			assert response.status_code == 404
 	provider.open(gate)
 	answer = stream.wait()
 	assert (answer["status"], answer["response"]) == ("completed", "canary")

@@ -80,7 +80,7 @@ def lasting(site: Site) -> Iterator[dict[str, ChatStream]]:
 
 
 @pytest.mark.parametrize(
-	("name", "steps", "status", "code", "retryable"), [pytest.param(*each, id=each[0]) for each in FAULTS]
+	("name", "steps", "status", "code", "retryable"), [pytest.param(*case, id=case[0]) for case in FAULTS]
 )
 def test_a_provider_that_fails_is_said_in_one_sentence(
 	client: Client,
@@ -126,11 +126,11 @@ def test_all_attempts_are_told(client: Client) -> None:
 	]
 
 
-@pytest.mark.parametrize(("said", "told"), [({"retry-after": "7"}, "7"), ({}, "1")])
+@pytest.mark.parametrize(("headers", "told"), [({"retry-after": "7"}, "7"), ({}, "1")])
 def test_the_providers_retry_after_is_passed_on_and_one_without_gets_another(
-	client: Client, said: dict[str, str], told: str
+	client: Client, headers: dict[str, str], told: str
 ) -> None:
-	body = {"messages": [{"role": "user", "content": script({"status": 429, "headers": said})}]}
+	body = {"messages": [{"role": "user", "content": script({"status": 429, "headers": headers})}]}
 	response = client.http.post("/api/method/ai_assistant.api.chat_completion", json=body)
 	assert response.status_code == 429
 	assert response.headers["Retry-After"] == told

@@ -117,7 +117,7 @@ def test_no_room_that_another_may_ask_for_has_a_users_events(
 def test_two_users_at_once_hear_their_own_events_alone(site: Site, client: Client, second: Client) -> None:
 	with _ear(site, site.first) as first_ear, _ear(site, site.second) as second_ear:
 		task = unique("task")
-		streams = [each.chat(script({"text": "mine"}), task_id=task) for each in (client, second)]
+		streams = [chatting.chat(script({"text": "mine"}), task_id=task) for chatting in (client, second)]
 		ids = [stream.wait()["request_id"] for stream in streams]
 		for ear, own in zip((first_ear, second_ear), ids, strict=True):
 			heard = _heard(ear)

@@ -78,15 +78,15 @@ def test_what_claude_code_sends_is_taken(site: Site, provider: ScriptedProvider)
 	with streaming(site, "/v1/messages?beta=true", sent, **versions) as response:
 		assert response.status_code == 200, response.read()
 		dropped = response.headers["x-dropped"].split(", ")
-		found = [data for _name, data in events(response)]
+		payloads = [data for _name, data in events(response)]
 	assert {"tools.web_search_20250305", "context_management"} <= set(dropped)
-	assert f"Fine. {marker}" in json.dumps(found)
-	asked = provider.wait_for(f"Fine. {marker}").body["messages"]
-	roles = [message["role"] for message in asked]
+	assert f"Fine. {marker}" in json.dumps(payloads)
+	messages = provider.wait_for(f"Fine. {marker}").body["messages"]
+	roles = [message["role"] for message in messages]
 	assert roles == ["system", "user", "assistant", "tool", "user", "user", "assistant", "user"]
-	said = json.dumps(asked)
-	assert "Be brief." in said and "Be kind." in said and data in said and "EqQBCkYIARgC" not in said
-	assert asked[3]["content"] == "noon"
+	text = json.dumps(messages)
+	assert "Be brief." in text and "Be kind." in text and data in text and "EqQBCkYIARgC" not in text
+	assert messages[3]["content"] == "noon"
 
 
 @pytest.mark.parametrize("model", ["scripted", "claude/claude-sonnet-4-5"])

@@ -21,7 +21,7 @@ FIELDS = {
 
 
 def test_each_model_says_what_is_known_of_it(client: Client) -> None:
-	providers = {each["name"]: each for each in client.get("list_models")["providers"]}
+	providers = {listed["name"]: listed for listed in client.get("list_models")["providers"]}
 	for provider in providers.values():
 		assert provider["details"].keys() == {*provider["models"], provider["default_model"]} - {"*"}
 	claude = providers["claude"]["details"]["claude-sonnet-4-5"]

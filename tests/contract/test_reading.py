@@ -73,9 +73,9 @@ def test_a_cancel_ends_the_request_and_hangs_up(
 	marker = unique("marker")
 	stream = client.chat(script(*before, {"note": marker}))
 	events = [next(iter(stream))]
-	asked = provider.wait_for(marker)
+	request = provider.wait_for(marker)
 	assert client.post("cancel", request_id=stream.request_id) == {"cancelled": [stream.request_id]}
-	assert asked.hung_up.wait(10)
+	assert request.hung_up.wait(10)
 	events += [event for event in stream if event["type"] != "ai_status"]
 	answer = stream.answer
 	assert answer and stream.error is None
@@ -100,9 +100,12 @@ def test_a_cancel_by_task_ends_all_its_running_requests(client: Client, provider
 
 
 def test_the_models_are_those_one_may_use(client: Client) -> None:
-	found = client.get("list_models")
-	assert set(found["modes"]) >= {"chat", "agent"}
-	named = [{key: each[key] for key in ("name", "models", "default_model")} for each in found["providers"]]
+	listed = client.get("list_models")
+	assert set(listed["modes"]) >= {"chat", "agent"}
+	named = [
+		{key: provider[key] for key in ("name", "models", "default_model")}
+		for provider in listed["providers"]
+	]
 	assert named == [
 		{"name": "scripted", "models": ["scripted", "scripted-2"], "default_model": "scripted"},
 		{
@@ -111,5 +114,7 @@ def test_the_models_are_those_one_may_use(client: Client) -> None:
 			"default_model": "claude-sonnet-4-5",
 		},
 	]
-	assert [set(each["details"]) for each in found["providers"]] == [set(each["models"]) for each in named]
-	assert found["default"] == {"provider": "scripted", "model": "scripted", "mode": "chat"}
+	assert [set(provider["details"]) for provider in listed["providers"]] == [
+		set(provider["models"]) for provider in named
+	]
+	assert listed["default"] == {"provider": "scripted", "model": "scripted", "mode": "chat"}

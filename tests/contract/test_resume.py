@@ -21,10 +21,10 @@ def test_a_wait_ends_with_the_next_event(site: Site, client: Client, provider: S
 	stream = client.chat(script({"reasoning": "Hm."}, {"gate": gate}, {"text": "Yes."}))
 	events = iter(stream)
 	assert [next(events)["seq"], next(events)["seq"]] == [1, 2]
-	found: list[dict[str, Any]] = []
+	arrived: list[dict[str, Any]] = []
 
 	def wait() -> None:
-		found.append(client.get("get_events", request_id=stream.request_id, after_seq=2, wait=20))
+		arrived.append(client.get("get_events", request_id=stream.request_id, after_seq=2, wait=20))
 
 	waiting = threading.Thread(target=wait)
 	waiting.start()
@@ -33,14 +33,14 @@ def test_a_wait_ends_with_the_next_event(site: Site, client: Client, provider: S
 	for _ in events:
 		pass
 	# A site whose process serves one request at a time answers at once, without an event.
-	assert [event["text"] for event in found[0]["events"]] in (["Yes."], ["Yes.", ""], [])
+	assert [event["text"] for event in arrived[0]["events"]] in (["Yes."], ["Yes.", ""], [])
 
 
 def test_a_wait_on_an_ended_request_answers_at_once(client: Client) -> None:
 	answer = client.chat("hello").wait()
 	last = answer["realtime"]["last_seq"]
-	found = client.get("get_events", request_id=answer["request_id"], after_seq=last, wait=25)
-	assert (found["events"], found["status"], found["last_seq"]) == ([], "completed", last)
+	page = client.get("get_events", request_id=answer["request_id"], after_seq=last, wait=25)
+	assert (page["events"], page["status"], page["last_seq"]) == ([], "completed", last)
 
 
 @pytest.mark.parametrize("wait", ["x", "-1", "26", "nan"])
@@ -120,14 +120,14 @@ def test_a_dropped_connection_cancels_nothing(site: Site, client: Client, provid
 		client.http.post(
 			"/api/method/ai_assistant.api.chat_completion", json=body, timeout=httpx.Timeout(10, read=0.5)
 		)
-	asked = provider.wait_for(gate)
+	request = provider.wait_for(gate)
 	provider.open(gate)
-	found: dict[str, Any] = {"status": "running", "last_seq": 0}
-	while found["status"] == "running":
-		found = client.get("get_events", request_id=request_id, after_seq=found["last_seq"], wait=20)
+	page: dict[str, Any] = {"status": "running", "last_seq": 0}
+	while page["status"] == "running":
+		page = client.get("get_events", request_id=request_id, after_seq=page["last_seq"], wait=20)
 	answer = client.get("get_request", request_id=request_id)
 	assert (answer["status"], answer["response"]) == ("completed", "So it is.")
-	assert not asked.hung_up.is_set()
+	assert not request.hung_up.is_set()
 
 
 def test_a_client_whose_connection_breaks_reads_its_answer_back(
@@ -184,7 +184,7 @@ def test_a_socket_that_is_dropped_at_any_event_loses_none(
 
 	with ThreadPoolExecutor(3) as threads:
 		for events, answer in threads.map(chat, range(1, len(pieces) + 1)):
-			said = "".join(text for piece in pieces for text in piece.values())
+			whole_text = "".join(text for piece in pieces for text in piece.values())
 			LEDGER.settle(
-				"the client's socket dropped, at every event", said, events, answer, end="completed"
+				"the client's socket dropped, at every event", whole_text, events, answer, end="completed"
 			)

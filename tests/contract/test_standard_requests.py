@@ -66,8 +66,8 @@ def test_a_hang_up_cancels_the_request_and_closes_the_providers_connection(
 			http.post(
 				base(site) + PATH, json=sent, headers=headers(site.first), timeout=httpx.Timeout(30, read=1.5)
 			)
-		asked = provider.wait_for(marker)
-	assert asked.hung_up.wait(10)
+		request = provider.wait_for(marker)
+	assert request.hung_up.wait(10)
 	answer = ended(client, request_id)
 	assert (answer["status"], answer["finish_reason"]) == ("cancelled", "cancelled")
 	assert answer["response"] == "".join(step.get("text", "") for step in steps)
@@ -198,6 +198,6 @@ def test_a_client_may_do_without_the_events(site: Site, client: Client) -> None:
 		while wanted.get(timeout=20)[1].get("type") != "completion":
 			pass
 		assert unwanted.empty()
-	kept = client.get("get_events", request_id=request_id)["events"]
-	assert kept[-1]["type"] == "completion"
+	events = client.get("get_events", request_id=request_id)["events"]
+	assert events[-1]["type"] == "completion"
 	assert client.get("get_request", request_id=request_id)["realtime"]["failed"] == 0

@@ -38,17 +38,17 @@ def test_a_response_in_the_background_is_answered_at_once_and_read_later(
 ) -> None:
 	gate = unique("gate")
 	prompt = script({"reasoning": "Hm."}, {"gate": gate}, {"text": "Done."})
-	asked = package.responses.create(
+	response = package.responses.create(
 		model="scripted", input=prompt, background=True, metadata={"ticket": "7"}, instructions="Be brief."
 	)
-	assert asked.status in ("queued", "in_progress") and asked.output_text == ""
-	assert package.responses.retrieve(asked.id).status in ("queued", "in_progress")
+	assert response.status in ("queued", "in_progress") and response.output_text == ""
+	assert package.responses.retrieve(response.id).status in ("queued", "in_progress")
 	provider.open(gate)
-	final = ended(package, asked.id)
-	assert final == package.responses.retrieve(asked.id)
+	final = ended(package, response.id)
+	assert final == package.responses.retrieve(response.id)
 	assert (final.status, final.output_text, final.background) == ("completed", "Done.", True)
 	assert (final.metadata, final.instructions, final.model) == ({"ticket": "7"}, "Be brief.", "scripted")
-	assert final.created_at == asked.created_at
+	assert final.created_at == response.created_at
 
 
 def test_a_stream_in_the_background_goes_on_where_it_was_cut(
@@ -99,11 +99,11 @@ def test_a_response_that_was_streamed_directly_is_replayed_whole(package: openai
 
 def test_a_response_is_cancelled(package: openai.OpenAI) -> None:
 	prompt = script({"text": "Half."}, {"hang": True})
-	asked = package.responses.create(model="scripted", input=prompt, background=True)
-	cancelled = package.responses.cancel(asked.id)
+	response = package.responses.create(model="scripted", input=prompt, background=True)
+	cancelled = package.responses.cancel(response.id)
 	assert cancelled.status == "cancelled" and cancelled.error is None
-	assert package.responses.cancel(asked.id).status == "cancelled"
-	assert ended(package, asked.id).status == "cancelled"
+	assert package.responses.cancel(response.id).status == "cancelled"
+	assert ended(package, response.id).status == "cancelled"
 
 
 def test_a_response_is_deleted_once_it_has_ended(
@@ -111,18 +111,18 @@ def test_a_response_is_deleted_once_it_has_ended(
 ) -> None:
 	gate, marker = unique("gate"), unique("marker")
 	prompt = script({"gate": gate}, {"text": f"Secret {marker}."})
-	asked = package.responses.create(model="scripted", input=prompt, background=True)
+	response = package.responses.create(model="scripted", input=prompt, background=True)
 	with pytest.raises(openai.ConflictError):
-		package.responses.delete(asked.id)
+		package.responses.delete(response.id)
 	provider.open(gate)
-	ended(package, asked.id)
-	package.responses.delete(asked.id)
+	ended(package, response.id)
+	package.responses.delete(response.id)
 	for refused in (package.responses.retrieve, package.responses.delete, package.responses.cancel):
 		with pytest.raises(openai.NotFoundError):
-			refused(asked.id)
-	request_id = asked.id.removeprefix("resp_")
-	kept = [client.get(name, request_id=request_id) for name in ("get_request", "get_events")]
-	assert marker not in json.dumps(kept) and kept[0]["usage"]
+			refused(response.id)
+	request_id = response.id.removeprefix("resp_")
+	page = [client.get(name, request_id=request_id) for name in ("get_request", "get_events")]
+	assert marker not in json.dumps(page) and page[0]["usage"]
 
 
 def test_a_conversation_goes_on_from_a_response(package: openai.OpenAI, provider: ScriptedProvider) -> None:
@@ -153,8 +153,8 @@ def test_a_tool_is_answered_by_its_output_alone(
 	package: openai.OpenAI, provider: ScriptedProvider, model: str
 ) -> None:
 	marker = unique("marker")
-	said = [{"reasoning": "What time?"}, {"sealed": f"sig-{marker}"}, CALL]
-	prompt = script({"turn": said}, {"turn": [{"text": f"Noon. {marker}"}]})
+	texts = [{"reasoning": "What time?"}, {"sealed": f"sig-{marker}"}, CALL]
+	prompt = script({"turn": texts}, {"turn": [{"text": f"Noon. {marker}"}]})
 	first = package.responses.create(model=model, input=prompt, tools=[CLOCK])
 	(called,) = [item for item in first.output if item.type == "function_call"]
 	output: Any = {"type": "function_call_output", "call_id": called.call_id, "output": f"noon {marker}"}
@@ -199,8 +199,8 @@ def test_a_conversation_is_shortened_to_one_item(package: openai.OpenAI, provide
 	(item,) = compacted.output
 	assert (compacted.object, item.type) == ("response.compaction", "compaction")
 	assert compacted.usage.total_tokens > 0
-	asked = provider.wait_for(marker).body["messages"]
-	assert [message["role"] for message in asked] == ["user", "assistant", "user"]
+	messages = provider.wait_for(marker).body["messages"]
+	assert [message["role"] for message in messages] == ["user", "assistant", "user"]
 	package.responses.create(
 		model="scripted", input=[item.to_dict(), {"role": "user", "content": f"When? {marker} 2"}]
 	)  # type: ignore[list-item]
@@ -222,11 +222,11 @@ def test_what_was_not_to_be_stored_cannot_be_continued(package: openai.OpenAI) -
 
 def test_what_has_not_ended_cannot_be_continued(package: openai.OpenAI, provider: ScriptedProvider) -> None:
 	gate = unique("gate")
-	asked = package.responses.create(model="scripted", input=script({"gate": gate}), background=True)
+	response = package.responses.create(model="scripted", input=script({"gate": gate}), background=True)
 	with pytest.raises(openai.BadRequestError, match="previous_response_id"):
-		package.responses.create(model="scripted", previous_response_id=asked.id, input="And?")
+		package.responses.create(model="scripted", previous_response_id=response.id, input="And?")
 	provider.open(gate)
-	ended(package, asked.id)
+	ended(package, response.id)
 
 
 def test_a_response_of_another_user_looks_as_if_there_were_none(site: Site, package: openai.OpenAI) -> None:

@@ -10,8 +10,8 @@ from tests.support import is_strict_json, script, unique
 from tests.support.provider import ScriptedProvider
 
 
-def of(found: dict[str, Any], request_id: str) -> list[dict[str, Any]]:
-	return [event for event in found["events"] if event["request_id"] == request_id]
+def of(watched: dict[str, Any], request_id: str) -> list[dict[str, Any]]:
+	return [event for event in watched["events"] if event["request_id"] == request_id]
 
 
 def test_each_event_comes_once_as_it_is_stored(client: Client, provider: ScriptedProvider) -> None:
@@ -20,18 +20,18 @@ def test_each_event_comes_once_as_it_is_stored(client: Client, provider: Scripte
 	stream = client.chat(script({"reasoning": "Hm."}, {"gate": gate}, {"text": "Yes."}))
 	events = iter(stream)
 	assert [next(events)["seq"], next(events)["seq"]] == [1, 2]
-	found = client.post("watch", cursor=begun["cursor"])
-	first = of(found, stream.request_id)
+	page = client.post("watch", cursor=begun["cursor"])
+	first = of(page, stream.request_id)
 	assert [event["seq"] for event in first] == [1, 2]
 	provider.open(gate)
 	answer = stream.wait()
-	found = client.post("watch", cursor=found["cursor"])
-	rest = of(found, stream.request_id)
+	page = client.post("watch", cursor=page["cursor"])
+	rest = of(page, stream.request_id)
 	journal = client.get("get_events", request_id=stream.request_id)["events"]
 	user = first[0]["user"]
 	assert [*first, *rest] == [{**event, "user": user} for event in journal]
 	assert rest[-1]["status"] == answer["status"] == "completed"
-	assert of(client.post("watch", cursor=found["cursor"]), stream.request_id) == []
+	assert of(client.post("watch", cursor=page["cursor"]), stream.request_id) == []
 
 
 def test_one_that_runs_already_is_shown_from_its_beginning(
@@ -52,8 +52,8 @@ def test_nobody_watches_another_user(client: Client, second: Client, provider: S
 	mine = client.post("watch")
 	# Not even by naming the rows.
 	cursor = {"since": 0, "seen": dict.fromkeys(mine["cursor"]["seen"], 0)}
-	for asked in (None, begun["cursor"], cursor):
-		assert of(second.post("watch", cursor=asked), stream.request_id) == []
+	for cursor_sent in (None, begun["cursor"], cursor):
+		assert of(second.post("watch", cursor=cursor_sent), stream.request_id) == []
 	assert of(mine, stream.request_id)
 	provider.open(gate)
 	stream.wait()

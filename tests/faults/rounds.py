@@ -43,6 +43,6 @@ def _hang_up(client: Client, provider: ScriptedProvider, prompt: str, request_id
 	provider.wait_for(request_id)
 	connection.close()
 	client.post("cancel", request_id=request_id)
-	found = {"status": "running"}
-	while found["status"] == "running":
-		found = client.get("get_request", request_id=request_id)
+	page = {"status": "running"}
+	while page["status"] == "running":
+		page = client.get("get_request", request_id=request_id)

@@ -61,15 +61,15 @@ def interrupted(client: Client, provider: ScriptedProvider, pieces: int) -> Any:
 def booked_once(folder: Path, answer: dict[str, Any]) -> None:
 	"""That what is estimated of the only chat is on its user's account and on the site's."""
 	usage = answer["usage"]
-	said = len(answer["reasoning"].encode()), len(answer["response"].encode())
+	text = len(answer["reasoning"].encode()), len(answer["response"].encode())
 	assert usage["estimated"] and usage["prompt_tokens"] > 0
-	assert usage["completion_tokens"] == sum(-(-size // 4) for size in said)
+	assert usage["completion_tokens"] == sum(-(-size // 4) for size in text)
 	assert rows(folder, "SELECT requests, tokens FROM usage") == [(1, usage["total_tokens"])] * 2
 
 
 def check(fault: str, answer: dict[str, Any], journal: dict[str, Any], pieces: int) -> None:
-	said = "".join(f"piece {n} " for n in range(pieces))
-	LEDGER.settle(fault, said, journal["events"], answer, end="worker_lost")
+	text = "".join(f"piece {n} " for n in range(pieces))
+	LEDGER.settle(fault, text, journal["events"], answer, end="worker_lost")
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 2, 5])
@@ -96,7 +96,7 @@ def test_a_killed_process_is_followed_by_a_completion_and_nothing_is_lost(
 		for asker in askers:
 			asker.join()
 		answer = client.get("get_request", request_id=stream.request_id)
-		assert all(each["status"] in ("failed", "running") for each in answers)
+		assert all(reply["status"] in ("failed", "running") for reply in answers)
 		journal = client.get("get_events", request_id=stream.request_id)
 		check("kill -9 of the site, and eight who notice at once", answer, journal, pieces)
 	assert rows(folder, "SELECT COUNT(*) FROM event WHERE event LIKE '%\"completion\"%'") == [(1,)]
@@ -116,8 +116,8 @@ def test_of_an_answer_that_streams_at_the_kill_nothing_is_lost_that_a_client_has
 		for _ in range(seen):
 			next(event for event in stream if event["type"] == "text")
 		os.kill(first.pid, signal.SIGKILL)
-		asked = provider.wait_for(request_id)
-		assert asked.hung_up.wait(10)
+		request = provider.wait_for(request_id)
+		assert request.hung_up.wait(10)
 		got: list[dict[str, Any]] = []
 		while not inbox.empty():
 			_name, event = inbox.get()
@@ -126,9 +126,9 @@ def test_of_an_answer_that_streams_at_the_kill_nothing_is_lost_that_a_client_has
 		let_the_lease_run_out(folder, request_id)
 		answer = client.get("get_request", request_id=request_id)
 		events = client.get("get_events", request_id=request_id)["events"]
-	said = "word " * sum(piece.count(b"word ") for _at, piece in asked.written)
-	heard, kept = "".join(event["text"] for event in got), answer["response"]
-	assert len(got) >= seen and kept.startswith(heard) and said.startswith(kept)
+	text = "word " * sum(piece.count(b"word ") for _at, piece in request.written)
+	heard, stored = "".join(event["text"] for event in got), answer["response"]
+	assert len(got) >= seen and stored.startswith(heard) and text.startswith(stored)
 	assert violations(events, answer) == []
 	assert answer["error"]["code"] == "worker_lost"
 	booked_once(folder, answer)
@@ -195,10 +195,10 @@ def test_a_cancel_reaches_a_request_of_another_process(
 			asking.connect()
 			stream = asking.chat(script(*before, {"note": marker}), task_id=task)
 			next(iter(stream))
-			asked = provider.wait_for(marker)
+			request = provider.wait_for(marker)
 			ids = {"request_id": stream.request_id, "task_id": task}
 			assert cancelling.post("cancel", **{by: ids[by]}) == {"cancelled": [stream.request_id]}
-			assert asked.hung_up.wait(10)
+			assert request.hung_up.wait(10)
 			answer = stream.wait()
 			assert (answer["status"], answer["finish_reason"]) == ("cancelled", "cancelled")
 			assert cancelling.get("get_request", request_id=stream.request_id) == answer
@@ -210,14 +210,14 @@ def test_events_of_another_process_are_waited_for(folder: Path, provider: Script
 		with one.client(one.first) as asking, other.client(other.first) as reading:
 			stream = asking.chat(script({"text": "So"}, {"gate": gate}, {"text": " it is."}))
 			provider.wait_for(gate)
-			said, after, status = "", 0, "running"
+			text, after, status = "", 0, "running"
 			while status == "running":
-				found = reading.get("get_events", request_id=stream.request_id, after_seq=after, wait=20)
-				after, status = found["last_seq"], found["status"]
-				said += "".join(event["text"] for event in found["events"])
+				page = reading.get("get_events", request_id=stream.request_id, after_seq=after, wait=20)
+				after, status = page["last_seq"], page["status"]
+				text += "".join(event["text"] for event in page["events"])
 				provider.open(gate)
-			assert said == "So it is."
-			assert stream.wait()["response"] == said
+			assert text == "So it is."
+			assert stream.wait()["response"] == text
 
 
 def test_the_sweep_ends_what_nobody_asks_for(folder: Path, provider: ScriptedProvider) -> None:
@@ -255,9 +255,9 @@ def test_what_was_queued_when_a_process_died_is_answered_by_the_next(
 		for request_id in ids:
 			events, status, after = [], "queued", 0
 			while status in ("queued", "running"):
-				found = client.get("get_events", request_id=request_id, after_seq=after, wait=20)
-				status, after = found["status"], found["last_seq"]
-				events += found["events"]
+				page = client.get("get_events", request_id=request_id, after_seq=after, wait=20)
+				status, after = page["status"], page["last_seq"]
+				events += page["events"]
 			answer = client.get("get_request", request_id=request_id)
 			assert violations(events, answer) == []
 			assert answer["status"] == ("completed" if request_id in ids[-2:] else "failed")

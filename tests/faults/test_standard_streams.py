@@ -60,18 +60,18 @@ def test_the_same_key_replays_what_was_committed_and_ends_once(
 		read = "".join(next(piece for piece in pieces if piece) for _ in range(seen))
 		os.kill(first.pid, signal.SIGKILL)
 		read += "".join(pieces)
-	kept = committed(tmp_path)
+	stored = committed(tmp_path)
 	assert provider.wait_for(request_id).hung_up.wait(10)
 	with start(tmp_path, provider) as site, site.client(site.first) as client:
 		let_the_lease_run_out(tmp_path, request_id)
 		for _ in range(2):
 			replayed, end = replay(site, body, key)
-			assert replayed == kept and end["error"]["code"] == "worker_lost"
+			assert replayed == stored and end["error"]["code"] == "worker_lost"
 		answer = client.get("get_request", request_id=request_id)
 		journal = client.get("get_events", request_id=request_id)["events"]
-	assert violations(journal, answer) == [] and answer["response"] == kept
+	assert violations(journal, answer) == [] and answer["response"] == stored
 	# What the client read and the journal does not have is at most what one batch gathers.
-	assert kept.startswith(read) or read.startswith(kept)
+	assert stored.startswith(read) or read.startswith(stored)
 	assert provider.count(request_id) == 1
 
 
@@ -108,15 +108,15 @@ def test_a_background_response_goes_on_after_the_last_event_that_was_read(
 					os.kill(first.pid, signal.SIGKILL)
 		except httpx.HTTPError:
 			pass
-	kept = committed(tmp_path)
+	stored = committed(tmp_path)
 	# A stream that follows the journal shows nothing that is not in it.
-	assert deltas(read) and kept.startswith(deltas(read))
+	assert deltas(read) and stored.startswith(deltas(read))
 	with start(tmp_path, provider) as site:
 		let_the_lease_run_out(tmp_path, request_id)
 		path = f"/responses/resp_{request_id}?stream=true&starting_after={read[-1]['sequence_number']}"
 		rest = [data for _name, data in events(ask(site, path))]
 	assert [event["sequence_number"] for event in read + rest] == list(range(len(read + rest)))
-	assert deltas(read + rest) == kept
+	assert deltas(read + rest) == stored
 	assert rest[-1]["type"] == "response.failed"
 	assert [event["type"] for event in rest].count("response.failed") == 1
 	assert provider.count(request_id) == 1

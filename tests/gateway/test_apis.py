@@ -11,7 +11,7 @@ from ai_assistant.gateway.adapters.litellm import client
 
 def test_they_are_our_own_and_litellms_without_importing_it() -> None:
 	litellm = client.load()
-	theirs = {str(getattr(each, "value", each)) for each in litellm.provider_list}
+	theirs = {str(getattr(member, "value", member)) for member in litellm.provider_list}
 	theirs |= set(
 		importlib.import_module("litellm.llms.openai_like.json_loader").JSONProviderRegistry.list_providers()
 	)

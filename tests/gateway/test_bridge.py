@@ -39,7 +39,7 @@ class Source:
 	"""An async generator that says what it has given out, and when it was closed."""
 
 	def __init__(self, items: int | None = None, then: BaseException | None = None) -> None:
-		self.given = 0
+		self.yielded = 0
 		self.started = threading.Event()
 		self.closed = threading.Event()
 		self._items = items
@@ -48,9 +48,9 @@ class Source:
 	async def numbers(self) -> AsyncGenerator[int, None]:
 		self.started.set()
 		try:
-			while self._items is None or self.given < self._items:
-				self.given += 1
-				yield self.given
+			while self._items is None or self.yielded < self._items:
+				self.yielded += 1
+				yield self.yielded
 			if self._then:
 				raise self._then
 			await asyncio.Event().wait()
@@ -81,7 +81,7 @@ def test_a_generator_faster_than_its_reader_is_held_at_the_high_water_mark() -> 
 	source = Source()
 	bridge = Bridge(source.numbers())
 	on_the_loop(many_turns())
-	assert source.given == HIGH_WATER
+	assert source.yielded == HIGH_WATER
 
 	last = 0
 	while last < 10 * HIGH_WATER:
@@ -237,7 +237,7 @@ def test_closing_while_it_waits_for_room_closes_the_generator() -> None:
 	assert not source.closed.is_set()
 	bridge.close()
 	assert source.closed.wait(20)
-	assert source.given == HIGH_WATER
+	assert source.yielded == HIGH_WATER
 
 
 def test_closing_at_once_leaves_nothing_running() -> None:

@@ -33,7 +33,7 @@ def round_of(n: int) -> list[dict[str, Any]]:
 	]
 
 
-def said(role: str, text: str) -> dict[str, Any]:
+def text_turn(role: str, text: str) -> dict[str, Any]:
 	return {"role": role, "content": text}
 
 
@@ -47,64 +47,64 @@ def body_of(
 
 def marked(body: dict[str, Any]) -> list[tuple[str, Any]]:
 	"""The places of the markers, and the markers."""
-	found = [("tools", tool["cache_control"]) for tool in body.get("tools", ()) if "cache_control" in tool]
-	found += [
+	markers = [("tools", tool["cache_control"]) for tool in body.get("tools", ()) if "cache_control" in tool]
+	markers += [
 		("system", block["cache_control"]) for block in body.get("system", ()) if "cache_control" in block
 	]
 	for n, message in enumerate(body["messages"]):
 		for block in message["content"]:
 			if "cache_control" in block:
-				found.append((f"{n} {block['type']}", block["cache_control"]))
-	return found
+				markers.append((f"{n} {block['type']}", block["cache_control"]))
+	return markers
 
 
 def test_the_system_prompt_the_history_and_the_last_message_are_marked() -> None:
-	history = [said("user", LONG), said("assistant", "Yes.")]
-	body = body_of([said("system", "Be brief."), *history, said("user", "And?"), *round_of(1)])
+	history = [text_turn("user", LONG), text_turn("assistant", "Yes.")]
+	body = body_of([text_turn("system", "Be brief."), *history, text_turn("user", "And?"), *round_of(1)])
 	assert marked(body) == [("system", SHORT), ("1 text", SHORT), ("4 tool_result", SHORT)]
 
 
 def test_without_a_system_prompt_the_tools_are_marked() -> None:
-	assert marked(body_of([said("user", LONG)])) == [("tools", SHORT), ("0 text", SHORT)]
-	assert marked(body_of([said("user", LONG)], tools=None)) == [("0 text", SHORT)]
+	assert marked(body_of([text_turn("user", LONG)])) == [("tools", SHORT), ("0 text", SHORT)]
+	assert marked(body_of([text_turn("user", LONG)], tools=None)) == [("0 text", SHORT)]
 
 
 def test_a_long_history_has_an_anchor_and_never_more_than_four_markers() -> None:
 	rounds = [message for n in range(25) for message in round_of(n)]
-	history = [said("user", LONG), said("assistant", "Yes.")]
-	body = body_of([said("system", "Be brief."), *history, said("user", "And?"), *rounds])
+	history = [text_turn("user", LONG), text_turn("assistant", "Yes.")]
+	body = body_of([text_turn("system", "Be brief."), *history, text_turn("user", "And?"), *rounds])
 	assert [place for place, _ in marked(body)] == ["system", "1 text", "44 tool_result", "52 tool_result"]
 	for n in range(1, 50):
-		messages = [said("system", "Be brief."), said("user", LONG), *rounds[: 2 * (n % 25)]]
+		messages = [text_turn("system", "Be brief."), text_turn("user", LONG), *rounds[: 2 * (n % 25)]]
 		assert len(marked(body_of(messages))) <= 4
 
 
 def test_an_anchor_stays_while_the_history_grows() -> None:
 	rounds = [message for n in range(25) for message in round_of(n)]
-	anchors = {marked(body_of([said("user", LONG), *rounds[: 2 * n]]))[1][0] for n in range(8, 15)}
+	anchors = {marked(body_of([text_turn("user", LONG), *rounds[: 2 * n]]))[1][0] for n in range(8, 15)}
 	assert anchors == {"14 tool_result"}
 
 
 def test_for_an_hour_the_stable_part_is_kept_and_the_rest_for_minutes() -> None:
-	messages = [said("system", "Be brief."), said("user", LONG)]
+	messages = [text_turn("system", "Be brief."), text_turn("user", LONG)]
 	assert marked(body_of(messages, "1h")) == [("system", HOUR), ("0 text", SHORT)]
 	assert marked(body_of(messages, "off")) == []
 
 
 def test_a_short_prompt_is_not_marked() -> None:
-	assert marked(body_of([said("system", "Be brief."), said("user", "Hi")])) == []
+	assert marked(body_of([text_turn("system", "Be brief."), text_turn("user", "Hi")])) == []
 	# Its minimum is 2,048 tokens.
-	assert marked(body_of([said("user", "x" * 5000)], model="claude-opus-4-7")) == []
-	assert marked(body_of([said("user", "x" * 9000)], model="claude-opus-4-7")) != []
+	assert marked(body_of([text_turn("user", "x" * 5000)], model="claude-opus-4-7")) == []
+	assert marked(body_of([text_turn("user", "x" * 9000)], model="claude-opus-4-7")) != []
 
 
 def test_thoughts_and_empty_texts_are_not_marked() -> None:
 	messages = [
-		said("user", LONG),
-		said("assistant", "Yes."),
+		text_turn("user", LONG),
+		text_turn("assistant", "Yes."),
 		{"role": "user", "content": [{"type": "text", "text": " "}]},
 	]
-	assert marked(body_of([*messages, said("user", "And?")])) == [
+	assert marked(body_of([*messages, text_turn("user", "And?")])) == [
 		("tools", SHORT),
 		("1 text", SHORT),
 		("2 text", SHORT),
@@ -121,13 +121,13 @@ def test_a_clients_own_markers_win_the_last_four_of_them() -> None:
 		("2 tool_result", HOUR),
 	]
 	# One alone keeps ours away too.
-	assert marked(body_of([said("user", LONG)], tools=[tool])) == [("tools", SHORT)]
+	assert marked(body_of([text_turn("user", LONG)], tools=[tool])) == [("tools", SHORT)]
 
 
 @pytest.mark.parametrize("api", MODELS)
 def test_who_takes_no_markers_is_sent_none(server: ScriptedProvider, api: str, marker: str) -> None:
 	part = {"type": "text", "text": json.dumps([{"text": "Yes."}]), "cache_control": SHORT}
-	messages = [said("system", marker), {"role": "user", "content": [part]}]
+	messages = [text_turn("system", marker), {"role": "user", "content": [part]}]
 	one = gateway(family(server, api))
 	assert hear(one.stream_generate(messages, tools=[{**TOOL, "cache_control": SHORT}])).text == "Yes."
 	sent = server.wait_for(marker).text.count('"cache_control"')
@@ -147,7 +147,7 @@ def test_without_markers_a_system_prompt_and_a_tools_answer_are_one_text(
 ) -> None:
 	parts = [{"type": "text", "text": text, "cache_control": SHORT} for text in (marker, "More.")]
 	answer = {"role": "tool", "tool_call_id": "c1", "content": parts[:1]}
-	turn = [{"role": "system", "content": parts}, said("user", "Hi."), round_of(1)[0], answer]
+	turn = [{"role": "system", "content": parts}, text_turn("user", "Hi."), round_of(1)[0], answer]
 	hear(gateway(family(server, "openai")).stream_generate(turn, tools=[TOOL]))
 	system, *_others, result = server.wait_for(marker).body["messages"]
 	assert (system["content"], result["content"]) == (f"{marker}\n\nMore.", marker)
@@ -158,10 +158,10 @@ def test_without_markers_a_system_prompt_and_a_tools_answer_are_one_text(
 LISTS = ("messages", "contents", "input")
 
 
-def unmarked(given: Any) -> Any:
-	if isinstance(given, dict):
-		return {name: unmarked(value) for name, value in given.items() if name != "cache_control"}
-	return [unmarked(each) for each in given] if isinstance(given, list) else given
+def unmarked(node: Any) -> Any:
+	if isinstance(node, dict):
+		return {name: unmarked(value) for name, value in node.items() if name != "cache_control"}
+	return [unmarked(entry) for entry in node] if isinstance(node, list) else node
 
 
 @pytest.mark.parametrize("api", MODELS)

@@ -58,9 +58,9 @@ class _Requests(socketserver.StreamRequestHandler):
 			if not self._read():
 				return
 			self.server.requests.append((connection, request))
-			said = self.server.play(connection, request)
-			self.wfile.write(said)
-			if not said.endswith(EVENTS):
+			text = self.server.play(connection, request)
+			self.wfile.write(text)
+			if not text.endswith(EVENTS):
 				if self.server.reset:
 					self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 				return
@@ -105,10 +105,10 @@ def test_all_kept_connections_may_have_ended_together() -> None:
 
 	with counting(play) as (server, address):
 		together = [threading.Thread(target=ask, args=(address,)) for _ in range(2)]
-		for each in together:
-			each.start()
-		for each in together:
-			each.join()
+		for stream in together:
+			stream.start()
+		for stream in together:
+			stream.join()
 		assert ask(address).text == "Hi"
 	assert [request for _connection, request in server.requests] == [1, 1, 2, 1]
 
@@ -157,8 +157,8 @@ def of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 	"""A certificate for loopback that no authority has signed, with its key in one file."""
 	folder = tmp_path_factory.mktemp("certificate")
 	key, certificate = folder / "key.pem", folder / "certificate.pem"
-	given = "-newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-	command = ["openssl", "req", "-x509", *given.split(), "-keyout", str(key), "-out", str(certificate)]
+	value = "-newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+	command = ["openssl", "req", "-x509", *value.split(), "-keyout", str(key), "-out", str(certificate)]
 	subprocess.run(command, check=True, capture_output=True)
 	certificate.write_bytes(key.read_bytes() + certificate.read_bytes())
 	return certificate
@@ -215,8 +215,8 @@ async def _answered(address: str) -> list[str]:
 def test_the_environment_names_whom_to_trust(
 	of_its_own: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-	for each in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-		monkeypatch.delenv(each, raising=False)
+	for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+		monkeypatch.delenv(variable, raising=False)
 	command = ["openssl", "x509", "-hash", "-noout", "-in", str(of_its_own)]
 	found_by = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 	(tmp_path / f"{found_by}.0").symlink_to(of_its_own)

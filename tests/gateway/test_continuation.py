@@ -30,9 +30,9 @@ THINKS: dict[str, Any] = {"reasoning_effort": "low", "max_tokens": 4000}
 def first_turn(api: str, n: int = 0, text: bool = True) -> list[Step]:
 	"""A turn of thinking that ends in calls."""
 	redacted = [{"redacted": f"cmVkYWN0ZWQ{n}"}] if api == "anthropic" else []
-	said = [{"text": "I look."}] if text else []
+	texts = [{"text": "I look."}] if text else []
 	thought: list[Step] = [{"reasoning": "Hm, "}, {"reasoning": f"files {n} 💡."}, {"sealed": f"c2VhbGVk{n}"}]
-	return [*thought, *redacted, *said, *call(n, '{"path": ', '"a"}'), *call(n + 1, '{"path": "b"}')]
+	return [*thought, *redacted, *texts, *call(n, '{"path": ', '"a"}'), *call(n + 1, '{"path": "b"}')]
 
 
 def answered(messages: list[dict[str, Any]], heard: Heard, **fields: Any) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ def answer(server: ScriptedProvider, api: str, script: list[Step], **asking: Any
 	return hear(gateway(family(server, api, name="p")).stream_generate(scripted(script), **asking))
 
 
-def said(api: str, body: dict[str, Any]) -> Step:
+def error_step(api: str, body: dict[str, Any]) -> Step:
 	"""An object in the stream of a family."""
 	name = f"event: {body['type']}\n" if "type" in body else ""
 	line = json.dumps(body)
@@ -33,7 +33,7 @@ def said(api: str, body: dict[str, Any]) -> Step:
 
 
 def in_stream(api: str, error: dict[str, Any]) -> Step:
-	return said(
+	return error_step(
 		api,
 		{"type": "error", "error": error} if api in ("anthropic", "openai_responses") else {"error": error},
 	)
@@ -99,9 +99,9 @@ def test_an_error_is_the_same_as_a_status_at_once_and_in_mid_stream(
 	at_once = answer(server, api, [in_stream(api, error)])
 	later = answer(server, api, [{"text": "Hel"}, in_stream(api, error)])
 	assert later.text == "Hel"
-	for each in (refused, at_once.failure, later.failure):
-		assert (each.kind, each.code) == (kind, SENTENCES[kind][0])
-		assert each.__cause__ is None and each.__context__ is None
+	for failed in (refused, at_once.failure, later.failure):
+		assert (failed.kind, failed.code) == (kind, SENTENCES[kind][0])
+		assert failed.__cause__ is None and failed.__context__ is None
 
 
 @pytest.mark.parametrize("kind", ["out_of_credit", "country", "no_access", "malformed_call"])
@@ -122,7 +122,7 @@ def test_a_choice_may_be_an_error(server: ScriptedProvider) -> None:
 		"error": {"code": 502, "message": "-"},
 		"finish_reason": "error",
 	}
-	heard = answer(server, "openrouter", [{"text": "Hel"}, said("openrouter", {"choices": [choice]})])
+	heard = answer(server, "openrouter", [{"text": "Hel"}, error_step("openrouter", {"choices": [choice]})])
 	assert (heard.text, heard.failure.kind) == ("Hel", "unavailable")
 
 
@@ -139,7 +139,9 @@ def test_a_response_may_fail(server: ScriptedProvider) -> None:
 		"status": "failed",
 		"error": {"code": "rate_limit_exceeded", "message": "-"},
 	}
-	failed = said("openai_responses", {"type": "response.failed", "sequence_number": 3, "response": response})
+	failed = error_step(
+		"openai_responses", {"type": "response.failed", "sequence_number": 3, "response": response}
+	)
 	heard = answer(server, "openai_responses", [{"text": "Hel"}, failed])
 	assert (heard.text, heard.failure.kind) == ("Hel", "rate_limited")
 	whole = answer(server, "openai_responses", [{"raw": json.dumps(response)}])
@@ -298,7 +300,7 @@ def test_an_end_that_was_told_holds_however_the_connection_ends(
 def test_an_end_needs_no_done_after_it(server: ScriptedProvider, api: str, after: Step) -> None:
 	end = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 	chunk = {**end, "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
-	heard = answer(server, api, [{"text": "Whole."}, said(api, chunk), after])
+	heard = answer(server, api, [{"text": "Whole."}, error_step(api, chunk), after])
 	assert (heard.text, heard.completion.finish_reason) == ("Whole.", "length")
 
 
@@ -379,7 +381,7 @@ def test_a_response_of_other_items_alone_says_which(
 		"usage": None,
 	}
 	completed = {"type": "response.completed", "sequence_number": 3, "response": response}
-	step = said("openai_responses", completed) if way == "stream" else {"raw": json.dumps(response)}
+	step = error_step("openai_responses", completed) if way == "stream" else {"raw": json.dumps(response)}
 	assert answer(server, "openai_responses", [step]).failure.kind == kind
 
 

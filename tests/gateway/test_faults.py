@@ -180,7 +180,7 @@ TOO_LONG = [
 
 @pytest.mark.parametrize(
 	("api", "status", "words"),
-	[*TOO_LONG, *((f"litellm/{api}", *said) for api, *said in TOO_LONG if api in DIRECT)],
+	[*TOO_LONG, *((f"litellm/{api}", *case) for api, *case in TOO_LONG if api in DIRECT)],
 )
 def test_messages_that_are_too_long_are_known_by_the_providers_words(
 	server: ScriptedProvider, api: str, status: int, words: str
@@ -200,8 +200,8 @@ def test_responses_may_find_out_later_that_messages_are_too_long(
 		"code": "context_length_exceeded",
 		"message": "Your input exceeds the context window of this model.",
 	}
-	said = {"type": "error", "sequence_number": 2, **({"error": error} if nested else error)}
-	script = [{"text": ""}, {"raw": f"event: error\ndata: {json.dumps(said)}\n\n"}]
+	payload = {"type": "error", "sequence_number": 2, **({"error": error} if nested else error)}
+	script = [{"text": ""}, {"raw": f"event: error\ndata: {json.dumps(payload)}\n\n"}]
 	check(answer(server, "openai_responses", script), "openai_responses", "too_long", "context_too_long")
 
 
@@ -215,8 +215,8 @@ def test_a_prompt_may_be_filtered_at_once(server: ScriptedProvider, api: str) ->
 
 @pytest.mark.parametrize("way", ["stream", "at once"])
 def test_a_prompt_that_gemini_blocks_is_filtered(server: ScriptedProvider, way: str) -> None:
-	said = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}
-	script = [{"raw": f"data: {json.dumps(said)}\n\n" if way == "stream" else json.dumps(said)}]
+	payload = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}
+	script = [{"raw": f"data: {json.dumps(payload)}\n\n" if way == "stream" else json.dumps(payload)}]
 	check(answer(server, "gemini", script), "gemini", "filtered", "content_filtered")
 
 
@@ -246,8 +246,8 @@ def of_all(server: ScriptedProvider, script: list[Step], timeouts: Timeouts) -> 
 @pytest.mark.parametrize("script", [[{"headers_after": "never"}], [{"hang": True}]], ids=["headers", "chunk"])
 def test_silence_before_the_first_chunk_is_a_timeout(server: ScriptedProvider, script: list[Step]) -> None:
 	for api, heard in of_all(server, script, SHORT_OF_FIRST):
-		said = str(check(heard, api, "first_token", "timeout"))
-		assert "0.3 seconds (the limit until the first token)" in said
+		text = str(check(heard, api, "first_token", "timeout"))
+		assert "0.3 seconds (the limit until the first token)" in text
 		assert heard.deltas == []
 
 
@@ -297,11 +297,11 @@ def test_a_provider_that_is_not_there_cannot_be_reached(server: ScriptedProvider
 
 
 @EVERY_ADAPTER
-@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\ncontent-len"])
+@pytest.mark.parametrize("text", [b"", b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\ncontent-len"])
 def test_a_connection_may_break_before_there_is_an_answer(
-	server: ScriptedProvider, api: str, said: bytes
+	server: ScriptedProvider, api: str, text: bytes
 ) -> None:
-	with somebody_who_says(said) as address:
+	with somebody_who_says(text) as address:
 		one = gateway(family(server, api, name=f"My {api}", api_base=address))
 		heard = answer_of(one)
 	check(heard, api, "broke_off", "provider_unavailable")
@@ -462,8 +462,8 @@ def test_an_error_in_the_stream_is_the_providers(
 
 @pytest.mark.parametrize("api", ["openrouter", "litellm/openrouter", "gemini"])
 def test_an_error_in_the_stream_does_not_blame_the_configuration(server: ScriptedProvider, api: str) -> None:
-	said = {"error": {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}}
-	heard = answer(server, api, [{"text": "Hel"}, {"raw": f"data: {json.dumps(said)}\n\n"}])
+	payload = {"error": {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}}
+	heard = answer(server, api, [{"text": "Hel"}, {"raw": f"data: {json.dumps(payload)}\n\n"}])
 	check(heard, api, "reported", "provider_error")
 
 
@@ -492,8 +492,8 @@ def test_nothing_of_it_reaches_a_log_or_the_terminal(
 	# What asyncio has to say of a task that failed and was left alone, it says when that is collected.
 	gc.collect()
 	out, err = capfd.readouterr()
-	for said in (out, err, caplog.text):
-		assert KEY not in said
-		assert ITS_WORDS not in said
+	for output in (out, err, caplog.text):
+		assert KEY not in output
+		assert ITS_WORDS not in output
 	assert (out, err) == ("", "")
 	assert [r.getMessage() for r in caplog.records if r.levelname in ("WARNING", "ERROR", "CRITICAL")] == []

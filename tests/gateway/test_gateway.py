@@ -124,11 +124,11 @@ def test_where_all_fail_the_first_ones_error_is_told_with_all_attempts(server: S
 	assert len(heard.fallbacks) == 2
 
 
-@pytest.mark.parametrize("said", [{"reasoning": "Hm"}, {"text": "Hel"}, {"text": "<think>Hm"}, {"text": "<"}])
-def test_after_its_first_chunk_a_failure_is_final(server: ScriptedProvider, said: Step, marker: str) -> None:
+@pytest.mark.parametrize("text", [{"reasoning": "Hm"}, {"text": "Hel"}, {"text": "<think>Hm"}, {"text": "<"}])
+def test_after_its_first_chunk_a_failure_is_final(server: ScriptedProvider, text: Step, marker: str) -> None:
 	heard = hear(
 		gateway(named(server, "a"), named(server, "b")).stream_generate(
-			scripted([said, {"cut": True}], marker)
+			scripted([text, {"cut": True}], marker)
 		)
 	)
 	assert len(heard.deltas) == 1
@@ -273,8 +273,8 @@ def test_a_long_answer_leaves_memory_flat(
 			scripted([begin, {**piece, "repeat": pieces}, end])
 		)
 		with suppress(ProviderError):
-			said = sum(len(chunk.text) for chunk in stream if isinstance(chunk, Reasoning | Text))
-			assert said == (0 if kind == "call" else pieces * size) + 3
+			text = sum(len(chunk.text) for chunk in stream if isinstance(chunk, Reasoning | Text))
+			assert text == (0 if kind == "call" else pieces * size) + 3
 		return tracemalloc.get_traced_memory()[1] - before
 
 	peak(10)
@@ -306,12 +306,12 @@ def test_the_limit_is_of_reasoning_and_text_together_and_exact(
 	one = Gateway([named(server, "a")], PATIENT, max_chars=limit)
 	question = scripted([{"reasoning": "Hm. "}, {"text": "Yes"}])
 	heard = hear(one.stream_generate(question))
-	found = heard.reasoning, heard.text, heard.completion.finish_reason
-	assert found == ("Hm. "[:limit], "Yes"[: max(0, limit - 4)], reason)
+	outcome = heard.reasoning, heard.text, heard.completion.finish_reason
+	assert outcome == ("Hm. "[:limit], "Yes"[: max(0, limit - 4)], reason)
 
 
 @pytest.mark.parametrize(
-	("said", "kind"),
+	("text", "kind"),
 	[
 		([{"reasoning": "Hm"}], "thinking_idle"),
 		([{"text": "<think>Hm"}], "thinking_idle"),
@@ -321,12 +321,12 @@ def test_the_limit_is_of_reasoning_and_text_together_and_exact(
 	],
 )
 def test_a_silence_has_the_limit_of_what_was_going_on(
-	server: ScriptedProvider, said: list[Step], kind: str
+	server: ScriptedProvider, text: list[Step], kind: str
 ) -> None:
 	# Where the other one counts it is the total that ends it.
 	limits = Timeouts(first_token_s=20, total_s=3, **{"thinking_idle_s": 20, "idle_s": 20, f"{kind}_s": 0.3})
 	heard = hear(
-		gateway(named(server, "a"), timeouts=limits).stream_generate(scripted([*said, {"hang": True}]))
+		gateway(named(server, "a"), timeouts=limits).stream_generate(scripted([*text, {"hang": True}]))
 	)
 	assert heard.failure.kind == kind
 

@@ -41,7 +41,7 @@ def error(kind: str, retry_after: int | None = None) -> ProviderError:
 
 
 def names(health: Health, providers: list[Provider] = BOTH) -> list[str]:
-	return [each.key_label or each.name for each in health.order(providers)]
+	return [provider.key_label or provider.name for provider in health.order(providers)]
 
 
 def test_a_rate_limit_rests_its_key_as_long_as_the_provider_says(health: Health, clock: Clock) -> None:
@@ -158,8 +158,8 @@ def test_a_refusal_of_the_question_is_no_failure_of_the_provider(health: Health)
 
 
 def test_where_all_rest_they_are_asked_in_their_order(health: Health) -> None:
-	for each in BOTH:
-		health.failed(each, error("rate_limited", 40))
+	for provider in BOTH:
+		health.failed(provider, error("rate_limited", 40))
 	assert names(health) == ["first", "second"]
 
 

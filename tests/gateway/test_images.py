@@ -138,9 +138,9 @@ def test_nothing_is_fetched(server: ScriptedProvider, pictures: Any, api: str, m
 			{"role": "assistant", "content": None, "tool_calls": [call]},
 			{**answers, "content": [{"type": "text", "text": "x"}, asking[1]["content"][1]]},
 		]
-		for said in (asking, turn):
+		for turns in (asking, turn):
 			one = gateway(family(server, api))
-			hear(one.stream_generate(said, tools=TOOLS))
+			hear(one.stream_generate(turns, tools=TOOLS))
 	assert pictures.fetched == []
 
 

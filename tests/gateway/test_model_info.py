@@ -124,9 +124,9 @@ def test_an_endpoint_that_does_not_count_gives_an_estimate(server: ScriptedProvi
 def listed(api: str, models: Any) -> list[model_list.ListedModel]:
 	with ScriptedProvider() as fresh:
 		fresh.models = models
-		found = model_list.fetch(family(fresh, api))
+		listing = model_list.fetch(family(fresh, api))
 		assert fresh.requests[-1].key == KEY
-		return found
+		return listing
 
 
 def test_openrouter_says_most_of_a_model() -> None:

@@ -65,15 +65,15 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 def objects_in(parts: list[bytes]) -> tuple[list[Any], bool]:
 	"""What is read of a stream that comes in these parts, and whether it ended well."""
 	lines, objects = Lines(), Objects()
-	found: list[Any] = []
+	objects_read: list[Any] = []
 	try:
 		for part in parts:
-			found += objects.of(lines.of(part))
-		found += objects.of(lines.end())
+			objects_read += objects.of(lines.of(part))
+		objects_read += objects.of(lines.end())
 		objects.end()
 	except (ProtocolError, RecursionError):
-		return found, False
-	return found, True
+		return objects_read, False
+	return objects_read, True
 
 
 @settings(max_examples=500)
@@ -84,14 +84,14 @@ def test_what_is_read_of_any_bytes_does_not_depend_on_the_cuts(data: bytes, cuts
 	assert repr(objects_in(pieces(data, cuts))) == repr(objects_in([data]))
 
 
-def with_another_value(rng: random.Random, said: Any, value: Any) -> Any:
+def with_another_value(rng: random.Random, text: Any, value: Any) -> Any:
 	"""The same but for one value anywhere in it."""
-	inner = list(said) if isinstance(said, dict) else list(range(len(said))) if isinstance(said, list) else []
+	inner = list(text) if isinstance(text, dict) else list(range(len(text))) if isinstance(text, list) else []
 	if not inner or rng.random() < 0.1:
 		return value
 	key = rng.choice(inner)
-	changed = said.copy()
-	changed[key] = with_another_value(rng, said[key], value)
+	changed = text.copy()
+	changed[key] = with_another_value(rng, text[key], value)
 	return changed
 
 
@@ -104,10 +104,10 @@ def spoilt(api: str, rng: random.Random, values: list[Any], fragment: bytes) -> 
 		head, brace, rest = lines[n].partition(b"{")
 		if brace:
 			try:
-				said = json.loads(brace + rest)
+				text = json.loads(brace + rest)
 			except ValueError:
 				continue
-			lines[n] = head + json.dumps(with_another_value(rng, said, value)).encode()
+			lines[n] = head + json.dumps(with_another_value(rng, text, value)).encode()
 	whole = b"\n".join(lines)
 	if rng.random() < 0.5:
 		at = rng.randrange(len(whole))

@@ -92,7 +92,9 @@ def test_another_key_is_asked_first_and_named(server: ScriptedProvider) -> None:
 	(attempt,) = first.completion.attempts
 	assert attempt.as_dict() == {"provider": "a", "model": "m", "error": "rate_limited", "key": attempt.key}
 	assert attempt.key in ("blue", "red")
-	assert next(each.key for each in server.requests if "retry-key" in each.text) == f"sk-{attempt.key}"
+	assert (
+		next(request.key for request in server.requests if "retry-key" in request.text) == f"sk-{attempt.key}"
+	)
 	# The key rests: the next question goes to the other one at once.
 	again = hear(
 		Gateway([provider(server, keys=keys)], LIMITS, health=health).stream_generate(
@@ -145,7 +147,7 @@ def test_a_cancelled_probe_leaves_the_next_chat_to_probe(
 	)
 	chunks = [_cancelled_once_asked(chunk, server, cancel, "probe-cancel") for chunk in stream]
 	assert isinstance(chunks[-1], Completion) and chunks[-1].provider == "a"
-	assert [each.name for each in health.order([first, second])] == ["a", "b"]
+	assert [ordered.name for ordered in health.order([first, second])] == ["a", "b"]
 
 
 def _cancelled_once_asked(chunk: Chunk, server: ScriptedProvider, cancel: Cancel, marker: str) -> Chunk:

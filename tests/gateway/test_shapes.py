@@ -132,7 +132,7 @@ def test_one_whole_object_says_the_same_as_a_stream(server: ScriptedProvider, ap
 	assert (at_once.reasoning, at_once.text) == (streamed.reasoning, streamed.text)
 	assert at_once.completion.finish_reason == streamed.completion.finish_reason == "tool_calls"
 	calls = [
-		[(each.name, json.loads(each.arguments)) for each in heard.chunks if isinstance(each, ToolCall)]
+		[(chunk.name, json.loads(chunk.arguments)) for chunk in heard.chunks if isinstance(chunk, ToolCall)]
 		for heard in (streamed, at_once)
 	]
 	assert calls == [[("clock", {"zone": "UTC"})]] * 2
@@ -167,9 +167,9 @@ def test_tags_cut_across_chunks_are_thinking(server: ScriptedProvider, api: str)
 
 @pytest.mark.parametrize("api", THINKS_IN_TAGS)
 def test_tags_later_in_an_answer_are_part_of_it(server: ScriptedProvider, api: str) -> None:
-	said = "Write `<think>` like this:\n<think>\nx\n</think>\n"
-	heard = answer(server, api, [{"text": "<think>Hm.</think>"}, {"text": said}])
-	assert (heard.reasoning, heard.text) == ("Hm.", said)
+	text = "Write `<think>` like this:\n<think>\nx\n</think>\n"
+	heard = answer(server, api, [{"text": "<think>Hm.</think>"}, {"text": text}])
+	assert (heard.reasoning, heard.text) == ("Hm.", text)
 
 
 @EVERY_FAMILY
@@ -268,9 +268,9 @@ def sse(body: Any) -> Step:
 	return {"raw": f"data: {json.dumps(body)}\n\n"}
 
 
-def delta(finish: str | None = None, **said: Any) -> dict[str, Any]:
+def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
 	"""One chunk of an OpenAI-compatible stream."""
-	choice = {"index": 0, "delta": said, "finish_reason": finish}
+	choice = {"index": 0, "delta": fields, "finish_reason": finish}
 	return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
 
 
@@ -362,19 +362,19 @@ def test_reasoning_that_is_no_text_is_an_error_of_the_provider(
 
 @EVERY_ADAPTER
 def test_text_may_talk_about_the_protocol(server: ScriptedProvider, api: str) -> None:
-	said = ["data: [DONE]\n\n", "[DONE]", "None", "data: {}", "event: x", ": comment", '{"error": 1}']
-	heard = answer(server, api, [{"text": piece} for piece in said])
-	assert [chunk.text for chunk in heard.deltas] == said
+	texts = ["data: [DONE]\n\n", "[DONE]", "None", "data: {}", "event: x", ": comment", '{"error": 1}']
+	heard = answer(server, api, [{"text": piece} for piece in texts])
+	assert [chunk.text for chunk in heard.deltas] == texts
 	assert heard.completion.finish_reason == "stop"
 
 
 @EVERY_ADAPTER
 def test_a_hundred_thousand_characters_may_come_at_once(server: ScriptedProvider, api: str) -> None:
-	thought, said = "é" * 100_000, "0123456789" * 10_000
+	thought, text = "é" * 100_000, "0123456789" * 10_000
 	# The script is the prompt, and escaped it is longer than some windows.
 	details = {MODELS[api]: ModelInfo(context_window=1_000_000)}
-	heard = answer(server, api, [{"reasoning": thought}, {"text": said}], details=details)
-	assert (heard.reasoning, heard.text) == (thought, said)
+	heard = answer(server, api, [{"reasoning": thought}, {"text": text}], details=details)
+	assert (heard.reasoning, heard.text) == (thought, text)
 
 
 @EVERY_ADAPTER

@@ -43,10 +43,10 @@ def message(*blocks: list[dict[str, Any]], stop: str = "end_turn", **delta: Any)
 	begin = {"type": "message_start", "message": {"usage": {"input_tokens": 10}}}
 	delta = {"stop_reason": stop, **delta}
 	end = {"type": "message_delta", "delta": delta, "usage": {"output_tokens": 5}}
-	return [begin, *(event for each in blocks for event in each), end, {"type": "message_stop"}]
+	return [begin, *(event for block in blocks for event in block), end, {"type": "message_stop"}]
 
 
-def said(index: int, text: str, *citations: dict[str, Any]) -> list[dict[str, Any]]:
+def cited_text(index: int, text: str, *citations: dict[str, Any]) -> list[dict[str, Any]]:
 	cited = ({"type": "citations_delta", "citation": citation} for citation in citations)
 	return block(index, {"type": "text", "text": ""}, *cited, {"type": "text_delta", "text": text})
 
@@ -104,10 +104,10 @@ CITED: list[tuple[str, list[dict[str, Any]], list[Source]]] = [
 	(
 		"anthropic",
 		message(
-			said(0, "I look. "),
+			cited_text(0, "I look. "),
 			block(1, {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}),
 			block(2, {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}),
-			said(3, "It is so.", {"type": "web_search_result_location", "url": URL, "title": TITLE}),
+			cited_text(3, "It is so.", {"type": "web_search_result_location", "url": URL, "title": TITLE}),
 		),
 		[Source(URL, TITLE, 8, 17)],
 	),
@@ -246,7 +246,7 @@ def paused(n: int) -> list[dict[str, Any]]:
 			{"type": "thinking_delta", "thinking": "Hm."},
 			{"type": "signature_delta", "signature": "sig"},
 		),
-		said(1, f"Part {n}. "),
+		cited_text(1, f"Part {n}. "),
 		block(2, use, query),
 		block(3, {"type": "web_search_tool_result", "tool_use_id": f"s{n}", "content": [{"url": URL}]}),
 		stop="pause_turn",
@@ -259,7 +259,7 @@ def rounds(*messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_a_message_that_pauses_goes_on(server: ScriptedProvider, marker: str) -> None:
-	last = message(said(0, "Done.", {"type": "web_search_result_location", "url": URL}))
+	last = message(cited_text(0, "Done.", {"type": "web_search_result_location", "url": URL}))
 	one = gateway(family(server, "anthropic", extra={"tools": [SEARCH]}))
 	script = rounds(paused(1), paused(2), last)
 	heard = hear(one.stream_generate(scripted(script, marker), tools=[TOOL]))
@@ -281,7 +281,7 @@ def test_a_message_that_pauses_goes_on(server: ScriptedProvider, marker: str) ->
 			{"type": "web_search_tool_result", "tool_use_id": "s1", "content": [{"url": URL}]},
 		],
 	}
-	assert [each["role"] for each in third["messages"]] == ["user", "assistant"]
+	assert [message_sent["role"] for message_sent in third["messages"]] == ["user", "assistant"]
 	assert len(third["messages"][-1]["content"]) == 8
 
 
@@ -297,8 +297,8 @@ def test_a_call_whose_arguments_arrive_in_parts_is_whole(server: ScriptedProvide
 		candidate = {"content": {"parts": [{"functionCall": call}]}}
 		return {"candidates": [{**candidate, **({"finishReason": finish} if finish else {})}]}
 
-	def value(path: str, **given: Any) -> dict[str, Any]:
-		return {"partialArgs": [{"jsonPath": path, **given}], "willContinue": True}
+	def value(path: str, **fields: Any) -> dict[str, Any]:
+		return {"partialArgs": [{"jsonPath": path, **fields}], "willContinue": True}
 
 	heard = answer(
 		server,

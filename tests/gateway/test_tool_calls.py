@@ -72,7 +72,7 @@ def calls(heard: Heard) -> list[ToolCall]:
 	return [chunk for chunk in heard.chunks if isinstance(chunk, ToolCall)]
 
 
-def said(heard: Heard) -> list[tuple[str, Any]]:
+def pieces_of(heard: Heard) -> list[tuple[str, Any]]:
 	"""Each call's name and arguments: who sends objects has them written anew."""
 	return [(one.name, json.loads(one.arguments)) for one in calls(heard)]
 
@@ -113,7 +113,7 @@ def test_a_call_that_is_cut_is_streamed_as_far_as_it_came(server: ScriptedProvid
 def test_a_call_comes_once_and_whole(server: ScriptedProvider, api: str) -> None:
 	script = [{"reasoning": "Hm."}, {"text": "I look."}, *call(0, "", '{"pa', 'th": "ä💡', '"}')]
 	heard = answer(server, api, script)
-	assert said(heard) == [("read", {"path": "ä💡"})]
+	assert pieces_of(heard) == [("read", {"path": "ä💡"})]
 	assert (heard.reasoning, heard.text) == ("Hm.", "I look.")
 	assert heard.completion.finish_reason == "tool_calls"
 	if api in IN_PIECES:
@@ -128,7 +128,7 @@ def test_several_calls_have_ids_of_their_own(server: ScriptedProvider, api: str)
 		*call(2, '{"path": "a"}'),
 	]
 	heard = answer(server, api, script)
-	assert said(heard) == [("read", {"path": "a"}), ("list", {"path": "b"}), ("read", {"path": "a"})]
+	assert pieces_of(heard) == [("read", {"path": "a"}), ("list", {"path": "b"}), ("read", {"path": "a"})]
 	ids = [one.id for one in calls(heard)]
 	assert len(set(ids)) == 3 and all(0 < len(one) < 65 for one in ids)
 
@@ -138,7 +138,7 @@ def test_calls_may_come_interleaved(server: ScriptedProvider, api: str) -> None:
 	first, second = call(0, '{"path"', ': "a"', "}"), call(1, '{"pat', 'h": "b"', "}")
 	heard = answer(server, api, [first[0], second[0], second[1], first[1], second[2], first[2]])
 	# In the order in which they became whole.
-	assert said(heard) == [("read", {"path": "b"}), ("read", {"path": "a"})]
+	assert pieces_of(heard) == [("read", {"path": "b"}), ("read", {"path": "a"})]
 
 
 @EVERY_FAMILY
@@ -188,7 +188,7 @@ def test_what_was_held_for_a_tag_comes_before_the_call(
 
 @pytest.mark.parametrize("api", IN_PIECES)
 def test_no_arguments_are_an_empty_object(server: ScriptedProvider, api: str) -> None:
-	assert said(answer(server, api, call(0, ""))) == [("read", {})]
+	assert pieces_of(answer(server, api, call(0, ""))) == [("read", {})]
 
 
 @pytest.mark.parametrize("api", [api for api in IN_PIECES if spoken(api) != "anthropic"])
@@ -442,8 +442,8 @@ def ids_sent(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:
 
 	def look(value: Any) -> None:
 		if isinstance(value, list):
-			for each in value:
-				look(each)
+			for entry in value:
+				look(entry)
 		elif isinstance(value, dict):
 			kind = value.get("type")
 			if kind in ("function", "tool_use", "function_call") and "parameters" not in json.dumps(value):
@@ -453,8 +453,8 @@ def ids_sent(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:
 			elif answers := value.get("tool_call_id") or value.get("tool_use_id") or value.get("call_id"):
 				answered.append(answers)
 			else:
-				for each in value.values():
-					look(each)
+				for entry in value.values():
+					look(entry)
 
 	look(body.get("messages") or body.get("input") or body.get("contents"))
 	return made, answered
@@ -491,12 +491,12 @@ def test_what_is_asked_is_never_written_into(server: ScriptedProvider, api: str,
 	seen = [{"type": "text", "text": " x "}, *([] if api == "litellm/deepseek" else [image])]
 	messages = [*turn(marker, [("a", '{"path":')]), {"role": "user", "content": seen}]
 	extra = {"extra_headers": {"x-team": "one"}, "metadata": {"a": {"b": "c"}}}
-	given = deepcopy((tools, messages, extra))
+	value = deepcopy((tools, messages, extra))
 	one = gateway(family(server, api, extra=extra))
 	assert (
 		hear(one.stream_generate(messages, tools=tools, **{"reasoning_effort": "low"})).text == "Hello there."
 	)
-	assert (tools, messages, extra) == given
+	assert (tools, messages, extra) == value
 
 
 @pytest.mark.parametrize("api", [*MODELS])
@@ -534,7 +534,7 @@ def test_the_next_provider_may_take_them(server: ScriptedProvider) -> None:
 		gateway(first, family(server, "openai")).stream_generate(scripted(call(0, "{}")), tools=TOOLS)
 	)
 	assert heard.fallbacks[0].failed.error == "invalid_request"
-	assert said(heard) == [("read", {})]
+	assert pieces_of(heard) == [("read", {})]
 
 
 @pytest.mark.parametrize(
@@ -677,8 +677,8 @@ def test_any_object_is_whole_at_its_last_character(
 	cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
 	tool_calls = ToolCalls()
 	pieces = cut(text, *cuts)
-	given = [list(tool_calls.add(piece)) for piece in pieces]
-	[call] = [one for some in given for one in some]
+	emitted = [list(tool_calls.add(piece)) for piece in pieces]
+	[call] = [one for some in emitted for one in some]
 	check_streamed(all_of(ToolCalls(streams=True), pieces))
 	assert isinstance(call, ToolCall)
 	assert json.loads(call.arguments) == json.loads(
@@ -737,8 +737,8 @@ def test_more_than_an_object_is_no_answer(cuts: int) -> None:
 	],
 )
 def test_pieces_find_their_calls(pieces: list[tuple[Any, ...]]) -> None:
-	found = assembled(*(ToolPiece(*piece) for piece in pieces))
-	assert sorted(found) == [("f", '{"x":1}', None), ("g", '{"x":2}', None)]
+	calls = assembled(*(ToolPiece(*piece) for piece in pieces))
+	assert sorted(calls) == [("f", '{"x":1}', None), ("g", '{"x":2}', None)]
 
 
 def test_calls_stay_in_their_order_behind_an_empty_object() -> None:
@@ -755,10 +755,10 @@ def test_calls_stay_in_their_order_behind_an_empty_object() -> None:
 def test_each_call_of_an_answer_has_an_id_of_its_own(index: Any) -> None:
 	tool_calls = ToolCalls()
 	pieces = [ToolPiece(n, "call_0", "f", f'{{"x":{at}}}') for at, n in enumerate(index)]
-	given = [one for piece in pieces for one in tool_calls.add(piece) if isinstance(one, ToolCall)]
+	value = [one for piece in pieces for one in tool_calls.add(piece) if isinstance(one, ToolCall)]
 	check_streamed(all_of(ToolCalls(streams=True), pieces))
-	assert [one.arguments for one in given] == ['{"x":0}', '{"x":1}', '{"x":2}']
-	assert given[0].id == "call_0" and len({one.id for one in given}) == 3
+	assert [one.arguments for one in value] == ['{"x":0}', '{"x":1}', '{"x":2}']
+	assert value[0].id == "call_0" and len({one.id for one in value}) == 3
 
 
 def test_half_a_surrogate_waits_for_the_other_in_arguments_too() -> None:

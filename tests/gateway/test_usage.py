@@ -38,9 +38,9 @@ def gemini(**usage: Any) -> str:
 
 
 def responses(usage: dict[str, Any], **fields: Any) -> str:
-	said = {"type": "response.output_text.delta", "output_index": 0, "delta": "Yes."}
+	payload = {"type": "response.output_text.delta", "output_index": 0, "delta": "Yes."}
 	response = {"status": "completed", "output": [], "usage": usage, **fields}
-	return sse(said, {"type": "response.completed", "response": response})
+	return sse(payload, {"type": "response.completed", "response": response})
 
 
 # api, what the provider sends, and: prompt, of it read from the cache and written to it, completion, of it reasoning
@@ -230,14 +230,14 @@ def test_every_wire_counts_alike(
 	server: ScriptedProvider, api: str, raw: str, counts: tuple[int, int, int, int, int]
 ) -> None:
 	usage = counted(server, api, raw)
-	found = (
+	usages = (
 		usage.prompt_tokens,
 		usage.cached_tokens,
 		usage.cache_write_tokens,
 		usage.completion_tokens,
 		usage.reasoning_tokens,
 	)
-	assert (found, usage.total_tokens, usage.estimated) == (counts, counts[0] + counts[3], False)
+	assert (usages, usage.total_tokens, usage.estimated) == (counts, counts[0] + counts[3], False)
 
 
 PRICE = Price(

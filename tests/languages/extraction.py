@@ -20,14 +20,14 @@ Found = Iterator[tuple[str, str]]
 
 def messages() -> dict[str, tuple[set[str], set[str]]]:
 	"""Returns the sentences with the files that have them, and the comments for translators."""
-	found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+	texts: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
 	for file in sources():
 		for message, comment in extract(file):
 			if message:
-				files, comments = found[message]
+				files, comments = texts[message]
 				files.add(file.relative_to(ROOT).as_posix())
 				comments.update([comment] if comment else [])
-	return dict(found)
+	return dict(texts)
 
 
 def sources() -> list[Path]:

@@ -119,9 +119,9 @@ def keep(store: SqliteStore, at: float, failed: int) -> None:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-	said = [record.getMessage().split(" subject=")[0] for record in caplog.records]
+	texts = [record.getMessage().split(" subject=")[0] for record in caplog.records]
 	caplog.clear()
-	return said
+	return texts
 
 
 def test_it_is_told_once_that_it_begins_and_once_that_it_is_over(

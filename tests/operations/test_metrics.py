@@ -95,8 +95,8 @@ def test_what_a_request_came_to(store: SqliteStore) -> None:
 def test_a_key_with_a_label_has_figures_of_its_own(store: SqliteStore) -> None:
 	failure = {"provider": "p", "model": "m", "error": "provider_auth", "key": "red"}
 	sums = metrics.sums_of([ended(attempts=[failure], key_label="blue"), ended()])
-	found = {series: count for series, count in sums.items() if series[0].startswith("provider_")}
-	assert found == {
+	by_key = {series: count for series, count in sums.items() if series[0].startswith("provider_")}
+	assert by_key == {
 		("provider_requests", "p", "red"): 1,
 		("provider_errors", "p", "provider_auth", "red"): 1,
 		("provider_requests", "p", "blue"): 1,
@@ -255,10 +255,10 @@ def test_a_scrape_tells_what_chats_came_to(
 	assert grown("requests_total", "completed") == 3
 	assert grown("requests_total", "failed") == 1
 	assert grown("request_errors_total", "provider_auth") == 1
-	events = sum(each["realtime"]["events"] for each in (*answers, failed, slow.answer or {}))
+	events = sum(answer["realtime"]["events"] for answer in (*answers, failed, slow.answer or {}))
 	assert grown("events_total", "emitted") == events
 	assert grown("tokens_total", "prompt", "scripted") == sum(
-		each["usage"]["prompt_tokens"] for each in (*answers, slow.answer or {})
+		answer["usage"]["prompt_tokens"] for answer in (*answers, slow.answer or {})
 	)
 	assert grown("provider_errors_total", "provider_auth", "scripted") == 1
 	assert grown("fallbacks_total", "scripted") == 1
@@ -298,8 +298,8 @@ def test_figures_are_for_the_token_and_for_system_managers(site: Site, with_toke
 
 
 def test_without_a_token_in_the_configuration_none_is_right(site: Site) -> None:
-	for given in ("", "None", TOKEN):
-		refused = httpx.get(site.method("metrics"), headers={"X-AI-Assistant-Token": given})
+	for token in ("", "None", TOKEN):
+		refused = httpx.get(site.method("metrics"), headers={"X-AI-Assistant-Token": token})
 		assert refused.status_code == 403
 
 

@@ -122,10 +122,10 @@ def test_ctrl_c_ends_it_without_a_word(site: Site, process: tuple[StandaloneSite
 		stream = client.chat(script({"gate": "watched by one who leaves"}))
 		assert watch.stdout and watch.stdout.readline()
 		watch.send_signal(signal.SIGINT)
-		_rest, said = watch.communicate()
+		_rest, text = watch.communicate()
 		process[1].open("watched by one who leaves")
 		stream.wait()
-	assert (watch.returncode, said) == (0, "")
+	assert (watch.returncode, text) == (0, "")
 
 
 def test_smoke_says_one_line(site: Site) -> None:

@@ -61,8 +61,8 @@ def test_what_nobody_heard_is_stored_counted_and_said(
 	site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 	monkeypatch.setattr(redis_health, "why_not", lambda: "no realtime server is subscribed")
-	said: list[str] = []
-	monkeypatch.setattr(log.logger(), "warning", said.append)
+	texts: list[str] = []
+	monkeypatch.setattr(log.logger(), "warning", texts.append)
 	one = publisher()
 	one.accepted()
 	one.complete(one.row(OUTCOME))
@@ -70,7 +70,7 @@ def test_what_nobody_heard_is_stored_counted_and_said(
 	assert [event["seq"] for event in site.stored] == [1, 2]
 	assert site.row["realtime"] == {"events": 2, "failed": 2, "last_seq": 2}
 	line = r"\[WebSocket\] ❌ \w+ not emitted: no realtime server is subscribed task=t request=r-1234567 seq=\d user=\S+"
-	assert [bool(re.fullmatch(line, each)) for each in said] == [True, True]
+	assert [bool(re.fullmatch(line, text)) for text in texts] == [True, True]
 
 
 @pytest.mark.parametrize("refused", ["append", "commit"])
@@ -87,7 +87,7 @@ def test_what_the_store_refused_is_sent_with_what_comes_next(site: FakeSite, ref
 	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4]
 	assert "".join(event["text"] for event in site.stored) == "lost? no."
 	assert site.sent == [
-		{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored
+		{"event": "ai_progress", "room": "user:a@example.com", **stored_event} for stored_event in site.stored
 	]
 
 
@@ -111,7 +111,7 @@ def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
 	assert [event["seq"] for event in site.stored] == list(range(1, len(site.stored) + 1))
 	assert "".join(event["text"] for event in site.stored) == "Hm.still whole"
 	assert site.sent == [
-		{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored
+		{"event": "ai_progress", "room": "user:a@example.com", **stored_event} for stored_event in site.stored
 	]
 
 
@@ -236,14 +236,14 @@ def test_one_without_tools_says_nothing_of_calls(site: FakeSite) -> None:
 def test_the_line_of_a_call_says_its_size_and_not_its_words(
 	site: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	said: list[str] = []
-	monkeypatch.setattr(log.logger(), "info", said.append)
+	texts: list[str] = []
+	monkeypatch.setattr(log.logger(), "info", texts.append)
 	call(publisher(tools=True))
 	assert (
-		said[4]
+		texts[4]
 		== "[WebSocket] 🔧 TOOL_CALL emitted: 2 chars task=t request=r-1234567 seq=5 user=a@example.com"
 	)
-	assert not any("city" in line for line in said)
+	assert not any("city" in line for line in texts)
 
 
 def test_calls_wait_for_a_store_that_is_away_too(site: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +304,7 @@ def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(
 	site: FakeSite, clock: SimpleNamespace
 ) -> None:
 	def told() -> list[tuple[str, int]]:
-		return [(each["phase"], each["elapsed_ms"]) for each in site.sent if each["event"] == "ai_status"]
+		return [(event["phase"], event["elapsed_ms"]) for event in site.sent if event["event"] == "ai_status"]
 
 	one = publisher()
 	one.accepted()
@@ -324,8 +324,8 @@ def test_a_silence_is_told_every_three_seconds_and_what_it_is_in(
 def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
 	site: FakeSite, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	said: list[str] = []
-	monkeypatch.setattr(log.logger(), "warning", said.append)
+	texts: list[str] = []
+	monkeypatch.setattr(log.logger(), "warning", texts.append)
 	one = publisher()
 	one.accepted()
 	site.away = {"append"}
@@ -336,7 +336,7 @@ def test_a_store_that_is_away_is_tried_four_times_a_second_and_told_once(
 		clock.now += 0.125
 	assert tries == [1, 1, 2, 2, 3]
 	assert one.wait_s() == 0.125
-	assert len(said) == 1
+	assert len(texts) == 1
 	site.away = set()
 	clock.now += 1
 	one.forward(Tick())
@@ -415,8 +415,14 @@ def written_in_20_s(site: FakeSite, clock: SimpleNamespace, stream_tool_calls: b
 
 
 def test_a_call_is_streamed_in_an_event_a_second(site: FakeSite, clock: SimpleNamespace) -> None:
-	sent = [each for each in written_in_20_s(site, clock, True) if each["event"] == "ai_progress"]
-	assert sent == [{"event": "ai_progress", "room": "user:a@example.com", **each} for each in site.stored]
+	sent = [
+		sent_event
+		for sent_event in written_in_20_s(site, clock, True)
+		if sent_event["event"] == "ai_progress"
+	]
+	assert sent == [
+		{"event": "ai_progress", "room": "user:a@example.com", **sent_event} for sent_event in site.stored
+	]
 	kinds = [event["type"] for event in sent]
 	assert kinds[:4] == ["reasoning", "text", "tool_call_start", "tool_call_delta"]
 	assert kinds[-2:] == ["tool_call", "completion"] and set(kinds[3:-2]) == {"tool_call_delta"}
@@ -435,12 +441,12 @@ def test_a_client_that_asks_for_no_calls_in_pieces_gets_a_status_a_second(
 ) -> None:
 	sent = written_in_20_s(site, clock, False)
 	assert [event["type"] for event in site.stored] == ["reasoning", "text", "tool_call", "completion"]
-	statuses = [each for each in sent if each["event"] == "ai_status"]
+	statuses = [sent_event for sent_event in sent if sent_event["event"] == "ai_status"]
 	assert 20 <= len(statuses) <= 30
-	assert {(each["phase"], each["name"]) for each in statuses} == {("calling", "write")}
-	characters = [each["characters"] for each in statuses]
+	assert {(sent_event["phase"], sent_event["name"]) for sent_event in statuses} == {("calling", "write")}
+	characters = [sent_event["characters"] for sent_event in statuses]
 	assert characters[0] == 0 and characters == sorted(characters) and 1900 < characters[-1] <= 2012
-	at = [each["elapsed_ms"] for each in sent]
+	at = [sent_event["elapsed_ms"] for sent_event in sent]
 	assert max(later - earlier for earlier, later in pairwise(at)) <= 1000
 
 
@@ -456,8 +462,8 @@ def test_a_silent_provider_that_has_begun_a_call_is_still_calling(
 	one.forward(ToolCall("c1", "write", "{}"))
 	clock.now += publishing.HEARTBEAT_S
 	one.forward(Tick())
-	statuses = [each for each in site.sent if each["event"] == "ai_status"]
-	assert [(each["phase"], each.get("characters")) for each in statuses] == [
+	statuses = [event for event in site.sent if event["event"] == "ai_status"]
+	assert [(event["phase"], event.get("characters")) for event in statuses] == [
 		("calling", 0),
 		("calling", 1),
 		("thinking", None),

@@ -114,20 +114,20 @@ def send(site: InProcess, rng: random.Random, name: str, verb: str, fields: dict
 	headers = {"Authorization": f"token {user}:secret"} if rng.random() < 0.95 else {}
 	how = rng.choice(["json", "json", "json", "form", "query", "broken"])
 	if how == "json":
-		given: dict[str, Any] = {"data": json.dumps(fields), "content_type": "application/json"}
+		options: dict[str, Any] = {"data": json.dumps(fields), "content_type": "application/json"}
 	elif how == "broken":
 		whole = json.dumps(fields)
-		given = {"data": whole[: rng.randrange(len(whole))] + rng.choice(["", "\0", "]}", "x"])}
-		given["content_type"] = rng.choice(
+		options = {"data": whole[: rng.randrange(len(whole))] + rng.choice(["", "\0", "]}", "x"])}
+		options["content_type"] = rng.choice(
 			["application/json", "text/plain", "multipart/form-data", "a/b; boundary=\xff"]
 		)
 	else:
 		texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in fields.items()}
 		coded = urlencode(texts, errors="surrogatepass")
-		given = {"query_string": coded}
+		options = {"query_string": coded}
 		if how == "form":
-			given = {"data": coded, "content_type": "application/x-www-form-urlencoded"}
-	return site.client.open(path, method=verb, headers=headers, **given)
+			options = {"data": coded, "content_type": "application/x-www-form-urlencoded"}
+	return site.client.open(path, method=verb, headers=headers, **options)
 
 
 def ask(
@@ -151,17 +151,17 @@ def check(name: str, response: TestResponse) -> tuple[str, bool]:
 	if name in ("health", "metrics") and response.mimetype == "text/plain":
 		assert response.status_code in (200, 503)
 		return "text", False
-	found = json.loads(body) if response.mimetype == "application/json" else {}
-	message = found.get("message")
+	answer = json.loads(body) if response.mimetype == "application/json" else {}
+	message = answer.get("message")
 	if not isinstance(message, dict):
 		# Frappe's own refusal: before any code of ours has run.
 		assert response.status_code in (400, 401, 403, 404, 417, 500), (response.status_code, body)
-		trace = found.get("exc", "")
+		trace = answer.get("exc", "")
 		assert not OURS.search(trace), trace
 		if response.status_code == 500:
-			assert found["exc_type"] in ("JSONDecodeError", "RecursionError", "UnicodeDecodeError"), trace
+			assert answer["exc_type"] in ("JSONDecodeError", "RecursionError", "UnicodeDecodeError"), trace
 		return f"Frappe's {response.status_code}", True
-	assert not {"exc", "exception", "_server_messages"} & set(found)
+	assert not {"exc", "exception", "_server_messages"} & set(answer)
 	error = message.get("error", {})
 	code = error.get("code", message.get("status", "read"))
 	assert code != "internal_error"
@@ -177,8 +177,8 @@ def left_behind(site: InProcess) -> None:
 	"""Every request that was accepted has ended, with one completion, which is its last event."""
 	for name, status in site.database.read("SELECT name, status FROM request"):
 		assert status in ("completed", "cancelled", "failed")
-		found = site.database.read("SELECT event FROM event WHERE request = ? ORDER BY seq", [name])
-		events = [json.loads(event) for (event,) in found]
+		rows = site.database.read("SELECT event FROM event WHERE request = ? ORDER BY seq", [name])
+		events = [json.loads(event) for (event,) in rows]
 		assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
 		assert [event["status"] for event in events if event["type"] == "completion"] == [status]
 		assert events[-1]["type"] == "completion"

@@ -115,14 +115,14 @@ def check(path: str, response: TestResponse) -> str:
 	if response.mimetype == "text/event-stream":
 		assert response.status_code == 200
 		return "streamed, " + stream(path, text)
-	found = json.loads(text)
+	answer = json.loads(text)
 	if response.status_code == 200:
-		assert "error" not in found or found["error"] is None, text
+		assert "error" not in answer or answer["error"] is None, text
 		return "whole"
-	error = found["error"]
+	error = answer["error"]
 	assert isinstance(error["message"], str) and error["message"].isprintable(), error
 	if "/messages" in path:
-		assert found["type"] == "error" and set(error) >= {"type", "message"}, text
+		assert answer["type"] == "error" and set(error) >= {"type", "message"}, text
 	else:
 		assert set(error) == {"message", "type", "param", "code"}, text
 	return str(response.status_code)

@@ -25,16 +25,16 @@ READING = [
 @contextmanager
 def statements(site: InProcess) -> Iterator[list[str]]:
 	"""What the database is asked in the context, with what for left out."""
-	found: list[str] = []
+	queries: list[str] = []
 	read, write = site.database.read, site.database.write
 
 	def noting(run: Any) -> Any:
-		return lambda sql, *given: (found.append(sql), run(sql, *given))[1]
+		return lambda sql, *arguments: (queries.append(sql), run(sql, *arguments))[1]
 
 	with pytest.MonkeyPatch.context() as patch:
 		patch.setattr(site.database, "read", noting(read))
 		patch.setattr(site.database, "write", noting(write))
-		yield found
+		yield queries
 
 
 def ask(site: InProcess, user: str, name: str, **fields: Any) -> TestResponse:
@@ -52,13 +52,13 @@ def test_as_many_questions_are_asked_of_the_database(
 	ids = {"request_id": f"the-firsts-{name}", "task_id": "the first's task"}
 	messages = [{"role": "user", "content": "hello"}]
 	assert ask(in_process, FIRST, "chat_completion", messages=messages, **ids).status_code == 200
-	asked = []
-	for given in (ids[parameter], ids[parameter].replace("first", "third")):
-		with statements(in_process) as found:
-			response = ask(in_process, SECOND, name, **{parameter: given})
+	queries = []
+	for identity in (ids[parameter], ids[parameter].replace("first", "third")):
+		with statements(in_process) as counted:
+			response = ask(in_process, SECOND, name, **{parameter: identity})
 		assert response.status_code == 404
-		asked.append((found, response.data, list(response.headers)))
-	theirs, nobodys = asked
+		queries.append((counted, response.data, list(response.headers)))
+	theirs, nobodys = queries
 	assert theirs == nobodys and len(theirs[0]) > 0
-	with statements(in_process) as found:
+	with statements(in_process) as counted:
 		assert ask(in_process, FIRST, name, **{parameter: ids[parameter]}).status_code == 200

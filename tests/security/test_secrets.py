@@ -54,26 +54,29 @@ def config(provider: ScriptedProvider) -> dict[str, Any]:
 
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
-	with site.client(site.first) as found:
-		found.connect()
-		yield found
+	with site.client(site.first) as opened:
+		opened.connect()
+		yield opened
 
 
 def left(process: StandaloneSite) -> dict[str, bytes]:
 	"""All that the site has written, by where; its configuration alone may hold keys."""
 	files = [path for path in process.folder.rglob("*") if path.is_file() and path != process.config_file]
 	assert {path.name for path in files} >= {"ai_assistant.log", "site.sqlite"}
-	found = {path.name: path.read_bytes() for path in files if path.name != "site.sqlite"}
+	files_left = {path.name: path.read_bytes() for path in files if path.name != "site.sqlite"}
 	# What it holds: SQLite leaves pieces of what it has moved in the unused part of a page.
 	with closing(sqlite3.connect(process.data / "site.sqlite", timeout=10)) as database:
-		found["site.sqlite"] = "\n".join(database.iterdump()).encode()
-	return {**found, "standard error": "".join(process.stderr).encode()}
+		files_left["site.sqlite"] = "\n".join(database.iterdump()).encode()
+	return {**files_left, "standard error": "".join(process.stderr).encode()}
 
 
 def seek(process: StandaloneSite, *canaries: str) -> dict[str, list[str]]:
 	"""Of each canary, where it is."""
 	places = left(process)
-	return {each: [place for place, said in places.items() if each.encode() in said] for each in canaries}
+	return {
+		canary: [place for place, content in places.items() if canary.encode() in content]
+		for canary in canaries
+	}
 
 
 NOWHERE: dict[str, list[str]] = {PROMPT: [], ANSWER: [], THOUGHT: [], WORDS: [], CANARY_KEY: []}
@@ -106,12 +109,12 @@ def test_no_fault_of_a_provider_tells_a_secret(
 		error = answer.get("error")
 		assert error is None or (error["message"].count(".") >= 1 and "\n" not in error["message"])
 	# Each adapter was asked, with the key and the question.
-	assert {asked.path.split("/")[1] for asked in provider.requests[before:]} == {
+	assert {request.path.split("/")[1] for request in provider.requests[before:]} == {
 		"openai",
 		"openai_responses",
 		"anthropic",
 	}
-	assert all(CANARY_KEY == asked.key and PROMPT in asked.text for asked in provider.requests[before:])
+	assert all(CANARY_KEY == request.key and PROMPT in request.text for request in provider.requests[before:])
 	assert seek(process, *NOWHERE) == NOWHERE
 
 
@@ -119,17 +122,17 @@ def test_content_is_kept_in_the_database_alone_and_questions_until_they_are_answ
 	client: Client, process: StandaloneSite, provider: ScriptedProvider
 ) -> None:
 	process.configure(each_adapter(provider))
-	gate, asked = unique("gate"), unique("canary-question")
-	stream = client.chat(script(*SAID, {"gate": gate}, {"note": asked}), background=True, provider="openai")
+	gate, request = unique("gate"), unique("canary-question")
+	stream = client.chat(script(*SAID, {"gate": gate}, {"note": request}), background=True, provider="openai")
 	next(event for event in stream if event["type"] == "text")
 	# That the search finds what is there.
-	found = seek(process, asked, ANSWER, THOUGHT)
+	located = seek(process, request, ANSWER, THOUGHT)
 	assert all(
-		places and {place.split("-")[0] for place in places} == {"site.sqlite"} for places in found.values()
+		places and {place.split("-")[0] for place in places} == {"site.sqlite"} for places in located.values()
 	)
 	provider.open(gate)
 	assert stream.wait()["response"] == ANSWER
-	assert seek(process, asked, CANARY_KEY) == {asked: [], CANARY_KEY: []}
+	assert seek(process, request, CANARY_KEY) == {request: [], CANARY_KEY: []}
 	assert {place.split("-")[0] for place in seek(process, ANSWER)[ANSWER]} == {"site.sqlite"}
 
 
@@ -137,17 +140,17 @@ def test_a_question_that_was_cancelled_is_forgotten(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider
 ) -> None:
 	process.configure(each_adapter(provider))
-	asked, marker = unique("canary-question"), unique("marker")
+	request, marker = unique("canary-question"), unique("marker")
 	stream = client.chat(
 		# Its beginning stays, where content is kept.
-		script({"note": "x" * 140}, {"note": asked}, {"note": marker}, {"hang": True}),
+		script({"note": "x" * 140}, {"note": request}, {"note": marker}, {"hang": True}),
 		background=True,
 		provider="openai",
 	)
 	provider.wait_for(marker)
 	client.post("cancel", request_id=stream.request_id)
 	assert stream.wait()["status"] == "cancelled"
-	assert seek(process, asked) == {asked: []}
+	assert seek(process, request) == {request: []}
 
 
 @pytest.mark.parametrize("background", [False, True])
@@ -156,17 +159,17 @@ def test_the_beginning_of_a_question_is_kept_where_content_is_and_nowhere_else(
 ) -> None:
 	for keep in (True, False):
 		process.configure(each_adapter(provider, retention={"keep_content": keep}))
-		gate, asked = unique("gate"), unique("canary-excerpt")
+		gate, request = unique("gate"), unique("canary-excerpt")
 		stream = client.chat(
-			script({"note": asked}, {"text": "x"}, {"gate": gate}), provider="openai", background=background
+			script({"note": request}, {"text": "x"}, {"gate": gate}), provider="openai", background=background
 		)
 		next(event for event in stream if event["type"] == "text")
 		if not background:
 			# A queued one is kept whole until it has ended.
-			assert bool(seek(process, asked)[asked]) == keep
+			assert bool(seek(process, request)[request]) == keep
 		provider.open(gate)
 		assert stream.wait()["status"] == "completed"
-		assert bool(seek(process, asked)[asked]) == keep
+		assert bool(seek(process, request)[request]) == keep
 
 
 @contextmanager
@@ -194,7 +197,10 @@ def test_nothing_that_is_said_makes_the_site_ask_an_address(
 	with counting() as (address, came):
 		link = f"{address}/link.png"
 		image = [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": link}}]
-		elsewhere = {each: address for each in ("api_base", "base_url", "api_key", "extra_headers", "proxy")}
+		elsewhere = {
+			field_name: address
+			for field_name in ("api_base", "base_url", "api_key", "extra_headers", "proxy")
+		}
 		asking: list[dict[str, Any]] = [
 			{
 				"messages": [{"role": "user", "content": script({"text": f"![x]({link})"}, {"note": link})}],
@@ -219,9 +225,9 @@ def test_nothing_that_is_said_makes_the_site_ask_an_address(
 def test_an_address_is_of_the_web(
 	client: Client, process: StandaloneSite, provider: ScriptedProvider, base: str
 ) -> None:
-	given = each_adapter(provider)
-	given["providers"] = [{**given["providers"][0], "api_base": base}]
-	process.configure(given)
+	value = each_adapter(provider)
+	value["providers"] = [{**value["providers"][0], "api_base": base}]
+	process.configure(value)
 	stream = client.chat("hello")
 	list(stream)
 	assert "api_base accepts" in str(stream.error) and CANARY_KEY not in str(stream.error)
@@ -229,9 +235,9 @@ def test_an_address_is_of_the_web(
 
 def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: ScriptedProvider) -> None:
 	monkeypatch.setattr(stand_in.local, "site", "s", raising=False)
-	given = each_adapter(provider)
-	given["providers"][0]["extra"] = {"extra_headers": {"x-key": CANARY_KEY}}
-	stand_in.local.conf = {"ai_assistant": given}
+	value = each_adapter(provider)
+	value["providers"][0]["extra"] = {"extra_headers": {"x-key": CANARY_KEY}}
+	stand_in.local.conf = {"ai_assistant": value}
 	try:
 		loaded = settings.load()
 		request = validate({"messages": [{"role": "user", "content": "hello"}]}, loaded)
@@ -239,7 +245,7 @@ def test_no_object_shows_a_key(monkeypatch: pytest.MonkeyPatch, provider: Script
 		made = Chat(request, loaded, publisher)
 		for thing in (loaded, *loaded.providers, made, made.gateway, vars(made), request):
 			assert CANARY_KEY not in repr(thing) + str(thing)
-		given["providers"][0]["api_key"] = {"x": CANARY_KEY}
+		value["providers"][0]["api_key"] = {"x": CANARY_KEY}
 		(aside,) = settings.load().set_aside
 		assert "api_key" in aside[1] and CANARY_KEY not in aside[1]
 	finally:

@@ -76,8 +76,8 @@ class Listener:
 	def messages(self, until: Any) -> list[Any]:
 		"""All that came up to the message `until`, without it."""
 		got = self.wait_for(lambda got: any(data == until for _event, data in got))
-		found = [data for _event, data in got]
-		return found[: found.index(until)]
+		payloads = [data for _event, data in got]
+		return payloads[: payloads.index(until)]
 
 	def _received(self, event: str, data: Any = None) -> None:
 		with self._news:

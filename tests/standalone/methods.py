@@ -103,7 +103,7 @@ def keep(request_id: str, then: str = "") -> str:
 
 
 @frappe.whitelist()
-def kept(request_id: str) -> bool:
+def is_stored(request_id: str) -> bool:
 	return store.current().get(frappe.session.user, request_id) is not None
 
 
@@ -172,7 +172,7 @@ def stream_until_closed() -> Response:
 @frappe.whitelist()
 def stream_whether_kept(request_id: str) -> Response:
 	store.current().open({"user": frappe.session.user, "request_id": request_id})
-	return Response(str(kept(request_id)) for _ in range(2))
+	return Response(str(is_stored(request_id)) for _ in range(2))
 
 
 @frappe.whitelist()

@@ -19,10 +19,10 @@ WHO = "/api/method/frappe.auth.get_logged_user"
 
 
 def cookies(answer: httpx.Response) -> dict[str, Any]:
-	found: SimpleCookie = SimpleCookie()
+	jar: SimpleCookie = SimpleCookie()
 	for header in answer.headers.get_list("set-cookie"):
-		found.load(header)
-	return dict(found)
+		jar.load(header)
+	return dict(jar)
 
 
 def deleted(answer: httpx.Response) -> set[str]:
@@ -55,7 +55,7 @@ def test_a_website_user_is_told_that_there_is_no_app_for_him(http: httpx.Client)
 
 
 @pytest.mark.parametrize(
-	("given", "message"),
+	("value", "message"),
 	[
 		({"usr": "ann@example.com", "pwd": "wrong"}, "Invalid login credentials"),
 		({"usr": "nobody@example.com", "pwd": "ann's secret"}, "Invalid login credentials"),
@@ -66,8 +66,8 @@ def test_a_website_user_is_told_that_there_is_no_app_for_him(http: httpx.Client)
 		({"usr": "ann@example.com", "pwd": "x" * 513}, "Password size exceeded the maximum allowed size"),
 	],
 )
-def test_a_wrong_login_is_401_with_frappes_body(http: httpx.Client, given: Any, message: str) -> None:
-	answer = http.post("/api/method/login", data=given)
+def test_a_wrong_login_is_401_with_frappes_body(http: httpx.Client, value: Any, message: str) -> None:
+	answer = http.post("/api/method/login", data=value)
 
 	assert answer.status_code == 401
 	body = answer.json()

@@ -173,7 +173,7 @@ def test_a_missing_argument_is_500_with_pythons_own_words(http: httpx.Client) ->
 
 
 @pytest.mark.parametrize(
-	("given", "got"),
+	("value", "got"),
 	[
 		({"number": "3"}, {"number": 3}),
 		({"number": 3.0}, {"number": 3}),
@@ -186,16 +186,16 @@ def test_a_missing_argument_is_500_with_pythons_own_words(http: httpx.Client) ->
 	],
 )
 def test_an_argument_is_converted_to_its_annotation(
-	http: httpx.Client, given: dict[str, Any], got: dict[str, Any]
+	http: httpx.Client, value: dict[str, Any], got: dict[str, Any]
 ) -> None:
-	answer = call(http, "echo", headers=ANN, **given)
+	answer = call(http, "echo", headers=ANN, **value)
 
 	assert answer.status_code == 200, answer.text
 	assert answer.json()["message"].items() >= got.items()
 
 
 @pytest.mark.parametrize(
-	("given", "message"),
+	("value", "message"),
 	[
 		({"number": "three"}, "Argument 'number' should be of type 'int' but got 'str' instead."),
 		({"number": None}, "Argument 'number' should be of type 'int' but got 'NoneType' instead."),
@@ -211,8 +211,8 @@ def test_an_argument_is_converted_to_its_annotation(
 		),
 	],
 )
-def test_an_argument_of_another_type_is_417(http: httpx.Client, given: dict[str, Any], message: str) -> None:
-	answer = call(http, "echo", headers=ANN, **given)
+def test_an_argument_of_another_type_is_417(http: httpx.Client, value: dict[str, Any], message: str) -> None:
+	answer = call(http, "echo", headers=ANN, **value)
 
 	assert (answer.status_code, answer.json()["exc_type"]) == (417, "FrappeTypeError")
 	assert answer.json()["exception"] == f"frappe.exceptions.FrappeTypeError: {message}"
@@ -250,11 +250,11 @@ def test_a_response_passes_through_untouched_and_what_was_written_is_kept(http: 
 	assert (answer.status_code, answer.text, answer.headers["retry-after"]) == (429, "kept", "7")
 	assert answer.headers["content-type"].startswith("text/plain")
 	assert "sid=Guest" in answer.headers["set-cookie"]
-	assert call(http, "kept", request_id="passes", headers=ANN).json() == {"message": True}
+	assert call(http, "is_stored", request_id="passes", headers=ANN).json() == {"message": True}
 
 
 @pytest.mark.parametrize(
-	("http_method", "then", "kept"),
+	("http_method", "then", "stored"),
 	[
 		("POST", "", True),
 		("PUT", "", True),
@@ -268,13 +268,13 @@ def test_a_response_passes_through_untouched_and_what_was_written_is_kept(http: 
 	],
 )
 def test_a_post_is_committed_a_get_and_an_error_are_rolled_back(
-	http: httpx.Client, http_method: str, then: str, kept: bool
+	http: httpx.Client, http_method: str, then: str, stored: bool
 ) -> None:
 	request_id = f"row-{http_method}-{then}"
 
 	http.request(http_method, f"{API}.keep", params={"request_id": request_id, "then": then}, headers=ANN)
 
-	assert call(http, "kept", request_id=request_id, headers=ANN).json() == {"message": kept}
+	assert call(http, "is_stored", request_id=request_id, headers=ANN).json() == {"message": stored}
 
 
 def test_an_exception_of_the_method_is_500_with_its_traceback_and_a_line_in_the_log(
@@ -330,7 +330,7 @@ def test_a_client_that_hangs_up_does_not_end_its_request(site: RunningSite, http
 	methods.leave.set()
 
 	assert methods.finished.wait(10)
-	assert call(http, "kept", request_id="hung-up", headers=ANN).json() == {"message": True}
+	assert call(http, "is_stored", request_id="hung-up", headers=ANN).json() == {"message": True}
 
 
 def test_a_body_cut_short_does_not_run(site: RunningSite, http: httpx.Client) -> None:
@@ -344,7 +344,7 @@ def test_a_body_cut_short_does_not_run(site: RunningSite, http: httpx.Client) ->
 		while connection.recv(1000):
 			pass
 
-	assert call(http, "kept", request_id="cut-short", headers=ANN).json() == {"message": False}
+	assert call(http, "is_stored", request_id="cut-short", headers=ANN).json() == {"message": False}
 
 
 def test_a_streamed_response_is_sent_piece_by_piece_and_keeps_its_request(ann: httpx.Client) -> None:
@@ -368,15 +368,15 @@ def test_a_hang_up_closes_a_streamed_body_at_its_next_part(http: httpx.Client) -
 	assert methods.closed_for == ["ann@example.com"]
 
 
-@pytest.mark.parametrize(("http_method", "kept"), [("GET", "FalseFalse"), ("POST", "TrueTrue")])
+@pytest.mark.parametrize(("http_method", "stored"), [("GET", "FalseFalse"), ("POST", "TrueTrue")])
 def test_the_transaction_has_ended_when_a_response_is_streamed(
-	http: httpx.Client, http_method: str, kept: str
+	http: httpx.Client, http_method: str, stored: str
 ) -> None:
 	where = f"{API}.stream_whether_kept"
 
 	answer = http.request(http_method, where, params={"request_id": "streamed"}, headers=ANN)
 
-	assert answer.text == kept
+	assert answer.text == stored
 
 
 def test_many_requests_wait_at_once_and_another_still_gets_through(site: RunningSite) -> None:
@@ -441,7 +441,7 @@ def test_the_page_has_the_theme_of_its_user(
 	ann: httpx.Client, monkeypatch: pytest.MonkeyPatch, theme: str, shown: str
 ) -> None:
 	themes = {("User", "ann@example.com", "desk_theme"): theme}
-	monkeypatch.setattr("frappe.get_cached_value", lambda *asked: themes[asked])
+	monkeypatch.setattr("frappe.get_cached_value", lambda *arguments: themes[arguments])
 	assert f'<html lang="en" dir="ltr" data-theme="{shown}">' in ann.get("/ai-assistant").text
 
 

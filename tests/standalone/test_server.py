@@ -62,7 +62,7 @@ def test_sessions_and_rows_outlive_the_site(tmp_path: Path, config: Path) -> Non
 		sid = http.cookies["sid"]
 	with running_site(site_config=config, data=tmp_path) as site:
 		cookies = {"sid": sid}
-		answer = httpx.get(f"{site.url}/api/method/ai_assistant.api.kept?request_id=r1", cookies=cookies)
+		answer = httpx.get(f"{site.url}/api/method/ai_assistant.api.is_stored?request_id=r1", cookies=cookies)
 		assert answer.json() == {"message": True}
 
 
@@ -76,7 +76,7 @@ def test_each_of_two_sites_has_its_own_rows(tmp_path: Path, config: Path) -> Non
 	with running_site(site_config=config, data=tmp_path / "first") as first:
 		with running_site(site_config=config, data=tmp_path / "second") as second:
 			assert rows(second.url, "keep") == "kept"
-			assert (rows(first.url, "kept"), rows(second.url, "kept")) == (False, True)
+			assert (rows(first.url, "is_stored"), rows(second.url, "is_stored")) == (False, True)
 			assert second.store.get("ann@example.com", "r1")
 		assert rows(first.url, "keep") == "kept"
 		with httpx.Client(base_url=first.url) as http:

@@ -181,7 +181,7 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path:
 		database.commit()
 		store = SqliteStore(database)
 		name = store.open({**row(), "lease": 5.0, "tool_calls": []})
-		assert [(found["name"], found["tool_calls"]) for found in store.lapsed(6.0)] == [(name, [])]
+		assert [(stored["name"], stored["tool_calls"]) for stored in store.lapsed(6.0)] == [(name, [])]
 		old = store.get(ANN, "r0")
 		assert old and (old["tool_calls"], old["continuation"]) == (None, None)
 		store.finish(name, {"status": "completed", "usage": USAGE})
@@ -211,10 +211,10 @@ def test_a_file_of_an_earlier_version_gets_the_columns_of_the_cache(tmp_path: Pa
 def test_requests_of_the_same_moment_come_in_the_order_in_which_they_were_opened(store: Store) -> None:
 	for request_id in ("first-01", "second-1", "third-01"):
 		store.open(row(request_id=request_id, created=2.0))
-	ids = [found["request_id"] for found in store.of_task(ANN, "t1")]
+	ids = [stored["request_id"] for stored in store.of_task(ANN, "t1")]
 	assert ids == ["third-01", "second-1", "first-01"]
-	names = [found["name"] for found in reversed(store.of_task(ANN, "t1"))]
-	assert [found["name"] for found in store.live(ANN, 0.0, [], 2)] == names[:2]
+	names = [stored["name"] for stored in reversed(store.of_task(ANN, "t1"))]
+	assert [stored["name"] for stored in store.live(ANN, 0.0, [], 2)] == names[:2]
 
 
 def test_the_end_of_a_queued_request_leaves_no_question(store: Store, database: Database) -> None:

@@ -82,11 +82,11 @@ def test_now_is_a_local_time_with_microseconds() -> None:
 
 
 @pytest.mark.parametrize(
-	("given", "number"),
+	("value", "number"),
 	[("3", 3), ("3.7", 3), (3.7, 3), (None, 0), ("three", 0), ("", 0), (True, 1), ("inf", 0), ([], 0)],
 )
-def test_cint_makes_an_int_of_anything(given: Any, number: int) -> None:
-	assert cint(given) == number
+def test_cint_makes_an_int_of_anything(value: Any, number: int) -> None:
+	assert cint(value) == number
 	assert cint("x", 5) == 5
 
 
@@ -97,8 +97,8 @@ def test_a_moment_in_utc_is_told_by_the_clock_of_now(
 	monkeypatch.setenv("TZ", "Asia/Kolkata")
 	time.tzset()
 	try:
-		found = convert_utc_to_system_timezone(datetime(2026, 11, 24, 18, 30, tzinfo=zone))
-		assert (found.isoformat(), found.tzname()) == ("2026-11-25T00:00:00+05:30", "IST")
+		moment = convert_utc_to_system_timezone(datetime(2026, 11, 24, 18, 30, tzinfo=zone))
+		assert (moment.isoformat(), moment.tzname()) == ("2026-11-25T00:00:00+05:30", "IST")
 		assert convert_utc_to_system_timezone(datetime.now(timezone.utc)).isoformat(" ")[:16] == now()[:16]
 	finally:
 		monkeypatch.undo()
@@ -114,11 +114,11 @@ def test_json_has_its_keys_sorted_and_knows_dates_decimals_and_sets() -> None:
 
 
 def test_a_dict_has_its_keys_as_attributes_and_can_be_copied() -> None:
-	given = frappe._dict(a={"b": 1})
-	given.c = 2
+	fields = frappe._dict(a={"b": 1})
+	fields.c = 2
 
-	copied = copy.deepcopy(given)
-	given.a["b"] = 3
+	copied = copy.deepcopy(fields)
+	fields.a["b"] = 3
 	assert (copied.a, copied.c, copied["c"], copied.missing) == ({"b": 1}, 2, 2, None)
 
 
@@ -143,7 +143,7 @@ def transaction() -> Any:
 
 
 @pytest.mark.parametrize(
-	("given", "event", "room"),
+	("value", "event", "room"),
 	[
 		({"event": "e", "room": "r", "task_id": "t", "user": "u"}, "e", "r"),
 		({"event": "e", "task_id": "t", "user": "u"}, "e", "task_progress:t"),
@@ -159,9 +159,9 @@ def transaction() -> Any:
 	],
 )
 def test_the_room_is_chosen_in_frappes_order(
-	transaction: list[Any], given: dict[str, Any], event: str, room: str
+	transaction: list[Any], value: dict[str, Any], event: str, room: str
 ) -> None:
-	frappe.publish_realtime(**given)
+	frappe.publish_realtime(**value)
 
 	[(sent, _message, where)] = transaction
 	assert (sent, where) == (event, room)

@@ -23,8 +23,8 @@ def chat(site: Site) -> dict[str, Any]:
 def is_kept(site: Site, answers: list[dict[str, Any]]) -> None:
 	with site.client(site.first) as client:
 		for answer in answers:
-			found = client.get("get_request", request_id=answer["request_id"])
-			assert {key: found[key] for key in answer} == answer
+			stored = client.get("get_request", request_id=answer["request_id"])
+			assert {key: stored[key] for key in answer} == answer
 			events = client.get("get_events", request_id=answer["request_id"])["events"]
 			assert [event["seq"] for event in events] == list(range(1, answer["realtime"]["events"] + 1))
 
@@ -33,9 +33,9 @@ def test_what_was_asked_survives_each_step_and_is_counted(tmp_path: Path) -> Non
 	first = first_version(tmp_path / "first")
 	with ScriptedProvider() as provider:
 		config = {**site_config(provider), "metrics": {"token": "t0ken"}}
-		for each in config["providers"]:
+		for settings in config["providers"]:
 			# What it does not know of a provider the first version refuses (docs/deployment.md, Rollback).
-			each.pop("prices", None)
+			settings.pop("prices", None)
 		made = StandaloneSite(tmp_path, config)
 		for user in made.users.values():
 			# The first version does not know this either.

@@ -123,8 +123,8 @@ class Contract(Base):
 			raise result
 		return result
 
-	def found(self, request_id: str = "request-1", user: str = ANN) -> dict[str, Any]:
+	def stored(self, request_id: str = "request-1", user: str = ANN) -> dict[str, Any]:
 		"""Returns a request that must exist."""
-		found = self.store.get(user, request_id)
-		assert found, request_id
-		return found
+		row = self.store.get(user, request_id)
+		assert row, request_id
+		return row

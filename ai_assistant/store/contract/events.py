@@ -13,8 +13,8 @@ class EventsContract(Contract):
 	def test_events_come_back_as_they_were_and_in_order_after_a_number(self) -> None:
 		name, other = self.store.open(row()), self.store.open(row(request_id="request-2"))
 		events = [event(seq, f"💭{seq}") for seq in range(1, 12)]
-		for each in reversed(events):
-			self.store.append(name, each)
+		for sent in reversed(events):
+			self.store.append(name, sent)
 		self.store.append(other, event(1))
 		self.assertEqual(self.store.events(name), events)
 		self.assertEqual(self.store.events(name, after_seq=9), events[9:])
@@ -29,24 +29,24 @@ class EventsContract(Contract):
 			self.store.append(name, event(1, "second"))
 		self.store.append(name, event(2, "third"))
 		self.commit()
-		self.assertEqual([each["text"] for each in self.store.events(name)], ["first", "third"])
+		self.assertEqual([stored["text"] for stored in self.store.events(name)], ["first", "third"])
 
 	def test_a_request_that_is_forgotten_keeps_its_events_without_their_text(self) -> None:
 		name, other = self.store.open(row()), self.store.open(row(request_id="request-2"))
 		events = [event(1, "said 💭"), event(2)]
-		for each in events:
-			self.store.append(name, each)
-			self.store.append(other, each)
+		for sent in events:
+			self.store.append(name, sent)
+			self.store.append(other, sent)
 		self.store.forget(name)
-		self.assertEqual(self.store.events(name), [{**each, "text": ""} for each in events])
+		self.assertEqual(self.store.events(name), [{**sent, "text": ""} for sent in events])
 		self.assertEqual(self.store.events(other), events)
 
 	def test_what_a_forgotten_request_called_is_forgotten_too(self) -> None:
 		name = self.store.open(row())
 		call = {**event(1, ""), "type": "tool_call", "id": "c", "name": "💡", "arguments": '{"a": "secret"}'}
 		end = {**event(2, ""), "type": "completion", "usage": None, "tool_calls": [{"arguments": "secret"}]}
-		for each in (call, end):
-			self.store.append(name, each)
+		for sent in (call, end):
+			self.store.append(name, sent)
 		self.store.forget(name)
 		self.assertEqual(self.store.events(name), [{**call, "arguments": ""}, {**end, "tool_calls": []}])
 
@@ -78,18 +78,18 @@ class EventsContract(Contract):
 			{**row(), "excerpt": "secret", "tool_calls": []}, sent={"messages": ["secret"]}
 		)
 		other = self.store.open(row(request_id="request-2"))
-		for each in (name, other):
-			self.store.append(each, event(1, "said"))
-			self.store.finish(each, {"status": "completed", **told, "finish_reason": "stop"})
+		for request_name in (name, other):
+			self.store.append(request_name, event(1, "said"))
+			self.store.finish(request_name, {"status": "completed", **told, "finish_reason": "stop"})
 		self.store.erase(name)
-		found = self.found()
-		self.assertNotIn("secret", str(found))
-		self.assertEqual(found["error"], {"code": "content_filtered"})
-		self.assertEqual((found["tool_calls"], found["finish_reason"]), ([], "stop"))
+		stored = self.stored()
+		self.assertNotIn("secret", str(stored))
+		self.assertEqual(stored["error"], {"code": "content_filtered"})
+		self.assertEqual((stored["tool_calls"], stored["finish_reason"]), ([], "stop"))
 		self.assertEqual(self.store.sent(name), {})
-		self.assertEqual([each["text"] for each in self.store.events(name)], [""])
-		self.assertEqual(self.found("request-2")["response"], "secret")
-		self.assertEqual([each["text"] for each in self.store.events(other)], ["said"])
+		self.assertEqual([request_name["text"] for request_name in self.store.events(name)], [""])
+		self.assertEqual(self.stored("request-2")["response"], "secret")
+		self.assertEqual([request_name["text"] for request_name in self.store.events(other)], ["said"])
 
 	def test_others_see_what_was_written_at_the_commit_and_not_before(self) -> None:
 		name = self.store.open(row())
@@ -108,7 +108,7 @@ class EventsContract(Contract):
 		self.store.finish(name, {"status": "failed"})
 		self.rollback()
 		self.rollback()
-		self.assertEqual((self.found()["status"], self.store.events(name)), ("running", []))
+		self.assertEqual((self.stored()["status"], self.store.events(name)), ("running", []))
 
 	def test_a_lone_surrogate_is_refused_and_harms_nothing(self) -> None:
 		name, lone = self.store.open(row()), "\ud83d"
@@ -124,5 +124,5 @@ class EventsContract(Contract):
 				write()
 		self.store.append(name, event(1, "whole"))
 		self.commit()
-		self.assertEqual([each["text"] for each in self.store.events(name)], ["whole"])
+		self.assertEqual([stored["text"] for stored in self.store.events(name)], ["whole"])
 		self.elsewhere(lambda: self.store.open(row(request_id="request-3")))

@@ -71,7 +71,7 @@ class FiguresContract(Contract):
 		)
 		self.rollback()
 		for account in (ANN, SITE):
-			booked = [each for each in self.store.booked(account, day) if each.day == day]
+			booked = [booking for booking in self.store.booked(account, day) if booking.day == day]
 			self.assertEqual(booked, [Booked(day, 18, 0.25)])
 
 	def open_and_end(self, count: int) -> list[str]:
@@ -100,7 +100,7 @@ class FiguresContract(Contract):
 		counted: list[str] = []
 
 		def see(rows: list[Any]) -> dict[Any, float]:
-			counted.extend(each["name"] for each in rows)
+			counted.extend(row["name"] for row in rows)
 			return {}
 
 		self.assertEqual(self.store.count(see, 2), 2)
@@ -124,11 +124,11 @@ class FiguresContract(Contract):
 
 	def test_what_ended_lately_comes_newest_first_without_what_was_said(self) -> None:
 		names = self.open_and_end(3)
-		found = self.store.ended(4e9, 10)
-		self.assertEqual([each["name"] for each in found], [names[2], names[1]])
-		self.assertEqual(set(found[0]), {"name", *MEASURED_FIELDS})
-		self.assertEqual((found[0]["ended"], found[0]["first_event_ms"]), (4e9 + 2, 5))
-		self.assertEqual([each["name"] for each in self.store.ended(4e9, 1)], names[2:])
+		rows = self.store.ended(4e9, 10)
+		self.assertEqual([row["name"] for row in rows], [names[2], names[1]])
+		self.assertEqual(set(rows[0]), {"name", *MEASURED_FIELDS})
+		self.assertEqual((rows[0]["ended"], rows[0]["first_event_ms"]), (4e9 + 2, 5))
+		self.assertEqual([row["name"] for row in self.store.ended(4e9, 1)], names[2:])
 
 	def test_what_has_not_ended_is_counted_by_status(self) -> None:
 		before = self.store.unended(now=1000.0)

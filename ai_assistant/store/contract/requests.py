@@ -11,7 +11,7 @@ from .base import ANN, BOB, NUMBERS, OTHER_ANNS, SERIES, USAGE, Contract, event,
 
 class RequestsContract(Contract):
 	def test_a_request_comes_back_as_it_was_kept(self) -> None:
-		given = row(
+		value = row(
 			mode="chat",
 			provider="claude",
 			response="💭\0 ",
@@ -22,16 +22,16 @@ class RequestsContract(Contract):
 			continuation="c2lnbmVk",
 			error=None,
 		)
-		name = self.store.open(given)
+		name = self.store.open(value)
 		empty = {**dict.fromkeys(REQUEST_FIELDS), **dict.fromkeys(NUMBERS, self.absent_number)}
-		self.assertEqual(self.found(), {"name": name, **empty, **given})
+		self.assertEqual(self.stored(), {"name": name, **empty, **value})
 
 	def test_the_outcome_of_a_request_is_written_over_what_was_there(self) -> None:
 		name = self.store.open(row(usage={"total_tokens": 1}))
 		timing = {"first_reasoning_ms": None, "first_text_ms": None, "duration_ms": 5}
 		self.store.finish(name, {"status": "completed", "usage": None, "timing": timing})
-		found = self.found()
-		values = [found[field] for field in ("status", "usage", "timing", "task_id")]
+		stored = self.stored()
+		values = [stored[field] for field in ("status", "usage", "timing", "task_id")]
 		self.assertEqual(values, ["completed", None, timing, "t1"])
 
 	def test_what_is_no_field_of_a_request_is_refused(self) -> None:
@@ -64,8 +64,8 @@ class RequestsContract(Contract):
 			self.assertIsNone(self.store.get(ANN, other), other)
 			self.assertEqual(self.store.of_task(ANN, other), [], other)
 			self.store.open(row(request_id=other, task_id=other))
-			self.assertEqual(self.found(other)["request_id"], other)
-			self.assertEqual([found["task_id"] for found in self.store.of_task(ANN, other)], [other])
+			self.assertEqual(self.stored(other)["request_id"], other)
+			self.assertEqual([stored["task_id"] for stored in self.store.of_task(ANN, other)], [other])
 		for user in OTHER_ANNS:
 			self.assertIsNone(self.store.get(user, "request-1"))
 			self.store.open(row(user=user))
@@ -74,7 +74,7 @@ class RequestsContract(Contract):
 	def test_numbers_that_are_strings_stay_strings(self) -> None:
 		self.store.open(row(request_id="00000007", task_id="1e3"))
 		self.assertIsNone(self.store.get(ANN, "7"))
-		self.assertEqual([found["task_id"] for found in self.store.of_task(ANN, "1e3")], ["1e3"])
+		self.assertEqual([stored["task_id"] for stored in self.store.of_task(ANN, "1e3")], ["1e3"])
 
 	def test_a_second_request_of_an_id_is_refused_and_the_transaction_goes_on(self) -> None:
 		first = self.store.open(row())
@@ -82,8 +82,8 @@ class RequestsContract(Contract):
 			self.store.open(row(task_id="another"))
 		self.store.open(row(request_id="request-2"))
 		self.commit()
-		found = self.found()
-		self.assertEqual((found["name"], found["task_id"]), (first, "t1"))
+		stored = self.stored()
+		self.assertEqual((stored["name"], stored["task_id"]), (first, "t1"))
 		self.assertTrue(self.store.get(ANN, "request-2"))
 
 	def test_of_many_at_once_that_open_the_same_id_one_is_accepted(self) -> None:
@@ -101,10 +101,10 @@ class RequestsContract(Contract):
 		self.store.open(row(request_id="elsewhere", task_id="t2"))
 		self.store.open(row(user=BOB, request_id="another-users"))
 		for unended, expected in ((False, [2, 1, 0]), (True, [2, 1])):
-			ids = [found["request_id"] for found in self.store.of_task(ANN, "t1", unended)]
+			ids = [stored["request_id"] for stored in self.store.of_task(ANN, "t1", unended)]
 			self.assertEqual(ids, [f"request-{n}" for n in expected])
 		newest = self.store.of_task(ANN, "t1", limit=1)
-		self.assertEqual([found["request_id"] for found in newest], ["request-2"])
+		self.assertEqual([stored["request_id"] for stored in newest], ["request-2"])
 
 	def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(self) -> None:
 		# Later than the requests that a bench may have.
@@ -116,12 +116,14 @@ class RequestsContract(Contract):
 		self.store.open(row(request_id="since-00", status="cancelled", created=now + 3.25))
 		theirs = self.store.open(row(user=BOB, request_id="bobs-own", status="running", created=now + 0.25))
 		ids_of = {
-			each["name"]: each["request_id"] for user in (ANN, BOB) for each in self.store.of_task(user, "t1")
+			entry["name"]: entry["request_id"]
+			for user in (ANN, BOB)
+			for entry in self.store.of_task(user, "t1")
 		}
 
 		def ids(user: str | None, since: float, *names: str, limit: int = 10_000) -> list[str]:
 			live = self.store.live(user, now + since, names, limit)
-			return [ids_of[each["name"]] for each in live if each["name"] in ids_of]
+			return [ids_of[row["name"]] for row in live if row["name"] in ids_of]
 
 		self.assertEqual(ids(ANN, 9), ["queued-0"])
 		self.assertEqual(ids(ANN, 3), ["queued-0", "since-00"])
@@ -139,22 +141,22 @@ class RequestsContract(Contract):
 
 	def test_a_lease_is_renewed_until_the_request_ends(self) -> None:
 		name = self.store.open(row(lease=10.5))
-		lapsed = [each["name"] for each in self.store.lapsed(11) if each["user"] == ANN]
+		lapsed = [entry["name"] for entry in self.store.lapsed(11) if entry["user"] == ANN]
 		self.assertEqual(lapsed, [name])
 		self.assertIs(self.store.renew(name, 11.5), False)
-		self.assertNotIn(name, [each["name"] for each in self.store.lapsed(11)])
+		self.assertNotIn(name, [entry["name"] for entry in self.store.lapsed(11)])
 		self.store.ask_to_cancel(name)
 		self.assertIs(self.store.renew(name, 12.5), True)
 		self.store.finish(name, {"status": "cancelled"})
-		self.assertNotIn(name, [each["name"] for each in self.store.lapsed(13)])
+		self.assertNotIn(name, [entry["name"] for entry in self.store.lapsed(13)])
 		for late in (
 			lambda: self.store.renew(name, 14.5),
 			lambda: self.store.finish(name, {"status": "failed"}),
 		):
 			with self.assertRaises(LeaseLost):
 				late()
-		found = self.found()
-		self.assertEqual((found["status"], found["lease"]), ("cancelled", 12.5))
+		stored = self.stored()
+		self.assertEqual((stored["status"], stored["lease"]), ("cancelled", 12.5))
 
 	def test_a_queued_request_keeps_its_question_and_is_started_once(self) -> None:
 		question = {"messages": [{"role": "user", "content": "💭"}], "temperature": None}
@@ -162,19 +164,21 @@ class RequestsContract(Contract):
 		name = self.store.open(row(request_id="sooner-1", status="queued", created=2.0), question)
 		self.store.open(row(request_id="running-1"))
 		self.commit()
-		self.assertEqual([each["name"] for each in self.store.queued() if each["user"] == ANN], [name, later])
-		results = self.at_once(*[lambda: self.store.start(name, 99.5)] * 6)
-		((found, asked),) = [result for result in results if not isinstance(result, LeaseLost)]
 		self.assertEqual(
-			(found["request_id"], found["status"], found["lease"]), ("sooner-1", "running", 99.5)
+			[entry["name"] for entry in self.store.queued() if entry["user"] == ANN], [name, later]
 		)
-		self.assertEqual(asked, question)
+		results = self.at_once(*[lambda: self.store.start(name, 99.5)] * 6)
+		((stored, queries),) = [result for result in results if not isinstance(result, LeaseLost)]
+		self.assertEqual(
+			(stored["request_id"], stored["status"], stored["lease"]), ("sooner-1", "running", 99.5)
+		)
+		self.assertEqual(queries, question)
 		self.rollback()
-		self.assertEqual([each["name"] for each in self.store.queued() if each["user"] == ANN], [later])
+		self.assertEqual([entry["name"] for entry in self.store.queued() if entry["user"] == ANN], [later])
 
 	def test_a_queued_request_may_end_without_having_been_started(self) -> None:
 		name = self.store.open(row(status="queued"), {"messages": []})
-		self.assertNotIn(name, [each["name"] for each in self.store.lapsed(1e12)])
+		self.assertNotIn(name, [entry["name"] for entry in self.store.lapsed(1e12)])
 		with self.assertRaises(LeaseLost):
 			self.store.renew(name, 1.0)
 		self.store.finish(name, {"status": "cancelled"})

@@ -40,8 +40,8 @@ def parse(**body: Any) -> Any:
 
 def messages(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
 	sent = [{"role": role, "content": content} for role, content in turns]
-	found: list[dict[str, Any]] = parse(messages=sent).fields["messages"]
-	return found
+	converted: list[dict[str, Any]] = parse(messages=sent).fields["messages"]
+	return converted
 
 
 def stream(chunks: list[Chunk], answer: dict[str, Any] | None = None, **body: Any) -> str:
@@ -67,8 +67,8 @@ def client_of(body: str, content_type: str = "text/event-stream") -> anthropic.A
 
 
 def read(text: str) -> Message:
-	asked: Any = {"model": "m", "max_tokens": 100, "messages": [USER]}
-	with client_of(text).messages.stream(**asked) as streamed:
+	fields: Any = {"model": "m", "max_tokens": 100, "messages": [USER]}
+	with client_of(text).messages.stream(**fields) as streamed:
 		return streamed.get_final_message()
 
 
@@ -78,9 +78,9 @@ def test_anthropics_client_reads_a_stream_of_thinking_text_and_calls() -> None:
 	assert kinds[:2] == ["message_start", "ping"] and kinds[-2:] == ["message_delta", "message_stop"]
 	final = read(text)
 	assert (final.id, final.stop_reason) == (f"msg_{REQUEST_ID}", "tool_use")
-	thought, said, first, second, sealed = final.content
+	thought, answer_text, first, second, sealed = final.content
 	assert (thought.type, thought.thinking) == ("thinking", "What time?") and thought.signature
-	assert (said.type, said.text) == ("text", "Let me look.")
+	assert (answer_text.type, answer_text.text) == ("text", "Let me look.")
 	assert (first.type, first.id, first.name, first.input) == ("tool_use", "call_1", "clock", {"zone": "UTC"})
 	assert (second.id, second.input) == ("call_2", {"zone": "CET"})
 	assert (sealed.type, sealed.data) == ("redacted_thinking", SEALED)
@@ -112,7 +112,8 @@ def test_an_answer_is_the_same_wherever_it_is_cut(chunks: list[Chunk]) -> None:
 	assert "".join(block.thinking for block in content if block.type == "thinking") == answer["reasoning"]
 	called = [(block.id, block.input) for block in content if block.type == "tool_use"]
 	assert called == [
-		(each["id"], json.loads(each["function"]["arguments"])) for each in answer["tool_calls"]
+		(tool_call["id"], json.loads(tool_call["function"]["arguments"]))
+		for tool_call in answer["tool_calls"]
 	]
 
 
@@ -131,8 +132,8 @@ def test_a_stream_that_ends_in_its_thinking_signs_that_block() -> None:
 
 def test_thinking_that_is_not_to_be_shown_is_signed_alone() -> None:
 	hidden = {"thinking": {"type": "adaptive", "display": "omitted"}}
-	thought, said = read(stream([Reasoning("Hm."), Text("Yes.")], **hidden)).content
-	assert (thought.thinking, said.text) == ("", "Yes.") and thought.signature
+	thought, text = read(stream([Reasoning("Hm."), Text("Yes.")], **hidden)).content
+	assert (thought.thinking, text.text) == ("", "Yes.") and thought.signature
 	whole = dialect.whole(answer_of([Reasoning("Hm.")]), parse(**hidden), 1)
 	assert whole["content"] == [{"type": "thinking", "thinking": "", "signature": REQUEST_ID}]
 
@@ -222,11 +223,11 @@ def test_a_conversation_that_is_too_long_is_said_in_the_words_that_claude_code_r
 def test_a_whole_message_is_what_anthropics_client_reads() -> None:
 	body = dialect.whole(answer_of(ALL, continuation=SEALED), parse(), 1)
 	Message.model_validate(body)
-	asked: Any = {"model": "m", "max_tokens": 100, "messages": [USER]}
-	final = client_of(json.dumps(body), "application/json").messages.create(**asked)
-	thought, said, first, second = final.content
+	fields: Any = {"model": "m", "max_tokens": 100, "messages": [USER]}
+	final = client_of(json.dumps(body), "application/json").messages.create(**fields)
+	thought, text, first, second = final.content
 	assert (thought.thinking, thought.signature) == ("What time?", SEALED)
-	assert (said.text, first.input, second.input) == ("Let me look.", {"zone": "UTC"}, {"zone": "CET"})
+	assert (text.text, first.input, second.input) == ("Let me look.", {"zone": "UTC"}, {"zone": "CET"})
 	assert (final.stop_reason, final.usage.output_tokens) == ("tool_use", 30)
 
 
@@ -256,8 +257,8 @@ def test_an_answer_comes_back_as_the_message_that_it_was() -> None:
 			for block in content
 			if block["type"] == "tool_use"
 		]
-		found = messages(("user", "Hi."), ("assistant", content), ("user", results))
-		assert found == [
+		converted = messages(("user", "Hi."), ("assistant", content), ("user", results))
+		assert converted == [
 			USER,
 			{
 				"role": "assistant",
@@ -283,19 +284,19 @@ def test_results_come_first_and_their_images_after_all_of_them() -> None:
 		{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "A"}, IMAGE]},
 		{"type": "tool_result", "tool_use_id": "b", "content": "No file.", "is_error": True},
 	]
-	found = messages(("assistant", uses), ("user", results))
-	assert [message["role"] for message in found] == ["assistant", "tool", "tool", "user", "user"]
-	assert [message["content"] for message in found[1:3]] == ["A", "Error: No file."]
-	assert found[3]["content"][1] == {"type": "image_url", "image_url": {"url": URL}}
-	assert found[4]["content"] == "Here:"
+	converted = messages(("assistant", uses), ("user", results))
+	assert [message["role"] for message in converted] == ["assistant", "tool", "tool", "user", "user"]
+	assert [message["content"] for message in converted[1:3]] == ["A", "Error: No file."]
+	assert converted[3]["content"][1] == {"type": "image_url", "image_url": {"url": URL}}
+	assert converted[4]["content"] == "Here:"
 
 
 def test_the_mark_of_a_result_stays_with_its_text() -> None:
 	mark = {"cache_control": {"type": "ephemeral"}}
 	use = {"type": "tool_use", "id": "a", "name": "shot", "input": {}}
 	result = {"type": "tool_result", "tool_use_id": "a", "content": "A", **mark}
-	found = messages(("assistant", [use]), ("user", [result]))
-	assert found[1]["content"] == [{"type": "text", "text": "A", **mark}]
+	converted = messages(("assistant", [use]), ("user", [result]))
+	assert converted[1]["content"] == [{"type": "text", "text": "A", **mark}]
 
 
 @pytest.mark.parametrize(
@@ -405,15 +406,15 @@ def test_a_thinking_is_an_effort(body: dict[str, Any], effort: str | None) -> No
 
 
 @pytest.mark.parametrize(
-	("given", "choice"),
+	("value", "choice"),
 	[
 		({"type": "auto"}, "auto"),
 		({"type": "none"}, "none"),
 		({"type": "tool", "name": "clock"}, {"type": "function", "function": {"name": "clock"}}),
 	],
 )
-def test_each_choice_of_a_tool_is_the_chat_apis(given: dict[str, Any], choice: Any) -> None:
-	assert parse(tools=[TOOL], tool_choice=given).fields["tool_choice"] == choice
+def test_each_choice_of_a_tool_is_the_chat_apis(value: dict[str, Any], choice: Any) -> None:
+	assert parse(tools=[TOOL], tool_choice=value).fields["tool_choice"] == choice
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def parse(**body: Any) -> Any:
 
 
 def messages(*items: Any) -> list[dict[str, Any]]:
-	found: list[dict[str, Any]] = parse(input=list(items)).fields["messages"]
-	return found
+	converted: list[dict[str, Any]] = parse(input=list(items)).fields["messages"]
+	return converted
 
 
 def stream(chunks: list[Chunk], answer: dict[str, Any] | None = None, **body: Any) -> str:
@@ -120,7 +120,9 @@ def test_an_answer_is_the_same_wherever_it_is_cut(chunks: list[Chunk]) -> None:
 	texts = [part["text"] for item in output if item["type"] == "message" for part in item["content"]]
 	assert "".join(texts) == answer["response"]
 	called = [(item["call_id"], item["arguments"]) for item in output if item["type"] == "function_call"]
-	assert called == [(each["id"], each["function"]["arguments"]) for each in answer["tool_calls"]]
+	assert called == [
+		(tool_call["id"], tool_call["function"]["arguments"]) for tool_call in answer["tool_calls"]
+	]
 
 
 def test_what_was_not_streamed_is_written_at_the_end() -> None:
@@ -208,7 +210,7 @@ def test_a_request_that_has_not_ended_has_its_status(status: str, named: str) ->
 
 def test_a_response_repeats_its_request() -> None:
 	tool = {"type": "function", "name": "clock", "parameters": {"type": "object"}}
-	asked = {
+	fields = {
 		"instructions": "Be brief.",
 		"metadata": {"a": "b"},
 		"tools": [tool],
@@ -216,11 +218,11 @@ def test_a_response_repeats_its_request() -> None:
 		"store": False,
 		"temperature": 0.5,
 	}
-	body = responses.whole(answer_of([]), parse(**asked), 1)
+	body = responses.whole(answer_of([]), parse(**fields), 1)
 	assert body["tools"] == [{**tool, "description": None, "strict": False}]
 	assert body["reasoning"] == {"effort": "low", "summary": None}
 	assert {name: body[name] for name in ("instructions", "metadata", "store", "temperature")} == {
-		name: asked[name] for name in ("instructions", "metadata", "store", "temperature")
+		name: fields[name] for name in ("instructions", "metadata", "store", "temperature")
 	}
 
 
@@ -284,20 +286,20 @@ def test_a_summary_of_another_server_is_left_out() -> None:
 
 
 def test_each_turn_of_the_model_is_a_message_of_its_own() -> None:
-	found = messages(
+	converted = messages(
 		USER, *({"role": role, "content": f"{n}"} for n in (1, 2) for role in ("assistant", "user"))
 	)
-	assert [message["content"] for message in found] == ["Hi.", "1", "1", "2", "2"]
+	assert [message["content"] for message in converted] == ["Hi.", "1", "1", "2", "2"]
 	calls = [{"type": "function_call", "call_id": n, "name": "shot", "arguments": "{}"} for n in ("a", "b")]
 	outputs = [{"type": "function_call_output", "call_id": n, "output": n} for n in ("a", "b")]
-	found = messages(calls[0], outputs[0], calls[1], outputs[1])
-	assert [message["role"] for message in found] == ["assistant", "tool"] * 2
-	assert [len(message["tool_calls"]) for message in found[::2]] == [1, 1]
+	converted = messages(calls[0], outputs[0], calls[1], outputs[1])
+	assert [message["role"] for message in converted] == ["assistant", "tool"] * 2
+	assert [len(message["tool_calls"]) for message in converted[::2]] == [1, 1]
 
 
 def test_the_images_of_a_tool_follow_all_answers() -> None:
 	image = {"type": "input_image", "image_url": "https://example.com/a.png"}
-	found = messages(
+	converted = messages(
 		*({"type": "function_call", "call_id": n, "name": "shot", "arguments": "{}"} for n in ("a", "b")),
 		{
 			"type": "function_call_output",
@@ -306,9 +308,9 @@ def test_the_images_of_a_tool_follow_all_answers() -> None:
 		},
 		{"type": "function_call_output", "call_id": "b", "output": "B"},
 	)
-	assert [message["role"] for message in found] == ["assistant", "tool", "tool", "user"]
-	assert [found[1]["content"], found[2]["content"]] == ["A", "B"]
-	assert found[3]["content"][1]["image_url"]["url"] == image["image_url"]
+	assert [message["role"] for message in converted] == ["assistant", "tool", "tool", "user"]
+	assert [converted[1]["content"], converted[2]["content"]] == ["A", "B"]
+	assert converted[3]["content"][1]["image_url"]["url"] == image["image_url"]
 
 
 def test_instructions_come_first_and_history_before_the_input() -> None:

@@ -14,12 +14,12 @@ def check() -> dict[str, Any]:
 	from ai_assistant.operations import alerts
 
 	alerts.check()
-	found = frappe.get_all("AI Alert", {"status": "open"}, ["kind", "subject", "message"])
+	rows = frappe.get_all("AI Alert", {"status": "open"}, ["kind", "subject", "message"])
 	told = frappe.get_all(
 		"Notification Log", {"for_user": "Administrator", "document_type": "AI Alert"}, pluck="subject"
 	)
 	return {
-		"open": {f"{each.kind} {each.subject or ''}".strip(): each.message for each in found},
+		"open": {f"{alert.kind} {alert.subject or ''}".strip(): alert.message for alert in rows},
 		"told": sorted(told),
 	}
 
@@ -62,9 +62,9 @@ def enqueue(
 	from tests.faults.bench import jobs
 
 	queue, method = get_queue("ai"), getattr(jobs, job)
-	given = {"site": site, "user": user, "method": method, "event": None, "job_name": job, "kwargs": kwargs}
+	fields = {"site": site, "user": user, "method": method, "event": None, "job_name": job, "kwargs": kwargs}
 	made = Job.create(
-		execute_job, kwargs=given, connection=queue.connection, origin=queue.name, timeout=timeout
+		execute_job, kwargs=fields, connection=queue.connection, origin=queue.name, timeout=timeout
 	)
 	made.set_status("queued")
 	made.save()
@@ -81,17 +81,17 @@ def ended(jobs: list[str]) -> list[list[Any]]:
 	from frappe.utils.background_jobs import get_redis_conn
 	from rq.job import Job
 
-	found = []
-	for each in jobs:
-		while (job := Job.fetch(each, connection=get_redis_conn())).get_status() not in (
+	outcomes = []
+	for job_name in jobs:
+		while (job := Job.fetch(job_name, connection=get_redis_conn())).get_status() not in (
 			"finished",
 			"failed",
 		):
 			time.sleep(0.1)
 		result = job.latest_result()
 		raised = (result.exc_string or "").strip().splitlines()
-		found.append([str(job.get_status()).rpartition(".")[2].lower(), result.return_value, raised[-1:]])
-	return found
+		outcomes.append([str(job.get_status()).rpartition(".")[2].lower(), result.return_value, raised[-1:]])
+	return outcomes
 
 
 def sessions() -> int:
@@ -121,8 +121,8 @@ def worker(pid: int) -> list[Any]:
 	"""Of a worker as Desk lists it, among those that were killed and are not forgotten: its state, whether it has a job."""
 	import frappe
 
-	(found,) = (each for each in frappe.get_all("RQ Worker") if int(each.pid) == pid)
-	return [found.status, bool(found.current_job_id)]
+	(rows,) = (worker_row for worker_row in frappe.get_all("RQ Worker") if int(worker_row.pid) == pid)
+	return [rows.status, bool(rows.current_job_id)]
 
 
 if __name__ == "__main__":
@@ -130,13 +130,13 @@ if __name__ == "__main__":
 
 	# Not this folder.
 	sys.path.pop(0)
-	site, url, step, given = sys.argv[1:]
+	site, url, step, value = sys.argv[1:]
 	frappe.init(site)
 	frappe.connect()
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
 	steps = (check, clear, pass_time, schedule, enqueue, ended, sessions, row, force_stop, worker)
-	answered = {each.__name__: each for each in steps}[step](**json.loads(given))
+	answered = {function.__name__: function for function in steps}[step](**json.loads(value))
 	frappe.db.commit()
 	print(json.dumps(answered))

@@ -104,9 +104,9 @@ class Stack:
 			time.sleep(0.1)
 		raise AssertionError(f"{name} did not start: {log.read_text()[-2000:]}")
 
-	def inside(self, step: str, **given: Any) -> Any:
+	def inside(self, step: str, **fields: Any) -> Any:
 		"""What a step of inside.py answers, taken in the bench's own Python."""
-		command = (str(INSIDE), self.bench.site, self.url, step, json.dumps(given))
+		command = (str(INSIDE), self.bench.site, self.url, step, json.dumps(fields))
 		done = self.bench.run(*command, env=self.environment, stdout=subprocess.PIPE, check=True)
 		return json.loads(done.stdout.splitlines()[-1])
 
@@ -159,13 +159,13 @@ class Stack:
 
 	def figures(self, name: str) -> dict[str, int]:
 		"""What a process and all it has forked hold: threads, open files, kB of memory."""
-		found = {"threads": 0, "files": 0, "memory": 0}
+		totals = {"threads": 0, "files": 0, "memory": 0}
 		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
-			found["threads"] += len(os.listdir(f"/proc/{pid}/task"))
-			found["files"] += len(os.listdir(f"/proc/{pid}/fd"))
+			totals["threads"] += len(os.listdir(f"/proc/{pid}/task"))
+			totals["files"] += len(os.listdir(f"/proc/{pid}/fd"))
 			status = Path(f"/proc/{pid}/status").read_text()
-			found["memory"] += int(status.split("VmRSS:")[1].split()[0])
-		return found
+			totals["memory"] += int(status.split("VmRSS:")[1].split()[0])
+		return totals
 
 	def _redis(self, name: str) -> list[str | Path]:
 		return ["redis-server", "--port", str(self.ports[name]), "--bind", "127.0.0.1", "--save", ""]

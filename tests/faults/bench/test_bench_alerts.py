@@ -31,18 +31,18 @@ def ask(client: Client, *prompts: str) -> list[dict[str, Any]]:
 		return list(threads.map(lambda prompt: client.chat(prompt).wait(), prompts))
 
 
-def begins(stack: Stack, said: str, *alerts: str) -> None:
+def begins(stack: Stack, text: str, *alerts: str) -> None:
 	"""That is what is told, by the first check and not again by the next."""
 	first = stack.inside("check")
 	assert sorted(first["open"]) == sorted(alerts)
-	assert len(first["told"]) == len(alerts) and all(said in each for each in first["told"])
+	assert len(first["told"]) == len(alerts) and all(text in event for event in first["told"])
 	assert stack.inside("check")["told"] == first["told"]
 
 
 def is_over(stack: Stack, count: int = 1) -> None:
 	last = stack.inside("check")
 	assert last["open"] == {}
-	assert len([each for each in last["told"] if "it is over" in each]) == count
+	assert len([event for event in last["told"] if "it is over" in event]) == count
 
 
 def test_where_all_is_well_nothing_is_told(stack: Stack, client: Client) -> None:
@@ -83,9 +83,9 @@ def long_way(port: int, seconds: float) -> Iterator[int]:
 
 	def pass_on(source: socket.socket, target: socket.socket, late: float) -> None:
 		with suppress(OSError):
-			while said := source.recv(65536):
+			while text := source.recv(65536):
 				time.sleep(late)
-				target.sendall(said)
+				target.sendall(text)
 			target.shutdown(socket.SHUT_RDWR)
 
 	threading.Thread(target=serve, daemon=True).start()

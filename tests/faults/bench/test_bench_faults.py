@@ -28,7 +28,7 @@ def pieces(first: int, count: int) -> list[dict[str, Any]]:
 	return [{"text" if n % 2 else "reasoning": f"piece {n} "} for n in range(first, first + count)]
 
 
-def said(count: int) -> str:
+def spoken(count: int) -> str:
 	"""What `count` pieces say to somebody who reads reasoning and text as they come."""
 	return "".join(f"piece {n} " for n in range(count))
 
@@ -79,14 +79,14 @@ def test_a_process_killed_at_every_tenth_event(stack: Stack, client: Client, bac
 	lengths = range(10, 101, 10)
 	with chats(client) as chat:
 		running = {n: chat(script(*pieces(0, n), {"hang": True}), background) for n in lengths}
-		for n, each in running.items():
-			each.wait_for(n + 1)
+		for n, running_chat in running.items():
+			running_chat.wait_for(n + 1)
 		stack.kill(name)
 		stack.start(name)
 		# The clients ask for their answers: whoever does first ends the request, and several do at once.
-		for n, each in running.items():
+		for n, running_chat in running.items():
 			fault = f"kill -9 of the {name} process, at every tenth event"
-			LEDGER.settle(fault, said(n), *each.result(), end="worker_lost")
+			LEDGER.settle(fault, spoken(n), *running_chat.result(), end="worker_lost")
 
 
 @pytest.mark.timeout(180)
@@ -97,8 +97,8 @@ def test_a_restart_of_the_bench_lets_what_is_short_end(
 	short, long = [*pieces(0, 3), {"gate": gate}, *pieces(3, 3)], [*pieces(0, 3), {"hang": True}]
 	with chats(client) as chat:
 		running = [(chat(script(*steps), bg), steps) for steps in (short, long) for bg in (False, True)]
-		for each, _steps in running:
-			each.wait_for(4)
+		for running_chat, _steps in running:
+			running_chat.wait_for(4)
 		stopping = [
 			threading.Thread(target=stack.stop, args=(name,), kwargs={"within_s": 30})
 			for name in ("web", "worker")
@@ -110,9 +110,9 @@ def test_a_restart_of_the_bench_lets_what_is_short_end(
 			thread.join()
 		for name in ("web", "worker"):
 			stack.start(name)
-		for each, steps in running:
+		for running_chat, steps in running:
 			end, count = ("completed", 6) if steps is short else ("worker_lost", 3)
-			LEDGER.settle(f"{fault}; {end}", said(count), *each.result(), end=end)
+			LEDGER.settle(f"{fault}; {end}", spoken(count), *running_chat.result(), end=end)
 
 
 @BOTH
@@ -124,7 +124,7 @@ def test_redis_goes_away(
 	with chats(client) as chat:
 		one = chat(prompt, background)
 		one.wait_for(5)
-		asked = provider.wait_for(gates[0])
+		request = provider.wait_for(gates[0])
 		if how.startswith("frozen"):
 			stack.signal("queue", signal.SIGSTOP)
 		else:
@@ -137,14 +137,14 @@ def test_redis_goes_away(
 				stack.start(name)
 		provider.open(gates[1])
 		# Whoever waits for Redis keeps the provider waiting, or does not end.
-		assert asked.answered.wait(20)
-		found = {"status": "running"}
-		while found["status"] in ("queued", "running"):
-			found = client.get("get_request", request_id=one.stream.request_id)
+		assert request.answered.wait(20)
+		page = {"status": "running"}
+		while page["status"] in ("queued", "running"):
+			page = client.get("get_request", request_id=one.stream.request_id)
 		if how.startswith("frozen"):
 			stack.signal("queue", signal.SIGCONT)
 		events, answer = one.result()
-		LEDGER.settle(f"Redis {how}", said(10), events, answer, end="completed")
+		LEDGER.settle(f"Redis {how}", spoken(10), events, answer, end="completed")
 		if how != "killed and restarted":
 			assert answer["realtime"]["failed"] == answer["realtime"]["events"] - 5
 
@@ -164,7 +164,7 @@ def test_the_realtime_server_is_killed_and_restarted(
 		stack.start("realtime")
 		provider.open(gates[1])
 		events, answer = one.result()
-		LEDGER.settle("the realtime server killed and restarted", said(10), events, answer, end="completed")
+		LEDGER.settle("the realtime server killed and restarted", spoken(10), events, answer, end="completed")
 		assert answer["realtime"]["failed"] >= 1
 
 
@@ -183,19 +183,19 @@ def test_the_database_restarts(
 	with chats(client) as chat:
 		one = chat(prompt, background)
 		one.wait_for(5)
-		asked = provider.wait_for(gates[0])
+		request = provider.wait_for(gates[0])
 		stack.signal("database", number)
 		stack.running.pop("database").wait(30)
 		provider.open(gates[0])
 		if at_the_end:
 			provider.open(gates[1])
-			assert asked.answered.wait(20)
+			assert request.answered.wait(20)
 		stack.start("database")
 		provider.open(gates[1])
 		where = "at the end of the answer" if at_the_end else "midway"
 		how = "stopped" if number == signal.SIGTERM else "killed"
 		fault = f"MariaDB {how} and started again, {where}"
-		LEDGER.settle(fault, said(10), *one.result(), end="completed")
+		LEDGER.settle(fault, spoken(10), *one.result(), end="completed")
 		# The socket was there all along, and had them all.
 		assert one.stream.read_back == 0
 
@@ -206,21 +206,21 @@ def test_what_is_accepted_while_redis_is_away_is_answered_when_it_is_back(
 	stack.kill("queue")
 	with chats(client) as chat:
 		one = chat(script(*pieces(0, 4)), True)
-		found = {"status": "queued", "events": []}
-		while not found["events"]:
+		page = {"status": "queued", "events": []}
+		while not page["events"]:
 			try:
-				found = client.get("get_events", request_id=one.stream.request_id)
+				page = client.get("get_events", request_id=one.stream.request_id)
 			except Exception:
 				# Not accepted yet.
 				continue
-		assert found["status"] == "queued"
+		assert page["status"] == "queued"
 		for name in ("queue", "realtime"):
 			stack.stop(name, within_s=1)
 			stack.start(name)
 		# What the scheduler calls each minute.
 		execute = ["execute", "ai_assistant.chat.queue.enqueue_again"]
 		assert stack.bench.command(*execute, env=stack.environment).returncode == 0
-		LEDGER.settle("background, accepted without Redis", said(4), *one.result(), end="completed")
+		LEDGER.settle("background, accepted without Redis", spoken(4), *one.result(), end="completed")
 
 
 def test_a_plain_worker_of_frappe_answers_too(stack: Stack, client: Client) -> None:
@@ -229,7 +229,7 @@ def test_a_plain_worker_of_frappe_answers_too(stack: Stack, client: Client) -> N
 	try:
 		with chats(client) as chat:
 			one = chat(script(*pieces(0, 4)), True)
-			LEDGER.settle("a plain `bench worker --queue ai`", said(4), *one.result(), end="completed")
+			LEDGER.settle("a plain `bench worker --queue ai`", spoken(4), *one.result(), end="completed")
 	finally:
 		stack.stop("plain worker")
 

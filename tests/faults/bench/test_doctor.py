@@ -136,14 +136,14 @@ def test_no_redis_queue(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 			if how == signal.SIGKILL:
 				# The realtime server ends with Redis, and is started again with it.
 				stack.running.pop("realtime").wait(20)
-			found = only(
+			finding = only(
 				doctor(), "redis_queue", "realtime server", "event", "workers", "scheduler", "versions"
 			)
 	finally:
 		if how == signal.SIGKILL:
 			# It reconnects by itself (test_worker.py), for which the next test must not wait.
 			stack.kill("worker")
-	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in found.finding
+	assert ("cannot be reached" if how == signal.SIGKILL else "does not answer") in finding.finding
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -154,8 +154,8 @@ def test_no_redis_cache(stack: Stack, doctor: Doctor, how: signal.Signals) -> No
 		only(findings, "redis_cache", "web server", "event")
 	else:
 		# Frappe itself would wait for it without limit.
-		found = only(findings, "redis_cache", *(name for name in findings if name != "redis_cache"))
-		assert len(findings) == 13 and "does not answer" in found.finding
+		finding = only(findings, "redis_cache", *(name for name in findings if name != "redis_cache"))
+		assert len(findings) == 13 and "does not answer" in finding.finding
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -167,24 +167,24 @@ def test_no_database(stack: Stack, doctor: Doctor, how: signal.Signals) -> None:
 
 def test_no_web_server(stack: Stack, doctor: Doctor) -> None:
 	stack.kill("web")
-	found = only(doctor(), "web server", "event")
-	assert "Start the web server" in found.remedy
+	finding = only(doctor(), "web server", "event")
+	assert "Start the web server" in finding.remedy
 
 
 def test_a_wrong_host_name_and_so_a_wrong_origin(stack: Stack, doctor: Doctor) -> None:
-	found = only(doctor(host_name=f"http://wrong.localhost:{stack.ports['web']}"), "web server", "event")
-	assert "http://wrong.localhost" in found.finding and "host_name" in found.remedy
+	finding = only(doctor(host_name=f"http://wrong.localhost:{stack.ports['web']}"), "web server", "event")
+	assert "http://wrong.localhost" in finding.finding and "host_name" in finding.remedy
 
 
 def test_a_site_in_maintenance(doctor: Doctor) -> None:
-	found = only(doctor(maintenance_mode=1), "maintenance", "web server", "event", "scheduler")
-	assert "set-maintenance-mode off" in found.remedy
+	finding = only(doctor(maintenance_mode=1), "maintenance", "web server", "event", "scheduler")
+	assert "set-maintenance-mode off" in finding.remedy
 
 
 def test_no_realtime_server(stack: Stack, doctor: Doctor) -> None:
 	stack.kill("realtime")
-	found = only(doctor(), "realtime server", "event")
-	assert found.finding == "no realtime server is subscribed"
+	finding = only(doctor(), "realtime server", "event")
+	assert finding.finding == "no realtime server is subscribed"
 
 
 def test_a_realtime_server_that_hangs(stack: Stack, doctor: Doctor) -> None:
@@ -194,20 +194,20 @@ def test_a_realtime_server_that_hangs(stack: Stack, doctor: Doctor) -> None:
 
 
 def test_a_wrong_key(doctor: Doctor) -> None:
-	found = only(doctor({"api_key": WRONG_KEY}), "provider two")
-	assert "refused its API key" in found.finding and "Enter its API key anew" in found.remedy
+	finding = only(doctor({"api_key": WRONG_KEY}), "provider two")
+	assert "refused its API key" in finding.finding and "Enter its API key anew" in finding.remedy
 
 
 def test_an_unreachable_provider(doctor: Doctor) -> None:
-	found = only(doctor({"api_base": "http://127.0.0.1:9/v1"}), "provider two")
-	assert "could not be reached" in found.finding and "http://127.0.0.1:9/v1" in found.remedy
+	finding = only(doctor({"api_base": "http://127.0.0.1:9/v1"}), "provider two")
+	assert "could not be reached" in finding.finding and "http://127.0.0.1:9/v1" in finding.remedy
 
 
 def test_a_frozen_worker(stack: Stack, doctor: Doctor) -> None:
 	frozen = stack.running["worker"].pid
 	with stack.without("worker", signal.SIGSTOP):
-		found = only(doctor(), "workers")
-	assert found.finding == f"1 of 1 workers of ai are frozen: pid {frozen} is stopped"
+		finding = only(doctor(), "workers")
+	assert finding.finding == f"1 of 1 workers of ai are frozen: pid {frozen} is stopped"
 
 
 def test_a_killed_worker_does_not_count(stack: Stack, doctor: Doctor) -> None:
@@ -223,25 +223,25 @@ def test_workers_that_redis_has_forgotten(stack: Stack, doctor: Doctor) -> None:
 	try:
 		client = redis.Redis(port=stack.ports["queue"])
 		client.delete(*client.keys("rq:worker*"))
-		found = only(doctor(), "workers")
+		finding = only(doctor(), "workers")
 	finally:
 		stack.kill("plain worker")
-	assert "Redis has forgotten 1 worker," in found.finding and "restart" in found.remedy
+	assert "Redis has forgotten 1 worker," in finding.finding and "restart" in finding.remedy
 
 
 def test_no_worker(stack: Stack, doctor: Doctor) -> None:
 	stack.stop("worker")
-	found = only(doctor(), "workers")
-	assert "no worker serves the queue ai" in found.finding
+	finding = only(doctor(), "workers")
+	assert "no worker serves the queue ai" in finding.finding
 
 
 def test_jobs_of_the_scheduler_that_do_not_run(stack: Stack, doctor: Doctor) -> None:
 	stack.inside("schedule", minutes=-17)
 	try:
-		found = only(doctor(), "scheduler")
+		finding = only(doctor(), "scheduler")
 	finally:
 		stack.inside("schedule", minutes=60)
-	assert "has not run for" in found.finding and "bench schedule" in found.remedy
+	assert "has not run for" in finding.finding and "bench schedule" in finding.remedy
 
 
 def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None:
@@ -250,10 +250,10 @@ def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None
 	before = written.read_text() if written.exists() else None
 	written.write_text("command=/bench/env/bin/gunicorn -w 1 --threads 32 -t 120 frappe.app:application")
 	try:
-		found = only(doctor(total_s=150, http_timeout=200), "timeouts")
+		finding = only(doctor(total_s=150, http_timeout=200), "timeouts")
 	finally:
 		written.unlink() if before is None else written.write_text(before)
-	assert "a chat may take 150 s, and gunicorn 120 s" in found.finding
+	assert "a chat may take 150 s, and gunicorn 120 s" in finding.finding
 
 
 def from_outside(stack: Stack, socketio_url: str) -> dict[str, CheckResult]:
@@ -263,12 +263,12 @@ def from_outside(stack: Stack, socketio_url: str) -> dict[str, CheckResult]:
 	def log_in() -> Client:
 		return Client(stack.url, stack.bench.site, socketio_url, token=token)
 
-	return {found.name: found for found in run_checks(of_site(stack.url, socketio_url, log_in))}
+	return {check.name: check for check in run_checks(of_site(stack.url, socketio_url, log_in))}
 
 
 def test_from_outside_a_wrong_origin_is_named(stack: Stack) -> None:
 	well = from_outside(stack, stack.socketio_url)
 	assert names(well, True) == list(well), failures(well)
 	# The Origin is the address of the web server. Its host differs from that of the realtime server.
-	found = only(from_outside(stack, stack.socketio_url.replace(stack.bench.site, "127.0.0.1")), "event")
-	assert "Invalid origin" in found.finding
+	finding = only(from_outside(stack, stack.socketio_url.replace(stack.bench.site, "127.0.0.1")), "event")
+	assert "Invalid origin" in finding.finding

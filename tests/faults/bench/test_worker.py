@@ -29,8 +29,8 @@ def test_the_first_signal_lets_chats_finish_and_the_second_ends_them(
 	with chats(client) as chat:
 		short = chat(script(*pieces(0, 3), {"gate": gate}, *pieces(3, 3)), True)
 		long = [chat(script(*pieces(0, 3), {"hang": True}), True) for _ in range(4)]
-		for each in (short, *long):
-			each.wait_for(4)
+		for running in (short, *long):
+			running.wait_for(4)
 		worker, log = stack.running["worker"], stack.folder / "worker.log"
 		before = len(log.read_bytes())
 		worker.terminate()
@@ -47,8 +47,8 @@ def test_the_first_signal_lets_chats_finish_and_the_second_ends_them(
 			# Who follows a chat would wait as long as it runs.
 			stack.stop("worker", within_s=0)
 		# The worker itself has ended them: the leases were as good as new.
-		for each in long:
-			LEDGER.settle("the worker stopped twice", said(3), *each.result(), end="worker_lost")
+		for running in long:
+			LEDGER.settle("the worker stopped twice", said(3), *running.result(), end="worker_lost")
 		assert client.get("get_request", request_id=waiting.stream.request_id)["status"] == "queued"
 		stack.start("worker")
 		LEDGER.settle(f"{fault}, one that waits", said(3), *waiting.result(), end="completed")
@@ -58,8 +58,8 @@ def test_a_job_that_desk_stops_is_one_chat(stack: Stack, client: Client, provide
 	gate = unique("gate")
 	with chats(client) as chat:
 		one, other = (chat(script(*pieces(0, 3), {"gate": gate}, *pieces(3, 1)), True) for _ in range(2))
-		for each in (one, other):
-			each.wait_for(4)
+		for running in (one, other):
+			running.wait_for(4)
 		(row,) = stack.inside("row", request_id=one.stream.request_id)
 		stack.inside("force_stop", name=row)
 		LEDGER.settle('"Force Stop running job" in Desk', said(3), *one.result(), end="worker_lost")
@@ -96,9 +96,9 @@ def test_jobs_that_go_wrong_hold_no_place(stack: Stack, client: Client) -> None:
 		# More than there are places, in all.
 		*[stack.inside("enqueue", job="idle", site=site, timeout=1, seconds=60) for _ in range(4)],
 	]
-	found = stack.inside("ended", jobs=wrong)
-	assert [how for how, _returned, _raised in found] == ["failed"] * len(wrong)
-	raised = [last for _how, _returned, (last,) in found]
+	outcomes = stack.inside("ended", jobs=wrong)
+	assert [how for how, _returned, _raised in outcomes] == ["failed"] * len(wrong)
+	raised = [last for _how, _returned, (last,) in outcomes]
 	assert raised[:3] == ["ValueError: as it should"] * 3
 	assert all("none.localhost" in last for last in raised[3:6]), raised
 	assert all("DeserializationError" in last for last in raised[6:9]), raised
@@ -133,13 +133,13 @@ def test_jobs_of_two_users_and_two_sites_run_beside_each_other(stack: Stack, sec
 		for _ in range(TOGETHER // 4)
 	]
 	jobs = [stack.inside("enqueue", job="who", site=site, user=user) for site, user in whose]
-	found = [returned for _how, returned, _raised in stack.inside("ended", jobs=jobs)]
-	assert [(site, user) for site, user, *_rest in found] == whose
-	assert [Path(path).name for _site, _user, _lang, path, _connection in found] == [
+	results = [returned for _how, returned, _raised in stack.inside("ended", jobs=jobs)]
+	assert [(site, user) for site, user, *_rest in results] == whose
+	assert [Path(path).name for _site, _user, _lang, path, _connection in results] == [
 		site for site, _user in whose
 	]
 	# None shares another's connection to the database, nor what is uncommitted on it.
-	assert len({connection for *_rest, connection in found}) == TOGETHER
+	assert len({connection for *_rest, connection in results}) == TOGETHER
 
 
 def test_thirty_chats_leave_nothing_behind(stack: Stack) -> None:

@@ -42,7 +42,7 @@ def block(index: int, content: dict[str, Any], *deltas: dict[str, Any]) -> list[
 	]
 
 
-def said(index: int, text: str) -> list[dict[str, Any]]:
+def text_block(index: int, text: str) -> list[dict[str, Any]]:
 	return block(index, {"type": "text", "text": ""}, {"type": "text_delta", "text": text})
 
 
@@ -122,7 +122,7 @@ def test_tokens_of_the_cache_are_part_of_the_prompt_and_have_their_own_price(
 	heard = answer(
 		server,
 		begun(cache_read_input_tokens=1000, cache_creation_input_tokens=200),
-		*said(0, "Yes."),
+		*text_block(0, "Yes."),
 		*ended(output_tokens_details={"thinking_tokens": 3}),
 	)
 	usage = heard.completion.usage
@@ -133,23 +133,23 @@ def test_tokens_of_the_cache_are_part_of_the_prompt_and_have_their_own_price(
 
 def test_a_late_count_corrects_an_early_one(server: ScriptedProvider) -> None:
 	late = {"input_tokens": 20, "cache_creation_input_tokens": 300, "cache_read_input_tokens": None}
-	heard = answer(server, begun(cache_read_input_tokens=7), *said(0, "Yes."), *ended(**late))
+	heard = answer(server, begun(cache_read_input_tokens=7), *text_block(0, "Yes."), *ended(**late))
 	assert heard.completion.usage and heard.completion.usage.prompt_tokens == 327
 
 
 def test_what_the_provider_runs_itself_is_not_given_as_a_call(server: ScriptedProvider) -> None:
 	search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
 	query = {"type": "input_json_delta", "partial_json": '{"query": "x"}'}
-	found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+	tool_result = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
 	heard = answer(
 		server,
 		begun(),
 		{"type": "ping"},
 		*block(0, search, query),
-		*block(1, found),
+		*block(1, tool_result),
 		{"type": "something_new", "index": 9},
 		*block(2, {"type": "future_block"}, {"type": "future_delta", "future": 1}),
-		*said(3, "Found."),
+		*text_block(3, "Found."),
 		*ended(),
 	)
 	assert (heard.text, heard.completion.finish_reason) == ("Found.", "stop")

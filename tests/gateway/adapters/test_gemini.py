@@ -26,8 +26,8 @@ def answer(server: ScriptedProvider, *responses: dict[str, Any]) -> Heard:
 	return hear(gateway(family(server, "gemini")).stream_generate(scripted([{"raw": raw}]), tools=[TOOL]))
 
 
-def parts(*given: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
-	candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(given)}}
+def parts(*arguments: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+	candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(arguments)}}
 	return {"candidates": [{**candidate, **({"finishReason": finish} if finish else {})}], **more}
 
 

@@ -32,8 +32,8 @@ def line(content: str = "", **fields: Any) -> dict[str, Any]:
 
 
 def ended(reason: str | None = "stop", **fields: Any) -> dict[str, Any]:
-	said = {"done_reason": reason} if reason is not None else {}
-	return {**line(), "done": True, **said, "prompt_eval_count": 10, "eval_count": 5, **fields}
+	payload = {"done_reason": reason} if reason is not None else {}
+	return {**line(), "done": True, **payload, "prompt_eval_count": 10, "eval_count": 5, **fields}
 
 
 @pytest.mark.parametrize("api", ["ollama", "ollama_chat"])
@@ -42,8 +42,8 @@ def test_both_names_are_of_one_api(server: ScriptedProvider, api: str, base: str
 	address = server.base("ollama_chat") + base
 	one = gateway(Provider("p", api, KEY, "m1", api_base=address))
 	messages = scripted([{"reasoning": "Hm."}, {"text": "Yes."}], marker)
-	said = hear(one.stream_generate(messages))
-	assert (said.reasoning, said.text) == ("Hm.", "Yes.")
+	text = hear(one.stream_generate(messages))
+	assert (text.reasoning, text.text) == ("Hm.", "Yes.")
 	request = server.wait_for(marker)
 	assert (request.path, request.body["stream"]) == ("/ollama_chat/api/chat", True)
 

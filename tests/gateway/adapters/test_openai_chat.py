@@ -105,13 +105,13 @@ def test_the_same_is_dropped_as_by_litellm() -> None:
 			# at Fireworks' models by names alike, has no effort for a research, and sends
 			# a tuned o4 a temperature.
 			continue
-		for given in wanted:
-			ask = Ask([], model, **given)
+		for options in wanted:
+			ask = Ask([], model, **options)
 			theirs = client.parameters(litellm, api, ask)[1]
 			assert openai_chat.parameters(api, ask, models.entry(api, model))[1] == theirs, (
 				api,
 				model,
-				given,
+				options,
 			)
 			compared += 1
 	assert compared > 500
@@ -199,28 +199,33 @@ def test_a_web_page_is_known_by_its_type(server: ScriptedProvider) -> None:
 @EVERY_API
 def test_an_answer_that_was_not_to_be_streamed_is_read_too(server: ScriptedProvider, api: str) -> None:
 	message = {"role": "assistant", "content": "Yes.", "reasoning": "Hm."}
-	said = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+	payload = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 	heard = hear(
-		gateway(family(server, api)).stream_generate(scripted([{"raw": json.dumps(said, indent=1)}]))
+		gateway(family(server, api)).stream_generate(scripted([{"raw": json.dumps(payload, indent=1)}]))
 	)
 	assert (heard.reasoning, heard.text) == ("Hm.", "Yes.")
 
 
 def test_reasoning_may_be_in_its_details_alone(server: ScriptedProvider) -> None:
 	details = [{"type": "reasoning.summary", "summary": "Hm"}, {"type": "reasoning.text", "text": "."}]
-	said = {"choices": [{"index": 0, "delta": {"reasoning_details": details}}]}
-	script = [{"text": ""}, {"raw": f"data: {json.dumps(said)}\n\n"}, {"finish": "stop"}]
+	payload = {"choices": [{"index": 0, "delta": {"reasoning_details": details}}]}
+	script = [{"text": ""}, {"raw": f"data: {json.dumps(payload)}\n\n"}, {"finish": "stop"}]
 	assert hear(gateway(family(server, "openrouter")).stream_generate(scripted(script))).reasoning == "Hm."
 
 
 @pytest.mark.parametrize("api", ["openai", "litellm/openai"])
 def test_of_several_answers_one_is_given(server: ScriptedProvider, api: str) -> None:
-	def said(index: int, text: str, finish: str | None = None) -> dict[str, str]:
+	def answer_choice(index: int, text: str, finish: str | None = None) -> dict[str, str]:
 		choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
 		whole = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m1"}
 		return {"raw": f"data: {json.dumps({**whole, 'choices': [choice]})}\n\n"}
 
-	script = [said(0, "On"), said(1, "Other", "length"), said(0, "e", "stop"), {"raw": "data: [DONE]\n\n"}]
+	script = [
+		answer_choice(0, "On"),
+		answer_choice(1, "Other", "length"),
+		answer_choice(0, "e", "stop"),
+		{"raw": "data: [DONE]\n\n"},
+	]
 	heard = hear(gateway(family(server, api)).stream_generate(scripted(script)))
 	assert (heard.text, heard.completion.finish_reason) == ("One", "stop")
 
@@ -260,8 +265,12 @@ def test_the_other_fields_of_an_event_are_no_part_of_its_data(end: str) -> None:
 	stream = EVENT.replace("\n", end).encode()
 	for cut in range(len(stream) + 1):
 		cutter, objects = Lines(), Objects()
-		found = [said for part in (stream[:cut], stream[cut:]) for said in objects.of(cutter.of(part))]
-		assert [*found, *objects.of(cutter.end())] == [{"a": [1]}, None]
+		objects_read = [
+			read_object
+			for part in (stream[:cut], stream[cut:])
+			for read_object in objects.of(cutter.of(part))
+		]
+		assert [*objects_read, *objects.of(cutter.end())] == [{"a": [1]}, None]
 		objects.end()
 
 
@@ -293,10 +302,10 @@ def test_a_line_is_as_long_as_what_it_unpacks_to(
 
 def test_a_line_that_begins_behind_another_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
 	monkeypatch.setattr(sse, "MAX_BYTES", 1000)
-	found = sse.Lines().of(b"a\n" + b"x" * 1001)
-	assert next(found) == "a"
+	lines = sse.Lines().of(b"a\n" + b"x" * 1001)
+	assert next(lines) == "a"
 	with pytest.raises(ProtocolError):
-		next(found)
+		next(lines)
 
 
 def test_an_object_that_does_not_end_is_not_heaped_up(monkeypatch: pytest.MonkeyPatch) -> None:

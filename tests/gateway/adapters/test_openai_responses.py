@@ -30,7 +30,7 @@ def answer(server: ScriptedProvider, *events: dict[str, Any]) -> Heard:
 	return hear(one.stream_generate(scripted([{"raw": raw}]), tools=[TOOL]))
 
 
-def said(text: str, index: int = 0) -> dict[str, Any]:
+def message_item(text: str, index: int = 0) -> dict[str, Any]:
 	return {"type": "response.output_text.delta", "output_index": index, "content_index": 0, "delta": text}
 
 
@@ -75,7 +75,7 @@ def test_reasoning_that_comes_raw_is_reasoning_and_its_parts_are_paragraphs(serv
 		thought("m."),
 		thought("And", part=1),
 		thought("so.", 2),
-		said("Yes.", 3),
+		message_item("Yes.", 3),
 		ended(),
 	)
 	assert (heard.reasoning, heard.text) == ("Hmm.\n\nAnd\n\nso.", "Yes.")
@@ -106,7 +106,7 @@ def test_tokens_of_the_cache_are_part_of_the_prompt_and_have_their_own_price(
 		"output_tokens": 50,
 		"output_tokens_details": {"reasoning_tokens": 40},
 	}
-	usage = answer(server, said("Yes."), ended(usage=counted)).completion.usage
+	usage = answer(server, message_item("Yes."), ended(usage=counted)).completion.usage
 	assert usage and (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens) == (1000, 50, 40)
 	assert usage.total_tokens == 1050
 	# In US dollars a million: 1.25 for input, 0.125 to read it from the cache, 10 for output.
@@ -115,7 +115,7 @@ def test_tokens_of_the_cache_are_part_of_the_prompt_and_have_their_own_price(
 
 def test_a_prompt_is_no_shorter_than_what_was_read_from_the_cache(server: ScriptedProvider) -> None:
 	counted = {"input_tokens": 20, "input_tokens_details": {"cached_tokens": 900}, "output_tokens": 5}
-	usage = answer(server, said("Yes."), ended(usage=counted)).completion.usage
+	usage = answer(server, message_item("Yes."), ended(usage=counted)).completion.usage
 	assert usage and (usage.prompt_tokens, usage.total_tokens) == (920, 925)
 
 
@@ -135,7 +135,7 @@ def test_what_the_provider_runs_itself_is_not_given_as_a_call(server: ScriptedPr
 		{"type": "response.function_call_arguments.delta", "output_index": 2, "delta": '{"a": 1}'},
 		item("done", 2, **custom),
 		{"type": "response.something_new", "output_index": 3, "delta": {"future": 1}},
-		said("Found.", 4),
+		message_item("Found.", 4),
 		{"type": "response.output_text.annotation.added", "annotation": {"url": "https://example.com"}},
 		{"type": "response.output_text.done", "output_index": 4, "text": "Found."},
 		ended(output=[mcp, {"type": "message", "content": [{"type": "output_text", "text": "Found."}]}]),
@@ -194,7 +194,7 @@ def test_an_answer_that_is_incomplete_does_not_pass_for_whole(
 	server: ScriptedProvider, reason: str | None
 ) -> None:
 	details = {"reason": reason} if reason else None
-	heard = answer(server, said("Half an"), ended("incomplete", incomplete_details=details))
+	heard = answer(server, message_item("Half an"), ended("incomplete", incomplete_details=details))
 	assert (heard.text, heard.completion.finish_reason) == ("Half an", "length")
 
 
@@ -208,7 +208,7 @@ def test_an_answer_that_is_incomplete_does_not_pass_for_whole(
 	],
 )
 def test_an_answer_may_fail_in_the_end(server: ScriptedProvider, error: Any, kind: str) -> None:
-	heard = answer(server, said("Hel"), ended("failed", error=error))
+	heard = answer(server, message_item("Hel"), ended("failed", error=error))
 	assert (heard.failure.kind, heard.text) == (kind, "Hel")
 
 

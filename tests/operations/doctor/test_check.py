@@ -41,9 +41,9 @@ def test_what_an_unexpected_error_says_is_not_shown() -> None:
 	def leak() -> str:
 		raise ValueError("sk-secret")
 
-	(found,) = run_checks([Check("leaky", leak)])
-	assert found.ok is False
-	assert "sk-secret" not in str(found) and "ValueError" in found.finding
+	(finding,) = run_checks([Check("leaky", leak)])
+	assert finding.ok is False
+	assert "sk-secret" not in str(finding) and "ValueError" in finding.finding
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_an_unexpected_error_says_is_not_shown() -> None:
 )
 def test_what_a_check_brings_with_it_follows_where_all_was_well(look: object, names: list[str]) -> None:
 	first = Check("first", look, then=lambda: [Check("then", lambda: "well")])  # type: ignore[arg-type]
-	assert [found.name for found in run_checks([first, Check("last", lambda: "well")])] == names
+	assert [finding.name for finding in run_checks([first, Check("last", lambda: "well")])] == names
 
 
 def test_each_check_that_is_made_is_announced() -> None:

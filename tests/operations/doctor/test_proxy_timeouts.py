@@ -43,7 +43,7 @@ def test_nginx_waits_as_its_configuration_says(directive: str, seconds: float | 
 
 def test_of_several_sites_the_shortest_timeout_counts() -> None:
 	timeouts = ("proxy_read_timeout 120;", "proxy_read_timeout 20;")
-	assert proxy_timeouts.nginx_s("".join(SERVER.format(directive=each) for each in timeouts)) == 20
+	assert proxy_timeouts.nginx_s("".join(SERVER.format(directive=timeout) for timeout in timeouts)) == 20
 
 
 # gunicorn
@@ -107,7 +107,7 @@ def test_how_gunicorn_was_started(
 def test_the_command_line_counts_more_than_the_environment(sites: Path, start: Start) -> None:
 	start(environment="--timeout 50")
 	start("-t", "60", environment="--timeout 50")
-	assert sorted(each.timeout_s or 0 for each in proxy_timeouts.gunicorn(sites)) == [50, 60]
+	assert sorted(gunicorn.timeout_s or 0 for gunicorn in proxy_timeouts.gunicorn(sites)) == [50, 60]
 
 
 @pytest.mark.parametrize("options", [[], ["-c", "file:own.py"]])
@@ -125,7 +125,7 @@ def test_behind_a_title_its_options_are_those_that_supervisor_has(sites: Path, s
 	(sites.parent / "config" / "supervisor.conf").write_text(f"[program:web]\ncommand={command}\n")
 	assert proxy_timeouts.gunicorn(sites) == [Gunicorn(80, 1)]
 	start("-t", "33")
-	assert [each.timeout_s for each in proxy_timeouts.gunicorn(sites)] == [33]
+	assert [gunicorn.timeout_s for gunicorn in proxy_timeouts.gunicorn(sites)] == [33]
 
 
 def test_another_benchs_gunicorn_is_none_of_this_one(sites: Path, start: Start, tmp_path: Path) -> None:

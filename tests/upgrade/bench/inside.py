@@ -38,7 +38,7 @@ def chat() -> dict[str, Any]:
 	return dict(answer)
 
 
-def found(request_ids: list[str]) -> dict[str, Any]:
+def state_of(request_ids: list[str]) -> dict[str, Any]:
 	"""All that is there of what was before."""
 	import frappe
 	from frappe.utils.password import get_decrypted_password
@@ -54,11 +54,11 @@ def found(request_ids: list[str]) -> dict[str, Any]:
 
 	assert store.current()
 	return {
-		"answers": [get_request(request_id=each) for each in request_ids],
-		"events": [get_events(request_id=each)["events"] for each in request_ids],  # type: ignore[index]
+		"answers": [get_request(request_id=request_id) for request_id in request_ids],
+		"events": [get_events(request_id=request_id)["events"] for request_id in request_ids],  # type: ignore[index]
 		"listed": sorted(frappe.get_list("AI Request", pluck="request_id", limit=0)),
 		"key": get_decrypted_password("AI Provider", "upgrade", "api_key"),
-		"providers": [each.name for each in settings.load().providers],
+		"providers": [request_id.name for request_id in settings.load().providers],
 		"max_tokens": settings.load().limits.max_tokens,
 	}
 
@@ -76,14 +76,16 @@ if __name__ == "__main__":
 
 	# Not this folder.
 	sys.path.pop(0)
-	site, step, given = sys.argv[1:]
+	site, step, value = sys.argv[1:]
 	frappe.init(site)
 	frappe.connect()
 	frappe.set_user("Administrator")
 	# What the site's file says of the app is for other tests.
 	frappe.local.conf.pop("ai_assistant", None)
-	steps: dict[str, Any] = {each.__name__: each for each in (version, configure, chat, found, counted)}
-	answered = steps[step](**json.loads(given))
+	steps: dict[str, Any] = {
+		function.__name__: function for function in (version, configure, chat, state_of, counted)
+	}
+	answered = steps[step](**json.loads(value))
 	frappe.db.commit()
 	print(json.dumps(answered, default=str))
 	sys.stdout.flush()

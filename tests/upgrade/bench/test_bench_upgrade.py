@@ -31,8 +31,8 @@ class Site:
 	def command(self, *arguments: str) -> None:
 		self._run(*self.stack.bench.helper, *arguments)
 
-	def inside(self, step: str, **given: Any) -> Any:
-		done = self._run(str(INSIDE), self.stack.bench.site, step, json.dumps(given))
+	def inside(self, step: str, **fields: Any) -> Any:
+		done = self._run(str(INSIDE), self.stack.bench.site, step, json.dumps(fields))
 		return json.loads(done.stdout.splitlines()[-1])
 
 	def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -66,12 +66,12 @@ def test_data_survives_the_way_there_and_back_and_chat_works_at_each_stop(
 	def stop(version: str) -> None:
 		"""What was there is there, and one more chat is."""
 		assert site.inside("version") == version
-		before = site.inside("found", request_ids=[each["request_id"] for each in answers])
+		before = site.inside("found", request_ids=[answer["request_id"] for answer in answers])
 		assert [
 			{key: now[key] for key in then} for now, then in zip(before["answers"], answers, strict=True)
 		] == answers
 		assert before["events"] == events
-		assert before["listed"] == sorted(each["request_id"] for each in answers)
+		assert before["listed"] == sorted(answer["request_id"] for answer in answers)
 		assert (before["key"], before["providers"], before["max_tokens"]) == ("sk-upgrade", ["upgrade"], 777)
 		answers.append(site.inside("chat"))
 		assert answers[-1]["response"] == "Hello there."

@@ -74,7 +74,7 @@ class TestAIFigures(TestCase):
 	def chart(self, name: str, user: str) -> dict[str, list[float]]:
 		status, body = rest("GET", SOURCE, user, chart_name=name, refresh="1")
 		self.assertEqual(status, 200)
-		return {each["name"]: each["values"] for each in body["message"]["datasets"]}
+		return {dataset["name"]: dataset["values"] for dataset in body["message"]["datasets"]}
 
 	def test_a_user_sees_the_figures_of_their_own_requests(self) -> None:
 		events = self.chart("AI Events by Day", ANN)
@@ -90,7 +90,7 @@ class TestAIFigures(TestCase):
 	def test_providers_are_counted_by_what_failed_and_who_was_asked_then(self) -> None:
 		status, body = rest("GET", SOURCE, ANN, chart_name=PROVIDERS)
 		self.assertEqual((status, body["message"]["labels"]), (200, ["figures-a", "figures-b"]))
-		self.assertEqual([each["values"] for each in body["message"]["datasets"]], [[2, 1], [2, 0]])
+		self.assertEqual([dataset["values"] for dataset in body["message"]["datasets"]], [[2, 1], [2, 0]])
 
 	def test_a_system_manager_sees_everybodys(self) -> None:
 		for name, least in (("AI Events by Day", 69), ("AI Cost by Day", 7)):

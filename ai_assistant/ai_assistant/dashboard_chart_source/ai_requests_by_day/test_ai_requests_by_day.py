@@ -72,7 +72,7 @@ class TestAIRequestsByDay(TestCase):
 		status, body = rest("GET", SOURCE, user, chart_name="AI Requests by Day", refresh="1")
 		self.assertEqual(status, 200)
 		self.assertEqual(len(body["message"]["labels"]), DAYS)
-		return {each["name"]: each["values"] for each in body["message"]["datasets"]}
+		return {dataset["name"]: dataset["values"] for dataset in body["message"]["datasets"]}
 
 	def test_a_user_sees_their_own_requests_on_their_days(self) -> None:
 		drawn = self.chart(ANN)
@@ -145,5 +145,5 @@ class TestAIRequestsByDay(TestCase):
 			self.assertEqual(shown, {"charts": 6, "number_cards": 7, "shortcuts": shortcuts})
 		for user, expected in ((ANN, True), (STRANGER, False)):
 			body = rest("GET", "/api/method/frappe.desk.desktop.get_workspace_sidebar_items", user)[1]
-			names = {each["name"] for each in body["message"]["pages"]}
+			names = {entry["name"] for entry in body["message"]["pages"]}
 			self.assertEqual("AI Assistant" in names, expected)

@@ -40,13 +40,13 @@ class TestAIAlert(TestCase):
 		self.store.keep_alert(KIND, SUBJECT, message, now)
 
 	def told(self, user: str) -> list[str]:
-		found: list[str] = frappe.get_all(
+		rows: list[str] = frappe.get_all(
 			"Notification Log",
 			{"for_user": user, "document_type": "AI Alert"},
 			order_by="creation",
 			pluck="subject",
 		)
-		return found
+		return rows
 
 	def test_one_incident_is_one_alert_from_its_beginning_to_its_end(self) -> None:
 		self.keep(1000.5)

@@ -88,19 +88,19 @@ class TestAIAssistantSettings(TestCase):
 				}
 			],
 		)
-		found = load()
+		loaded = load()
 		self.assertEqual(
-			(found.timeouts.first_token_s, found.timeouts.idle_s, found.timeouts.total_s), (5, 6, 7)
+			(loaded.timeouts.first_token_s, loaded.timeouts.idle_s, loaded.timeouts.total_s), (5, 6, 7)
 		)
-		self.assertEqual(found.timeouts.thinking_idle_s, 16)
-		self.assertEqual(found.background.total_background_s, 700)
-		self.assertEqual((found.realtime.enabled, found.realtime.max_delay_ms), (False, 200))
-		self.assertEqual(found.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
-		self.assertEqual(found.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
-		self.assertFalse(found.retention.keep_content)
-		self.assertEqual(found.alerts, settings.Alerts(17, 18, 19, 20, True))
-		self.assertEqual(found.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
-		(only,) = found.providers
+		self.assertEqual(loaded.timeouts.thinking_idle_s, 16)
+		self.assertEqual(loaded.background.total_background_s, 700)
+		self.assertEqual((loaded.realtime.enabled, loaded.realtime.max_delay_ms), (False, 200))
+		self.assertEqual(loaded.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
+		self.assertEqual(loaded.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
+		self.assertFalse(loaded.retention.keep_content)
+		self.assertEqual(loaded.alerts, settings.Alerts(17, 18, 19, 20, True))
+		self.assertEqual(loaded.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
+		(only,) = loaded.providers
 		self.assertEqual(
 			(only.name, only.models, only.priority, only.extra), ("p", ("m",), 3, {"top_p": 0.5})
 		)
@@ -118,9 +118,9 @@ class TestAIAssistantSettings(TestCase):
 	def test_a_section_of_the_sites_file_wins(self) -> None:
 		provider("p").insert()
 		self.save(max_tokens=10, max_delay_ms=200)
-		found = load(providers=[], limits={"max_tokens": 5})
+		loaded = load(providers=[], limits={"max_tokens": 5})
 		self.assertEqual(
-			(found.providers, found.limits.max_tokens, found.realtime.max_delay_ms), ((), 5, 200)
+			(loaded.providers, loaded.limits.max_tokens, loaded.realtime.max_delay_ms), ((), 5, 200)
 		)
 
 	def test_disabled_providers_are_not_offered_and_the_default_is_asked_first(self) -> None:
@@ -130,18 +130,18 @@ class TestAIAssistantSettings(TestCase):
 		self.save(default_provider="b")
 		off.enabled = 0
 		off.save()
-		found = load()
-		self.assertEqual([each.name for each in found.providers], ["a", "b"])
+		loaded = load()
+		self.assertEqual([offered.name for offered in loaded.providers], ["a", "b"])
 
-		def asked(**fields: Any) -> str | None:
-			return validate({"messages": HELLO, **fields}, found).provider
+		def provider_of(**fields: Any) -> str | None:
+			return validate({"messages": HELLO, **fields}, loaded).provider
 
-		self.assertEqual(asked(), "b")
-		self.assertEqual(asked(provider="a"), "a")
+		self.assertEqual(provider_of(), "b")
+		self.assertEqual(provider_of(provider="a"), "a")
 		# The default does not have it.
-		self.assertEqual(asked(model="m"), None)
+		self.assertEqual(provider_of(model="m"), None)
 		with self.assertRaisesRegex(ChatError, "provider accepts one of: a, b"):
-			asked(provider="c")
+			provider_of(provider="c")
 		default = frappe.get_doc("AI Provider", "b")
 		default.enabled = 0
 		default.save()
@@ -187,17 +187,17 @@ class TestAIAssistantSettings(TestCase):
 		frappe.db.sql(
 			"update `tabAI Provider Model` set input_price = 'x', output_price = '1' where parent = 'torn'"
 		)
-		found = load()
-		self.assertEqual([each.name for each in found.providers], ["well"])
+		loaded = load()
+		self.assertEqual([usable.name for usable in loaded.providers], ["well"])
 		self.assertEqual(
-			[name for name, _reason in found.set_aside],
+			[name for name, _reason in loaded.set_aside],
 			["keyless", "locked", "torn"],
 		)
-		self.assertEqual(found.why_not("keyless"), "api_key accepts a string that is not empty.")
-		self.assertEqual(found.why_not("locked"), "The key of locked cannot be decrypted; enter it again.")
+		self.assertEqual(loaded.why_not("keyless"), "api_key accepts a string that is not empty.")
+		self.assertEqual(loaded.why_not("locked"), "The key of locked cannot be decrypted; enter it again.")
 		form = frappe.get_doc("AI Provider", "locked")
 		form.run_method("onload")
-		self.assertEqual(form.get_onload("set_aside"), found.why_not("locked"))
+		self.assertEqual(form.get_onload("set_aside"), loaded.why_not("locked"))
 
 	def test_it_costs_few_queries(self) -> None:
 		provider("p").insert()

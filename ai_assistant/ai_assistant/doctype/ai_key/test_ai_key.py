@@ -228,13 +228,13 @@ class TestAIKey(TestCase):
 		doc, _key = self.make(key_hash=known)
 		self.assertNotEqual(doc.key_hash, known)
 		self.assertEqual(len(doc.key_hash), 64)
-		kept = doc.key_hash
+		stored = doc.key_hash
 		_status, _body = rest(
 			"PUT", f"/api/resource/AI Key/{doc.name}", ANN, key_hash=known, models=" a \n\n a\nb"
 		)
 		frappe.db.rollback()
 		doc.reload()
-		self.assertEqual((doc.key_hash, doc.models), (kept, "a\nb"))
+		self.assertEqual((doc.key_hash, doc.models), (stored, "a\nb"))
 		with self.assertRaisesRegex(frappe.ValidationError, "role"):
 			self.make(STRANGER)
 		with self.assertRaisesRegex(frappe.ValidationError, "role"):

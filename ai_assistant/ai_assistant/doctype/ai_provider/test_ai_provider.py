@@ -73,9 +73,9 @@ class TestAIProvider(TestCase):
 		self.addCleanup(frappe.db.rollback)
 		self.addCleanup(frappe.set_user, "Administrator")
 
-	def refused(self, sentence: str, **given: Any) -> None:
+	def refused(self, sentence: str, **fields: Any) -> None:
 		with self.assertRaisesRegex(frappe.ValidationError, sentence):
-			provider("p", **given).insert()
+			provider("p", **fields).insert()
 
 	def test_what_cannot_work_is_refused_in_one_sentence(self) -> None:
 		self.refused("API Key is missing", api_key="")
@@ -118,8 +118,8 @@ class TestAIProvider(TestCase):
 		path = f"/api/method/{ask.__module__}.known_apis"
 		for user in (self.user, None):
 			self.assertEqual(rest("GET", path, user)[0], 403)
-		found = rest("GET", path, self.chief)[1]["message"]
-		self.assertLess({"openai", "openai_responses", "anthropic", "litellm/anthropic"}, set(found))
+		known_apis = rest("GET", path, self.chief)[1]["message"]
+		self.assertLess({"openai", "openai_responses", "anthropic", "litellm/anthropic"}, set(known_apis))
 
 	def test_two_enabled_providers_cannot_have_the_same_priority(self) -> None:
 		provider("a", priority=1).insert()
@@ -148,9 +148,9 @@ class TestAIProvider(TestCase):
 		document = provider("p", api_key="", api_keys=keys).insert()
 		self.assertNotIn("sk-", str(frappe.db.sql("select * from `tabAI Provider Key`")))
 		self.assertNotIn("sk-", json.dumps(document.as_dict(), default=str))
-		found = provider_of(forms.provider("p"))
+		loaded = provider_of(forms.provider("p"))
 		self.assertEqual(
-			[(key.label, key.api_key, key.weight) for key in found.keys],
+			[(key.label, key.api_key, key.weight) for key in loaded.keys],
 			[("blue", "sk-blue-1", 2), ("red", "sk-red-1", 1)],
 		)
 		first, second, third = document.api_keys
@@ -158,9 +158,9 @@ class TestAIProvider(TestCase):
 			first.get_password("api_key")
 		document.remove(second)
 		document.save()
-		for row, kept in ((first, True), (second, False), (third, True)):
+		for row, is_stored in ((first, True), (second, False), (third, True)):
 			stored = get_decrypted_password("AI Provider Key", row.name, "api_key", raise_exception=False)
-			self.assertEqual(bool(stored), kept)
+			self.assertEqual(bool(stored), is_stored)
 		self.assertEqual([key.label for key in provider_of(forms.provider("p")).keys], ["blue"])
 		document.delete()
 		self.assertFalse(frappe.db.exists("__Auth", {"doctype": "AI Provider Key", "name": first.name}))
@@ -209,8 +209,10 @@ class TestAIProvider(TestCase):
 			self.refused("row 1: give both prices, or none", models=[{"model": "m", **prices}])
 		for price in ("much", "-1", "nan", "inf", "1000001"):
 			for pair in ((price, "1"), ("1", price)):
-				given = dict(zip(("input_price", "output_price"), pair, strict=True))
-				self.refused("row 1: a price is a number from 0 to 1000000", models=[{"model": "m", **given}])
+				fields = dict(zip(("input_price", "output_price"), pair, strict=True))
+				self.refused(
+					"row 1: a price is a number from 0 to 1000000", models=[{"model": "m", **fields}]
+				)
 
 	def test_prices_of_the_cache_and_tiers_go_along(self) -> None:
 		both = {"model": "m", "input_price": "3", "output_price": "15"}
@@ -282,10 +284,10 @@ class TestAIProvider(TestCase):
 	def test_a_connection_is_tested_with_one_short_answer(self) -> None:
 		with server(200) as (url, keys):
 			provider("p", api_base=url, api_key="sk-sent", enabled=0).insert()
-			found = ask("p")
-		self.assertTrue(found["success"], found)
-		self.assertGreaterEqual(found["first_chunk_ms"], 0)
-		self.assertIn(f"{found['first_chunk_ms']} ms", found["message"])
+			tested = ask("p")
+		self.assertTrue(tested["success"], tested)
+		self.assertGreaterEqual(tested["first_chunk_ms"], 0)
+		self.assertIn(f"{tested['first_chunk_ms']} ms", tested["message"])
 		self.assertEqual(keys, ["Bearer sk-sent"])
 
 	def test_a_connection_that_fails_says_why_in_one_sentence(self) -> None:

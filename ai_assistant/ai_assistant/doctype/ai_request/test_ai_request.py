@@ -61,18 +61,18 @@ def make_request(user: str, text: str) -> str:
 @contextmanager
 def statements() -> Iterator[list[str]]:
 	"""What the database is asked in the context, by whatever connection, with what for left out."""
-	found: list[str] = []
+	queries: list[str] = []
 	# Not Database itself: Frappe's assertQueryCount leaves a `sql` of its own on the class of the connection.
 	made = frappe.db.__class__
 	sql = made.sql
 
 	def noting(self: Database, query: Any, *args: Any, **kwargs: Any) -> Any:
 		# Frappe 16 writes times into the statements.
-		found.append(re.sub("'[^']*'", "?", str(query)))
+		queries.append(re.sub("'[^']*'", "?", str(query)))
 		return sql(self, query, *args, **kwargs)
 
 	with patch.object(made, "sql", noting):
-		yield found
+		yield queries
 
 
 def refusal(doctype: str, user: str | None, way: str) -> int:
@@ -179,7 +179,7 @@ class TestAIRequest(TestCase):
 						self.assertEqual(status, 403)
 					if way == "group by":
 						counts = body["message"]
-						self.assertEqual(sum(each["count"] for each in counts), 1, counts)
+						self.assertEqual(sum(count["count"] for count in counts), 1, counts)
 						continue
 					self.assertNotIn(others, str(body))
 					self.assertNotIn("said to bob", str(body))
@@ -221,8 +221,8 @@ class TestAIRequest(TestCase):
 				("/api/method/frappe.desk.form.load.getdoc", {"doctype": doctype, "name": "{}"}),
 			):
 				for name, expected in ((own, 200), (others, 403)):
-					given = {key: value.format(name) for key, value in fields.items()}
-					status, body = rest("GET", path.format(name), ANN, **given)
+					filled = {key: value.format(name) for key, value in fields.items()}
+					status, body = rest("GET", path.format(name), ANN, **filled)
 					with self.subTest(doctype=doctype, path=path, name=name):
 						self.assertEqual(status, expected)
 						self.assertEqual("said to ann" in str(body), expected == 200)
@@ -253,10 +253,10 @@ class TestAIRequest(TestCase):
 					continue
 				verb = frappe.allowed_http_methods_for_whitelisted_func[method][0]
 
-				def ask(user: str, given: str) -> tuple[int, Any, list[str]]:
-					with statements() as found:
-						fields = {parameter: given}
-						return (*rest(verb, f"/api/method/ai_assistant.api.{path}", user, **fields), found)
+				def ask(user: str, value: str) -> tuple[int, Any, list[str]]:
+					with statements() as queries:
+						fields = {parameter: value}
+						return (*rest(verb, f"/api/method/ai_assistant.api.{path}", user, **fields), queries)
 
 				own = ids[parameter]
 				with self.subTest(path, parameter=parameter):
@@ -266,7 +266,7 @@ class TestAIRequest(TestCase):
 					theirs, nobodys = ask(BOB, own), ask(BOB, own.replace("ann", "dan"))
 					self.assertEqual(theirs[0], 404)
 					self.assertEqual(theirs, nobodys)
-					self.assertTrue(any("tabAI Request" in each for each in theirs[2]))
+					self.assertTrue(any("tabAI Request" in query for query in theirs[2]))
 				tried += 1
 		self.assertGreaterEqual(tried, 5)
 

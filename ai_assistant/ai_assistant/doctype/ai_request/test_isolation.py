@@ -69,12 +69,12 @@ def modules() -> None:
 	"""Imports all that may hold a whitelisted method."""
 	for app in frappe.get_installed_apps():
 		package = importlib.import_module(app)
-		for found in pkgutil.walk_packages(package.__path__, f"{app}.", onerror=lambda name: None):
+		for module in pkgutil.walk_packages(package.__path__, f"{app}.", onerror=lambda name: None):
 			if not re.search(
-				r"\.test|tests\.|\.patches|\.commands|_dev_server|\.node_modules|\.__main__$", found.name
+				r"\.test|tests\.|\.patches|\.commands|_dev_server|\.node_modules|\.__main__$", module.name
 			):
 				try:
-					importlib.import_module(found.name)
+					importlib.import_module(module.name)
 				except Exception:
 					# Of some module a library is missing: nor can it be called then.
 					continue
@@ -111,10 +111,10 @@ def value(parameter: str, doctype: str, name: str, begins: str, shape: str) -> A
 			"type": "Count",
 		}
 		charted = {"chart_type": "Count", "based_on": "creation", "timeseries": 1, "timespan": "Last Year"}
-		given = {**described, **charted, "time_interval": "Yearly", "filters_json": json.dumps(filters)}
+		fields = {**described, **charted, "time_interval": "Yearly", "filters_json": json.dumps(filters)}
 		if shape == "a heatmap":
-			given.update(type="Heatmap", heatmap_year="2026")
-		return json.dumps(given)
+			fields.update(type="Heatmap", heatmap_year="2026")
+		return json.dumps(fields)
 	if parameter in ("fields", "filter_fields", "field_map"):
 		return json.dumps([text, "name"])
 	if parameter in (
@@ -144,9 +144,9 @@ class TestIsolation(TestCase):
 		make_user(BOB, USER)
 		make_user(WEB)
 		store = FrappeStore()
-		said = {"response": CANARY, "reasoning": CANARY}
+		payload = {"response": CANARY, "reasoning": CANARY}
 		ids = {"request_id": "bobs-request", "task_id": "bob's task", "created": 1.0, "status": "completed"}
-		cls.request = store.open({"user": BOB, **ids, **said})
+		cls.request = store.open({"user": BOB, **ids, **payload})
 		store.append(cls.request, {"seq": 1, "type": "text", "text": CANARY})
 		question = {"messages": [{"role": "user", "content": CANARY}]}
 		queued = {**ids, "status": "queued", "request_id": "bobs-queued-one"}
@@ -179,33 +179,35 @@ class TestIsolation(TestCase):
 	) -> None:
 		"""That neither answer has a word of the secrets, and that it makes no difference which one was asked for."""
 		with self.subTest(where):
-			told = [json.dumps(each) for each in (first, second) if each is not None]
-			for each in told:
-				self.assertNotIn(SECRET, each)
-				self.assertNotIn(KEY, each)
+			told = [json.dumps(event) for event in (first, second) if event is not None]
+			for event in told:
+				self.assertNotIn(SECRET, event)
+				self.assertNotIn(KEY, event)
 			# Of some methods only so many calls an hour are answered.
 			if second is not None and second[0] != 429:
-				self.assertEqual(*(normal(each) for each in told))
+				self.assertEqual(*(normal(event) for event in told))
 
 	def test_no_method_of_any_app_tells_of_anothers_rows(self) -> None:
 		tried = 0
 		for path, verb, method in methods():
 			parameters = [
 				name
-				for name, each in inspect.signature(method).parameters.items()
-				if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+				for name, parameter in inspect.signature(method).parameters.items()
+				if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 			] or ["doctype", "filters", "chart"]
 			for doctype, shape in itertools.product(LOGS, SHAPES):
-				if shape != SHAPES[0] and not any(re.search(SHAPED, each) for each in parameters):
+				if shape != SHAPES[0] and not any(re.search(SHAPED, parameter) for parameter in parameters):
 					continue
 				if (path, shape) in OPEN_UPSTREAM:
 					continue
 				answers = []
 				for begins in (BEGINS, ELSEWHERE):
 					name = self.names(doctype)[0]
-					given = {each: value(each, doctype, name, begins, shape) for each in parameters}
-					answers.append(rest(verb, f"/api/method/{path}", ANN, **given))
-				self.tells_nothing(f"{path} {doctype} {shape} {given}", *answers)
+					fields = {
+						parameter: value(parameter, doctype, name, begins, shape) for parameter in parameters
+					}
+					answers.append(rest(verb, f"/api/method/{path}", ANN, **fields))
+				self.tells_nothing(f"{path} {doctype} {shape} {fields}", *answers)
 				tried += 1
 				if answers[0][0] in (403, 404):
 					break
@@ -233,12 +235,12 @@ class TestIsolation(TestCase):
 	def ways(self, doctype: str, name: str, begins: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
 		"""The REST interfaces, their pages, and what they take."""
 		text = TEXT.get(doctype, "name")
-		found = json.dumps([[doctype, text, "like", f"{begins}%"]])
+		filters = json.dumps([[doctype, text, "like", f"{begins}%"]])
 		listing: list[dict[str, Any]] = [
-			{"fields": '["*"]', "filters": found, "limit_page_length": 0},
-			{"fields": '["*"]', "or_filters": found},
+			{"fields": '["*"]', "filters": filters, "limit_page_length": 0},
+			{"fields": '["*"]', "or_filters": filters},
 			{"fields": f'["{text}"]', "order_by": f"{text} desc", "group_by": text},
-			{"fields": '["count(name) as n", "sum(length(name)) as m"]', "filters": found},
+			{"fields": '["count(name) as n", "sum(length(name)) as m"]', "filters": filters},
 			{"fields": f'["`tab{doctype}`.`{text}`", "owner"]', "debug": 1},
 			{"fields": '["request.response", "request.question"]'},
 			{"fields": '["`tabAI Request`.`response`"]'},
@@ -247,14 +249,15 @@ class TestIsolation(TestCase):
 		]
 		# What another's text says could be asked for by way of any list.
 		for listed in (doctype, "ToDo", LOGS[0]) if doctype in LOGS else (doctype,):
-			for given in listing:
-				yield "GET", f"/api/resource/{listed}", given
-				yield "GET", f"/api/v2/document/{listed}", given
-				given = {
-					key: json.loads(part) if str(part)[0] == "[" else part for key, part in given.items()
+			for listing_fields in listing:
+				yield "GET", f"/api/resource/{listed}", listing_fields
+				yield "GET", f"/api/v2/document/{listed}", listing_fields
+				listing_fields = {
+					key: json.loads(part) if str(part)[0] == "[" else part
+					for key, part in listing_fields.items()
 				}
-				yield "POST", "/api/method/frappe.client.get_list", {"doctype": listed, **given}
-				yield "POST", "/api/method/frappe.desk.reportview.get", {"doctype": listed, **given}
+				yield "POST", "/api/method/frappe.client.get_list", {"doctype": listed, **listing_fields}
+				yield "POST", "/api/method/frappe.desk.reportview.get", {"doctype": listed, **listing_fields}
 		for path in (f"/api/resource/{doctype}/{name}", f"/api/v2/document/{doctype}/{name}"):
 			yield "GET", path, {}
 			yield "GET", path, {"run_method": "as_dict"}
@@ -284,7 +287,9 @@ class TestIsolation(TestCase):
 			for name in self.names(doctype):
 				both = zip(self.ways(doctype, name, BEGINS), self.ways(doctype, name, ELSEWHERE), strict=True)
 				for way, elsewhere in both:
-					answers = [rest(verb, path, user, **given) for verb, path, given in (way, elsewhere)]
+					answers = [
+						rest(verb, path, user, **way_fields) for verb, path, way_fields in (way, elsewhere)
+					]
 					self.tells_nothing(f"{user} {way}", *answers)
 					tried += 1
 		self.assertEqual(self.rows(), before)

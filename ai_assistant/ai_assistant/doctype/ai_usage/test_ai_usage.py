@@ -56,8 +56,8 @@ class TestAIUsage(TestCase):
 		frappe.set_user("Administrator")
 
 	def name(self, user: str) -> str:
-		(found,) = frappe.get_all("AI Usage", filters={"user": user}, pluck="name")
-		return str(found)
+		(rows,) = frappe.get_all("AI Usage", filters={"user": user}, pluck="name")
+		return str(rows)
 
 	def report(self, user: str | None) -> tuple[int, dict[str, dict[str, Any]]]:
 		status, body = rest("GET", RUN, user, report_name="AI Budgets", filters="{}")
@@ -84,7 +84,10 @@ class TestAIUsage(TestCase):
 				if "search" not in path:
 					self.assertIn("1111", str(body))
 					self.assertTrue(
-						all(each in str(rest("GET", path, CHIEF, **fields)[1]) for each in ("2222", "3333"))
+						all(
+							amount in str(rest("GET", path, CHIEF, **fields)[1])
+							for amount in ("2222", "3333")
+						)
 					)
 				for user in (STRANGER, None):
 					self.assertEqual(rest("GET", path, user, **fields)[0], 403)
