@@ -3,6 +3,7 @@
 from typing import Any
 
 import frappe
+from frappe.model.dynamic_links import fetch_distinct_link_doctypes
 
 import ai_assistant
 from ai_assistant.ai_assistant.report.ai_cost_by_reference.ai_cost_by_reference import execute
@@ -102,3 +103,20 @@ class TestReference(TestCase):
 		name = frappe.db.get_value("AI Request", {"request_id": "reference-2"}, "reference_name")
 		self.assertEqual(name, "whale-task")
 		frappe.delete_doc("ToDo", "whale-task")
+
+	def test_the_first_request_of_a_doctype_follows_a_new_name(self) -> None:
+		note = frappe.get_doc({"doctype": "Note", "title": "Whales"}).insert(ignore_permissions=True)
+		commit()
+		self.addCleanup(frappe.delete_doc, "Note", "Baleines", force=True, ignore_permissions=True)
+		# Frappe remembers the DocTypes for 12 hours.
+		frappe.cache.delete_value("dynamic_link_map::AI Request::reference_doctype")
+		self.assertNotIn("Note", fetch_distinct_link_doctypes("AI Request", "reference_doctype"))
+		with provider():
+			ai_assistant.ask("Hi", reference=note, request_id="reference-3")
+		frappe.db.rollback()
+		# What this process remembers lasts for one request in production.
+		frappe.local.cache.clear()
+		frappe.set_user("Administrator")
+		frappe.rename_doc("Note", note.name, "Baleines", force=True)
+		name = frappe.db.get_value("AI Request", {"request_id": "reference-3"}, "reference_name")
+		self.assertEqual(name, "Baleines")

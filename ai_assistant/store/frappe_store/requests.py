@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
+from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
 from ..requests import LIVE_FIELDS, UNENDED, Event, Load, Row
@@ -48,6 +49,10 @@ class FrappeRequests:
 				raise RequestExists(row["request_id"]) from None
 			raise
 		append_long(name, long)
+		if reference := row.get("reference_doctype"):
+			# Frappe caches for 12 hours which DocTypes a Dynamic Link names (frappe/model/dynamic_links.py). Only
+			# documents that are saved clear that cache, and a reference to an uncached DocType follows no new name.
+			invalidate_distinct_link_doctypes(REQUEST, "reference_doctype", reference)
 		return name
 
 	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
