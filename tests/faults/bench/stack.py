@@ -11,10 +11,14 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
+import redis
 
 from tests.bench_site import CHECKOUT, Bench
 from tests.support.processes import descendants
@@ -82,7 +86,11 @@ class Stack:
 		assert dump.wait() == 0
 
 	def start(self, name: str) -> None:
-		"""Starts a process and waits until it answers on its port, a worker until it listens."""
+		"""Starts a process and waits until it can do its work.
+
+		The realtime server listens on its port before it has subscribed to Redis (frappe/realtime/index.js). A
+		worker has no port.
+		"""
 		log = self.folder / f"{name.replace(' ', '-')}.log"
 		with log.open("ab") as output:
 			before = output.tell()
@@ -97,7 +105,11 @@ class Stack:
 			)
 		deadline = time.monotonic() + 60
 		while time.monotonic() < deadline and self.running[name].poll() is None:
-			if name in self.ports and _answers(self.ports[name]):
+			if (
+				name in self.ports
+				and _answers(self.ports[name])
+				and (name != "realtime" or self._subscribed())
+			):
 				return
 			if name not in self.ports and b"Listening on" in log.read_bytes()[before:]:
 				return
@@ -166,6 +178,21 @@ class Stack:
 			status = Path(f"/proc/{pid}/status").read_text()
 			totals["memory"] += int(status.split("VmRSS:")[1].split()[0])
 		return totals
+
+	def open_files(self, name: str) -> Counter[str]:
+		"""Counts what a process and its descendants have open: connections by their other end, and the rest."""
+		ends = {port: name for name, port in self.ports.items()}
+		kinds: Counter[str] = Counter()
+		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
+			process = psutil.Process(pid)
+			sockets = process.net_connections("tcp")
+			kinds.update(ends.get(each.raddr.port, str(each.raddr.port)) for each in sockets if each.raddr)
+			kinds["other"] += process.num_fds() - sum(bool(each.raddr) for each in sockets)
+		return kinds
+
+	def _subscribed(self) -> bool:
+		with redis.Redis(port=self.ports["queue"]) as client:
+			return bool(client.pubsub_numsub("events")[0][1])
 
 	def _redis(self, name: str) -> list[str | Path]:
 		return ["redis-server", "--port", str(self.ports[name]), "--bind", "127.0.0.1", "--save", ""]
