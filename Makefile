@@ -82,8 +82,8 @@ test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder
 	@$(if $(NPM),tests/browser/setup.sh)
 	@$(BIN)/python tests/bench_site.py $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
-bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md; a Frappe bench too: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
-	@$(BIN)/python -m tests.bench $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
+bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md; Frappe benches too: BENCH="folder …" SITE="name …" [URL="… …" SOCKETIO_URL="… …"]
+	@$(BIN)/python -m tests.bench $(if $(BENCH),--bench $(BENCH) --site $(SITE)) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
 # What the project is measured against, apart from its own packages. Newer FastAPIs lack what this proxy imports, older ones it refuses.
 build/proxy/.installed:

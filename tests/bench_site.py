@@ -86,14 +86,20 @@ class Bench:
 		pids = []
 		for process in Path("/proc").glob("[0-9]*"):
 			try:
-				command, folder = (process / "cmdline").read_bytes(), (process / "cwd").resolve()
+				# A process in a container sees the folder by another path.
+				is_ours = (process / "cwd").samefile(self.sites)
+				command = (process / "cmdline").read_bytes()
 			except OSError:
 				continue
-			if b"frappe.app:application" in command and folder == self.sites:
+			if is_ours and b"frappe.app:application" in command:
 				pids.append(int(process.name))
 		if not pids:
 			raise Unusable(f"No gunicorn of the bench in {self.folder} runs on this machine; start it.")
 		return pids
+
+	def frappe_version(self) -> str:
+		code = "import frappe; print(frappe.__version__)"
+		return self.run("-c", code, stdout=subprocess.PIPE, check=True).stdout.strip()
 
 	def run(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
 		return subprocess.run([self.python, *arguments], cwd=self.sites, text=True, **how)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,25 +158,32 @@ def pace(client: Client, provider: ScriptedProvider) -> list[Figure]:
 	]
 
 
-def _bench() -> Callable[[str], AbstractContextManager[compare.Contender]] | None:
-	"""The bench on the command line, if there is one."""
+def _benches() -> list[Callable[[str], AbstractContextManager[compare.Contender]]]:
+	"""The benches on the command line, each with its site and the two addresses of its servers."""
 	parser = argparse.ArgumentParser(prog="python -m tests.bench")
-	parser.add_argument("bench", type=Path, nargs="?")
-	parser.add_argument("site", nargs="?")
-	parser.add_argument("--url")
-	parser.add_argument("--socketio-url")
+	parser.add_argument("--bench", type=Path, nargs="+", default=[])
+	parser.add_argument("--site", nargs="+", default=[])
+	parser.add_argument("--url", nargs="+", default=[])
+	parser.add_argument("--socketio-url", nargs="+", default=[])
 	options = parser.parse_args()
-	if options.bench is None:
-		return None
-	bench = Bench(options.bench, options.site)
-	url = options.url or f"http://{options.site}:{bench.setting('webserver_port', 8000)}"
-	socketio_url = options.socketio_url or f"http://{options.site}:{bench.setting('socketio_port', 9000)}"
-	bench.web_pids()
-	return lambda base: compare.on_a_bench(bench, url, socketio_url, base)
+	if len(options.bench) != len(options.site) or any(
+		urls and len(urls) != len(options.bench) for urls in (options.url, options.socketio_url)
+	):
+		parser.error("name a site for each bench, and a URL for each or for none")
+	benches = []
+	for n, (folder, site) in enumerate(zip(options.bench, options.site, strict=True)):
+		bench = Bench(folder, site)
+		port = bench.setting("webserver_port", 8000)
+		url = options.url[n] if options.url else f"http://{site}:{port}"
+		port = bench.setting("socketio_port", 9000)
+		socketio_url = options.socketio_url[n] if options.socketio_url else f"http://{site}:{port}"
+		bench.web_pids()
+		benches.append(partial(compare.on_a_bench, bench, url, socketio_url))
+	return benches
 
 
 def main() -> None:
-	bench = _bench()
+	benches = _benches()
 	figures: list[Figure] = []
 	with ScriptedProvider() as provider:
 		with site_and_client(provider) as (_, client):
@@ -197,7 +205,7 @@ def main() -> None:
 	compared = compare.measure(
 		lambda name: console.print(f"measuring {name} …", style="dim"),
 		lambda written: report.KEPT.write_text(json.dumps(written, indent=1) + "\n"),
-		bench,
+		benches,
 	)
 	report.write(compared, rows)
 	reached = report.goals(compared)

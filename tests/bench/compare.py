@@ -7,7 +7,7 @@ What is compared:
 	by litellm       the standalone site, the same provider spoken to by litellm
 	naive            the standalone site, by litellm, with an event, a commit and a message a chunk
 	litellm          a loop over litellm's stream, as it comes
-	direct, on a bench  a Frappe bench that stands, where one is given; its CPU and memory are gunicorn's
+	direct, on Frappe …  each Frappe bench that stands and is given; its CPU and memory are gunicorn's
 	litellm's proxy  in a virtual environment of its own, where one is given
 
 CPU is that of the process under test alone, as the kernel counts it; a figure is the median of RUNS, in which the
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,7 @@ RUNS = 5
 LENGTHS = (100, 1_000, 10_000, 100_000)
 PACED = 100
 # Whose answers of any length take no time to speak of.
-BENCH = "direct, on a bench"
-CHEAP = ("httpx", "aiohttp", "direct", BENCH)
+CHEAP = ("httpx", "aiohttp", "direct")
 EVERY = 0.02
 LEVELS = (10, 50, 100, 150)
 LATE_S = 0.25
@@ -64,6 +63,11 @@ class Contender:
 	pids: list[int]
 	ask: Ask
 	"""Asks and reads to the end."""
+	is_bench: bool = False
+
+	@property
+	def is_cheap(self) -> bool:
+		return self.is_bench or self.name in CHEAP
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -132,7 +136,8 @@ def on_a_bench(bench: Bench, url: str, socketio_url: str, base: str) -> Iterator
 			# Frappe 16 remembers site_config.json for a minute.
 			while [provider["name"] for provider in client.get("list_models")["providers"]] != ["p"]:
 				time.sleep(1)
-			yield Contender(BENCH, bench.web_pids(), run(asking.of_site(client)))
+			name = f"direct, on Frappe {bench.frappe_version()}"
+			yield Contender(name, bench.web_pids(), run(asking.of_site(client)), is_bench=True)
 	finally:
 		bench.inside("restore")
 
@@ -222,12 +227,13 @@ def loop(name: str, kind: str, base: str) -> Iterator[Contender]:
 def measure(
 	say: Callable[[str], None],
 	keep: Callable[[dict[str, Any]], None],
-	bench: Callable[[str], AbstractContextManager[Contender]] | None = None,
+	benches: Sequence[Callable[[str], AbstractContextManager[Contender]]] = (),
 ) -> dict[str, Any]:
 	"""All figures, by contender: `cpu` by length and `paced`, `first_ms`, `at_once` by number of chats.
 
 	The contenders take turns, so that what else the machine does meets them all. `keep` is given what there is after
-	each part: a run that is stopped has not been for nothing. `bench` is `on_a_bench` of one, by the provider's address.
+	each part: a run that is stopped has not been for nothing. `benches` holds `on_a_bench` of each, by the provider's
+	address.
 	"""
 	figures: dict[str, Any] = {}
 	with ExitStack() as stack:
@@ -244,7 +250,7 @@ def measure(
 			site("direct", "openai", base),
 			site("by litellm", "litellm/openai", base),
 			site("naive", "litellm/openai", base, "tests.bench.naive"),
-			*([bench(base)] if bench else []),
+			*(bench(base) for bench in benches),
 			*([proxy(base)] if PROXY.exists() else []),
 		):
 			contender = stack.enter_context(begin)
@@ -252,7 +258,7 @@ def measure(
 			cold = first_chunks(contender, 1)[0].took_ms
 			# Of a bench that stands it is the first of nothing.
 			figures[contender.name] = {
-				"cold_ms": None if contender.name == BENCH else cold,
+				"cold_ms": None if contender.is_bench else cold,
 				"mb": resident_mb(contender.pids),
 			}
 			contenders.append(contender)
@@ -266,7 +272,7 @@ def measure(
 					firsts.setdefault(one.name, []).extend(first_chunks(one))
 				if one.pids:
 					spent = cpu.setdefault(one.name, {})
-					for chunks in (100, 1_000, 3_000, *((10_000,) if one.name in CHEAP else ())):
+					for chunks in (100, 1_000, 3_000, *((10_000,) if one.is_cheap else ())):
 						spent.setdefault(str(chunks), []).append(cpu_a_chunk(one, chunks))
 					spent.setdefault("paced", []).append(cpu_a_chunk(one, PACED, EVERY))
 			for name, first in firsts.items():
@@ -305,9 +311,9 @@ def measure(
 		for one in contenders[1:]:
 			say(f"{one.name}: long answers")
 			spent = cpu[one.name]
-			if one.name not in (*CHEAP, "naive"):
+			if not one.is_cheap and one.name != "naive":
 				spent["10000"] = [cpu_a_chunk(one, 10_000)]
-			if one.name in CHEAP:
+			if one.is_cheap:
 				spent["100000"] = [cpu_a_chunk(one, 100_000) for _ in range(3)]
 				# Beside it, and not minutes before.
 				spent["1000"] = [cpu_a_chunk(one, 1_000) for _ in range(RUNS)]

@@ -207,7 +207,8 @@ the machine share the cores with what is measured, so the ratios are more reliab
 
 The tables compare these contenders (`tests/bench/compare.py`); `performance.json` has all figures:
 
-- *direct* is the standalone site with its own adapter. *direct, on a bench* is the same on Frappe.
+- *direct* is the standalone site with its own adapter. *direct, on Frappe* with a version is the same on a bench of
+  that version.
 - *by litellm* is the standalone site when it asks the same provider through litellm.
 - *naive* is *by litellm* with one event, one commit and one message for each chunk.
 - *litellm* is a loop over litellm's stream; *litellm's proxy* is its own server.
@@ -233,7 +234,7 @@ figure of a site covers the whole path, up to the published event and the stored
 ## Many at once
 
 Chats of 4 s at 50 chunks a second, started within one second. The table shows the time from the provider's write of the first
-chunk to the client's receipt, the growth of the process's memory for each chat, and the cores used. The bench's gunicorn has 32
+chunk to the client's receipt, the growth of the process's memory for each chat, and the cores used. The gunicorn of a bench has 32
 threads; further chats wait for a thread, which these figures do not include.
 
 {table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
