@@ -31,8 +31,12 @@ after_uninstall = "ai_assistant.install.after_uninstall"
 
 auth_hooks = ["ai_assistant.keys.authenticate"]
 
-# gunicorn has no hook for a new process, so its first request starts the preparations.
-before_request = ["ai_assistant.gateway.warm"]
+before_request = [
+	# gunicorn has no hook for a new process, so its first request starts the preparations.
+	"ai_assistant.gateway.warm",
+	"ai_assistant.api.short_address.expand",
+	"ai_assistant.keys.drop_elsewhere",
+]
 after_request = ["ai_assistant.api.v1.after_request"]
 
 website_route_rules = [{"from_route": "/ai-assistant/connect", "to_route": "ai-assistant-connect"}]

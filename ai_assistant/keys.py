@@ -28,6 +28,7 @@ SHOWN_CHARS = 8
 # Frappe calls the method named before the first slash (frappe/api/v1.py). A key may call those that chat, not those of
 # the forms, which make keys and test providers.
 METHODS = re.compile(r"/api(/v1)?/method/ai_assistant\.(v1|api\.[^/]+)(/.*)?", re.DOTALL)
+AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,21 @@ def use(key: Key | None) -> None:
 	frappe.local.ai_key = key
 
 
+def drop_elsewhere() -> None:
+	"""Removes an AI Key from the `Authorization` of a request that calls no method for keys.
+
+	Frappe answers 401 to a bearer token that it does not know (frappe/auth.py, `validate_auth`). Without the header it
+	treats the client as a guest. Frappe calls this hook (`before_request`) before it authenticates.
+	"""
+	if not _is_for_keys() and _bearer().startswith(PREFIX):
+		del frappe.local.request.environ[AUTHORIZATION]
+
+
 def authenticate() -> None:
 	"""Logs the key's user in for this request, if it contains a key and calls a method that accepts keys.
 
-	It ignores other paths: Frappe treats the client as a guest, or answers 401 if the key is in `Authorization`. If
-	the request has a session, the session remains. Raises werkzeug's Unauthorized if the key cannot be used.
+	It ignores other paths, on which the client is a guest. If the request has a session, the session remains. Raises
+	werkzeug's Unauthorized if the key cannot be used.
 	"""
 	use(None)
 	key = _sent()
@@ -99,12 +110,17 @@ def authenticate() -> None:
 
 def _sent() -> str | None:
 	"""The AI Key in the headers of the request, None where there is none."""
-	headers = frappe.local.request.headers
-	scheme, _space, token = headers.get("Authorization", "").partition(" ")
-	for key in (token if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")):
+	for key in (_bearer(), frappe.local.request.headers.get("x-api-key", "")):
 		if key.startswith(PREFIX):
 			return str(key)
 	return None
+
+
+def _bearer() -> str:
+	"""The bearer token of the request, "" where there is none."""
+	header: str = frappe.local.request.environ.get(AUTHORIZATION, "")
+	scheme, _space, token = header.partition(" ")
+	return token if scheme.lower() == "bearer" else ""
 
 
 def _is_for_keys() -> bool:

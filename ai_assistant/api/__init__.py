@@ -11,14 +11,23 @@
 # No `from __future__ import annotations`: it would switch off Frappe's check of arguments.
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import frappe
 from werkzeug.wrappers import Response
 
 from ai_assistant import gateway
-from ai_assistant.chat import capacity, event_feed, lifecycle, long_poll, ownership, queue, request, running
+from ai_assistant.chat import (
+	capacity,
+	counting,
+	event_feed,
+	lifecycle,
+	long_poll,
+	ownership,
+	queue,
+	request,
+	running,
+)
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.validators import real_number, whole_number
 from ai_assistant.config import access
@@ -175,10 +184,7 @@ def count_tokens(
 	"""
 	fields = dict(locals())
 	settings = access.load_permitted()
-	valid = request.validate(fields, settings)
-	chosen, name = gateway.Gateway(settings.providers).route(valid.provider, valid.model)[0]
-	with capacity.for_chat(settings.limits):
-		count = gateway.count_tokens(chosen, replace(valid, model=name))
+	chosen, name, count = counting.count_tokens(request.validate(fields, settings), settings)
 	return {
 		"provider": chosen.name,
 		"model": name,

@@ -12,14 +12,13 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant import gateway
 from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership, running
 from ai_assistant.chat.answer import answer_of
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
 from ai_assistant.config import access
 from ai_assistant.config.settings import Mode, Settings
-from ai_assistant.gateway import Chunk, Fallback, Gateway, Tick, strict_json
+from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter, is_vs_code
@@ -133,15 +132,6 @@ def send(
 	# A client may hang up before the first part is read. Closing a generator that has not begun runs none of its code.
 	response.call_on_close(chunks.close)
 	return response
-
-
-def count_tokens(parsed: Parsed) -> int:
-	"""Counts the tokens of a request that is not asked: by its provider, or by its length. Raises ChatError."""
-	settings = access.load_permitted()
-	request = validated(parsed, settings)
-	provider, model = Gateway(settings.providers).route(request.provider, request.model)[0]
-	with capacity.for_chat(settings.limits):
-		return gateway.count_tokens(provider, replace(request, model=model)).tokens
 
 
 def body() -> dict[str, Any]:

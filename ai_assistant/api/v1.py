@@ -1,4 +1,4 @@
-"""The standard APIs under one base address, `/api/method/ai_assistant.v1`.
+"""The standard APIs under one base address, `/api/method/ai_assistant.v1` or `/ai/v1`.
 
 Frappe calls the method named before the first slash (frappe/api/v1.py) and leaves the rest to `frappe.request.path`.
 Some clients append `/v1` to the address that they are given, so each path is served with it and without it.
@@ -13,6 +13,7 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Request, Response
 
+from ai_assistant.chat.counting import count_tokens
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.config import access
 from ai_assistant.gateway import strict_json
@@ -21,10 +22,10 @@ from . import models
 from .anthropic import messages
 from .dialect import Dialect
 from .openai import chat_completions, compaction, responses, stored_responses
-from .requests import Own, answer, body, count_tokens, json_response, refusal
+from .requests import Own, answer, body, json_response, refusal, validated
 from .responses import only_for_roles, refusal_of
 
-BASE = re.compile(r"/api(?:/v1)?/method/ai_assistant\.v1(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
+BASE = re.compile(r"(?:/api(?:/v1)?/method/ai_assistant\.v1|/ai/v1)(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
 
 Handler = Callable[..., Response]
 
@@ -47,8 +48,10 @@ def _get_model(name: str) -> Response:
 
 
 def _count_tokens() -> Response:
-	parsed = messages.parse(body(), frappe.request.headers)
-	return json_response(200, {"input_tokens": count_tokens(parsed)}, {})
+	settings = access.load_permitted()
+	request = validated(messages.parse(body(), frappe.request.headers), settings)
+	_provider, _model, count = count_tokens(request, settings)
+	return json_response(200, {"input_tokens": count.tokens}, {})
 
 
 # Each endpoint: its HTTP method, its path, its dialect, and its handler, which gets the groups of the path as arguments.
@@ -136,7 +139,8 @@ def after_request(response: Response | None = None, request: Request | None = No
 	if (path := _path(request)) is None:
 		return
 	code, message = _refused(response.status_code)
-	if request.is_json and not _is_json(request.get_data()):
+	# A body that is too large cannot be read.
+	if response.status_code != 413 and request.is_json and not _is_json(request.get_data()):
 		# Frappe 16 answers 417 and Frappe 15 answers 500.
 		code, message = "invalid_request", _("The body is not valid JSON.")
 	ours = refusal(_dialect(path), ChatError(code, message).as_dict())

@@ -204,7 +204,8 @@ def run(
 	"""
 	closed = False
 	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
-	chunks = chat.gateway.stream(chat.request, chat.request.provider, chat.cancel, pacing)
+	request = chat.request
+	chunks = chat.gateway.stream(request, request.provider, chat.cancel, pacing, request.names_provider)
 	try:
 		for chunk in chunks:
 			chat.renew_lease()

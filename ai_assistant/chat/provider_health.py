@@ -1,4 +1,7 @@
-"""The health of providers that all processes of a site share, in Frappe's Redis or in the memory of a process."""
+"""Short-lived state that all processes of a site share, in Frappe's Redis or in the memory of a process.
+
+It holds the health of providers, and counts what has no row in the store.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -73,13 +76,18 @@ class SharedState:
 _states: dict[str, State] = {}
 
 
-def of_site() -> Health:
-	"""Returns which providers and keys of this site rest. It is shared if the site has a `redis_cache`."""
+def state() -> State:
+	"""Returns the state of this site. It is shared if the site has a `redis_cache`."""
 	site = frappe.local.site
 	if site not in _states:
 		url = frappe.conf.get("redis_cache")
 		_states[site] = SharedState(url, f"{site}|ai_assistant_health|") if url else LocalState()
-	return Health(_states[site])
+	return _states[site]
+
+
+def of_site() -> Health:
+	"""Returns which providers and keys of this site rest."""
+	return Health(state())
 
 
 def state_of(providers: Sequence[Provider]) -> dict[tuple[str, str], Rest | None]:

@@ -3,7 +3,7 @@
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,6 +88,7 @@ class Gateway:
 		preferred_provider: str | None = None,
 		cancel: Cancel | None = None,
 		pacing: Pacing | None = None,
+		insists: bool = False,
 	) -> Iterator[Chunk]:
 		"""Streams the answer to a question.
 
@@ -102,12 +103,15 @@ class Gateway:
 			cancel: stops the stream from any thread when it is called. The stream then ends with a Completion whose
 				finish_reason is `cancelled`. Closing the generator stops it too.
 			pacing: when the caller wants its turn.
+			insists: whether the client itself asks for this provider or model. Those that have it are then asked first
+				although they rest (see `Health.order`).
 
 		Returns: a generator that ends with one Completion.
 
 		Raises ProviderError, after all chunks that the provider had sent.
 		"""
-		waiting = self._candidates(self.route(preferred_provider, ask.model))
+		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
+		waiting = self._candidates(self.route(preferred_provider, ask.model), named)
 		deadline = time.monotonic() + self.timeouts.total_s
 		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars)
 		attempts: list[Attempt] = []
@@ -175,13 +179,19 @@ class Gateway:
 				# A cancel came before anything else.
 				self.health.undecided(provider)
 
-	def _candidates(self, route: Sequence[Candidate]) -> list[Candidate]:
+	def _having(self, provider: str | None, model: str) -> frozenset[str]:
+		"""Returns the names of the providers that have what is asked for."""
+		if provider:
+			return frozenset((provider,))
+		return frozenset(one.name for one in self.providers if model and one.allows(model))
+
+	def _candidates(self, route: Sequence[Candidate], named: Container[str]) -> list[Candidate]:
 		"""Returns the providers of a route with one key each, in the order in which they are asked."""
 		models_of = {provider.name: model for provider, model in route}
 		with_keys = [
 			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)
 		]
-		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys)]
+		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys, named)]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
 		"""Returns which provider is asked for which model, in order.

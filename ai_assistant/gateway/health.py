@@ -8,7 +8,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -115,26 +115,35 @@ class Health:
 	def __init__(self, state: State) -> None:
 		self._state = state
 
-	def order(self, providers: Sequence[Provider]) -> list[Provider]:
+	def order(self, providers: Sequence[Provider], named: Container[str] = ()) -> list[Provider]:
 		"""Returns the same providers with those that rest at the end. Each has one key.
 
 		A provider whose rest is over stays at the end for all chats but one, until that one has an answer. A chat that
 		asks another provider first does not count as that one.
+
+		Args:
+			providers: in the order in which they would be asked if all of them were well.
+			named: the names of those that the client asked for. They are asked before the others although they rest,
+				unless they rest because they did not answer in time: the client would wait for that again.
 		"""
 		known = self._known(providers)
 		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
 		ready: list[Provider] = []
 		resting: list[Provider] = []
+		named_and_resting: list[Provider] = []
 		for provider in providers:
-			if (provider.name, provider.key_label) in rests:
-				resting.append(provider)
+			if rest := rests.get((provider.name, provider.key_label)):
+				is_asked_first = provider.name in named and rest.kind not in HUNG
+				(named_and_resting if is_asked_first else resting).append(provider)
 				continue
 			claim = _name("claim", provider)
 			if not ready and _name("probe", provider) in known and claim not in claimed:
 				claimed[claim] = self._state.put(claim, "1", PROBE_S, if_absent=True)
 			(ready if claimed.get(claim, True) else resting).append(provider)
-		return ready + resting
+		named_and_ready = [provider for provider in ready if provider.name in named]
+		others = [provider for provider in ready if provider.name not in named]
+		return named_and_ready + named_and_resting + others + resting
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""

@@ -114,13 +114,15 @@ class Site:
 			_read_form(request)
 			if request.method == "OPTIONS":
 				return Response()
+			for hook in hooks.before_request:
+				get_attr(hook)()
 			authenticate(request)
 			response = self._answer(request)
 			if request.method in UNSAFE_METHODS or local.flags.commit:
 				local.db.commit()
 		except HTTPException as error:
 			# As in Frappe, werkzeug's own exceptions are answered by werkzeug.
-			return Response.force_type(error.get_response(request.environ), request.environ)
+			response = Response.force_type(error.get_response(request.environ), request.environ)
 		except Redirect as error:
 			response = pages.redirect(error.http_status_code)
 		except Exception as error:

@@ -186,3 +186,26 @@ def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_o
 			assert page["events"] == [] and page["status"] in ("queued", "running")
 	assert [chat.result().status_code for chat in chats] == [200, 200]
 	assert asking.ask().status_code == 200
+
+
+def test_tokens_are_counted_as_often_as_tool_calls_may_be_answered(
+	process: StandaloneSite, site: Site, provider: ScriptedProvider
+) -> None:
+	limit = 3
+	Asking(process, site, provider, continuations_per_minute=limit)
+
+	def count(path: str, account: Account) -> httpx.Response:
+		sent = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 9}
+		headers = {"Authorization": f"token {account.token}"}
+		return httpx.post(f"{site.url}/api/method/{path}", json=sent, headers=headers, timeout=60)
+
+	# A minute of the clock may end between two of these.
+	answers = [count("ai_assistant.api.count_tokens", site.first) for _ in range(2 * limit + 1)]
+	assert limit <= Counter(answer.status_code for answer in answers)[200] <= 2 * limit
+	refused = next(answer for answer in answers if answer.status_code != 200)
+	assert refusal(refused) == (429, "rate_limited")
+	answers = [count("ai_assistant.v1/messages/count_tokens", site.first) for _ in range(2 * limit + 1)]
+	refused = next(answer for answer in answers if answer.status_code != 200)
+	assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
+	assert 1 <= int(refused.headers["Retry-After"]) <= 60
+	assert count("ai_assistant.api.count_tokens", site.second).status_code == 200

@@ -179,3 +179,20 @@ def test_the_state_of_a_process_does_not_grow_with_time(clock: Clock) -> None:
 		health.succeeded(FIRST)
 		clock.now += 10
 	assert len(state._values) <= MAX_LOCAL
+
+
+@pytest.mark.parametrize(("kind", "first"), [("rate_limited", "first"), ("first_token", "second")])
+def test_who_is_named_is_asked_first_unless_it_did_not_answer_in_time(
+	health: Health, kind: str, first: str
+) -> None:
+	for _ in range(2):
+		health.failed(FIRST, error(kind, 40))
+	assert health.order(BOTH, {"first"})[0].name == first
+	assert names(health) == ["second", "first"]
+
+
+def test_of_who_is_named_the_keys_that_rest_come_after_its_others(health: Health) -> None:
+	keys = [replace(FIRST, key_label="a", api_key="sk-a"), replace(FIRST, key_label="b", api_key="sk-b")]
+	health.failed(keys[0], error("rate_limited", 40))
+	order = health.order([*keys, SECOND], {"first"})
+	assert [(each.name, each.key_label) for each in order] == [("first", "b"), ("first", "a"), ("second", "")]
