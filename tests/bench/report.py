@@ -12,6 +12,9 @@ from .compare import LENGTHS, PACED, RUNS
 
 DOCS = Path("docs")
 KEPT = DOCS / "performance.json"
+README = Path("README.md")
+# Between these lines README has the table of `overview`.
+OVERVIEW = ("<!-- make bench writes this table -->", "<!-- end of the table -->")
 STEPS = """## Long conversations
 
 `python -m tests.bench.long_conversation` measures the CPU from the decoded body of a request to the bytes for the
@@ -160,11 +163,65 @@ def plot(figures: dict[str, Any]) -> str:
 	return "\n".join([*parts, "</svg>"]) + "\n"
 
 
+def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
+	"""Returns the table of README: a column for the standalone site and one for each Frappe bench."""
+	proxy, missing = results.get("litellm's proxy", {}), float("inf")
+	columns = {
+		"standalone site": results["direct"],
+		**{
+			f"{name.removeprefix('direct, on ')}, gunicorn 1 × 32": one
+			for name, one in results.items()
+			if name.startswith("direct, on ")
+		},
+	}
+	of_site = {figure["name"]: figure["value"] for figure in figures}
+
+	def times(one: dict[str, Any], kind: str) -> str:
+		return " / ".join(number(one.get(kind, {}).get(share)) for share in ("p50", "p99")) + " ms"
+
+	def late(one: dict[str, Any], chats: str) -> str:
+		return number(one.get("at_once", {}).get(chats, {}).get("p99_ms", missing)) + " ms"
+
+	empty = [""] * (len(columns) - 1)
+	counts = " / ".join(f"{of_site[f'events of an answer of {seconds} s']:.0f}" for seconds in (1, 4, 12))
+	wait_s = of_site["longest wait of a character, provider's write to client"] / 1000
+	rows = [
+		["POST to event 1, p50 / p99", *(times(one, "event_1_ms") for one in columns.values())],
+		[
+			f"POST to the first chunk, p50 / p99 (litellm's own proxy: {times(proxy, 'first_ms')})",
+			*(times(one, "first_ms") for one in columns.values()),
+		],
+		[
+			f"CPU for each chunk at full speed (a bare litellm loop: {number(results['litellm']['cpu']['1000'])} µs;"
+			f" one event for each chunk: {number(results['naive']['cpu']['1000'])} µs)",
+			*(f"{number(one['cpu']['1000'])} µs" for one in columns.values()),
+		],
+		[
+			"50 chats at once at 50 tokens a second: from the provider's write to the client, p99"
+			f" (litellm's proxy: {late(proxy, '50')})",
+			*(late(one, "50") for one in columns.values()),
+		],
+		["100 chats at once: the same", *(late(one, "100") for one in columns.values())],
+		["number of events in an answer of 1 / 4 / 12 s at 50 tokens a second", counts, *empty],
+		["longest time from the provider's write of a character to the client", f"{wait_s:.2f} s", *empty],
+	]
+	return table(["", *columns], rows)
+
+
+def write_overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> None:
+	"""Writes the table of README, unless no Frappe bench was measured: its columns would go."""
+	if any(name.startswith("direct, on ") for name in results):
+		begin, end = OVERVIEW
+		before, _begin, rest = README.read_text().partition(begin)
+		after = rest.partition(end)[2]
+		README.write_text(f"{before}{begin}\n{overview(results, figures)}\n{end}{after}")
+
+
 def write(results: dict[str, Any], figures: list[dict[str, Any]]) -> None:
 	"""Writes the page, its JSON and its plot.
 
 	Args:
-		found: the result of `compare.measure`.
+		results: the result of `compare.measure`.
 		figures: the figures of the site alone.
 	"""
 	contenders = {name: one for name, one in results.items() if isinstance(one, dict)}
@@ -245,5 +302,6 @@ threads; further chats wait for a thread, which these figures do not include.
 
 {STEPS}"""
 	(DOCS / "performance.md").write_text(text)
+	write_overview(results, figures)
 	KEPT.write_text(json.dumps(results, indent=1) + "\n")
 	(DOCS / "images" / "performance.svg").write_text(plot(results))
