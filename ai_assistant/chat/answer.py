@@ -28,7 +28,15 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 	if row.get("tool_calls") is not None:
 		answer["tool_calls"] = row["tool_calls"]
 		answer["continuation"] = row.get("continuation")
-	for name in ("sources", "images", "dropped", "metadata", "reference_doctype", "reference_name"):
+	for name in (
+		"sources",
+		"images",
+		"dropped",
+		"trimmed",
+		"metadata",
+		"reference_doctype",
+		"reference_name",
+	):
 		if row.get(name):
 			answer[name] = row[name]
 	if row.get("error"):

@@ -91,6 +91,10 @@ class Chat:
 			)
 		if completion.dropped:
 			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {ids}")
+		if trimmed := completion.trimmed:
+			logger().info(
+				f"[Gateway] trimmed {trimmed.tool_results} tool results, about {trimmed.tokens} tokens {ids}"
+			)
 		status, finish_reason, error = "completed", completion.finish_reason, None
 		if finish_reason == "cancelled":
 			status = "cancelled"
@@ -110,6 +114,7 @@ class Chat:
 			sources=[asdict(source) for source in completion.sources] or None,
 			images=[asdict(image) for image in completion.images] or None,
 			dropped=[*completion.dropped, *self.request.unknown] or None,
+			trimmed=completion.trimmed and asdict(completion.trimmed),
 		)
 
 	def failed(self, error: Exception) -> dict[str, Any]:

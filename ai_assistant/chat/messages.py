@@ -17,7 +17,7 @@ from frappe import _
 from ai_assistant.config.settings import Limits
 from ai_assistant.gateway.surrogates import join_surrogates
 
-from .errors import invalid
+from .errors import ChatError, invalid
 from .validators import listed, one_of
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
@@ -51,11 +51,20 @@ DETAILS = ("auto", "low", "high")
 CHARS_PER_CHAR, CHARS_AROUND = 12, 400
 
 
+class TooManyCharacters(ChatError):
+	"""The messages have more characters than a request may have."""
+
+	def __init__(self, characters: int, most: int) -> None:
+		self.characters, self.most = characters, most
+		message = _("messages accepts at most {0} {1} in all; these are {2}.")
+		super().__init__("invalid_request", message.format(most, "characters", characters))
+
+
 def messages_of(value: Any, limits: Limits) -> list[dict[str, Any]]:
 	"""Validates messages, sent as a list or as a JSON string.
 
 	Raises:
-		ChatError: `invalid_request`.
+		ChatError: `invalid_request`; a TooManyCharacters if that is what is wrong.
 	"""
 	longest = CHARS_PER_CHAR * (limits.max_chars or MAX_CHARS) + CHARS_AROUND * (
 		limits.max_messages + MAX_PARTS + MAX_CALLS
@@ -108,11 +117,13 @@ def _count(messages: list[Any], limits: Limits) -> None:
 		image["image_url"].get("url") for image in images if isinstance(image.get("image_url"), dict)
 	)
 	continuations = (message.get("continuation") for message in objects)
+	characters, most_characters = _chars(texts), limits.max_chars or MAX_CHARS
+	if characters > most_characters:
+		raise TooManyCharacters(characters, most_characters)
 	for count, most, what in (
 		(len(parts), MAX_PARTS, "content parts"),
 		(len(calls), MAX_CALLS, "tool calls"),
 		(len(images), MAX_IMAGES, "images"),
-		(_chars(texts), limits.max_chars or MAX_CHARS, "characters"),
 		(_chars(urls), MAX_IMAGE_CHARS, "characters of images"),
 		(_chars(continuations), MAX_CONTINUATION, "characters of continuation"),
 	):

@@ -79,7 +79,7 @@ def _checked(
 	messages: Any, request: ChatRequest, settings: Settings, path: str, user: str
 ) -> list[dict[str, Any]]:
 	"""Returns the messages of a hook, validated as those of a client. Raises Skipped."""
-	limits = limits_of(request.provider, request.model, settings)
+	limits = limits_of(request.provider, request.model, settings.modes.get(request.mode), settings)
 	# The mode's system prompt and what a hook adds do not count towards the limits of the client.
 	limits = replace(
 		limits, max_messages=2 * limits.max_messages, max_chars=2 * (limits.max_chars or MAX_CHARS)

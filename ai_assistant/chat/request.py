@@ -17,7 +17,7 @@ from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options, reference
 from .errors import ChatError, invalid, translated
-from .messages import MAX_CHARS, messages_of, with_system_prompt
+from .messages import MAX_CHARS, TooManyCharacters, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
 
@@ -27,6 +27,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
 CHARS_PER_TOKEN = 4
+# About 400 rounds of an agent with 30 kB each. The provider does not get most of them.
+MAX_TRIMMED_CHARS = 15_000_000
 # The question of a queued request is one value in MariaDB, whose max_allowed_packet is 16 MiB by default.
 MAX_QUEUED_BYTES = 16_000_000
 # The longest text of a Data field in Frappe.
@@ -98,7 +100,8 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	It has no effects.
 
 	Raises:
-		ChatError: `invalid_request`, which names the field and what it accepts, and the errors of `be_ready`.
+		ChatError: `invalid_request`, which names the field and what it accepts; `context_too_long`; and the errors of
+			`be_ready`.
 	"""
 	values = {name: None if value == "" else value for name, value in fields.items()}
 	be_ready(settings, values.get("provider"))
@@ -114,8 +117,8 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	own: dict[str, Any] = {
 		"task_id": task_id_of(values.get("task_id")) or request_id,
 		"mode": name,
-		"messages": messages_of(
-			values.get("messages"), limits_of(*_route(provider, model, mode, settings), settings)
+		"messages": _messages(
+			values.get("messages"), *_route(provider, model, mode, settings), mode, settings
 		),
 		"provider": provider,
 		"model": model,
@@ -176,6 +179,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 		"names_provider": own["provider"] is not None or own["model"] is not None,
 		"provider": provider,
 		"model": model or "",
+		"trim": mode.trim,
 		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],
 		"reasoning_effort": mode.reasoning_effort
 		if own["reasoning_effort"] is None
@@ -199,19 +203,43 @@ def _route(
 	return provider, model
 
 
-def limits_of(provider: str | None, model: str | None, settings: Settings) -> Limits:
+def _messages(
+	value: Any, provider: str | None, model: str | None, mode: Mode, settings: Settings
+) -> list[dict[str, Any]]:
+	"""Validates messages as `messages_of` does. Raises ChatError `context_too_long` if no model's window holds them."""
+	try:
+		return messages_of(value, limits_of(provider, model, mode, settings))
+	except TooManyCharacters as error:
+		candidates = Gateway(settings.providers).route(provider, model)
+		sizes = [model_details(*candidate)["context_window"] for candidate in candidates]
+		window = max((size for size in sizes if size is not None), default=0)
+		if error.most != CHARS_PER_TOKEN * window:
+			# The limit is another one.
+			raise
+		first, first_model = candidates[sizes.index(window)]
+		names = {"provider": first.name, "model": first_model}
+		tokens = -(-error.characters // CHARS_PER_TOKEN)
+		too_long = ProviderError("exceeds_window", tokens=tokens, limit=window, **names)
+		raise ChatError("context_too_long", translated(too_long)) from None
+
+
+def limits_of(provider: str | None, model: str | None, mode: Mode | None, settings: Settings) -> Limits:
 	"""Returns the limits of a request, always with a `max_chars`.
 
-	If the site sets none, it is what the largest context window of the models that may be asked holds.
+	If the site sets none, it is what the largest context window of the models that may be asked holds. In a mode that
+	leaves out what does not fit, it is MAX_TRIMMED_CHARS.
 
 	Args:
 		provider: who is asked first, None for the site's first.
 		model: the model that is asked first, None for the provider's default.
+		mode: the mode of the request, None for one that is not configured any more.
 		settings: the site's settings.
 	"""
 	limits = settings.limits
 	if limits.max_chars:
 		return limits
+	if mode and mode.trim:
+		return replace(limits, max_chars=MAX_TRIMMED_CHARS)
 	candidates = Gateway(settings.providers).route(provider, model)
 	windows = (model_details(*candidate)["context_window"] for candidate in candidates)
 	return replace(

@@ -115,17 +115,30 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 	figures = f"{tokens}, {seconds:.1f} s"
 	if not answer["realtime"]["last_seq"]:
 		return SUCCESS, [
-			f"✓ {who} answered, without events: realtime is switched off on this site; {figures}."
+			*_notes(answer),
+			f"✓ {who} answered, without events: realtime is switched off on this site; {figures}.",
 		]
-	wrong, lines = violations(events, answer), []
+	wrong, lines = violations(events, answer), _notes(answer)
 	if stream.read_back:
 		if len(events) == stream.read_back:
 			wrong.append("No event came over Socket.IO; all were read back from the journal.")
-		lines = [f"{stream.read_back} of {counted(len(events), 'event')} were read back from the journal."]
+		lines.append(
+			f"{stream.read_back} of {counted(len(events), 'event')} were read back from the journal."
+		)
 	if wrong:
 		return VIOLATED, [*lines, *(f"✗ {sentence}" for sentence in wrong)]
 	line = f"✓ {who} answered: {counted(len(events), 'event')} over Socket.IO, whole and in order; {figures}."
 	return SUCCESS, [*lines, line]
+
+
+def _notes(answer: dict[str, Any]) -> list[str]:
+	"""The lines about what the provider did not get."""
+	if not (trimmed := answer.get("trimmed")):
+		return []
+	results = counted(trimmed["tool_results"], "result")
+	return [
+		f"{results} of tools were left out, about {trimmed['tokens']} tokens: the model's context window is full."
+	]
 
 
 def watch(page: Callable[[Any], dict[str, Any]], as_json: bool) -> None:

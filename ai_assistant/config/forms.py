@@ -226,7 +226,7 @@ def _key(doctype: str, name: str) -> Any:
 
 def _modes() -> list[dict[str, Any]]:
 	rows = _sql(
-		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort FROM `tabAI Mode`"
+		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort, trim FROM `tabAI Mode`"
 		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
 		(SETTINGS,),
 		as_dict=True,

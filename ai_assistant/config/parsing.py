@@ -9,6 +9,7 @@ from frappe import _
 
 from ai_assistant.gateway.caching import SETTINGS as PROMPT_CACHES
 from ai_assistant.gateway.efforts import EFFORTS
+from ai_assistant.gateway.trimming import SETTINGS as TRIMS
 from ai_assistant.log import escaped
 
 from .sections import Limits
@@ -99,6 +100,8 @@ def _wrong(kind: type[Any], values: Any, where: str) -> Iterator[tuple[str, str]
 			yield path, "a number from 1"
 		elif name == "reasoning_effort" and value not in (None, *EFFORTS):
 			yield path, "one of " + ", ".join(EFFORTS)
+		elif name == "trim" and value not in (None, *TRIMS):
+			yield path, "one of " + ", ".join(TRIMS)
 		elif name == "prompt_cache" and value not in PROMPT_CACHES:
 			yield path, "one of " + ", ".join(PROMPT_CACHES)
 		elif name == "temperature" and value is not None and value > 2:

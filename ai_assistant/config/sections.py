@@ -16,6 +16,8 @@ class Mode:
 	model: str | None = None
 	temperature: float | None = None
 	reasoning_effort: str | None = None
+	trim: str | None = None
+	"""What is left out of a conversation that the model's context window cannot hold: `oldest_tool_results`, or nothing."""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,12 @@ A stream of the gateway is any number of chunks and then exactly one Completion.
 in the place of the Completion, and the chunks before it remain valid.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .sizes import bytes_of, bytes_of_tools
 from .usage import Price, Usage
-
-# About a thousand tokens at four bytes each, which lies between the counts of the providers.
-ATTACHMENT_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +108,14 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Trimmed:
+	"""What was left out of a question: how many tool results, and about how many tokens these were."""
+
+	tool_results: int
+	tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
 	"""The regular end. `finish_reason` is `stop`, `length`, `tool_calls` or `cancelled`.
 
@@ -120,6 +125,7 @@ class Completion:
 	goes on with its reasoning when its tool calls are answered. It is opaque, and None if the provider wants nothing.
 	`sources` are the pages that the answer cites, `images` what the model drew. The images themselves are not kept.
 	`key` is the label of the key that was used, if the provider has several.
+	`trimmed` is what was left out of the question, because the model's context window cannot hold it.
 	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
 	"""
 
@@ -135,6 +141,7 @@ class Completion:
 	sources: tuple[Source, ...] = ()
 	images: tuple[Image, ...] = ()
 	key: str = ""
+	trimmed: Trimmed | None = None
 
 
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion
@@ -166,6 +173,8 @@ class Ask:
 		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes
 			it. A provider that holds arguments back until they are valid is asked not to.
 		report_tool_calls: the same, and the provider is asked as if it were not set.
+		trim: what is left out if the model's context window cannot hold the question: `oldest_tool_results`; None for
+			nothing.
 	"""
 
 	messages: list[dict[str, Any]]
@@ -187,12 +196,12 @@ class Ask:
 	frequency_penalty: float | None = None
 	service_tier: str | None = None
 	verbosity: str | None = None
+	trim: str | None = None
 
 	@property
 	def prompt_bytes(self) -> int:
 		"""The bytes of the messages and tools in UTF-8, from which their tokens are estimated."""
-		tools = json.dumps(self.tools, ensure_ascii=False).encode() if self.tools else b""
-		return bytes_of(self.messages) + len(tools)
+		return bytes_of(self.messages) + bytes_of_tools(self.tools)
 
 	@property
 	def uses_tools(self) -> bool:
@@ -310,32 +319,3 @@ class Pacing:
 
 	wait_s: Callable[[], float] = lambda: 1.0
 	gathers: Callable[[], bool] = lambda: False
-
-
-def bytes_of(messages: list[dict[str, Any]]) -> int:
-	"""Returns the bytes of valid messages as JSON without escapes, with ATTACHMENT_BYTES for each part that is no text.
-
-	The length of an image's data says nothing about its tokens. A continuation is not counted. The messages are not
-	encoded, because that would cost several milliseconds for each megabyte.
-	"""
-	attachments, plain = 0, []
-	for message in messages:
-		counted = {name: value for name, value in message.items() if name != "continuation"}
-		if isinstance(content := counted.get("content"), list):
-			counted["content"] = [part for part in content if part["type"] == "text"]
-			attachments += len(content) - len(counted["content"])
-		plain.append(counted)
-	return _bytes_as_json(plain) + ATTACHMENT_BYTES * attachments
-
-
-def _bytes_as_json(value: Any) -> int:
-	if isinstance(value, str):
-		return 2 + (len(value) if value.isascii() else len(value.encode(errors="replace")))
-	if isinstance(value, dict):
-		size = sum(_bytes_as_json(name) + 2 + _bytes_as_json(item) for name, item in value.items())
-	elif isinstance(value, list):
-		size = sum(map(_bytes_as_json, value))
-	else:
-		return len(json.dumps(value))
-	# The brackets, and a comma and a space between two items.
-	return 2 + size + 2 * max(0, len(value) - 1)

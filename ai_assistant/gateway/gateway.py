@@ -5,12 +5,13 @@ import sys
 import time
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from . import attempt, caching, models
+from . import attempt, caching, model_info, models, trimming
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
-from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts
+from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts, Trimmed
 from .efforts import nearest
 from .errors import ProviderError
 from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
@@ -19,6 +20,8 @@ from .usage import Usage, estimated_tokens
 # The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
 # for a longer one is not asked again.
 RETRY_S, MAX_RETRY_AFTER_S = 0.5, 5.0
+# How often a question that a provider refuses as too long is shortened further.
+MAX_TRIMS = 4
 Candidate = tuple[Provider, str]
 
 
@@ -121,7 +124,7 @@ class Gateway:
 		while True:
 			provider, model = waiting.pop(0)
 			try:
-				yield from self._attempt(provider, replace(ask, model=model), run, attempts)
+				yield from self._fitting(provider, replace(ask, model=model), run, attempts)
 				return
 			except AttemptFailed as failed:
 				error = failed.error
@@ -151,8 +154,35 @@ class Gateway:
 		error.attempts = tuple(attempts)
 		raise error
 
-	def _attempt(
+	def _fitting(
 		self, provider: Provider, ask: Ask, run: Run, attempts: Sequence[Attempt]
+	) -> Iterator[Chunk]:
+		"""Yields the answer of one provider, after as much of the question is left out as `ask.trim` allows and the model
+		needs. Raises AttemptFailed.
+		"""
+		if ask.trim is None:
+			yield from self._attempt(provider, ask, run, attempts)
+			return
+		window = model_info.known(provider, ask.model).context_window
+		# The estimate may be too low, or the window unknown. The provider then says that the question is too long.
+		for size in (window, *islice(trimming.smaller_windows(ask, window), MAX_TRIMS)):
+			question, trimmed = trimming.fit(ask, size)
+			try:
+				yield from self._attempt(provider, question, run, attempts, trimmed)
+				return
+			except AttemptFailed as failed:
+				if failed.error.kind != "too_long" or failed.is_final:
+					raise
+				refused = failed
+		raise refused
+
+	def _attempt(
+		self,
+		provider: Provider,
+		ask: Ask,
+		run: Run,
+		attempts: Sequence[Attempt],
+		trimmed: Trimmed | None = None,
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
 		effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
@@ -164,7 +194,13 @@ class Gateway:
 			for chunk in attempt.chunks_of(provider, question, run):
 				if isinstance(chunk, Completion):
 					replaced = effort if effort != ask.reasoning_effort else None
-					chunk = replace(chunk, attempts=tuple(attempts), effort=replaced, key=provider.key_label)
+					chunk = replace(
+						chunk,
+						attempts=tuple(attempts),
+						effort=replaced,
+						key=provider.key_label,
+						trimmed=trimmed,
+					)
 				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.requested:
 					has_begun = True
 					self.health.succeeded(provider)

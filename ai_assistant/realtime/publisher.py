@@ -211,7 +211,11 @@ class Publisher:
 			"text_length": len(row["response"]),
 			"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
 			**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
-			**{name: row[name] for name in ("sources", "images", "dropped", "error") if row.get(name)},
+			**{
+				name: row[name]
+				for name in ("sources", "images", "dropped", "trimmed", "error")
+				if row.get(name)
+			},
 		}
 		if self.enabled:
 			self._outbox.add(self._batcher.flush())

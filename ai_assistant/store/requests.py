@@ -43,6 +43,7 @@ REQUEST_FIELDS = (
 	"sources",
 	"images",
 	"dropped",
+	"trimmed",
 	"metadata",
 	"error",
 	"ended",
@@ -68,6 +69,7 @@ JSON_FIELDS = frozenset(
 		"sources",
 		"images",
 		"dropped",
+		"trimmed",
 		"metadata",
 		"error",
 	)

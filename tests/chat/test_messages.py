@@ -19,7 +19,7 @@ from ai_assistant.chat.messages import (
 )
 from ai_assistant.chat.tools import tools_of
 from ai_assistant.config.settings import Limits
-from ai_assistant.gateway.chunks import ATTACHMENT_BYTES, bytes_of
+from ai_assistant.gateway.sizes import ATTACHMENT_BYTES, bytes_of
 
 ASKED = {"role": "user", "content": "What time is it?"}
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()

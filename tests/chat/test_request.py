@@ -271,8 +271,15 @@ def sized(*windows: int | None, limits: Limits = Limits()) -> Settings:  # noqa:
 )
 def test_messages_may_have_what_the_largest_window_holds(settings: Settings, most: int) -> None:
 	assert validate({"messages": [{"role": "user", "content": "x" * most}]}, settings)
-	with pytest.raises(ChatError, match=f"at most {most} characters in all; these are {most + 1}"):
+	with pytest.raises(ChatError) as refused:
 		validate({"messages": [{"role": "user", "content": "x" * (most + 1)}]}, settings)
+	if most in (MAX_CHARS, 7):
+		assert f"at most {most} characters in all; these are {most + 1}" in str(refused.value)
+	else:
+		# The window that holds the most, and about how many tokens the messages have.
+		assert refused.value.code == "context_too_long"
+		assert f"about {most // 4 + 1} tokens (estimated)" in str(refused.value)
+		assert f"accepts {most // 4};" in str(refused.value)
 
 
 def test_a_question_that_waits_for_a_worker_fits_into_one_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"cut": true}                 closes the connection without a regular end
 	{"raw": str}                  these very bytes (latin-1), whatever the family
 	{"status": n, "body": any, "headers": {}}   as the first step: an HTTP error
+	{"most": n}                   as the first step: refuses a request of more bytes as too long for its model
 	{"status": n, "echo": true}   an HTTP error that quotes the key it was sent
 	{"status": n, "times_refused": m}   as the first step: an HTTP error for the first m requests of this script
 	{"error_echo": true}          an error object in the stream that does
@@ -198,6 +199,11 @@ class ScriptedProvider:
 		first: Step = steps[0] if steps else {}
 		if first.get("for", model) != model or first.get("given") not in (None, *request.body):
 			first, *_ = steps = steps[1:]
+		if "most" in first:
+			if len(request.text) > first["most"]:
+				first = {"status": 400, "body": family.refusal(400, "prompt is too long")}
+			else:
+				first, *_ = steps = steps[1:]
 		if "wants" in first:
 			if family.returned(request.body) != family.turn(first["wants"]):
 				first = {"status": 400, "body": family.refusal(400, "not the turn that was said")}

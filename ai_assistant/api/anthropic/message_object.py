@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ai_assistant.gateway.chunks import bytes_of
+from ai_assistant.gateway.sizes import bytes_of
 from ai_assistant.gateway.strict_json import object_of
 from ai_assistant.gateway.usage import estimated_tokens
 

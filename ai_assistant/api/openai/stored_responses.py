@@ -5,6 +5,7 @@ where the site keeps content, unless the client says `store: false`.
 """
 
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -146,7 +147,8 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 		if parsed.options["repeated"].get("instructions"):
 			# Instructions are those of one response, and not of those that follow it.
 			own = own[1:]
-		messages = messages_of(own, settings.limits)
+		# Their characters have been counted already, against the limit of the model that is asked.
+		messages = messages_of(own, replace(settings.limits, max_chars=sys.maxsize))
 		sent |= {
 			"messages": messages,
 			"model": parsed.fields.get("model"),

@@ -77,6 +77,8 @@ const ASLEEP_MS = 30_000;
  * @property {string | null} [continuation] an opaque string that the provider needs with the next request
  * @property {Source[]} [sources] the pages that the answer cites
  * @property {{ type: string, bytes: number }[]} [images] what the model drew; the images themselves are not kept
+ * @property {{ tool_results: number, tokens: number }} [trimmed] what the provider did not get, because the model's
+ *   context window cannot hold the conversation; `tokens` is an estimate
  * @property {Failure} [error]
  * @property {number} [position] position in the queue; 1 is next
  *

@@ -21,4 +21,5 @@ class AIMode(Document):
 		reasoning_effort: DF.Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 		system_prompt: DF.Code | None
 		temperature: DF.Data | None
+		trim: DF.Literal["", "oldest_tool_results"]
 	# end: auto-generated types

@@ -81,6 +81,7 @@ class AIRequest(Document):
 		timing: DF.Code | None
 		tool_calls: DF.Code | None
 		total_tokens: DF.Int
+		trimmed: DF.Code | None
 		usage: DF.Code | None
 		user: DF.Link | None
 	# end: auto-generated types

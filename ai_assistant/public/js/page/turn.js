@@ -154,6 +154,7 @@ export class Turn {
 		else if (cancelled) this.#append(h("p", { className: "stopped" }, __("Stopped.")));
 		if (answer?.sources?.length) this.#append(sourceList(answer.sources));
 		if (answer?.images?.length) this.#append(imageNote(answer.images));
+		if (answer?.trimmed) this.#append(trimNote(answer.trimmed));
 		this.#footer.hidden = false;
 		if (this.#markdown.text) this.#footer.append(copyButton(() => this.#markdown.text, this.#announce));
 		this.#footer.append(h("span", { className: "figures" }, ...(answer ? figures(answer) : [])));
@@ -245,4 +246,13 @@ function imageNote(images) {
 			? __("The model made an image ({0}), which cannot be shown here.", [types])
 			: __("The model made {0} images ({1}), which cannot be shown here.", [images.length, types]);
 	return h("p", { className: "images" }, sentence);
+}
+
+/** @param {{ tool_results: number, tokens: number }} trimmed what the provider did not get */
+function trimNote({ tool_results, tokens }) {
+	const sentence = __("The conversation is longer than the model's context window: {0} results of tools were left out (about {1} tokens).", [
+		tool_results,
+		tokens,
+	]);
+	return h("p", { className: "trimmed" }, sentence);
 }
