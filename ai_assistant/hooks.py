@@ -73,6 +73,7 @@ default_log_clearing_doctypes = {
 	"AI Request Event": 1,
 	"AI Usage": 400,
 	"AI Alert": 90,
+	"AI Webhook Delivery": 30,
 }
 # For Frappe's Personal Data Download Request and Personal Data Deletion Request. Frappe needs `redact_fields` for a
 # DocType without text fields; `erase_requested` deletes the rows before Frappe redacts them.

@@ -10,6 +10,7 @@ from frappe import _
 from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
+from ai_assistant.ai_assistant.doctype.ai_webhook_delivery import ai_webhook_delivery
 from ai_assistant.config.forms import know_encryption_key
 from ai_assistant.config.settings import MODES
 from ai_assistant.operations import canary_user
@@ -54,6 +55,7 @@ def after_migrate() -> None:
 	ai_request.on_doctype_update()
 	ai_request_event.on_doctype_update()
 	ai_usage.on_doctype_update()
+	ai_webhook_delivery.on_doctype_update()
 
 
 def before_uninstall() -> None:

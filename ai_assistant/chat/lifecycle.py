@@ -16,7 +16,16 @@ from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import admission, continuations, other_apps, provider_health, running, task_provider
+from . import (
+	admission,
+	announcement,
+	continuations,
+	other_apps,
+	provider_health,
+	running,
+	task_provider,
+	webhooks,
+)
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
 from .request import ChatRequest
@@ -171,8 +180,9 @@ class Chat:
 		row["call_key"] = continuations.key_of(row["tool_calls"])
 		if not self.publisher.keep_content:
 			continuations.remember(self.user, row)
+		told = webhooks.delivery_of(self.publisher.name, self.user, self._answer(row), self.settings.webhooks)
 		try:
-			self.publisher.complete(row)
+			self.publisher.complete(row, told)
 		except store.LeaseLost:
 			return self.ended_elsewhere()
 		except Exception:
@@ -181,7 +191,7 @@ class Chat:
 			logger().exception(f"[Chat] not stored {fields(request=self.request.request_id, user=self.user)}")
 			return self._answer(row)
 		answer = self._answer(row)
-		other_apps.after(self.user, answer)
+		announcement.announce(self.publisher.name, self.user, answer, self.settings.webhooks)
 		return answer
 
 	def _answer(self, row: store.Row) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import publisher, redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets, lifecycle, other_apps, running, task_provider, termination
+from . import budgets, jobs, lifecycle, other_apps, running, task_provider, termination
 from .answer import answer_of
 from .errors import ChatError, internal_error
 from .request import ChatRequest, be_ready
@@ -164,17 +164,6 @@ def queue_name() -> str:
 
 
 def _enqueue(name: str, settings: Settings) -> None:
-	try:
-		if not redis_health.redis_answers():
-			raise ConnectionError("redis does not answer")
-		frappe.enqueue(
-			JOB,
-			queue=queue_name(),
-			timeout=round(settings.background.total_background_s) + JOB_MARGIN_S,
-			job_id=name,
-			deduplicate=True,
-			name=name,
-		)
-	except Exception as error:
-		# The request is stored: the scheduler enqueues it as soon as Redis answers.
-		logger().warning(f"[Queue] not enqueued yet: {type(error).__name__} {fields(request=name)}")
+	# The request is stored: the scheduler enqueues it as soon as Redis answers.
+	timeout_s = round(settings.background.total_background_s) + JOB_MARGIN_S
+	jobs.enqueue(JOB, queue_name(), name, timeout=timeout_s, name=name)

@@ -10,7 +10,7 @@ from ai_assistant.gateway import Gateway
 from ai_assistant.log import fails_quietly
 from ai_assistant.realtime.publisher import Publisher
 
-from . import other_apps, running
+from . import announcement, running, webhooks
 from .answer import answer_of
 from .errors import worker_lost
 
@@ -98,9 +98,11 @@ def end(
 		"error": error,
 	}
 	values = publisher.row(outcome)
+	addresses = load().webhooks
+	told = webhooks.delivery_of(row["name"], row["user"], answer_of({**row, **values}), addresses)
 	try:
-		publisher.complete(values)
+		publisher.complete(values, told)
 	except store.LeaseLost:
 		# Somebody else has ended the request, or runs it.
 		return
-	other_apps.after(row["user"], answer_of({**row, **values}))
+	announcement.announce(row["name"], row["user"], answer_of({**row, **values}), addresses)

@@ -1,15 +1,12 @@
 """The hooks of other apps on a bench: their user, their connection, and each path by which a request arrives."""
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import frappe
-from frappe.model.document import Document
 
 import ai_assistant
 from ai_assistant import app_hooks
@@ -102,17 +99,6 @@ class TestOtherApps(TestCase):
 		self.assertEqual(calls, [("before", ASKER, ASKER), ("after", "completed", ASKER)] * 2)
 		contents = [body["messages"][-1]["content"] for body in handler.bodies]
 		self.assertEqual(contents, ["Customer [number]"] * 2)
-
-	def test_the_example_of_the_guide_runs_doc_events_at_the_end(self) -> None:
-		guide = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
-		example = next(
-			block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "run_method" in block
-		)
-		exec(example, globals())
-		with provider(), patch.object(Document, "run_notifications") as notified:
-			with hooks(after_response=globals()["after_response"]):
-				ai_assistant.ask("Hi", user=ASKER)
-		self.assertEqual([call.args for call in notified.call_args_list], [("on_update",)])
 
 	def test_a_refusal_is_not_permitted(self) -> None:
 		messages = [{"role": "user", "content": "Customer 4711"}]

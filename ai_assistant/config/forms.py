@@ -11,6 +11,7 @@ from typing import Any
 import frappe
 
 SETTINGS, PROVIDER, KEY = "AI Assistant Settings", "AI Provider", "AI Provider Key"
+WEBHOOK = "AI Webhook"
 
 # The columns of AI Provider Model, and their names in a configuration's `prices`.
 PRICES = {
@@ -95,6 +96,7 @@ def read() -> dict[str, Any]:
 		"timeouts": numbers("first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"),
 		"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
 		"retention": {"keep_content": bool(single.get("keep_content", 1))},
+		"webhooks": _webhooks(),
 		"alerts": {
 			"email": bool(single.get("alert_by_email")),
 			**numbers(
@@ -204,19 +206,28 @@ def _keys(provider: str) -> list[dict[str, Any]]:
 	return [{"label": row.label, "api_key": _key(KEY, row.name), "weight": row.weight or 1} for row in rows]
 
 
-def _key(doctype: str, name: str) -> Any:
+def _webhooks() -> list[dict[str, Any]]:
+	rows = _sql(
+		f"SELECT name, url FROM `tab{WEBHOOK}` WHERE parent = %s AND enabled = 1 ORDER BY idx",
+		(SETTINGS,),
+		as_dict=True,
+	)
+	return [{"url": row.url, "secret": _key(WEBHOOK, row.name, "secret")} for row in rows]
+
+
+def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 	"""Returns the key, None if there is none, UNREADABLE if it was encrypted with another encryption key."""
 	from frappe.utils.password import get_decrypted_password
 
 	know_encryption_key()
 	before = len(frappe.local.message_log)
 	try:
-		return get_decrypted_password(doctype, name, "api_key")
+		return get_decrypted_password(doctype, name, field)
 	except (frappe.ValidationError, frappe.AuthenticationError):
 		# Frappe raises one of them for a missing key, too. With raise_exception=False, 16 returns None for both.
 		stored = _sql(
-			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = 'api_key'",
-			(doctype, name),
+			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = %s",
+			(doctype, name, field),
 		)
 		return UNREADABLE if stored else None
 	finally:

@@ -103,6 +103,14 @@ class Retention:
 
 
 @dataclass(frozen=True)
+class Webhook:
+	"""An address that is told when a request ends, and the secret that signs what is sent."""
+
+	url: str
+	secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Metrics:
 	"""The token with which a monitoring system reads the metrics. System Managers need none."""
 
@@ -149,6 +157,7 @@ class Settings:
 	no_chats: str | None = None
 	"""The reason why no chat is accepted; None if chats are accepted."""
 	aliases: Mapping[str, Alias] = field(default_factory=dict)
+	webhooks: tuple[Webhook, ...] = ()
 	is_limited: bool = False
 	"""Whether the site has providers or models that the request at hand may not use."""
 

@@ -40,7 +40,9 @@ from .sections import (
 	Realtime,
 	Retention,
 	Settings,
+	Webhook,
 )
+from .webhook import webhooks_of
 
 __all__ = [
 	"CONF_KEY",
@@ -57,6 +59,7 @@ __all__ = [
 	"Realtime",
 	"Retention",
 	"Settings",
+	"Webhook",
 	"Wrong",
 	"load",
 	"of",
@@ -105,6 +108,7 @@ def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 	providers = _providers(list_of(conf, "providers", aside), aside)
 	aliases = _aliases(list_of(conf, "aliases", aside), providers, aside)
 	modes = _modes(list_of(conf, "modes", aside), aside)
+	webhooks = webhooks_of(list_of(conf, "webhooks", aside), aside)
 	limits = section(Limits, conf, "limits", aside)
 	timeouts = section(Timeouts, conf, "timeouts", aside)
 	background = section(Background, conf, "timeouts", aside)
@@ -123,6 +127,7 @@ def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 		providers=providers,
 		aliases=aliases,
 		modes=modes,
+		webhooks=webhooks,
 		limits=limits,
 		budgets=budgets,
 		timeouts=_within_web(timeouts),

@@ -26,7 +26,7 @@ def erase_requested(doc: Any, method: str | None = None) -> None:
 
 
 def erase(user: str) -> None:
-	"""Deletes the requests, events, usage and AI Keys of a user. It does not commit.
+	"""Deletes the requests, events, messages for webhooks, usage and AI Keys of a user. It does not commit.
 
 	The figures of the site stay: its total usage, and the sums of the metrics. A request that runs ends within a second,
 	because its row is gone.
@@ -35,7 +35,8 @@ def erase(user: str) -> None:
 	for start in range(0, len(requests), metrics.BATCH):
 		batch = requests[start : start + metrics.BATCH]
 		store.current().count(metrics.sums_of, len(batch), batch)
-		frappe.db.delete("AI Request Event", {"request": ("in", batch)})
+		for doctype in ("AI Request Event", "AI Webhook Delivery"):
+			frappe.db.delete(doctype, {"request": ("in", batch)})
 	ai_keys = frappe.get_all("AI Key", {"user": user}, pluck="name")
 	if ai_keys:
 		frappe.db.delete("AI Usage", {"ai_key": ("in", ai_keys)})

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from ai_assistant.chat import queue, termination
+from ai_assistant.chat import queue, termination, webhooks
 
 from . import alerts, metrics
+
+WORK = (termination.sweep, queue.enqueue_again, webhooks.deliver_later, metrics.tally, alerts.check)
 
 
 def run() -> None:
 	"""Do all of it. A part that fails is logged, and the others run."""
-	for work in (termination.sweep, queue.enqueue_again, metrics.tally, alerts.check):
+	for work in WORK:
 		work()
 
 

@@ -7,7 +7,7 @@ import frappe
 from frappe.website.doctype.personal_data_download_request.personal_data_download_request import get_user_data
 
 import ai_assistant
-from ai_assistant import keys
+from ai_assistant import keys, store
 from ai_assistant.api.test_python import provider
 from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, start_without_requests
 from ai_assistant.permissions import USER
@@ -60,7 +60,8 @@ class TestPersonalData(TestCase):
 				ai_assistant.ask(f"I am {user}: {SECRET if user == PERSON else 'hello'}", user=user)
 		frappe.db.rollback()
 		commit()
-		first = frappe.get_all("AI Request", {"user": PERSON}, pluck="name")[0]
+		first, second = frappe.get_all("AI Request", {"user": PERSON}, pluck="name")
+		store.current().add_deliveries(second, ["https://example.com"], f'{{"user": "{PERSON}"}}')
 		frappe.delete_doc("AI Request", first, ignore_permissions=True)
 		commit()
 
@@ -75,7 +76,7 @@ class TestPersonalData(TestCase):
 		before = traces(PERSON, SECRET)
 		for column in (
 			*("AI Request.user", "AI Request Event.owner", "AI Usage.user", "AI Key.user"),
-			*("Deleted Document.data", "Version.data"),
+			*("Deleted Document.data", "Version.data", "AI Webhook Delivery.payload"),
 		):
 			self.assertIn(column, before)
 		with patch.object(frappe, "sendmail"):

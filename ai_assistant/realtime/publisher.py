@@ -7,6 +7,7 @@ any socket may join, a guest's too (frappe/realtime.py, `publish_realtime`); so 
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -70,6 +71,7 @@ class Publisher:
 		self.failed = 0
 		self.first_event_ms: int | None = None
 		self.transcript = Transcript(tools, age_s)
+		self._also: Callable[[], None] | None = None
 		self._batcher = Batcher(max_delay_s)
 		self._outbox = Outbox(name, user, request_id, self._deliver)
 		self._last_sent = self._last_status = time.monotonic()
@@ -192,11 +194,12 @@ class Publisher:
 			"first_event_ms": self.first_event_ms,
 		}
 
-	def complete(self, row: dict[str, Any]) -> None:
+	def complete(self, row: dict[str, Any], also: Callable[[], None] | None = None) -> None:
 		"""Sends what still waits and then the completion, and finishes the request's row in the same transaction.
 
 		Args:
 			row: what `row()` gave. Its `realtime` is updated, so that it counts the completion.
+			also: writes more in that transaction. It is called again if the transaction fails.
 
 		Raises:
 			store.LeaseLost: somebody else has ended the request.
@@ -219,6 +222,7 @@ class Publisher:
 		}
 		if self.enabled:
 			self._outbox.add(self._batcher.flush())
+		self._also = also
 		self._outbox.send_until_done(lambda: self._emit("completion", event, row))
 
 	def status(self, phase: str, **more: Any) -> None:
@@ -276,7 +280,12 @@ class Publisher:
 		row["realtime"] = {"events": last_seq, "failed": failed, "last_seq": last_seq}
 		if self.keep_content:
 			store.current().finish(self.name, row)
-			return
+		else:
+			self._finish_without_content(row)
+		if self._also:
+			self._also()
+
+	def _finish_without_content(self, row: dict[str, Any]) -> None:
 		content = ("excerpt", "response", "reasoning", "continuation", "call_key", "sources", "images")
 		calls: list[Any] | None = None if row["tool_calls"] is None else []
 		error = row["error"] and {

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from .alerts import AlertKey, Alerts
+from .deliveries import Deliveries, Delivery
 from .errors import LeaseLost, RequestExists, StoreUnavailable
 from .figures import MEASURED_FIELDS, Figures, Series, SumsOf
 from .keys import KEY, Keys
@@ -25,6 +26,7 @@ __all__ = [
 	"UNENDED",
 	"AlertKey",
 	"Booked",
+	"Delivery",
 	"Event",
 	"LeaseLost",
 	"Load",
@@ -40,7 +42,7 @@ __all__ = [
 ]
 
 
-class Store(Requests, Usage, Figures, Alerts, Keys, Protocol):
+class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Protocol):
 	"""The store of a site."""
 
 	def now(self) -> float:

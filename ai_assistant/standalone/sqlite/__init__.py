@@ -6,6 +6,7 @@ from .. import stand_in
 from . import schema
 from .alerts import SqliteAlerts
 from .database import Database
+from .deliveries import SqliteDeliveries
 from .figures import SqliteFigures
 from .keys import SqliteKeys
 from .requests import SqliteRequests
@@ -16,7 +17,7 @@ __all__ = ["Database", "SqliteStore"]
 UNREACHABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
-class SqliteStore(SqliteRequests, SqliteFigures, SqliteAlerts, SqliteKeys):
+class SqliteStore(SqliteRequests, SqliteFigures, SqliteAlerts, SqliteKeys, SqliteDeliveries):
 	"""`ai_assistant.store.Store` on a Database. SQLite compares keys byte by byte, as the interface demands.
 
 	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.

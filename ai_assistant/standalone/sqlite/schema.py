@@ -48,6 +48,11 @@ def create(database: Database) -> None:
 		" (request TEXT, seq INTEGER, event TEXT, PRIMARY KEY (request, seq)) WITHOUT ROWID"
 	)
 	database.write(
+		"CREATE TABLE IF NOT EXISTS delivery (name TEXT PRIMARY KEY, request TEXT, url TEXT, payload TEXT, status TEXT,"
+		" attempts INTEGER, next_at REAL, error TEXT)"
+	)
+	database.write("CREATE INDEX IF NOT EXISTS delivery_due ON delivery (status, url, next_at)")
+	database.write(
 		"CREATE TABLE IF NOT EXISTS usage (account TEXT, day TEXT, requests INTEGER, tokens INTEGER,"
 		" cost_usd REAL, cached_tokens INTEGER NOT NULL DEFAULT 0, cache_write_tokens INTEGER NOT NULL DEFAULT 0,"
 		" PRIMARY KEY (account, day)) WITHOUT ROWID"

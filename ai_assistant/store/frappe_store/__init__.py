@@ -5,6 +5,7 @@ from contextlib import suppress
 import frappe
 
 from .alerts import FrappeAlerts
+from .deliveries import FrappeDeliveries
 from .figures import FrappeFigures
 from .keys import FrappeKeys
 from .requests import FrappeRequests
@@ -17,7 +18,7 @@ from .usage import FrappeUsage
 UNREACHABLE = (1020, 1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
 
 
-class FrappeStore(FrappeRequests, FrappeUsage, FrappeFigures, FrappeAlerts, FrappeKeys):
+class FrappeStore(FrappeRequests, FrappeUsage, FrappeFigures, FrappeAlerts, FrappeKeys, FrappeDeliveries):
 	"""`ai_assistant.store.Store` on MariaDB. `ai_request.on_doctype_update` makes its keys binary.
 
 	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.

@@ -2,8 +2,11 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
+from frappe.utils.password import delete_all_passwords_for
 
 from ..ai_mode.ai_mode import AIMode
+from ..ai_webhook.ai_webhook import AIWebhook
+from ai_assistant.config.webhook import is_address, signing_key
 
 # The smallest and the largest value of each field.
 BOUNDS = {
@@ -40,6 +43,7 @@ class AIAssistantSettings(Document):
 
 	if TYPE_CHECKING:
 		from ..ai_mode.ai_mode import AIMode
+		from ..ai_webhook.ai_webhook import AIWebhook
 		from frappe.types import DF
 
 		alert_by_email: DF.Check
@@ -75,6 +79,7 @@ class AIAssistantSettings(Document):
 		user_tokens_per_month: DF.Int
 		web_percent: DF.Int
 		web_threads: DF.Int
+		webhooks: DF.Table[AIWebhook]
 	# end: auto-generated types
 
 	def validate(self) -> None:
@@ -101,6 +106,35 @@ class AIAssistantSettings(Document):
 					)
 				)
 			names.add(row.mode)
+		urls: set[str] = set()
+		for webhook in self.webhooks:
+			_check_webhook(webhook)
+			if webhook.url in urls:
+				frappe.throw(
+					_("Webhooks names {0} twice; name each address once.").format(frappe.bold(webhook.url))
+				)
+			urls.add(webhook.url)
+
+	def on_update(self) -> None:
+		before = self.get_doc_before_save()
+		kept = {row.name for row in self.webhooks}
+		for row in before.webhooks if before else ():
+			if row.name not in kept:
+				delete_all_passwords_for("AI Webhook", row.name)
+
+
+def _check_webhook(row: AIWebhook) -> None:
+	row.url, row.secret = (row.url or "").strip(), (row.secret or "").strip() or None
+	if not is_address(row.url):
+		frappe.throw(
+			_(
+				"Webhooks, row {0}: URL accepts an address that begins with http:// or https://, without a user and a fragment (#)."
+			).format(row.idx)
+		)
+	if not row.secret or (not row.is_dummy_password(row.secret) and signing_key(row.secret) is None):
+		frappe.throw(
+			_("Webhooks, row {0}: Secret accepts a text; after whsec_ the rest is base64.").format(row.idx)
+		)
 
 
 def _check_mode(row: AIMode) -> None:

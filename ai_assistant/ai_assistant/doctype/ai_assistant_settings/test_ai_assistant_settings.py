@@ -27,6 +27,7 @@ class TestAIAssistantSettings(TestCase):
 		frappe.set_user("Administrator")
 		frappe.db.delete("Singles", {"doctype": "AI Assistant Settings"})
 		frappe.db.delete("AI Mode")
+		frappe.db.delete("AI Webhook")
 		for name in frappe.get_all("AI Provider", pluck="name"):
 			frappe.delete_doc("AI Provider", name, force=True)
 		self.addCleanup(frappe.db.rollback)
@@ -44,6 +45,34 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(load(), settings.Settings(modes={mode.name: mode for mode in settings.MODES}))
 		self.save()
 		self.assertEqual(load(), settings.Settings(modes={mode.name: mode for mode in settings.MODES}))
+
+	def test_a_webhook_is_used_and_its_secret_cannot_be_read_back(self) -> None:
+		row = {"url": " https://example.com/hook ", "secret": "whsec_c2VjcmV0"}
+		doc = self.save(webhooks=[row])
+		used = settings.Webhook("https://example.com/hook", "whsec_c2VjcmV0")
+		self.assertEqual(load().webhooks, (used,))
+		doc.reload()
+		self.assertNotIn("c2VjcmV0", str(doc.as_dict()))
+		with self.assertRaises(frappe.PermissionError):
+			doc.webhooks[0].get_password("secret")
+		# Another save keeps the secret, and the secret goes with its row.
+		name = doc.webhooks[0].name
+		self.assertEqual(self.save().webhooks[0].name, name)
+		self.assertEqual(load().webhooks, (used,))
+		self.save(webhooks=[])
+		self.assertEqual(load().webhooks, ())
+		stored = frappe.db.sql("select 1 from __Auth where doctype = 'AI Webhook' and name = %s", name)
+		self.assertEqual(stored, ())
+
+	def test_a_wrong_webhook_is_refused(self) -> None:
+		right = {"url": "https://example.com", "secret": "s"}
+		for sentence, rows in (
+			("row 1: URL accepts", [{**right, "url": "ftp://example.com"}]),
+			("row 1: Secret accepts", [{**right, "secret": ""}]),
+			("row 1: Secret accepts", [{**right, "secret": "whsec_*"}]),
+			("names .*https://example.com.* twice", [right, right]),
+		):
+			self.refused(sentence, webhooks=rows)
 
 	def test_a_change_counts_from_the_next_request_on(self) -> None:
 		provider("p", extra='{"top_p": 0.5}', api_base="http://127.0.0.1:9/v1", priority=3).insert()

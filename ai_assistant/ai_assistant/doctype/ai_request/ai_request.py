@@ -91,7 +91,8 @@ class AIRequest(Document):
 
 	def on_trash(self) -> None:
 		_count([self.name])
-		frappe.db.delete("AI Request Event", {"request": self.name})
+		for doctype in ("AI Request Event", "AI Webhook Delivery"):
+			frappe.db.delete(doctype, {"request": self.name})
 
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:

@@ -1,0 +1,41 @@
+import frappe
+from frappe import _
+from frappe.model.document import Document
+from frappe.utils import add_days, now_datetime
+
+
+class AIWebhookDelivery(Document):
+	"""A message for a webhook. Only `ai_assistant.store.frappe_store` writes the rows."""
+
+	# begin: auto-generated types
+	# This code is auto-generated. Do not modify anything in this block.
+
+	from typing import TYPE_CHECKING
+
+	if TYPE_CHECKING:
+		from frappe.types import DF
+
+		attempts: DF.Int
+		error: DF.Data | None
+		next_at: DF.Float
+		payload: DF.Code | None
+		request: DF.Link | None
+		status: DF.Literal["waiting", "delivered", "failed"]
+		url: DF.Data | None
+	# end: auto-generated types
+
+	def validate(self) -> None:
+		frappe.throw(
+			_("Only requests create AI Webhook Deliveries; they cannot be edited."), frappe.PermissionError
+		)
+
+	@staticmethod
+	def clear_old_logs(days: int = 30) -> None:
+		"""Deletes old messages. Log Settings calls it (frappe/core/doctype/log_settings)."""
+		delivery = frappe.qb.DocType("AI Webhook Delivery")
+		frappe.db.delete(delivery, delivery.creation < add_days(now_datetime(), -days))
+
+
+def on_doctype_update() -> None:
+	"""Creates the index for the messages that are due."""
+	frappe.db.add_index("AI Webhook Delivery", ["status", "next_at"])
