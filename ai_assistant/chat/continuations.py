@@ -75,11 +75,7 @@ def restore(request: ChatRequest, user: str, keep_content: bool) -> ChatRequest:
 	Returns:
 		The request with the continuations that were found.
 	"""
-	keys: dict[int, str] = {}
-	for n, message in enumerate(request.messages):
-		key = key_of(message.get("tool_calls"))
-		if key and not message.get("continuation"):
-			keys[n] = key
+	keys = keys_in(request)
 	if not keys:
 		return request
 	known = store.current().continuations(user, list(keys.values()))
@@ -95,6 +91,15 @@ def restore(request: ChatRequest, user: str, keep_content: bool) -> ChatRequest:
 		if continuation:
 			messages[n] = {**messages[n], "continuation": continuation}
 	return replace(request, messages=messages)
+
+
+def keys_in(request: ChatRequest) -> dict[int, str]:
+	"""Returns the keys of the assistant messages that have tool calls and no continuation, by their number in the request."""
+	keys: dict[int, str] = {}
+	for n, message in enumerate(request.messages):
+		if not message.get("continuation") and (key := key_of(message.get("tool_calls"))):
+			keys[n] = key
+	return keys
 
 
 def _cached(user: str, key: str) -> str:

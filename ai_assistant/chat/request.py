@@ -134,7 +134,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		raise invalid(_("tool_choice accepts a value beside tools alone; leave it out."))
 	own |= options.checked(values) | reference.reference_of(values)
 	background = flag(values.get("background"), "background")
-	encoded = json.dumps(own, sort_keys=True)
+	encoded = json.dumps(own, sort_keys=True, check_circular=False)
 	if background and len(encoded) > MAX_QUEUED_BYTES:
 		raise invalid(_("messages accepts at most {0} bytes of JSON in the background."), MAX_QUEUED_BYTES)
 	fingerprint = hashlib.sha256(encoded.encode()).hexdigest()

@@ -102,8 +102,11 @@ def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], 
 			and not _says(message.get("content"))
 		):
 			continue
+		if "continuation" not in message:
+			yield message, {}
+			continue
 		plain = {name: value for name, value in message.items() if name != "continuation"}
-		yield plain, decode(provider, ask.model, message.get("continuation"))
+		yield plain, decode(provider, ask.model, message["continuation"])
 
 
 def _says(content: Any) -> bool:

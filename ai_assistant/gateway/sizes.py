@@ -15,11 +15,12 @@ def bytes_of(messages: list[dict[str, Any]]) -> int:
 	"""
 	attachments, plain = 0, []
 	for message in messages:
-		counted = {name: value for name, value in message.items() if name != "continuation"}
-		if isinstance(content := counted.get("content"), list):
-			counted["content"] = [part for part in content if part["type"] == "text"]
-			attachments += len(content) - len(counted["content"])
-		plain.append(counted)
+		if "continuation" in message:
+			message = {name: value for name, value in message.items() if name != "continuation"}
+		if isinstance(content := message.get("content"), list):
+			message = {**message, "content": [part for part in content if part["type"] == "text"]}
+			attachments += len(content) - len(message["content"])
+		plain.append(message)
 	return _bytes_as_json(plain) + ATTACHMENT_BYTES * attachments
 
 
@@ -31,10 +32,15 @@ def bytes_of_tools(tools: list[dict[str, Any]] | None) -> int:
 def _bytes_as_json(value: Any) -> int:
 	if isinstance(value, str):
 		return 2 + (len(value) if value.isascii() else len(value.encode(errors="replace")))
+	if value is None:
+		return len("null")
+	size = 0
 	if isinstance(value, dict):
-		size = sum(_bytes_as_json(name) + 2 + _bytes_as_json(item) for name, item in value.items())
+		for name, item in value.items():
+			size += _bytes_as_json(name) + 2 + _bytes_as_json(item)
 	elif isinstance(value, list):
-		size = sum(map(_bytes_as_json, value))
+		for item in value:
+			size += _bytes_as_json(item)
 	else:
 		return len(json.dumps(value))
 	# The brackets, and a comma and a space between two items.

@@ -1,15 +1,18 @@
 """Measures the CPU that this app needs to check and send long conversations: `python -m tests.bench.long_conversation`.
 
 The conversation is that of an agent: a question, and then calls and their results in turns. What is measured goes from
-the decoded body to the bytes of the request to the provider: validation, the row in the store, and the adapter. The time
-of the JSON decoder of the web server, of the network and of the provider is not in it.
+the decoded body to the bytes of the request to the provider: validation, the keys of the calls, the length for the row
+and for the window of the model, and the adapter. The time of the JSON decoder of the web server, of the store, of the
+network and of the provider is not in it. The memory is the most that is allocated beside the decoded body.
 """
 
 import asyncio
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +22,7 @@ stand_in.install()
 
 import frappe
 
-from ai_assistant.chat import request
+from ai_assistant.chat import continuations, request
 from ai_assistant.config import forms
 from ai_assistant.config.settings import Settings, load
 from ai_assistant.gateway import Gateway, adapters, caching, http
@@ -41,7 +44,9 @@ def conversation(messages: int, megabytes: float) -> list[dict[str, Any]]:
 	text = (text * (size // len(text) + 1))[:size]
 	made: list[dict[str, Any]] = [{"role": "user", "content": text}]
 	while len(made) < messages - 1:
-		call = {"id": f"call_{len(made)}", "type": "function", "function": {"name": "read"}}
+		# As unique as the ids of the large providers.
+		identity = f"call_{sha256(str(len(made)).encode()).hexdigest()[:24]}"
+		call = {"id": identity, "type": "function", "function": {"name": "read"}}
 		call["function"]["arguments"] = json.dumps({"path": text})
 		made.append({"role": "assistant", "content": None, "tool_calls": [call]})
 		made.append({"role": "tool", "tool_call_id": call["id"], "content": text})
@@ -56,6 +61,16 @@ def cpu_ms(work: Callable[[], Any]) -> float:
 		work()
 		took.append((time.process_time() - began) * 1000)
 	return min(took)
+
+
+def peak_mb(work: Callable[[], Any]) -> float:
+	"""Returns the most memory that is allocated at one time, in megabytes."""
+	tracemalloc.start()
+	try:
+		work()
+		return tracemalloc.get_traced_memory()[1] / 1e6
+	finally:
+		tracemalloc.stop()
 
 
 class Sent(BaseException):
@@ -85,7 +100,7 @@ def send(settings: Settings, valid: request.ChatRequest, api: str) -> None:
 
 
 def measure() -> list[tuple[int, float, dict[str, float]]]:
-	"""Returns the CPU milliseconds of each step for each of SIZES."""
+	"""Returns for each of SIZES the CPU milliseconds of each step and of all for the slower provider, and the memory in MB."""
 	common = {"api_key": "k", "models": ["*"]}
 	providers = [{"name": api, "api": api, "default_model": model, **common} for api, model in MODELS.items()]
 	limits = {"max_chars": 100_000_000}
@@ -99,12 +114,17 @@ def measure() -> list[tuple[int, float, dict[str, float]]]:
 			fields["max_tokens"] = 1000
 			valid = request.validate(fields, settings)
 			steps = {
-				"check": cpu_ms(lambda fields=fields: request.validate(fields, settings)),
-				# For the row of the request, and for the window of the model.
-				"count twice": cpu_ms(lambda valid=valid: valid.prompt_bytes + valid.prompt_bytes),
+				"check (ms)": cpu_ms(lambda fields=fields: request.validate(fields, settings)),
+				"keys of the calls (ms)": cpu_ms(lambda valid=valid: continuations.keys_in(valid)),
+				"count twice (ms)": cpu_ms(lambda valid=valid: valid.prompt_bytes + valid.prompt_bytes),
 			}
-			for api in MODELS:
-				steps[f"send to {api}"] = cpu_ms(lambda valid=valid, api=api: send(settings, valid, api))
+			sending = [cpu_ms(lambda valid=valid, api=api: send(settings, valid, api)) for api in MODELS]
+			together = sum(steps.values()) + max(sending)
+			steps |= {f"send to {api} (ms)": ms for api, ms in zip(MODELS, sending, strict=True)}
+			steps["all (ms)"] = together
+			steps["memory (MB)"] = peak_mb(
+				lambda fields=fields: send(settings, request.validate(fields, settings), "anthropic")
+			)
 			figures.append((count, megabytes, steps))
 	return figures
 
@@ -113,7 +133,7 @@ def main() -> None:
 	"""Prints the figures as a Markdown table."""
 	figures = measure()
 	names = list(figures[0][2])
-	print(f"| messages | MB | {' | '.join(f'{name} (ms)' for name in names)} |")
+	print(f"| messages | MB | {' | '.join(names)} |")
 	print("| --- " * (len(names) + 2) + "|")
 	for count, megabytes, steps in figures:
 		print(f"| {count} | {megabytes:g} | {' | '.join(f'{steps[name]:.1f}' for name in names)} |")

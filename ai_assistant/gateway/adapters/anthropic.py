@@ -5,20 +5,18 @@ they carry, an answer in numbered blocks (text, thinking, redacted_thinking, too
 event (prompt) and in the last but one (answer). Events and blocks of an unknown type are ignored, as the reference asks.
 """
 
-import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
-from .. import continuation, http, models
+from .. import continuation, http, models, strict_json
 from ..caching import MARKER
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
-from ..strict_json import object_of
 from ..tool_calls import OwnIds, ToolPiece
 from . import anthropic_cache
 from .anthropic_stream import THINKING, Message, usage_of
@@ -250,7 +248,7 @@ def _image(url: str) -> dict[str, Any]:
 def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
 	function = call["function"]
 	written = function.get("arguments") or "{}"
-	arguments = object_of(written)
+	arguments = strict_json.object_of(written)
 	if arguments is None:
 		# It was the model's mistake; the model sees it as it was.
 		arguments = {"arguments": written}
@@ -281,4 +279,4 @@ def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, st
 	base = http.base_url(provider, BASE)
 	headers = {"x-api-key": provider.api_key, "anthropic-version": VERSION, "accept": "text/event-stream"}
 	url = base if base.endswith("/messages") else f"{base.removesuffix('/v1')}/v1/messages"
-	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
+	return url, http.headers(provider, headers), strict_json.dumps(http.with_extra(provider, sent))

@@ -14,13 +14,12 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from .. import continuation, http, models
+from .. import continuation, http, models, strict_json
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS, GEMINI_BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, string
-from ..strict_json import object_of
 from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
 from .gemini_usage import usage_of
@@ -301,7 +300,7 @@ def _function_calls(
 def _function_response(name: str, message: dict[str, Any]) -> dict[str, Any]:
 	content = message.get("content")
 	text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
-	response = object_of(text)
+	response = strict_json.object_of(text)
 	if response is None:
 		# The API takes an object.
 		response = {"content": text}
@@ -315,4 +314,4 @@ def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, 
 		base += API_VERSION
 	headers = {"x-goog-api-key": provider.api_key, "accept": "text/event-stream"}
 	url = f"{base}/models/{quote(model.removeprefix('models/'))}:streamGenerateContent?alt=sse"
-	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
+	return url, http.headers(provider, headers), strict_json.dumps(http.with_extra(provider, sent))

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import continuation, http, models
+from .. import continuation, http, models, strict_json
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import OLLAMA_EFFORTS
 from ..errors import ProviderError
@@ -171,7 +171,7 @@ def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, s
 	options = {name: value for name, value in added.items() if name not in FIELDS}
 	body = {name: value for name, value in added.items() if name in FIELDS} | sent
 	body["options"] = options | (added.get("options") or {}) | sent["options"]
-	return f"{base}/api/chat", http.headers(provider, headers), json.dumps(body).encode()
+	return f"{base}/api/chat", http.headers(provider, headers), strict_json.dumps(body)
 
 
 def _usage(message: _Message, provider: Provider, model: str) -> Usage | None:

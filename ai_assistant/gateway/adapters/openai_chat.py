@@ -1,6 +1,5 @@
 """The adapter for every provider whose API is OpenAI's chat completions."""
 
-import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -8,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from .. import caching, continuation, http, models
+from .. import caching, continuation, http, models, strict_json
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -151,7 +150,7 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		"stream_options" in place for place in (extra, extra.get("extra_body") or {})
 	):
 		body["stream_options"] = {"include_usage": True}
-	return url_of(provider), http.headers(provider, ours), json.dumps(body).encode()
+	return url_of(provider), http.headers(provider, ours), strict_json.dumps(body)
 
 
 def _model(api: str, model: str) -> str:

@@ -5,14 +5,13 @@ numbered items (reasoning, message, function_call), and at the end a response wi
 Events and items of an unknown type are ignored; so are the calls of tools that the provider runs itself.
 """
 
-import json
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import caching, continuation, http, models
+from .. import caching, continuation, http, models, strict_json
 from ..chunks import OPTIONS, Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -303,7 +302,7 @@ def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, st
 		headers["api-key"] = provider.api_key
 		base += "/openai/v1" if host.path == "" else ""
 	url = base if base.endswith("/responses") else f"{base}/responses"
-	return url, http.headers(provider, headers), json.dumps(http.with_extra(provider, sent)).encode()
+	return url, http.headers(provider, headers), strict_json.dumps(http.with_extra(provider, sent))
 
 
 def _reason(response: dict[str, Any]) -> str | None:
