@@ -106,7 +106,8 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	if not thinks:
 		# It takes its thoughts back only while it may think.
 		for message in messages:
-			message["content"] = [part for part in message["content"] if part["type"] not in THINKING]
+			if message["role"] == "assistant":
+				message["content"] = [part for part in message["content"] if part["type"] not in THINKING]
 	dropped = ["reasoning_effort"] if ask.reasoning_effort and not thinking else []
 	if ask.temperature is not None:
 		if thinks or listed.get("supports_sampling_params") is False:
@@ -228,7 +229,7 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 def _parts(content: Any) -> list[dict[str, Any]]:
 	"""Content as blocks; the API refuses a text that is empty."""
 	if isinstance(content, str):
-		content = [{"type": "text", "text": content}]
+		return [{"type": "text", "text": content}] if content.strip() else []
 	return [
 		{**_image(part["image_url"]["url"]), **_marker(part)}
 		if part["type"] == "image_url"
