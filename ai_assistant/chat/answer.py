@@ -28,6 +28,9 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 	if row.get("tool_calls") is not None:
 		answer["tool_calls"] = row["tool_calls"]
 		answer["continuation"] = row.get("continuation")
+	elif row.get("continuation"):
+		# The provider has compacted the conversation.
+		answer["continuation"] = row["continuation"]
 	for name in (
 		"sources",
 		"images",

@@ -100,6 +100,8 @@ class Chat:
 			)
 		if completion.dropped:
 			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {ids}")
+		if completion.compacted:
+			logger().info(f"[Gateway] the provider compacted the conversation {ids}")
 		if trimmed := completion.trimmed:
 			logger().info(
 				f"[Gateway] trimmed {trimmed.tool_results} tool results, about {trimmed.tokens} tokens {ids}"
@@ -119,7 +121,7 @@ class Chat:
 			usage=asdict(counted) if counted else self._estimate(completion.provider, completion.model),
 			attempts=[attempt.as_dict() for attempt in completion.attempts],
 			error=error,
-			continuation=completion.continuation if self.request.tools else None,
+			continuation=completion.continuation if self.request.tools or completion.compacted else None,
 			sources=[asdict(source) for source in completion.sources] or None,
 			images=[asdict(image) for image in completion.images] or None,
 			dropped=[*completion.dropped, *self.request.unknown] or None,

@@ -180,6 +180,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 		"provider": provider,
 		"model": model or "",
 		"trim": mode.trim,
+		"compact": mode.compact,
 		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],
 		"reasoning_effort": mode.reasoning_effort
 		if own["reasoning_effort"] is None
@@ -227,7 +228,7 @@ def limits_of(provider: str | None, model: str | None, mode: Mode | None, settin
 	"""Returns the limits of a request, always with a `max_chars`.
 
 	If the site sets none, it is what the largest context window of the models that may be asked holds. In a mode that
-	leaves out what does not fit, it is MAX_TRIMMED_CHARS.
+	leaves out what does not fit, or lets the provider compact it, it is MAX_TRIMMED_CHARS.
 
 	Args:
 		provider: who is asked first, None for the site's first.
@@ -238,7 +239,7 @@ def limits_of(provider: str | None, model: str | None, mode: Mode | None, settin
 	limits = settings.limits
 	if limits.max_chars:
 		return limits
-	if mode and mode.trim:
+	if mode and (mode.trim or mode.compact):
 		return replace(limits, max_chars=MAX_TRIMMED_CHARS)
 	candidates = Gateway(settings.providers).route(provider, model)
 	windows = (model_details(*candidate)["context_window"] for candidate in candidates)

@@ -237,11 +237,12 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 
 def _modes() -> list[dict[str, Any]]:
 	rows = _sql(
-		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort, trim FROM `tabAI Mode`"
+		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort, trim, compact FROM `tabAI Mode`"
 		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
 		(SETTINGS,),
 		as_dict=True,
 	)
 	for row in rows:
+		row.compact = bool(row.compact)
 		row.temperature = _parsed(float, row.temperature) if row.temperature else None
 	return [{field: None if value == "" else value for field, value in row.items()} for row in rows]

@@ -18,6 +18,8 @@ class Mode:
 	reasoning_effort: str | None = None
 	trim: str | None = None
 	"""What is left out of a conversation that the model's context window cannot hold: `oldest_tool_results`, or nothing."""
+	compact: bool = False
+	"""Whether a provider whose API can compact a long conversation is asked to do so."""
 
 
 @dataclass(frozen=True)

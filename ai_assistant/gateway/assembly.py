@@ -84,9 +84,11 @@ class Assembly:
 		if self._calls:
 			# Some providers say `stop` after a call.
 			return replace(completion, finish_reason="tool_calls" if reason == "stop" else reason)
-		# Without a call the model does not wait for the client, so there is nothing to continue.
+		# Without a call the model does not wait for the client, so there is no reasoning to continue.
 		return replace(
-			completion, finish_reason="stop" if reason == "tool_calls" else reason, continuation=None
+			completion,
+			finish_reason="stop" if reason == "tool_calls" else reason,
+			continuation=completion.continuation if completion.compacted else None,
 		)
 
 	def _cut(self) -> Iterator[CallChunk]:

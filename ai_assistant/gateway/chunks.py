@@ -126,6 +126,7 @@ class Completion:
 	`sources` are the pages that the answer cites, `images` what the model drew. The images themselves are not kept.
 	`key` is the label of the key that was used, if the provider has several.
 	`trimmed` is what was left out of the question, because the model's context window cannot hold it.
+	`compacted` says that the provider has replaced the beginning of the conversation by a summary in the `continuation`.
 	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
 	"""
 
@@ -142,6 +143,7 @@ class Completion:
 	images: tuple[Image, ...] = ()
 	key: str = ""
 	trimmed: Trimmed | None = None
+	compacted: bool = False
 
 
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion
@@ -175,6 +177,7 @@ class Ask:
 		report_tool_calls: the same, and the provider is asked as if it were not set.
 		trim: what is left out if the model's context window cannot hold the question: `oldest_tool_results`; None for
 			nothing.
+		compact: whether a provider whose API can compact a long conversation is asked to do so.
 	"""
 
 	messages: list[dict[str, Any]]
@@ -197,6 +200,7 @@ class Ask:
 	service_tier: str | None = None
 	verbosity: str | None = None
 	trim: str | None = None
+	compact: bool = False
 
 	@property
 	def prompt_bytes(self) -> int:

@@ -43,6 +43,9 @@ class Builder:
 			if self._size <= MAX_CHARS:
 				self._pieces.setdefault(name, []).append(piece)
 
+	def __contains__(self, name: str) -> bool:
+		return name in self._pieces and self._size <= MAX_CHARS
+
 	def encoded(self, provider: Provider, model: str) -> str | None:
 		"""Returns the string; None if there is nothing to give back or more than MAX_CHARS. Raises ProtocolError."""
 		if not self._pieces or self._size > MAX_CHARS:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from . import attempt, caching, model_info, models, trimming
+from . import attempt, caching, compaction, model_info, models, trimming
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts, Trimmed
@@ -160,10 +160,13 @@ class Gateway:
 		"""Yields the answer of one provider, after as much of the question is left out as `ask.trim` allows and the model
 		needs. Raises AttemptFailed.
 		"""
+		window = model_info.known(provider, ask.model).context_window
+		if compaction.is_done_by(provider, ask):
+			ask = compaction.without_compacted(provider, ask)
+			window = None
 		if ask.trim is None:
 			yield from self._attempt(provider, ask, run, attempts)
 			return
-		window = model_info.known(provider, ask.model).context_window
 		# The estimate may be too low, or the window unknown. The provider then says that the question is too long.
 		for size in (window, *islice(trimming.smaller_windows(ask, window), MAX_TRIMS)):
 			question, trimmed = trimming.fit(ask, size)
@@ -171,7 +174,7 @@ class Gateway:
 				yield from self._attempt(provider, question, run, attempts, trimmed)
 				return
 			except AttemptFailed as failed:
-				if failed.error.kind != "too_long" or failed.is_final:
+				if failed.error.code != "context_too_long" or failed.is_final:
 					raise
 				refused = failed
 		raise refused

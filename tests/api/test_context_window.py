@@ -1,11 +1,12 @@
 """A conversation that the model's context window cannot hold, in a mode that leaves something out and in one that does not."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ai_assistant.client import ApiError, Client
+from ai_assistant.client import ApiError, Client, assistant_message
 from ai_assistant.gateway.trimming import NOTE
 from tests.gateway.test_trimming import TOOLS, agent
 from tests.support import unique, v1
@@ -24,7 +25,10 @@ def config(provider: ScriptedProvider) -> dict[str, Any]:
 		"scripted": {"context_window": WINDOW},
 		"scripted-2": {"context_window": 100 * WINDOW},
 	}
-	config["modes"] = [{"name": "agent", "trim": "oldest_tool_results"}]
+	config["modes"] = [
+		{"name": "agent", "trim": "oldest_tool_results"},
+		{"name": "compacting", "compact": True},
+	]
 	config["providers"][1]["details"] = {"claude-sonnet-4-5": {"context_window": WINDOW}}
 	return config
 
@@ -80,3 +84,20 @@ def test_the_responses_api_keeps_what_a_large_window_holds(site: Site) -> None:
 	long = [{"role": "user", "content": content} for content in ("x" * 500_000, "Hello")]
 	response = v1.ask(site, "/responses", {"model": "scripted-2", "input": long})
 	assert response.status_code == 200 and response.json()["status"] == "completed"
+
+
+def test_what_the_provider_compacts_travels_in_the_continuation(
+	client: Client, process: StandaloneSite, provider: ScriptedProvider
+) -> None:
+	marker = unique("marker")
+	script = json.dumps([{"compacted": "What was said."}, {"text": "Yes."}, {"note": marker}])
+	first = {"role": "user", "content": script}
+	fields = {"mode": "compacting", "provider": "claude"}
+	stream = client.chat([first], **fields)
+	answer = stream.wait()
+	assert answer["response"] == "Yes." and "tool_calls" not in answer
+	assert client.get("get_request", request_id=stream.request_id)["continuation"] == answer["continuation"]
+	messages = [first, assistant_message(answer), {"role": "user", "content": unique("next")}]
+	client.chat(messages, **fields).wait()
+	body = provider.wait_for(messages[-1]["content"]).body
+	assert body["messages"][0]["content"][0]["content"] == "What was said." and script not in str(body)

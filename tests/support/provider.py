@@ -289,7 +289,16 @@ class ScriptedProvider:
 					if every := step.get("every"):
 						await asyncio.sleep(max(0.0, started + n * every - time.perf_counter()))
 					yield family.step(piece)
-			elif set(step) & {"reasoning", "text", "call", "sealed", "redacted", "finish", "error"}:
+			elif set(step) & {
+				"reasoning",
+				"text",
+				"call",
+				"sealed",
+				"redacted",
+				"compacted",
+				"finish",
+				"error",
+			}:
 				yield family.step(step)
 		if not any(end in step for step in steps for end in ENDS) and "raw" not in (steps[-1:] or [{}])[0]:
 			yield family.step({"finish": "tool_calls" if any("call" in step for step in steps) else "stop"})

@@ -6,6 +6,7 @@ A *step* is one of
 	{"call": n, "id": str, "name": str, "arguments": str}   a piece of the nth tool call; id and name with its first.
 	                              Who sends no pieces (Gemini, Ollama) sends it once the arguments are whole
 	{"sealed": str}               what the provider wants back with the reasoning before it: a signature, or ciphertext
+	{"compacted": str}            the provider's own summary of the conversation so far, with ciphertext
 	{"redacted": str}             a block of Anthropic's that is nothing but sealed
 	{"finish": str, "usage": {}}  the provider's regular end
 	{"error": str}                an error object in the middle of the stream
@@ -292,7 +293,7 @@ class Responses(Family):
 
 	def _response(self, status: str, steps: list[Step]) -> dict[str, Any]:
 		reasoning, text, finish, usage = _joined(steps)
-		output: list[dict[str, Any]] = []
+		output: list[dict[str, Any]] = [self._compaction(step) for step in steps if "compacted" in step]
 		if reasoning:
 			output.append(self._reasoning(steps))
 		if text:
@@ -331,6 +332,9 @@ class Responses(Family):
 				"total_tokens": usage["prompt"] + usage["completion"],
 			},
 		}
+
+	def _compaction(self, step: Step) -> dict[str, Any]:
+		return {"id": "cmp_1", "type": "compaction", "encrypted_content": step["compacted"]}
 
 	def _reasoning(self, steps: list[Step]) -> dict[str, Any]:
 		summary = [{"type": "summary_text", "text": _joined(steps)[0]}]
@@ -393,6 +397,11 @@ class Responses(Family):
 
 	def step(self, step: Step) -> bytes:
 		self.steps.append(step)
+		if "compacted" in step:
+			item = self._compaction(step)
+			return self._event(
+				"response.output_item.added", output_index=9, item={**item, "encrypted_content": ""}
+			) + self._event("response.output_item.done", output_index=9, item=item)
 		if "reasoning" in step:
 			return self._open("reasoning") + self._event(
 				"response.reasoning_summary_text.delta",
@@ -500,6 +509,14 @@ class Anthropic(Family):
 		if "sealed" in step:
 			self.signature = step["sealed"]
 			return b""
+		if "compacted" in step:
+			block = {"content": None, "encrypted_content": None}
+			delta = {"type": "compaction_delta", "content": step["compacted"], "encrypted_content": SIGNATURE}
+			return (
+				self._open("compaction", type="compaction", **block)
+				+ self._event("ping")
+				+ self._event("content_block_delta", index=self.index, delta=delta)
+			)
 		if "redacted" in step:
 			return self._open("redacted", type="redacted_thinking", data=step["redacted"])
 		if "call" in step:

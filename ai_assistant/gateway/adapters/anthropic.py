@@ -11,7 +11,7 @@ from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
-from .. import continuation, http, models, strict_json
+from .. import compaction, continuation, http, model_info, models, strict_json
 from ..caching import MARKER
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
@@ -31,6 +31,8 @@ MAX_PAUSES = 8
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Models that think unless they are told not to: Sonnet 5, Opus 5 and later. They show it only if `display` asks for it.
 THINKS_UNASKED = re.compile(r"claude-[a-z]+-([5-9]|\d\d)(?!\d)")
+# The edit of a context that compacts it, the header that permits it, and its smallest trigger.
+COMPACTION, COMPACTION_BETA, MIN_TRIGGER_TOKENS = "compact_20260112", "compact-2026-01-12", 50_000
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 
@@ -50,9 +52,15 @@ async def answer(
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	message = Message(ask.uses_tools, pauses=http.runs_tools(provider))
+	message = Message(ask.uses_tools or ask.compact, pauses=http.runs_tools(provider))
 	for _ in range(1 + MAX_PAUSES):
-		events = http.objects(*request(provider, sent), names, ended=lambda: message.stop_reason)
+		# Models before Claude 4.6 do not compact.
+		events = http.objects_or_without(
+			lambda: request(provider, sent),
+			names,
+			lambda: message.stop_reason,
+			lambda: bool(sent.pop("context_management", None)),
+		)
 		async with aclosing(events):
 			async for event in events:
 				if event.get("type") == "error" or "error" in event:
@@ -74,6 +82,7 @@ async def answer(
 		dropped=dropped,
 		continuation=message.continuation.encoded(provider, ask.model),
 		sources=message.sources,
+		compacted=compaction.FIELD in message.continuation,
 	)
 
 
@@ -115,6 +124,8 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		else:
 			# The API's scale ends at 1, ours at 2.
 			sent["temperature"] = min(ask.temperature, 1.0)
+	if compaction.is_done_by(provider, ask):
+		sent["context_management"] = {"edits": [_compaction(provider, ask)]}
 	sent |= _tools(ask)
 	if ask.stream_tool_calls and ask.tools:
 		# The API holds each value of the arguments back until it is valid, unless a tool asks for fine-grained streaming.
@@ -131,6 +142,15 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	sent |= more
 	anthropic_cache.mark(sent, provider.prompt_cache, listed)
 	return sent, tuple(sorted((*dropped, *left_out)))
+
+
+def _compaction(provider: Provider, ask: Ask) -> dict[str, Any]:
+	"""The edit that compacts a conversation. Without a trigger the API does so at 150,000 tokens."""
+	window = model_info.known(provider, ask.model).context_window
+	if window is None:
+		return {"type": COMPACTION}
+	value = max(MIN_TRIGGER_TOKENS, round(window * compaction.FULL))
+	return {"type": COMPACTION, "trigger": {"type": "input_tokens", "value": value}}
 
 
 def _thinking(
@@ -212,7 +232,9 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 		if message["role"] == "tool":
 			parts = [_tool_result(message)]
 		elif role == "assistant":
+			compacted = fields.get(compaction.FIELD) if ask.compact else None
 			parts = [
+				*continuation.known(compacted, compaction.BLOCKS),
 				*continuation.known(fields.get("thinking_blocks"), THINKING),
 				*_parts(message.get("content")),
 				*(_tool_use(call) for call in message.get("tool_calls") or ()),
@@ -280,4 +302,8 @@ def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, st
 	base = http.base_url(provider, BASE)
 	headers = {"x-api-key": provider.api_key, "anthropic-version": VERSION, "accept": "text/event-stream"}
 	url = base if base.endswith("/messages") else f"{base.removesuffix('/v1')}/v1/messages"
-	return url, http.headers(provider, headers), strict_json.dumps(http.with_extra(provider, sent))
+	headers = http.headers(provider, headers)
+	if "context_management" in sent:
+		configured = headers.get("anthropic-beta")
+		headers["anthropic-beta"] = f"{configured},{COMPACTION_BETA}" if configured else COMPACTION_BETA
+	return url, headers, strict_json.dumps(http.with_extra(provider, sent))

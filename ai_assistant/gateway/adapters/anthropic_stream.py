@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import continuation, models
+from .. import compaction, continuation, models
 from ..chunks import Provider, Reasoning, Text
 from ..sse import string
 from ..strict_json import object_of
@@ -38,6 +38,8 @@ class Message(PartialAnswer):
 	_thinking: dict[int, dict[str, Any]] = field(default_factory=dict)
 	# The numbers of the client's calls. The provider's own tools send their arguments in the same way.
 	_calls: set[int] = field(default_factory=set)
+	# The summaries of the conversation that are open, by their number.
+	_compactions: dict[int, dict[str, Any]] = field(default_factory=dict)
 	# Where the text of an open block begins, and its citations.
 	_starts: dict[int, int] = field(default_factory=dict)
 	_citations: dict[int, list[Any]] = field(default_factory=dict)
@@ -66,6 +68,9 @@ class Message(PartialAnswer):
 			self._count(event.get("usage"))
 		elif kind == "message_stop":
 			self.stopped = True
+		elif kind == "ping" and self._compactions:
+			# Nothing else shows for a while that the provider is at work.
+			yield self.reasoning("")
 
 	def paused(self) -> list[dict[str, Any]]:
 		"""Returns the blocks of a message that paused, and prepares for the one that continues it.
@@ -104,6 +109,13 @@ class Message(PartialAnswer):
 			self._thinking[index] = {"type": kind, **{name: block.get(name) or "" for name in THINKING[kind]}}
 			if block.get("thinking"):
 				yield self.reasoning(block["thinking"])
+		elif kind == compaction.FIELD:
+			self._compactions[index] = {
+				name: block.get(name)
+				for name in ("type", *compaction.BLOCKS[compaction.FIELD])
+				if block.get(name)
+			}
+			yield self.reasoning("")
 		elif kind == "tool_use":
 			tool_input = block.get("input")
 			# Some servers give the arguments whole, and no deltas.
@@ -124,6 +136,10 @@ class Message(PartialAnswer):
 			yield self.reasoning(thought)
 		elif kind == "signature_delta" and thinking is not None:
 			thinking["signature"] = thinking.get("signature", "") + string(delta.get("signature") or "")
+		elif kind == "compaction_delta" and index in self._compactions:
+			for name in ("content", "encrypted_content"):
+				if piece := string(delta.get(name) or ""):
+					self._compactions[index][name] = self._compactions[index].get(name, "") + piece
 		elif kind == "citations_delta" and index in self._citations:
 			self._citations[index].append(delta.get("citation"))
 		elif kind == "input_json_delta" and index in self._calls and delta.get("partial_json"):
@@ -146,6 +162,9 @@ class Message(PartialAnswer):
 			if isinstance(citation, dict):
 				# The whole block rests on the source.
 				self.cite(citation.get("url"), citation.get("title"), start, self.length)
+		summary = self._compactions.pop(index, None)
+		if summary and self.keeps and summary.get("content"):
+			self.continuation.add(compaction.FIELD, summary)
 		block = self._thinking.pop(index, None)
 		if block and self.keeps and (block.get("signature") or block.get("data")):
 			self.continuation.add("thinking_blocks", block)
@@ -186,9 +205,9 @@ def _usage(counts: dict[str, Any], estimate: int, provider: Provider, model: str
 	written = max(tokens(counts.get("cache_creation_input_tokens")), tokens(five_minutes + hour))
 	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
 	completion = tokens(counts.get("output_tokens"))
-	for compaction in _compactions(counts):
-		prompt = tokens(prompt + tokens(compaction.get("input_tokens")))
-		completion = tokens(completion + tokens(compaction.get("output_tokens")))
+	for summary in _compactions(counts):
+		prompt = tokens(prompt + tokens(summary.get("input_tokens")))
+		completion = tokens(completion + tokens(summary.get("output_tokens")))
 	details = counts.get("output_tokens_details")
 	thought = details.get("thinking_tokens") if isinstance(details, dict) else None
 	usage = Usage(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import caching, continuation, http, models, strict_json
+from .. import caching, compaction, continuation, http, model_info, models, strict_json
 from ..chunks import OPTIONS, Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -36,7 +36,7 @@ TEXT = ("response.output_text.delta", "response.refusal.delta")
 ARGUMENTS = "response.function_call_arguments.delta"
 ANNOTATION = "response.output_text.annotation.added"
 # What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
-SHOWN = ("message", "reasoning", "function_call")
+SHOWN = ("message", "reasoning", "function_call", compaction.FIELD)
 # An approval comes first: it is what the others wait for.
 UNSHOWN = {"mcp_approval_request": "only_approvals", "image_generation_call": "only_images"}
 ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -58,7 +58,7 @@ async def answer(
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	response = _Response(ask.uses_tools)
+	response = _Response(ask.uses_tools or ask.compact)
 	async with aclosing(_events(provider, sent, names, response)) as events:
 		async for event in events:
 			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
@@ -80,27 +80,26 @@ async def answer(
 		unshown=_unshown(response.end.get("output") or ()),
 		sources=response.sources,
 		images=tuple(response.images),
+		compacted=compaction.FIELD in response.continuation,
 	)
 
 
 def _events(
 	provider: Provider, sent: dict[str, Any], names: dict[str, str], response: "_Response"
 ) -> AsyncGenerator[dict[str, Any], None]:
-	"""Yields the events of the answer. If the server refuses a reasoning summary, it is asked again without.
+	"""Yields the events of the answer. If the server refuses a reasoning summary or compaction, it is asked again without.
 
-	OpenAI refuses it to organizations that are not verified.
+	OpenAI refuses summaries to organizations that are not verified.
 	"""
 
-	def remove_summary() -> bool:
+	def remove_part() -> bool:
 		reasoning = sent.get("reasoning", {})
 		removed = bool(reasoning.pop("summary", None))
 		if removed and not reasoning:
 			del sent["reasoning"]
-		return removed
+		return removed or bool(sent.pop("context_management", None))
 
-	return http.objects_or_without(
-		lambda: request(provider, sent), names, lambda: response.end, remove_summary
-	)
+	return http.objects_or_without(lambda: request(provider, sent), names, lambda: response.end, remove_part)
 
 
 @dataclass
@@ -147,8 +146,11 @@ class _Response(PartialAnswer):
 		else:
 			string(kind)
 
-	def _begin(self, index: Any, item: dict[str, Any]) -> Iterator[ToolPiece]:
-		if item.get("type") == "function_call":
+	def _begin(self, index: Any, item: dict[str, Any]) -> Iterator[Reasoning | ToolPiece]:
+		if item.get("type") == compaction.FIELD:
+			# It shows that the provider is at work.
+			yield self.reasoning("")
+		elif item.get("type") == "function_call":
 			self.spoke = True
 			self.calls[index] = string(item["call_id"])
 			yield ToolPiece(index, self.calls[index], string(item["name"]), "")
@@ -157,6 +159,8 @@ class _Response(PartialAnswer):
 		kind = item.get("type")
 		if kind == "reasoning" and self.keeps and item.get("encrypted_content"):
 			self.continuation.add("items", item)
+		elif kind == compaction.FIELD and self.keeps and compaction.FIELD not in self.continuation:
+			self.continuation.add(compaction.FIELD, item)
 		elif kind == "image_generation_call" and item.get("result") and item.get("id") not in self.drawn:
 			self.drawn.add(item.get("id"))
 			self.image(f"image/{item.get('output_format') or 'png'}", item["result"])
@@ -215,7 +219,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		"input": [
 			item
 			for message, fields in continuation.of_messages(provider, ask)
-			for item in _items(own.of(sendable(message)), fields)
+			for item in _items(own.of(sendable(message)), fields, ask.compact)
 		],
 		"stream": True,
 		# By default OpenAI keeps answers for 30 days. The site itself decides what is kept.
@@ -235,6 +239,10 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		sent["include"] = ["reasoning.encrypted_content"]
 	more, left_out = for_responses(ask, bool(openai_chat.REASONS.match(ask.model)))
 	sent |= {**_tools(ask), **more}
+	if compaction.is_done_by(provider, ask):
+		window = model_info.known(provider, ask.model).context_window
+		threshold = {"compact_threshold": round(window * compaction.FULL)} if window else {}
+		sent["context_management"] = [{"type": "compaction", **threshold}]
 	if key := caching.key_of(provider, ask):
 		sent["prompt_cache_key"] = key
 	return sent, (*dropped, *left_out)
@@ -257,12 +265,14 @@ def _tools(ask: Ask) -> dict[str, Any]:
 	return {"tools": tools, "tool_choice": choice} if choice else {"tools": tools}
 
 
-def _items(message: dict[str, Any], fields: continuation.Fields) -> Iterator[dict[str, Any]]:
+def _items(message: dict[str, Any], fields: continuation.Fields, compact: bool) -> Iterator[dict[str, Any]]:
 	"""A chat message as input items: a call is one of its own, and so is its answer."""
 	if message["role"] == "tool":
 		output = _content("user", message["content"])
 		yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
 		return
+	if compact:
+		yield from continuation.known(fields.get(compaction.FIELD), compaction.BLOCKS)
 	yield from _reasoning(fields)
 	if message.get("content") or not message.get("tool_calls"):
 		yield {"role": message["role"], "content": _content(message["role"], message["content"])}

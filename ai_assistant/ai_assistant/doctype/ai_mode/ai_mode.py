@@ -12,6 +12,7 @@ class AIMode(Document):
 	if TYPE_CHECKING:
 		from frappe.types import DF
 
+		compact: DF.Check
 		mode: DF.Data
 		model: DF.Data | None
 		parent: DF.Data
