@@ -1,0 +1,91 @@
+"""A stream rests between two reads, so that many chunks cost one turn of the loop. Nothing of it is lost or held too long."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing
+
+import pytest
+from aiohttp import web
+
+from ai_assistant.gateway import http
+from ai_assistant.gateway.bridge import provider_loop
+
+CHUNKS = 200
+NAMES = {"provider": "p", "model": "m"}
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+	"""The bytes of each read of a stream."""
+	sizes: list[int] = []
+	lines_of = http.Lines.of
+
+	def of(self: http.Lines, data: bytes) -> Iterator[str]:
+		sizes.append(len(data))
+		return lines_of(self, data)
+
+	monkeypatch.setattr(http.Lines, "of", of)
+	return sizes
+
+
+def numbers(
+	every: float, count: int = CHUNKS, breaks_off: bool = False, padding: str = "", answers: int = 1
+) -> list[int]:
+	"""The numbers of the chunks that arrive, of a provider that writes one each `every` seconds."""
+
+	async def answer(request: web.Request) -> web.StreamResponse:
+		response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+		await response.prepare(request)
+		for number in range(count):
+			await response.write(f'data: {{"n": {number}, "padding": "{padding}"}}\n\n'.encode())
+			await asyncio.sleep(every)
+		if breaks_off:
+			assert request.transport
+			request.transport.abort()
+		return response
+
+	async def ask() -> list[int]:
+		app = web.Application()
+		app.router.add_post("/", answer)
+		runner = web.AppRunner(app)
+		await runner.setup()
+		site = web.TCPSite(runner, "127.0.0.1", 0)
+		await site.start()
+		came: list[int] = []
+		try:
+			url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+			for _ in range(answers):
+				async with aclosing(http.objects(url, {}, b"{}", NAMES, ended=lambda: True)) as source:
+					async for message in source:
+						came.append(message["n"])
+		finally:
+			await runner.cleanup()
+		return came
+
+	return asyncio.run_coroutine_threadsafe(ask(), provider_loop()).result(60)
+
+
+def test_a_stream_that_flows_is_read_in_fewer_turns_than_it_has_chunks(reads: list[int]) -> None:
+	assert numbers(every=0.005) == list(range(CHUNKS))
+	assert len(reads) < CHUNKS / 2
+
+
+def test_the_first_chunks_of_a_stream_are_read_as_they_come(reads: list[int]) -> None:
+	assert numbers(every=0.01, count=10) == list(range(10))
+	assert len(reads) >= 9
+
+
+def test_a_connection_that_breaks_while_a_stream_rests_loses_nothing(reads: list[int]) -> None:
+	assert numbers(every=0.005, breaks_off=True) == list(range(CHUNKS))
+
+
+def test_a_fast_provider_does_not_wait(monkeypatch: pytest.MonkeyPatch, reads: list[int]) -> None:
+	rests: list[int] = []
+	monkeypatch.setattr(http, "_wake_for", lambda transport, size: rests.append(size))
+	assert numbers(every=0, count=2000, padding="x" * 2 * http.MANY_BYTES) == list(range(2000))
+	assert len(rests) < len(reads) / 2
+
+
+def test_a_kept_connection_does_not_rest_in_the_next_answer() -> None:
+	"""Otherwise the head of the next answer, which is short, would wait for MANY_BYTES."""
+	assert numbers(every=0.005, answers=2) == 2 * list(range(CHUNKS))
