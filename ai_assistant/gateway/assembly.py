@@ -78,7 +78,7 @@ class Assembly:
 		Raises ProviderError for an answer that holds nothing but what cannot be given.
 		"""
 		unshown = "only_unknown_calls" if self._left_out_calls else completion.unshown
-		if unshown and not (self._has_text or self._calls):
+		if unshown and not (self._has_text or self._calls or completion.images):
 			raise ProviderError(unshown, provider=completion.provider, model=completion.model)
 		reason = completion.finish_reason
 		if self._calls:

@@ -123,7 +123,8 @@ class Completion:
 	`effort` is the `reasoning_effort` that was sent in the place of one that the model does not take.
 	`continuation` is what the provider wants back in the assistant's message (`{"continuation": …}`), so that the model
 	goes on with its reasoning when its tool calls are answered. It is opaque, and None if the provider wants nothing.
-	`sources` are the pages that the answer cites, `images` what the model drew. The images themselves are not kept.
+	`sources` are the pages that the answer cites, `images` what the model drew. The images themselves are not kept. An
+	answer may have images and no text.
 	`key` is the label of the key that was used, if the provider has several.
 	`trimmed` is what was left out of the question, because the model's context window cannot hold it.
 	`compacted` says that the provider has replaced the beginning of the conversation by a summary in the `continuation`.

@@ -224,6 +224,51 @@ def test_an_image_beside_text_is_named(
 	assert (heard.text, heard.completion.images) == ("Here.", (Image("image/webp", 9),))
 
 
+@pytest.mark.parametrize(
+	("api", "event"),
+	[
+		(
+			"openai",
+			chat(images=[{"image_url": {"url": f"data:image/webp;base64,{DRAWN}"}}], finish_reason="stop"),
+		),
+		(
+			"gemini",
+			{
+				"candidates": [
+					{
+						"content": {"parts": [{"inlineData": {"mimeType": "image/webp", "data": DRAWN}}]},
+						"finishReason": "STOP",
+					}
+				]
+			},
+		),
+		(
+			"openai_responses",
+			responses(
+				"completed",
+				response={
+					"status": "completed",
+					"output": [
+						{
+							"type": "image_generation_call",
+							"id": "ig_1",
+							"result": DRAWN,
+							"output_format": "webp",
+						}
+					],
+				},
+			),
+		),
+	],
+)
+def test_an_image_without_text_is_an_answer(
+	server: ScriptedProvider, api: str, event: dict[str, Any]
+) -> None:
+	heard = answer(server, api, event)
+	assert (heard.text, heard.completion.finish_reason) == ("", "stop")
+	assert heard.completion.images == (Image("image/webp", 9),)
+
+
 def test_why_a_model_refuses_is_kept(server: ScriptedProvider) -> None:
 	details = {"type": "refusal", "category": "cyber", "explanation": "This is about an attack."}
 	failure = answer(server, "anthropic", *message(stop="refusal", stop_details=details)).failure

@@ -120,6 +120,34 @@ COUNTS: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
 		chat({"prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34, "cached_tokens": 20}),
 		(30, 20, 0, 4, 0),
 	),
+	# Azure counts the cached tokens of xAI's models apart, and leaves them out of the total.
+	(
+		"openai",
+		chat(
+			{
+				"prompt_tokens": 7,
+				"completion_tokens": 8,
+				"total_tokens": 15,
+				"prompt_tokens_details": {"text_tokens": 7, "cached_tokens": 161},
+				"cost_in_usd_ticks": 0,
+			}
+		),
+		(168, 161, 0, 8, 0),
+	),
+	# Mistral counts the audio of a prompt in the total alone.
+	(
+		"mistral",
+		chat(
+			{
+				"prompt_tokens": 11,
+				"completion_tokens": 15,
+				"total_tokens": 401,
+				"prompt_audio_seconds": 5,
+				"prompt_tokens_details": {"audio_tokens": 375, "cached_tokens": 9},
+			}
+		),
+		(386, 9, 0, 15, 0),
+	),
 	(
 		"openrouter",
 		chat(

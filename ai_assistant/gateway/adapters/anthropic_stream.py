@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import compaction, continuation, models
 from ..chunks import Provider, Reasoning, Text
-from ..sse import string
+from ..sse import ProtocolError, string
 from ..strict_json import object_of
 from ..tool_calls import ToolPiece
 from ..usage import Usage, estimated_tokens, tokens
@@ -28,6 +28,7 @@ class Message(PartialAnswer):
 	"""
 
 	pauses: bool = False
+	id: str | None = None
 	stop_reason: str | None = None
 	stop_details: Any = None
 	stopped: bool = False
@@ -48,13 +49,15 @@ class Message(PartialAnswer):
 	_size: int = 0
 
 	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""Reads an event. Raises ProtocolError."""
+		"""Reads an event. What follows the end of the message is ignored. Raises ProtocolError."""
+		if self.stopped:
+			return
 		self.begun = True
 		kind, index = string(event.get("type")), event.get("index")
 		if isinstance(index, int):
 			index += ROUND * len(self.earlier)
 		if kind == "message_start":
-			self._count((event.get("message") or {}).get("usage"))
+			self._start(event.get("message") or {})
 		elif kind == "content_block_start":
 			yield from self._begin(index, event["content_block"])
 		elif kind == "content_block_delta":
@@ -72,6 +75,13 @@ class Message(PartialAnswer):
 			# Nothing else shows for a while that the provider is at work.
 			yield self.reasoning("")
 
+	def _start(self, message: dict[str, Any]) -> None:
+		"""Raises ProtocolError for a second message. Some proxies ask again within a stream."""
+		if self.id not in (None, message.get("id")):
+			raise ProtocolError()
+		self.id = message.get("id")
+		self._count(message.get("usage"))
+
 	def paused(self) -> list[dict[str, Any]]:
 		"""Returns the blocks of a message that paused, and prepares for the one that continues it.
 
@@ -81,7 +91,7 @@ class Message(PartialAnswer):
 			return []
 		blocks = [_sendable(block) for _, block in sorted(self._blocks.items())]
 		self.earlier.append(self.usage)
-		self.usage, self.stop_reason, self.stopped = {}, None, False
+		self.id, self.usage, self.stop_reason, self.stopped = None, {}, None, False
 		self._blocks, self._size = {}, 0
 		return [block for block in blocks if block.get("type") != "text" or block.get("text")]
 

@@ -23,8 +23,8 @@ def usage_of(
 ) -> Usage | None:
 	"""The tokens of an answer, in the shapes of OpenAI, DeepSeek, Moonshot, Groq, OpenRouter and Perplexity.
 
-	Some servers count the reasoning apart from the completion (xAI, Perplexity, Gemini's), which their total shows, or
-	a reasoning that is longer than the completion.
+	Some servers count the reasoning apart from the completion (xAI, Perplexity, Gemini's). Their total shows it, or a
+	reasoning that is longer than the completion.
 	"""
 	if counts is None:
 		return None
@@ -40,8 +40,14 @@ def usage_of(
 	cached = cached or count("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
 	written = count("cache_write_tokens", "cache_creation_tokens", within="prompt_tokens_details")
 	written = written or count("cache_creation_input_tokens")
+	if cached + written > prompt:
+		# Azure counts the cached tokens of xAI's models apart.
+		prompt = tokens(prompt + cached + written)
 	apart = total - prompt - completion if prompt and completion else 0
-	if reasoning > completion:
+	if apart > 0 and apart == count("audio_tokens", within="prompt_tokens_details"):
+		# Mistral counts the audio of a prompt apart.
+		prompt = tokens(prompt + apart)
+	elif reasoning > completion:
 		completion = tokens(completion + reasoning)
 	elif apart > 0 and reasoning in (0, apart):
 		completion, reasoning = tokens(completion + apart), apart
@@ -50,8 +56,8 @@ def usage_of(
 		completion_tokens=completion,
 		reasoning_tokens=reasoning,
 		total_tokens=max(total, tokens(prompt + completion)),
-		cached_tokens=min(cached, prompt),
-		cache_write_tokens=min(written, prompt),
+		cached_tokens=cached,
+		cache_write_tokens=written,
 	)
 	charged = _charged_usd(counts)
 	if charged is not None and provider.price(model) is None:
@@ -72,4 +78,5 @@ def _charged_usd(counts: dict[str, Any]) -> float | None:
 		cost += details.get("upstream_inference_cost") or 0
 	if isinstance(cost, int | float) and cost >= 0:
 		return float(cost)
-	return ticks / 10**10 if isinstance(ticks, int) and ticks >= 0 else None
+	# Azure sends 0 for xAI's models, and charges for them.
+	return ticks / 10**10 if isinstance(ticks, int) and ticks > 0 else None

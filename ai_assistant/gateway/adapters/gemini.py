@@ -76,7 +76,6 @@ async def answer(
 		usage=usage_of(partial.usage, provider, ask.model),
 		dropped=dropped,
 		continuation=partial.continuation.encoded(provider, ask.model),
-		unshown="only_images" if partial.images else None,
 		sources=partial.sources,
 		images=tuple(partial.images),
 	)

@@ -83,7 +83,7 @@ async def answer(
 		usage=usage_of(usage, provider, ask.model, service_tier),
 		dropped=dropped,
 		continuation=partial.continuation.encoded(provider, ask.model),
-		unshown="only_images" if partial.images else unshown,
+		unshown=unshown,
 		sources=partial.sources,
 		images=tuple(partial.images),
 	)
@@ -295,7 +295,7 @@ def _unshown(choice: Any) -> str | None:
 	message = choice.get("delta") or choice.get("message") or {}
 	content = message.get("content")
 	parts = content if isinstance(content, list) else ()
-	if message.get("images") or any("image" in part["type"] for part in parts):
+	if any("image" in part["type"] for part in parts):
 		return "only_images"
 	return "only_unknown_calls" if message.get("function_call") else None
 

@@ -164,6 +164,31 @@ def test_arguments_that_come_whole_are_those_of_the_call(server: ScriptedProvide
 	assert isinstance(end, Completion) and end.finish_reason == "tool_calls"
 
 
+def named(identity: str) -> dict[str, Any]:
+	return {"type": "message_start", "message": {"id": identity, "usage": {"input_tokens": 10}}}
+
+
+def test_a_message_that_begins_twice_is_one_message(server: ScriptedProvider) -> None:
+	heard = answer(server, named("msg_1"), named("msg_1"), *text_block(0, "Yes."), *ended())
+	assert (heard.text, heard.completion.finish_reason) == ("Yes.", "stop")
+
+
+def test_a_message_within_another_is_no_answer(server: ScriptedProvider) -> None:
+	use = {"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}
+	part = {"type": "input_json_delta", "partial_json": '{"path": "'}
+	first = [named("msg_1"), *block(0, use, part)[:-1]]
+	second = [named("msg_2"), *block(0, {**use, "id": "toolu_2"}), *ended("tool_use")]
+	heard = answer(server, *first, *second)
+	assert heard.failure.kind == "junk"
+	assert not any(isinstance(chunk, ToolCall) and not chunk.arguments_error for chunk in heard.chunks)
+
+
+def test_what_follows_the_end_of_a_message_is_ignored(server: ScriptedProvider) -> None:
+	second = [named("msg_2"), *text_block(0, "No."), *ended("max_tokens")]
+	heard = answer(server, named("msg_1"), *text_block(0, "Yes."), *ended(), *second)
+	assert (heard.text, heard.completion.finish_reason) == ("Yes.", "stop")
+
+
 @pytest.mark.parametrize("base", ["", "/v1", "/v1/messages", "/"])
 def test_the_address_may_be_given_in_every_form(server: ScriptedProvider, base: str) -> None:
 	provider = family(server, "anthropic", api_base=server.base("anthropic") + base)
