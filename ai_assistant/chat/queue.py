@@ -83,7 +83,7 @@ def take(name: str) -> lifecycle.Chat | None:
 		# Nothing of an answer has arrived, so there is no content to remove.
 		termination.end(row, "failed", failure, keep_content=True)
 		return None
-	timeouts = replace(settings.timeouts, total_s=settings.background.total_background_s)
+	timeouts = replace(settings.timeouts, total_s=settings.timeouts.total_background_s)
 	resumed = Publisher.resume(
 		row,
 		store.current().events(name),
@@ -165,5 +165,5 @@ def queue_name() -> str:
 
 def _enqueue(name: str, settings: Settings) -> None:
 	# The request is stored: the scheduler enqueues it as soon as Redis answers.
-	timeout_s = round(settings.background.total_background_s) + JOB_MARGIN_S
+	timeout_s = round(settings.timeouts.total_background_s) + JOB_MARGIN_S
 	jobs.enqueue(JOB, queue_name(), name, timeout=timeout_s, name=name)

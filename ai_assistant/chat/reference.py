@@ -1,7 +1,7 @@
 """Validates the document that a request belongs to, so that its cost is reported with it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from frappe import _
 
@@ -30,7 +30,7 @@ def reference_of(fields: Mapping[str, Any], user: str | None = None) -> dict[str
 	doctype, name = (fields.get(field) for field in FIELDS)
 	if doctype is None and name is None:
 		return {}
-	if not isinstance(doctype, str) or not isinstance(name, str) or not all(map(_is_name, (doctype, name))):
+	if not _is_name(doctype) or not _is_name(name):
 		raise invalid(_("reference_doctype and reference_name accept a DocType and a name, both or none."))
 	stored = readable(doctype, name, user)
 	if stored is None:
@@ -38,6 +38,8 @@ def reference_of(fields: Mapping[str, Any], user: str | None = None) -> dict[str
 	return dict(zip(FIELDS, stored, strict=True))
 
 
-def _is_name(text: str) -> bool:
+def _is_name(value: Any) -> TypeGuard[str]:
+	if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME:
+		return False
 	# The database takes no lone surrogate.
-	return 1 <= len(text) <= MAX_NAME and not any("\ud800" <= char <= "\udfff" for char in text)
+	return not any("\ud800" <= char <= "\udfff" for char in value)

@@ -6,9 +6,12 @@ effect in every process at once.
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import frappe
+
+from .sections import Alerts, Budgets, Limits, Realtime, SiteTimeouts
 
 SETTINGS, PROVIDER, KEY = "AI Assistant Settings", "AI Provider", "AI Provider Key"
 WEBHOOK = "AI Webhook"
@@ -61,7 +64,8 @@ def read() -> dict[str, Any]:
 		return {}
 	single = frappe.db.get_singles_dict(SETTINGS, cast=True)
 
-	def numbers(*names: str) -> dict[str, Any]:
+	def numbers(section: Any) -> dict[str, Any]:
+		names = [field.name for field in fields(section)]
 		return {name: single[name] for name in names if single.get(name)}
 
 	return {
@@ -71,41 +75,13 @@ def read() -> dict[str, Any]:
 			"SELECT alias AS name, provider, model FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
 		),
 		"modes": _modes(),
-		"limits": numbers(
-			"max_messages",
-			"max_chars",
-			"max_tokens",
-			"max_answer_chars",
-			"requests_per_minute",
-			"continuations_per_minute",
-			"concurrent_per_user",
-			"concurrent_per_site",
-			"web_percent",
-			"web_threads",
-		),
-		"budgets": numbers(
-			"user_tokens_per_day",
-			"user_tokens_per_month",
-			"user_cost_per_day",
-			"user_cost_per_month",
-			"site_tokens_per_day",
-			"site_tokens_per_month",
-			"site_cost_per_day",
-			"site_cost_per_month",
-		),
-		"timeouts": numbers("first_token_s", "thinking_idle_s", "idle_s", "total_s", "total_background_s"),
-		"realtime": {"enabled": bool(single.get("realtime_enabled", 1)), **numbers("max_delay_ms")},
+		"limits": numbers(Limits),
+		"budgets": numbers(Budgets),
+		"timeouts": numbers(SiteTimeouts),
+		"realtime": {**numbers(Realtime), "enabled": bool(single.get("realtime_enabled", 1))},
 		"retention": {"keep_content": bool(single.get("keep_content", 1))},
 		"webhooks": _webhooks(),
-		"alerts": {
-			"email": bool(single.get("alert_by_email")),
-			**numbers(
-				"event_failures_percent",
-				"delivery_ms",
-				"first_event_ms",
-				"provider_failures_percent",
-			),
-		},
+		"alerts": {**numbers(Alerts), "email": bool(single.get("alert_by_email"))},
 	}
 
 

@@ -1,33 +1,26 @@
-"""Builds settings from JSON. The error for a wrong field is one sentence: the field and what it accepts."""
+"""Validates JSON with pydantic. The error for a wrong field is one sentence: the field and what it accepts."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from inspect import formatannotation
+import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from frappe import _
+from pydantic import TypeAdapter, ValidationError
 
-from ai_assistant.gateway.caching import SETTINGS as PROMPT_CACHES
-from ai_assistant.gateway.efforts import EFFORTS
-from ai_assistant.gateway.trimming import SETTINGS as TRIMS
+from ai_assistant.gateway.bounds import MOST
 from ai_assistant.log import escaped
 
-from .sections import Limits
-
-# The largest number. With a larger price one answer could use up every budget, and MariaDB could not store the cost.
-MOST = 10**15
-# Fields that may not be empty. With an empty key litellm would look for one in the environment of the process.
-NEEDED = ("name", "api", "api_key", "default_model")
-# What a field accepts. The first of these types that is part of its annotation counts.
-WORDS = {
-	"dict": "an object",
-	"tuple": "a list of strings",
-	"bool": "true or false",
-	"int": "a whole number from 0",
-	"float": "a number from 0",
-	"str": "a string",
+TYPES = {
+	"boolean": "true or false",
+	"object": "an object",
+	"array": "a list of objects",
+	"string": "a string",
 }
 T = TypeVar("T")
+Schema = dict[str, Any]
+# The keys and indices that lead to a field in the JSON.
+Location = tuple[int | str, ...]
 
 
 class Wrong(ValueError):
@@ -43,19 +36,9 @@ def list_of(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> 
 	return values or []
 
 
-def section(
-	kind: type[T], conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]], strict: bool = False
-) -> T:
-	"""Builds a section from the fields that are right. Wrong fields are set aside in `aside`.
-
-	Args:
-		strict: whether an unknown field is wrong. Otherwise it is ignored, because the configuration may be for a later
-			version of the app.
-	"""
+def section(kind: type[T], conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> T:
+	"""Builds a section from the fields that are right. Wrong fields are set aside in `aside`."""
 	values = conf.get(key)
-	if isinstance(values, Mapping) and not strict:
-		names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-		values = {name: value for name, value in values.items() if name in names}
 	return kind(**usable(kind, {} if values is None else values, key, key, aside))
 
 
@@ -63,64 +46,77 @@ def usable(
 	kind: type[Any], values: Any, where: str, name: str, aside: list[tuple[str, str]]
 ) -> dict[str, Any]:
 	"""Returns the fields that are right. The others are set aside in `aside` under `name`."""
-	wrong = dict(_wrong(kind, values, where))
-	aside += [(name, accepts(path, accepted)) for path, accepted in wrong.items()]
-	if not isinstance(values, Mapping):
-		return {}
-	known = [field.name for field in fields(kind) if field.name in values]
-	return {key: values[key] for key in known if f"{where}.{key}" not in wrong}
+	try:
+		_validated(kind, values)
+	except ValidationError as error:
+		wrong = _wrong(kind, error)
+		aside += [(name, accepts(_path(where, location), words)) for location, words in wrong.items()]
+		fields = {location[0] for location in wrong if location}
+		return {key: values[key] for key in values if key not in fields} if fields else {}
+	return dict(values)
 
 
 def build(kind: type[T], values: Any, where: str) -> T:
-	"""Builds a settings object from its JSON. Raises Wrong."""
-	for path, accepted in _wrong(kind, values, where):
-		raise Wrong(accepts(path, accepted))
-	return kind(**values)
-
-
-def _wrong(kind: type[Any], values: Any, where: str) -> Iterator[tuple[str, str]]:
-	"""Yields each field that is wrong in the JSON of a settings object, and what it accepts."""
-	if not isinstance(values, Mapping):
-		yield where or "providers", "an object"
-		return
-	known = {field.name: formatannotation(field.type) for field in fields(kind)}
-	needed = [name for name in NEEDED if name in known and not values.get(name)]
-	for name in needed:
-		yield f"{where}.{name}" if where else name, "a string that is not empty"
-	for name, value in values.items():
-		if name in needed:
-			continue
-		path = f"{where}.{name}" if where else str(name)
-		if name not in known:
-			# It is probably a misspelled name.
-			yield path.removesuffix(str(name)) + escaped(name), "one of " + ", ".join(known)
-		elif not _fits(value, known[name]):
-			yield path, next(words for kind_of, words in WORDS.items() if kind_of in known[name])
-		elif kind is Limits and value is not None and value < 1:
-			yield path, "a number from 1"
-		elif name == "reasoning_effort" and value not in (None, *EFFORTS):
-			yield path, "one of " + ", ".join(EFFORTS)
-		elif name == "trim" and value not in (None, *TRIMS):
-			yield path, "one of " + ", ".join(TRIMS)
-		elif name == "prompt_cache" and value not in PROMPT_CACHES:
-			yield path, "one of " + ", ".join(PROMPT_CACHES)
-		elif name == "temperature" and value is not None and value > 2:
-			yield path, "a number from 0 to 2"
-
-
-def _fits(value: Any, annotation: str) -> bool:
-	if value is None:
-		return "None" in annotation
-	if "bool" in annotation or isinstance(value, bool):
-		return "bool" in annotation and isinstance(value, bool)
-	if "int" in annotation or "float" in annotation:
-		return isinstance(value, int if "int" in annotation else int | float) and 0 <= value <= MOST
-	if "dict" in annotation:
-		return isinstance(value, dict)
-	if "tuple" in annotation:
-		return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-	return isinstance(value, str)
+	"""Builds a settings object from its JSON. `where` is its name in an error. Raises Wrong."""
+	try:
+		built: T = _validated(kind, values)
+	except ValidationError as error:
+		location, words = next(iter(_wrong(kind, error).items()))
+		raise Wrong(accepts(_path(where, location), words)) from None
+	return built
 
 
 def accepts(where: str, accepted: str) -> str:
 	return str(_("{0} accepts {1}.")).format(where, accepted)
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+	return TypeAdapter(kind)
+
+
+def _validated(kind: Any, values: Any) -> Any:
+	# As JSON, because pydantic's strict mode accepts objects and lists for dataclasses and tuples only there.
+	return _adapter(kind).validate_json(json.dumps(values))
+
+
+def _path(where: str, location: Location) -> str:
+	parts = [f"[{part}]" if isinstance(part, int) else f".{escaped(part)}" for part in location]
+	return (where + "".join(parts)).removeprefix(".") or "providers"
+
+
+def _wrong(kind: Any, error: ValidationError) -> dict[Location, str]:
+	"""Returns what each wrong field accepts, in the order in which pydantic reports them."""
+	schema = _adapter(kind).json_schema()
+	return {problem["loc"]: _words(schema, problem["loc"]) for problem in error.errors()}
+
+
+def _words(root: Schema, location: Location) -> str:
+	"""Returns what a JSON schema accepts at a location."""
+	schema = _resolved(root, root)
+	for part in location:
+		properties = schema.get("properties", {})
+		inner = schema.get("items") if isinstance(part, int) else schema.get("additionalProperties")
+		inner = properties.get(part, inner)
+		if not isinstance(inner, dict):
+			# The field is unknown. Its name is probably misspelled.
+			return "one of " + ", ".join(properties)
+		schema = _resolved(root, inner)
+	if "enum" in schema:
+		return "one of " + ", ".join(schema["enum"])
+	if schema["type"] in ("integer", "number"):
+		number = "a whole number" if schema["type"] == "integer" else "a number"
+		upper = f" to {schema['maximum']:g}" if schema["maximum"] < MOST else ""
+		return f"{number} from {schema['minimum']:g}{upper}"
+	if schema.get("minLength"):
+		return "a string that is not empty"
+	if schema.get("items", {}).get("type") == "string":
+		return "a list of strings"
+	return TYPES[schema["type"]]
+
+
+def _resolved(root: Schema, schema: Schema) -> Schema:
+	"""Follows a reference to a definition, and takes the first of a field's alternatives: the other one is null."""
+	schema = schema.get("anyOf", [schema])[0]
+	name = schema.get("$ref", "").rpartition("/")[2]
+	return root["$defs"][name] if name else schema

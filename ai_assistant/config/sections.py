@@ -1,132 +1,152 @@
-"""The settings of a site, and their defaults."""
+"""The settings of a site: their types, bounds and defaults, which pydantic checks."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
-from ai_assistant.gateway import Provider, Timeouts
+from annotated_types import Interval
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from ai_assistant.gateway import Key, Provider, Tier, Timeouts
+from ai_assistant.gateway.bounds import Amount, Count, Effort, Name, Positive, Trim
+
+# A value that is pasted or read from a file may have spaces and line ends around it.
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Mode:
 	"""A way to chat: its system prompt, and defaults for the fields that a client leaves out."""
 
-	name: str
+	name: Name
 	system_prompt: str | None = None
 	provider: str | None = None
 	model: str | None = None
-	temperature: float | None = None
-	reasoning_effort: str | None = None
-	trim: str | None = None
-	"""What is left out of a conversation that the model's context window cannot hold: `oldest_tool_results`, or nothing."""
+	temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
+	reasoning_effort: Effort | None = None
+	trim: Trim | None = None
+	"""What is left out of a conversation that the model's context window cannot hold."""
 	compact: bool = False
 	"""Whether a provider whose API can compact a long conversation is asked to do so."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
+class ConfiguredKey(Key):
+	enabled: bool = True
+
+
+@dataclass(frozen=True, config=STRICT)
 class ConfiguredProvider(Provider):
 	"""A provider and the roles that may use it. `ai_assistant.config.access` applies them."""
 
+	keys: tuple[ConfiguredKey, ...] = ()
 	roles: tuple[str, ...] = ()
 	"""Users with one of these roles may use the provider; empty for all users."""
 	model_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
 	"""The roles of each restricted model. A user needs one of them. Other models are for all users of the provider."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
+class PriceTiers:
+	tiers: tuple[Tier, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Alias:
 	"""A name for a model, so that the configurations of clients outlast a change of models."""
 
-	name: str
-	provider: str
-	model: str
+	name: Name
+	provider: Name
+	model: Name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Limits:
-	max_messages: int = 10_000
-	max_chars: int | None = None
+	max_messages: Positive = 10_000
+	max_chars: Positive | None = None
 	"""The most characters in the messages of a request. None: as many as the largest window of the models that may be asked."""
-	max_tokens: int = 32_000
-	max_answer_chars: int = 1_000_000
-	requests_per_minute: int = 20
-	continuations_per_minute: int = 120
+	max_tokens: Positive = 32_000
+	max_answer_chars: Positive = 1_000_000
+	requests_per_minute: Positive = 20
+	continuations_per_minute: Positive = 120
 	"""Of requests whose last message answers a tool call. The others are limited by `requests_per_minute`."""
-	concurrent_per_user: int = 4
-	concurrent_per_site: int = 64
-	web_percent: int = 50
-	web_threads: int | None = None
+	concurrent_per_user: Positive = 4
+	concurrent_per_site: Positive = 64
+	web_percent: Positive = 50
+	web_threads: Positive | None = None
 	"""How many requests a web process serves at a time. None: the number on its command line, if there is one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Budgets:
 	"""The most tokens and US dollars in a day and in a month of the site. 0 or None means no budget."""
 
-	user_tokens_per_day: int | None = None
-	user_tokens_per_month: int | None = None
-	user_cost_per_day: float | None = None
-	user_cost_per_month: float | None = None
-	site_tokens_per_day: int | None = None
-	site_tokens_per_month: int | None = None
-	site_cost_per_day: float | None = None
-	site_cost_per_month: float | None = None
+	user_tokens_per_day: Count | None = None
+	user_tokens_per_month: Count | None = None
+	user_cost_per_day: Amount | None = None
+	user_cost_per_month: Amount | None = None
+	site_tokens_per_day: Count | None = None
+	site_tokens_per_month: Count | None = None
+	site_cost_per_day: Amount | None = None
+	site_cost_per_month: Amount | None = None
 
 
-@dataclass(frozen=True)
-class Background:
-	"""The part of `timeouts` for workers, which no web server's timeout limits."""
+@dataclass(frozen=True, config=STRICT)
+class SiteTimeouts(Timeouts):
+	total_background_s: Amount = 1200
+	"""The total in a worker, which no web server's timeout limits."""
 
-	total_background_s: float = 1200
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Failover:
 	"""What happens when a provider fails before its first chunk, besides asking the next one."""
 
-	retries: int = 2
+	retries: Count = 2
 	"""How often a question is asked again after all providers have failed."""
 	cool_down: bool = True
 	"""Whether a provider or a key that keeps failing is asked last for a while."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Realtime:
 	enabled: bool = True
-	max_delay_ms: int = 1000
+	max_delay_ms: Count = 1000
 	standard_apis: bool = True
 	"""Whether the events of requests of the standard APIs are published, too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Retention:
 	"""Which parts of a request are kept after its end. Frappe's Log Settings decide how long."""
 
 	keep_content: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Webhook:
 	"""An address that is told when a request ends, and the secret that signs what is sent."""
 
-	url: str
-	secret: str = field(repr=False)
+	url: Name
+	secret: Name = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Metrics:
 	"""The token with which a monitoring system reads the metrics. System Managers need none."""
 
 	token: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Alerts:
 	"""The values above which `ai_assistant.operations.alerts` sends an alert."""
 
-	event_failures_percent: int = 1
-	delivery_ms: int = 1000
-	first_event_ms: int = 500
-	provider_failures_percent: int = 50
+	event_failures_percent: Count = 1
+	delivery_ms: Count = 1000
+	first_event_ms: Count = 500
+	provider_failures_percent: Count = 50
 	email: bool = False
 
 
@@ -140,19 +160,18 @@ MODES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Settings:
 	providers: tuple[ConfiguredProvider, ...] = ()
 	modes: Mapping[str, Mode] = field(default_factory=dict)
-	limits: Limits = Limits()
-	budgets: Budgets = Budgets()
-	timeouts: Timeouts = field(default_factory=Timeouts)
-	background: Background = Background()
-	failover: Failover = Failover()
-	realtime: Realtime = Realtime()
-	retention: Retention = Retention()
-	metrics: Metrics = Metrics()
-	alerts: Alerts = Alerts()
+	limits: Limits = field(default_factory=Limits)
+	budgets: Budgets = field(default_factory=Budgets)
+	timeouts: SiteTimeouts = field(default_factory=SiteTimeouts)
+	failover: Failover = field(default_factory=Failover)
+	realtime: Realtime = field(default_factory=Realtime)
+	retention: Retention = field(default_factory=Retention)
+	metrics: Metrics = field(default_factory=Metrics)
+	alerts: Alerts = field(default_factory=Alerts)
 	default_provider: str | None = None
 	set_aside: tuple[tuple[str, str], ...] = ()
 	"""The parts that are wrong: the name of the provider or the section, and a sentence without secrets for administrators."""

@@ -18,19 +18,17 @@ import frappe
 from frappe import _
 from frappe.utils import cint
 
-from ai_assistant.gateway import Timeouts
 from ai_assistant.log import fields as about
 from ai_assistant.log import logger
 from ai_assistant.printing import printable
 
 from . import forms
 from .parsing import Wrong, accepts, build, list_of, section, usable
-from .provider import price_of, provider_of
+from .provider import provider_of
 from .sections import (
 	MODES,
 	Alerts,
 	Alias,
-	Background,
 	Budgets,
 	ConfiguredProvider,
 	Failover,
@@ -40,6 +38,7 @@ from .sections import (
 	Realtime,
 	Retention,
 	Settings,
+	SiteTimeouts,
 	Webhook,
 )
 from .webhook import webhooks_of
@@ -49,7 +48,6 @@ __all__ = [
 	"MODES",
 	"Alerts",
 	"Alias",
-	"Background",
 	"Budgets",
 	"ConfiguredProvider",
 	"Failover",
@@ -63,11 +61,21 @@ __all__ = [
 	"Wrong",
 	"load",
 	"of",
-	"price_of",
 	"provider_of",
 ]
 
 CONF_KEY = "ai_assistant"
+
+SECTIONS: dict[str, type[Any]] = {
+	"limits": Limits,
+	"budgets": Budgets,
+	"timeouts": SiteTimeouts,
+	"failover": Failover,
+	"realtime": Realtime,
+	"retention": Retention,
+	"metrics": Metrics,
+	"alerts": Alerts,
+}
 
 # gunicorn kills the process of a request after this many seconds and nginx gives up, unless the bench's configuration has
 # another number under this key. An answer needs some of them to end and to be stored.
@@ -109,42 +117,25 @@ def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 	aliases = _aliases(list_of(conf, "aliases", aside), providers, aside)
 	modes = _modes(list_of(conf, "modes", aside), aside)
 	webhooks = webhooks_of(list_of(conf, "webhooks", aside), aside)
-	limits = section(Limits, conf, "limits", aside)
-	timeouts = section(Timeouts, conf, "timeouts", aside)
-	background = section(Background, conf, "timeouts", aside)
-	failover = section(Failover, conf, "failover", aside)
-	realtime = section(Realtime, conf, "realtime", aside)
-	metrics = section(Metrics, conf, "metrics", aside)
-	alerts = section(Alerts, conf, "alerts", aside)
-	before = len(aside)
-	retention = section(Retention, conf, "retention", aside)
-	if len(aside) > before:
-		retention = Retention(keep_content=False)
-	before = len(aside)
-	budgets = section(Budgets, conf, "budgets", aside, strict=True)
-	wrong = aside[before:] + aside[: int(unreadable)]
+	wrong: list[tuple[str, str]] = []
+	sections = {name: section(kind, conf, name, wrong) for name, kind in SECTIONS.items()}
+	sections["timeouts"] = _within_web(sections["timeouts"])
+	if any(name == "retention" for name, _reason in wrong):
+		sections["retention"] = Retention(keep_content=False)
+	budgets = [reason for name, reason in wrong if name == "budgets"]
+	if unreadable:
+		budgets.append(accepts(CONF_KEY, "an object"))
 	return Settings(
 		providers=providers,
 		aliases=aliases,
 		modes=modes,
 		webhooks=webhooks,
-		limits=limits,
-		budgets=budgets,
-		timeouts=_within_web(timeouts),
-		background=background,
-		failover=failover,
-		realtime=realtime,
-		retention=retention,
-		metrics=metrics,
-		alerts=alerts,
 		default_provider=default,
-		# Two sections that share a key report it twice.
-		set_aside=tuple(dict.fromkeys(aside)),
-		no_chats=_("No chat is accepted, because a budget may be missing: {0}").format(
-			" ".join(reason for _name, reason in wrong)
-		)
-		if wrong
+		set_aside=(*aside, *wrong),
+		no_chats=_("No chat is accepted, because a budget may be missing: {0}").format(" ".join(budgets))
+		if budgets
 		else None,
+		**sections,
 	)
 
 
@@ -171,9 +162,6 @@ def _aliases(
 	for n, values in enumerate(items):
 		where = f"aliases[{n}]"
 		try:
-			for name in ("name", "provider", "model"):
-				if isinstance(values, Mapping) and not values.get(name):
-					raise Wrong(accepts(f"{where}.{name}", "a string that is not empty"))
 			alias = build(Alias, values, where)
 			provider = by_name.get(alias.provider)
 			if provider is None:
@@ -198,7 +186,7 @@ def _modes(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
 	return modes
 
 
-def _within_web(timeouts: Timeouts) -> Timeouts:
-	"""Returns the timeouts with a total that ends before the web server's timeout. Workers have another (`Background`)."""
+def _within_web(timeouts: SiteTimeouts) -> SiteTimeouts:
+	"""Returns the timeouts with a total that ends before the web server's timeout."""
 	http_timeout_s = max(2 * TO_END_S, cint(frappe.conf.get(HTTP_TIMEOUT)) or HTTP_TIMEOUT_S)
 	return replace(timeouts, total_s=min(timeouts.total_s, http_timeout_s - TO_END_S))

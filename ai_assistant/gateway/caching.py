@@ -11,8 +11,6 @@ from typing import Any
 from . import models
 from .chunks import Ask, Provider
 
-# Settings of a provider: how long the stable part of a prompt is kept.
-SETTINGS = ("5m", "1h", "off")
 # The APIs that take a client's markers.
 MARKED = frozenset(
 	("anthropic", "openrouter", "litellm/anthropic", "litellm/openrouter", "bedrock", "litellm/bedrock")

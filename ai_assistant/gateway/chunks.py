@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .bounds import Amount, Count, Effort, Name, PromptCache
 from .sizes import bytes_of, bytes_of_tools
 from .usage import Price, Usage
 
@@ -232,9 +233,9 @@ class Ask:
 class Key:
 	"""One of several keys of a provider. Its label names it in logs and in `attempts`."""
 
-	label: str
-	api_key: str = field(repr=False)
-	weight: float = 1
+	label: Name
+	api_key: Name = field(repr=False)
+	weight: Amount = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +246,13 @@ class ModelInfo:
 	shortest prompt that the provider caches. `efforts` are the values of `reasoning_effort` that the model takes.
 	"""
 
-	context_window: int | None = None
-	max_output_tokens: int | None = None
+	context_window: Count | None = None
+	max_output_tokens: Count | None = None
 	vision: bool | None = None
 	documents: bool | None = None
 	tools: bool | None = None
-	efforts: tuple[str, ...] | None = None
-	cache_min_tokens: int | None = None
+	efforts: tuple[Effort, ...] | None = None
+	cache_min_tokens: Count | None = None
 
 
 def spelling(model: str) -> str:
@@ -267,20 +268,20 @@ class Provider:
 	administrator's and win over litellm's list.
 	"""
 
-	name: str
-	api: str
-	api_key: str = field(repr=False)
-	default_model: str
+	name: Name
+	api: Name
+	api_key: Name = field(repr=False)
+	default_model: Name
 	models: tuple[str, ...] = ("*",)
 	withheld: tuple[str, ...] = ()
 	"""Models that `*` does not include."""
 	api_base: str | None = None
-	priority: int = 100
+	priority: Count = 100
 	extra: dict[str, Any] = field(default_factory=dict, repr=False)
 	prices: dict[str, Price] = field(default_factory=dict)
-	prompt_cache: str = "5m"
-	"""How long the stable part of a prompt is kept in the provider's cache: one of `caching.SETTINGS`."""
-	weight: float | None = None
+	prompt_cache: PromptCache = "5m"
+	"""How long the stable part of a prompt is kept in the provider's cache."""
+	weight: Amount | None = None
 	"""How often it is asked first among providers of the same priority. Without a weight the name decides."""
 	keys: tuple[Key, ...] = ()
 	"""Several keys instead of `api_key`. Each is asked as often as its weight says."""
@@ -291,7 +292,7 @@ class Provider:
 		"""Whether a model may be asked. `*` allows no other spelling of a withheld model that a provider may accept."""
 		if model in self.models:
 			return True
-		return "*" in self.models and spelling(model) not in map(spelling, self.withheld)
+		return "*" in self.models and spelling(model) not in [spelling(name) for name in self.withheld]
 
 	def price(self, model: str) -> Price | None:
 		"""The administrator's price of a model in any spelling, or else the one for all models."""
@@ -306,10 +307,10 @@ class Timeouts:
 	While the model thinks, `thinking_idle_s` is the limit between two chunks.
 	"""
 
-	first_token_s: float = 60
-	thinking_idle_s: float = 120
-	idle_s: float = 60
-	total_s: float = 110
+	first_token_s: Amount = 60
+	thinking_idle_s: Amount = 120
+	idle_s: Amount = 60
+	total_s: Amount = 110
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The reasoning efforts of a request, and which of them a model accepts."""
 
 import re
+from typing import get_args
 
 from . import models
+from .bounds import Effort
 
-# From the least to the most.
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-COMMON = ("low", "medium", "high")
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+COMMON: tuple[Effort, ...] = ("low", "medium", "high")
 # Tokens to think with, for a model that accepts a budget and no effort. Anthropic accepts at least 1,024, and
 # Gemini at most 24,576.
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 16384, "max": 24576}
@@ -16,7 +17,7 @@ GEMINI_BUDGETS = re.compile(r"gemini-(1|2)[.-]")
 GEMINI_MINIMAL = re.compile(r"gemini-3.*flash")
 
 
-def taken(api: str, model: str) -> tuple[str, ...]:
+def taken(api: str, model: str) -> tuple[Effort, ...]:
 	"""Returns the efforts that a model accepts besides `none`, in rising order; empty if unknown.
 
 	Args:

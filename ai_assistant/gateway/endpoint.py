@@ -6,16 +6,6 @@ from urllib.parse import urlsplit
 
 from .chunks import Provider
 
-PASTED = ("api", "api_key", "api_base", "default_model")
-
-
-def trimmed(values: Mapping[str, Any]) -> dict[str, Any]:
-	"""Returns a provider's JSON without spaces and line ends around values that people paste or read from a file."""
-	return {
-		name: value.strip() if name in PASTED and isinstance(value, str) else value
-		for name, value in values.items()
-	}
-
 
 def wrong_field(provider: Provider) -> tuple[str, str] | None:
 	"""Returns the first unusable field, and what the field accepts; None if all are usable."""

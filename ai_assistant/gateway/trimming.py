@@ -14,8 +14,6 @@ from .chunks import Ask, Trimmed
 from .sizes import bytes_of, bytes_of_tools
 from .usage import BYTES_PER_TOKEN, estimated_tokens
 
-# Settings of a mode: what is left out.
-SETTINGS = ("oldest_tool_results",)
 NOTE = "This tool result was removed to save space. Call the tool again if you need it."
 # A shorter result, with what is around it, stays.
 MIN_RESULT_BYTES = 400

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .bounds import Amount, Count
+
 MAX_TOKENS = 2**31 - 1
 # The bytes in UTF-8 for each token. This is about right for English, Cyrillic and Chinese.
 BYTES_PER_TOKEN = 4
@@ -74,13 +76,13 @@ class Tier:
 	A price that is None is not replaced. Prices are in US dollars a million tokens.
 	"""
 
-	above_tokens: int = 0
+	above_tokens: Count = 0
 	service_tier: str | None = None
-	input: float | None = None
-	output: float | None = None
-	cache_read: float | None = None
-	cache_write: float | None = None
-	cache_write_1h: float | None = None
+	input: Amount | None = None
+	output: Amount | None = None
+	cache_read: Amount | None = None
+	cache_write: Amount | None = None
+	cache_write_1h: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,12 @@ class Price:
 	written for an hour as much as those written for 5 minutes, and those of the reasoning as much as `output`.
 	"""
 
-	input: float
-	output: float
-	cache_read: float | None = None
-	cache_write: float | None = None
-	cache_write_1h: float | None = None
-	reasoning: float | None = None
+	input: Amount
+	output: Amount
+	cache_read: Amount | None = None
+	cache_write: Amount | None = None
+	cache_write_1h: Amount | None = None
+	reasoning: Amount | None = None
 	tiers: tuple[Tier, ...] = ()
 
 	def cost_usd(self, usage: Usage, hour_tokens: int = 0, service_tier: str | None = None) -> float:

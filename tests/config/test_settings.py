@@ -1,12 +1,16 @@
 """The configuration: what it gives, and what is said of a wrong one."""
 
+import json
 import math
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import frappe
 import pytest
 
 from ai_assistant.config import forms, settings
+from ai_assistant.config.sections import Alerts, Budgets, Limits, Realtime, Retention, SiteTimeouts
 from ai_assistant.gateway import ModelInfo, Price, Tier
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
@@ -94,7 +98,7 @@ def test_a_chat_in_a_web_request_ends_before_the_web_server_does(
 		loaded = settings.load()
 	finally:
 		del frappe.local.conf
-	assert (loaded.timeouts.total_s, loaded.background.total_background_s) == (expected, 9)
+	assert (loaded.timeouts.total_s, loaded.timeouts.total_background_s) == (expected, 9)
 
 
 def test_what_has_not_changed_is_not_looked_through_again() -> None:
@@ -194,6 +198,8 @@ def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
 		({"limits": []}, "limits"),
 		({"limits": "x"}, "limits"),
 		({"limits": {"max_messages": None}}, "limits.max_messages"),
+		({"limits": {"max_token": 5}}, "limits.max_token"),
+		({"timeouts": {"total_seconds": 5}}, "timeouts.total_seconds"),
 		({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute"),
 		({"budgets": {"user_token_per_day": 1}}, "budgets.user_token_per_day"),
 		({"budgets": {"user_tokens_per_day": -1}}, "budgets.user_tokens_per_day"),
@@ -214,11 +220,11 @@ def test_litellm_puts_the_path_of_azure_before_a_query_itself() -> None:
 		),
 		(
 			{"providers": [{**PROVIDER, "details": {"m": {"efforts": ["hot"]}}}]},
-			"providers[0].details.m.efforts",
+			"providers[0].details.m.efforts[0]",
 		),
 		({"providers": [{**PROVIDER, "details": {"m": {"size": 1}}}]}, "providers[0].details.m.size"),
 		({"providers": [{**PROVIDER, "prices": {"m": 5}}]}, "providers[0].prices.m"),
-		({"providers": [{**PROVIDER, "prices": {"m": {"input": 5}}}]}, "providers[0].prices.m"),
+		({"providers": [{**PROVIDER, "prices": {"m": {"input": 5}}}]}, "providers[0].prices.m.output"),
 		(
 			{"providers": [{**PROVIDER, "prices": {"m": {"input": 5, "output": -1}}}]},
 			"providers[0].prices.m.output",
@@ -444,7 +450,7 @@ def test_a_provider_may_have_several_keys(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
 	("keys", "accepted"),
 	[
-		([], "keys accepts a list"),
+		([], "keys accepts at least one key"),
 		([{"label": "a"}], "keys[0].api_key accepts"),
 		([{"label": "a", "api_key": "1"}, {"label": "a", "api_key": "2"}], "keys[1].label accepts"),
 		([{"label": "a", "api_key": "1", "enabled": False}], "keys accepts at least one key"),
@@ -461,3 +467,22 @@ def test_an_administrators_figures_of_a_model_are_read() -> None:
 	figures = {"context_window": 1000, "vision": False, "efforts": ["low", "high"]}
 	provider = settings.provider_of({**PROVIDER, "details": {"m": figures}})
 	assert provider.details == {"m": ModelInfo(1000, vision=False, efforts=("low", "high"))}
+
+
+def test_the_form_has_the_defaults_of_the_sections() -> None:
+	folder = Path(settings.__file__).parents[1] / "ai_assistant/doctype/ai_assistant_settings"
+	fields = json.loads((folder / "ai_assistant_settings.json").read_text())["fields"]
+	numbers = [field for field in fields if field["fieldtype"] in ("Int", "Float", "Check")]
+	renamed = {"realtime_enabled": "enabled", "alert_by_email": "email"}
+	# An empty number of the form is 0.
+	of_form = {
+		renamed.get(name := field["fieldname"], name): float(field.get("default") or 0) for field in numbers
+	}
+	declared = {
+		name: value or 0
+		for section in (Limits, Budgets, SiteTimeouts, Realtime, Retention, Alerts)
+		for name, value in asdict(section()).items()
+	}
+	# Only site_config.json has this one.
+	del declared["standard_apis"]
+	assert of_form == declared

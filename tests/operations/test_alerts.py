@@ -209,8 +209,8 @@ def test_what_is_wrong_in_the_configuration_is_told_until_it_is_right(
 	told = [line for line in lines(caplog) if line.startswith("[Alert]")]
 	assert told == [
 		"[Alert] ⚠️ configuration began: q: api_key accepts a string that is not empty.",
-		"[Alert] ⚠️ configuration began: limits: limits.max_chars accepts a number from 1."
-		" limits.max_messages accepts a number from 1.",
+		"[Alert] ⚠️ configuration began: limits: limits.max_messages accepts a whole number from 1."
+		" limits.max_chars accepts a whole number from 1.",
 	]
 	stand_in.local.conf = stand_in._dict(ai_assistant={"providers": right})
 	clock[0] += alerts.WINDOW_S

@@ -216,7 +216,7 @@ def test_what_is_set_aside_is_named_and_the_rest_is_looked_at(file: Look, provid
 	)
 	assert wrong(findings) == ["x", "limits"]
 	assert findings["x"].finding == "not used: api_key accepts a string that is not empty."
-	assert findings["limits"].finding == "not used: limits.max_messages accepts a number from 1."
+	assert findings["limits"].finding == "not used: limits.max_messages accepts a whole number from 1."
 	assert findings["configuration"].ok and findings[f"provider {config['providers'][0]['name']}"].ok
 
 

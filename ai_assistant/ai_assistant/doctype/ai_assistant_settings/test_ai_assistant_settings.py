@@ -122,7 +122,7 @@ class TestAIAssistantSettings(TestCase):
 			(loaded.timeouts.first_token_s, loaded.timeouts.idle_s, loaded.timeouts.total_s), (5, 6, 7)
 		)
 		self.assertEqual(loaded.timeouts.thinking_idle_s, 16)
-		self.assertEqual(loaded.background.total_background_s, 700)
+		self.assertEqual(loaded.timeouts.total_background_s, 700)
 		self.assertEqual((loaded.realtime.enabled, loaded.realtime.max_delay_ms), (False, 200))
 		self.assertEqual(loaded.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
 		self.assertEqual(loaded.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))

@@ -11,7 +11,9 @@ from frappe.utils.password import delete_all_passwords_for
 from ..ai_provider_key.ai_provider_key import AIProviderKey
 from ..ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
-from ai_assistant.config.settings import Wrong, load, price_of, provider_of
+from ai_assistant.config.parsing import build
+from ai_assistant.config.sections import PriceTiers
+from ai_assistant.config.settings import Wrong, load, provider_of
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms, model_list
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.config import forms
@@ -220,7 +222,7 @@ class AIProvider(Document):
 			return
 		try:
 			tiers = json.loads(row.price_tiers) if isinstance(row.price_tiers, str) else row.price_tiers
-			price_of({"input": 0, "output": 0, "tiers": tiers}, _("Allowed Models, row {0}").format(row.idx))
+			build(PriceTiers, {"tiers": tiers}, _("Allowed Models, row {0}").format(row.idx))
 		except Wrong as wrong:
 			frappe.throw(str(wrong))
 		except ValueError:
