@@ -341,7 +341,7 @@ def _wait_for_config(url: str, token: str, config: dict[str, Any]) -> None:
 	raise Unusable(f"The site at {url} does not take the configuration in its site_config.json.")
 
 
-def _inside(step: str, site: str, value: dict[str, Any]) -> Any:
+def _inside(step: str, site: str, arguments: dict[str, Any]) -> Any:
 	"""Runs in the bench's Python, in its sites folder."""
 	import frappe
 
@@ -349,7 +349,7 @@ def _inside(step: str, site: str, value: dict[str, Any]) -> Any:
 	frappe.connect()
 	try:
 		frappe.set_user("Administrator")
-		answer = {"allow_tests": _allow_tests, "prepare": _prepare, "restore": _restore}[step](**value)
+		answer = {"allow_tests": _allow_tests, "prepare": _prepare, "restore": _restore}[step](**arguments)
 		frappe.db.commit()
 		return answer
 	finally:

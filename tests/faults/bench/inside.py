@@ -121,8 +121,8 @@ def worker(pid: int) -> list[Any]:
 	"""Of a worker as Desk lists it, among those that were killed and are not forgotten: its state, whether it has a job."""
 	import frappe
 
-	(rows,) = (worker_row for worker_row in frappe.get_all("RQ Worker") if int(worker_row.pid) == pid)
-	return [rows.status, bool(rows.current_job_id)]
+	(of_pid,) = (worker for worker in frappe.get_all("RQ Worker") if int(worker.pid) == pid)
+	return [of_pid.status, bool(of_pid.current_job_id)]
 
 
 if __name__ == "__main__":
@@ -130,13 +130,13 @@ if __name__ == "__main__":
 
 	# Not this folder.
 	sys.path.pop(0)
-	site, url, step, value = sys.argv[1:]
+	site, url, step, arguments = sys.argv[1:]
 	frappe.init(site)
 	frappe.connect()
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
 	steps = (check, clear, pass_time, schedule, enqueue, ended, sessions, row, force_stop, worker)
-	answered = {function.__name__: function for function in steps}[step](**json.loads(value))
+	answered = {function.__name__: function for function in steps}[step](**json.loads(arguments))
 	frappe.db.commit()
 	print(json.dumps(answered))

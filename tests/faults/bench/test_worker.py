@@ -18,7 +18,7 @@ from tests.support.provider import ScriptedProvider
 
 from .jobs import TOGETHER
 from .stack import Stack
-from .test_bench_faults import chats, pieces, said
+from .test_bench_faults import chats, pieces, spoken
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,7 +37,7 @@ def test_the_first_signal_lets_chats_finish_and_the_second_ends_them(
 		worker.terminate()
 		provider.open(gate)
 		fault = "the worker stopped once"
-		LEDGER.settle(f"{fault}, a short chat", said(6), *short.result(), end="completed")
+		LEDGER.settle(f"{fault}, a short chat", spoken(6), *short.result(), end="completed")
 		while b"takes no more" not in log.read_bytes()[before:]:
 			time.sleep(0.05)
 		waiting = chat(script(*pieces(0, 3)), True)
@@ -49,10 +49,10 @@ def test_the_first_signal_lets_chats_finish_and_the_second_ends_them(
 			stack.stop("worker", within_s=0)
 		# The worker itself has ended them: the leases were as good as new.
 		for running in long:
-			LEDGER.settle("the worker stopped twice", said(3), *running.result(), end="worker_lost")
+			LEDGER.settle("the worker stopped twice", spoken(3), *running.result(), end="worker_lost")
 		assert client.get("get_request", request_id=waiting.stream.request_id)["status"] == "queued"
 		stack.start("worker")
-		LEDGER.settle(f"{fault}, one that waits", said(3), *waiting.result(), end="completed")
+		LEDGER.settle(f"{fault}, a queued chat", spoken(3), *waiting.result(), end="completed")
 
 
 def test_a_job_that_desk_stops_is_one_chat(stack: Stack, client: Client, provider: ScriptedProvider) -> None:
@@ -63,12 +63,12 @@ def test_a_job_that_desk_stops_is_one_chat(stack: Stack, client: Client, provide
 			running.wait_for(4)
 		(row,) = stack.inside("row", request_id=one.stream.request_id)
 		stack.inside("force_stop", name=row)
-		LEDGER.settle('"Force Stop running job" in Desk', said(3), *one.result(), end="worker_lost")
+		LEDGER.settle('"Force Stop running job" in Desk', spoken(3), *one.result(), end="worker_lost")
 		# RQ says that the worker is idle as a job ends, and the worker each second what it does.
 		while stack.inside("worker", pid=stack.running["worker"].pid) != ["busy", True]:
 			pass
 		provider.open(gate)
-		LEDGER.settle("the chat beside it", said(4), *other.result(), end="completed")
+		LEDGER.settle("another chat during a Force Stop", spoken(4), *other.result(), end="completed")
 
 
 def test_a_worker_comes_back_to_a_redis_that_has_lost_everything(stack: Stack, client: Client) -> None:
@@ -84,7 +84,7 @@ def test_a_worker_comes_back_to_a_redis_that_has_lost_everything(stack: Stack, c
 	assert stack.running["worker"].pid == worker and stack.running["worker"].poll() is None
 	with chats(client) as chat:
 		one = chat(script(*pieces(0, 4)), True)
-		LEDGER.settle("Redis lost its data before the chat", said(4), *one.result(), end="completed")
+		LEDGER.settle("Redis lost its data before the chat", spoken(4), *one.result(), end="completed")
 
 
 def test_jobs_that_go_wrong_hold_no_place(stack: Stack, client: Client) -> None:
@@ -106,7 +106,7 @@ def test_jobs_that_go_wrong_hold_no_place(stack: Stack, client: Client) -> None:
 	assert all("exceeded maximum timeout value" in last for last in raised[9:]), raised
 	with chats(client) as chat:
 		for one in [chat(script(*pieces(0, 4)), True) for _ in range(14)]:
-			LEDGER.settle("jobs that go wrong, before", said(4), *one.result(), end="completed")
+			LEDGER.settle("chats after jobs that failed", spoken(4), *one.result(), end="completed")
 	while _connections(stack) > before:
 		time.sleep(0.1)
 

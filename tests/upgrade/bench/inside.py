@@ -58,7 +58,7 @@ def state_of(request_ids: list[str]) -> dict[str, Any]:
 		"events": [get_events(request_id=request_id)["events"] for request_id in request_ids],  # type: ignore[index]
 		"listed": sorted(frappe.get_list("AI Request", pluck="request_id", limit=0)),
 		"key": get_decrypted_password("AI Provider", "upgrade", "api_key"),
-		"providers": [request_id.name for request_id in settings.load().providers],
+		"providers": [provider.name for provider in settings.load().providers],
 		"max_tokens": settings.load().limits.max_tokens,
 	}
 
@@ -76,7 +76,7 @@ if __name__ == "__main__":
 
 	# Not this folder.
 	sys.path.pop(0)
-	site, step, value = sys.argv[1:]
+	site, step, arguments = sys.argv[1:]
 	frappe.init(site)
 	frappe.connect()
 	frappe.set_user("Administrator")
@@ -85,7 +85,7 @@ if __name__ == "__main__":
 	steps: dict[str, Any] = {
 		function.__name__: function for function in (version, configure, chat, state_of, counted)
 	}
-	answered = steps[step](**json.loads(value))
+	answered = steps[step](**json.loads(arguments))
 	frappe.db.commit()
 	print(json.dumps(answered, default=str))
 	sys.stdout.flush()

@@ -66,7 +66,7 @@ def test_data_survives_the_way_there_and_back_and_chat_works_at_each_stop(
 	def stop(version: str) -> None:
 		"""What was there is there, and one more chat is."""
 		assert site.inside("version") == version
-		before = site.inside("found", request_ids=[answer["request_id"] for answer in answers])
+		before = site.inside("state_of", request_ids=[answer["request_id"] for answer in answers])
 		assert [
 			{key: now[key] for key in then} for now, then in zip(before["answers"], answers, strict=True)
 		] == answers
@@ -75,7 +75,7 @@ def test_data_survives_the_way_there_and_back_and_chat_works_at_each_stop(
 		assert (before["key"], before["providers"], before["max_tokens"]) == ("sk-upgrade", ["upgrade"], 777)
 		answers.append(site.inside("chat"))
 		assert answers[-1]["response"] == "Hello there."
-		events.append(site.inside("found", request_ids=[answers[-1]["request_id"]])["events"][0])
+		events.append(site.inside("state_of", request_ids=[answers[-1]["request_id"]])["events"][0])
 		assert len(events[-1]) == answers[-1]["realtime"]["events"] > 0
 
 	site.version = first
