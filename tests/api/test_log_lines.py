@@ -14,11 +14,12 @@ import pytest
 import ai_assistant
 from ai_assistant import app_hooks, log, store
 from ai_assistant.api import responses
-from ai_assistant.chat import lifecycle, queue, termination
+from ai_assistant.chat import lifecycle, queue, termination, webhooks
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import forms, settings
 from ai_assistant.config.settings import Realtime, Settings
 from ai_assistant.gateway import Completion, Text, ToolCall
+from ai_assistant.gateway.chunks import Trimmed
 from ai_assistant.hooks import scheduler_events
 from ai_assistant.operations import alerts
 from ai_assistant.realtime import redis_health
@@ -121,7 +122,12 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 	with patch.context() as context:
 		context.setattr(redis_health, "why_not", lambda: "redis does not answer")
 		one.complete(one.row(OUTCOME))
-	chat().completed(Completion("stop", EVIL, EVIL, dropped=("temperature",), effort="low"))
+	trimmed = Trimmed(1, 1)
+	chat().completed(
+		Completion(
+			"stop", EVIL, EVIL, dropped=("temperature",), effort="low", trimmed=trimmed, compacted=True
+		)
+	)
 	chat().failed(RuntimeError(EVIL))
 	site.refuse = {"append"}
 	chat().completed(Completion("stop", EVIL, EVIL))
@@ -145,6 +151,12 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		for name, answer in (("ended", []), ("alerts", {}), ("keep_alert", None)):
 			context.setattr(site, name, lambda *_given, answer=answer: answer, raising=False)
 		alerts.check()
+	with patch.context() as context:
+		due = [SimpleNamespace(name=EVIL, attempts=0)]
+		for name, answer in (("due_deliveries", due), ("begin_delivery", True), ("end_delivery", None)):
+			context.setattr(site, name, lambda *_given, answer=answer: answer, raising=False)
+		context.setattr(webhooks, "_send", lambda *_given: "it answered 500")
+		webhooks._deliver_to(SimpleNamespace(url="https://hooks.example/path"))  # type: ignore[arg-type]
 
 
 def test_no_value_in_any_line_forges_another(

@@ -123,7 +123,9 @@ export class Wire {
 			server.on("error", () => {});
 			server.on("close", () => client.destroy());
 			client.on("close", () => server.destroy());
-			server.write(first);
+			// A server that may compress its frames hides the text from `onFrame`.
+			const plain = first.toString("latin1").replace(/^Sec-WebSocket-Extensions:.*\r\n/im, "");
+			server.write(realtime ? Buffer.from(plain, "latin1") : first);
 			client.pipe(server);
 			if (!realtime) return void server.pipe(client);
 			this.#sockets.add(client);
