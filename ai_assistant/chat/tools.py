@@ -8,6 +8,7 @@ from typing import Any
 
 from frappe import _
 
+from ai_assistant.gateway import freeform
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
@@ -15,6 +16,7 @@ from .messages import cache_marker, tool_name
 from .validators import listed
 
 TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
+GRAMMAR = '{"type": "grammar", "syntax": "lark" or "regex", "definition"}'
 MAX_TOOLS, MAX_CHARS, MAX_VALUES, MAX_DEPTH = 128, 200_000, 5_000, 32
 CHOICES = ("none", "auto", "required")
 MAX_FAULTS = 512
@@ -112,7 +114,22 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
 		if not isinstance(strict, bool):
 			raise invalid(_("{0}.strict accepts true or false."), where)
 		made["strict"] = strict
-	return {"type": "function", "function": made, **cache_marker(tool, whole)}
+	return {"type": "function", "function": made, **_custom(tool, whole), **cache_marker(tool, whole)}
+
+
+def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
+	"""Returns the field of a tool whose input is text (`ai_assistant.gateway.freeform`), {} for other tools."""
+	if (custom := tool.get(freeform.FIELD)) is None:
+		return {}
+	form = custom.get("format") if isinstance(custom, dict) else {}
+	if form is None or form == {"type": "text"}:
+		return {freeform.FIELD: {}}
+	if isinstance(form, dict) and form.get("type") == "grammar":
+		grammar = {name: form.get(name) for name in ("syntax", "definition")}
+		if grammar["syntax"] in ("lark", "regex") and isinstance(grammar["definition"], str):
+			definition = join_surrogates(grammar["definition"])
+			return {freeform.FIELD: {"format": {"type": "grammar", **grammar, "definition": definition}}}
+	raise invalid(_("{0}.format accepts one of: {1}."), where, f'{{"type": "text"}}, {GRAMMAR}')
 
 
 def _parameters(value: Any, where: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from . import attempt, caching, compaction, model_info, models, trimming
+from . import attempt, caching, compaction, freeform, model_info, models, trimming
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts, Trimmed
@@ -194,6 +194,7 @@ class Gateway:
 			question = replace(ask, reasoning_effort=effort)
 			if provider.api not in caching.MARKED:
 				question = caching.without_markers(question)
+			question = freeform.for_provider(provider.api, question)
 			for chunk in attempt.chunks_of(provider, question, run):
 				if isinstance(chunk, Completion):
 					replaced = effort if effort != ask.reasoning_effort else None

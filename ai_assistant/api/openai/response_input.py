@@ -11,6 +11,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant.chat.errors import invalid
+from ai_assistant.gateway import freeform
 from ai_assistant.gateway.continuation import is_continuation
 
 from ..conversation import Conversation
@@ -78,6 +79,11 @@ def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	conversation.call(string_in(item, "call_id", where), string_in(item, "name", where), arguments or "{}")
 
 
+def _custom_call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
+	arguments = freeform.arguments_of(string_in(item, "input", where))
+	conversation.call(string_in(item, "call_id", where), string_in(item, "name", where), arguments)
+
+
 def _output(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	text, parts = _content(item.get("output"), f"{where}.output")
 	images = [part for part in parts if part["type"] != "text"]
@@ -106,6 +112,8 @@ ITEMS: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {
 	"message": _message,
 	"function_call": _call,
 	"function_call_output": _output,
+	"custom_tool_call": _custom_call,
+	"custom_tool_call_output": _output,
 	"reasoning": _reasoning,
 	"compaction": _compaction,
 	"item_reference": _reference,
@@ -150,7 +158,7 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
 	"""The functions in `tools` and the `tool_choice` in the form of the chat API, and the fields that are left out.
 
-	The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
+	The chat API puts a function one level below. A custom tool is a function whose input is text. Tools that a provider would run are left out, by name: Codex offers its
 	web search to every server.
 
 	Raises:
@@ -167,6 +175,9 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 			raise invalid(
 				_('{0} accepts an object {{"type": "function", "name", "parameters"}}.'), f"tools[{n}]"
 			)
+		if kind == "custom":
+			tools.append(_custom_tool(tool))
+			continue
 		if kind != "function":
 			dropped.append(f"tools.{kind}")
 			continue
@@ -179,6 +190,12 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	return tools, choice if tools else None, tuple(dropped)
 
 
+def _custom_tool(tool: dict[str, Any]) -> dict[str, Any]:
+	described = {name: tool.get(name) for name in ("name", "description")}
+	function = {**described, "parameters": freeform.PARAMETERS}
+	return {"type": "function", "function": function, freeform.FIELD: {"format": tool.get("format")}}
+
+
 def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
 	"""A `tool_choice` in the form of the chat API, and the names of the tools that it allows, None for all."""
 	if not isinstance(tool_choice, dict):
@@ -186,7 +203,7 @@ def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
 	if tool_choice.get("type") == "allowed_tools" and isinstance(tool_choice.get("tools"), list):
 		names = [tool.get("name") for tool in tool_choice["tools"] if isinstance(tool, dict)]
 		return tool_choice.get("mode") or "auto", names
-	if tool_choice.get("type") == "function":
+	if tool_choice.get("type") in ("function", "custom"):
 		named = tool_choice["function"] if isinstance(tool_choice.get("function"), dict) else tool_choice
 		return {"type": "function", "function": {"name": named.get("name")}}, None
 	return "auto", None

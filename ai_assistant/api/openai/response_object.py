@@ -2,15 +2,17 @@
 
 import json
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Container
 from typing import Any
 
+from ai_assistant.gateway import freeform
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..dialect import Parsed
 from .errors import CODES
 
 ID_PREFIX = "resp_"
-ITEM_PREFIXES = {"reasoning": "rs", "message": "msg", "function_call": "fc"}
+ITEM_PREFIXES = {"reasoning": "rs", "message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}
 # What a response repeats of its request, with the values that a request leaves out. Open Responses wants all of them.
 REPEATED: dict[str, Any] = {
 	"background": False,
@@ -48,9 +50,9 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 		output.append(reasoning_item(item_id("reasoning", request_id, 0), answer["reasoning"], sealed))
 	if answer["response"]:
 		output.append(message_item(item_id("message", request_id, 0), answer["response"], status))
+	custom = custom_tools(parsed)
 	for n, call in enumerate(answer.get("tool_calls") or ()):
-		function, identity = call["function"], item_id("function_call", request_id, n)
-		output.append(call_item(identity, call["id"], function["name"], function["arguments"], status))
+		output.append(call_of(request_id, n, call, custom))
 	model = parsed.fields.get("model") or answer["model"]
 	return {**resource(parsed, request_id, model, created), **outcome(answer, created), "output": output}
 
@@ -68,6 +70,26 @@ def reasoning_item(identity: str, text: str, sealed: str | None = None) -> dict[
 def message_item(identity: str, text: str | None, status: str) -> dict[str, Any]:
 	content = [] if text is None else [part("message", text)]
 	return {"type": "message", "id": identity, "status": status, "role": "assistant", "content": content}
+
+
+def custom_tools(parsed: Parsed) -> frozenset[str]:
+	"""The names of the tools of a request whose input is text."""
+	tools = parsed.options.get("repeated", {}).get("tools") or ()
+	return frozenset(str(tool.get("name")) for tool in tools if tool.get("type") == "custom")
+
+
+def call_of(request_id: str, n: int, call: dict[str, Any], custom: Container[str]) -> dict[str, Any]:
+	"""The item of the nth call of a stored answer. `custom` are the names of the tools whose input is text."""
+	name, arguments = call["function"]["name"], call["function"]["arguments"]
+	if name in custom:
+		identity = item_id("custom_tool_call", request_id, n)
+		return custom_call_item(identity, call["id"], name, freeform.input_of(arguments), "completed")
+	return call_item(item_id("function_call", request_id, n), call["id"], name, arguments, "completed")
+
+
+def custom_call_item(identity: str, call_id: str, name: str, text: str, status: str) -> dict[str, Any]:
+	called = {"call_id": call_id, "name": name, "input": text}
+	return {"type": "custom_tool_call", "id": identity, "status": status, **called}
 
 
 def call_item(identity: str, call_id: str, name: str, arguments: str, status: str) -> dict[str, Any]:
@@ -103,7 +125,9 @@ def part(kind: str, text: str) -> dict[str, Any]:
 def resource(parsed: Parsed, request_id: str, model: str, created: int) -> dict[str, Any]:
 	"""A response without its output and its outcome."""
 	repeated = {**REPEATED, **parsed.options.get("repeated", {})}
-	repeated["tools"] = [{**TOOL, **tool} for tool in repeated["tools"]]
+	repeated["tools"] = [
+		{**TOOL, **tool} if tool.get("type") == "function" else tool for tool in repeated["tools"]
+	]
 	repeated["reasoning"] = {**REPEATED["reasoning"], **repeated["reasoning"]}
 	repeated["text"] = {**REPEATED["text"], **repeated["text"]}
 	ids = {"id": f"{ID_PREFIX}{request_id}", "object": "response", "created_at": created, "model": model}

@@ -4,11 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
+from ai_assistant.gateway.freeform import InputReader
 
 from ..dialect import COMMENT, Parsed, event
 from ..written import Written
-from .response_object import call_item, item_id, message_item, outcome, part, reasoning_item, resource
+from .response_object import (
+	call_item,
+	custom_call_item,
+	custom_tools,
+	item_id,
+	message_item,
+	outcome,
+	part,
+	reasoning_item,
+	resource,
+)
 
+CALLS = ("function_call", "custom_tool_call")
 # The events of an item's only part, those of its text, and what a part is numbered by.
 PARTS = {
 	"reasoning": ("response.reasoning_summary_part", "response.reasoning_summary_text", "summary_index"),
@@ -26,6 +38,7 @@ class Writer:
 		self._request_id, self._created = request_id, created
 		self._background = parsed.background
 		self._resource = resource(parsed, request_id, model, created)
+		self._custom = custom_tools(parsed)
 		self._sequence_number = 0
 		# The number of the last event that the client has.
 		self._after = parsed.options.get("starting_after", -1)
@@ -34,8 +47,9 @@ class Writer:
 		# The type of the last item of the output while its text is being written, and the text.
 		self._open: str | None = None
 		self._pieces: list[str] = []
-		# The calls whose arguments are being written: the index of the item, and the arguments.
+		# The calls whose arguments are being written: the index of the item, and the arguments. The input of some is text.
 		self._calls: dict[str, tuple[int, list[str]]] = {}
+		self._inputs: dict[str, InputReader] = {}
 
 	def begin(self) -> str:
 		unknown = {"completed_at": None, "incomplete_details": None, "error": None, "usage": None}
@@ -91,7 +105,9 @@ class Writer:
 
 	def _append(self, kind: str, make: Callable[[str], dict[str, Any]]) -> str:
 		"""Begins an item, which `make` makes of its id."""
-		n = sum(item["type"] == kind for item in self._output)
+		# The calls of both types are numbered as one, as in the stored answer.
+		of_kind = CALLS if kind in CALLS else (kind,)
+		n = sum(item["type"] in of_kind for item in self._output)
 		self._output.append(make(item_id(kind, self._request_id, n)))
 		return self._event_of_item("added", len(self._output) - 1)
 
@@ -150,20 +166,34 @@ class Writer:
 
 	def _begin_call(self, call_id: str, name: str) -> str:
 		closed = self._close("completed")
-		added = self._append(
-			"function_call", lambda identity: call_item(identity, call_id, name, "", "in_progress")
-		)
+		kind: str = "function_call"
+		item: Callable[..., dict[str, Any]] = call_item
+		if name in self._custom:
+			kind, item = "custom_tool_call", custom_call_item
+			self._inputs[call_id] = InputReader()
+		added = self._append(kind, lambda identity: item(identity, call_id, name, "", "in_progress"))
 		self._calls[call_id] = (len(self._output) - 1, [])
 		return closed + added
 
 	def _arguments(self, call_id: str, delta: str) -> str:
 		index, pieces = self._calls[call_id]
 		pieces.append(delta)
+		if call_id in self._inputs:
+			return self._input(index, self._inputs[call_id].feed(delta))
 		return self._event(
 			"response.function_call_arguments.delta",
 			item_id=self._output[index]["id"],
 			output_index=index,
 			delta=delta,
+		)
+
+	def _input(self, index: int, delta: str) -> str:
+		"""An event with a piece of the input of a custom tool, "" for none."""
+		if not delta:
+			return ""
+		item_id = self._output[index]["id"]
+		return self._event(
+			"response.custom_tool_call_input.delta", item_id=item_id, output_index=index, delta=delta
 		)
 
 	def _whole_call(self, call: ToolCall) -> str:
@@ -176,6 +206,13 @@ class Writer:
 	def _end_call(self, call_id: str, status: str) -> str:
 		index, pieces = self._calls.pop(call_id)
 		item, arguments = self._output[index], "".join(pieces)
+		if reader := self._inputs.pop(call_id, None):
+			text, rest = reader.rest(arguments)
+			written = self._input(index, rest)
+			self._output[index] = {**item, "input": text, "status": status}
+			at = {"item_id": item["id"], "output_index": index}
+			done = self._event("response.custom_tool_call_input.done", **at, input=text)
+			return written + done + self._event_of_item("done", index)
 		self._output[index] = {**item, "arguments": arguments, "status": status}
 		named = {"item_id": item["id"], "output_index": index, "name": item["name"]}
 		done = self._event("response.function_call_arguments.done", **named, arguments=arguments)

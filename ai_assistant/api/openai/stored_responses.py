@@ -28,7 +28,14 @@ from ai_assistant.log import escaped
 from .. import requests
 from ..dialect import Parsed
 from . import responses
-from .response_object import ID_PREFIX, ITEM_PREFIXES, call_item, message_item, reasoning_item
+from .response_object import (
+	ID_PREFIX,
+	ITEM_PREFIXES,
+	call_of,
+	custom_tools,
+	message_item,
+	reasoning_item,
+)
 
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
 # How long a cancelled request may take to end.
@@ -237,7 +244,4 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 	calls = row["tool_calls"] or []
 	if number >= len(calls):
 		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
-	call = calls[number]
-	return [
-		call_item(identity, call["id"], call["function"]["name"], call["function"]["arguments"], "completed")
-	]
+	return [call_of(request_id, number, calls[number], custom_tools(_parsed(row, stream=False)))]

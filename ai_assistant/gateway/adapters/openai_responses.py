@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import caching, compaction, continuation, http, model_info, models, strict_json
+from .. import caching, compaction, freeform, http, model_info, models, strict_json
 from ..chunks import OPTIONS, Ask, Completion, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
-from ..tool_calls import OwnIds, ToolPiece, sendable
-from . import openai_chat
+from ..tool_calls import ToolPiece
+from . import openai_chat, responses_input
 from .options import for_responses
 from .partial import PartialAnswer
 from .responses_usage import usage_of
@@ -25,8 +25,6 @@ from .responses_usage import usage_of
 BASE = "https://api.openai.com/v1"
 # The API refuses a lower limit.
 MIN_OUTPUT_TOKENS = 16
-REASONING_ITEM = {"reasoning": ("id", "encrypted_content")}
-SUMMARY = {"summary_text": ("text",)}
 # The reasoning's events, and what their parts are numbered by.
 REASONING = {
 	"response.reasoning_summary_text.delta": "summary_index",
@@ -34,9 +32,11 @@ REASONING = {
 }
 TEXT = ("response.output_text.delta", "response.refusal.delta")
 ARGUMENTS = "response.function_call_arguments.delta"
+INPUT = "response.custom_tool_call_input.delta"
 ANNOTATION = "response.output_text.annotation.added"
 # What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
 SHOWN = ("message", "reasoning", "function_call", compaction.FIELD)
+CALLS = ("function_call", "custom_tool_call")
 # An approval comes first: it is what the others wait for.
 UNSHOWN = {"mcp_approval_request": "only_approvals", "image_generation_call": "only_images"}
 ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -58,7 +58,7 @@ async def answer(
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	response = _Response(ask.uses_tools or ask.compact)
+	response = _Response(ask.uses_tools or ask.compact, custom=freeform.names_of(ask.tools))
 	async with aclosing(_events(provider, sent, names, response)) as events:
 		async for event in events:
 			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
@@ -116,6 +116,9 @@ class _Response(PartialAnswer):
 	# The ids of the client's calls by the index of their items, and of those whose arguments have come.
 	calls: dict[Any, str] = field(default_factory=dict)
 	written: set[str] = field(default_factory=set)
+	# The names of the client's tools whose input is text, and the ids of their calls that are being written.
+	custom: frozenset[str] = frozenset()
+	open: set[str] = field(default_factory=set)
 	# The ids of the images that have arrived.
 	drawn: set[Any] = field(default_factory=set)
 
@@ -136,6 +139,11 @@ class _Response(PartialAnswer):
 			if index in self.calls and event["delta"]:
 				self.written.add(self.calls[index])
 				yield ToolPiece(index, None, None, string(event["delta"]))
+		elif kind == INPUT:
+			if index in self.calls and event["delta"]:
+				begin = "" if self.calls[index] in self.open else freeform.BEGIN
+				self.open.add(self.calls[index])
+				yield ToolPiece(index, None, None, begin + freeform.escaped(string(event["delta"])))
 		elif kind == "response.output_item.done":
 			yield from self._end(index, event["item"])
 		elif kind in ENDS:
@@ -150,7 +158,7 @@ class _Response(PartialAnswer):
 		if item.get("type") == compaction.FIELD:
 			# It shows that the provider is at work.
 			yield self.reasoning("")
-		elif item.get("type") == "function_call":
+		elif self._is_call(item):
 			self.spoke = True
 			self.calls[index] = string(item["call_id"])
 			yield ToolPiece(index, self.calls[index], string(item["name"]), "")
@@ -164,12 +172,23 @@ class _Response(PartialAnswer):
 		elif kind == "image_generation_call" and item.get("result") and item.get("id") not in self.drawn:
 			self.drawn.add(item.get("id"))
 			self.image(f"image/{item.get('output_format') or 'png'}", item["result"])
-		elif kind == "function_call" and (identity := string(item["call_id"])) not in self.written:
+		elif self._is_call(item) and (identity := string(item["call_id"])) not in self.written:
 			# Some servers give the arguments whole, and no deltas.
 			self.spoke = True
 			self.written.add(identity)
 			index = next((begun for begun, known in self.calls.items() if known == identity), index)
-			yield ToolPiece(index, identity, string(item["name"]), string(item.get("arguments") or ""))
+			if identity in self.open:
+				yield ToolPiece(index, None, None, freeform.END)
+				return
+			arguments = string(item.get("arguments") or "")
+			if kind == "custom_tool_call":
+				arguments = freeform.arguments_of(string(item.get("input") or ""))
+			yield ToolPiece(index, identity, string(item["name"]), arguments)
+
+	def _is_call(self, item: dict[str, Any]) -> bool:
+		"""Whether an item is a call of a tool of the client."""
+		kind = item.get("type")
+		return kind == "function_call" or (kind == "custom_tool_call" and item.get("name") in self.custom)
 
 	def _whole(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
 		"""What the last event has beyond the others: nothing, or all of it where there were none."""
@@ -185,7 +204,7 @@ class _Response(PartialAnswer):
 					yield from self._said(part.get("text") or part.get("refusal"))
 					for annotation in part.get("annotations") or ():
 						self._cite(annotation, start)
-			if kind == "function_call" or not spoke:
+			if kind in CALLS or not spoke:
 				yield from self._end(index, item)
 
 	def _said(self, text: Any) -> Iterator[Text]:
@@ -213,14 +232,9 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	"""Returns the body of the request, and the fields that the model does not accept."""
 	# As in Chat Completions, without the fields that these refuse together with tools.
 	chat, dropped = openai_chat.parameters("openai", _without_options(ask), listed)
-	own = OwnIds()
 	sent: dict[str, Any] = {
 		"model": ask.model,
-		"input": [
-			item
-			for message, fields in continuation.of_messages(provider, ask)
-			for item in _items(own.of(sendable(message)), fields, ask.compact)
-		],
+		"input": responses_input.items(provider, ask),
 		"stream": True,
 		# By default OpenAI keeps answers for 30 days. The site itself decides what is kept.
 		"store": False,
@@ -238,7 +252,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		# OpenAI does not keep the reasoning, so the site sends it back. Other models refuse this field.
 		sent["include"] = ["reasoning.encrypted_content"]
 	more, left_out = for_responses(ask, bool(openai_chat.REASONS.match(ask.model)))
-	sent |= {**_tools(ask), **more}
+	sent |= {**responses_input.tools(ask), **more}
 	if compaction.is_done_by(provider, ask):
 		window = model_info.known(provider, ask.model).context_window
 		threshold = {"compact_threshold": round(window * compaction.FULL)} if window else {}
@@ -252,53 +266,6 @@ def _without_options(ask: Ask) -> Ask:
 	"""Returns the question without fields that Chat Completions names differently or refuses."""
 	nothing: dict[str, Any] = dict.fromkeys(OPTIONS)
 	return replace(ask, tools=None, **nothing)
-
-
-def _tools(ask: Ask) -> dict[str, Any]:
-	if not ask.tools:
-		return {}
-	# Functions have no inner object here. They are strict by default, and most schemas would then be refused.
-	tools = [{"type": "function", "strict": False, **tool["function"]} for tool in ask.tools]
-	choice = ask.tool_choice
-	if isinstance(choice, dict):
-		choice = {"type": "function", "name": choice["function"]["name"]}
-	return {"tools": tools, "tool_choice": choice} if choice else {"tools": tools}
-
-
-def _items(message: dict[str, Any], fields: continuation.Fields, compact: bool) -> Iterator[dict[str, Any]]:
-	"""A chat message as input items: a call is one of its own, and so is its answer."""
-	if message["role"] == "tool":
-		output = _content("user", message["content"])
-		yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
-		return
-	if compact:
-		yield from continuation.known(fields.get(compaction.FIELD), compaction.BLOCKS)
-	yield from _reasoning(fields)
-	if message.get("content") or not message.get("tool_calls"):
-		yield {"role": message["role"], "content": _content(message["role"], message["content"])}
-	for call in message.get("tool_calls") or ():
-		function = call["function"]
-		named = {"name": function["name"], "arguments": function["arguments"]}
-		yield {"type": "function_call", "call_id": call["id"], **named}
-
-
-def _content(role: str, content: Any) -> Any:
-	"""The parts of a content have other names there."""
-	return [_part(role, part) for part in content] if isinstance(content, list) else content
-
-
-def _part(role: str, part: dict[str, Any]) -> dict[str, Any]:
-	if part["type"] == "image_url":
-		image = part["image_url"]
-		return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail") or "auto"}
-	return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
-
-
-def _reasoning(fields: continuation.Fields) -> Iterator[dict[str, Any]]:
-	items = fields.get("items")
-	for item in items if isinstance(items, list) else ():
-		for plain in continuation.known([item], REASONING_ITEM):
-			yield {**plain, "summary": continuation.known(item.get("summary"), SUMMARY)}
 
 
 def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
