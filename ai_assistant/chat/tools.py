@@ -129,7 +129,7 @@ def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
 		if grammar["syntax"] in ("lark", "regex") and isinstance(grammar["definition"], str):
 			definition = join_surrogates(grammar["definition"])
 			return {freeform.FIELD: {"format": {"type": "grammar", **grammar, "definition": definition}}}
-	raise invalid(_("{0}.format accepts one of: {1}."), where, f'{{"type": "text"}}, {GRAMMAR}')
+	raise invalid(_("{0} accepts one of: {1}."), f"{where}.format", f'{{"type": "text"}}, {GRAMMAR}')
 
 
 def _parameters(value: Any, where: str) -> dict[str, Any]:

@@ -171,6 +171,36 @@ def test_it_reads_a_file_with_a_tool_of_its_own(
 	assert any(SECRET in candidate.text for candidate in provider.requests if marker in candidate.text)
 
 
+@pytest.mark.parametrize(
+	("model", "tool", "text"),
+	[
+		# A tool whose input is text, among the tools.
+		("gpt-5.5", "apply_patch", f"*** Begin Patch\n*** Add File: new.txt\n+{SECRET}\n*** End Patch\n"),
+		# Tools in namespaces, in the input.
+		(
+			"gpt-6-sol",
+			"exec",
+			'const read = await tools.exec_command({cmd: "cat lighthouse.txt"}); text(read.output)',
+		),
+	],
+)
+def test_codex_works_as_with_the_models_that_it_knows(
+	asking: Asking, provider: ScriptedProvider, model: str, tool: str, text: str
+) -> None:
+	marker = unique("marker")
+	call = {"call": 0, "id": unique("call"), "name": tool, "arguments": json.dumps({"input": text})}
+	prompt = script({"turn": [call]}, {"turn": [{"text": f"Done. {marker}"}]})
+	assert f"Done. {marker}" in output(codex, Asking(asking.folder, asking.base, asking.key, model), prompt)
+	result = next(
+		message["content"]
+		for candidate in provider.requests
+		if marker in candidate.text
+		for message in candidate.body["messages"]
+		if message["role"] == "tool"
+	)
+	assert (SECRET if tool == "exec" else "A new.txt") in result
+
+
 @each_program
 def test_its_end_closes_the_providers_connection(
 	asking: Asking, provider: ScriptedProvider, program: Callable[[Asking, str], Program]

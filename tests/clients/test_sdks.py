@@ -44,6 +44,8 @@ def provider() -> Iterator[ScriptedProvider]:
 def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
 	config = site_config(provider)
 	config["limits"].update(max_messages=1000, max_chars=1_000_000)
+	# Codex sends other tools for the models that it knows.
+	config["providers"][0]["models"] += ["gpt-5.5", "gpt-6-sol"]
 	return StandaloneSite(tmp_path_factory.mktemp("site"), config)
 
 

@@ -1,4 +1,4 @@
-"""Takes the input and the tools of a request to OpenAI's Responses API apart.
+"""Takes the input of a request to OpenAI's Responses API apart.
 
 The wire is the one of OpenAI's public API reference, and of Open Responses: an input is a string or a list of items
 (message, function_call, function_call_output, reasoning). The site answers with items of the same types.
@@ -17,6 +17,7 @@ from ai_assistant.gateway.continuation import is_continuation
 from ..conversation import Conversation
 from ..fields import string_in
 from .response_object import summary_of
+from .response_tools import model_name
 
 ROLES = ("user", "assistant", "system", "developer")
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
@@ -70,18 +71,23 @@ def _message(conversation: Conversation, item: dict[str, Any], where: str) -> No
 		conversation.add("system", text)
 
 
+def _name(item: dict[str, Any], where: str) -> str:
+	"""The name by which the model knows the tool of a call."""
+	return model_name(string_in(item, "name", where), item.get("namespace"))
+
+
 def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	arguments = item.get("arguments")
 	if isinstance(arguments, dict):
 		arguments = json.dumps(arguments, ensure_ascii=False)
 	if not isinstance(arguments, str):
 		raise invalid(_("{0}.arguments accepts a string with a JSON object."), where)
-	conversation.call(string_in(item, "call_id", where), string_in(item, "name", where), arguments or "{}")
+	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments or "{}")
 
 
 def _custom_call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	arguments = freeform.arguments_of(string_in(item, "input", where))
-	conversation.call(string_in(item, "call_id", where), string_in(item, "name", where), arguments)
+	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments)
 
 
 def _output(conversation: Conversation, item: dict[str, Any], where: str) -> None:
@@ -108,12 +114,17 @@ def _reference(conversation: Conversation, item: dict[str, Any], where: str) -> 
 	)
 
 
+def _tools(conversation: Conversation, item: dict[str, Any], where: str) -> None:
+	"""Offers tools, which `response_tools` reads. It is no part of the conversation."""
+
+
 ITEMS: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {
 	"message": _message,
 	"function_call": _call,
 	"function_call_output": _output,
 	"custom_tool_call": _custom_call,
 	"custom_tool_call_output": _output,
+	"additional_tools": _tools,
 	"reasoning": _reasoning,
 	"compaction": _compaction,
 	"item_reference": _reference,
@@ -153,57 +164,3 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 	raise invalid(
 		_("{0}.type accepts one of: {1}."), where, "input_text, input_image, input_file, output_text"
 	)
-
-
-def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
-	"""The functions in `tools` and the `tool_choice` in the form of the chat API, and the fields that are left out.
-
-	The chat API puts a function one level below. A custom tool is a function whose input is text. Tools that a provider would run are left out, by name: Codex offers its
-	web search to every server.
-
-	Raises:
-		ChatError: `invalid_request`.
-	"""
-	definitions = body.get("tools")
-	if not isinstance(definitions, list | None):
-		raise invalid(_("{0} accepts a list of tools."), "tools")
-	tools: list[dict[str, Any]] = []
-	dropped: list[str] = []
-	for n, tool in enumerate(definitions or []):
-		kind = tool.get("type") if isinstance(tool, dict) else None
-		if not isinstance(kind, str):
-			raise invalid(
-				_('{0} accepts an object {{"type": "function", "name", "parameters"}}.'), f"tools[{n}]"
-			)
-		if kind == "custom":
-			tools.append(_custom_tool(tool))
-			continue
-		if kind != "function":
-			dropped.append(f"tools.{kind}")
-			continue
-		function = tool["function"] if isinstance(tool.get("function"), dict) else tool
-		named = ("name", "description", "parameters", "strict")
-		tools.append({"type": "function", "function": {name: function.get(name) for name in named}})
-	choice, allowed = _choice(body.get("tool_choice"))
-	if allowed is not None:
-		tools = [tool for tool in tools if tool["function"]["name"] in allowed]
-	return tools, choice if tools else None, tuple(dropped)
-
-
-def _custom_tool(tool: dict[str, Any]) -> dict[str, Any]:
-	described = {name: tool.get(name) for name in ("name", "description")}
-	function = {**described, "parameters": freeform.PARAMETERS}
-	return {"type": "function", "function": function, freeform.FIELD: {"format": tool.get("format")}}
-
-
-def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
-	"""A `tool_choice` in the form of the chat API, and the names of the tools that it allows, None for all."""
-	if not isinstance(tool_choice, dict):
-		return tool_choice, None
-	if tool_choice.get("type") == "allowed_tools" and isinstance(tool_choice.get("tools"), list):
-		names = [tool.get("name") for tool in tool_choice["tools"] if isinstance(tool, dict)]
-		return tool_choice.get("mode") or "auto", names
-	if tool_choice.get("type") in ("function", "custom"):
-		named = tool_choice["function"] if isinstance(tool_choice.get("function"), dict) else tool_choice
-		return {"type": "function", "function": {"name": named.get("name")}}, None
-	return "auto", None

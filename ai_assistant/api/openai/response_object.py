@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Container
+from collections.abc import Mapping
 from typing import Any
 
 from ai_assistant.gateway import freeform
@@ -10,6 +10,7 @@ from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..dialect import Parsed
 from .errors import CODES
+from .response_tools import CalledTool, called_tools
 
 ID_PREFIX = "resp_"
 ITEM_PREFIXES = {"reasoning": "rs", "message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}
@@ -50,9 +51,9 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 		output.append(reasoning_item(item_id("reasoning", request_id, 0), answer["reasoning"], sealed))
 	if answer["response"]:
 		output.append(message_item(item_id("message", request_id, 0), answer["response"], status))
-	custom = custom_tools(parsed)
+	tools = tools_of(parsed)
 	for n, call in enumerate(answer.get("tool_calls") or ()):
-		output.append(call_of(request_id, n, call, custom))
+		output.append(call_of(request_id, n, call, tools))
 	model = parsed.fields.get("model") or answer["model"]
 	return {**resource(parsed, request_id, model, created), **outcome(answer, created), "output": output}
 
@@ -72,29 +73,34 @@ def message_item(identity: str, text: str | None, status: str) -> dict[str, Any]
 	return {"type": "message", "id": identity, "status": status, "role": "assistant", "content": content}
 
 
-def custom_tools(parsed: Parsed) -> frozenset[str]:
-	"""The names of the tools of a request whose input is text."""
-	tools = parsed.options.get("repeated", {}).get("tools") or ()
-	return frozenset(str(tool.get("name")) for tool in tools if tool.get("type") == "custom")
+def tools_of(parsed: Parsed) -> Mapping[str, CalledTool]:
+	"""The tools of a request, by the names by which the model knows them."""
+	return called_tools(parsed.options.get("repeated", {}).get("tools"))
 
 
-def call_of(request_id: str, n: int, call: dict[str, Any], custom: Container[str]) -> dict[str, Any]:
-	"""The item of the nth call of a stored answer. `custom` are the names of the tools whose input is text."""
+def call_kind(name: str, tools: Mapping[str, CalledTool]) -> str:
+	"""The type of the item of a call."""
+	return "custom_tool_call" if name in tools and tools[name].is_custom else "function_call"
+
+
+def call_of(request_id: str, n: int, call: dict[str, Any], tools: Mapping[str, CalledTool]) -> dict[str, Any]:
+	"""The item of the nth call of a stored answer."""
 	name, arguments = call["function"]["name"], call["function"]["arguments"]
-	if name in custom:
-		identity = item_id("custom_tool_call", request_id, n)
-		return custom_call_item(identity, call["id"], name, freeform.input_of(arguments), "completed")
-	return call_item(item_id("function_call", request_id, n), call["id"], name, arguments, "completed")
+	identity = item_id(call_kind(name, tools), request_id, n)
+	return call_item(identity, call["id"], name, arguments, "completed", tools)
 
 
-def custom_call_item(identity: str, call_id: str, name: str, text: str, status: str) -> dict[str, Any]:
-	called = {"call_id": call_id, "name": name, "input": text}
-	return {"type": "custom_tool_call", "id": identity, "status": status, **called}
-
-
-def call_item(identity: str, call_id: str, name: str, arguments: str, status: str) -> dict[str, Any]:
-	called = {"call_id": call_id, "name": name, "arguments": arguments}
-	return {"type": "function_call", "id": identity, "status": status, **called}
+def call_item(
+	identity: str, call_id: str, name: str, arguments: str, status: str, tools: Mapping[str, CalledTool]
+) -> dict[str, Any]:
+	"""The item of a call, which names the tool as the client does. Of a custom tool the input is the text in `arguments`."""
+	kind, tool = call_kind(name, tools), tools.get(name) or CalledTool(name)
+	written = (
+		{"input": freeform.input_of(arguments)} if kind == "custom_tool_call" else {"arguments": arguments}
+	)
+	namespace = {} if tool.namespace is None else {"namespace": tool.namespace}
+	called = {"call_id": call_id, "name": tool.name, **namespace, **written}
+	return {"type": kind, "id": identity, "status": status, **called}
 
 
 def compaction_item(identity: str, summary: str) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from ..dialect import COMMENT, Parsed, event
 from ..written import Written
 from .response_object import (
 	call_item,
-	custom_call_item,
-	custom_tools,
+	call_kind,
 	item_id,
 	message_item,
 	outcome,
 	part,
 	reasoning_item,
 	resource,
+	tools_of,
 )
 
 CALLS = ("function_call", "custom_tool_call")
@@ -38,7 +38,7 @@ class Writer:
 		self._request_id, self._created = request_id, created
 		self._background = parsed.background
 		self._resource = resource(parsed, request_id, model, created)
-		self._custom = custom_tools(parsed)
+		self._tools = tools_of(parsed)
 		self._sequence_number = 0
 		# The number of the last event that the client has.
 		self._after = parsed.options.get("starting_after", -1)
@@ -166,12 +166,12 @@ class Writer:
 
 	def _begin_call(self, call_id: str, name: str) -> str:
 		closed = self._close("completed")
-		kind: str = "function_call"
-		item: Callable[..., dict[str, Any]] = call_item
-		if name in self._custom:
-			kind, item = "custom_tool_call", custom_call_item
+		kind = call_kind(name, self._tools)
+		if kind == "custom_tool_call":
 			self._inputs[call_id] = InputReader()
-		added = self._append(kind, lambda identity: item(identity, call_id, name, "", "in_progress"))
+		added = self._append(
+			kind, lambda identity: call_item(identity, call_id, name, "", "in_progress", self._tools)
+		)
 		self._calls[call_id] = (len(self._output) - 1, [])
 		return closed + added
 

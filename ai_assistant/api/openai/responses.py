@@ -20,9 +20,10 @@ from ..conversation import task_label
 from ..dialect import Parsed
 from ..fields import object_in
 from .errors import error
-from .response_input import messages_of, tools_of
+from .response_input import messages_of
 from .response_object import REPEATED, whole
 from .response_stream import Writer
+from .response_tools import tools_of, with_additional_tools
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
@@ -50,6 +51,7 @@ def parse(
 	Raises:
 		ChatError: `invalid_request`, with the field and what it accepts.
 	"""
+	body = with_additional_tools(body)
 	for name, advice in (
 		("prompt", "send instructions and input"),
 		("conversation", "send all of the input"),

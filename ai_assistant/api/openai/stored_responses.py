@@ -32,9 +32,9 @@ from .response_object import (
 	ID_PREFIX,
 	ITEM_PREFIXES,
 	call_of,
-	custom_tools,
 	message_item,
 	reasoning_item,
+	tools_of,
 )
 
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
@@ -244,4 +244,4 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 	calls = row["tool_calls"] or []
 	if number >= len(calls):
 		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
-	return [call_of(request_id, number, calls[number], custom_tools(_parsed(row, stream=False)))]
+	return [call_of(request_id, number, calls[number], tools_of(_parsed(row, stream=False)))]

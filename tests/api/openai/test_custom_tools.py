@@ -105,3 +105,58 @@ def test_openais_client_makes_a_round_trip(
 	assert answer.output_text == f"Done. {marker}"
 	asked = provider.wait_for(f"ok {marker}").body["tools"][0]
 	assert "start: /.+/s" in json.dumps(asked) and "custom" not in asked
+
+
+def in_namespaces(*names: str) -> list[dict[str, Any]]:
+	"""What Codex sends of its tools."""
+	return [{"type": "namespace", "name": name, "description": "", "tools": [TOOL, CLOCK]} for name in names]
+
+
+def additional(*tools: dict[str, Any]) -> dict[str, Any]:
+	return {"type": "additional_tools", "role": "developer", "tools": list(tools)}
+
+
+def test_tools_of_the_input_are_offered_and_namespaces_keep_them_apart() -> None:
+	user = {"role": "user", "content": "Hi."}
+	old = {**CLOCK, "name": "old"}
+	items = [additional(old, *in_namespaces("functions", "a")), additional({**old, "strict": True}), user]
+	parsed = parse(input=items, tools=[{**CLOCK, "name": "own"}])
+	offered = tools_of(parsed.fields["tools"]) or []
+	names = [tool["function"]["name"] for tool in offered]
+	assert names == ["own", "old", "patch", "clock", "a__patch", "a__clock"]
+	assert offered[1]["function"]["strict"] is True
+	assert [name for name, tool in zip(names, offered, strict=True) if "custom" in tool] == [
+		"patch",
+		"a__patch",
+	]
+	assert [message["role"] for message in parsed.fields["messages"]] == ["user"]
+
+
+def test_a_call_names_its_tool_as_the_client_does() -> None:
+	parsed = parse(input=[additional(*in_namespaces("functions", "a"))])
+	chunks = [
+		*chunks_of("{}", 1, "a__clock"),
+		*chunks_of(json.dumps({"input": PATCH}), 9, "a__patch", "call_2"),
+		*chunks_of(json.dumps({"input": PATCH}), 9, "patch", "call_3"),
+	]
+	output = events_of(stream_of(responses, parsed, chunks))[-1]["response"]["output"]
+	assert [(item["type"], item["name"], item["namespace"]) for item in output] == [
+		("function_call", "clock", "a"),
+		("custom_tool_call", "patch", "a"),
+		("custom_tool_call", "patch", "functions"),
+	]
+	assert responses.whole(answer_of(chunks), parsed, 0)["output"] == output
+	# Sent back, they are the model's calls again.
+	(message,) = parse(input=output).fields["messages"]
+	called = [call["function"]["name"] for call in message["tool_calls"]]
+	assert called == ["a__clock", "a__patch", "patch"]
+
+
+@pytest.mark.parametrize(
+	"tools", [None, 1, [1], [None], [{"type": "namespace"}], [{"type": "namespace", "tools": 1}]]
+)
+def test_additional_tools_that_are_none_are_refused_or_left_out(tools: Any) -> None:
+	try:
+		assert not parse(input=[{"type": "additional_tools", "tools": tools}]).fields.get("tools")
+	except ChatError as refused:
+		assert refused.code == "invalid_request"

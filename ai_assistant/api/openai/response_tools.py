@@ -1,0 +1,128 @@
+"""Takes the tools of a request to OpenAI's Responses API apart.
+
+A tool is a function, or a custom tool, whose input is text. A namespace holds several tools. Codex sends its tools for
+OpenAI's newer models in namespaces, in an item `additional_tools` of the input.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from frappe import _
+
+from ai_assistant.chat.errors import invalid
+from ai_assistant.gateway import freeform
+
+ADDITIONAL = "additional_tools"
+# Tools in this namespace are known by their own names.
+PLAIN = "functions"
+
+
+@dataclass(frozen=True)
+class CalledTool:
+	"""What the item of a call says of its tool."""
+
+	name: str
+	namespace: str | None = None
+	is_custom: bool = False
+
+
+def model_name(name: str, namespace: Any) -> str:
+	"""The name by which the model knows a tool. Tools of different namespaces may have the same name."""
+	return f"{namespace}__{name}" if isinstance(namespace, str) and namespace != PLAIN else name
+
+
+def with_additional_tools(body: dict[str, Any]) -> dict[str, Any]:
+	"""A request with the tools of its input among its `tools`. Of those with the same name the last one counts."""
+	items, tools = body.get("input"), body.get("tools")
+	additional: dict[tuple[str, str], Any] = {}
+	for item in items if isinstance(items, list) else ():
+		if isinstance(item, dict) and item.get("type") == ADDITIONAL and isinstance(item.get("tools"), list):
+			for n, tool in enumerate(item["tools"]):
+				named = isinstance(tool, dict) and tool.get("name")
+				additional[(str(named), "") if named else ("", str(n))] = tool
+	if not additional or not isinstance(tools, list | None):
+		return body
+	return {**body, "tools": [*(tools or ()), *additional.values()]}
+
+
+def called_tools(tools: Any) -> Mapping[str, CalledTool]:
+	"""The tools of a request that was read before, by the names by which the model knows them."""
+	called = {}
+	for _where, tool, namespace in _flat(tools if isinstance(tools, list) else []):
+		if isinstance(tool, dict) and isinstance(tool.get("name"), str):
+			name = tool["name"]
+			called[model_name(name, namespace)] = CalledTool(name, namespace, tool.get("type") == "custom")
+	return called
+
+
+def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
+	"""The functions in `tools` and the `tool_choice` in the form of the chat API, and the fields that are left out.
+
+	The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
+	web search to every server.
+
+	Raises:
+		ChatError: `invalid_request`.
+	"""
+	definitions = body.get("tools")
+	if not isinstance(definitions, list | None):
+		raise invalid(_("{0} accepts a list of tools."), "tools")
+	tools: list[dict[str, Any]] = []
+	dropped: list[str] = []
+	for where, tool, namespace in _flat(definitions or []):
+		kind = tool.get("type") if isinstance(tool, dict) else None
+		if not isinstance(kind, str):
+			raise invalid(_('{0} accepts an object {{"type": "function", "name", "parameters"}}.'), where)
+		if kind not in ("function", "custom"):
+			dropped.append(f"tools.{kind}")
+			continue
+		tools.append(_custom(tool) if kind == "custom" else _function(tool))
+		function = tools[-1]["function"]
+		if isinstance(function["name"], str):
+			function["name"] = model_name(function["name"], namespace)
+	choice, allowed = _choice(body.get("tool_choice"))
+	if allowed is not None:
+		tools = [tool for tool in tools if tool["function"]["name"] in allowed]
+	return tools, choice if tools else None, tuple(dropped)
+
+
+def _flat(tools: list[Any]) -> Iterator[tuple[str, Any, str | None]]:
+	"""Yields the path, the definition and the namespace of each tool."""
+	for n, tool in enumerate(tools):
+		inner = tool.get("tools") if isinstance(tool, dict) and tool.get("type") == "namespace" else None
+		if not isinstance(inner, list):
+			yield f"tools[{n}]", tool, None
+			continue
+		namespace = str(tool.get("name"))
+		yield from ((f"tools[{n}].tools[{m}]", each, namespace) for m, each in enumerate(inner))
+
+
+def _function(tool: dict[str, Any]) -> dict[str, Any]:
+	function = tool["function"] if isinstance(tool.get("function"), dict) else tool
+	named = ("name", "description", "parameters", "strict")
+	return {"type": "function", "function": {name: function.get(name) for name in named}}
+
+
+def _custom(tool: dict[str, Any]) -> dict[str, Any]:
+	described = {name: tool.get(name) for name in ("name", "description")}
+	function = {**described, "parameters": freeform.PARAMETERS}
+	return {"type": "function", "function": function, freeform.FIELD: {"format": tool.get("format")}}
+
+
+def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
+	"""A `tool_choice` in the form of the chat API, and the names of the tools that it allows, None for all."""
+	if not isinstance(tool_choice, dict):
+		return tool_choice, None
+	if tool_choice.get("type") == "allowed_tools" and isinstance(tool_choice.get("tools"), list):
+		names = [_chosen(tool) for tool in tool_choice["tools"] if isinstance(tool, dict)]
+		return tool_choice.get("mode") or "auto", names
+	if tool_choice.get("type") in ("function", "custom"):
+		named = tool_choice["function"] if isinstance(tool_choice.get("function"), dict) else tool_choice
+		return {"type": "function", "function": {"name": _chosen(named)}}, None
+	return "auto", None
+
+
+def _chosen(tool: dict[str, Any]) -> Any:
+	name = tool.get("name")
+	return model_name(name, tool.get("namespace")) if isinstance(name, str) else name
