@@ -11,7 +11,7 @@ from frappe import _
 
 from ai_assistant import keys, store
 from ai_assistant.config.settings import Limits, Settings
-from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError
+from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError, tracing
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
@@ -28,14 +28,12 @@ from . import (
 )
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
-from .request import ChatRequest
+from .request import ChatRequest, most_answer_chars
 
 # A process that has not renewed its lease for this long counts as dead. This is longer than a restart of the
 # database takes, and short enough for a user who waits.
 LEASE_S = 20.0
 RENEW_S = 1.0
-# An answer that is longer than its tokens allow comes from a provider that does not count them.
-CHARS_PER_TOKEN, SPARE_CHARS = 20, 4096
 Result = TypeVar("Result")
 
 
@@ -51,6 +49,9 @@ class Chat:
 		)
 		self.settings = settings
 		self.publisher = publisher
+		self.trace = tracing.begin(
+			request.model, request.task_id, request.trace, request_id=request.request_id, mode=request.mode
+		)
 		self.user = publisher.user
 		self.cancel = Cancel()
 		self.abandoned = False
@@ -58,7 +59,7 @@ class Chat:
 		self.gateway = Gateway(
 			settings.providers,
 			settings.timeouts,
-			_max_chars(request, settings.limits),
+			most_answer_chars(request, settings.limits),
 			provider_health.of_site() if settings.failover.cool_down else None,
 			settings.failover.retries,
 			f"{self.user} {request.task_id}",
@@ -179,6 +180,8 @@ class Chat:
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
 		row = self.publisher.row(outcome)
+		if self.trace:
+			self.trace.outcome(row["finish_reason"], row["error"] and row["error"]["code"])
 		row["call_key"] = continuations.key_of(row["tool_calls"])
 		if not self.publisher.keep_content:
 			continuations.remember(self.user, row)
@@ -222,7 +225,9 @@ def run(
 	closed = False
 	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
 	request = chat.request
-	chunks = chat.gateway.stream(request, request.provider, chat.cancel, pacing, request.names_provider)
+	chunks = chat.gateway.stream(
+		request, request.provider, chat.cancel, pacing, request.names_provider, chat.trace
+	)
 	try:
 		for chunk in chunks:
 			chat.renew_lease()
@@ -242,6 +247,9 @@ def run(
 		return chat.ended_elsewhere()
 	except Exception as error:
 		return chat.failed(error)
+	finally:
+		if chat.trace:
+			chat.trace.end()
 
 
 def result_of(
@@ -337,10 +345,3 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 	)
 	publisher.accepted(asked_at)
 	return publisher
-
-
-def _max_chars(request: ChatRequest, limits: Limits) -> int:
-	"""Returns the most characters of an answer: the site's limit, or fewer if the request's `max_tokens` allows fewer."""
-	if request.max_tokens is None:
-		return limits.max_answer_chars
-	return min(limits.max_answer_chars, SPARE_CHARS + CHARS_PER_TOKEN * request.max_tokens)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import frappe
 from frappe import _
 
 from ai_assistant.config.settings import Limits, Mode, Settings
-from ai_assistant.gateway import Ask, Gateway, ProviderError, model_details
+from ai_assistant.gateway import Ask, Gateway, ProviderError, model_details, tracing
 from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options, reference
@@ -29,6 +30,8 @@ MAX_TASK_ID = 140
 CHARS_PER_TOKEN = 4
 # About 400 rounds of an agent with 30 kB each. The provider does not get most of them.
 MAX_TRIMMED_CHARS = 15_000_000
+# An answer that is longer than its tokens allow comes from a provider that does not count them.
+ANSWER_CHARS_PER_TOKEN, SPARE_CHARS = 20, 4096
 # The question of a queued request is one value in MariaDB, whose max_allowed_packet is 16 MiB by default.
 MAX_QUEUED_BYTES = 16_000_000
 # The longest text of a Data field in Frappe.
@@ -60,6 +63,7 @@ class ChatRequest(Ask):
 	provider. `unknown` names the fields that the client sent and this app does not know.
 	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
 	`reference_doctype` and `reference_name` name the document to which the request belongs.
+	`trace` has the headers of the trace to which the request belongs, None if the process exports no spans.
 	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
 	matter.
 	"""
@@ -77,6 +81,7 @@ class ChatRequest(Ask):
 	names_provider: bool = True
 	reference_doctype: str | None = None
 	reference_name: str | None = None
+	trace: dict[str, str] | None = None
 
 	@property
 	def is_continuation(self) -> bool:
@@ -144,6 +149,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		fingerprint=fingerprint,
 		stream_tool_calls=flag(values.get("stream_tool_calls"), "stream_tool_calls"),
 		unknown=_unknown(values),
+		trace=tracing.carrier(getattr(getattr(frappe.local, "request", None), "headers", {})),
 		**_with_defaults(own, mode, settings),
 	)
 
@@ -246,6 +252,13 @@ def limits_of(provider: str | None, model: str | None, mode: Mode | None, settin
 	return replace(
 		limits, max_chars=max(CHARS_PER_TOKEN * window if window else MAX_CHARS for window in windows)
 	)
+
+
+def most_answer_chars(request: ChatRequest, limits: Limits) -> int:
+	"""Returns the most characters of an answer: the site's limit, or fewer if the request's `max_tokens` allows fewer."""
+	if request.max_tokens is None:
+		return limits.max_answer_chars
+	return min(limits.max_answer_chars, SPARE_CHARS + ANSWER_CHARS_PER_TOKEN * request.max_tokens)
 
 
 def request_id_of(value: Any) -> str | None:

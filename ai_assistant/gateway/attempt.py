@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 
-from . import adapters, model_info
+from . import adapters, model_info, tracing
 from .assembly import Assembly, Delta
 from .bridge import Bridge, Cancel
 from .chunks import Ask, Chunk, Completion, Pacing, Provider, Reasoning, Text, Tick, Timeouts
@@ -25,6 +26,7 @@ class Run:
 	Args:
 		deadline: when the last of them ends, by `time.monotonic()`.
 		max_chars: the most characters of an answer.
+		trace: the span of the request, None if the process exports no spans.
 	"""
 
 	cancel: Cancel
@@ -32,6 +34,7 @@ class Run:
 	timeouts: Timeouts
 	deadline: float
 	max_chars: int
+	trace: tracing.Trace | None = None
 
 
 class AttemptFailed(Exception):
@@ -51,6 +54,35 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 
 	Raises AttemptFailed, after all that the provider had sent.
 	"""
+	span = tracing.begin_attempt(provider, ask, run.trace)
+	chunks = _chunks_of(provider, ask, run, span)
+	return _observed(chunks, span) if span else chunks
+
+
+def _observed(
+	chunks: Generator[Chunk, None, None], span: tracing.AttemptSpan
+) -> Generator[Chunk, None, None]:
+	"""Yields the chunks, and records them in the span."""
+	has_begun = False
+	try:
+		for chunk in chunks:
+			if isinstance(chunk, Completion):
+				span.completed(chunk)
+			elif not has_begun and not isinstance(chunk, Tick):
+				has_begun = True
+				span.begun()
+			yield chunk
+	except AttemptFailed as failed:
+		span.failed(failed.error)
+		raise
+	finally:
+		chunks.close()
+		span.end()
+
+
+def _chunks_of(
+	provider: Provider, ask: Ask, run: Run, span: tracing.AttemptSpan | None
+) -> Generator[Chunk, None, None]:
 	if run.cancel.requested:
 		yield Completion("cancelled", provider.name, ask.model)
 		return
@@ -58,7 +90,8 @@ def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
 	if error := _refusal(provider, ask, names):
 		raise AttemptFailed(error, is_final=False)
 	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls or ask.report_tool_calls)
-	bridge = Bridge(adapters.answer(provider, ask))
+	with span.current() if span else nullcontext():
+		bridge = Bridge(adapters.answer(provider, ask))
 	run.cancel.on_ask(bridge.wake)
 	try:
 		for received in _received(bridge, assembly, run, names):

@@ -15,6 +15,7 @@ from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider,
 from .efforts import nearest
 from .errors import ProviderError
 from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
+from .tracing import Trace
 from .usage import Usage, estimated_tokens
 
 # The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
@@ -92,6 +93,7 @@ class Gateway:
 		cancel: Cancel | None = None,
 		pacing: Pacing | None = None,
 		insists: bool = False,
+		trace: Trace | None = None,
 	) -> Iterator[Chunk]:
 		"""Streams the answer to a question.
 
@@ -108,6 +110,7 @@ class Gateway:
 			pacing: when the caller wants its turn.
 			insists: whether the client itself asks for this provider or model. Those that have it are then asked first
 				although they rest (see `Health.order`).
+			trace: the span of the request, whose children the attempts are.
 
 		Returns: a generator that ends with one Completion.
 
@@ -116,7 +119,7 @@ class Gateway:
 		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
 		waiting = self._candidates(self.route(preferred_provider, ask.model), named)
 		deadline = time.monotonic() + self.timeouts.total_s
-		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars)
+		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars, trace)
 		attempts: list[Attempt] = []
 		errors: list[ProviderError] = []
 		again: list[Candidate] = []

@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import models
+from . import models, tracing
 from .chunks import Ask, Provider
 from .errors import ProviderError
 from .failures import failure
@@ -155,7 +155,7 @@ async def _post(
 		return await client.request(
 			"GET" if body is None else "POST",
 			url,
-			headers=headers,
+			headers=tracing.pass_on(headers),
 			data=body,
 			allow_redirects=False,
 			proxy=_proxy(url),

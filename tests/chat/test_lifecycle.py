@@ -10,7 +10,7 @@ import pytest
 from ai_assistant import store
 from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.request import validate
+from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
 from ai_assistant.gateway import Chunk, Reasoning, Text
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.support import script, unique
@@ -228,12 +228,12 @@ def test_an_answer_that_cannot_be_stored_is_given_all_the_same(
 
 
 def test_an_answer_longer_than_its_tokens_is_cut(chat_site: ChatSite) -> None:
-	most = lifecycle.SPARE_CHARS + 5 * lifecycle.CHARS_PER_TOKEN
+	most = SPARE_CHARS + 5 * ANSWER_CHARS_PER_TOKEN
 	assert begin(chat_site, "hello", max_tokens=5).gateway.max_chars == most
 	limit = chat_site.configure().limits.max_answer_chars
 	assert begin(chat_site, "hello").gateway.max_chars == limit
 	assert begin(chat_site, "hello", max_tokens=32_000).gateway.max_chars == min(
-		limit, lifecycle.SPARE_CHARS + 32_000 * lifecycle.CHARS_PER_TOKEN
+		limit, SPARE_CHARS + 32_000 * ANSWER_CHARS_PER_TOKEN
 	)
 
 

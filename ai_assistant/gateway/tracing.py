@@ -1,0 +1,214 @@
+"""Spans of OpenTelemetry for requests and for the attempts at them, where the process exports spans.
+
+A process exports spans if a tracer provider was set, as `opentelemetry-instrument` does. Otherwise nothing is imported,
+and each function returns at once. Names and attributes are those of OpenTelemetry's GenAI semantic conventions
+(open-telemetry/semantic-conventions, docs/gen-ai/gen-ai-spans.md). A span has no text of a question or an answer.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .chunks import Ask, Completion, Provider
+from .errors import ProviderError
+
+if TYPE_CHECKING:
+	from opentelemetry.context import Context
+	from opentelemetry.trace import Span
+
+# The names of providers in the conventions, by those of their APIs. Other APIs keep their own names.
+PROVIDERS = {
+	"azure": "azure.ai.openai",
+	"bedrock": "aws.bedrock",
+	"gemini": "gcp.gemini",
+	"mistral": "mistral_ai",
+	"openai_responses": "openai",
+	"vertex_ai": "gcp.vertex_ai",
+	"watsonx": "ibm.watsonx.ai",
+	"xai": "x_ai",
+}
+OPERATION = "chat"
+# The fields of a question, and their attributes.
+REQUEST = {
+	"temperature": "gen_ai.request.temperature",
+	"top_p": "gen_ai.request.top_p",
+	"max_tokens": "gen_ai.request.max_tokens",
+	"seed": "gen_ai.request.seed",
+	"presence_penalty": "gen_ai.request.presence_penalty",
+	"frequency_penalty": "gen_ai.request.frequency_penalty",
+}
+USAGE = {
+	"prompt_tokens": "gen_ai.usage.input_tokens",
+	"completion_tokens": "gen_ai.usage.output_tokens",
+	"cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+	"cache_write_tokens": "gen_ai.usage.cache_creation.input_tokens",
+	"reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+}
+
+
+class Trace:
+	"""The span of a request. The spans of its attempts are its children."""
+
+	def __init__(self, span: "Span", context: "Context", conversation: str | None) -> None:
+		self.span = span
+		self.context = context
+		self.conversation = conversation
+
+	def outcome(self, finish_reason: str, error: str | None) -> None:
+		"""Records the `finish_reason` of the answer, and the code of its error if there is one."""
+		self.span.set_attribute("gen_ai.response.finish_reasons", [finish_reason])
+		_set_error(self.span, error)
+
+	def end(self) -> None:
+		"""Ends the span."""
+		self.span.end()
+
+
+class AttemptSpan:
+	"""The span of one question to one provider."""
+
+	def __init__(self, span: "Span", context: "Context") -> None:
+		self._span = span
+		self._context = context
+		self._asked_at = time.monotonic()
+
+	@contextmanager
+	def current(self) -> Iterator[None]:
+		"""Makes the span the current one of this thread, so that what is started here passes it on."""
+		from opentelemetry import context
+
+		token = context.attach(self._context)
+		try:
+			yield
+		finally:
+			context.detach(token)
+
+	def begun(self) -> None:
+		"""Records that the first chunk has come."""
+		self._span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - self._asked_at)
+
+	def completed(self, completion: Completion) -> None:
+		"""Records the end of the answer."""
+		self._span.set_attribute("gen_ai.response.model", completion.model)
+		self._span.set_attribute("gen_ai.response.finish_reasons", [completion.finish_reason])
+		for field, name in USAGE.items():
+			if count := getattr(completion.usage, field, None):
+				self._span.set_attribute(name, count)
+
+	def failed(self, error: ProviderError) -> None:
+		"""Records the error of the provider."""
+		_set_error(self._span, error.code)
+
+	def end(self) -> None:
+		"""Ends the span."""
+		self._span.end()
+
+
+def is_on() -> bool:
+	"""Whether this process exports spans."""
+	# Whoever exports spans has imported this module before.
+	trace = sys.modules.get("opentelemetry.trace")
+	return trace is not None and type(trace.get_tracer_provider()).__name__ != "ProxyTracerProvider"
+
+
+def carrier(headers: Mapping[str, str]) -> dict[str, str] | None:
+	"""Returns the headers that name the trace to which a request belongs. None if there is none.
+
+	Args:
+		headers: those of the HTTP request. A span that is current in this thread counts before them.
+	"""
+	if not is_on():
+		return None
+	from opentelemetry import context, trace
+
+	current = context.get_current()
+	if not trace.get_current_span(current).get_span_context().is_valid:
+		current = _propagator().extract({name.lower(): value for name, value in headers.items()})
+	found: dict[str, str] = {}
+	_propagator().inject(found, current)
+	return found or None
+
+
+def begin(model: str, conversation: str, parent: Mapping[str, str] | None, **own: str | None) -> Trace | None:
+	"""Begins the span of a request. None if this process exports no spans.
+
+	Args:
+		model: the model that is asked first, empty for the provider's default.
+		conversation: the id of the conversation.
+		parent: what `carrier` returned.
+		own: attributes of the app, whose names get the prefix `ai_assistant.`.
+	"""
+	if not is_on():
+		return None
+	from opentelemetry import trace
+
+	attributes: dict[str, Any] = {
+		"gen_ai.operation.name": OPERATION,
+		"gen_ai.conversation.id": conversation,
+		**({"gen_ai.request.model": model} if model else {}),
+		**{f"ai_assistant.{name}": value for name, value in own.items() if value is not None},
+	}
+	context = _propagator().extract(dict(parent or {}))
+	span = _tracer().start_span("ai_assistant.request", context, trace.SpanKind.INTERNAL, attributes)
+	return Trace(span, trace.set_span_in_context(span, context), conversation)
+
+
+def begin_attempt(provider: Provider, ask: Ask, parent: Trace | None) -> AttemptSpan | None:
+	"""Begins the span of a question to a provider. None if this process exports no spans."""
+	if not is_on():
+		return None
+	from opentelemetry import trace
+
+	attributes: dict[str, Any] = {
+		"gen_ai.operation.name": OPERATION,
+		"gen_ai.provider.name": PROVIDERS.get(provider.api, provider.api.removeprefix("litellm/")),
+		"gen_ai.request.model": ask.model,
+		"gen_ai.request.stream": True,
+		"ai_assistant.provider": provider.name,
+	}
+	for field, name in REQUEST.items():
+		if (value := getattr(ask, field, None)) is not None:
+			attributes[name] = value
+	if parent and parent.conversation:
+		attributes["gen_ai.conversation.id"] = parent.conversation
+	if provider.api_base:
+		address = urlsplit(provider.api_base)
+		port = address.port or (443 if address.scheme == "https" else 80)
+		attributes.update({"server.address": address.hostname or "", "server.port": port})
+	context = parent.context if parent else None
+	span = _tracer().start_span(f"{OPERATION} {ask.model}", context, trace.SpanKind.CLIENT, attributes)
+	return AttemptSpan(span, trace.set_span_in_context(span, context))
+
+
+def pass_on(headers: dict[str, str]) -> dict[str, str]:
+	"""Returns the headers of a question with the `traceparent` of the current span, if there is one."""
+	if not is_on():
+		return headers
+	headers = dict(headers)
+	_propagator().inject(headers)
+	return headers
+
+
+def _set_error(span: "Span", error: str | None) -> None:
+	if error is None:
+		return
+	from opentelemetry.trace import Status, StatusCode
+
+	span.set_attribute("error.type", error)
+	span.set_status(Status(StatusCode.ERROR))
+
+
+def _tracer() -> Any:
+	from opentelemetry import trace
+
+	return trace.get_tracer("ai_assistant")
+
+
+def _propagator() -> Any:
+	# Not the process's own propagators: a client's baggage is not for providers.
+	from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+	return TraceContextTextMapPropagator()

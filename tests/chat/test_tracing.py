@@ -1,0 +1,188 @@
+"""Tests the spans of requests and of attempts with OpenTelemetry's own SDK."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import frappe
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from ai_assistant.chat import lifecycle, queue, running
+from ai_assistant.gateway import tracing
+from tests.chat.conftest import ChatSite
+from tests.chat.test_lifecycle import run
+from tests.support import script
+
+TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+	"""What the process exports."""
+	exporter = InMemorySpanExporter()
+	provider = TracerProvider()
+	provider.add_span_processor(SimpleSpanProcessor(exporter))
+	monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+	monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+	yield exporter
+	provider.shutdown()
+
+
+def arrive(monkeypatch: pytest.MonkeyPatch, **headers: str) -> None:
+	"""Makes the headers those of the HTTP request at hand."""
+	monkeypatch.setattr(frappe.local, "request", frappe._dict(headers=headers), raising=False)
+
+
+def ask(site: ChatSite, content: str, settings: Any, **fields: Any) -> dict[str, Any]:
+	chat = lifecycle.begin(site.request(content, **fields), settings, 0.0)
+	try:
+		_chunks, answer = run(lifecycle.run(chat))
+	finally:
+		running.unregister(chat)
+	return answer
+
+
+def by_name(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+	return {span.name: span for span in exporter.get_finished_spans()}
+
+
+def hexadecimal(span: ReadableSpan) -> tuple[str, str, str | None]:
+	"""Returns the ids of the trace, of the span and of its parent."""
+	assert span.context
+	parent = span.parent and format(span.parent.span_id, "016x")
+	return format(span.context.trace_id, "032x"), format(span.context.span_id, "016x"), parent
+
+
+def test_a_request_is_a_span_and_its_attempt_a_child_by_the_conventions(
+	chat_site: ChatSite, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	arrive(monkeypatch, Traceparent=TRACEPARENT, Baggage="secret=1")
+	usage = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
+	content = script({"reasoning": "Hm."}, {"text": "The secret."}, {"usage": usage})
+	answer = ask(chat_site, content, chat_site.configure(), task_id="t1", temperature=0.5)
+	found = by_name(spans)
+	request, attempt = found["ai_assistant.request"], found["chat m1"]
+	assert hexadecimal(request)[0::2] == (TRACE_ID, PARENT_ID)
+	assert hexadecimal(attempt)[0::2] == (TRACE_ID, hexadecimal(request)[1])
+	assert (request.kind, attempt.kind) == (SpanKind.INTERNAL, SpanKind.CLIENT)
+	assert dict(request.attributes or {}) == {
+		"gen_ai.operation.name": "chat",
+		"gen_ai.conversation.id": "t1",
+		"ai_assistant.request_id": answer["request_id"],
+		"ai_assistant.mode": "chat",
+		"gen_ai.response.finish_reasons": ("stop",),
+	}
+	attributes = dict(attempt.attributes or {})
+	assert 0 < attributes.pop("gen_ai.response.time_to_first_chunk") < 60  # type: ignore[operator]
+	assert attributes == {
+		"gen_ai.operation.name": "chat",
+		"gen_ai.provider.name": "openai",
+		"gen_ai.request.model": "m1",
+		"gen_ai.request.stream": True,
+		"gen_ai.request.temperature": 0.5,
+		"gen_ai.conversation.id": "t1",
+		"ai_assistant.provider": "p",
+		"server.address": "127.0.0.1",
+		"server.port": chat_site.provider.port,
+		"gen_ai.response.model": "m1",
+		"gen_ai.response.finish_reasons": ("stop",),
+		"gen_ai.usage.input_tokens": answer["usage"]["prompt_tokens"],
+		"gen_ai.usage.output_tokens": answer["usage"]["completion_tokens"],
+		"gen_ai.usage.reasoning.output_tokens": answer["usage"]["reasoning_tokens"],
+	}
+	# The provider gets the span of the attempt as its parent, and no baggage.
+	sent = {name.lower(): value for name, value in chat_site.provider.requests[-1].headers.items()}
+	assert sent["traceparent"] == f"00-{TRACE_ID}-{hexadecimal(attempt)[1]}-01"
+	assert "baggage" not in sent
+	assert "secret" not in "".join(span.to_json() for span in spans.get_finished_spans())
+
+
+def test_each_attempt_has_its_span_and_its_error(
+	chat_site: ChatSite, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	arrive(monkeypatch)
+	first = {
+		"name": "a",
+		"api": "anthropic",
+		"api_base": chat_site.provider.base("anthropic"),
+		"api_key": "k",
+		"default_model": "claude-x",
+	}
+	second = {**first, "name": "b", "api": "openai", "api_base": chat_site.provider.base("openai")}
+	second["default_model"] = "m2"
+	settings = chat_site.configure(providers=[first, second], failover={"retries": 0, "cool_down": False})
+	content = script({"for": "claude-x", "status": 503}, {"text": "Yes."})
+	assert ask(chat_site, content, settings)["provider"] == "b"
+	found = by_name(spans)
+	assert {name: span.status.status_code for name, span in found.items()} == {
+		"ai_assistant.request": StatusCode.UNSET,
+		"chat claude-x": StatusCode.ERROR,
+		"chat m2": StatusCode.UNSET,
+	}
+	failed = found["chat claude-x"].attributes or {}
+	assert (failed["gen_ai.provider.name"], failed["error.type"]) == ("anthropic", "provider_unavailable")
+	assert len({hexadecimal(span)[0] for span in found.values()}) == 1
+	# A request that fails.
+	spans.clear()
+	ask(chat_site, script({"status": 401}), settings)
+	request = by_name(spans)["ai_assistant.request"]
+	assert request.status.status_code is StatusCode.ERROR
+	assert (request.attributes or {})["error.type"] == "provider_auth"
+
+
+def test_a_request_in_the_background_belongs_to_the_trace_of_its_client(
+	chat_site: ChatSite, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(frappe.local, "roles_of", lambda _user: [], raising=False)
+	arrive(monkeypatch, traceparent=TRACEPARENT)
+	settings = chat_site.configure()
+	queued = queue.put(chat_site.request("hello", background=True), settings, 0.0)
+	arrive(monkeypatch)
+	chat = queue.take(chat_site.row(queued["request_id"])["name"])
+	assert chat
+	try:
+		run(lifecycle.run(chat))
+	finally:
+		running.unregister(chat)
+	assert hexadecimal(by_name(spans)["ai_assistant.request"])[0::2] == (TRACE_ID, PARENT_ID)
+
+
+def test_a_span_that_is_current_is_the_parent(chat_site: ChatSite, spans: InMemorySpanExporter) -> None:
+	with trace.get_tracer("wsgi").start_as_current_span("POST") as server:
+		ask(chat_site, "hello", chat_site.configure())
+		expected = format(server.get_span_context().span_id, "016x")
+	assert hexadecimal(by_name(spans)["ai_assistant.request"])[2] == expected
+
+
+def test_a_chat_that_its_client_leaves_ends_its_spans(
+	chat_site: ChatSite, spans: InMemorySpanExporter
+) -> None:
+	chat = lifecycle.begin(
+		chat_site.request(script({"text": "Yes"}, {"gate": "never"})), chat_site.configure(), 0.0
+	)
+	chunks = lifecycle.run(chat)
+	next(chunks)
+	chunks.close()
+	running.unregister(chat)
+	request = by_name(spans)["ai_assistant.request"]
+	assert (request.attributes or {})["gen_ai.response.finish_reasons"] == ("cancelled",)
+	assert "chat m1" in by_name(spans)
+
+
+def test_without_an_exporter_nothing_is_imported_or_passed_on(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	arrive(monkeypatch, traceparent=TRACEPARENT)
+	assert not tracing.is_on()
+	ask(chat_site, "hello", chat_site.configure())
+	assert "traceparent" not in {name.lower() for name in chat_site.provider.requests[-1].headers}
+	code = "import sys, ai_assistant.gateway; from ai_assistant.gateway import tracing; assert not tracing.is_on();"
+	code += "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
+	subprocess.run([sys.executable, "-c", code], check=True)
