@@ -63,6 +63,7 @@ class Chat:
 			provider_health.of_site() if settings.failover.cool_down else None,
 			settings.failover.retries,
 			f"{self.user} {request.task_id}",
+			request.last_key,
 		)
 
 	def wait_s(self) -> float:

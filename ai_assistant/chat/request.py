@@ -65,7 +65,7 @@ class ChatRequest(Ask):
 	`reference_doctype` and `reference_name` name the document to which the request belongs.
 	`trace` has the headers of the trace to which the request belongs, None if the process exports no spans.
 	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
-	matter.
+	matter. `last_key` is the label of the key with which `provider` answered the task last.
 	"""
 
 	request_id: str
@@ -79,6 +79,7 @@ class ChatRequest(Ask):
 	metadata: dict[str, str] | None = None
 	unknown: tuple[str, ...] = ()
 	names_provider: bool = True
+	last_key: str = ""
 	reference_doctype: str | None = None
 	reference_name: str | None = None
 	trace: dict[str, str] | None = None

@@ -1,4 +1,4 @@
-"""Keeps a task with one provider, whose cache has the beginning of its messages."""
+"""Keeps a task with one provider and one of its keys, whose cache has the beginning of its messages."""
 
 import hashlib
 from dataclasses import replace
@@ -10,22 +10,30 @@ from ai_assistant.config.settings import Settings
 
 from .request import ChatRequest
 
+# How many of a task's newest requests are looked at for one that was answered: others may be running or have failed.
+NEWEST = 5
+
 
 def keep(request: ChatRequest, settings: Settings) -> ChatRequest:
-	"""Returns the request with the provider and the model that answered its task last.
+	"""Returns the request with the provider, the model and the key that answered its task last.
 
-	It is returned as it is if the client names a provider or a model, if the task was last answered in another mode, or if
-	the settings no longer permit that provider and model. A provider that fails is followed by the others as always.
+	The provider and the model stay as they are if the client names one of them, if the task was last answered in another
+	mode, or if the settings no longer permit what answered it. The key is kept if the provider is the same. A provider or
+	a key that fails is followed by the others as always.
 	"""
-	if request.names_provider or request.task_id == request.request_id:
+	if request.task_id == request.request_id:
 		return request
-	row = next(iter(store.current().of_task(frappe.session.user, request.task_id, limit=1)), None)
-	if row is None or row["status"] != "completed" or row["mode"] != request.mode:
+	rows = store.current().of_task(frappe.session.user, request.task_id, limit=NEWEST)
+	row = next((row for row in rows if row["status"] == "completed"), None)
+	if row is None:
 		return request
 	provider = settings.provider(row["provider"] or "")
-	if provider is None or not row["model"] or not provider.allows(row["model"]):
-		return request
-	return replace(request, provider=provider.name, model=row["model"])
+	if provider and row["model"] and not request.names_provider and row["mode"] == request.mode:
+		if provider.allows(row["model"]):
+			request = replace(request, provider=provider.name, model=row["model"])
+	if request.provider and request.provider == row["provider"]:
+		return replace(request, last_key=row["key_label"] or "")
+	return request
 
 
 def cache_key(user: str, task_id: str) -> str:

@@ -43,6 +43,7 @@ class Gateway:
 		health: which providers and keys rest. By default this gateway has a health of its own.
 		retries: how often a question is asked again after all providers have failed before their first chunk.
 		task: questions of the same task go to the same provider and key, if weights allow several.
+		last_key: the label of the key that answered the task last. The first provider is asked with it first.
 	"""
 
 	def __init__(
@@ -53,6 +54,7 @@ class Gateway:
 		health: Health | None = None,
 		retries: int = 2,
 		task: str = "",
+		last_key: str = "",
 	) -> None:
 		self.providers = sorted(
 			by_weight(providers, task),
@@ -63,6 +65,7 @@ class Gateway:
 		self.health = health or Health(LocalState())
 		self.retries = retries
 		self.task = task
+		self.last_key = last_key
 
 	def stream_generate(
 		self,
@@ -234,6 +237,8 @@ class Gateway:
 		with_keys = [
 			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)
 		]
+		first = (route[0][0].name, self.last_key)
+		with_keys.sort(key=lambda variant: (variant.name, variant.key_label) != first)
 		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys, named)]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:

@@ -38,7 +38,7 @@ IDLE_CONNECTION_S = 55
 # does not wait.
 REST_SHARE = 0.1
 MIN_REST_S = 0.02
-MAX_REST_S = 0.04
+MAX_REST_S = 0.06
 MANY_BYTES = 8 * 1024
 # The size of a header and the number of headers that browsers accept. aiohttp's default refuses 8 KB.
 MAX_HEADER_BYTES = 256 * 1024
