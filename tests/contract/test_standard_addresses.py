@@ -41,12 +41,23 @@ def test_the_short_address_refuses_as_the_long_one_does(site: Site) -> None:
 			httpx.post(f"{base}/chat/completions", **sent),
 			httpx.post(f"{base}/chat/completions", **sent, headers={"Authorization": "Bearer aik-nobodys"}),
 			httpx.post(f"{base}/messages", **sent, headers={"x-api-key": "aik-nobodys"}),
-			httpx.post(f"{base}/messages", content=b"{", headers={"Content-Type": "application/json"}),
 			httpx.get(f"{base}/nothing", headers=headers(site.first)),
 		]
 		return [(answer.status_code, answer.json()) for answer in answers]
 
 	assert refusals(short(site)) == refusals(base(site))
+
+
+def test_the_short_address_refuses_a_body_that_is_no_json(site: Site, frappe_reads_strictly: bool) -> None:
+	answers = [
+		httpx.post(f"{address}/messages", content=b"{", headers={"Content-Type": "application/json"})
+		for address in (short(site), base(site))
+	]
+	if live_site() and not frappe_reads_strictly:
+		# Frappe 15 fails before it calls a hook, and has a JSON body only for addresses that begin with /api.
+		assert [answer.status_code for answer in answers] == [500, 500]
+		return
+	assert len({(answer.status_code, answer.text) for answer in answers}) == 1
 
 
 def test_a_path_that_only_begins_alike_is_a_page_of_the_site(site: Site) -> None:
