@@ -5,7 +5,6 @@ where the site keeps content, unless the client says `store: false`.
 """
 
 import re
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from ai_assistant.chat.messages import messages_of
 from ai_assistant.chat.validators import flag, whole_number
 from ai_assistant.config import access
 from ai_assistant.config.settings import Settings
+from ai_assistant.gateway.bounds import MOST
 from ai_assistant.log import escaped
 
 from .. import requests
@@ -155,7 +155,7 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 			# Instructions are those of one response, and not of those that follow it.
 			own = own[1:]
 		# Their characters have been counted already, against the limit of the model that is asked.
-		messages = messages_of(own, replace(settings.limits, max_chars=sys.maxsize))
+		messages = messages_of(own, replace(settings.limits, max_chars=MOST))
 		sent |= {
 			"messages": messages,
 			"model": parsed.fields.get("model"),
