@@ -31,7 +31,7 @@ OWN = "Contract suite"
 
 
 class Unusable(Exception):
-	"""What the person at the terminal has to see to; one sentence."""
+	"""A problem that the person at the terminal must solve, in one sentence."""
 
 
 class Bench:
@@ -363,7 +363,7 @@ def _allow_tests() -> None:
 
 	from ai_assistant.bench_tests import delete_requests
 
-	# Made at first need, by whoever needs it: a web server that remembers an older site_config.json would make
+	# The first process that needs the key makes it. A web server with an older site_config.json in memory would make
 	# another one and put it in the place of this process's.
 	get_encryption_key()
 	own = json.loads(Path(get_site_config_path()).read_text())

@@ -21,8 +21,8 @@ for name in list(os.environ):
 stand_in.install()
 importlib.import_module("ai_assistant.config.forms").switch_off()
 
-# How long an example takes is no part of what a test says. In CI the same examples each time: a find of luck
-# belongs on a developer's machine, where it can be looked into.
+# The time of an example is not tested. CI uses the same examples each time: a new counterexample should appear
+# on a developer's machine, where it can be examined.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
@@ -30,7 +30,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-	"""What a test logs may hold a lone surrogate, which cannot go from one process of the tests to another."""
+	"""Escapes lone surrogates in logs, because pytest-xdist cannot send them from one process to another."""
 	report = yield
 	report.sections = [
 		(name, content.encode(errors="backslashreplace").decode()) for name, content in report.sections
@@ -39,7 +39,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-	"""What faults did in this process goes to the one that prints it, where the tests run in several."""
+	"""Sends the ledger of faults to the main process, if the tests run in several processes."""
 	if (output := getattr(session.config, "workeroutput", None)) is not None:
 		output["faults"] = [asdict(row) for row in LEDGER.rows.values()]
 
@@ -50,7 +50,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-	"""Prints what faults did to the chats they met (tests/support/ledger.py)."""
+	"""Prints the table of injected faults (tests/support/ledger.py)."""
 	if LEDGER.rows:
 		terminalreporter.section("faults")
 		for line in LEDGER.table():

@@ -136,7 +136,7 @@ def test_the_deployment_guide_installs_by_the_same_commands() -> None:
 	_before, section = guide.split("\n## Install\n")
 	block = re.search(r"^```bash\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 	assert block and block[1] == installs[0]
-	# What a running site does in between, and what restarts a bench without supervisor.
+	# The behaviour of a running site meanwhile, and how to restart a bench without supervisor.
 	assert "may answer 500" in section and "Without supervisor it does nothing" in section
 
 

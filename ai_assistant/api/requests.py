@@ -255,7 +255,7 @@ def cancelled() -> dict[str, Any]:
 
 
 def _hung_up() -> dict[str, Any]:
-	"""Returns the answer object of a request whose client hung up. Nobody reads it."""
+	"""Returns the answer object of a request whose client hung up. No client reads it."""
 	return {"status": "cancelled", "error": cancelled()}
 
 

@@ -118,7 +118,7 @@ def _send(webhook: Webhook, delivery: store.Delivery) -> str | None:
 		"webhook-signature": _signature(webhook.secret, delivery.name, timestamp, delivery.payload),
 	}
 	try:
-		# The body of the answer is not read. A redirect would lead to an address that nobody has configured.
+		# The body of the answer is not read. A redirect would lead to an address that is not configured.
 		with httpx.stream(
 			"POST",
 			webhook.url,

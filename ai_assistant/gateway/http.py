@@ -118,7 +118,7 @@ async def load() -> "aiohttp.ClientSession":
 
 
 def _close(pid: int, loop: asyncio.AbstractEventLoop, client: "aiohttp.ClientSession") -> None:
-	"""What is not closed aiohttp complains of at the end of the process, on the terminal."""
+	"""Closes the sessions. aiohttp writes a warning to the terminal at the end of the process for each open one."""
 	if pid == os.getpid() and not client.closed:
 		with suppress(Exception):
 			asyncio.run_coroutine_threadsafe(client.close(), loop).result(timeout=1)

@@ -8,7 +8,7 @@ ATTACHMENT_BYTES = 4000
 
 
 def bytes_of(messages: list[dict[str, Any]]) -> int:
-	"""Returns the bytes of valid messages as JSON without escapes, with ATTACHMENT_BYTES for each part that is no text.
+	"""Returns the bytes of valid messages as JSON without escapes, with ATTACHMENT_BYTES for each part that is not text.
 
 	The length of an image's data says nothing about its tokens. A continuation is not counted. The messages are not
 	encoded, because that would cost several milliseconds for each megabyte.

@@ -109,7 +109,7 @@ class AttemptSpan:
 
 def is_on() -> bool:
 	"""Whether this process exports spans."""
-	# Whoever exports spans has imported this module before.
+	# A process that exports spans has already imported this module.
 	trace = sys.modules.get("opentelemetry.trace")
 	return trace is not None and type(trace.get_tracer_provider()).__name__ != "ProxyTracerProvider"
 

@@ -51,12 +51,13 @@ REQUEST_FIELDS = (
 )
 """The fields of a request.
 
-`created`, `lease` and `ended` are UNIX times in seconds, `cancel_asked` is 0 or 1, `is_continuation` is 1 if the last message
-of the request answers a tool call, `prompt_bytes` is a number, and `first_event_ms` is how long the client waited for event 1, None if that was not measured. JSON_FIELDS hold objects of
-the contract or None; `tool_calls` is None for a request without tools. The others are strings or None; `excerpt` is the
-beginning of the question, `key_label` names the key of the provider that answered if the provider has several,
-`ai_key` is the name of the AI Key that the request came with, and `reference_doctype` and `reference_name` name the
-document to which it belongs.
+- `created`, `lease` and `ended` are UNIX times in seconds.
+- `cancel_asked` is 0 or 1. `is_continuation` is 1 if the last message of the request answers a tool call.
+- `prompt_bytes` is a number. `first_event_ms` is how long the client waited for event 1; None if not measured.
+- JSON_FIELDS hold objects of the contract or None. `tool_calls` is None for a request without tools.
+- The other fields are strings or None. `excerpt` is the beginning of the question. `key_label` names the key that
+  answered, if its provider has several. `ai_key` is the name of the AI Key of the request. `reference_doctype` and
+  `reference_name` name the document to which the request belongs.
 """
 
 JSON_FIELDS = frozenset(

@@ -16,7 +16,7 @@ USAGE = {
 	"cached_tokens": 60,
 	"cache_write_tokens": 10,
 }
-# What a continuation of this app looks like from outside.
+# The form of a continuation of this app.
 SEALED = "eyJ2IjoxLCJvZiI6WyJhIiwiYiIsImMiXSwiZmllbGRzIjp7fX0="
 
 

@@ -17,7 +17,7 @@ def provider() -> Iterator[ScriptedProvider]:
 
 @pytest.fixture(scope="module")
 def config(provider: ScriptedProvider) -> dict[str, Any]:
-	"""What the site is configured to do; a module may have its own."""
+	"""The configuration of the site. A module may override it."""
 	return site_config(provider)
 
 

@@ -167,7 +167,7 @@ def test_no_value_in_any_line_forges_another(
 		first, *rest = record.split("\n")
 		assert re.match(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \[\w+\] ", first)
 		assert first.count("user=") <= 1 and FORGED not in first
-		# A traceback may quote it, where nobody takes it for a record.
+		# A traceback may quote it, because its lines are indented.
 		assert all(line.startswith("\t") for line in rest)
 		for line in (first, *rest):
 			assert line.replace("\t", "").isprintable(), line

@@ -1,4 +1,4 @@
-"""What needs a site of one's own: its logs, its files, its configuration while it runs."""
+"""Tests that need a site of their own: its logs, its files, and changes of its configuration."""
 
 import re
 import sqlite3

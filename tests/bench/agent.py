@@ -34,7 +34,7 @@ TOOL = {
 
 
 class CachingServer:
-	"""What a provider has seen of its prompts, and what its answers have cost."""
+	"""The prompts that a provider has in its cache, and the cost of its answers."""
 
 	def __init__(self, api: str) -> None:
 		self.api = api

@@ -17,7 +17,7 @@ import time
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 STAMP = 16
-# What a fast provider's chunks come to in one segment.
+# The size of a segment with the chunks of a fast provider.
 BLOCK = 64
 
 

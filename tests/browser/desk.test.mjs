@@ -130,7 +130,7 @@ test("markup of a question is its text, and an answer without thought draws no t
 test("the report of budgets shows a dash where no price is known", async () => {
 	const page = await desk("ai-request");
 	await page.waitForFunction(() => window.cur_list);
-	// The manager's only chat is with a model whose price nobody knows.
+	// The manager's only chat is with a model without a known price.
 	const asked = { messages: [{ role: "user", content: "hello" }], model: "scripted" };
 	await page.evaluate((asked) => frappe.call("ai_assistant.api.chat_completion", asked).then(() => null), asked);
 	await page.goto(`${site.url}/app/query-report/AI Budgets`);

@@ -1,4 +1,4 @@
-// What the tests of the page share: the page in a Chromium, on a site that stands.
+// Shared by the tests of the page: opens the page in Chromium, on a running site.
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 

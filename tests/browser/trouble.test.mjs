@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Wire, openGate, site, unique } from "../js/support.mjs";
 import { PAGE, answer, ask, context, finished, logIn, open, ready, says } from "./support.mjs";
 
-// `make test-bench` names a System Manager, who is nobody on the standalone site.
+// `make test-bench` names a System Manager. The standalone site has none.
 const onBench = Boolean(process.env.MANAGER_LOGIN);
 
 /** What the page keeps of this tab, as if it had been asked before. */

@@ -1,4 +1,4 @@
-"""What of a failure is told to whom."""
+"""The parts of a failure that clients and administrators get."""
 
 from ai_assistant.chat.errors import provider_failure
 from ai_assistant.gateway import ProviderError

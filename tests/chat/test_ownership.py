@@ -1,4 +1,4 @@
-"""Tests that a user finds their own requests, and nobody else's."""
+"""Tests that a user finds only their own requests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a queued request may still use when a worker takes it: its AI Key, provider and model."""
+"""The AI Key, provider and model of a queued request are checked again when a worker takes it."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a chat draws on the screen of a terminal."""
+"""The screen of a terminal during a chat."""
 
 import io
 import re

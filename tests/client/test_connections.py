@@ -1,4 +1,4 @@
-"""What the client does when its connections end at the wrong moment, and what it leaves behind when it is let go of."""
+"""The client when its connections end at the wrong moment, and what is left when the client is dropped."""
 
 import gc
 import json
@@ -19,7 +19,7 @@ from tests.support.provider import ScriptedProvider
 from tests.support.serving import serving
 from tests.support.site import Site, StandaloneSite, site_config
 
-# What the n-th request of a method is answered with: status and message, or None to hang up without a word.
+# The answer to the n-th request of a method: status and message, or None to hang up without an answer.
 Play = Callable[[str, int], tuple[int, Any] | None]
 REALTIME = {"events": 0, "failed": 0, "last_seq": 0}
 NOT_FOUND = (404, {"success": False, "error": {"code": "not_found", "message": "No.", "retryable": False}})
@@ -138,7 +138,7 @@ def test_what_is_only_read_is_asked_for_once_more() -> None:
 
 def test_a_client_that_may_not_log_in_leaves_no_connection() -> None:
 	with playing(lambda *_: (401, "Invalid login credentials")) as (server, url):
-		# Its frames are kept, and the client with them: nobody but itself closes it.
+		# The frames keep the client alive, so only the client can close itself.
 		with pytest.raises(ApiError) as raised:
 			Client(url, "x", user="a", password="wrong")
 		assert server.hung_up.wait(20)

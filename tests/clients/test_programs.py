@@ -33,7 +33,7 @@ SHELLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Asking:
-	"""What a program is told: where the site is, with which key, and which model."""
+	"""The configuration of a program: the site's address, a key and a model."""
 
 	folder: Path
 	base: str

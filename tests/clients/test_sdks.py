@@ -61,7 +61,7 @@ def key(process: StandaloneSite, user: str) -> str:
 
 
 def run(language: str, api: str, action: str, **fields: Any) -> Any:
-	"""What a client printed, and an empty object for nothing."""
+	"""The JSON that a client printed; an empty object if it printed nothing."""
 	if language == "python":
 		name = "sdk_anthropic.py" if api == "messages" else "sdk_openai.py"
 		command = [str(CLIENTS / "sdk" / "bin" / "python"), str(HERE / name)]

@@ -39,7 +39,7 @@ def site(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def frappe_reads_strictly(site: Site) -> bool:
-	"""Whether the site's Frappe, as 16 does, refuses a body that is no JSON to RFC 8259 before a method is called."""
+	"""Whether the site's Frappe refuses a body that is not JSON of RFC 8259 before it calls a method, as 16 does."""
 	headers = {"Content-Type": "application/json"}
 	request = httpx.post(f"{site.url}/api/method/ping", content='{"x": NaN}', headers=headers)
 	assert (request.status_code, request.json().get("exc_type")) in ((200, None), (417, "DataError"))

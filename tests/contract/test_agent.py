@@ -226,7 +226,7 @@ def test_a_wrong_or_foreign_continuation_is_ignored_or_refused_and_never_a_500(c
 		("claude", "provider_error")
 	]
 	assert (refused["status"], refused["response"]) == ("completed", "Done.")
-	# What is another's, or cut, or nobody's, is not sent to it at all.
+	# A continuation of another provider, a cut one or an invalid one is not sent to the provider.
 	for continuation, api in ((value, "scripted"), (value[:-8], "claude"), ("AAAA", "claude")):
 		assert turn({}, continuation, provider=api)["response"] == "Done."
 	for nothing in ("", "ä", 5, ["x"], {"v": 1}):
@@ -297,7 +297,7 @@ def test_images_reach_the_provider_as_they_were_sent(
 	client: Client, provider: ScriptedProvider, background: bool
 ) -> None:
 	marker = unique("marker")
-	# Nobody answers there: an address is passed on, and not looked up.
+	# There is no server: the site passes the address on and does not open it.
 	link = "https://images.invalid/a.png"
 	parts = [
 		{"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},

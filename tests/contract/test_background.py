@@ -1,4 +1,4 @@
-"""`background: true`: a worker answers, and whoever asked may go away meanwhile."""
+"""`background: true`: a worker answers, and the client may disconnect meanwhile."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.site import Site
 
 
 def ask(client: Client, prompt: str, **fields: Any) -> dict[str, Any]:
-	"""What the POST itself answers, without waiting for more."""
+	"""Returns the answer of the POST itself, without waiting for the end."""
 	messages = [{"role": "user", "content": prompt}]
 	answer: dict[str, Any] = client.post("chat_completion", messages=messages, background=True, **fields)
 	return answer

@@ -1,4 +1,4 @@
-"""What a chat costs at the site's own prices, and what a user is told whose budget is used up."""
+"""The cost of a chat at the site's own prices, and the error when a user's budget is used up."""
 
 from typing import Any
 

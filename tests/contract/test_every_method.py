@@ -1,4 +1,4 @@
-"""Each method there is, found by looking: whom it lets in, and that somebody else's ids read as ids of nobody."""
+"""Every whitelisted method: who may call it, and that another user's ids look like ids that do not exist."""
 
 import inspect
 from typing import Any
@@ -18,7 +18,7 @@ IDS = [
 	for parameter in inspect.signature(method).parameters
 	if parameter.endswith("_id")
 ]
-# What watches a site has no role in it: tests/operations/test_metrics.py says whom these let in.
+# A monitoring system has no role on the site: tests/operations/test_metrics.py tests who may call these.
 FOR_ROLES = [name for name in METHODS if name not in ("health", "metrics")]
 HELLO = [{"role": "user", "content": "hello"}]
 # What differs from one answer to the next by itself.

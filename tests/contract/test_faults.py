@@ -12,7 +12,7 @@ from tests.support.ledger import LEDGER
 from tests.support.provider import ScriptedProvider
 from tests.support.site import CANARY_KEY, Site
 
-# The provider's own words, which nobody may ever see.
+# The provider's own text, which no client may see.
 SECRET = "internal-detail-7b1e"
 BODY = {"error": {"message": f"{SECRET} {CANARY_KEY}", "type": "x", "code": "x"}}
 LONG = {

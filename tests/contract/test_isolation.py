@@ -1,4 +1,4 @@
-"""Nobody but the user who asked receives anything, reads it back, or can tell that it exists."""
+"""Only the user who asked receives events, can read them back, and can tell that the request exists."""
 
 import re
 from collections.abc import Iterator

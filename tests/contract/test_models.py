@@ -1,4 +1,4 @@
-"""What a client learns about the models it may choose from."""
+"""The information that a client gets about the models it may use."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_each_model_says_what_is_known_of_it(client: Client) -> None:
 	claude = providers["claude"]["details"]["claude-sonnet-4-5"]
 	assert claude.keys() == FIELDS
 	assert (claude["context_window"], claude["vision"], claude["prices"]["input"]) == (200_000, True, 3)
-	# Nothing is guessed of a model that nobody knows.
+	# Figures of an unknown model are null.
 	scripted = providers["scripted"]["details"]["scripted"]
 	assert scripted == dict.fromkeys(FIELDS)
 

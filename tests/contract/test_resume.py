@@ -152,7 +152,7 @@ def test_a_client_whose_connection_breaks_reads_its_answer_back(
 
 
 def drop_the_socket(client: Client) -> None:
-	"""As a network that goes away does it: nobody says goodbye."""
+	"""Drops the connection without closing it, as a network that is lost does."""
 	client.socket.client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
 
 

@@ -1,4 +1,4 @@
-"""`watch`: the events of one's own requests as they are stored, each once, and nobody else's."""
+"""`watch` returns each event of the user's own requests once, as it is stored, and no other events."""
 
 import json
 from typing import Any

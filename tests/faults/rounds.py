@@ -35,7 +35,7 @@ def _round(client: Client, provider: ScriptedProvider, fault: dict[str, Any], n:
 
 
 def _hang_up(client: Client, provider: ScriptedProvider, prompt: str, request_id: str) -> None:
-	"""Whoever asked goes without a word, and somebody else cancels."""
+	"""The client hangs up, and another one cancels the request."""
 	body = {"messages": [{"role": "user", "content": prompt}], "request_id": request_id}
 	asking = client.http.build_request("POST", "/api/method/ai_assistant.api.chat_completion", json=body)
 	connection = HTTPConnection(asking.url.host, asking.url.port)

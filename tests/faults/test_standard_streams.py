@@ -70,7 +70,7 @@ def test_the_same_key_replays_what_was_committed_and_ends_once(
 		answer = client.get("get_request", request_id=request_id)
 		journal = client.get("get_events", request_id=request_id)["events"]
 	assert violations(journal, answer) == [] and answer["response"] == stored
-	# What the client read and the journal does not have is at most what one batch gathers.
+	# The client has at most one batch more than the journal.
 	assert stored.startswith(read) or read.startswith(stored)
 	assert provider.count(request_id) == 1
 

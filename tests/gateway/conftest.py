@@ -21,5 +21,5 @@ def server() -> Iterator[ScriptedProvider]:
 
 @pytest.fixture
 def marker(request: pytest.FixtureRequest) -> str:
-	"""What a test writes into its messages to find its own requests at the provider again."""
+	"""A text by which a test recognises its own requests at the provider."""
 	return request.node.nodeid

@@ -29,7 +29,7 @@ EVENTS = f"data: {json.dumps(CHUNK)}\n\ndata: [DONE]\n\n".encode()
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n%scontent-length: %d\r\n\r\n"
 ANSWER = HEAD % (b"", len(EVENTS)) + EVENTS
 RESET = struct.pack("ii", 1, 0)
-# What the n-th request of the m-th connection is answered with.
+# Returns the answer to the n-th request of the m-th connection.
 Play = Callable[[int, int], bytes]
 
 
@@ -118,7 +118,7 @@ def test_a_question_is_sent_once_more_and_no_oftener() -> None:
 		assert ask(address).text == "Hi"
 		assert ask(address).failure.kind == "broke_off"
 		assert server.requests == [(1, 1), (1, 2), (2, 1)]
-		# On a connection of its own, nobody knows what became of it.
+		# On a new connection the request may have been processed.
 		assert ask(address).failure.kind == "broke_off"
 		assert server.requests[3:] == [(3, 1)]
 
@@ -170,7 +170,7 @@ def over_tls(certificate: Path) -> Iterator[str]:
 	context.load_cert_chain(certificate)
 	with Counting(lambda *_: ANSWER, False) as server:
 		server.socket = context.wrap_socket(server.socket, server_side=True)
-		# Whoever does not trust it hangs up in the middle of the handshake, which is no news.
+		# A client that does not trust the certificate hangs up during the handshake.
 		server.handle_error = lambda *_: None  # type: ignore[method-assign]
 		serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
 		serving.start()

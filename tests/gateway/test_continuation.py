@@ -1,4 +1,4 @@
-"""Reasoning goes on across tool calls: what a provider wants back it gets, exactly, and nobody else does."""
+"""Reasoning continues across tool calls. A provider gets back exactly what it sent; no other provider gets it."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode

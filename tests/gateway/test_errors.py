@@ -1,4 +1,4 @@
-"""What a provider's error or its word for an end comes down to, the same wherever it stands and whoever reads it."""
+"""A provider's error, or its reason for an end, has the same meaning in every place and for every adapter."""
 
 import json
 import time
@@ -190,7 +190,7 @@ def in_an_hour() -> str:
 		({}, {"error": {"metadata": {"retry_after_seconds": 12}}}, 12, 12),
 		({"x-ratelimit-reset-requests": "6m0s"}, "", 360, 360),
 		({"x-ratelimit-reset-tokens": "17ms"}, "", 1, 1),
-		# Of two limits the one that is used up; where nobody says which, the later.
+		# The limit that is used up. If the headers do not tell which one that is, the later one.
 		(
 			{
 				"x-ratelimit-remaining-requests": "0",

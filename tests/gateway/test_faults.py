@@ -20,7 +20,7 @@ from tests.support.wire import FAMILIES, Step
 
 from .asking import ADAPTERS, DIRECT, KEY, MODELS, Heard, Listener, family, gateway, hear, scripted, spoken
 
-# What the scripted provider says of itself when it refuses, where a script does not put it into its mouth.
+# The scripted provider's own text of a refusal, if the script contains none.
 ITS_WORDS = "scripted refusal"
 
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
@@ -97,7 +97,7 @@ def test_the_provider_does_quote_what_must_not_be_told(server: ScriptedProvider)
 
 @EVERY_FAMILY
 def test_a_redirect_is_not_followed(server: ScriptedProvider, api: str) -> None:
-	"""Whoever it points to would get the question, and of some providers the key."""
+	"""The target of a redirect would get the question, and with some providers the key."""
 	before = len(server.requests)
 	to = {"location": f"{server.base(spoken(api))}/elsewhere"}
 	check(answer(server, api, [{"status": 307, "headers": to}]), api, "misconfigured", "provider_error")
@@ -263,7 +263,7 @@ def test_silence_in_the_middle_is_a_timeout(server: ScriptedProvider) -> None:
 
 @contextmanager
 def nobody() -> Iterator[str]:
-	"""An address where nobody listens."""
+	"""An address without a server."""
 	with socket.socket() as taken:
 		taken.bind(("127.0.0.1", 0))
 		yield f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -260,7 +260,7 @@ def test_a_long_answer_leaves_memory_flat(
 	monkeypatch.setattr("tests.support.provider.ReceivedRequest", Forgetful)
 	monkeypatch.setattr("ai_assistant.gateway.bridge.HIGH_WATER", 8)
 	monkeypatch.setattr("ai_assistant.gateway.continuation.MAX_CHARS", 50_000)
-	# Of calls that nobody asked for nothing is given; and what is said whole at the end would be all of it.
+	# Calls without tools in the request are dropped. They would be the whole text at the end of the answer.
 	size = 40_000
 	begin = {"call": 0, "id": "call_1", "name": "clock", "arguments": "{"} if kind == "call" else {}
 	piece = {"call": 0, "arguments": "x" * size} if kind == "call" else {kind: "x" * size}
@@ -651,7 +651,7 @@ def test_what_nobody_has_counted_is_estimated_from_bytes_at_what_the_model_costs
 	plain = Provider("b", "anthropic", KEY, "claude-sonnet-4-5", priority=2)
 	both = Gateway([plain, priced])
 	assert both.estimate("a", "m", 9, 4, 1) == Usage(3, 2, 1, 5, 7.0, estimated=True)
-	# Whose answer it was is not known: that of whoever was asked first.
+	# The provider that answered is unknown, so the first one that was asked is named.
 	assert both.estimate(None, None, 9, 4, 1).cost_usd == 7.0
 	listed = both.estimate("b", "claude-sonnet-4-5", 400_000, 0, 40_000).cost_usd
 	assert listed and 0.1 < listed < 2
@@ -665,7 +665,7 @@ def test_the_list_knows_a_model_through_whichever_adapter_it_is_asked(api: str) 
 	assert estimate.cost_usd and estimate.cost_usd > 1
 
 
-# What a chunk costs
+# The cost of a chunk
 
 
 class Conversation(list[Any]):

@@ -28,7 +28,7 @@ SEES_LINKS = [api for api in SEES if spoken(api) not in TAKES_NO_LINKS]
 
 @pytest.fixture(scope="module")
 def pictures() -> Iterator[ThreadingHTTPServer]:
-	"""A server whose pictures nobody may fetch; it counts who does."""
+	"""A server that counts requests for its pictures. There must be none."""
 
 	class Handler(BaseHTTPRequestHandler):
 		def do_GET(self) -> None:

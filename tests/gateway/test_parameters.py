@@ -1,4 +1,4 @@
-"""What a model does not take is named and never sent; and litellm is imported by the first question alone."""
+"""Parameters that a model does not accept are named and not sent. Only the first question imports litellm."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ DROPPED: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
 		{"temperature": 0.5, "reasoning_effort": "high", "max_tokens": 1000},
 		NO_EFFORT,
 	),
-	# An effort that a model does not make, or that nobody knows of
+	# An effort that the model does not accept, or that is not listed for it
 	("anthropic", "claude-3-5-haiku-20241022", {"temperature": 0.5, "reasoning_effort": "low"}, NO_EFFORT),
 	("openai", "gpt-4o", {"temperature": 0.5, "reasoning_effort": "low"}, NO_EFFORT),
 	("openai", "smollm2", {"temperature": 0.5, "reasoning_effort": "low"}, NO_EFFORT),
@@ -65,7 +65,7 @@ DROPPED: list[tuple[str, str, dict[str, Any], tuple[str, ...]]] = [
 	("openai", "smollm2", {}, ()),
 ]
 
-# What the parameters are called on the way to one provider or another
+# The names of the parameters for each provider
 NAMES = {
 	"temperature": {"temperature"},
 	"max_tokens": {

@@ -324,7 +324,7 @@ def test_an_old_request_is_the_same_to_the_byte(server: ScriptedProvider, marker
 
 
 NAMED = {"type": "function", "function": {"name": "read"}}
-# What a choice is called: by default, and where it is called otherwise.
+# The names of a choice: the default, and those of APIs that use another.
 CHOICES: list[tuple[Any, Any, dict[str, Any]]] = [
 	(None, None, {}),
 	("auto", "auto", {"anthropic": {"type": "auto"}, "gemini": {"mode": "AUTO"}}),

@@ -1,4 +1,4 @@
-// What the tests in JavaScript share: the site that test_javascript.py names, its provider, and a wire that can be cut.
+// Shared by the JavaScript tests: the site of test_javascript.py, its provider, and a connection that can be cut.
 import { randomUUID } from "node:crypto";
 import net from "node:net";
 

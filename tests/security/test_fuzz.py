@@ -49,7 +49,7 @@ PROMPTS = [
 	script({"raw": "\xff\x00"}),
 	script({"text": "x", "times": 5000}),
 ]
-# What a client may well send, so that the methods get further than to their first refusal.
+# Plausible values, so that the methods do not refuse each request at its first field.
 KNOWN: dict[str, list[Any]] = {
 	"messages": [[{"role": "user", "content": prompt}] for prompt in PROMPTS],
 	"mode": ["chat", "agent"],

@@ -1,4 +1,4 @@
-"""What an answer takes says no more than the answer: other people's ids and nobody's are looked for alike."""
+"""The queries for another user's id and for an id that does not exist are the same."""
 
 import inspect
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ READING = [
 
 @contextmanager
 def statements(site: InProcess) -> Iterator[list[str]]:
-	"""What the database is asked in the context, with what for left out."""
+	"""The statements that run in the context, without their values."""
 	queries: list[str] = []
 	read, write = site.database.read, site.database.write
 

@@ -125,7 +125,7 @@ def site(config_file: Path, data: Path) -> Iterator[RunningSite]:
 
 @pytest.fixture
 def http(site: RunningSite) -> Iterator[httpx.Client]:
-	"""A client that nobody is logged in with."""
+	"""A client without a login."""
 	with httpx.Client(base_url=site.url, timeout=15) as client:
 		yield client
 

@@ -1,4 +1,4 @@
-"""What a request becomes: methods, arguments, answers, errors and transactions, as in frappe/app.py."""
+"""Methods, arguments, answers, errors and transactions of a request, as in frappe/app.py."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_an_unknown_method_is_417(http: httpx.Client, command: str, why: str) ->
 
 
 def test_a_request_imports_nothing(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-	# A real module of the app that nobody has imported.
+	# A real module of the app that is not imported yet.
 	monkeypatch.delitem(sys.modules, "ai_assistant.hooks", raising=False)
 
 	assert http.get("/api/method/ai_assistant.hooks.app_name").status_code == 417

@@ -1,4 +1,4 @@
-"""Processes: who has forked whom, as Linux tells, and the command line as a person or a script uses it."""
+"""The descendants of a process on Linux, and the command line as a person or a script uses it."""
 
 import os
 import subprocess

@@ -56,7 +56,7 @@ ANSWERS = (
 	'"type": "web_search_tool_result"',
 )
 ENDS = ("finish", "cut", "hang", "error")
-# Whoever sends this key is refused, with words that quote it.
+# A request with this key is refused with an error that quotes the key.
 WRONG_KEY = "sk-wrong-5d2e81"
 
 
@@ -80,7 +80,7 @@ class ScriptedProvider:
 	"""`with ScriptedProvider() as provider:` serves every family under `provider.base(family)` on loopback."""
 
 	def __init__(self, port: int = 0) -> None:
-		# What a GET of a list of models answers.
+		# The answer to a GET of the list of models.
 		self.models: dict[str, Any] = {"data": []}
 		self.port = port
 		self.requests: list[ReceivedRequest] = []

@@ -19,7 +19,7 @@ CANARY_KEY = "sk-canary-4f1c9a"
 # Where a live site has to look for the suite's provider.
 PROVIDER_PORT = int(os.environ.get("PROVIDER_PORT", "18999"))
 
-# What the second model of each provider costs, in US dollars a million tokens, and what a user may spend a day.
+# The price of the second model of each provider in US dollars a million tokens, and a user's budget for a day.
 DEAR, BUDGET_USD = 10_000, 1000
 
 USERS = {
@@ -34,7 +34,7 @@ MANAGER = {"manager@example.com": {"password": "manager-Passw0rd", "roles": ["Sy
 
 
 def site_config(provider: ScriptedProvider) -> dict[str, Any]:
-	"""What a site has under `ai_assistant` for the suite: providers that are the scripted one, short deadlines."""
+	"""The key `ai_assistant` of a site of the suite: the scripted provider, with short deadlines."""
 
 	def entry(name: str, family: str, priority: int, model: str = "scripted") -> dict[str, Any]:
 		return {

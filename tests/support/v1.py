@@ -1,4 +1,4 @@
-"""What the tests of the standard APIs share."""
+"""Shared by the tests of the standard APIs."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def streaming(site: Site, path: str, body: dict[str, Any], **more: str) -> Itera
 
 
 def events(response: httpx.Response) -> Iterator[tuple[str | None, Any]]:
-	"""The name and the data of each Server-Sent Event; data that is no JSON is given as text."""
+	"""The name and the data of each Server-Sent Event; data that is not JSON is given as text."""
 	name = None
 	for line in response.iter_lines():
 		if line.startswith("event: "):

@@ -54,7 +54,7 @@ class Family:
 		return {"error": {"message": message, "type": "error", "code": status}}
 
 	def turn(self, steps: list[Step]) -> Any:
-		"""What a turn of these steps has to look like when it comes back."""
+		"""The form in which a turn of these steps must come back."""
 		raise NotImplementedError
 
 	def returned(self, body: dict[str, Any]) -> Any:

@@ -133,7 +133,7 @@ class Writer:
 		"""Ends a call. Its pieces were written before, or nothing."""
 		text = ""
 		if call.id not in self._calls:
-			# Anthropic's SDK raises at an input that is no JSON.
+			# Anthropic's SDK raises an exception if an input is not valid JSON.
 			read = call.arguments if call.arguments_error is None else json.dumps(input_of(call.arguments))
 			text = self._begin_call(call.id, call.name) + self._input(call.id, read)
 		return text + self._stop(self._calls.pop(call.id))

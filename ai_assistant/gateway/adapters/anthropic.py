@@ -43,12 +43,12 @@ async def answer(
 	"""The provider's answer in the pieces in which it comes, always streamed.
 
 	Args:
-		provider: whom to ask; `api_base` is the address before `/v1/messages`.
+		provider: the provider to ask. Its `api_base` is the address before `/v1/messages`.
 		ask: the question; it is not changed.
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or ProtocolError for what is no answer of this API.
+	Raises ProviderError, or ProtocolError if the response does not follow this API.
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)

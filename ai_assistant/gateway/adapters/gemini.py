@@ -45,12 +45,12 @@ async def answer(
 	"""The provider's answer in the pieces in which it comes, always streamed.
 
 	Args:
-		provider: whom to ask; `api_base` is the address before `/models/…`, Google's where it is None.
+		provider: the provider to ask. Its `api_base` is the address before `/models/…`; None for Google's.
 		ask: the question; it is not changed.
 
 	Returns: a generator that ends with one Completion. Closing it closes the connection.
 
-	Raises ProviderError, or ProtocolError for what is no answer of this API.
+	Raises ProviderError, or ProtocolError if the response does not follow this API.
 	"""
 	if not all(url.startswith("data:") for url in ask.images):
 		raise ProviderError("no_image_links", **names)

@@ -33,12 +33,12 @@ class PartialAnswer:
 		return tuple(self._sources)
 
 	def text(self, piece: Any) -> Text:
-		"""Makes a delta of the text. Raises ProtocolError for what is no string."""
+		"""Makes a delta of the text. Raises ProtocolError if `piece` is not a string."""
 		self.length += len(string(piece))
 		return Text(piece)
 
 	def reasoning(self, piece: Any) -> Reasoning:
-		"""Makes a delta of the reasoning. Raises ProtocolError for what is no string."""
+		"""Makes a delta of the reasoning. Raises ProtocolError if `piece` is not a string."""
 		self.thought_bytes += len(string(piece).encode(errors="replace"))
 		return Reasoning(piece)
 

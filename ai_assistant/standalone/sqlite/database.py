@@ -83,7 +83,7 @@ class Database:
 			raise
 
 	def begin(self) -> bool:
-		"""Begins a transaction of this thread, if there is none. Nobody else writes until it ends.
+		"""Begins a transaction of this thread, if there is none. No other thread writes until it ends.
 
 		Returns:
 			Whether it began one.

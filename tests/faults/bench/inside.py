@@ -1,4 +1,4 @@
-"""What a test does in the bench's own Python, to the site of the Stack: `Stack.inside` runs it there."""
+"""Steps of a test that run in the bench's own Python, on the site of the Stack (`Stack.inside`)."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def check() -> dict[str, Any]:
 
 
 def clear() -> None:
-	"""As if nobody had asked for anything yet."""
+	"""Deletes all requests, events and alerts."""
 	import frappe
 
 	for doctype in ("AI Request", "AI Request Event", "AI Alert", "Notification Log"):
@@ -110,7 +110,7 @@ def row(request_id: str) -> list[str]:
 
 
 def force_stop(name: str) -> None:
-	"""What the button of RQ Job in Desk does, to the job of a request."""
+	"""Stops the job of a request, as the button of RQ Job in Desk does."""
 	import frappe
 	from frappe.utils.background_jobs import create_job_id
 

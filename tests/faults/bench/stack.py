@@ -117,7 +117,7 @@ class Stack:
 		raise AssertionError(f"{name} did not start: {log.read_text()[-2000:]}")
 
 	def inside(self, step: str, **fields: Any) -> Any:
-		"""What a step of inside.py answers, taken in the bench's own Python."""
+		"""Returns the result of a step of inside.py, which runs in the bench's own Python."""
 		command = (str(INSIDE), self.bench.site, self.url, step, json.dumps(fields))
 		done = self.bench.run(*command, env=self.environment, stdout=subprocess.PIPE, check=True)
 		return json.loads(done.stdout.splitlines()[-1])
@@ -170,7 +170,7 @@ class Stack:
 			self.kill(name)
 
 	def figures(self, name: str) -> dict[str, int]:
-		"""What a process and all it has forked hold: threads, open files, kB of memory."""
+		"""Counts threads, open files and kB of memory of a process and its descendants."""
 		totals = {"threads": 0, "files": 0, "memory": 0}
 		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
 			totals["threads"] += len(os.listdir(f"/proc/{pid}/task"))

@@ -83,7 +83,7 @@ def test_a_process_killed_at_every_tenth_event(stack: Stack, client: Client, bac
 			running_chat.wait_for(n + 1)
 		stack.kill(name)
 		stack.start(name)
-		# The clients ask for their answers: whoever does first ends the request, and several do at once.
+		# Several clients ask for their answers at once. The first of them ends the request.
 		for n, running_chat in running.items():
 			fault = f"kill -9 of the {name} process, at every tenth event"
 			LEDGER.settle(fault, spoken(n), *running_chat.result(), end="worker_lost")
@@ -136,7 +136,7 @@ def test_redis_goes_away(
 			for name in ("queue", "realtime"):
 				stack.start(name)
 		provider.open(gates[1])
-		# Whoever waits for Redis keeps the provider waiting, or does not end.
+		# A publisher that waits for Redis would delay the provider, or would not end.
 		assert request.answered.wait(20)
 		page = {"status": "running"}
 		while page["status"] in ("queued", "running"):
@@ -217,7 +217,7 @@ def test_what_is_accepted_while_redis_is_away_is_answered_when_it_is_back(
 		for name in ("queue", "realtime"):
 			stack.stop(name, within_s=1)
 			stack.start(name)
-		# What the scheduler calls each minute.
+		# The scheduler calls this every minute.
 		execute = ["execute", "ai_assistant.chat.queue.enqueue_again"]
 		assert stack.bench.command(*execute, env=stack.environment).returncode == 0
 		LEDGER.settle("background, accepted without Redis", spoken(4), *one.result(), end="completed")

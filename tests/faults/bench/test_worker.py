@@ -94,7 +94,7 @@ def test_jobs_that_go_wrong_hold_no_place(stack: Stack, client: Client) -> None:
 		*[stack.inside("enqueue", job="fail", site=site) for _ in range(3)],
 		*[stack.inside("enqueue", job="fail", site="none.localhost") for _ in range(3)],
 		*[stack.inside("enqueue", job="fail", site=site, garbled=True) for _ in range(3)],
-		# More than there are places, in all.
+		# Together these are more jobs than the worker has places.
 		*[stack.inside("enqueue", job="idle", site=site, timeout=1, seconds=60) for _ in range(4)],
 	]
 	outcomes = stack.inside("ended", jobs=wrong)
@@ -161,7 +161,7 @@ def test_thirty_chats_leave_nothing_behind(stack: Stack) -> None:
 
 	counts = [thirty(), thirty()]
 	# The pools of connections to both Redis servers fill as many chats ask at once, over several rounds, and hold at
-	# most one connection for each chat at a time. What a chat leaves behind grows by thirty with each round.
+	# most one connection for each chat at a time. If a chat left something behind, the count would grow by thirty in each round.
 	while len(counts) < 12 and counts[-1][1] - counts[-2][1]:
 		counts.append(thirty())
 	(threads, _files, connections), *_between, last = counts
@@ -171,7 +171,7 @@ def test_thirty_chats_leave_nothing_behind(stack: Stack) -> None:
 
 
 def _wait_for_worker(stack: Stack) -> None:
-	"""Until Redis knows a worker, and nobody knows it twice."""
+	"""Waits until Redis has exactly one registration of the worker."""
 	client = redis.Redis(port=stack.ports["queue"])
 	while len(client.pubsub_channels("rq:pubsub:*")) != 1 or len(client.smembers("rq:workers")) != 1:
 		time.sleep(0.1)

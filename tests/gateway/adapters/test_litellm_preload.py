@@ -1,4 +1,4 @@
-"""What a worker loads before it forks is there in its children, and works in them."""
+"""Modules that a worker loads before it forks are loaded in its children, and work there."""
 
 import os
 import socket

@@ -79,7 +79,7 @@ def test_reasoning_that_comes_raw_is_reasoning_and_its_parts_are_paragraphs(serv
 		ended(),
 	)
 	assert (heard.reasoning, heard.text) == ("Hmm.\n\nAnd\n\nso.", "Yes.")
-	# Nobody has counted it: a quarter of its bytes, and no more than all that was counted.
+	# The provider does not count it. The estimate is a quarter of its bytes, at most the counted tokens.
 	usage = heard.completion.usage
 	assert usage and usage.reasoning_tokens == 3
 

@@ -1,4 +1,4 @@
-"""Canaries are sought in all that a bench keeps: its log files, a dump of its database, both of its Redis."""
+"""Looks for canaries in everything that a bench stores: log files, a database dump, and both Redis."""
 
 import os
 import subprocess

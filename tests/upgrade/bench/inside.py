@@ -1,4 +1,4 @@
-"""What the upgrade does in the bench's own Python, whichever version of the app that finds first."""
+"""Steps of the upgrade test that run in the bench's own Python, with any version of the app."""
 
 import json
 import os
@@ -80,7 +80,7 @@ if __name__ == "__main__":
 	frappe.init(site)
 	frappe.connect()
 	frappe.set_user("Administrator")
-	# What the site's file says of the app is for other tests.
+	# The app's key in site_config.json is for other tests.
 	frappe.local.conf.pop("ai_assistant", None)
 	steps: dict[str, Any] = {
 		function.__name__: function for function in (version, configure, chat, state_of, counted)

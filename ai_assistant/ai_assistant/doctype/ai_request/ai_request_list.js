@@ -27,7 +27,7 @@ frappe.listview_settings["AI Request"] = {
 	},
 };
 
-// A column of numbers knows no NULL: 0 is what is not known yet.
+// A column of numbers has no NULL: 0 means not known yet.
 function known_number(value, df) {
 	return value ? frappe.format(value, df) : `<div class="text-right">–</div>`;
 }
