@@ -24,6 +24,7 @@ from . import (
 	provider_health,
 	running,
 	task_provider,
+	usage,
 	webhooks,
 )
 from .answer import answer_of
@@ -64,6 +65,7 @@ class Chat:
 			settings.failover.retries,
 			f"{self.user} {request.task_id}",
 			request.last_key,
+			settings.failover.hedge_s,
 		)
 
 	def wait_s(self) -> float:
@@ -120,7 +122,11 @@ class Chat:
 			provider=completion.provider,
 			key_label=completion.key or None,
 			model=completion.model,
-			usage=asdict(counted) if counted else self._estimate(completion.provider, completion.model),
+			usage=usage.booked(
+				self,
+				counted or usage.estimate(self, completion.provider, completion.model),
+				completion.hung_up_on,
+			),
 			attempts=[attempt.as_dict() for attempt in completion.attempts],
 			error=error,
 			continuation=completion.continuation if self.request.tools or completion.compacted else None,
@@ -153,7 +159,11 @@ class Chat:
 			finish_reason="error",
 			provider=provider,
 			model=model,
-			usage=self._estimate(provider, model) if self.publisher.transcript.begun else None,
+			usage=usage.booked(
+				self, usage.estimate(self, provider, model), getattr(error, "hung_up_on", None)
+			)
+			if self.publisher.transcript.begun
+			else None,
 			attempts=attempts,
 			error=failure,
 		)
@@ -168,16 +178,6 @@ class Chat:
 		if row is None:
 			raise ChatError("not_found", _("The request was deleted while it ran."))
 		return answer_of(row)
-
-	def _estimate(self, provider: str | None, model: str | None) -> dict[str, Any]:
-		request = self.request
-		usage = self.gateway.estimate(
-			provider or request.provider,
-			model or request.model,
-			request.prompt_bytes,
-			*self.publisher.transcript.sizes(),
-		)
-		return asdict(usage)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
 		row = self.publisher.row(outcome)

@@ -11,7 +11,7 @@ from typing import Any
 
 import frappe
 
-from .sections import Alerts, Budgets, Limits, Realtime, SiteTimeouts
+from .sections import Alerts, Budgets, Failover, Limits, Realtime, SiteTimeouts
 
 SETTINGS, PROVIDER, KEY = "AI Assistant Settings", "AI Provider", "AI Provider Key"
 WEBHOOK = "AI Webhook"
@@ -78,6 +78,7 @@ def read() -> dict[str, Any]:
 		"limits": numbers(Limits),
 		"budgets": numbers(Budgets),
 		"timeouts": numbers(SiteTimeouts),
+		"failover": numbers(Failover),
 		"realtime": {**numbers(Realtime), "enabled": bool(single.get("realtime_enabled", 1))},
 		"retention": {"keep_content": bool(single.get("keep_content", 1))},
 		"webhooks": _webhooks(),

@@ -107,6 +107,8 @@ class Failover:
 	"""How often a question is asked again after all providers have failed."""
 	cool_down: bool = True
 	"""Whether a provider or a key that keeps failing is asked last for a while."""
+	hedge_s: Amount = 0
+	"""How many seconds the first provider may be silent before the second is asked as well. 0 means that it is not."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,11 +7,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 
-from . import adapters, model_info, tracing
+from . import adapters, hedging, model_info, tracing
 from .assembly import Assembly, Delta
 from .bridge import Bridge, Cancel
-from .chunks import Ask, Chunk, Completion, Pacing, Provider, Reasoning, Text, Tick, Timeouts
+from .chunks import Chunk, Completion, Pacing, Reasoning, Text, Tick, Timeouts
 from .errors import ProviderError
+from .preparation import Prepared
 from .sse import ProtocolError
 from .usage import estimated_tokens
 
@@ -42,20 +43,27 @@ class AttemptFailed(Exception):
 
 	Args:
 		is_final: whether no other provider may be asked: part of an answer has been given, or the time is up.
+		race: what became of the attempt if a second provider was to be asked as well.
 	"""
 
-	def __init__(self, error: ProviderError, is_final: bool) -> None:
+	def __init__(self, error: ProviderError, is_final: bool, race: hedging.Race | None = None) -> None:
 		self.error = error
 		self.is_final = is_final
+		self.race = race
 
 
-def chunks_of(provider: Provider, ask: Ask, run: Run) -> Iterator[Chunk]:
+def chunks_of(prepared: Prepared, run: Run, race: hedging.Race | None = None) -> Iterator[Chunk]:
 	"""Yields the answer of one provider, ended by a Completion.
+
+	Args:
+		prepared: the provider and the question.
+		run: what all attempts have in common.
+		race: asks a second provider as well if the first is silent. The first is that of `prepared`.
 
 	Raises AttemptFailed, after all that the provider had sent.
 	"""
-	span = tracing.begin_attempt(provider, ask, run.trace)
-	chunks = _chunks_of(provider, ask, run, span)
+	span = tracing.begin_attempt(prepared.provider, prepared.ask, run.trace)
+	chunks = _chunks_of(prepared, run, race, span)
 	return _observed(chunks, span) if span else chunks
 
 
@@ -81,17 +89,17 @@ def _observed(
 
 
 def _chunks_of(
-	provider: Provider, ask: Ask, run: Run, span: tracing.AttemptSpan | None
+	prepared: Prepared, run: Run, race: hedging.Race | None, span: tracing.AttemptSpan | None
 ) -> Generator[Chunk, None, None]:
+	ask, names = prepared.ask, race.names if race else prepared.names
 	if run.cancel.requested:
-		yield Completion("cancelled", provider.name, ask.model)
+		yield Completion("cancelled", names["provider"], names["model"])
 		return
-	names = {"provider": provider.name, "model": ask.model}
-	if error := _refusal(provider, ask, names):
+	if error := refusal(prepared):
 		raise AttemptFailed(error, is_final=False)
 	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls or ask.report_tool_calls)
 	with span.current() if span else nullcontext():
-		bridge = Bridge(adapters.answer(provider, ask))
+		bridge = Bridge(hedging.answers(race) if race else adapters.answer(prepared.provider, ask))
 	run.cancel.on_ask(bridge.wake)
 	try:
 		for received in _received(bridge, assembly, run, names):
@@ -104,24 +112,25 @@ def _chunks_of(
 			else:
 				yield from assembly.add(received)
 				if assembly.is_full:
-					yield Completion("length", provider.name, ask.model)
+					yield Completion("length", names["provider"], names["model"])
 					return
 		yield from assembly.end()
-		yield Completion("cancelled", provider.name, ask.model)
+		yield Completion("cancelled", names["provider"], names["model"])
 	except Exception as error:
 		failure = _provider_error(error, names)
 		# An exception of litellm holds the provider's body and the key. It ends here.
 		failure.__context__ = None
 		yield from assembly.end()
-		raise AttemptFailed(failure, is_final=assembly.begun or failure.kind == "total") from None
+		raise AttemptFailed(failure, assembly.begun or failure.kind == "total", race) from None
 	finally:
 		run.cancel.on_ask(None)
 		bridge.close()
 
 
-def _refusal(provider: Provider, ask: Ask, names: dict[str, str]) -> ProviderError | None:
-	"""The error of a question that the model certainly refuses. It is not sent."""
-	info = model_info.known(provider, ask.model)
+def refusal(prepared: Prepared) -> ProviderError | None:
+	"""Returns the error of a question that the model certainly refuses. It is not sent."""
+	ask, names = prepared.ask, prepared.names
+	info = model_info.known(prepared.provider, ask.model)
 	if ask.tools and info.tools is False:
 		return ProviderError("no_tools", **names)
 	tokens = estimated_tokens(ask.prompt_bytes) if info.context_window else 0

@@ -129,6 +129,7 @@ class Completion:
 	`key` is the label of the key that was used, if the provider has several.
 	`trimmed` is what was left out of the question, because the model's context window cannot hold it.
 	`compacted` says that the provider has replaced the beginning of the conversation by a summary in the `continuation`.
+	`hung_up_on` is the provider and the model that were also asked, and that another one was faster than.
 	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
 	"""
 
@@ -146,6 +147,7 @@ class Completion:
 	key: str = ""
 	trimmed: Trimmed | None = None
 	compacted: bool = False
+	hung_up_on: tuple[str, str] | None = None
 
 
 Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion

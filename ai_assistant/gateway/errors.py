@@ -168,6 +168,7 @@ class ProviderError(Exception):
 
 	`explanation` is the provider's own, of why the model refused to answer; None for every other error.
 	`code` is the contract's error code. `attempts` lists the failed attempts in order, with this one.
+	`hung_up_on` is the provider and the model that were also asked, and that the failing one was faster than.
 	"""
 
 	def __init__(self, kind: str, retry_after: int | None = None, /, **values: object) -> None:
@@ -177,6 +178,7 @@ class ProviderError(Exception):
 		self.retry_after = retry_after
 		self.attempts: tuple[Attempt, ...] = ()
 		self.explanation: str | None = None
+		self.hung_up_on: tuple[str, str] | None = None
 		super().__init__(self.template.format(**self.values))
 
 	@property

@@ -5,24 +5,25 @@ import sys
 import time
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 from typing import Any
 
-from . import attempt, caching, compaction, freeform, model_info, models, trimming
+from . import attempt, hedging, models
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
-from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts, Trimmed
-from .efforts import nearest
+from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts
 from .errors import ProviderError
 from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
+from .hedging import Hedge, Race
+from .preparation import Prepared, prepare
 from .tracing import Trace
 from .usage import Usage, estimated_tokens
 
 # The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
 # for a longer one is not asked again.
 RETRY_S, MAX_RETRY_AFTER_S = 0.5, 5.0
-# How often a question that a provider refuses as too long is shortened further.
-MAX_TRIMS = 4
+# How long a provider that is tried again after a rest may be silent before the next one is asked as well.
+PROBE_HEDGE_S = 1.0
 Candidate = tuple[Provider, str]
 
 
@@ -43,6 +44,7 @@ class Gateway:
 		health: which providers and keys rest. By default this gateway has a health of its own.
 		retries: how often a question is asked again after all providers have failed before their first chunk.
 		task: questions of the same task go to the same provider and key, if weights allow several.
+		hedge_s: how many seconds the first provider may be silent before the second is asked as well; 0 for ever.
 		last_key: the label of the key that answered the task last. The first provider is asked with it first.
 	"""
 
@@ -55,6 +57,7 @@ class Gateway:
 		retries: int = 2,
 		task: str = "",
 		last_key: str = "",
+		hedge_s: float = 0,
 	) -> None:
 		self.providers = sorted(
 			by_weight(providers, task),
@@ -66,6 +69,7 @@ class Gateway:
 		self.retries = retries
 		self.task = task
 		self.last_key = last_key
+		self.hedge_s = hedge_s
 
 	def stream_generate(
 		self,
@@ -129,14 +133,23 @@ class Gateway:
 		retries = 0
 		while True:
 			provider, model = waiting.pop(0)
+			question = replace(ask, model=model)
+			hedge = None if attempts else self._hedge(provider, question, waiting)
 			try:
-				yield from self._fitting(provider, replace(ask, model=model), run, attempts)
+				yield from self._fitting(provider, question, run, attempts, hedge)
 				return
 			except AttemptFailed as failed:
 				error = failed.error
 				errors.append(error)
 				attempts.append(Attempt(provider.name, model, error.code, provider.key_label))
 				is_final = failed.is_final
+				if failed.race and failed.race.winner:
+					error.hung_up_on = _hung_up_on(failed.race)
+				if failed.race and (second_error := failed.race.second_error):
+					second = failed.race.hedge.second
+					errors.append(second_error)
+					attempts.append(second.failed(second_error))
+					waiting = [one for one in waiting if one[0].name != second.provider.name]
 			if is_final:
 				break
 			if _may_succeed_later(error):
@@ -161,69 +174,81 @@ class Gateway:
 		raise error
 
 	def _fitting(
-		self, provider: Provider, ask: Ask, run: Run, attempts: Sequence[Attempt]
+		self, provider: Provider, ask: Ask, run: Run, attempts: Sequence[Attempt], hedge: Hedge | None
 	) -> Iterator[Chunk]:
-		"""Yields the answer of one provider, after as much of the question is left out as `ask.trim` allows and the model
-		needs. Raises AttemptFailed.
-		"""
-		window = model_info.known(provider, ask.model).context_window
-		if compaction.is_done_by(provider, ask):
-			ask = compaction.without_compacted(provider, ask)
-			window = None
-		if ask.trim is None:
-			yield from self._attempt(provider, ask, run, attempts)
-			return
-		# The estimate may be too low, or the window unknown. The provider then says that the question is too long.
-		for size in (window, *islice(trimming.smaller_windows(ask, window), MAX_TRIMS)):
-			question, trimmed = trimming.fit(ask, size)
+		"""Yields the answer of one provider to as much of the question as it accepts. Raises AttemptFailed."""
+		questions = prepare(provider, ask)
+		prepared: Prepared | None = next(questions)
+		while prepared:
 			try:
-				yield from self._attempt(provider, question, run, attempts, trimmed)
+				yield from self._attempt(prepared, run, attempts, hedge)
 				return
 			except AttemptFailed as failed:
-				if failed.error.code != "context_too_long" or failed.is_final:
+				prepared, hedge = next(questions, None), None
+				if failed.error.code != "context_too_long" or failed.is_final or not prepared:
 					raise
-				refused = failed
-		raise refused
 
 	def _attempt(
-		self,
-		provider: Provider,
-		ask: Ask,
-		run: Run,
-		attempts: Sequence[Attempt],
-		trimmed: Trimmed | None = None,
+		self, prepared: Prepared, run: Run, attempts: Sequence[Attempt], hedge: Hedge | None
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
-		effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
+		race = Race(prepared, hedge) if hedge else None
 		has_begun = has_failed = False
 		try:
-			question = replace(ask, reasoning_effort=effort)
-			if provider.api not in caching.MARKED:
-				question = caching.without_markers(question)
-			question = freeform.for_provider(provider.api, question)
-			for chunk in attempt.chunks_of(provider, question, run):
+			for chunk in attempt.chunks_of(prepared, run, race):
+				if race and race.winner:
+					prepared = race.winner
 				if isinstance(chunk, Completion):
-					replaced = effort if effort != ask.reasoning_effort else None
-					chunk = replace(
-						chunk,
-						attempts=tuple(attempts),
-						effort=replaced,
-						key=provider.key_label,
-						trimmed=trimmed,
-					)
+					chunk = prepared.completed(chunk, (*attempts, *_failed(race)), _hung_up_on(race))
 				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.requested:
 					has_begun = True
-					self.health.succeeded(provider)
+					self._record_success(prepared, race)
 				yield chunk
 		except AttemptFailed as failed:
 			has_failed = True
 			if not has_begun:
-				self.health.failed(provider, failed.error)
+				self.health.failed(prepared.provider, failed.error)
+				if race and race.second_error:
+					self.health.failed(race.hedge.second.provider, race.second_error)
 			raise
 		finally:
 			if not has_begun and not has_failed:
 				# A cancel came before anything else.
-				self.health.undecided(provider)
+				self.health.undecided(prepared.provider)
+
+	def _record_success(self, prepared: Prepared, race: Race | None) -> None:
+		"""Records that a provider has begun to answer, and how the other one of a race has fared."""
+		self.health.succeeded(prepared.provider)
+		if race is None:
+			return
+		for number, error in race.errors.items():
+			self.health.failed(race.providers[number].provider, error)
+		if race.hung_up_on is race.providers[0] and race.hedge.judge is None:
+			silent = race.providers[0]
+			self.health.failed(silent.provider, hedging.first_token(silent, race.hedge.after_s))
+
+	def _hedge(self, first: Provider, ask: Ask, waiting: Sequence[Candidate]) -> Hedge | None:
+		"""Returns when a second provider is asked if the first is silent; None if none is to be asked."""
+		others = [(other, model) for other, model in waiting if other.name != first.name]
+		if not others:
+			return None
+		is_probe = self.health.is_probe(first)
+		after_s = PROBE_HEDGE_S if is_probe else self.hedge_s
+		if not after_s:
+			return None
+		resting = self.health.rests([other for other, _model in others])
+		for other, model in others:
+			second = next(prepare(other, replace(ask, model=model)))
+			if (other.name, other.key_label) not in resting and not attempt.refusal(second):
+				judge = partial(self._judge, first) if is_probe else None
+				return Hedge(second, after_s, self.timeouts.first_token_s, judge)
+		return None
+
+	def _judge(self, provider: Provider, error: ProviderError | None) -> None:
+		if error:
+			self.health.failed(provider, error)
+		else:
+			self.health.succeeded(provider)
 
 	def _having(self, provider: str | None, model: str) -> frozenset[str]:
 		"""Returns the names of the providers that have what is asked for."""
@@ -277,6 +302,17 @@ class Gateway:
 			estimated=True,
 		)
 		return models.priced(usage, *self.route(provider, model)[0]) if self.providers else usage
+
+
+def _failed(race: Race | None) -> list[Attempt]:
+	"""Returns the attempts of a race that failed although another one succeeded."""
+	return [race.providers[number].failed(error) for number, error in race.errors.items()] if race else []
+
+
+def _hung_up_on(race: Race | None) -> tuple[str, str] | None:
+	"""Returns the provider and the model that lost a race, and whose answer is paid all the same."""
+	loser = race and race.hung_up_on
+	return (loser.provider.name, loser.ask.model) if loser else None
 
 
 def _may_succeed_later(error: ProviderError) -> bool:

@@ -145,6 +145,11 @@ class Health:
 		others = [provider for provider in ready if provider.name not in named]
 		return named_and_ready + named_and_resting + others + resting
 
+	def is_probe(self, provider: Provider) -> bool:
+		"""Whether a provider is asked to find out if it answers again after a rest."""
+		known = self._known([provider])
+		return _name("probe", provider) in known and not _rests([provider], known)
+
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""
 		return _rests(providers, self._known(providers))

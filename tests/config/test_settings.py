@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from ai_assistant.config import forms, settings
-from ai_assistant.config.sections import Alerts, Budgets, Limits, Realtime, Retention, SiteTimeouts
+from ai_assistant.config.sections import Alerts, Budgets, Failover, Limits, Realtime, Retention, SiteTimeouts
 from ai_assistant.gateway import ModelInfo, Price, Tier
 
 PROVIDER = {"name": "p", "api": "openai", "api_key": "k", "default_model": "m"}
@@ -480,9 +480,10 @@ def test_the_form_has_the_defaults_of_the_sections() -> None:
 	}
 	declared = {
 		name: value or 0
-		for section in (Limits, Budgets, SiteTimeouts, Realtime, Retention, Alerts)
+		for section in (Limits, Budgets, SiteTimeouts, Failover, Realtime, Retention, Alerts)
 		for name, value in asdict(section()).items()
 	}
-	# Only site_config.json has this one.
-	del declared["standard_apis"]
+	# Only site_config.json has these.
+	for name in ("standard_apis", "retries", "cool_down"):
+		del declared[name]
 	assert of_form == declared

@@ -15,6 +15,7 @@ BOUNDS = {
 	"idle_s": (1, 3600),
 	"total_s": (1, 3600),
 	"total_background_s": (1, 86_400),
+	"hedge_s": (0, 3600),
 	"max_delay_ms": (100, 1000),
 	"max_messages": (1, 10_000),
 	"max_chars": (0, 100_000_000),
@@ -55,6 +56,7 @@ class AIAssistantSettings(Document):
 		event_failures_percent: DF.Int
 		first_event_ms: DF.Int
 		first_token_s: DF.Int
+		hedge_s: DF.Int
 		idle_s: DF.Int
 		keep_content: DF.Check
 		max_answer_chars: DF.Int

@@ -82,6 +82,7 @@ class TestAIAssistantSettings(TestCase):
 			idle_s=6,
 			total_s=7,
 			total_background_s=700,
+			hedge_s=25,
 			realtime_enabled=0,
 			max_delay_ms=200,
 			max_messages=8,
@@ -123,6 +124,7 @@ class TestAIAssistantSettings(TestCase):
 		)
 		self.assertEqual(loaded.timeouts.thinking_idle_s, 16)
 		self.assertEqual(loaded.timeouts.total_background_s, 700)
+		self.assertEqual(loaded.failover, settings.Failover(hedge_s=25))
 		self.assertEqual((loaded.realtime.enabled, loaded.realtime.max_delay_ms), (False, 200))
 		self.assertEqual(loaded.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
 		self.assertEqual(loaded.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))

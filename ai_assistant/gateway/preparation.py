@@ -1,0 +1,76 @@
+"""Makes of a question what one provider gets of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+from . import caching, compaction, freeform, model_info, trimming
+from .chunks import Ask, Attempt, Completion, Provider, Trimmed
+from .efforts import nearest
+from .errors import ProviderError
+
+# How often a question that a provider refuses as too long is shortened further.
+MAX_TRIMS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+	"""A question for one provider, and how it differs from the question of the client.
+
+	Args:
+		ask: the question as the provider's adapter takes it.
+		trimmed: what was left out of it.
+		effort: the `reasoning_effort` in the place of one that the model does not take.
+	"""
+
+	provider: Provider
+	ask: Ask
+	trimmed: Trimmed | None = None
+	effort: str | None = None
+
+	@property
+	def names(self) -> dict[str, str]:
+		"""The provider and the model, for the sentences of errors."""
+		return {"provider": self.provider.name, "model": self.ask.model}
+
+	def completed(
+		self,
+		completion: Completion,
+		attempts: tuple[Attempt, ...],
+		hung_up_on: tuple[str, str] | None,
+	) -> Completion:
+		"""Returns the provider's completion with what is known of the question and of the other attempts at it."""
+		return replace(
+			completion,
+			attempts=attempts,
+			effort=self.effort,
+			key=self.provider.key_label,
+			trimmed=self.trimmed,
+			hung_up_on=hung_up_on,
+		)
+
+	def failed(self, error: ProviderError) -> Attempt:
+		"""Returns the attempt at this question that failed with an error."""
+		return Attempt(self.provider.name, self.ask.model, error.code, self.provider.key_label)
+
+
+def prepare(provider: Provider, ask: Ask) -> Iterator[Prepared]:
+	"""Yields the question for a provider; with `ask.trim` shorter ones after it, for a provider that refuses its length.
+
+	The estimate of the tokens may be too low, or the model's context window unknown.
+	"""
+	effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
+	replaced = effort if effort != ask.reasoning_effort else None
+	question = replace(ask, reasoning_effort=effort)
+	if provider.api not in caching.MARKED:
+		question = caching.without_markers(question)
+	question = freeform.for_provider(provider.api, question)
+	window = model_info.known(provider, ask.model).context_window
+	if compaction.is_done_by(provider, ask):
+		question = compaction.without_compacted(provider, question)
+		window = None
+	if ask.trim is None:
+		yield Prepared(provider, question, effort=replaced)
+		return
+	for size in chain([window], islice(trimming.smaller_windows(question, window), MAX_TRIMS)):
+		yield Prepared(provider, *trimming.fit(question, size), effort=replaced)
