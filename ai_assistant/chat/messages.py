@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from frappe import _
 from ai_assistant.config.settings import Limits
 from ai_assistant.gateway.surrogates import join_surrogates
 
+from . import documents
 from .errors import ChatError, invalid
 from .validators import listed, one_of
 
@@ -113,9 +114,10 @@ def _count(messages: list[Any], limits: Limits) -> None:
 		*(part.get("text") for part in parts if isinstance(part, dict)),
 		*(value for call in calls for value in _function(call).values()),
 	)
-	urls: Iterable[Any] = (
+	urls: Sequence[Any] = [
 		image["image_url"].get("url") for image in images if isinstance(image.get("image_url"), dict)
-	)
+	]
+	files: Sequence[Any] = [data for part in parts if (data := documents.data_of(part)) is not None]
 	continuations = (message.get("continuation") for message in objects)
 	characters, most_characters = _chars(texts), limits.max_chars or MAX_CHARS
 	if characters > most_characters:
@@ -125,6 +127,8 @@ def _count(messages: list[Any], limits: Limits) -> None:
 		(len(calls), MAX_CALLS, "tool calls"),
 		(len(images), MAX_IMAGES, "images"),
 		(_chars(urls), MAX_IMAGE_CHARS, "characters of images"),
+		(len(files), documents.MAX_FILES, "files"),
+		(_chars([*urls, *files]), MAX_IMAGE_CHARS, "characters of images and files"),
 		(_chars(continuations), MAX_CONTINUATION, "characters of continuation"),
 	):
 		if count > most:
@@ -175,14 +179,17 @@ def _message(message_sent: Any, where: str) -> dict[str, Any]:
 	return message
 
 
-def _part(part: Any, where: str, images: bool) -> dict[str, Any]:
+def _part(part: Any, where: str, attachments: bool) -> dict[str, Any]:
 	if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
 		return {"type": "text", "text": join_surrogates(part["text"]), **cache_marker(part, where)}
 	text, image = '{"type": "text", "text": string}', '{"type": "image_url", "image_url": {"url": string}}'
-	if not images:
+	if not attachments:
 		raise invalid(_("{0} accepts an object {1}."), where, text)
+	if isinstance(part, dict) and part.get("type") in ("file", "input_audio"):
+		return {**documents.part_of(part, where), **cache_marker(part, where)}
 	if not isinstance(part, dict) or part.get("type") != "image_url":
-		raise invalid(_("{0} accepts an object {1} or {2}."), where, text, image)
+		others = f"{text}, {image}, {documents.FILE}"
+		raise invalid(_("{0} accepts an object {1} or {2}."), where, others, documents.AUDIO)
 	image_url = _image(part.get("image_url"), f"{where}.image_url")
 	return {"type": "image_url", "image_url": image_url, **cache_marker(part, where)}
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 
-from . import adapters, hedging, model_info, tracing
+from . import adapters, attachments, hedging, model_info, tracing
 from .assembly import Assembly, Delta
 from .bridge import Bridge, Cancel
 from .chunks import Chunk, Completion, Pacing, Reasoning, Text, Tick, Timeouts
@@ -133,6 +133,8 @@ def refusal(prepared: Prepared) -> ProviderError | None:
 	info = model_info.known(prepared.provider, ask.model)
 	if ask.tools and info.tools is False:
 		return ProviderError("no_tools", **names)
+	if kind := attachments.refusal(prepared.provider, ask):
+		return ProviderError(kind, **names)
 	tokens = estimated_tokens(ask.prompt_bytes) if info.context_window else 0
 	if info.context_window and tokens > info.context_window * ESTIMATE_MARGIN:
 		return ProviderError("exceeds_window", tokens=tokens, limit=info.context_window, **names)

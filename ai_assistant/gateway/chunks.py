@@ -4,7 +4,7 @@ A stream of the gateway is any number of chunks and then exactly one Completion.
 in the place of the Completion, and the chunks before it remain valid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -221,9 +221,16 @@ class Ask:
 	@property
 	def images(self) -> list[str]:
 		"""The URLs of the images in the messages: `data:` URLs and links."""
+		return [part["image_url"]["url"] for part in self._parts() if part["type"] == "image_url"]
+
+	@property
+	def part_types(self) -> set[str]:
+		"""The types of the parts in the messages."""
+		return {part["type"] for part in self._parts()}
+
+	def _parts(self) -> Iterator[dict[str, Any]]:
 		contents = (message.get("content") for message in self.messages)
-		parts = (part for content in contents if isinstance(content, list) for part in content)
-		return [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+		return (part for content in contents if isinstance(content, list) for part in content)
 
 	@property
 	def forces_a_call(self) -> bool:

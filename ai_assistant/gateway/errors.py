@@ -72,6 +72,14 @@ SENTENCES = {
 		"invalid_request",
 		N_("{model} of {provider} takes no images; choose another model or send none."),
 	),
+	"no_documents": (
+		"invalid_request",
+		N_("{model} of {provider} takes no documents; choose another model or send none."),
+	),
+	"no_audio": (
+		"invalid_request",
+		N_("{model} of {provider} takes no audio; choose another model or send none."),
+	),
 	"no_image_links": (
 		"invalid_request",
 		N_("{model} of {provider} takes no links to images; send each as a data: URL."),

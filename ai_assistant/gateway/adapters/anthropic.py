@@ -11,7 +11,7 @@ from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
-from .. import compaction, continuation, http, model_info, models, strict_json
+from .. import attachments, compaction, continuation, http, model_info, models, strict_json
 from ..caching import MARKER
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
@@ -253,12 +253,20 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 	if isinstance(content, str):
 		return [{"type": "text", "text": content}] if content.strip() else []
 	return [
-		{**_image(part["image_url"]["url"]), **_marker(part)}
-		if part["type"] == "image_url"
-		else {"type": "text", "text": part["text"], **_marker(part)}
+		{**_block(part), **_marker(part)}
 		for part in content or ()
-		if part["type"] == "image_url" or part["text"].strip()
+		if part["type"] != "text" or part["text"].strip()
 	]
+
+
+def _block(part: dict[str, Any]) -> dict[str, Any]:
+	if part["type"] == "image_url":
+		return _image(part["image_url"]["url"])
+	if part["type"] == "file":
+		kind, data = attachments.data_of(part)
+		source = {"type": "base64", "media_type": kind, "data": data}
+		return {"type": "document", "source": source, "title": part["file"]["filename"]}
+	return {"type": "text", "text": part["text"]}
 
 
 def _image(url: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from .. import continuation, http, models, strict_json
+from .. import attachments, continuation, http, models, strict_json
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS, GEMINI_BUDGETS
 from ..errors import ProviderError
@@ -266,14 +266,17 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 	if isinstance(content, str):
 		content = [{"type": "text", "text": content}]
 	return [
-		_image(part["image_url"]["url"]) if part["type"] == "image_url" else {"text": part["text"]}
+		{"text": part["text"]} if part["type"] == "text" else _inline(part)
 		for part in content or ()
-		if part["type"] == "image_url" or part["text"]
+		if part["type"] != "text" or part["text"]
 	]
 
 
-def _image(url: str) -> dict[str, Any]:
-	kind, _, data = url.removeprefix("data:").partition(";base64,")
+def _inline(part: dict[str, Any]) -> dict[str, Any]:
+	if part["type"] == "image_url":
+		kind, _, data = part["image_url"]["url"].removeprefix("data:").partition(";base64,")
+	else:
+		kind, data = attachments.data_of(part)
 	return {"inlineData": {"mimeType": kind, "data": data}}
 
 

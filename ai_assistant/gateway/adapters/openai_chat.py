@@ -173,7 +173,7 @@ def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: Own
 	if api == "openrouter" and (details := continuation.details(fields)):
 		message = {**message, "reasoning_details": details}
 	message = own.of(message)
-	return _with_short_ids(message) if api == "mistral" else message
+	return _for_mistral(message) if api == "mistral" else message
 
 
 def _signed(calls: list[dict[str, Any]], fields: dict[str, Any]) -> list[dict[str, Any]]:
@@ -196,8 +196,13 @@ def _flattened(message: dict[str, Any]) -> dict[str, Any]:
 	return {**message, "content": content}
 
 
-def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
-	"""Shortens the ids of calls. Mistral accepts only nine letters and digits."""
+def _for_mistral(message: dict[str, Any]) -> dict[str, Any]:
+	"""Returns a message in Mistral's form: documents have a type of their own, audio is a string, and the ids of calls are
+	nine letters and digits.
+	"""
+	content = message.get("content")
+	if isinstance(content, list):
+		message = {**message, "content": [_mistral_part(part) for part in content]}
 
 	def short(identity: str) -> str:
 		is_short = len(identity) == 9 and identity.isascii() and identity.isalnum()
@@ -208,6 +213,15 @@ def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
 	if "tool_call_id" in message:
 		return {**message, "tool_call_id": short(message["tool_call_id"])}
 	return message
+
+
+def _mistral_part(part: dict[str, Any]) -> dict[str, Any]:
+	if part["type"] == "file":
+		file = part["file"]
+		return {"type": "document_url", "document_url": file["file_data"], "document_name": file["filename"]}
+	if part["type"] == "input_audio":
+		return {**part, "input_audio": part["input_audio"]["data"]}
+	return part
 
 
 def _keep(builder: continuation.Builder, api: str, choice: Any) -> None:

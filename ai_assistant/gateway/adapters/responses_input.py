@@ -84,6 +84,8 @@ def _part(role: str, part: dict[str, Any]) -> dict[str, Any]:
 	if part["type"] == "image_url":
 		image = part["image_url"]
 		return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail") or "auto"}
+	if part["type"] == "file":
+		return {"type": "input_file", **part["file"]}
 	return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
 
 

@@ -1,0 +1,74 @@
+"""Validates the documents and the audio in a message: the parts `file` and `input_audio` of the OpenAI chat API."""
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from frappe import _
+
+from .errors import invalid
+from .validators import one_of
+
+MAX_FILES, MAX_FILE_MB = 20, 5
+PDF = re.compile(r"data:application/pdf[^,]{0,100};base64,")
+PDF_BEGINS = b"%PDF-"
+FORMATS = ("wav", "mp3")
+DEFAULT_NAME = "document.pdf"
+NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+FILE = '{"type": "file", "file": {"filename", "file_data"}}'
+AUDIO = '{"type": "input_audio", "input_audio": {"data", "format"}}'
+
+
+def part_of(part: dict[str, Any], where: str) -> dict[str, Any]:
+	"""Validates a part whose type is `file` or `input_audio`.
+
+	Returns:
+		The part with its known fields. A file without a name gets one, because OpenAI refuses it without.
+
+	Raises:
+		ChatError: `invalid_request`.
+	"""
+	kind = part["type"]
+	content = part.get(kind)
+	if not isinstance(content, dict):
+		raise invalid(_("{0} accepts an object {1}."), where, FILE if kind == "file" else AUDIO)
+	where = f"{where}.{kind}"
+	if kind == "file":
+		return {"type": kind, kind: _file(content, where)}
+	named = one_of(content.get("format"), f"{where}.format", FORMATS)
+	if not _decoded(content.get("data")):
+		raise invalid(_("{0} accepts at most {1} MB of audio as base64."), f"{where}.data", MAX_FILE_MB)
+	return {"type": kind, kind: {"data": content["data"], "format": named}}
+
+
+def data_of(part: Any) -> Any:
+	"""Returns the data of a part that has not been validated, if it is a document or audio."""
+	for kind, name in (("file", "file_data"), ("input_audio", "data")):
+		if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), dict):
+			return part[kind].get(name)
+	return None
+
+
+def _file(content: dict[str, Any], where: str) -> dict[str, str]:
+	url, name = content.get("file_data"), content.get("filename")
+	head = PDF.match(url) if isinstance(url, str) else None
+	data = head.string[head.end() :] if head else ""
+	if not _decoded(data).startswith(PDF_BEGINS):
+		raise invalid(
+			_("{0} accepts a data URL with the base64 of a PDF of at most {1} MB."),
+			f"{where}.file_data",
+			MAX_FILE_MB,
+		)
+	filename = name if isinstance(name, str) and NAME.fullmatch(name) else DEFAULT_NAME
+	return {"filename": filename, "file_data": f"data:application/pdf;base64,{data}"}
+
+
+def _decoded(data: Any) -> bytes:
+	"""Decodes base64 of at most MAX_FILE_MB; empty for anything else."""
+	if not isinstance(data, str) or len(data) > MAX_FILE_MB * 2**20 * 4 // 3 + 4:
+		return b""
+	try:
+		return base64.b64decode(data, validate=True)
+	except (binascii.Error, ValueError):
+		return b""

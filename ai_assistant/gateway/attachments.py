@@ -1,0 +1,34 @@
+"""The documents and the audio of a question: who takes them, and their data.
+
+They are parts of a user's message, as in the OpenAI chat API: `file` with a PDF as a data URL, and `input_audio` with
+base64.
+"""
+
+from typing import Any
+
+from . import model_info
+from .chunks import Ask, Provider
+
+# The APIs that have no form for a part.
+LACK = {
+	"file": frozenset(("ollama", "ollama_chat")),
+	"input_audio": frozenset(("anthropic", "openai_responses", "ollama", "ollama_chat")),
+}
+
+
+def refusal(provider: Provider, ask: Ask) -> str | None:
+	"""Returns the kind of error of a question with a part that the API or the model does not take; None without one."""
+	kinds = ask.part_types
+	if "file" in kinds and (
+		provider.api in LACK["file"] or model_info.known(provider, ask.model).documents is False
+	):
+		return "no_documents"
+	return "no_audio" if "input_audio" in kinds and provider.api in LACK["input_audio"] else None
+
+
+def data_of(part: dict[str, Any]) -> tuple[str, str]:
+	"""Returns the media type and the base64 of a document or of audio."""
+	if part["type"] == "input_audio":
+		return f"audio/{part['input_audio']['format']}", part["input_audio"]["data"]
+	kind, _, data = part["file"]["file_data"].removeprefix("data:").partition(";base64,")
+	return kind, data
