@@ -7,7 +7,9 @@
 - `lifecycle` runs a request and renews its lease. `queue` has requests for workers, `termination` ends them
   from outside.
 - `answer` builds the answer object. `errors` has the error codes and their HTTP status in `chat_completion`.
-- `other_apps` calls the hooks of other apps before a request and after its end.
+- `other_apps` calls the hooks of other apps before a request and after its end. `announcement` tells webhooks
+  (`webhooks`), Frappe's doc events (`doc_events`) and hooks that a request has ended.
+- `task_provider` keeps a task with one provider, and `continuations` restores reasoning that a client dropped.
 - `long_poll`, `event_feed` and `journal` read what a request has stored; `ownership` finds the requests of a
   user.
 

@@ -7,6 +7,10 @@ app.
 - `failures` translates the errors and the finish reasons of all providers. `errors` has the sentence of each
   kind of error, and decides which kinds are retryable.
 - `health` decides which kinds of errors begin a cool-down of a provider or a key, and how long it lasts.
+- `thinking`, `tool_calls` and `assembly` turn deltas into chunks. `sse` reads streams.
+- `usage` counts tokens and cost. `models`, `model_info` and `model_list` know the figures of models, and
+  `token_count` counts before a question is sent. `caching`, `trimming` and `compaction` are for long prompts.
+- `bounds` has the types of the fields of a configuration.
 - `chunks` has the types: the question (`Ask`), the provider, and the chunks of an answer.
 """
 
