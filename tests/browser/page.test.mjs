@@ -217,16 +217,14 @@ test("a reload while it thinks counts on", async (t) => {
 	await finished(page);
 });
 
-test("a tool that the model calls is shown with its arguments, as text, while it answers and after a reload", async (t) => {
+// The page offers no tools itself: it goes on with what another client of the same user has asked.
+async function openWithTools(t, steps, fields = {}) {
 	const page = await open(t);
-	const [gate, request_id] = [unique("gate"), unique("request").slice(0, 60)];
-	const hostile = "<img src=x onerror=alert(1)>";
-	// The page offers no tools itself: it goes on with what another client of the same user has asked.
+	const request_id = unique("request").slice(0, 60);
 	const sid = (await page.context().cookies()).find(({ name }) => name === "sid").value;
 	const boot = JSON.parse(await page.textContent("#boot"));
 	const { manager: client } = manager(t, { token: undefined, sid, csrfToken: boot.csrf_token ?? undefined });
-	const steps = [{ reasoning: "Hm." }, callOf(JSON.stringify({ zone: hostile })), { gate }, { text: "Done." }];
-	const asked = client.chat(script(...steps), { request_id, tools: [CLOCK] });
+	const asked = client.chat(script(...steps), { request_id, tools: [CLOCK], ...fields });
 	await page.evaluate(
 		([request_id]) => {
 			const { user, site } = JSON.parse(document.getElementById("boot").textContent);
@@ -236,6 +234,36 @@ test("a tool that the model calls is shown with its arguments, as text, while it
 		[request_id],
 	);
 	await page.reload();
+	return { page, asked };
+}
+
+test("a call grows on the page while the model writes it", async (t) => {
+	const gates = [unique("gate"), unique("gate")];
+	const { page, asked } = await openWithTools(
+		t,
+		[callOf('{"zo'), { gate: gates[0] }, { call: 0, arguments: 'ne": "U' }, { gate: gates[1] }, { call: 0, arguments: 'TC"}' }],
+		{ stream_tool_calls: true },
+	);
+	const [call, json] = [answer(page).locator(".call"), answer(page).locator(".call pre")];
+	await says(page, ".call pre", '{"zo');
+	assert.equal(await json.textContent(), '{"zo');
+	assert.equal(await call.getAttribute("open"), "");
+	await openGate(gates[0]);
+	await says(page, ".call pre", '{"zone": "U');
+	assert.equal(await json.textContent(), '{"zone": "U');
+	await openGate(gates[1]);
+	await asked;
+	await finished(page);
+	assert.equal(await call.count(), 1);
+	assert.equal(await json.textContent(), JSON.stringify({ zone: "UTC" }, null, 2));
+	assert.deepEqual(page.errors, []);
+});
+
+test("a tool that the model calls is shown with its arguments, as text, while it answers and after a reload", async (t) => {
+	const gate = unique("gate");
+	const hostile = "<img src=x onerror=alert(1)>";
+	const steps = [{ reasoning: "Hm." }, callOf(JSON.stringify({ zone: hostile })), { gate }, { text: "Done." }];
+	const { page, asked } = await openWithTools(t, steps);
 	const shown = async () => {
 		await says(page, ".call code", "clock");
 		assert.equal(await answer(page).locator(".call").count(), 1);
