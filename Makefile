@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page pot demo serve test test-browser test-clients test-vscode test-bench bench lint lock audit clean
+.PHONY: help setup page pot demo serve test test-browser test-clients test-vscode test-bench bench soak lint lock audit clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder
 
 bench: $(STAMP) build/proxy/.installed ## measure, and write docs/performance.md; Frappe benches too: BENCH="folder …" SITE="name …" [URL="… …" SOCKETIO_URL="… …"]
 	@$(BIN)/python -m tests.bench $(if $(BENCH),--bench $(BENCH) --site $(SITE)) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
+
+soak: $(STAMP) ## ten minutes of an agent before a provider that fails all the time; on a Frappe bench: BENCH=folder SITE=name
+	@$(BIN)/python -m tests.soak $(BENCH) $(SITE)
 
 # What the project is measured against, apart from its own packages. Newer FastAPIs lack what this proxy imports, older ones it refuses.
 build/proxy/.installed:

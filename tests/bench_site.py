@@ -37,6 +37,8 @@ class Unusable(Exception):
 class Bench:
 	def __init__(self, folder: Path, site: str) -> None:
 		self.folder, self.site = folder.resolve(), site
+		# That of the commands; None for this process's.
+		self.environment: dict[str, str] | None = None
 		self.sites = self.folder / "sites"
 		self.python = self.folder / "env" / "bin" / "python"
 		for needed in (self.python, self.folder / "apps" / "frappe", self.sites / "apps.txt"):
@@ -102,6 +104,7 @@ class Bench:
 		return self.run("-c", code, stdout=subprocess.PIPE, check=True).stdout.strip()
 
 	def run(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
+		how.setdefault("env", self.environment)
 		return subprocess.run([self.python, *arguments], cwd=self.sites, text=True, **how)
 
 	def inside(self, step: str, **fields: Any) -> Any:
@@ -349,7 +352,13 @@ def _inside(step: str, site: str, arguments: dict[str, Any]) -> Any:
 	frappe.connect()
 	try:
 		frappe.set_user("Administrator")
-		answer = {"allow_tests": _allow_tests, "prepare": _prepare, "restore": _restore}[step](**arguments)
+		steps = {
+			"allow_tests": _allow_tests,
+			"prepare": _prepare,
+			"configure": _configure,
+			"restore": _restore,
+		}
+		answer = steps[step](**arguments)
 		frappe.db.commit()
 		return answer
 	finally:
@@ -410,6 +419,12 @@ def _prepare(users: dict[str, Any], config: dict[str, Any]) -> Any:
 		secret = generate_keys(name)["api_secret"]
 		tokens[name] = f"{frappe.db.get_value('User', name, 'api_key')}:{secret}"
 	return tokens
+
+
+def _configure(config: dict[str, Any]) -> None:
+	from frappe.installer import update_site_config
+
+	update_site_config(APP, config)
 
 
 def _restore() -> None:

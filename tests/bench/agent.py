@@ -1,8 +1,4 @@
-"""An agent of many rounds before a server that caches prompts as providers do: how much is read, and what is booked.
-
-The server knows a prompt by its blocks (tools, system prompt, messages). As Anthropic does, it keeps the beginnings that end
-at a marker and finds one in the 20 blocks before a marker; as the others do, it finds the longest beginning of any request.
-"""
+"""An agent of many rounds before a server that caches prompts as providers do: how much is read, and what is booked."""
 
 import json
 import threading
@@ -12,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ai_assistant.gateway import Gateway, Provider, ToolCall
+from tests.support.prompt_cache import PromptCache
 
 ROUNDS = 20
-LOOK_BACK = 20
 # In US dollars a million tokens: input, read from the cache, written to it, output.
 PRICES = {
 	"anthropic": ("claude-sonnet-4-5", 3, 0.3, 3.75, 15),
@@ -38,19 +34,13 @@ class CachingServer:
 
 	def __init__(self, api: str) -> None:
 		self.api = api
-		self.cached: set[str] = set()
+		self._cache = PromptCache(has_markers=api == "anthropic")
 		self.read = self.sent = 0
 		self.dollars = 0.0
 		self.rounds = 0
 
 	def answer(self, body: dict[str, Any]) -> bytes:
-		blocks = _blocks(body)
-		plain = [json.dumps(_unmarked(block)) for block in blocks]
-		sizes = [len(text) // 4 for text in plain]
-		begins = ["".join(plain[: n + 1]) for n in range(len(plain))]
-		read, write = self._found([("cache_control" in block) for block in blocks], begins)
-		prompt, cached = sum(sizes), sum(sizes[:read])
-		written = max(0, sum(sizes[:write]) - cached)
+		prompt, cached, written = self._cache.look(body)
 		_model, dear, cheap, writing, speech = PRICES[self.api]
 		self.dollars += (
 			(prompt - cached - written) * dear + cached * cheap + written * writing + OUTPUT * speech
@@ -58,32 +48,6 @@ class CachingServer:
 		self.read, self.sent, self.rounds = self.read + cached, self.sent + prompt, self.rounds + 1
 		last = self.rounds > ROUNDS
 		return b"".join(_events(self.api, self.rounds, last, prompt, cached, written))
-
-	def _found(self, marks: list[bool], begins: list[str]) -> tuple[int, int]:
-		"""How many blocks are read from the cache, and up to which it is written."""
-		if self.api != "anthropic":
-			read = max((n + 1 for n, begin in enumerate(begins) if begin in self.cached), default=0)
-			self.cached.update(begins)
-			return read, 0
-		markers = [n for n, mark in enumerate(marks) if mark]
-		assert len(markers) <= 4, "Anthropic refuses more than four markers"
-		looked = {n for marker in markers for n in range(max(0, marker - LOOK_BACK + 1), marker + 1)}
-		read = max((n + 1 for n in looked if begins[n] in self.cached), default=0)
-		self.cached.update(begins[n] for n in markers)
-		return read, max((n + 1 for n in markers), default=0)
-
-
-def _blocks(body: dict[str, Any]) -> list[dict[str, Any]]:
-	system = body.get("system") or body.get("systemInstruction")
-	blocks = [*body.get("tools", ()), *([system] if isinstance(system, dict) else system or ())]
-	for message in body.get("messages") or body.get("contents") or body.get("input") or ():
-		content = message.get("content")
-		blocks += content if isinstance(content, list) else [message]
-	return blocks
-
-
-def _unmarked(block: dict[str, Any]) -> dict[str, Any]:
-	return {name: value for name, value in block.items() if name != "cache_control"}
 
 
 def _events(api: str, n: int, last: bool, prompt: int, cached: int, written: int) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -74,12 +74,20 @@ class ReceivedRequest:
 		self.hung_up = threading.Event()
 		self.answered = threading.Event()
 		self.written: list[tuple[float, bytes]] = []
+		# When all of it had arrived, by time.perf_counter().
+		self.time = 0.0
 
 
 class ScriptedProvider:
-	"""`with ScriptedProvider() as provider:` serves every family under `provider.base(family)` on loopback."""
+	"""`with ScriptedProvider() as provider:` serves every family under `provider.base(family)` on loopback.
 
-	def __init__(self, port: int = 0) -> None:
+	Args:
+		port: the port; 0 for a free one.
+		plan: makes the steps of each request, instead of the script in its last user message.
+	"""
+
+	def __init__(self, port: int = 0, plan: Callable[[ReceivedRequest], list[Step]] | None = None) -> None:
+		self._plan = plan
 		# The answer to a GET of the list of models.
 		self.models: dict[str, Any] = {"data": []}
 		self.port = port
@@ -186,10 +194,13 @@ class ScriptedProvider:
 			_head(writer, 200, "application/json", str(number).encode())
 			await writer.drain()
 			return True
-		steps = [
-			{"error": request.key} if "error_echo" in step else step
-			for step in script_of(request.body.get("generateContentRequest", request.body))
-		]
+		if self._plan:
+			steps = self._plan(request)
+		else:
+			steps = [
+				{"error": request.key} if "error_echo" in step else step
+				for step in script_of(request.body.get("generateContentRequest", request.body))
+			]
 		if request.key == WRONG_KEY:
 			steps = [{"status": 401, "echo": True}]
 		streaming = bool(request.body.get("stream")) or "stream" in request.path
@@ -354,7 +365,10 @@ async def _read_request(reader: asyncio.StreamReader) -> ReceivedRequest | None:
 	first, *lines = head.decode("latin-1").split("\r\n")
 	headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
 	body = await reader.readexactly(int(headers.get("content-length", 0)))
-	return ReceivedRequest(first.split(" ")[1], headers, json.loads(body) if body else {})
+	arrived = time.perf_counter()
+	request = ReceivedRequest(first.split(" ")[1], headers, json.loads(body) if body else {})
+	request.time = arrived
+	return request
 
 
 async def _watch(reader: asyncio.StreamReader, request: ReceivedRequest) -> None:

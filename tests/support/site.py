@@ -181,6 +181,7 @@ class StandaloneSite:
 		self.data = folder / "data"
 		self.log_file = self.data / "logs" / "ai_assistant.log"
 		self.stderr: list[str] = []
+		self.port = 0
 		self.users = {
 			name: {**entry, "api_key": f"key{n}", "api_secret": f"secret{n}", "ai_key": f"aik-{n:032}"}
 			for n, (name, entry) in enumerate(USERS.items(), start=1)
@@ -194,7 +195,7 @@ class StandaloneSite:
 		written.replace(self.config_file)
 
 	def __enter__(self) -> Site:
-		command = ["-m", self._module, "serve", "--port", "0"]
+		command = ["-m", self._module, "serve", "--port", str(self.port)]
 		command += ["--site-config", str(self.config_file), "--data", str(self.data)]
 		self._process = subprocess.Popen(
 			[sys.executable, *command],

@@ -8,7 +8,7 @@ A *step* is one of
 	{"sealed": str}               what the provider wants back with the reasoning before it: a signature, or ciphertext
 	{"compacted": str}            the provider's own summary of the conversation so far, with ciphertext
 	{"redacted": str}             a block of Anthropic's that is nothing but sealed
-	{"finish": str, "usage": {}}  the provider's regular end
+	{"finish": str, "usage": {}}  the provider's regular end; in usage, `prompt` includes `cached` and `written`
 	{"error": str}                an error object in the middle of the stream
 Everything else a script can say (pauses, cuts, raw bytes) is the same for all families and lives in
 `provider.py`. The shapes follow each provider's public API documentation.
@@ -119,6 +119,7 @@ class OpenAI(Family):
 			"completion_tokens": usage["completion"],
 			"total_tokens": usage["prompt"] + usage["completion"],
 			"completion_tokens_details": {"reasoning_tokens": usage["reasoning"]},
+			**({"prompt_tokens_details": {"cached_tokens": usage["cached"]}} if "cached" in usage else {}),
 		}
 
 	def start(self) -> bytes:
@@ -530,7 +531,14 @@ class Anthropic(Family):
 			return self._event("error", error={"type": "overloaded_error", "message": step["error"]})
 		usage = {**USAGE, **step.get("usage", {})}
 		reason = {"stop_reason": self.stop.get(step["finish"], step["finish"]), "stop_sequence": None}
-		end = self._event("message_delta", delta=reason, usage={"output_tokens": usage["completion"]})
+		counts = {"output_tokens": usage["completion"]}
+		if "cached" in usage:
+			counts |= {
+				"input_tokens": usage["prompt"] - usage["cached"] - usage["written"],
+				"cache_read_input_tokens": usage["cached"],
+				"cache_creation_input_tokens": usage["written"],
+			}
+		end = self._event("message_delta", delta=reason, usage=counts)
 		return self._close() + end + self._event("message_stop")
 
 	def whole(self, steps: list[Step]) -> dict[str, Any]:
