@@ -161,7 +161,17 @@ class TestInstall(TestCase):
 		mine = ["Home", "Chat", "Connect Your Editor", "AI Key", "AI Request", "AI Budgets"]
 		for role, expected in (
 			(USER, mine),
-			(MANAGER, [*mine, "AI Alert", "AI Provider", "AI Model Alias", "AI Assistant Settings"]),
+			(
+				MANAGER,
+				[
+					*mine,
+					"AI Alert",
+					"AI Provider",
+					"AI Provider Keys",
+					"AI Model Alias",
+					"AI Assistant Settings",
+				],
+			),
 			("Report Manager", None),
 		):
 			user = make_user(f"{frappe.scrub(role)}@desktop.test", role)

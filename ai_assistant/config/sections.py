@@ -143,13 +143,15 @@ class Metrics:
 
 @dataclass(frozen=True, config=STRICT)
 class Alerts:
-	"""The values above which `ai_assistant.operations.alerts` sends an alert."""
+	"""The values above which `ai_assistant.operations.alerts` sends an alert, and `cached_percent`, below which it does."""
 
 	event_failures_percent: Count = 1
 	delivery_ms: Count = 1000
 	first_event_ms: Count = 500
 	provider_failures_percent: Count = 50
 	email: bool = False
+	cached_percent: Count | None = None
+	"""The least share of the prompts that a provider reads from its cache. None: there is no alert."""
 
 
 MODES = (

@@ -13,11 +13,11 @@ from frappe import _
 from ai_assistant import store
 from ai_assistant.chat import provider_health
 from ai_assistant.config.settings import Alerts, load
-from ai_assistant.gateway.health import REFUSED, Rest
+from ai_assistant.gateway.health import OF_THE_KEY, REFUSED, Rest
 from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import redis_health
 
-from . import metrics
+from . import metrics, provider_figures
 from .doctor.check import CheckFailed
 
 WINDOW_S = 300
@@ -80,6 +80,11 @@ def of_rows(rows: list[store.Row], providers: list[str], limits: Alerts) -> Verd
 		("late_first_event", ""): _late_first_event(first_events, limits),
 	}
 	verdicts |= {("provider_failing", name): _provider_failing(sums, name, limits) for name in providers}
+	if limits.cached_percent:
+		by_key = provider_figures.of_rows(rows)
+		verdicts |= {
+			("low_cached_share", name): _low_cached_share(by_key, name, limits) for name in providers
+		}
 	return {key: sentence for key, sentence in verdicts.items() if sentence != ""}
 
 
@@ -127,14 +132,37 @@ def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts
 	return message.format(name, failed, requests)
 
 
+def _low_cached_share(
+	by_key: Mapping[provider_figures.KeyName, provider_figures.KeyFigures], name: str, limits: Alerts
+) -> str | None:
+	figures = [of_key for (provider, _label), of_key in by_key.items() if provider == name]
+	answers = sum(of_key.asked - of_key.failed.total() for of_key in figures)
+	prompt = sum(of_key.prompt_tokens for of_key in figures)
+	if answers < MIN_REQUESTS or not prompt:
+		return None
+	percent = 100 * sum(of_key.cached_tokens for of_key in figures) / prompt
+	if percent >= (limits.cached_percent or 0):
+		return ""
+	message: str = _(
+		"Provider {0} read {1} % of its prompts from its cache in the last five minutes; the limit is {2} %."
+	)
+	return message.format(name, math.floor(percent), limits.cached_percent)
+
+
 def of_keys(state: Mapping[tuple[str, str], Rest | None]) -> Verdicts:
-	"""Finds the keys that their providers refuse. `state` is that of `provider_health.state_of`."""
+	"""Finds the keys that rest. `state` is that of `provider_health.state_of`."""
 	verdicts: Verdicts = {}
 	for (name, label), rest in state.items():
-		if rest is None or rest.kind not in REFUSED:
+		if rest is None or rest.kind not in OF_THE_KEY:
 			continue
+		kind = "key_refused" if rest.kind in REFUSED else "key_limited"
 		key = _("key {0}").format(label) if label else _("key")
-		if rest.kind == "refused_key":
+		if kind == "key_limited":
+			seconds = max(1, round(rest.until - time.time()))
+			message = _("Provider {0} limits its {1}. The key rests for {2} more seconds.").format(
+				name, key, seconds
+			)
+		elif rest.kind == "refused_key":
 			message = _("Provider {0} refuses its {1}. The key rests until somebody edits it.").format(
 				name, key
 			)
@@ -142,8 +170,8 @@ def of_keys(state: Mapping[tuple[str, str], Rest | None]) -> Verdicts:
 			message = _("Provider {0} has no credit for its {1}. The key rests for ten minutes.").format(
 				name, key
 			)
-		earlier = verdicts.get(("key_refused", name))
-		verdicts["key_refused", name] = f"{earlier} {message}" if earlier else message
+		earlier = verdicts.get((kind, name))
+		verdicts[kind, name] = f"{earlier} {message}" if earlier else message
 	return verdicts
 
 

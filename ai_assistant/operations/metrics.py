@@ -6,13 +6,15 @@ requests that ended since the last one, and sums do not fall when old requests a
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ai_assistant import store
 from ai_assistant.chat import provider_health
 from ai_assistant.config.settings import load
 from ai_assistant.log import fails_quietly
+
+from . import provider_figures
 
 if TYPE_CHECKING:
 	from prometheus_client import Metric
@@ -48,7 +50,7 @@ COUNTERS = {
 	"fallbacks": ("How often another provider was asked because this one had failed.", ("provider",)),
 	"tokens": (
 		"Tokens, as providers count them. prompt includes cached and cache_write, completion includes reasoning.",
-		("provider", "kind"),
+		("provider", "kind", "key"),
 	),
 	"cost_usd": ("US dollars, where the price of the model is known.", ("provider",)),
 }
@@ -62,6 +64,13 @@ HISTOGRAMS = {
 	"duration": ("From acceptance to the end.", (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1200)),
 }
 """By name: the description, and the upper bounds of the buckets in seconds."""
+OF_KEYS = {
+	"first_chunk": (
+		"From acceptance to the first reasoning or text of a request that was asked once.",
+		(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+	),
+}
+"""The same for the histograms that each key of a provider has."""
 
 # These counters exist from the start. Otherwise Prometheus could compute no rate for the first failure.
 FROM_THE_START: tuple[store.Series, ...] = (
@@ -123,8 +132,10 @@ def _values_of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 		yield ("provider_requests", answered, *_key_of(row.get("key_label"))), 1
 		usage = row["usage"] or {}
 		for kind, field in TOKENS.items():
-			yield ("tokens", answered, kind), usage.get(field) or 0
+			yield ("tokens", answered, kind, *_key_of(row.get("key_label"))), usage.get(field) or 0
 		yield ("cost_usd", answered), usage.get("cost_usd") or 0
+		for ms in provider_figures.first_chunk_ms(row):
+			yield from _observation("first_chunk", ms, answered, *_key_of(row.get("key_label")))
 	timing = row["timing"] or {}
 	yield from _observation("first_event", row["first_event_ms"] or None)
 	yield from _observation("first_reasoning", timing.get("first_reasoning_ms"))
@@ -137,13 +148,13 @@ def _key_of(label: str | None) -> tuple[str, ...]:
 	return (label,) if label else ()
 
 
-def _observation(name: str, ms: int | None) -> Iterator[tuple[store.Series, float]]:
+def _observation(name: str, ms: int | None, *labels: str) -> Iterator[tuple[store.Series, float]]:
 	if ms is None:
 		return
 	seconds = ms / 1000
-	bounds = HISTOGRAMS[name][1]
-	yield (name, next((str(bound) for bound in bounds if seconds <= bound), ABOVE)), 1
-	yield (name, SUM), seconds
+	_description, bounds = (OF_KEYS if labels else HISTOGRAMS)[name]
+	yield (name, next((str(bound) for bound in bounds if seconds <= bound), ABOVE), *labels), 1
+	yield (name, SUM, *labels), seconds
 
 
 def text() -> tuple[str, str]:
@@ -176,11 +187,14 @@ class _Rows:
 			yield counter
 		for name, (description, bounds) in HISTOGRAMS.items():
 			histogram = HistogramMetricFamily(f"ai_assistant_{name}_seconds", description)
-			below, buckets = 0.0, []
-			for bound in (*(str(bound) for bound in bounds), ABOVE):
-				below += sums.get((name, bound), 0)
-				buckets.append((bound, below))
-			histogram.add_metric((), buckets, sums.get((name, SUM), 0))
+			histogram.add_metric((), *_buckets(sums, name, bounds))
+			yield histogram
+		for name, (description, bounds) in OF_KEYS.items():
+			histogram = HistogramMetricFamily(
+				f"ai_assistant_{name}_seconds", description, labels=("provider", "key")
+			)
+			for labels in sorted({series[2:] for series in sums if series[0] == name}):
+				histogram.add_metric(labels, *_buckets(sums, name, bounds, *labels))
 			yield histogram
 		chats = GaugeMetricFamily("ai_assistant_chats", "Requests that have not ended.", labels=("status",))
 		for status, count in rows.unended(now).items():
@@ -191,6 +205,24 @@ class _Rows:
 			"Whether a provider or its key rests because it has failed, and is asked last.",
 			labels=("provider", "key"),
 		)
-		for (provider, key), rest in provider_health.state_of(load().providers).items():
-			resting.add_metric((provider, key), int(rest is not None))
+		until = GaugeMetricFamily(
+			"ai_assistant_provider_resting_until_seconds",
+			"The UNIX time until which a provider or its key rests, 0 if it does not rest.",
+			labels=("provider", "key"),
+		)
+		for key, rest in provider_health.state_of(load().providers).items():
+			resting.add_metric(key, int(rest is not None))
+			until.add_metric(key, rest.until if rest else 0)
 		yield resting
+		yield until
+
+
+def _buckets(
+	sums: Mapping[store.Series, float], name: str, bounds: Sequence[float], *labels: str
+) -> tuple[list[tuple[str, float]], float]:
+	"""Returns the buckets of a histogram, each with those below it, and the sum."""
+	below, buckets = 0.0, []
+	for bound in (*(str(bound) for bound in bounds), ABOVE):
+		below += sums.get((name, bound, *labels), 0)
+		buckets.append((bound, below))
+	return buckets, sums.get((name, SUM, *labels), 0)

@@ -1,6 +1,8 @@
 """Which alerts begin and end, and when. tests/faults/bench causes each one on a bench."""
 
 import logging
+import re
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from ai_assistant.config.settings import Alerts
+from ai_assistant.gateway.health import Rest
 from ai_assistant.operations import alerts, scheduled
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
@@ -50,6 +53,30 @@ def test_where_nothing_was_asked_nothing_can_be_told() -> None:
 
 def test_where_all_is_well_nothing_is_told() -> None:
 	assert told([ended() for _ in range(5)]) == {("provider_failing", "q"): None}
+
+
+@pytest.mark.parametrize(("cached", "wrong"), [(79, True), (80, False)])
+def test_a_provider_that_reads_too_little_from_its_cache(cached: int, wrong: bool) -> None:
+	usage = {"prompt_tokens": 100, "cached_tokens": cached}
+	rows = [ended(usage=usage, key_label=label) for label in ("blue", "red", "red", "red", "red")]
+	verdict = told(rows, cached_percent=80).get(("low_cached_share", "p"))
+	sentence = (
+		"Provider p read 79 % of its prompts from its cache in the last five minutes; the limit is 80 %."
+	)
+	assert verdict == (sentence if wrong else None)
+	assert ("low_cached_share", "p") not in told(rows)
+	# With fewer requests there is nothing to tell, and an alert stays as it is.
+	assert told(rows[:4], cached_percent=80)["low_cached_share", "p"] is None
+
+
+def test_a_key_that_its_provider_limits() -> None:
+	state = {("p", "red"): Rest("rate_limited", time.time() + 30), ("p", "blue"): None}
+	(verdict,) = alerts.of_keys(state).items()
+	key, sentence = verdict
+	assert key == ("key_limited", "p")
+	assert re.fullmatch(
+		r"Provider p limits its key red\. The key rests for (29|30) more seconds\.", sentence or ""
+	)
 
 
 @pytest.mark.parametrize(("failed", "wrong"), [(1, True), (0, False)])

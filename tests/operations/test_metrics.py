@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -95,8 +96,18 @@ def test_what_a_request_came_to(store: SqliteStore) -> None:
 def test_a_key_with_a_label_has_figures_of_its_own(store: SqliteStore) -> None:
 	failure = {"provider": "p", "model": "m", "error": "provider_auth", "key": "red"}
 	sums = metrics.sums_of([ended(attempts=[failure], key_label="blue"), ended()])
-	by_key = {series: count for series, count in sums.items() if series[0].startswith("provider_")}
+	names = ("provider_requests", "provider_errors", "tokens", "first_chunk")
+	by_key = {series: count for series, count in sums.items() if series[0] in names}
 	assert by_key == {
+		("tokens", "p", "prompt", "blue"): 2,
+		("tokens", "p", "cached", "blue"): 1,
+		("tokens", "p", "completion", "blue"): 3,
+		("tokens", "p", "prompt"): 2,
+		("tokens", "p", "cached"): 1,
+		("tokens", "p", "completion"): 3,
+		# The time of the other request has that of the failed attempt in it.
+		("first_chunk", "2.5", "p"): 1,
+		("first_chunk", "sum", "p"): 2.5,
 		("provider_requests", "p", "red"): 1,
 		("provider_errors", "p", "provider_auth", "red"): 1,
 		("provider_requests", "p", "blue"): 1,
@@ -117,14 +128,30 @@ def two_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
 	yield provider
 
 
-def test_a_key_that_rests_is_told(store: SqliteStore, two_keys: Provider) -> None:
-	samples = {
-		(sample.labels["provider"], sample.labels["key"]): sample.value
+def samples(name: str) -> dict[tuple[str, ...], float]:
+	"""The values of a metric by its labels: provider, key, and the bound of a histogram."""
+	return {
+		tuple(sample.labels.get(label, "") for label in ("provider", "key", "le")): sample.value
 		for family in text_string_to_metric_families(metrics.text()[0])
-		if family.name == "ai_assistant_provider_resting"
 		for sample in family.samples
+		if sample.name == f"ai_assistant_{name}"
 	}
-	assert samples == {("p", "blue"): 0, ("p", "red"): 1}
+
+
+def test_each_key_has_a_histogram_of_its_first_chunks(store: SqliteStore, two_keys: Provider) -> None:
+	for label, ms in (("red", 200), ("red", 900), (None, 40_000)):
+		timing = {"first_reasoning_ms": ms, "first_text_ms": 50_000, "duration_ms": 60_000}
+		store.open(ended(key_label=label, timing=timing))
+	buckets = samples("first_chunk_seconds_bucket")
+	assert [buckets["p", "red", bound] for bound in ("0.1", "0.25", "0.5", "1", "+Inf")] == [0, 1, 1, 2, 2]
+	assert [buckets["p", "", bound] for bound in ("30", "60", "+Inf")] == [0, 1, 1]
+	assert samples("first_chunk_seconds_sum") == {("p", "red", ""): 1.1, ("p", "", ""): 40}
+
+
+def test_a_key_that_rests_is_told(store: SqliteStore, two_keys: Provider) -> None:
+	assert samples("provider_resting") == {("p", "blue", ""): 0, ("p", "red", ""): 1}
+	until = samples("provider_resting_until_seconds")
+	assert until["p", "blue", ""] == 0 and until["p", "red", ""] > time.time()
 	verdicts = alerts.of_keys(provider_health.state_of([two_keys]))
 	sentence = "Provider p refuses its key red. The key rests until somebody edits it."
 	assert verdicts == {("key_refused", "p"): sentence}

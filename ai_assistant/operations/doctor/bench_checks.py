@@ -15,7 +15,7 @@ from ai_assistant.log import logger
 from .. import canary
 from .background import scheduler, workers
 from .check import Check, CheckFailed
-from .providers import configuration, providers, resting
+from .providers import asked, configuration, providers, resting
 from .proxy_timeouts import timeouts
 from .services import database, event, realtime_server, redis, web_server
 
@@ -36,7 +36,12 @@ def of_bench(frozen: CheckFailed | None = None) -> list[Check]:
 		Check("redis_cache", lambda: redis("redis_cache")),
 		Check("redis_queue", lambda: redis("redis_queue")),
 		Check("maintenance", maintenance),
-		Check("configuration", configuration, needs=("database",), then=lambda: [*providers(), *resting()]),
+		Check(
+			"configuration",
+			configuration,
+			needs=("database",),
+			then=lambda: [*providers(), *resting(), *asked()],
+		),
 		Check(
 			"web server",
 			web_server,

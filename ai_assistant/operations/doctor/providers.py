@@ -13,6 +13,7 @@ from ai_assistant.config import settings
 from ai_assistant.gateway import Provider, ProviderError, first_chunk_ms, preload
 from ai_assistant.gateway.health import REFUSED, Rest
 
+from .. import provider_figures
 from .check import Check, CheckFailed, counted, host_of
 
 # Longer than the deadlines inside the check, because their failures name the cause.
@@ -83,6 +84,31 @@ def resting() -> Iterable[Check]:
 		Check(f"key {label} of {name}" if label else f"rest of {name}", fail(name, rest))
 		for (name, label), rest in provider_health.state_of(settings.load().providers).items()
 		if rest
+	]
+
+
+def asked() -> Iterable[Check]:
+	"""Makes a check for each key that was asked in the last day, which prints its figures."""
+
+	def tell(figures: provider_figures.KeyFigures) -> Callable[[], str]:
+		def look() -> str:
+			failures = ", ".join(f"{count} {code}" for code, count in figures.failed.most_common())
+			parts = [
+				f"asked {counted(figures.asked, 'time')} in the last day",
+				f"failed {counted(figures.failed.total(), 'time')}" + (f" ({failures})" if failures else ""),
+			]
+			if figures.cached_percent is not None:
+				parts.append(f"{figures.cached_percent:.0f} % of the prompts from the cache")
+			if (middle := figures.percentile_ms(50)) is not None:
+				parts.append(f"first chunk after {middle} ms (p50) and {figures.percentile_ms(95)} ms (p95)")
+			return ", ".join(parts)
+
+		return look
+
+	return [
+		Check(f"use of key {label} of {name}" if label else f"use of {name}", tell(figures))
+		for (name, label), figures in provider_figures.of_site().items()
+		if figures.asked
 	]
 
 

@@ -30,6 +30,8 @@ class AIAlert(Document):
 			"realtime_gone",
 			"provider_failing",
 			"key_refused",
+			"key_limited",
+			"low_cached_share",
 			"configuration",
 		]
 		message: DF.SmallText | None

@@ -31,6 +31,7 @@ BOUNDS = {
 	"delivery_ms": (1, 60_000),
 	"first_event_ms": (1, 60_000),
 	"provider_failures_percent": (1, 100),
+	"cached_percent": (0, 100),
 }
 
 
@@ -48,6 +49,7 @@ class AIAssistantSettings(Document):
 		from frappe.types import DF
 
 		alert_by_email: DF.Check
+		cached_percent: DF.Int
 		concurrent_per_site: DF.Int
 		concurrent_per_user: DF.Int
 		continuations_per_minute: DF.Int

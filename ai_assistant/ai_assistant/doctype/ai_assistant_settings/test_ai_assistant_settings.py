@@ -107,6 +107,7 @@ class TestAIAssistantSettings(TestCase):
 			delivery_ms=18,
 			first_event_ms=19,
 			provider_failures_percent=20,
+			cached_percent=21,
 			alert_by_email=1,
 			modes=[
 				{
@@ -129,7 +130,7 @@ class TestAIAssistantSettings(TestCase):
 		self.assertEqual(loaded.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
 		self.assertEqual(loaded.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
 		self.assertFalse(loaded.retention.keep_content)
-		self.assertEqual(loaded.alerts, settings.Alerts(17, 18, 19, 20, True))
+		self.assertEqual(loaded.alerts, settings.Alerts(17, 18, 19, 20, True, 21))
 		self.assertEqual(loaded.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = loaded.providers
 		self.assertEqual(

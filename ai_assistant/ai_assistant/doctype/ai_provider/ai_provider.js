@@ -8,6 +8,7 @@ frappe.ui.form.on("AI Provider", {
 		if (reason) frm.set_intro(__("Not used: {0}", [frappe.utils.escape_html(reason)]), "red");
 		frm.add_custom_button(__("Test connection"), () => test_connection(frm));
 		frm.add_custom_button(__("Fetch models"), () => fetch_models(frm));
+		frm.add_custom_button(__("Figures by key"), () => frappe.set_route("query-report", "AI Provider Keys"));
 	},
 });
 
