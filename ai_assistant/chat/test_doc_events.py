@@ -107,8 +107,8 @@ class TestDocEvents(TestCase):
 		real = frappe.get_hooks
 
 		def get_hooks(hook: str | None = None, *args: Any, **kwargs: Any) -> Any:
-			found = real(hook, *args, **kwargs)
-			return {**found, "AI Request": {"on_update": [handler]}} if hook == "doc_events" else found
+			hooks = real(hook, *args, **kwargs)
+			return {**hooks, "AI Request": {"on_update": [handler]}} if hook == "doc_events" else hooks
 
 		with patch.object(frappe, "get_hooks", get_hooks):
 			frappe.local.doc_events_hooks = None

@@ -50,7 +50,7 @@ def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
 	described = [tool["function"].get("description") or ""]
 	if form.get("type") == "grammar":
 		described.append(f"`{INPUT}` matches this {form['syntax']} grammar:\n{form['definition']}")
-	function = {**tool["function"], "description": "\n\n".join(filter(None, described))}
+	function = {**tool["function"], "description": "\n\n".join(part for part in described if part)}
 	return {**{name: value for name, value in tool.items() if name != FIELD}, "function": function}
 
 

@@ -21,6 +21,7 @@ from . import models, tracing
 from .chunks import Ask, Provider
 from .errors import ProviderError
 from .failures import failure
+from .http_client import UnreadableAuthorities, certificates_of_environment, load, new_client
 from .proxies import UnusableProxy, proxy_for
 from .sse import MAX_BYTES, Lines, Objects, ProtocolError, read_to_the_end
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # The most bytes of an error's body that are read. The reason is at its beginning.
 MAX_ERROR_BYTES = 64 * 1024
-IDLE_CONNECTION_S = 55
 # A stream rests between two reads, because a read costs 100 to 300 µs of CPU, however little it brings. The rest is a share
 # of the stream's age, so that a short answer is not delayed, and it ends when many bytes have come, so that a fast provider
 # does not wait.
@@ -40,88 +40,14 @@ REST_SHARE = 0.1
 MIN_REST_S = 0.02
 MAX_REST_S = 0.06
 MANY_BYTES = 8 * 1024
-# The size of a header and the number of headers that browsers accept. aiohttp's default refuses 8 KB.
-MAX_HEADER_BYTES = 256 * 1024
-MAX_HEADERS = 1024
 # Names that a provider's `extra` cannot set: the app sets them itself, or they are arguments of litellm.
 OWN = frozenset(
 	"api_base api_key api_version base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
 	" messages model organization stream timeout".split()
 )
 
-_clients: "dict[asyncio.AbstractEventLoop, aiohttp.ClientSession]" = {}
-
-
-class UnreadableAuthorities(Exception):
-	"""The certificate authorities that the environment names cannot be read."""
-
-
-@lru_cache
-def _certificates() -> "ssl.SSLContext":
-	"""Loads the trusted authorities: those that OpenSSL's environment variables name, or else certifi's."""
-	import ssl
-
-	import certifi
-
-	file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-	try:
-		return ssl.create_default_context(
-			cafile=file or (None if folder else certifi.where()), capath=folder or None
-		)
-	except OSError:
-		raise UnreadableAuthorities() from None
-
-
-def _new_client(certificates: "ssl.SSLContext", *, force_close: bool = False) -> "aiohttp.ClientSession":
-	import aiohttp
-
-	async def tell(_client: object, context: Any, _told: object) -> None:
-		context.trace_request_ctx["reused"] = True
-
-	tracing = aiohttp.TraceConfig()
-	tracing.on_connection_reuseconn.append(tell)
-	connections: dict[str, Any] = (
-		{"force_close": True} if force_close else {"keepalive_timeout": IDLE_CONNECTION_S}
-	)
-	return aiohttp.ClientSession(
-		connector=aiohttp.TCPConnector(ssl=certificates, limit=0, **connections),
-		# The gateway has the deadlines, and closes the connection itself.
-		timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-		# All providers and keys share the client, so a cookie of one must not reach another.
-		cookie_jar=aiohttp.DummyCookieJar(),
-		headers={"user-agent": "ai_assistant", "accept-encoding": "identity"},
-		trace_configs=[tracing],
-		max_line_size=MAX_HEADER_BYTES,
-		max_field_size=MAX_HEADER_BYTES,
-		max_headers=MAX_HEADERS,
-	)
-
-
 # aiohttp would look anew for each question, on two threads.
 _proxy = lru_cache(proxy_for)
-
-
-async def load() -> "aiohttp.ClientSession":
-	"""What a first question needs, on this loop: 0.2 s of imports, certificates and the list of models, once.
-
-	One client a loop, and so a process: a forked child's loop is its own.
-	"""
-	loop = asyncio.get_running_loop()
-	if loop not in _clients:
-		certificates = await asyncio.to_thread(_certificates)
-		await asyncio.to_thread(models.load)
-		# Another question may have waited for the same.
-		if loop not in _clients:
-			_clients[loop] = _new_client(certificates)
-			atexit.register(_close, os.getpid(), loop, _clients[loop])
-	return _clients[loop]
-
-
-def _close(pid: int, loop: asyncio.AbstractEventLoop, client: "aiohttp.ClientSession") -> None:
-	"""Closes the sessions. aiohttp writes a warning to the terminal at the end of the process for each open one."""
-	if pid == os.getpid() and not client.closed:
-		with suppress(Exception):
-			asyncio.run_coroutine_threadsafe(client.close(), loop).result(timeout=1)
 
 
 @asynccontextmanager
@@ -169,7 +95,9 @@ async def _post(
 			if not connection.get("reused"):
 				raise
 			# A client of its own, because the other kept connections may be closed too.
-			fresh = await stack.enter_async_context(_new_client(_certificates(), force_close=True))
+			fresh = await stack.enter_async_context(
+				new_client(certificates_of_environment(), force_close=True)
+			)
 			response = await post(fresh)
 		yield await stack.enter_async_context(response)
 

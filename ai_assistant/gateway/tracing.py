@@ -127,9 +127,9 @@ def carrier(headers: Mapping[str, str]) -> dict[str, str] | None:
 	current = context.get_current()
 	if not trace.get_current_span(current).get_span_context().is_valid:
 		current = _propagator().extract({name.lower(): value for name, value in headers.items()})
-	found: dict[str, str] = {}
-	_propagator().inject(found, current)
-	return found or None
+	trace_headers: dict[str, str] = {}
+	_propagator().inject(trace_headers, current)
+	return trace_headers or None
 
 
 def begin(model: str, conversation: str, parent: Mapping[str, str] | None, **own: str | None) -> Trace | None:

@@ -35,9 +35,9 @@ def config(provider: ScriptedProvider) -> dict[str, Any]:
 
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
-	with site.client(site.first) as found:
-		found.connect()
-		yield found
+	with site.client(site.first) as opened:
+		opened.connect()
+		yield opened
 
 
 def ask(client: Client, mode: str, marker: str, rounds: int = 20) -> Any:
@@ -58,7 +58,8 @@ def test_the_answer_says_what_was_left_out(
 	assert client.get("get_request", request_id=stream.request_id) == answer
 	line = f"[Gateway] trimmed {answer['trimmed']['tool_results']} tool results"
 	assert any(
-		line in each and stream.request_id in each for each in process.log_file.read_text().splitlines()
+		line in log_line and stream.request_id in log_line
+		for log_line in process.log_file.read_text().splitlines()
 	)
 
 

@@ -18,9 +18,9 @@ def config(provider: ScriptedProvider) -> dict[str, Any]:
 
 @pytest.fixture
 def client(site: Site) -> Iterator[Client]:
-	with site.client(site.first) as found:
-		found.connect()
-		yield found
+	with site.client(site.first) as opened:
+		opened.connect()
+		yield opened
 
 
 def test_the_second_answers_and_both_are_booked(

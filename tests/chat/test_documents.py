@@ -16,7 +16,7 @@ SOUND = b64encode(b"RIFF").decode()
 LARGE = b64encode(b"%PDF-" + bytes(MAX_FILE_MB * 2**20)).decode()
 
 
-def asked(*parts: Any, role: str = "user") -> list[dict[str, Any]]:
+def user_message(*parts: Any, role: str = "user") -> list[dict[str, Any]]:
 	return [{"role": role, "content": [{"type": "text", "text": "?"}, *parts]}]
 
 
@@ -30,7 +30,7 @@ def audio(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", [file(), audio(), audio(format="mp3")])
 def test_a_document_and_audio_stay_as_they_were_sent(part: dict[str, Any]) -> None:
-	assert messages_of(asked({**part, "unknown": 1}), Limits())[0]["content"][1] == part
+	assert messages_of(user_message({**part, "unknown": 1}), Limits())[0]["content"][1] == part
 
 
 def test_a_document_has_a_name_and_its_type_alone() -> None:
@@ -40,7 +40,7 @@ def test_a_document_has_a_name_and_its_type_alone() -> None:
 		file(file_data=URL.replace("pdf;", "pdf;name=b;")),
 		{**file(), "cache_control": {"type": "ephemeral"}},
 	]
-	taken = messages_of(asked(*parts), Limits())[0]["content"][1:]
+	taken = messages_of(user_message(*parts), Limits())[0]["content"][1:]
 	assert [part["file"]["filename"] for part in taken] == ["document.pdf", "document.pdf", "a.pdf", "a.pdf"]
 	assert {part["file"]["file_data"] for part in taken} == {URL}
 	assert taken[3]["cache_control"] == {"type": "ephemeral"}
@@ -71,11 +71,11 @@ def test_a_document_has_a_name_and_its_type_alone() -> None:
 )
 def test_what_is_no_document_and_no_audio_is_refused(parts: list[Any], message: str) -> None:
 	with pytest.raises(ChatError, match=message) as refused:
-		messages_of(asked(*parts), Limits())
+		messages_of(user_message(*parts), Limits())
 	assert refused.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize("role", ["system", "assistant"])
 def test_only_a_user_sends_documents(role: str) -> None:
 	with pytest.raises(ChatError, match=r"content\[1\] accepts an object"):
-		messages_of(asked(file(), role=role), Limits())
+		messages_of(user_message(file(), role=role), Limits())

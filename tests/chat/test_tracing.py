@@ -67,8 +67,8 @@ def test_a_request_is_a_span_and_its_attempt_a_child_by_the_conventions(
 	usage = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
 	content = script({"reasoning": "Hm."}, {"text": "The secret."}, {"usage": usage})
 	answer = ask(chat_site, content, chat_site.configure(), task_id="t1", temperature=0.5)
-	found = by_name(spans)
-	request, attempt = found["ai_assistant.request"], found["chat m1"]
+	named = by_name(spans)
+	request, attempt = named["ai_assistant.request"], named["chat m1"]
 	assert hexadecimal(request)[0::2] == (TRACE_ID, PARENT_ID)
 	assert hexadecimal(attempt)[0::2] == (TRACE_ID, hexadecimal(request)[1])
 	assert (request.kind, attempt.kind) == (SpanKind.INTERNAL, SpanKind.CLIENT)
@@ -120,15 +120,15 @@ def test_each_attempt_has_its_span_and_its_error(
 	settings = chat_site.configure(providers=[first, second], failover={"retries": 0, "cool_down": False})
 	content = script({"for": "claude-x", "status": 503}, {"text": "Yes."})
 	assert ask(chat_site, content, settings)["provider"] == "b"
-	found = by_name(spans)
-	assert {name: span.status.status_code for name, span in found.items()} == {
+	named = by_name(spans)
+	assert {name: span.status.status_code for name, span in named.items()} == {
 		"ai_assistant.request": StatusCode.UNSET,
 		"chat claude-x": StatusCode.ERROR,
 		"chat m2": StatusCode.UNSET,
 	}
-	failed = found["chat claude-x"].attributes or {}
+	failed = named["chat claude-x"].attributes or {}
 	assert (failed["gen_ai.provider.name"], failed["error.type"]) == ("anthropic", "provider_unavailable")
-	assert len({hexadecimal(span)[0] for span in found.values()}) == 1
+	assert len({hexadecimal(span)[0] for span in named.values()}) == 1
 	# A request that fails.
 	spans.clear()
 	ask(chat_site, script({"status": 401}), settings)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, ProviderError, Text, http
+from ai_assistant.gateway import Provider, ProviderError, Text, http, http_client
 from ai_assistant.gateway.adapters import openai_chat
 from ai_assistant.gateway.chunks import Ask
 from tests.support.serving import serving
@@ -191,9 +191,9 @@ def test_a_certificate_that_is_not_trusted_is_told_by_name(of_its_own: Path, api
 
 @pytest.fixture
 def own_authorities() -> Iterator[None]:
-	http._certificates.cache_clear()
+	http_client.certificates_of_environment.cache_clear()
 	yield
-	http._certificates.cache_clear()
+	http_client.certificates_of_environment.cache_clear()
 
 
 async def _answered(address: str) -> list[str]:
@@ -206,7 +206,7 @@ async def _answered(address: str) -> list[str]:
 			if isinstance(piece, Text)
 		]
 	finally:
-		if client := http._clients.pop(asyncio.get_running_loop(), None):
+		if client := http_client._clients.pop(asyncio.get_running_loop(), None):
 			await client.close()
 
 

@@ -195,4 +195,8 @@ def test_of_who_is_named_the_keys_that_rest_come_after_its_others(health: Health
 	keys = [replace(FIRST, key_label="a", api_key="sk-a"), replace(FIRST, key_label="b", api_key="sk-b")]
 	health.failed(keys[0], error("rate_limited", 40))
 	order = health.order([*keys, SECOND], {"first"})
-	assert [(each.name, each.key_label) for each in order] == [("first", "b"), ("first", "a"), ("second", "")]
+	assert [(provider.name, provider.key_label) for provider in order] == [
+		("first", "b"),
+		("first", "a"),
+		("second", ""),
+	]

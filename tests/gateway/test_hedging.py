@@ -123,7 +123,7 @@ def test_a_second_that_fails_leaves_the_first_alone(
 	first.open("speak")
 	heard = listener.to_the_end()
 	assert (heard.text, heard.completion.provider) == ("Hi", "a")
-	assert [(each.provider, each.error) for each in heard.completion.attempts] == [
+	assert [(attempt.provider, attempt.error) for attempt in heard.completion.attempts] == [
 		("b", "provider_unavailable")
 	]
 	assert heard.completion.hung_up_on is None
@@ -142,7 +142,7 @@ def test_a_first_that_fails_meanwhile_leaves_the_second(
 	second.open("speak")
 	heard = listener.to_the_end()
 	assert (heard.text, heard.completion.provider) == ("Hi", "b")
-	assert [each.provider for each in heard.completion.attempts] == ["a"]
+	assert [attempt.provider for attempt in heard.completion.attempts] == ["a"]
 
 
 def test_if_both_fail_the_next_is_asked_and_all_are_named(
@@ -229,10 +229,10 @@ def test_the_chat_that_tries_a_provider_again_does_not_wait_for_it(
 	assert (heard.text, heard.completion.provider) == ("Hi", "b")
 	# It is listened to all the same, and returns when it speaks. The others are asked meanwhile.
 	assert not first.wait_for("probe").hung_up.is_set()
-	assert [each.name for each in health.order(providers)] == ["b", "a"]
+	assert [provider.name for provider in health.order(providers)] == ["b", "a"]
 	first.open("speak")
 	assert health.recorded["a"].wait(10)
-	assert [each.name for each in health.order(providers)] == ["a", "b"]
+	assert [provider.name for provider in health.order(providers)] == ["a", "b"]
 	assert first.wait_for("probe").hung_up.wait(10)
 
 

@@ -95,7 +95,7 @@ def _flat(tools: list[Any]) -> Iterator[tuple[str, Any, str | None]]:
 			yield f"tools[{n}]", tool, None
 			continue
 		namespace = str(tool.get("name"))
-		yield from ((f"tools[{n}].tools[{m}]", each, namespace) for m, each in enumerate(inner))
+		yield from ((f"tools[{n}].tools[{m}]", inner_tool, namespace) for m, inner_tool in enumerate(inner))
 
 
 def _function(tool: dict[str, Any]) -> dict[str, Any]:

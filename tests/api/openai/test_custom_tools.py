@@ -103,8 +103,8 @@ def test_openais_client_makes_a_round_trip(
 		sent = {"input": [*question, item.to_dict(), *result]}
 	answer = package.responses.create(model=model, tools=[TOOL], **sent)
 	assert answer.output_text == f"Done. {marker}"
-	asked = provider.wait_for(f"ok {marker}").body["tools"][0]
-	assert "start: /.+/s" in json.dumps(asked) and "custom" not in asked
+	sent_tool = provider.wait_for(f"ok {marker}").body["tools"][0]
+	assert "start: /.+/s" in json.dumps(sent_tool) and "custom" not in sent_tool
 
 
 def in_namespaces(*names: str) -> list[dict[str, Any]]:

@@ -186,8 +186,12 @@ class Stack:
 		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
 			process = psutil.Process(pid)
 			sockets = process.net_connections("tcp")
-			kinds.update(ends.get(each.raddr.port, str(each.raddr.port)) for each in sockets if each.raddr)
-			kinds["other"] += process.num_fds() - sum(bool(each.raddr) for each in sockets)
+			kinds.update(
+				ends.get(connection.raddr.port, str(connection.raddr.port))
+				for connection in sockets
+				if connection.raddr
+			)
+			kinds["other"] += process.num_fds() - sum(bool(connection.raddr) for connection in sockets)
 		return kinds
 
 	def _subscribed(self) -> bool:

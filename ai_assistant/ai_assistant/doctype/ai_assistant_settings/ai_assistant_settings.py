@@ -121,9 +121,9 @@ class AIAssistantSettings(Document):
 
 	def on_update(self) -> None:
 		before = self.get_doc_before_save()
-		kept = {row.name for row in self.webhooks}
+		row_names = {row.name for row in self.webhooks}
 		for row in before.webhooks if before else ():
-			if row.name not in kept:
+			if row.name not in row_names:
 				delete_all_passwords_for("AI Webhook", row.name)
 
 

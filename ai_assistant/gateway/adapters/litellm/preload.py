@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ... import http
+from ... import http_client
 from ...bridge import provider_loop
 from ...chunks import Provider
 from ...errors import ProviderError
@@ -61,7 +61,7 @@ def warm() -> None:
 	global _warmed
 	if (loop := provider_loop()) is not _warmed:
 		_warmed = loop
-		asyncio.run_coroutine_threadsafe(http.load(), loop)
+		asyncio.run_coroutine_threadsafe(http_client.load(), loop)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
