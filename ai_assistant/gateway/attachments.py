@@ -19,11 +19,14 @@ LACK = {
 def refusal(provider: Provider, ask: Ask) -> str | None:
 	"""Returns the kind of error of a question with a part that the API or the model does not take; None without one."""
 	kinds = ask.part_types
-	if "file" in kinds and (
-		provider.api in LACK["file"] or model_info.known(provider, ask.model).documents is False
-	):
+	if "file" in kinds and (provider.api in LACK["file"] or _cannot_read(provider, ask.model)):
 		return "no_documents"
 	return "no_audio" if "input_audio" in kinds and provider.api in LACK["input_audio"] else None
+
+
+def _cannot_read(provider: Provider, model: str) -> bool:
+	# OpenRouter reads documents itself for models that cannot.
+	return provider.api != "openrouter" and model_info.known(provider, model).documents is False
 
 
 def data_of(part: dict[str, Any]) -> tuple[str, str]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import TimeoutError as OutOfTime
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from . import http
+from . import http, models
 from .adapters import anthropic, chat_apis, gemini, ollama, openai_responses
 from .bridge import provider_loop
 from .chunks import ModelInfo, Provider
@@ -23,7 +24,15 @@ WINDOWS = (
 	"max_input_tokens",
 	"inputTokenLimit",
 )
-OUTPUTS = ("max_completion_tokens", "max_output_tokens", "outputTokenLimit")
+OUTPUTS = ("max_completion_tokens", "max_output_tokens", "outputTokenLimit", "max_tokens")
+# The modes of chat models in litellm's list. A model that the list does not have may chat.
+CHAT_MODES = (None, "chat", "responses", "completion")
+# The types of models that do not chat, of Together and LM Studio.
+OTHER_TYPES = frozenset(
+	("audio", "embedding", "embeddings", "image", "moderation", "rerank", "transcribe", "video")
+)
+# The abilities that Ollama's lists name.
+LISTED_ABILITIES = ("vision", "tools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +74,13 @@ def fetch(provider: Provider) -> list[ListedModel]:
 	task = asyncio.run_coroutine_threadsafe(http.json_object(url, headers, None, names), provider_loop())
 	try:
 		listed = task.result(TIMEOUT_S)
+	except ProviderError as error:
+		# The status 404 says that there is no list.
+		raise ProviderError("no_model_list", **names) if error.kind == "unknown_model" else error from None
 	except OutOfTime:
 		task.cancel()
 		raise ProviderError("total", seconds=str(TIMEOUT_S), **names) from None
-	return sorted(_models(listed), key=lambda model: model.name)
+	return sorted(_models(provider, listed), key=lambda model: model.name)
 
 
 def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
@@ -83,51 +95,90 @@ def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
 	if api in ("ollama", "ollama_chat"):
 		base = http.base_url(provider, ollama.BASE).removesuffix("/chat").removesuffix("/api")
 		return f"{base}/api/tags", http.headers(provider, {"authorization": f"Bearer {provider.api_key}"})
+	if api == "cohere":
+		base = http.base_url(provider, chat_apis.APIS[api].base).partition("/compatibility/")[0]
+		return f"{base}/v1/models?endpoint=chat&page_size=1000", http.headers(
+			provider, chat_apis.headers_of(provider)
+		)
+	if api == "databricks":
+		url = urlsplit(http.base_url(provider, None))
+		headers = http.headers(provider, chat_apis.headers_of(provider))
+		return f"{url.scheme}://{url.netloc}/api/2.0/serving-endpoints", headers
 	if api == "openai_responses":
-		base = http.base_url(provider, openai_responses.BASE).removesuffix("/responses")
-	elif api in chat_apis.APIS:
-		base = http.base_url(provider, chat_apis.APIS[api].base).removesuffix("/chat/completions")
-	else:
-		raise ProviderError("no_model_list", provider=provider.name, model=provider.default_model)
-	return f"{base}/models", http.headers(provider, {"authorization": f"Bearer {provider.api_key}"})
+		url, headers, _body = openai_responses.request(provider, {})
+		return f"{url.removesuffix('/responses')}/models", headers
+	if api in chat_apis.APIS:
+		url, question, query = chat_apis.url_of(provider).partition("?")
+		headers = http.headers(provider, chat_apis.headers_of(provider))
+		return f"{url.removesuffix('/chat/completions')}/models{question}{query}", headers
+	raise ProviderError("no_model_list", provider=provider.name, model=provider.default_model)
 
 
-def _models(listed: dict[str, Any]) -> Iterator[ListedModel]:
-	for entry in listed.get("data") or listed.get("models") or ():
+def _models(provider: Provider, listed: dict[str, Any]) -> Iterator[ListedModel]:
+	for entry in listed.get("data") or listed.get("models") or listed.get("endpoints") or ():
 		if not isinstance(entry, dict):
 			continue
-		methods = entry.get("supportedGenerationMethods")
-		if methods is not None and "generateContent" not in methods:
-			continue
 		name = entry.get("id") or entry.get("name")
-		if isinstance(name, str) and name:
-			yield ListedModel(name.removeprefix("models/"), _info(entry), _price(entry))
+		if not isinstance(name, str) or not name:
+			continue
+		name = name.removeprefix("models/")
+		if _chats(entry) and models.entry(provider.api, name).get("mode") in CHAT_MODES:
+			yield ListedModel(name, _info(entry), _price(entry))
+
+
+def _chats(entry: dict[str, Any]) -> bool:
+	"""Whether a model can chat, as far as its entry says: lists also have models for embeddings, images and speech."""
+	methods, task, kind = (entry.get(name) for name in ("supportedGenerationMethods", "task", "type"))
+	abilities = entry.get("capabilities")
+	return not (
+		(isinstance(methods, list) and "generateContent" not in methods)
+		or (isinstance(abilities, dict) and abilities.get("completion_chat") is False)
+		or (isinstance(task, str) and task != "llm/v1/chat")
+		or (isinstance(kind, str) and kind in OTHER_TYPES)
+		or entry.get("supports_chat") is False
+		or entry.get("active") is False
+	)
 
 
 def _info(entry: dict[str, Any]) -> ModelInfo:
 	top = entry.get("top_provider") if isinstance(entry.get("top_provider"), dict) else {}
-	able = entry.get("capabilities")
-	inputs = (entry.get("architecture") or {}).get("input_modalities")
-	parameters = entry.get("supported_parameters")
-	vision = documents = tools = None
-	if isinstance(inputs, list):
-		vision, documents = "image" in inputs, "file" in inputs
-	if isinstance(parameters, list):
-		tools = "tools" in parameters
-	if isinstance(able, list):
-		# Ollama's.
-		vision, tools = "vision" in able, "tools" in able
-	elif isinstance(able, dict):
-		# Mistral's.
-		vision = able.get("vision") if isinstance(able.get("vision"), bool) else vision
-		tools = able.get("function_calling") if isinstance(able.get("function_calling"), bool) else tools
+	# Hugging Face names the figures of each server.
+	servers = [server for server in entry.get("providers") or () if isinstance(server, dict)]
+	windows = [window for server in servers if (window := _number(server, WINDOWS))]
 	return ModelInfo(
-		context_window=_number(entry, WINDOWS),
+		context_window=_number(entry, WINDOWS) or max(windows, default=None),
 		max_output_tokens=_number({**(top or {}), **entry}, OUTPUTS),
-		vision=vision,
-		documents=documents,
-		tools=tools,
+		vision=_ability(entry, "image", "vision", "image_input", "supports_image_input", "supports_image_in"),
+		documents=_ability(entry, "file", "pdf_input"),
+		tools=_tools(entry, servers),
 	)
+
+
+def _tools(entry: dict[str, Any], servers: list[dict[str, Any]]) -> bool | None:
+	if isinstance(parameters := entry.get("supported_parameters"), list):
+		return "tools" in parameters
+	calls = [server["supports_tools"] for server in servers if isinstance(server.get("supports_tools"), bool)]
+	return any(calls) if calls else _ability(entry, "", "tools", "function_calling", "supports_tools")
+
+
+def _ability(entry: dict[str, Any], modality: str, *names: str) -> bool | None:
+	"""Returns whether a model has an ability, in the form of any list; None if the entry does not say it.
+
+	Args:
+		modality: its name among the inputs of a model, or an empty string.
+		names: its names among the capabilities, which are a list (Ollama), booleans (Mistral) or objects (Anthropic), or
+			in the entry itself (Fireworks, Moonshot).
+	"""
+	inputs = entry.get("input_modalities") or (entry.get("architecture") or {}).get("input_modalities")
+	if modality and isinstance(inputs, list):
+		return modality in inputs
+	abilities = entry.get("capabilities")
+	if isinstance(abilities, list):
+		return any(name in abilities for name in names) if names[0] in LISTED_ABILITIES else None
+	places = [abilities, entry] if isinstance(abilities, dict) else [entry]
+	values = (place.get(name) for place in places for name in names)
+	plain = (value.get("supported") if isinstance(value, dict) else value for value in values)
+	return next((value for value in plain if isinstance(value, bool)), None)
 
 
 def _number(entry: dict[str, Any], names: tuple[str, ...]) -> int | None:
@@ -136,21 +187,23 @@ def _number(entry: dict[str, Any], names: tuple[str, ...]) -> int | None:
 
 
 def _price(entry: dict[str, Any]) -> Price | None:
-	"""OpenRouter's prices, which are US dollars a token, as strings."""
+	"""Returns the price of a model. OpenRouter's are US dollars a token, as strings; Together's a million tokens, as
+	numbers.
+	"""
 	pricing = entry.get("pricing")
 	if not isinstance(pricing, dict):
 		return None
 
-	def price(name: str) -> float | None:
+	def price(*names: str) -> float | None:
+		value = next((pricing[name] for name in names if pricing.get(name) is not None), None)
 		try:
-			value = float(pricing.get(name, ""))
+			dollars = float(value) * MILLION if isinstance(value, str) else float(value)  # type: ignore[arg-type]
 		except (TypeError, ValueError):
 			return None
-		return value * MILLION if value >= 0 else None
+		return dollars if dollars >= 0 else None
 
-	prompt, completion = price("prompt"), price("completion")
+	prompt, completion = price("prompt", "input"), price("completion", "output")
 	if prompt is None or completion is None:
 		return None
-	return Price(
-		prompt, completion, cache_read=price("input_cache_read"), cache_write=price("input_cache_write")
-	)
+	read = price("input_cache_read", "cached_input")
+	return Price(prompt, completion, cache_read=read, cache_write=price("input_cache_write"))

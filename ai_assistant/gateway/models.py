@@ -32,6 +32,7 @@ USED = (
 	"litellm_provider",
 	"max_input_tokens",
 	"max_output_tokens",
+	"mode",
 	"prompt_cache_min_tokens",
 	"supports_adaptive_thinking",
 	"supports_function_calling",

@@ -1,6 +1,8 @@
 """What is known of a model, and what follows from it: refusals, counts and lists."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.model_info import known
 from tests.support.provider import ScriptedProvider
 
-from .asking import KEY, family, gateway, hear, scripted
+from .asking import KEY, MODELS, family, gateway, hear, scripted
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -124,7 +126,8 @@ def test_an_endpoint_that_does_not_count_gives_an_estimate(server: ScriptedProvi
 def listed(api: str, models: Any) -> list[model_list.ListedModel]:
 	with ScriptedProvider() as fresh:
 		fresh.models = models
-		listing = model_list.fetch(family(fresh, api))
+		base = fresh.base(api if api in MODELS else "openai")
+		listing = model_list.fetch(provider(api, api_base=base))
 		assert fresh.requests[-1].key == KEY
 		return listing
 
@@ -190,6 +193,143 @@ def test_openrouter_says_most_of_a_model() -> None:
 def test_each_api_has_its_list(api: str, models: Any, name: str, window: int | None) -> None:
 	[model] = listed(api, models)
 	assert (model.name, model.info.context_window) == (name, window)
+
+
+@pytest.mark.parametrize(
+	("api", "entry", "info"),
+	[
+		(
+			"anthropic",
+			{
+				"type": "model",
+				"max_input_tokens": 200000,
+				"max_tokens": 64000,
+				"capabilities": {
+					"image_input": {"supported": True},
+					"pdf_input": {"supported": False},
+					"effort": {"supported": True},
+				},
+			},
+			ModelInfo(200000, 64000, vision=True, documents=False),
+		),
+		(
+			"mistral",
+			{
+				"max_context_length": 10,
+				"capabilities": {"completion_chat": True, "function_calling": True, "vision": False},
+			},
+			ModelInfo(10, vision=False, tools=True),
+		),
+		(
+			"fireworks_ai",
+			{
+				"context_length": 10,
+				"supports_chat": True,
+				"supports_image_input": False,
+				"supports_tools": True,
+			},
+			ModelInfo(10, vision=False, tools=True),
+		),
+		("moonshot", {"context_length": 10, "supports_image_in": True}, ModelInfo(10, vision=True)),
+		(
+			"huggingface",
+			{
+				"architecture": {"input_modalities": ["text"]},
+				"providers": [
+					{"provider": "a", "context_length": 10, "supports_tools": False},
+					{"provider": "b", "context_length": 20, "supports_tools": True},
+				],
+			},
+			ModelInfo(20, vision=False, documents=False, tools=True),
+		),
+		("xai", {"input_modalities": ["text", "image"]}, ModelInfo(vision=True, documents=False)),
+		("hosted_vllm", {"object": "model", "max_model_len": 10}, ModelInfo(10)),
+		("lm_studio", {"type": "vlm", "max_context_length": 10}, ModelInfo(10)),
+		("ollama_chat", {"capabilities": ["completion", "tools"]}, ModelInfo(vision=False, tools=True)),
+	],
+)
+def test_a_list_says_what_its_models_can(api: str, entry: dict[str, Any], info: ModelInfo) -> None:
+	[model] = listed(api, {"data": [{"id": "m9", **entry}]})
+	assert model.info == info
+
+
+def test_together_has_prices_for_a_million_tokens() -> None:
+	pricing = {"hourly": 0, "input": 0.18, "output": 0.59, "base": 0, "finetune": 0}
+	[model] = listed("together_ai", [{"id": "m9", "type": "chat", "context_length": 10, "pricing": pricing}])
+	assert model.price == Price(0.18, 0.59)
+
+
+@pytest.mark.parametrize(
+	("api", "entry"),
+	[
+		("together_ai", {"id": "m9", "type": "image"}),
+		("lm_studio", {"id": "m9", "type": "embeddings"}),
+		("mistral", {"id": "m9", "capabilities": {"completion_chat": False}}),
+		("fireworks_ai", {"id": "m9", "supports_chat": False}),
+		("groq", {"id": "m9", "active": False}),
+		("openai", {"id": "text-embedding-3-small", "object": "model"}),
+		("openai", {"id": "gpt-4o-transcribe", "object": "model"}),
+		("openai", {"id": "tts-1", "object": "model"}),
+	],
+)
+def test_models_that_cannot_chat_are_left_out(api: str, entry: dict[str, Any]) -> None:
+	assert [model.name for model in listed(api, {"data": [entry, {"id": "m8"}]})] == ["m8"]
+
+
+@pytest.mark.parametrize(
+	("api", "base", "url", "header"),
+	[
+		("azure", "https://a.openai.azure.com", "https://a.openai.azure.com/openai/v1/models", "api-key"),
+		(
+			"openai_responses",
+			"https://a.openai.azure.com",
+			"https://a.openai.azure.com/openai/v1/models",
+			"api-key",
+		),
+		("cohere", None, "https://api.cohere.ai/v1/models?endpoint=chat&page_size=1000", "authorization"),
+		("mistral", "https://api.mistral.ai", "https://api.mistral.ai/v1/models", "authorization"),
+		(
+			"databricks",
+			"https://a.cloud.databricks.com",
+			"https://a.cloud.databricks.com/api/2.0/serving-endpoints",
+			"authorization",
+		),
+		(
+			"gemini",
+			None,
+			"https://generativelanguage.googleapis.com/v1beta/models?pageSize=1000",
+			"x-goog-api-key",
+		),
+		("anthropic", None, "https://api.anthropic.com/v1/models?limit=1000", "x-api-key"),
+		("ollama", "http://localhost:11434/api/chat", "http://localhost:11434/api/tags", "authorization"),
+		(
+			"openai",
+			"http://127.0.0.1:1234/v1/chat/completions",
+			"http://127.0.0.1:1234/v1/models",
+			"authorization",
+		),
+	],
+)
+def test_a_list_has_its_address_and_its_key(api: str, base: str | None, url: str, header: str) -> None:
+	address, headers = model_list._endpoint(provider(api, api_base=base))
+	assert address == url
+	assert KEY in headers[header]
+
+
+def test_a_server_without_a_list_says_so() -> None:
+	class Nothing(BaseHTTPRequestHandler):
+		def do_GET(self) -> None:
+			self.send_error(404)
+
+		def log_message(self, *_: Any) -> None:
+			pass
+
+	with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as nothing:
+		threading.Thread(target=nothing.serve_forever, daemon=True).start()
+		asked = provider("perplexity", api_base=f"http://127.0.0.1:{nothing.server_port}")
+		with pytest.raises(ProviderError, match="has no list of models"):
+			model_list.fetch(asked)
+		nothing.shutdown()
 
 
 def test_an_api_without_a_list_says_so() -> None:
