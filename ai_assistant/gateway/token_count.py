@@ -61,11 +61,13 @@ def _counted(provider: Provider, ask: Ask) -> tuple[str, dict[str, str], bytes, 
 		if provider.api == "gemini":
 			sent = gemini.parameters(provider, ask, listed)[0]
 			url, headers, body = gemini.request(provider, ask.model, sent)
-			question = {
-				"model": f"models/{ask.model.removeprefix('models/')}",
-				**json.loads(_only(body, GEMINI)),
-			}
-			body = json.dumps({"generateContentRequest": question}).encode()
+			fields = json.loads(_only(body, GEMINI))
+			if gemini.is_vertex(url):
+				fields.pop("toolConfig", None)
+			else:
+				model = f"models/{ask.model.removeprefix('models/')}"
+				fields = {"generateContentRequest": {"model": model, **fields}}
+			body = json.dumps(fields).encode()
 			return url.replace(":streamGenerateContent?alt=sse", ":countTokens"), headers, body, names
 	except ProviderError:
 		# An address or a part that cannot be sent.

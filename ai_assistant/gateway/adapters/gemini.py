@@ -1,4 +1,4 @@
-"""The adapter for Google's Gemini API (AI Studio): `models/MODEL:streamGenerateContent?alt=sse`.
+"""The adapter for Google's Gemini API (AI Studio and Vertex AI): `models/MODEL:streamGenerateContent?alt=sse`.
 
 The wire is the one of Google's public API reference, version v1beta: each server-sent event is a GenerateContentResponse
 whose candidate holds the next parts of the answer (text, thoughts, calls of functions), a `finishReason` in the last one,
@@ -28,6 +28,10 @@ from .partial import PartialAnswer
 
 BASE = "https://generativelanguage.googleapis.com"
 API_VERSION = "/v1beta"
+# Vertex AI with an API key. With an access token the address names a project and a location before `publishers`.
+VERTEX, VERTEX_PATH = "aiplatform.googleapis.com", "/v1/publishers/google"
+# What Google's access tokens begin with.
+ACCESS_TOKEN = "ya29."
 # Of a response each has at least one.
 RESPONSE_FIELDS = {"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"}
 THINKS_ALWAYS = re.compile(r"gemini-2\.5-pro")
@@ -309,11 +313,20 @@ def _function_response(name: str, message: dict[str, Any]) -> dict[str, Any]:
 	return {"functionResponse": {"name": name, "response": response}}
 
 
+def is_vertex(url: str) -> bool:
+	"""Whether an address is Vertex AI's, of one region or of all."""
+	return (urlsplit(url).hostname or "").endswith(VERTEX)
+
+
 def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	if urlsplit(base).path in ("", "/"):
-		base += API_VERSION
-	headers = {"x-goog-api-key": provider.api_key, "accept": "text/event-stream"}
+		base += VERTEX_PATH if is_vertex(base) else API_VERSION
+	key = provider.api_key
+	authorization = (
+		{"authorization": f"Bearer {key}"} if key.startswith(ACCESS_TOKEN) else {"x-goog-api-key": key}
+	)
+	headers = {**authorization, "accept": "text/event-stream"}
 	url = f"{base}/models/{quote(model.removeprefix('models/'))}:streamGenerateContent?alt=sse"
 	return url, http.headers(provider, headers), strict_json.dumps(http.with_extra(provider, sent))

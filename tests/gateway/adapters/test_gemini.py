@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from ai_assistant.gateway import Provider, ToolCall
-from ai_assistant.gateway.adapters.gemini import parameters
+from ai_assistant.gateway.adapters.gemini import parameters, request
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.models import entry
+from ai_assistant.gateway.token_count import _counted
 from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
 from tests.support.provider import ScriptedProvider
 
@@ -133,3 +134,41 @@ def test_only_the_first_of_several_answers_is_given(server: ScriptedProvider) ->
 	one = {"content": {"parts": [{"text": "yes"}]}, "index": 0}
 	heard = answer(server, {"candidates": [one, other]}, parts({"text": "."}, finish="STOP"))
 	assert heard.text == "yes."
+
+
+PROJECT = (
+	"https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google"
+)
+
+
+@pytest.mark.parametrize(
+	("base", "key", "url", "header"),
+	[
+		(None, "AIza-1", "https://generativelanguage.googleapis.com/v1beta", {"x-goog-api-key": "AIza-1"}),
+		(
+			"https://aiplatform.googleapis.com",
+			"AQ.1",
+			"https://aiplatform.googleapis.com/v1/publishers/google",
+			{"x-goog-api-key": "AQ.1"},
+		),
+		(PROJECT, "ya29.1", PROJECT, {"authorization": "Bearer ya29.1"}),
+		(PROJECT + "/", "AQ.1", PROJECT, {"x-goog-api-key": "AQ.1"}),
+	],
+)
+def test_vertex_ai_is_asked_with_a_key_or_an_access_token(
+	base: str | None, key: str, url: str, header: dict[str, str]
+) -> None:
+	provider = Provider("p", "gemini", key, "gemini-2.5-pro", api_base=base)
+	address, headers, _body = request(provider, "gemini-2.5-pro", {})
+	assert address == f"{url}/models/gemini-2.5-pro:streamGenerateContent?alt=sse"
+	secrets = {name: value for name, value in headers.items() if name in ("authorization", "x-goog-api-key")}
+	assert secrets == header
+
+
+def test_vertex_ai_counts_the_question_itself() -> None:
+	ask = Ask(QUESTION, "gemini-2.5-pro", tools=[TOOL], tool_choice="required")
+	counted = _counted(Provider("p", "gemini", "ya29.1", "gemini-2.5-pro", api_base=PROJECT), ask)
+	assert counted
+	url, _headers, body, _names = counted
+	assert url == f"{PROJECT}/models/gemini-2.5-pro:countTokens"
+	assert json.loads(body).keys() == {"contents", "tools", "generationConfig"}
