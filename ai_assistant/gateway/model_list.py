@@ -101,9 +101,9 @@ def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
 			provider, chat_apis.headers_of(provider)
 		)
 	if api == "databricks":
-		url = urlsplit(http.base_url(provider, None))
+		address = urlsplit(http.base_url(provider, None))
 		headers = http.headers(provider, chat_apis.headers_of(provider))
-		return f"{url.scheme}://{url.netloc}/api/2.0/serving-endpoints", headers
+		return f"{address.scheme}://{address.netloc}/api/2.0/serving-endpoints", headers
 	if api == "openai_responses":
 		url, headers, _body = openai_responses.request(provider, {})
 		return f"{url.removesuffix('/responses')}/models", headers
