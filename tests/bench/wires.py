@@ -1,4 +1,6 @@
-"""What each wire costs by our own adapter and through litellm: `python -m tests.bench.wires`.
+"""What each wire costs by our own adapter and through litellm: `python -m tests.bench.wires [PART…] [API…]`.
+
+A part is one of `cpu`, `fresh`, `agent` and `reasoning`. Without a part all are measured, and without an API all APIs.
 
 CPU is that of the whole site for a chunk, against a loop over litellm's stream of the same wire. Both ask the scripted
 provider in turns. The process of the litellm loop is this module with `litellm` as its argument.
@@ -10,6 +12,7 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,10 @@ from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
 from . import agent
-from .compare import cpu_seconds, resident_mb, started
+from .compare import cpu_seconds, started
 
-CHUNKS, PACED, EVERY, RUNS = 3000, 100, 0.02, 3
+# A paced answer of 6 s. What a request costs beside its chunks is a tenth of it, and half of a chat of 1 s.
+CHUNKS, PACED, EVERY, RUNS = 3000, 300, 0.02, 3
 # The API, a model of it, and how litellm names both.
 WIRES = {
 	"openai": ("m1", "openai", "m1"),
@@ -34,15 +38,25 @@ WIRES = {
 	"ollama_chat": ("m1", "ollama_chat", "m1"),
 }
 FIRST_CHUNK = """
-import sys, time
+import os, sys, time
+def resident_mb():
+	with open("/proc/self/statm") as file:
+		return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+# What a web process has before its first chat: a server, and the app.
+import ai_assistant.standalone.stand_in, asyncio, ssl, werkzeug
 from ai_assistant.gateway import Gateway, Provider, Reasoning, Text
 api, model, base = sys.argv[1:]
+before = resident_mb()
 began = time.perf_counter()
 stream = Gateway([Provider("p", api, "-", model, api_base=base)]).stream_generate(
 	[{"role": "user", "content": "Hi"}]
 )
 next(chunk for chunk in stream if isinstance(chunk, Reasoning | Text))
-print((time.perf_counter() - began) * 1000, flush=True)
+took = time.perf_counter() - began
+for chunk in stream:
+	pass
+assert "litellm" not in sys.modules
+print(took * 1000, resident_mb() - before, flush=True)
 """
 THOUGHT = "a thought of the model. "
 
@@ -103,7 +117,7 @@ async def _by_litellm(api: str, model: str, base: str) -> None:
 
 
 def cpu(provider: ScriptedProvider, api: str) -> dict[str, float]:
-	"""The medians of ours and of litellm's, in microseconds a chunk, and the memory that the first chat takes in MB."""
+	"""The medians of ours and of litellm's, in microseconds a chunk."""
 	_, theirs, model = WIRES[api]
 	command = (sys.executable, "-m", "tests.bench.wires", "litellm", theirs, model, provider.base(api))
 	ours: dict[str, list[float]] = {"unpaced": [], "paced": []}
@@ -112,29 +126,29 @@ def cpu(provider: ScriptedProvider, api: str) -> dict[str, float]:
 		process = StandaloneSite(Path(folder), config(provider, api))
 		with process as site, site.client(site.first) as client:
 			client.connect()
-			before = resident_mb([process.pid])
 			of_site(client, process.pid, 10)
-			grew = resident_mb([process.pid]) - before
 			of_litellm(loop, 10)
 			for _ in range(RUNS):
 				ours["unpaced"].append(of_site(client, process.pid, CHUNKS))
 				others["unpaced"].append(of_litellm(loop, CHUNKS))
 				ours["paced"].append(of_site(client, process.pid, PACED, EVERY))
 				others["paced"].append(of_litellm(loop, PACED, EVERY))
-	figures = {"mb": grew}
+	figures = {}
 	for pace in ours:
 		figures[pace], figures[f"litellm {pace}"] = map(statistics.median, (ours[pace], others[pace]))
 	return figures
 
 
-def first_chunk_ms(provider: ScriptedProvider, api: str) -> float:
+def fresh(provider: ScriptedProvider, api: str) -> tuple[float, float]:
+	"""Milliseconds until the first chunk of a fresh process, and the MB that it grows by with this chat."""
 	command = (sys.executable, "-c", FIRST_CHUNK, api, WIRES[api][0], provider.base(api))
-	took = []
+	runs = []
 	for _ in range(RUNS):
 		with started(*command) as process:
 			assert process.stdout
-			took.append(float(process.stdout.readline()))
-	return statistics.median(took)
+			runs.append([float(figure) for figure in process.stdout.readline().split()])
+	milliseconds, megabytes = zip(*runs, strict=True)
+	return statistics.median(milliseconds), max(megabytes)
 
 
 def shown(provider: ScriptedProvider) -> float:
@@ -149,32 +163,42 @@ def shown(provider: ScriptedProvider) -> float:
 	return 100 * came / len(THOUGHT * 50) if request else 0
 
 
-def rows(provider: ScriptedProvider) -> list[tuple[str, float, str, float, bool]]:
+PARTS = ("cpu", "fresh", "agent", "reasoning")
+
+
+def rows(
+	provider: ScriptedProvider, parts: Collection[str] = PARTS, apis: Collection[str] = tuple(WIRES)
+) -> list[tuple[str, float, str, float, bool]]:
 	"""Name, value, unit, target, and whether the target is the least."""
 	table_rows = []
-	for api in WIRES:
-		figures = cpu(provider, api)
-		for pace, target in (("unpaced", 0.06), ("paced", 0.3)):
-			name = f"{api}: CPU a chunk, {pace}, against litellm ({figures[pace]:.0f} and {figures[f'litellm {pace}']:.0f} µs)"
-			table_rows.append((name, figures[pace] / figures[f"litellm {pace}"], "", target, False))
-		table_rows.append(
-			(f"{api}: fresh process to its first chunk", first_chunk_ms(provider, api), "ms", 300, False)
-		)
-		table_rows.append((f"{api}: memory of the first chat", figures["mb"], "MB", 30, False))
-	for api in agent.PRICES:
-		read, off = agent.run(api)
-		table_rows.append(
-			(f"{api}: agent of {agent.ROUNDS} rounds, read from the cache", read, "%", 85, True)
-		)
-		table_rows.append((f"{api}: agent of {agent.ROUNDS} rounds, cost off", off, "%", 1, False))
-	table_rows.append(("adaptive model: reasoning shown", shown(provider), "%", 100, True))
+	for api in apis:
+		if "cpu" in parts:
+			figures = cpu(provider, api)
+			for pace, target in (("unpaced", 0.06), ("paced", 0.3)):
+				ours, litellms = figures[pace], figures[f"litellm {pace}"]
+				name = f"{api}: CPU a chunk, {pace}, against litellm ({ours:.0f} and {litellms:.0f} µs)"
+				table_rows.append((name, ours / litellms, "", target, False))
+		if "fresh" in parts:
+			milliseconds, megabytes = fresh(provider, api)
+			table_rows.append((f"{api}: fresh process to its first chunk", milliseconds, "ms", 300, False))
+			table_rows.append((f"{api}: memory of a process' first chat", megabytes, "MB", 30, False))
+		if "agent" in parts and api in agent.PRICES:
+			read, off = agent.run(api)
+			rounds = f"{api}: agent of {agent.ROUNDS} rounds"
+			table_rows.append((f"{rounds}, read from the cache", read, "%", 85, True))
+			table_rows.append((f"{rounds}, cost off", off, "%", 1, False))
+	if "reasoning" in parts:
+		table_rows.append(("adaptive model: reasoning shown", shown(provider), "%", 100, True))
 	return table_rows
 
 
 def main() -> None:
 	table = Table("figure", "measured", "target", "")
 	with ScriptedProvider() as provider:
-		for name, value, unit, target, least in rows(provider):
+		named = sys.argv[1:]
+		parts = [name for name in named if name in PARTS] or PARTS
+		apis = [name for name in named if name in WIRES] or tuple(WIRES)
+		for name, value, unit, target, least in rows(provider, parts, apis):
 			reached = value >= target if least else value <= target
 			table.add_row(
 				name,
