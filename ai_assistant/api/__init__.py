@@ -201,6 +201,8 @@ def list_models() -> Answer:
 
 	`details` of a provider has what is known of each model that it names; null is unknown.
 	"""
+	# Clients ask for the models before they chat.
+	gateway.warm()
 	settings = access.load_permitted()
 	providers = sorted(settings.providers, key=lambda provider: (provider.priority, provider.name))
 	first, model = settings.first_for(settings.modes["chat"])

@@ -11,7 +11,7 @@ from frappe import _
 
 from ai_assistant import keys, store
 from ai_assistant.config.settings import Limits, Settings
-from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError, tracing
+from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError, tracing, warm
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
@@ -280,6 +280,8 @@ def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
 
 	Arguments and errors are those of `accept` and of `other_apps.before`. Call `running.unregister` when the request has ended.
 	"""
+	# A process' first chat then loads the HTTP client while it stores the request.
+	warm()
 	request = other_apps.before(task_provider.keep(request, settings), settings)
 	return running.register(Chat(request, settings, accept(request, settings, "running", asked_at)))
 

@@ -53,7 +53,7 @@ def preload(providers: Iterable[Provider]) -> None:
 
 
 def warm() -> None:
-	"""Begins to load what a first question to an OpenAI-compatible provider needs (0.2 s), in the background.
+	"""Begins to load what the first question to a native API needs (0.15 s), in the background.
 
 	This happens once in a process, even after several calls. litellm is not loaded, because that would slow
 	all other requests down for seconds. Do not call it before a fork, because it starts the loop.
