@@ -75,8 +75,16 @@ def serve(threads: int) -> None:
 	_threads = threads
 
 
+def reserve(threads: int) -> None:
+	"""Set how many threads chats and waiting calls may hold, whatever the share in the settings is: they are reserved for them."""
+	global _reserved
+	_reserved = threads
+
+
 def _allowed(limits: Limits) -> float:
 	"""How many threads may be held. Unlimited if their number is unknown: no request is refused because of a guess."""
+	if _reserved is not None:
+		return _reserved
 	threads = limits.web_threads or _threads
 	return math.inf if threads is None else threads * min(limits.web_percent, 100) // 100
 
@@ -106,3 +114,4 @@ def _threads_of_this_process() -> int | None:
 
 
 _threads = _threads_of_this_process()
+_reserved: int | None = None

@@ -18,6 +18,7 @@ def _site() -> Iterator[None]:
 	before = capacity._threads
 	yield
 	capacity.serve(before)
+	capacity._reserved = None
 	del frappe.local.site, frappe.local.session
 	assert not capacity._held
 
@@ -33,6 +34,16 @@ def test_chats_may_hold_their_share_of_the_threads_and_no_more() -> None:
 		assert not stack.enter_context(capacity.for_wait(Limits()))
 	with capacity.for_chat(Limits()), capacity.for_wait(Limits()) as held:
 		assert held
+
+
+def test_chats_may_hold_all_threads_that_are_reserved_for_them() -> None:
+	capacity.serve(4)
+	capacity.reserve(3)
+	with ExitStack() as stack:
+		for _ in range(3):
+			stack.enter_context(capacity.for_chat(Limits(web_percent=1)))
+		with pytest.raises(ChatError), capacity.for_chat(Limits()):
+			pass
 
 
 def test_one_who_waits_takes_a_place_from_those_who_chat() -> None:

@@ -29,7 +29,9 @@ INSIDE = Path(__file__).with_name("inside.py")
 class Stack:
 	def __init__(self, bench: Bench, folder: Path) -> None:
 		self.bench, self.folder = bench, folder
-		self.ports = {name: _free_port() for name in ("queue", "cache", "database", "realtime", "web")}
+		self.ports = {
+			name: _free_port() for name in ("queue", "cache", "database", "realtime", "web", "app web")
+		}
 		self.url = f"http://{bench.site}:{self.ports['web']}"
 		self.socketio_url = f"http://{bench.site}:{self.ports['realtime']}"
 		redis = "redis://127.0.0.1:{}"
@@ -55,6 +57,10 @@ class Stack:
 			"web": [
 				bench.folder / "env" / "bin" / "gunicorn",
 				*("-b", f"127.0.0.1:{self.ports['web']}", "-w", "1", *gunicorn, "frappe.app:application"),
+			],
+			"app web": [
+				*(bench.python, *bench.helper, "ai-assistant", "web"),
+				*("--port", str(self.ports["app web"]), "--chats", "12"),
 			],
 			"worker": [bench.python, *bench.helper, "ai-assistant", "worker", "--chats", "12"],
 			"plain worker": [bench.python, *bench.helper, "worker", "--queue", "ai"],
