@@ -105,7 +105,7 @@ def started(*command: str, env: dict[str, str] | None = None) -> Iterator[subpro
 		process.wait()
 
 
-def _config(api: str, base: str) -> dict[str, Any]:
+def configured(api: str, base: str) -> dict[str, Any]:
 	provider = {
 		"name": "p",
 		"api": api,
@@ -121,7 +121,7 @@ def _config(api: str, base: str) -> dict[str, Any]:
 @contextmanager
 def site(name: str, api: str, base: str, module: str = "ai_assistant.cli") -> Iterator[Contender]:
 	with tempfile.TemporaryDirectory() as folder:
-		process = StandaloneSite(Path(folder), _config(api, base), module)
+		process = StandaloneSite(Path(folder), configured(api, base), module)
 		with process as running, running.client(running.first) as client:
 			yield Contender(name, [process.pid], run(asking.of_site(client)))
 
@@ -131,7 +131,7 @@ def on_a_bench(bench: Bench, url: str, socketio_url: str, base: str) -> Iterator
 	bench.inside("allow_tests")
 	try:
 		name = next(iter(USERS))
-		token = bench.inside("prepare", users={name: USERS[name]}, config=_config("openai", base))[name]
+		token = bench.inside("prepare", users={name: USERS[name]}, config=configured("openai", base))[name]
 		with Client(url, bench.site, socketio_url, token=token) as client:
 			# Frappe 16 remembers site_config.json for a minute.
 			while [provider["name"] for provider in client.get("list_models")["providers"]] != ["p"]:

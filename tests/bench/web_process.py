@@ -1,0 +1,136 @@
+"""How long the rest of a site waits while chats run: `python -m tests.bench.web_process BENCH SITE [CHATS]`.
+
+Two gunicorn workers of bench's default class (sync) serve the site, as on a stock bench, and chats go to
+`ai-assistant web`, as nginx would pass them on. The pings of the site are measured without chats and while all of them run
+at 50 chunks a second, and the growth and CPU of the chats' process beside them.
+"""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from ai_assistant.client import Client
+from tests.bench_site import Bench
+from tests.support.processes import descendants
+from tests.support.site import USERS
+
+from . import asking
+from .asking import Stamps
+from .compare import configured, cpu_seconds, percentile, question, resident_mb, run, started
+
+CHATS, SECONDS, EVERY = 64, 10, 0.02
+WEB, APP_WEB = 8790, 8791
+
+
+@contextmanager
+def served(bench: Bench, command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+	process = subprocess.Popen(command, cwd=bench.sites, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+	try:
+		while True:
+			try:
+				httpx.get(f"http://127.0.0.1:{port}/", timeout=60)
+				break
+			except httpx.TransportError:
+				assert process.poll() is None, f"{command} ended"
+				time.sleep(0.2)
+		yield process
+	finally:
+		process.terminate()
+		process.wait()
+
+
+async def pings(site: str, seconds: float) -> list[float]:
+	"""Milliseconds of `ping` on the site's own web server, twenty a second."""
+	took: list[float] = []
+
+	async def ping(client: httpx.AsyncClient) -> None:
+		began = time.perf_counter()
+		(await client.get("/api/method/ping")).raise_for_status()
+		took.append((time.perf_counter() - began) * 1000)
+
+	headers = {"X-Frappe-Site-Name": site}
+	until = time.monotonic() + seconds
+	async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{WEB}", headers=headers, timeout=60) as client:
+		running: list[asyncio.Task[None]] = []
+		while time.monotonic() < until:
+			running.append(asyncio.create_task(ping(client)))
+			await asyncio.sleep(0.05)
+		await asyncio.gather(*running)
+	return took
+
+
+def told(took: list[float]) -> str:
+	return f"{statistics.median(took):.0f} / {percentile(took, 0.99):.0f} / {max(took):.0f} of {len(took)}"
+
+
+async def together(ask: asking.Ask, chats: int, site: str) -> tuple[list[Stamps], list[float]]:
+	prompt = question(int((SECONDS + 3) / EVERY), EVERY)
+	running = [asyncio.create_task(ask(prompt)) for _ in range(chats)]
+	# Until all of them have begun.
+	await asyncio.sleep(2)
+	took = await pings(site, SECONDS)
+	return list(await asyncio.gather(*running)), took
+
+
+def main() -> None:
+	bench = Bench(Path(sys.argv[1]), sys.argv[2])
+	chats = int(sys.argv[3]) if len(sys.argv) > 3 else CHATS
+	socketio_url = f"http://{bench.site}:{bench.setting('socketio_port', 9000)}"
+	gunicorn = [
+		str(bench.folder / "env" / "bin" / "gunicorn"),
+		"-b",
+		f"127.0.0.1:{WEB}",
+		"-w",
+		"2",
+		"-t",
+		"120",
+	]
+	app_web = [
+		bench.python,
+		*bench.helper,
+		"ai-assistant",
+		"web",
+		"--port",
+		str(APP_WEB),
+		"--chats",
+		str(chats),
+	]
+	with ExitStack() as stack:
+		provider = stack.enter_context(started(sys.executable, "-m", "tests.bench.provider"))
+		assert provider.stdout
+		base = f"http://127.0.0.1:{int(provider.stdout.readline())}/v1"
+		bench.inside("allow_tests")
+		stack.callback(bench.inside, "restore")
+		name = next(iter(USERS))
+		config = configured("openai", base)
+		token = bench.inside("prepare", users={name: USERS[name]}, config=config)[name]
+		stack.enter_context(served(bench, [*gunicorn, "frappe.app:application"], WEB))
+		process = stack.enter_context(served(bench, [str(part) for part in app_web], APP_WEB))
+		url = f"http://{bench.site}:{APP_WEB}"
+		client = stack.enter_context(Client(url, bench.site, socketio_url, token=token))
+		ask = run(asking.of_site(client))
+		run(ask(question(1)))
+		run(pings(bench.site, 2))
+		print("| chats | ping p50 / p99 / largest, ms | first chunk p50 / p99, ms | MB a chat | cores |")
+		print("| --- | --- | --- | --- | --- |")
+		print(f"| 0 | {told(run(pings(bench.site, SECONDS)))} | | | |", flush=True)
+		pids = [process.pid, *descendants(process.pid)]
+		memory, cpu, began = resident_mb(pids), cpu_seconds(pids), time.monotonic()
+		stamps, took = run(together(ask, chats, bench.site))
+		late = [(one.came - one.wrote) * 1000 for one in stamps]
+		cores = (cpu_seconds(pids) - cpu) / (time.monotonic() - began)
+		first = f"{percentile(late, 0.5):.0f} / {percentile(late, 0.99):.0f}"
+		grown = (resident_mb(pids) - memory) / chats
+		print(f"| {chats} | {told(took)} | {first} | {grown:.2f} | {cores:.2f} |")
+		run(asking.close())
+
+
+if __name__ == "__main__":
+	main()
