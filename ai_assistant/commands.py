@@ -69,7 +69,12 @@ def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
 
 
 @ai_assistant.command()
-@click.option("--port", default=web_process.PORT, show_default=True, help="The port on 127.0.0.1.")
+@click.option(
+	"--address",
+	default=web_process.ADDRESS,
+	show_default=True,
+	help="Host and port to listen on. nginx on another machine needs the address of this one.",
+)
 @click.option(
 	"--chats",
 	default=256,
@@ -77,29 +82,31 @@ def worker(context: frappe._dict, chats: int, quiet: bool) -> None:
 	type=click.IntRange(1, 1024),
 	help="Chats at a time. Each holds a thread and a database connection while it runs.",
 )
-def web(port: int, chats: int) -> None:
+def web(address: str, chats: int) -> None:
 	"""Answer the app's methods for all sites of the bench in a web process of their own.
 
 	Chats then hold no thread of the site's web server. nginx passes it the app's paths: see the command nginx. SIGTERM
 	lets running chats finish.
 	"""
 	click.echo(
-		f"Answering {counted(chats, 'chat')} at a time on http://127.0.0.1:{port}. MariaDB's max_connections must allow"
+		f"Answering {counted(chats, 'chat')} at a time on http://{address}. MariaDB's max_connections must allow"
 		f" {chats + web_process.THREADS_FOR_OTHER_CALLS} more. SIGTERM or Ctrl-C finishes the running chats.",
 		err=True,
 	)
-	web_process.WebProcess(port, chats).run()
+	web_process.WebProcess(address, chats).run()
 
 
 @ai_assistant.command()
-@click.option("--port", default=web_process.PORT, show_default=True, help="The port of the command web.")
+@click.option(
+	"--address", default=web_process.ADDRESS, show_default=True, help="Where the command web listens."
+)
 @pass_context
-def nginx(context: frappe._dict, port: int) -> None:
+def nginx(context: frappe._dict, address: str) -> None:
 	"""Print the location that passes the app's paths to the process of the command web.
 
 	Put it into the server of the site in config/nginx.conf, and again after each bench setup nginx.
 	"""
-	click.echo(web_process.nginx_location(_one_site(context), port))
+	click.echo(web_process.nginx_location(_one_site(context), address))
 
 
 @ai_assistant.command()

@@ -13,7 +13,7 @@ from gunicorn.app.base import BaseApplication
 from ai_assistant import gateway
 from ai_assistant.chat import capacity
 
-PORT = 8005
+ADDRESS = "127.0.0.1:8005"
 # The paths of `/api/method/ai_assistant.…`, of Frappe's `/api/v1` and `/api/v2` too, and of `/ai/v1` (api/short_address.py).
 PATHS = r"^/(api/(v[12]/)?method/ai_assistant\.|ai/v1(/|$))"
 # The threads for calls that are short, such as cancel and list_models, when chats hold all of theirs.
@@ -29,18 +29,18 @@ class WebProcess(BaseApplication):
 	"""gunicorn with one worker process, which a master process restarts if it dies.
 
 	Args:
-		port: the port on 127.0.0.1.
+		address: host and port on which it listens, such as `127.0.0.1:8005`.
 		chats: how many chats and waiting `get_events` calls the process answers at a time.
 	"""
 
-	def __init__(self, port: int, chats: int) -> None:
-		self.port = port
+	def __init__(self, address: str, chats: int) -> None:
+		self.address = address
 		self.chats = chats
 		super().__init__()
 
 	def load_config(self) -> None:
 		options = {
-			"bind": f"127.0.0.1:{self.port}",
+			"bind": self.address,
 			"worker_class": "gthread",
 			"threads": self.chats + THREADS_FOR_OTHER_CALLS,
 			# One that waits for a thread would otherwise be accepted and not answered.
@@ -73,7 +73,7 @@ def only_ours(application: WSGI) -> WSGI:
 	return answer
 
 
-def nginx_location(site: str, port: int) -> str:
+def nginx_location(site: str, address: str) -> str:
 	"""Returns the `location` that passes the app's paths of a site to the process.
 
 	The headers are those that bench's own nginx configuration sends (bench/config/templates/nginx.conf).
@@ -86,5 +86,5 @@ def nginx_location(site: str, port: int) -> str:
 	proxy_set_header Host $host;
 	proxy_read_timeout 120s;
 	proxy_redirect off;
-	proxy_pass http://127.0.0.1:{port};
+	proxy_pass http://{address};
 }}"""

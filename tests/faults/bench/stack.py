@@ -60,7 +60,7 @@ class Stack:
 			],
 			"app web": [
 				*(bench.python, *bench.helper, "ai-assistant", "web"),
-				*("--port", str(self.ports["app web"]), "--chats", "12"),
+				*("--address", f"127.0.0.1:{self.ports['app web']}", "--chats", "12"),
 			],
 			"worker": [bench.python, *bench.helper, "ai-assistant", "worker", "--chats", "12"],
 			"plain worker": [bench.python, *bench.helper, "worker", "--queue", "ai"],
