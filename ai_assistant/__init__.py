@@ -1,6 +1,7 @@
 """A streaming AI backend for Frappe.
 
-Other apps call `ai_assistant.ask(…)` and `ai_assistant.stream(…)`; see `ai_assistant.api.python`.
+Other apps call `ai_assistant.ask(…)` and `ai_assistant.stream(…)`; see `ai_assistant.api.python`. They mark
+their functions as tools with `ai_assistant.tool`; see docs/tools.md.
 """
 
 from typing import Any
@@ -14,6 +15,10 @@ def __getattr__(name: str) -> Any:
 		from ai_assistant.api import python
 
 		return getattr(python, name)
+	if name == "tool":
+		from ai_assistant.tools.tool import tool
+
+		return tool
 	if name == "ChatError":
 		from ai_assistant.chat.errors import ChatError
 

@@ -11,6 +11,7 @@ from ai_assistant.log import fields, logger
 BEFORE_REQUEST = "ai_assistant_before_request"
 AFTER_RESPONSE = "ai_assistant_after_response"
 MODELS = "ai_assistant_models"
+TOOLS = "ai_assistant_tools"
 LIMIT_S = 5.0
 
 

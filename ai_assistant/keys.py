@@ -45,6 +45,8 @@ class Key:
 	tokens_per_month: int = 0
 	cost_per_day: float = 0
 	cost_per_month: float = 0
+	site_tools: bool = False
+	"""Whether its requests may use the tools of the site."""
 
 
 def generate() -> str:

@@ -25,6 +25,8 @@ MARKS = {
 	"tool_call_start": "🔧 TOOL_CALL_START",
 	"tool_call_delta": "🔧 TOOL_CALL_DELTA",
 	"tool_call": "🔧 TOOL_CALL",
+	"tool_approval": "🔧 TOOL_APPROVAL",
+	"tool_result": "🔧 TOOL_RESULT",
 	"completion": "✅ COMPLETION",
 }
 

@@ -22,6 +22,7 @@ ROW = {
 	"requests_per_minute": 0,
 	"tokens_per_day": 5,
 	"tokens_per_month": 0,
+	"site_tools": False,
 	"cost_per_day": 0.0,
 	"cost_per_month": 0.0,
 	"usable": 1,

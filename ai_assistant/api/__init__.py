@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response
 
 from ai_assistant import gateway
 from ai_assistant.chat import (
+	approvals,
 	capacity,
 	counting,
 	event_feed,
@@ -171,6 +172,19 @@ def cancel(request_id: Field = None, task_id: Field = None) -> Answer:
 
 @frappe.whitelist(methods=["POST"])
 @answers
+def approve(request_id: Field = None, approval: Field = None, approved: Field = True) -> Answer:
+	"""Approves or refuses a call of a tool of the site, for which one of the user's requests waits.
+
+	Args:
+		request_id: the id of the request.
+		approval: the `approval` of the event `tool_approval`.
+		approved: false refuses the call.
+	"""
+	return approvals.decide(request_id, approval, approved)
+
+
+@frappe.whitelist(methods=["POST"])
+@answers
 def count_tokens(
 	messages: Field = None,
 	tools: Field = None,
@@ -209,6 +223,7 @@ def list_models() -> Answer:
 	default = {"provider": first.name if first else None, "model": model, "mode": "chat"}
 	return {
 		"modes": list(settings.modes),
+		"mode_tools": {mode.name: list(mode.tools) for mode in settings.modes.values() if mode.tools},
 		"providers": [
 			{
 				"name": provider.name,

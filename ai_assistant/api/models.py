@@ -44,6 +44,12 @@ def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
 	raise ChatError("unknown_model", _("model accepts one of: {0}.").format(names))
 
 
+def mode_of(model: str | None, settings: Settings) -> str | None:
+	"""Returns the mode of an alias, None for any other model."""
+	alias = settings.aliases.get(model or "")
+	return alias.mode if alias else None
+
+
 def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 	"""Yields the name, the provider and the model of each listed model. A name that is taken gets the provider as prefix."""
 	seen: set[str] = set()

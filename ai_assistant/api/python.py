@@ -17,12 +17,12 @@ import frappe
 from frappe import _
 
 from ai_assistant import own_connection
-from ai_assistant.chat import capacity, lifecycle, queue, request, running
+from ai_assistant.chat import capacity, lifecycle, queue, request, running, tool_rounds
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.ownership import earlier_answer
 from ai_assistant.chat.reference import reference_of
 from ai_assistant.config import access
-from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall
+from ai_assistant.gateway import Chunk, Reasoning, Text, ToolApproval, ToolCall, ToolResult
 from ai_assistant.permissions import may_use
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def stream(
 	reference: "Document | None" = None,
 	**fields: Any,
 ) -> Generator[Chunk, None, Answer]:
-	"""Asks a model and yields each Reasoning, Text and ToolCall as it arrives.
+	"""Asks a model and yields each Reasoning, Text, ToolCall, ToolApproval and ToolResult as it arrives.
 
 	The request begins at the first `next()`. Closing the generator cancels it. Arguments, return value and errors are
 	those of `ask`.
@@ -111,13 +111,19 @@ def stream(
 		raise TypeError(f"ai_assistant has no field {', '.join(sorted(unknown))}")
 	if isinstance(messages, str):
 		messages = [{"role": "user", "content": messages}]
-	question = {**fields, "messages": [dict(message) for message in messages], "background": background}
+	own, of_site = _split_tools(fields.pop("tools", None))
+	question = {
+		**fields,
+		"tools": own,
+		"messages": [dict(message) for message in messages],
+		"background": background,
+	}
 	user = user or frappe.session.user
 	names = {}
 	if reference is not None:
 		# Checked here, because the caller may not have committed the document yet.
 		names = reference_of({"reference_doctype": reference.doctype, "reference_name": reference.name}, user)
-	details = yield from _chunks(question, user, names)
+	details = yield from _chunks(question, user, names, of_site)
 	if error := details.get("error"):
 		raise ChatError(error["code"], error["message"], error.get("retry_after"))
 	return Answer(
@@ -134,16 +140,26 @@ def answer_object(question: Mapping[str, Any]) -> dict[str, Any]:
 	Raises:
 		ChatError: the site refused the request.
 	"""
-	return lifecycle.result_of(_chunks(question, frappe.session.user, {}))
+	return lifecycle.result_of(_chunks(question, frappe.session.user, {}, ()))
+
+
+def _split_tools(tools: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
+	"""Splits the argument `tools` into tools that the caller runs, and names of tools that the site runs."""
+	if not isinstance(tools, list | tuple):
+		return tools, ()
+	names = tuple(tool for tool in tools if isinstance(tool, str))
+	return [tool for tool in tools if not isinstance(tool, str)] or None, names
 
 
 def _chunks(
-	question: Mapping[str, Any], user: str, names: Mapping[str, Any]
+	question: Mapping[str, Any], user: str, names: Mapping[str, Any], site_tools: tuple[str, ...]
 ) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object."""
 	results: Results = SimpleQueue()
 	closed = threading.Event()
-	thread = own_connection.start(lambda: _chat(question, names, results, closed), results.put, user)
+	thread = own_connection.start(
+		lambda: _chat(question, names, site_tools, results, closed), results.put, user
+	)
 	try:
 		while True:
 			result = results.get()
@@ -158,7 +174,11 @@ def _chunks(
 
 
 def _chat(
-	question: Mapping[str, Any], names: Mapping[str, Any], results: Results, closed: threading.Event
+	question: Mapping[str, Any],
+	names: Mapping[str, Any],
+	site_tools: tuple[str, ...],
+	results: Results,
+	closed: threading.Event,
 ) -> dict[str, Any]:
 	"""Runs the chat of the session's user, puts its chunks into `results`, and returns its answer object."""
 	if not may_use():
@@ -167,6 +187,9 @@ def _chat(
 	asked_at = time.monotonic()
 	settings = access.load_permitted()
 	valid = replace(request.validate(question, settings), **names)
+	if site_tools:
+		named = tool_rounds.checked(site_tools, settings)
+		valid = replace(valid, site_tools=(*valid.site_tools, *named))
 	if (answer := earlier_answer(valid)) is not None:
 		return answer
 	if valid.background:
@@ -175,7 +198,7 @@ def _chat(
 		chat = lifecycle.begin(valid, settings, asked_at)
 
 		def forward(chunk: Chunk) -> None:
-			if isinstance(chunk, Reasoning | Text | ToolCall):
+			if isinstance(chunk, Reasoning | Text | ToolCall | ToolApproval | ToolResult):
 				results.put(chunk)
 			if closed.is_set():
 				chat.cancel()

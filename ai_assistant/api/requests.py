@@ -173,8 +173,8 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	"""
 	modes = {MODE: Mode(MODE), **settings.modes}
 	fields = dict(parsed.fields)
-	fields["mode"] = fields.get("mode") or MODE
 	fields["provider"], fields["model"] = models.resolve(fields.get("model"), settings)
+	fields["mode"] = fields.get("mode") or models.mode_of(fields["model"], settings) or MODE
 	fields["request_id"] = fields.get("request_id") or _id_of_key(
 		frappe.request.headers.get("Idempotency-Key")
 	)

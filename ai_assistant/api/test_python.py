@@ -21,12 +21,16 @@ ASKER, STRANGER = "ask@python.example", "stranger@python.example"
 
 
 class Handler(BaseHTTPRequestHandler):
-	"""Streams `deltas` as an OpenAI-compatible server. A question with `wait` ends after `release`."""
+	"""Streams `deltas` as an OpenAI-compatible server. A question with `wait` ends after `release`.
+
+	It answers with one of the `calls` instead, the name and the arguments of a tool, as long as there are any.
+	"""
 
 	release: threading.Event
 	closed: threading.Event
 	bodies: list[dict[str, Any]]
 	deltas: tuple[str, ...]
+	calls: list[tuple[str, dict[str, Any]]]
 
 	def do_POST(self) -> None:
 		request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -35,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
 		self.send_header("Content-Type", "text/event-stream")
 		self.end_headers()
 		try:
+			if self.calls:
+				return self._call(*self.calls.pop(0))
 			for text in self.deltas:
 				self._send({"choices": [{"index": 0, "delta": {"content": text}}]})
 			if "wait" in request["messages"][-1]["content"]:
@@ -44,6 +50,13 @@ class Handler(BaseHTTPRequestHandler):
 			self.wfile.write(b"data: [DONE]\n\n")
 		except OSError:
 			self.closed.set()
+
+	def _call(self, name: str, arguments: dict[str, Any]) -> None:
+		function = {"name": name, "arguments": json.dumps(arguments)}
+		call = {"index": 0, "id": f"call_{len(self.bodies)}", "type": "function", "function": function}
+		self._send({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+		self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+		self.wfile.write(b"data: [DONE]\n\n")
 
 	def _send(self, chunk: dict[str, Any]) -> None:
 		self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
@@ -59,9 +72,14 @@ def configured(*providers: settings.ConfiguredProvider) -> Any:
 
 
 @contextmanager
-def provider(*deltas: str) -> Iterator[type[Handler]]:
+def provider(*deltas: str, calls: list[tuple[str, dict[str, Any]]] | None = None) -> Iterator[type[Handler]]:
 	"""A provider on loopback that is the site's only one. It streams the `deltas`, `Hello` and ` there.` by default."""
-	state: dict[str, Any] = {"release": threading.Event(), "closed": threading.Event(), "bodies": []}
+	state: dict[str, Any] = {
+		"release": threading.Event(),
+		"closed": threading.Event(),
+		"bodies": [],
+		"calls": calls or [],
+	}
 	handler: type[Handler] = type("Running", (Handler,), {**state, "deltas": deltas or ("Hello", " there.")})
 	server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
 	thread = threading.Thread(target=server.serve_forever, daemon=True)

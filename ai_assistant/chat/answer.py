@@ -32,6 +32,7 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 		# The provider has compacted the conversation.
 		answer["continuation"] = row["continuation"]
 	for name in (
+		"tool_runs",
 		"sources",
 		"images",
 		"dropped",

@@ -7,7 +7,17 @@ from typing import Any
 from frappe import _
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Reasoning, Text, Tick, ToolCall, ToolCallDelta, ToolCallStart
+from ai_assistant.gateway import (
+	Chunk,
+	Reasoning,
+	Text,
+	Tick,
+	ToolApproval,
+	ToolCall,
+	ToolCallDelta,
+	ToolCallStart,
+	ToolResult,
+)
 
 from .answer import current_answer
 from .polling import read_again
@@ -66,6 +76,10 @@ class _Read:
 			# An emptied event has no text.
 			if text:
 				yield ToolCallDelta(event["id"], text)
+		elif kind == "tool_approval":
+			yield ToolApproval(**{name: event[name] for name in ToolApproval.__dataclass_fields__})
+		elif kind == "tool_result":
+			yield ToolResult(**{name: event[name] for name in ToolResult.__dataclass_fields__})
 		elif text:
 			self._lengths[kind] += len(text)
 			yield Reasoning(text) if kind == "reasoning" else Text(text)

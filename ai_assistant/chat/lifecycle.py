@@ -10,7 +10,7 @@ import frappe
 from frappe import _
 
 from ai_assistant import keys, store
-from ai_assistant.config.settings import Limits, Settings
+from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError, tracing, warm
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
@@ -24,6 +24,7 @@ from . import (
 	provider_health,
 	running,
 	task_provider,
+	tool_rounds,
 	usage,
 	webhooks,
 )
@@ -54,6 +55,9 @@ class Chat:
 			request.model, request.task_id, request.trace, request_id=request.request_id, mode=request.mode
 		)
 		self.user = publisher.user
+		self.key = keys.current()
+		# The rounds before, if the model has called tools of the site.
+		self.earlier: Completion | None = None
 		self.cancel = Cancel()
 		self.abandoned = False
 		self._renew_at = time.monotonic() + RENEW_S
@@ -211,8 +215,7 @@ def run(
 ) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Runs an admitted request to its end.
 
-	Publishes and stores each chunk of the gateway and keeps the lease, then yields the chunk. Exactly one completion
-	ends the request, whatever happens.
+	Publishes and stores each chunk and keeps the lease, then yields the chunk. Exactly one completion ends the request.
 
 	Args:
 		chat: the chat that `begin` returned.
@@ -225,10 +228,7 @@ def run(
 	"""
 	closed = False
 	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
-	request = chat.request
-	chunks = chat.gateway.stream(
-		request, request.provider, chat.cancel, pacing, request.names_provider, chat.trace
-	)
+	chunks = tool_rounds.stream(chat, pacing)
 	try:
 		for chunk in chunks:
 			chat.renew_lease()

@@ -70,6 +70,7 @@ def take(name: str) -> lifecycle.Chat | None:
 	send_positions()
 	try:
 		request, key = ChatRequest(**question), _key_of(row)
+		keys.use(key)
 		settings = access.permitted(load(), frappe.get_roles(row["user"]), key)
 		settings = access.filtered(settings, row["user"])
 		be_ready(settings)

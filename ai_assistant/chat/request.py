@@ -62,6 +62,7 @@ class ChatRequest(Ask):
 	`publishes` is whether its events go to the user's sockets. `metadata` is the client's own and is not sent to a
 	provider. `unknown` names the fields that the client sent and this app does not know.
 	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
+	`site_tools` names the tools of the site that the model may call.
 	`reference_doctype` and `reference_name` name the document to which the request belongs.
 	`trace` has the headers of the trace to which the request belongs, None if the process exports no spans.
 	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
@@ -83,6 +84,7 @@ class ChatRequest(Ask):
 	reference_doctype: str | None = None
 	reference_name: str | None = None
 	trace: dict[str, str] | None = None
+	site_tools: tuple[str, ...] = ()
 
 	@property
 	def is_continuation(self) -> bool:
@@ -188,6 +190,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 		"model": model or "",
 		"trim": mode.trim,
 		"compact": mode.compact,
+		"site_tools": mode.tools,
 		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],
 		"reasoning_effort": mode.reasoning_effort
 		if own["reasoning_effort"] is None

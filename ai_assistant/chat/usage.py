@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def estimate(chat: "Chat", provider: str | None, model: str | None) -> Usage:
-	"""Estimates the tokens of an answer that its provider has not counted."""
+	"""Estimates the tokens of an answer that its provider has not counted.
+
+	After rounds with tools of the site it returns what was counted for these rounds.
+	"""
+	if chat.earlier and chat.earlier.usage:
+		return chat.earlier.usage
 	return chat.gateway.estimate(
 		provider or chat.request.provider,
 		model or chat.request.model,

@@ -1,13 +1,15 @@
 """The chat of `ai-assistant chat`: question, answer, and the tools that the model calls in between."""
 
+import sys
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import click
 from rich.console import Console
 
-from ai_assistant.client import Client, assistant_message
+from ai_assistant.client import ApiError, ChatStream, Client, assistant_message
 from ai_assistant.printing import printable_text
 
 from . import actions
@@ -46,7 +48,7 @@ def converse(
 		started = time.monotonic()
 		stream = client.chat(messages, **fields)
 		try:
-			events = show_all(view_for(Console(highlight=False), as_json), stream)
+			events = show_all(view_for(Console(highlight=False), as_json), _decided(client, stream, as_json))
 		except (KeyboardInterrupt, BrokenPipeError):
 			client.post("cancel", request_id=stream.request_id)
 			raise
@@ -65,3 +67,27 @@ def converse(
 			messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
 	say(f"✗ The model still calls tools after {MAX_ROUNDS} rounds. Ask again with a narrower question.")
 	return actions.FAILED
+
+
+def _decided(client: Client, stream: ChatStream, as_json: bool) -> Iterator[dict[str, Any]]:
+	"""Yields the events of a chat, and asks in the terminal about each call that needs approval.
+
+	Without a terminal no call is approved.
+	"""
+	for event in stream:
+		# The view shows the call before the question.
+		yield event
+		if event["type"] != "tool_approval":
+			continue
+		asks = sys.stdin.isatty() and not as_json
+		approved = asks and click.confirm(
+			f"The model asks to run {printable_text(event['name'])}. Approve?", err=True
+		)
+		if not asks:
+			say(f"✗ {printable_text(event['name'])} needs approval in a terminal; it is refused.")
+		try:
+			client.post(
+				"approve", request_id=stream.request_id, approval=event["approval"], approved=approved
+			)
+		except ApiError as error:
+			say(f"✗ {error}")

@@ -15,6 +15,7 @@ from ai_assistant.realtime.event import STATUS
 
 INDICATOR = "💡 Thinking {}s"
 CALL = "🔧 {name} {arguments}"
+SITE_CALL = "🗂 {name} {arguments} → {outcome}"
 # The newest lines of the reasoning are above the indicator.
 LINES_OF_REASONING = 8
 
@@ -34,6 +35,10 @@ class Answer:
 				return ""
 			self._drawn = call_id
 			return printable_text("\n" + CALL.format(name=event["name"], arguments=""))
+		if kind == "tool_approval":
+			return printable_text(f"\n{CALL.format_map(event)}\n")
+		if kind == "tool_result":
+			return printable_text(f"\n{SITE_CALL.format_map(event)}\n")
 		if kind == "tool_call_delta" and call_id != self._drawn:
 			return ""
 		if kind != "tool_call":
@@ -78,6 +83,8 @@ class Drawn:
 				self._note = f" ({event['failed']} failed, asking {event['provider']})"
 			elif event["phase"] == "calling":
 				self._note = f" (writing a call of {event['name']}, {event['characters']} characters)"
+			elif event["phase"] == "tool":
+				self._note = f" (the site runs {event['name']})"
 		else:
 			self._end_of_thinking()
 			self._console.print(

@@ -15,6 +15,7 @@ from .sections import Alerts, Budgets, Failover, Limits, Realtime, SiteTimeouts
 
 SETTINGS, PROVIDER, KEY = "AI Assistant Settings", "AI Provider", "AI Provider Key"
 WEBHOOK = "AI Webhook"
+MCP_SERVER = "AI MCP Server"
 
 # The columns of AI Provider Model, and their names in a configuration's `prices`.
 PRICES = {
@@ -71,9 +72,8 @@ def read() -> dict[str, Any]:
 	return {
 		"default_provider": single.get("default_provider") or None,
 		"providers": _providers("enabled = 1"),
-		"aliases": _sql(
-			"SELECT alias AS name, provider, model FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
-		),
+		"aliases": _aliases(),
+		"mcp_servers": _mcp_servers(),
 		"modes": _modes(),
 		"limits": numbers(Limits),
 		"budgets": numbers(Budgets),
@@ -212,7 +212,34 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 		del frappe.local.message_log[before:]
 
 
+def _aliases() -> list[dict[str, Any]]:
+	rows = _sql(
+		"SELECT alias AS name, provider, model, mode FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
+	)
+	return [{field: value for field, value in row.items() if value} for row in rows]
+
+
+def _mcp_servers() -> list[dict[str, Any]]:
+	rows = _sql(
+		f"SELECT name, url, ask_first FROM `tab{MCP_SERVER}` WHERE enabled = 1 ORDER BY name", as_dict=True
+	)
+	return [
+		{
+			"name": row.name,
+			"url": row.url,
+			"token": _key(MCP_SERVER, row.name, "token"),
+			"ask_first": bool(row.ask_first),
+		}
+		for row in rows
+	]
+
+
 def _modes() -> list[dict[str, Any]]:
+	tools: dict[str, list[str]] = {}
+	for mode, tool in _sql(
+		"SELECT mode, tool FROM `tabAI Mode Tool` WHERE parenttype = %s ORDER BY idx", (SETTINGS,)
+	):
+		tools.setdefault(mode, []).append(tool)
 	rows = _sql(
 		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort, trim, compact FROM `tabAI Mode`"
 		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
@@ -222,4 +249,5 @@ def _modes() -> list[dict[str, Any]]:
 	for row in rows:
 		row.compact = bool(row.compact)
 		row.temperature = _parsed(float, row.temperature) if row.temperature else None
+		row.tools = tuple(tools.get(row.name, ()))
 	return [{field: None if value == "" else value for field, value in row.items()} for row in rows]

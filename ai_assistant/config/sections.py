@@ -30,6 +30,8 @@ class Mode:
 	"""What is left out of a conversation that the model's context window cannot hold."""
 	compact: bool = False
 	"""Whether a provider whose API can compact a long conversation is asked to do so."""
+	tools: tuple[str, ...] = ()
+	"""The names of the site's tools that the model may call (docs/tools.md)."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -60,6 +62,19 @@ class Alias:
 	name: Name
 	provider: Name
 	model: Name
+	mode: str | None = None
+	"""The mode of requests of the standard APIs for this alias."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class McpServer:
+	"""A server whose tools a mode may name. It speaks the Model Context Protocol over HTTP."""
+
+	name: Name
+	url: Name
+	token: str | None = field(default=None, repr=False)
+	ask_first: bool = True
+	"""Whether the user approves each call."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -183,6 +198,7 @@ class Settings:
 	"""The reason why no chat is accepted; None if chats are accepted."""
 	aliases: Mapping[str, Alias] = field(default_factory=dict)
 	webhooks: tuple[Webhook, ...] = ()
+	mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
 	is_limited: bool = False
 	"""Whether the site has providers or models that the request at hand may not use."""
 

@@ -10,6 +10,7 @@ than the administrator wants. If a budget is wrong, no chat is accepted. If the 
 is kept.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,7 @@ from .sections import (
 	ConfiguredProvider,
 	Failover,
 	Limits,
+	McpServer,
 	Metrics,
 	Mode,
 	Realtime,
@@ -52,6 +54,7 @@ __all__ = [
 	"ConfiguredProvider",
 	"Failover",
 	"Limits",
+	"McpServer",
 	"Metrics",
 	"Mode",
 	"Realtime",
@@ -81,6 +84,9 @@ SECTIONS: dict[str, type[Any]] = {
 # another number under this key. An answer needs some of them to end and to be stored.
 HTTP_TIMEOUT, HTTP_TIMEOUT_S, TO_END_S = "http_timeout", 120, 10
 
+
+# The name is the beginning of the names of the server's tools, which have at most 64 characters.
+SERVER_NAME = re.compile(r"[a-z0-9-]{1,20}")
 
 # By site and language: the last configuration as text, and its settings. The reasons in them are translated.
 _known_as: dict[tuple[str, str | None], tuple[str, Settings]] = {}
@@ -114,9 +120,10 @@ def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 		aside.append(("default_provider", accepts("default_provider", "the name of a provider")))
 		default = None
 	providers = _providers(list_of(conf, "providers", aside), aside)
-	aliases = _aliases(list_of(conf, "aliases", aside), providers, aside)
 	modes = _modes(list_of(conf, "modes", aside), aside)
 	webhooks = webhooks_of(list_of(conf, "webhooks", aside), aside)
+	aliases = _aliases(list_of(conf, "aliases", aside), providers, modes, aside)
+	mcp_servers = _mcp_servers(list_of(conf, "mcp_servers", aside), aside)
 	wrong: list[tuple[str, str]] = []
 	sections = {name: section(kind, conf, name, wrong) for name, kind in SECTIONS.items()}
 	sections["timeouts"] = _within_web(sections["timeouts"])
@@ -130,6 +137,7 @@ def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 		aliases=aliases,
 		modes=modes,
 		webhooks=webhooks,
+		mcp_servers=mcp_servers,
 		default_provider=default,
 		set_aside=(*aside, *wrong),
 		no_chats=_("No chat is accepted, because a budget may be missing: {0}").format(" ".join(budgets))
@@ -155,7 +163,10 @@ def _providers(items: list[Any], aside: list[tuple[str, str]]) -> tuple[Configur
 
 
 def _aliases(
-	items: list[Any], providers: tuple[ConfiguredProvider, ...], aside: list[tuple[str, str]]
+	items: list[Any],
+	providers: tuple[ConfiguredProvider, ...],
+	modes: Mapping[str, Mode],
+	aside: list[tuple[str, str]],
 ) -> dict[str, Alias]:
 	by_name = {provider.name: provider for provider in providers}
 	aliases: dict[str, Alias] = {}
@@ -168,6 +179,8 @@ def _aliases(
 				raise Wrong(accepts(f"{where}.provider", "the name of a provider that can be used"))
 			if not provider.allows(alias.model):
 				raise Wrong(accepts(f"{where}.model", "one of the models of its provider"))
+			if alias.mode and alias.mode not in modes:
+				raise Wrong(accepts(f"{where}.mode", "the name of a mode"))
 			aliases[alias.name] = alias
 		except Wrong as wrong:
 			label = values.get("name") if isinstance(values, Mapping) else None
@@ -175,11 +188,33 @@ def _aliases(
 	return aliases
 
 
+def _mcp_servers(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, McpServer]:
+	servers: dict[str, McpServer] = {}
+	for n, values in enumerate(items):
+		where = f"mcp_servers[{n}]"
+		try:
+			if isinstance(values, Mapping) and not isinstance(values.get("token"), str | None):
+				# It was encrypted with another encryption key.
+				raise Wrong(accepts(f"{where}.token", "a string"))
+			server = build(McpServer, values, where)
+			if not SERVER_NAME.fullmatch(server.name) or server.name in servers:
+				raise Wrong(accepts(f"{where}.name", "a name of 1 to 20 of a-z, 0-9 and - that no other has"))
+			if not server.url.startswith(("https://", "http://")):
+				raise Wrong(accepts(f"{where}.url", "an address that begins with https:// or http://"))
+			servers[server.name] = server
+		except Wrong as wrong:
+			label = values.get("name") if isinstance(values, Mapping) else None
+			aside.append((label if isinstance(label, str) and label else where, str(wrong)))
+	return servers
+
+
 def _modes(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
 	modes = {mode.name: mode for mode in MODES}
 	for n, item in enumerate(items):
 		where = f"modes[{n}]"
 		values = usable(Mode, item, where, "modes", aside)
+		if "tools" in values:
+			values["tools"] = tuple(values["tools"])
 		if name := values.get("name"):
 			# The fields that are left out of a mode of the app keep the app's values.
 			modes[name] = replace(modes.get(name, Mode(name)), **values)

@@ -41,6 +41,7 @@ from .model_info import as_dict as model_details
 from .models import takes_tools
 from .probe import first_chunk_ms
 from .token_count import TokenCount, count_tokens
+from .tool_chunks import ToolApproval, ToolResult, ToolRun, ToolStep
 from .usage import Price, Tier, Usage
 
 __all__ = [
@@ -63,9 +64,13 @@ __all__ = [
 	"Tier",
 	"Timeouts",
 	"TokenCount",
+	"ToolApproval",
 	"ToolCall",
 	"ToolCallDelta",
 	"ToolCallStart",
+	"ToolResult",
+	"ToolRun",
+	"ToolStep",
 	"Usage",
 	"apis",
 	"count_tokens",

@@ -10,6 +10,7 @@ from typing import Any
 
 from .bounds import Amount, Count, Effort, Name, PromptCache
 from .sizes import bytes_of, bytes_of_tools
+from .tool_chunks import ToolStep
 from .usage import Price, Usage
 
 
@@ -150,7 +151,7 @@ class Completion:
 	hung_up_on: tuple[str, str] | None = None
 
 
-Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion
+Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion | ToolStep
 
 
 OPTIONS = (

@@ -101,6 +101,7 @@ class Gateway:
 		pacing: Pacing | None = None,
 		insists: bool = False,
 		trace: Trace | None = None,
+		deadline: float | None = None,
 	) -> Iterator[Chunk]:
 		"""Streams the answer to a question.
 
@@ -118,6 +119,7 @@ class Gateway:
 			insists: whether the client itself asks for this provider or model. Those that have it are then asked first
 				although they rest (see `Health.order`).
 			trace: the span of the request, whose children the attempts are.
+			deadline: when the answer must be complete, by `time.monotonic()`; None for `timeouts.total_s` from now.
 
 		Returns: a generator that ends with one Completion.
 
@@ -125,7 +127,8 @@ class Gateway:
 		"""
 		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
 		waiting = self._candidates(self.route(preferred_provider, ask.model), named)
-		deadline = time.monotonic() + self.timeouts.total_s
+		if deadline is None:
+			deadline = time.monotonic() + self.timeouts.total_s
 		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars, trace)
 		attempts: list[Attempt] = []
 		errors: list[ProviderError] = []

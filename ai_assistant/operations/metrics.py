@@ -47,6 +47,7 @@ COUNTERS = {
 		"How often a provider failed, by the code of the error.",
 		("provider", "code", "key"),
 	),
+	"tool_calls": ("Calls of tools of the site, by their outcome.", ("tool", "outcome")),
 	"fallbacks": ("How often another provider was asked because this one had failed.", ("provider",)),
 	"tokens": (
 		"Tokens, as providers count them. prompt includes cached and cache_write, completion includes reasoning.",
@@ -136,6 +137,8 @@ def _values_of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 		yield ("cost_usd", answered), usage.get("cost_usd") or 0
 		for ms in provider_figures.first_chunk_ms(row):
 			yield from _observation("first_chunk", ms, answered, *_key_of(row.get("key_label")))
+	for run in row.get("tool_runs") or []:
+		yield ("tool_calls", run["name"], run["outcome"]), 1
 	timing = row["timing"] or {}
 	yield from _observation("first_event", row["first_event_ms"] or None)
 	yield from _observation("first_reasoning", timing.get("first_reasoning_ms"))

@@ -1,5 +1,6 @@
 """The names and the shape of events (section 3 of the contract), for the site and the client."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,3 +25,19 @@ def as_called(call: Mapping[str, Any]) -> dict[str, Any]:
 def calls_in(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 	"""Returns the tool calls among the events of a request."""
 	return [as_called(event) for event in events if event["type"] == "tool_call"]
+
+
+def completion_of(row: Mapping[str, Any]) -> dict[str, Any]:
+	"""Returns the values of the completion of a finished request, from the values of its row."""
+	shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
+	if_any = ("tool_runs", "sources", "images", "dropped", "trimmed", "error")
+	return {
+		"text": "",
+		"partial": False,
+		**{name: row[name] for name in shown},
+		"reasoning_length": len(row["reasoning"]),
+		"text_length": len(row["response"]),
+		"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
+		**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
+		**{name: row[name] for name in if_any if row.get(name)},
+	}

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from ai_assistant import store
-from ai_assistant.gateway import ToolCall, ToolCallStart
+from ai_assistant.gateway import ToolApproval, ToolCall, ToolCallStart, ToolResult
 from ai_assistant.log import fields, logger
 
 from .batcher import Batch
@@ -15,7 +15,7 @@ from .batcher import Batch
 RETRY_S = 0.25
 GIVE_UP_S = 20.0
 
-Item = Batch | ToolCallStart | ToolCall
+Item = Batch | ToolCallStart | ToolCall | ToolApproval | ToolResult
 """What becomes one event."""
 
 

@@ -5,7 +5,6 @@ goes to the room of the user. With a task_id as an argument Frappe would send it
 any socket may join, a guest's too (frappe/realtime.py, `publish_realtime`); so the ids are only in the message.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,14 +13,25 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Fallback, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
+from ai_assistant.gateway import (
+	Chunk,
+	Fallback,
+	Reasoning,
+	Text,
+	ToolApproval,
+	ToolCall,
+	ToolCallDelta,
+	ToolCallStart,
+	ToolResult,
+	ToolStep,
+)
 from ai_assistant.log import MARKS, fields, logger
 
 from . import redis_health
-from .batcher import Batcher
-from .event import EVENT, STATUS
+from .batcher import Batch, Batcher
+from .event import EVENT, STATUS, completion_of
 from .outbox import Item, Outbox
-from .transcript import Transcript
+from .transcript import KINDS, Transcript
 
 HEARTBEAT_S = 3.0
 # How often a client is told how far a call is that the provider writes.
@@ -75,6 +85,8 @@ class Publisher:
 		self._batcher = Batcher(max_delay_s)
 		self._outbox = Outbox(name, user, request_id, self._deliver)
 		self._last_sent = self._last_status = time.monotonic()
+		# The step of a call of a tool of the site that goes on now.
+		self._tool: ToolStep | None = None
 
 	@classmethod
 	def resume(
@@ -135,6 +147,9 @@ class Publisher:
 			# The text before the call leaves before it.
 			self._send(*self._batcher.flush(), chunk)
 			return
+		if isinstance(chunk, ToolStep):
+			self._forward_tool(chunk)
+			return
 		self._send(*self._batcher.due(now))
 		if isinstance(chunk, Fallback):
 			self.status(
@@ -155,8 +170,20 @@ class Publisher:
 		if isinstance(chunk, ToolCallStart) or now - self._last_status >= CALLING_S:
 			self._heartbeat()
 
+	def _forward_tool(self, chunk: ToolStep) -> None:
+		"""Takes a step of a call of a tool of the site. The start of a run is a status only."""
+		self.transcript.add_tool(chunk)
+		self._tool = None if isinstance(chunk, ToolResult) else chunk
+		self._send(*self._batcher.flush(), *([chunk] if isinstance(chunk, ToolApproval | ToolResult) else []))
+		if self._tool:
+			self._heartbeat()
+
 	def _heartbeat(self) -> None:
-		if calling := self.transcript.calling:
+		if isinstance(self._tool, ToolApproval):
+			self.status("approval", **asdict(self._tool))
+		elif self._tool:
+			self.status("tool", **asdict(self._tool))
+		elif calling := self.transcript.calling:
 			name, characters = calling
 			self.status("calling", name=name, characters=characters)
 		else:
@@ -189,6 +216,7 @@ class Publisher:
 			"response": self.transcript.text,
 			"reasoning": self.transcript.reasoning,
 			"tool_calls": self.transcript.calls,
+			"tool_runs": self.transcript.runs or None,
 			"timing": self.transcript.timing(),
 			"realtime": {"events": self.last_seq, "failed": self.failed, "last_seq": self.last_seq},
 			"first_event_ms": self.first_event_ms,
@@ -205,21 +233,7 @@ class Publisher:
 			store.LeaseLost: somebody else has ended the request.
 			store.StoreUnavailable: the store stayed unavailable for `outbox.GIVE_UP_S` seconds.
 		"""
-		shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
-		event = {
-			"text": "",
-			"partial": False,
-			**{name: row[name] for name in shown},
-			"reasoning_length": len(row["reasoning"]),
-			"text_length": len(row["response"]),
-			"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
-			**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
-			**{
-				name: row[name]
-				for name in ("sources", "images", "dropped", "trimmed", "error")
-				if row.get(name)
-			},
-		}
+		event = completion_of(row)
 		if self.enabled:
 			self._outbox.add(self._batcher.flush())
 		self._also = also
@@ -237,14 +251,12 @@ class Publisher:
 			self._outbox.send()
 
 	def _deliver(self, item: Item) -> None:
-		if isinstance(item, ToolCall):
-			call = {name: value for name, value in asdict(item).items() if value is not None}
-			self._emit("tool_call", {"text": "", "partial": True, **call})
-		elif isinstance(item, ToolCallStart):
-			self._emit("tool_call_start", {"text": "", "partial": True, **asdict(item)})
-		else:
+		if isinstance(item, Batch):
 			call_id = {"id": item.call_id} if item.call_id else {}
 			self._emit(item.kind, {"text": item.text, "partial": True, **call_id})
+		else:
+			values = {name: value for name, value in asdict(item).items() if value is not None}
+			self._emit(KINDS[type(item)], {"text": "", "partial": True, **values})
 
 	def _emit(self, kind: str, values: dict[str, Any], row: dict[str, Any] | None = None) -> None:
 		"""Stores the next event and finishes the `row` with it, then publishes and logs the event."""
@@ -311,7 +323,7 @@ def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **m
 	Args:
 		user: who gets it.
 		ids: `task_id` and `request_id`.
-		phase: `queued`, `thinking`, `answering`, `calling` or `fallback`.
+		phase: `queued`, `thinking`, `answering`, `calling`, `tool`, `approval` or `fallback`.
 		elapsed_ms: the milliseconds since the request was accepted.
 		more: further fields of the message.
 	"""

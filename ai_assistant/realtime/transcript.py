@@ -6,13 +6,30 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ai_assistant.gateway import Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
+from ai_assistant.gateway import (
+	Reasoning,
+	Text,
+	ToolApproval,
+	ToolCall,
+	ToolCallDelta,
+	ToolCallStart,
+	ToolResult,
+	ToolStep,
+)
 from ai_assistant.store import Event
 
 from .event import as_called, calls_in
 
+# What is stored with the request of a call of a tool of the site.
+RUN_FIELDS = ("name", "outcome", "duration_ms")
 # The types of the events of a call.
-KINDS = {ToolCallStart: "tool_call_start", ToolCallDelta: "tool_call_delta", ToolCall: "tool_call"}
+KINDS: dict[type, str] = {
+	ToolCallStart: "tool_call_start",
+	ToolCallDelta: "tool_call_delta",
+	ToolCall: "tool_call",
+	ToolApproval: "tool_approval",
+	ToolResult: "tool_result",
+}
 
 
 @dataclass
@@ -35,6 +52,8 @@ class Transcript:
 			age_s: the seconds since the request was accepted.
 		"""
 		self.calls: list[dict[str, Any]] | None = [] if tools else None
+		self.runs: list[dict[str, Any]] = []
+		"""The calls of the site's tools: `name`, `outcome` and `duration_ms` of each."""
 		self._started = time.monotonic() - age_s
 		self._first_ms: dict[str, int] = {}
 		self._pieces: dict[str, list[str]] = {"reasoning": [], "text": []}
@@ -49,6 +68,10 @@ class Transcript:
 			if kind.startswith("tool_call"):
 				self._first_ms.setdefault("tool_call", event["elapsed_ms"])
 				self._write(kind, event)
+			elif kind in ("tool_approval", "tool_result"):
+				self._first_ms.setdefault("tool_call", event["elapsed_ms"])
+				if kind == "tool_result":
+					self.runs.append({name: event[name] for name in RUN_FIELDS})
 			elif text:
 				self._first_ms.setdefault(kind, event["elapsed_ms"])
 			if kind in self._pieces:
@@ -67,6 +90,12 @@ class Transcript:
 		kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
 		self._first_ms.setdefault(kind, self.elapsed_ms())
 		self._pieces[kind].append(chunk.text)
+
+	def add_tool(self, chunk: ToolStep) -> None:
+		"""Records a step of a call of a tool of the site."""
+		self._first_ms.setdefault("tool_call", self.elapsed_ms())
+		if isinstance(chunk, ToolResult):
+			self.runs.append({name: getattr(chunk, name) for name in RUN_FIELDS})
 
 	def _write(self, kind: str, part: Event) -> None:
 		"""Records a part of a call, or its end."""

@@ -12,6 +12,7 @@ MEASURED_FIELDS = (
 	"key_label",
 	"usage",
 	"timing",
+	"tool_runs",
 	"realtime",
 	"attempts",
 	"error",

@@ -34,6 +34,8 @@ REQUEST_FIELDS = (
 	"response",
 	"reasoning",
 	"tool_calls",
+	"tool_runs",
+	"approval",
 	"continuation",
 	"call_key",
 	"usage",
@@ -55,6 +57,7 @@ REQUEST_FIELDS = (
 - `cancel_asked` is 0 or 1. `is_continuation` is 1 if the last message of the request answers a tool call.
 - `prompt_bytes` is a number. `first_event_ms` is how long the client waited for event 1; None if not measured.
 - JSON_FIELDS hold objects of the contract or None. `tool_calls` is None for a request without tools.
+- `tool_runs` are the calls of the site's tools. `approval` identifies the call that waits for the user.
 - The other fields are strings or None. `excerpt` is the beginning of the question. `key_label` names the key that
   answered, if its provider has several. `ai_key` is the name of the AI Key of the request. `reference_doctype` and
   `reference_name` name the document to which the request belongs.
@@ -63,6 +66,7 @@ REQUEST_FIELDS = (
 JSON_FIELDS = frozenset(
 	(
 		"tool_calls",
+		"tool_runs",
 		"usage",
 		"timing",
 		"realtime",
@@ -78,6 +82,16 @@ JSON_FIELDS = frozenset(
 
 LIVE_FIELDS = ("user", "status", "created")
 """The fields of a request that `watch` needs."""
+
+
+def approval_decided(approval: str, approved: bool) -> str:
+	"""Returns the value of the field `approval` for a call that the user has decided on."""
+	return f"{approval}:{'yes' if approved else 'no'}"
+
+
+def decision_in(value: str | None, approval: str) -> bool | None:
+	"""Returns the decision on a call that the field `approval` holds, None if it holds none on this call."""
+	return {approval_decided(approval, True): True, approval_decided(approval, False): False}.get(value or "")
 
 
 class Load(NamedTuple):
@@ -207,6 +221,26 @@ class Requests(Protocol):
 
 	def ask_to_cancel(self, name: str) -> None:
 		"""Tells the process that runs a request to cancel it. The process reads that when it renews the lease."""
+		...
+
+	def ask_approval(self, name: str, approval: str) -> None:
+		"""Stores that a running request waits until its user approves a call, which `approval` identifies.
+
+		Raises:
+			LeaseLost: the request does not run any more.
+		"""
+		...
+
+	def decide(self, name: str, approval: str, approved: bool) -> bool:
+		"""Stores the user's decision on the call that a running request waits for.
+
+		Returns:
+			Whether the request waited for a decision on this call.
+		"""
+		...
+
+	def decision(self, name: str, approval: str) -> bool | None:
+		"""Returns what the user decided on a call, None if there is no decision yet."""
 		...
 
 	def lapsed(self, now: float) -> list[Row]:

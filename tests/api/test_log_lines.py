@@ -4,6 +4,8 @@ import importlib
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,16 +16,18 @@ import pytest
 import ai_assistant
 from ai_assistant import app_hooks, log, store
 from ai_assistant.api import responses
-from ai_assistant.chat import lifecycle, queue, termination, webhooks
+from ai_assistant.chat import lifecycle, queue, termination, tool_rounds, webhooks
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import forms, settings
-from ai_assistant.config.settings import Realtime, Settings
-from ai_assistant.gateway import Completion, Text, ToolCall
+from ai_assistant.config.settings import McpServer, Realtime, Settings
+from ai_assistant.gateway import Completion, Pacing, Text, ToolCall
 from ai_assistant.gateway.chunks import Trimmed
 from ai_assistant.hooks import scheduler_events
 from ai_assistant.operations import alerts
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
+from ai_assistant.tools import functions, mcp
+from ai_assistant.tools.tool import Caller, Tool, ToolError
 from tests.support.fake_site import OUTCOME, FakeSite
 
 FORGED = "[2026-01-01 00:00:00] [WebSocket] ✅ COMPLETION emitted task=t request=r seq=1 user=root"
@@ -141,6 +145,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
 	log.fails_quietly(lambda: site.get())()
 	app_hooks.skipped(app_hooks.BEFORE_REQUEST, "app.module.function", "failed", EVIL, RuntimeError(EVIL))
+	log_tools(patch)
 	with patch.context() as context:
 		context.setattr(forms, "read", lambda: {"providers": [{"name": EVIL, EVIL: EVIL}]})
 		context.setattr(settings, "_known_as", {})
@@ -157,6 +162,29 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 			context.setattr(site, name, lambda *_given, answer=answer: answer, raising=False)
 		context.setattr(webhooks, "_send", lambda *_given: "it answered 500")
 		webhooks._deliver_to(SimpleNamespace(url="https://hooks.example/path"))  # type: ignore[arg-type]
+
+
+def log_tools(patch: pytest.MonkeyPatch) -> None:
+	wrong = Tool(EVIL, EVIL, {"type": EVIL}, False, lambda _arguments, _caller: Future())
+	one = chat()
+	one.request = replace(one.request, site_tools=(EVIL,))
+
+	def fails(_server: McpServer) -> list[Tool]:
+		raise ToolError("The server takes long.")
+
+	with patch.context() as context:
+		context.setattr(tool_rounds, "tools_named", lambda _names, _settings: ({EVIL: wrong}, [EVIL]))
+		assert tool_rounds._tools_for(one) == {}
+		context.setattr(mcp, "listed", fails)
+		context.setattr(mcp, "_lists", {})
+		# pydantic accepts no lone surrogate.
+		name = EVIL.replace("\ud800", "")
+		assert mcp._remembered(McpServer(name, name)) == []
+	calls = tool_rounds._Calls(one, {}, Pacing(), 0.0)
+	assert [*calls.run(ToolCall(EVIL, EVIL, EVIL), is_last_round=True)] == []
+	with patch.context() as context:
+		context.setattr(frappe, "InReadOnlyMode", KeyError, raising=False)
+		functions._explained(EVIL, Caller(EVIL), RuntimeError(EVIL))
 
 
 def test_no_value_in_any_line_forges_another(

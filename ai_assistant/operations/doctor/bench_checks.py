@@ -18,6 +18,7 @@ from .check import Check, CheckFailed
 from .providers import asked, configuration, providers, resting
 from .proxy_timeouts import timeouts
 from .services import database, event, realtime_server, redis, web_server
+from .tools import tools
 
 APP = hooks.app_name
 # Longer than the timeouts inside the check, because their failures name the cause.
@@ -40,7 +41,7 @@ def of_bench(frozen: CheckFailed | None = None) -> list[Check]:
 			"configuration",
 			configuration,
 			needs=("database",),
-			then=lambda: [*providers(), *resting(), *asked()],
+			then=lambda: [*providers(), *resting(), *asked(), *tools()],
 		),
 		Check(
 			"web server",

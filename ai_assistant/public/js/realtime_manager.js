@@ -74,6 +74,7 @@ const ASLEEP_MS = 30_000;
  * @property {{ events: number, failed: number, last_seq: number } | null} realtime
  * @property {{ provider: string, model: string, error: string }[]} attempts
  * @property {ToolCall[]} [tool_calls] of a request with `tools`
+ * @property {{ name: string, outcome: string, duration_ms: number }[]} [tool_runs] the tools that the site ran
  * @property {string | null} [continuation] an opaque string that the provider needs with the next request
  * @property {Source[]} [sources] the pages that the answer cites
  * @property {{ type: string, bytes: number }[]} [images] what the model drew; the images themselves are not kept
@@ -83,7 +84,8 @@ const ASLEEP_MS = 30_000;
  * @property {number} [position] position in the queue; 1 is next
  *
  * @typedef {object} Progress an `ai_progress` event; a completion also has `status`, `usage`, `timing` and others
- * @property {string} type `reasoning`, `text`, `tool_call_start`, `tool_call_delta`, `tool_call` or `completion`; later
+ * @property {string} type `reasoning`, `text`, `tool_call_start`, `tool_call_delta`, `tool_call`, `tool_approval`,
+ *   `tool_result` or `completion`; later
  *   versions may add types
  * @property {string} text what is new since the last event of that type
  * @property {boolean} partial
@@ -106,15 +108,23 @@ const ASLEEP_MS = 30_000;
  * @typedef {Progress & { id: string, name: string }} CallStart the provider begins to write a tool call
  * @typedef {Progress & { id: string }} CallDelta `text` is the next part of the arguments of that call
  *
+ * @typedef {Progress & { id: string, name: string, arguments: string, approval: string, seconds: number }} Approval the
+ *   site waits so many seconds until the user approves a call of a tool of the site; see `approve`
+ * @typedef {Progress & { id: string, name: string, arguments: string, outcome: "ok" | "failed" | "denied" | "not_run",
+ *   duration_ms: number }} ToolResult a call of a tool that the site ran; `text` is its result
+ *
  * @typedef {object} Phase an `ai_status` event; it has no `seq`
  * @property {string} request_id
  * @property {string} task_id
- * @property {"queued" | "thinking" | "answering" | "calling" | "fallback"} phase
+ * @property {"queued" | "thinking" | "answering" | "calling" | "tool" | "approval" | "fallback"} phase
  * @property {number} elapsed_ms
  * @property {number} [position] in the queue
  * @property {string} [failed] the provider that failed
  * @property {string} [provider] the provider that is asked instead
- * @property {string} [name] the tool whose call is being written
+ * @property {string} [name] the tool whose call is being written, runs, or waits for approval
+ * @property {string} [arguments] of the call that waits for approval
+ * @property {string} [approval] identifies the call that waits for approval
+ * @property {number} [seconds] how long it waits
  * @property {number} [characters] of its arguments so far
  *
  * @typedef {{ request_id: string, from: number, to: number }} Gap events that the socket lost and the journal had
@@ -125,6 +135,9 @@ const ASLEEP_MS = 30_000;
  * @property {CallStart} tool_call_start only where the request has `stream_tool_calls`
  * @property {CallDelta} tool_call_delta only where the request has `stream_tool_calls`
  * @property {Call} tool_call only where the request has `tools`
+ * @property {Approval} tool_approval the site asks before it runs a tool
+ * @property {ToolResult} tool_result the site ran a tool
+ * @property {Phase} approval another request of the user, which is not followed here, waits for approval
  * @property {Progress} completion
  * @property {Phase} status
  * @property {Gap} gap
@@ -364,6 +377,7 @@ export class RealtimeManager {
 				chat.heardAt = Date.now();
 				this.#emit("status", message);
 			}
+			if (!this.#chats.has(message?.request_id) && message?.phase === "approval") this.#emit("approval", message);
 		});
 		return new Promise((resolve) => {
 			this.#opened = resolve;
@@ -442,6 +456,18 @@ export class RealtimeManager {
 				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 			}
 		}
+	}
+
+	/**
+	 * Decides on a call of a tool of the site. Rejects if the request does not wait for it any more.
+	 *
+	 * @param {string} requestId
+	 * @param {string} approval of the event `tool_approval`
+	 * @param {boolean} approved
+	 * @returns {Promise<void>}
+	 */
+	async approve(requestId, approval, approved) {
+		await this.post("approve", { request_id: requestId, approval, approved });
 	}
 
 	/**

@@ -32,7 +32,13 @@ def _rows() -> list[Row]:
 	from ai_assistant import keys
 
 	users = stand_in.local.settings.users.values()
-	limits = {"models": (), "requests_per_minute": 0, "tokens_per_day": 0, "tokens_per_month": 0}
+	limits = {
+		"models": (),
+		"requests_per_minute": 0,
+		"tokens_per_day": 0,
+		"tokens_per_month": 0,
+		"site_tools": False,
+	}
 	costs = {"cost_per_day": 0.0, "cost_per_month": 0.0}
 	return [
 		{

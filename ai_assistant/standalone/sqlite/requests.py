@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_assistant.store import LIVE_FIELDS, UNENDED, Event, LeaseLost, Load, RequestExists, Row
+from ai_assistant.store.requests import approval_decided, decision_in
 from ai_assistant.store.serialization import to_columns, to_json
 
 from .rows import marks
@@ -121,6 +122,21 @@ class SqliteRequests(SqliteUsage):
 
 	def ask_to_cancel(self, name: str) -> None:
 		self._database.write("UPDATE request SET cancel_asked = 1 WHERE name = ?", [name])
+
+	def ask_approval(self, name: str, approval: str) -> None:
+		self._update(name, {"approval": approval}, ("running",))
+
+	def decide(self, name: str, approval: str, approved: bool) -> bool:
+		return bool(
+			self._database.write(
+				"UPDATE request SET approval = ? WHERE name = ? AND status = 'running' AND approval = ?",
+				[approval_decided(approval, approved), name, approval],
+			)
+		)
+
+	def decision(self, name: str, approval: str) -> bool | None:
+		rows = self._database.read("SELECT approval FROM request WHERE name = ?", [name])
+		return decision_in(rows[0][0] if rows else None, approval)
 
 	def lapsed(self, now: float) -> list[Row]:
 		return self._select("status = 'running' AND lease < ?", [now])

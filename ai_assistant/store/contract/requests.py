@@ -76,6 +76,30 @@ class RequestsContract(Contract):
 		self.assertIsNone(self.store.get(ANN, "7"))
 		self.assertEqual([stored["task_id"] for stored in self.store.of_task(ANN, "1e3")], ["1e3"])
 
+	def test_one_decision_on_the_call_that_waits_is_stored(self) -> None:
+		name = self.store.open(row())
+		self.assertFalse(self.store.decide(name, "call-1", True))
+		self.store.ask_approval(name, "call-1")
+		self.assertIsNone(self.store.decision(name, "call-1"))
+		self.assertFalse(self.store.decide(name, "call-2", True))
+		self.commit()
+		self.assertEqual(self.elsewhere(lambda: self.store.decide(name, "call-1", False)), True)
+		self.rollback()
+		self.assertIs(self.store.decision(name, "call-1"), False)
+		self.assertFalse(self.store.decide(name, "call-1", True))
+		self.store.ask_approval(name, "call-2")
+		self.assertIsNone(self.store.decision(name, "call-2"))
+		self.assertTrue(self.store.decide(name, "call-2", True))
+		self.assertIs(self.store.decision(name, "call-2"), True)
+
+	def test_an_ended_request_waits_for_no_approval(self) -> None:
+		name = self.store.open(row())
+		self.store.ask_approval(name, "call-1")
+		self.store.finish(name, {"status": "completed"})
+		self.assertFalse(self.store.decide(name, "call-1", True))
+		with self.assertRaises(LeaseLost):
+			self.store.ask_approval(name, "call-2")
+
 	def test_a_second_request_of_an_id_is_refused_and_the_transaction_goes_on(self) -> None:
 		first = self.store.open(row())
 		with self.assertRaises(RequestExists):

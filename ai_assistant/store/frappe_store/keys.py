@@ -16,6 +16,7 @@ FIELDS = (
 	"tokens_per_month",
 	"cost_per_day",
 	"cost_per_month",
+	"site_tools",
 )
 
 
@@ -54,4 +55,12 @@ def _select(column: str, value: str) -> Row | None:
 		(frappe.utils.now(), value),
 		as_dict=True,
 	)
-	return {**rows[0], "models": tuple((rows[0].models or "").splitlines())} if rows else None
+	return (
+		{
+			**rows[0],
+			"site_tools": bool(rows[0].site_tools),
+			"models": tuple((rows[0].models or "").splitlines()),
+		}
+		if rows
+		else None
+	)

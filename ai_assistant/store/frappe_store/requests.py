@@ -8,7 +8,7 @@ import frappe
 from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
-from ..requests import LIVE_FIELDS, UNENDED, Event, Load, Row
+from ..requests import LIVE_FIELDS, UNENDED, Event, Load, Row, approval_decided, decision_in
 from ..serialization import to_json
 from .rows import (
 	EVENT,
@@ -160,6 +160,26 @@ class FrappeRequests:
 		# MariaDB 11.6 and later refuse to write a row that has changed since this transaction read it.
 		frappe.db.commit()  # nosemgrep: frappe-manual-commit
 		sql(f"UPDATE `tab{REQUEST}` SET cancel_asked = 1 WHERE name = %s", (name,))
+
+	def ask_approval(self, name: str, approval: str) -> None:
+		_lock_request(name, ("running",))
+		sql(f"UPDATE `tab{REQUEST}` SET approval = %s WHERE name = %s", (approval, name))
+
+	def decide(self, name: str, approval: str, approved: bool) -> bool:
+		# MariaDB 11.6 and later refuse to write a row that has changed since this transaction read it.
+		frappe.db.commit()  # nosemgrep: frappe-manual-commit
+		waits = sql(
+			f"SELECT 1 FROM `tab{REQUEST}` WHERE name = %s AND status = 'running' AND approval = %s FOR UPDATE",
+			(name, approval),
+		)
+		if waits:
+			decided = approval_decided(approval, approved)
+			sql(f"UPDATE `tab{REQUEST}` SET approval = %s WHERE name = %s", (decided, name))
+		return bool(waits)
+
+	def decision(self, name: str, approval: str) -> bool | None:
+		rows = sql(f"SELECT approval FROM `tab{REQUEST}` WHERE name = %s", (name,), pluck=True)
+		return decision_in(rows[0] if rows else None, approval)
 
 	def lapsed(self, now: float) -> list[Row]:
 		return select_requests("status = 'running' AND lease < %(now)s", {"now": now})

@@ -4,9 +4,13 @@ from frappe.model.document import Document
 from frappe.utils import cint
 from frappe.utils.password import delete_all_passwords_for
 
+from ai_assistant.config.settings import MODES
+from ai_assistant.tools.tool import NAME as TOOL_NAME
+
 from ..ai_mode.ai_mode import AIMode
 from ..ai_webhook.ai_webhook import AIWebhook
 from ai_assistant.config.webhook import is_address, signing_key
+from ..ai_mode_tool.ai_mode_tool import AIModeTool
 
 # The smallest and the largest value of each field.
 BOUNDS = {
@@ -46,6 +50,7 @@ class AIAssistantSettings(Document):
 	if TYPE_CHECKING:
 		from ..ai_mode.ai_mode import AIMode
 		from ..ai_webhook.ai_webhook import AIWebhook
+		from ..ai_mode_tool.ai_mode_tool import AIModeTool
 		from frappe.types import DF
 
 		alert_by_email: DF.Check
@@ -75,6 +80,7 @@ class AIAssistantSettings(Document):
 		site_tokens_per_day: DF.Int
 		site_tokens_per_month: DF.Int
 		thinking_idle_s: DF.Int
+		tools: DF.Table[AIModeTool]
 		total_background_s: DF.Int
 		total_s: DF.Int
 		user_cost_per_day: DF.Float
@@ -110,6 +116,8 @@ class AIAssistantSettings(Document):
 					)
 				)
 			names.add(row.mode)
+		for row in self.tools:
+			_check_tool(row, names | {mode.name for mode in MODES})
 		urls: set[str] = set()
 		for webhook in self.webhooks:
 			_check_webhook(webhook)
@@ -158,6 +166,23 @@ def _check_mode(row: AIMode) -> None:
 					row.idx, frappe.bold(row.model), frappe.bold(row.provider), ", ".join(allowed)
 				)
 			)
+
+
+def _check_tool(row: AIModeTool, modes: set[str]) -> None:
+	row.mode, row.tool = (row.mode or "").strip(), (row.tool or "").strip()
+	if row.mode not in modes:
+		frappe.throw(
+			_("Tools of the Site, row {0}: Mode accepts one of {1}.").format(
+				row.idx, ", ".join(sorted(modes))
+			)
+		)
+	# Apps and servers may come and go, so a name that is not known yet is only reported by the doctor.
+	if not TOOL_NAME.fullmatch(row.tool):
+		frappe.throw(
+			_(
+				"Tools of the Site, row {0}: Tool accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."
+			).format(row.idx)
+		)
 
 
 def _is_temperature(value: str) -> bool:

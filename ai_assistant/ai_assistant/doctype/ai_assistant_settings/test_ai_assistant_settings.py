@@ -234,5 +234,5 @@ class TestAIAssistantSettings(TestCase):
 	def test_it_costs_few_queries(self) -> None:
 		provider("p").insert()
 		load()
-		with self.assertQueryCount(7):
+		with self.assertQueryCount(10):
 			forms.read()

@@ -29,6 +29,7 @@ class AIKey(Document):
 		last_used: DF.Datetime | None
 		models: DF.SmallText | None
 		requests_per_minute: DF.Int
+		site_tools: DF.Check
 		tokens_per_day: DF.Int
 		tokens_per_month: DF.Int
 		user: DF.Link

@@ -3,6 +3,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from ai_assistant.chat.request import MODEL
+from ai_assistant.config.settings import load
 
 
 class AIModelAlias(Document):
@@ -17,6 +18,7 @@ class AIModelAlias(Document):
 		from frappe.types import DF
 
 		alias: DF.Data
+		mode: DF.Data | None
 		model: DF.Data
 		provider: DF.Link
 	# end: auto-generated types
@@ -27,6 +29,9 @@ class AIModelAlias(Document):
 			frappe.throw(
 				_("Alias accepts 1 to 140 letters, digits, spaces and the characters _ . : / @ + and -.")
 			)
+		self.mode = (self.mode or "").strip() or None
+		if self.mode and self.mode not in load().modes:
+			frappe.throw(_("Mode accepts one of: {0}.").format(", ".join(load().modes)))
 		models = frappe.get_all("AI Provider Model", filters={"parent": self.provider}, pluck="model")
 		if self.model not in models and not ("*" in models and MODEL.fullmatch(self.model)):
 			frappe.throw(

@@ -31,6 +31,7 @@ class AIRequest(Document):
 		from frappe.types import DF
 
 		ai_key: DF.Link | None
+		approval: DF.Data | None
 		attempts: DF.Code | None
 		cancel_asked: DF.Check
 		cache_write_tokens: DF.Int
@@ -80,6 +81,7 @@ class AIRequest(Document):
 		thinking_ms: DF.Int
 		timing: DF.Code | None
 		tool_calls: DF.Code | None
+		tool_runs: DF.Code | None
 		total_tokens: DF.Int
 		trimmed: DF.Code | None
 		usage: DF.Code | None

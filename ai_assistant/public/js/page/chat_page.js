@@ -5,6 +5,7 @@ import { describeError } from "./errors.js";
 import { EventsPanel } from "./events_panel.js";
 import { keepAtEnd } from "./scroller.js";
 import { logOut, notice, userInCookie } from "./session.js";
+import { askForOthers } from "./site_tools.js";
 import { storageOf } from "./storage.js";
 import { __ } from "./translate.js";
 import { Turn } from "./turn.js";
@@ -160,6 +161,9 @@ export function openPage({ site, user, csrf_token, socketio_port }) {
 	manager.on("tool_call_start", (event) => receive("tool_call_start", event, (turn) => turn.beginCall(event)));
 	manager.on("tool_call_delta", (event) => receive("tool_call_delta", event, (turn) => turn.growCall(event)));
 	manager.on("tool_call", (event) => receive("tool_call", event, (turn) => turn.showCall(event)));
+	manager.on("tool_approval", (event) => receive("tool_approval", event, (turn) => turn.askApproval(event, manager)));
+	manager.on("tool_result", (event) => receive("tool_result", event, (turn) => turn.showToolResult(event)));
+	askForOthers(manager, log, announce);
 	manager.on("status", (event) => receive("status", event, (turn) => turn.showPhase(event)));
 	manager.on("completion", (event) => receive("completion", event, () => {}));
 	manager.on("gap", (event) => receive("gap", event, () => {}));

@@ -2,6 +2,7 @@
 import { copyButton, h, seconds } from "./dom.js";
 import { MarkdownStream } from "./markdown.js";
 import { ThinkingIndicator } from "./thinking_indicator.js";
+import { approvalBox, toolResult } from "./site_tools.js";
 import { __ } from "./translate.js";
 
 /** @typedef {{ sentence: string, retry?: () => void, login?: boolean }} Problem what an error box shows */
@@ -52,6 +53,8 @@ export class Turn {
 	#reasoned = 0;
 	/** The calls that the model still writes, by id. @type {Map<string, { element: HTMLDetailsElement, json: HTMLElement }>} */
 	#unfinishedCalls = new Map();
+	/** What asks for approval, by the id of the call. @type {Map<string, HTMLElement>} */
+	#approvals = new Map();
 	/** The note about the provider that failed. */
 	#fallback = "";
 	/** The `seq` of the last event that is shown. */
@@ -110,6 +113,31 @@ export class Turn {
 		if (arguments_error) element.append(h("p", {}, arguments_error));
 	}
 
+	/**
+	 * Asks the user to approve a call of a tool of the site.
+	 *
+	 * @param {import("../realtime_manager.js").Approval} call
+	 * @param {import("../realtime_manager.js").RealtimeManager} manager
+	 */
+	askApproval(call, manager) {
+		this.#waiting.remove();
+		this.#thinking?.stop();
+		this.#announce(__("{0} needs your approval.", [call.name]));
+		const box = approvalBox(call, manager);
+		this.#approvals.set(call.id, box);
+		this.#calls.append(box);
+	}
+
+	/** Shows a call of a tool that the site ran. @param {import("../realtime_manager.js").ToolResult} call */
+	showToolResult(call) {
+		this.#waiting.remove();
+		this.#thinking?.stop();
+		this.#approvals.get(call.id)?.remove();
+		this.#approvals.delete(call.id);
+		this.#announce(__("The site has run {0}.", [call.name]));
+		this.#calls.append(toolResult(call, indented));
+	}
+
 	/** @param {import("../realtime_manager.js").Phase} status */
 	showPhase({ phase, position, failed, provider, name, characters }) {
 		let note = "";
@@ -120,6 +148,8 @@ export class Turn {
 			this.#fallback = note;
 		} else if (phase === "calling") {
 			note = __("Writing a call of {0}, {1} characters", [name ?? "", characters ?? 0]);
+		} else if (phase === "tool") {
+			note = __("The site runs {0}", [name ?? ""]);
 		}
 		// `beginCall` announces a call.
 		if (note && phase !== "calling") this.#announce(note);
@@ -142,7 +172,9 @@ export class Turn {
 		this.#thinking?.stop(answer?.timing?.thinking_ms);
 		this.#markdown.append(answer?.response.slice(this.#written) ?? "");
 		this.#written = Math.max(this.#written, answer?.response.length ?? 0);
-		if (!this.#calls.children.length) {
+		for (const box of this.#approvals.values()) box.remove();
+		this.#approvals.clear();
+		if (!this.#calls.querySelector(".call:not(.of-site)")) {
 			for (const { id, function: call, arguments_error } of answer?.tool_calls ?? []) {
 				this.showCall({ id, ...call, arguments_error });
 			}
