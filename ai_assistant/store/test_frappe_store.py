@@ -129,14 +129,23 @@ class TestFrappeStore(StoreContract, TestCase):
 			):
 				self.assertEqual([stage["name"] for stage in rows], [running])
 		self.assertEqual(len(queries), 4)
-		for query, values in queries:
-			plan = ask(f"explain {query}", values, as_dict=True)
-			for step in (stage for stage in plan if stage["table"] == "tabAI Request"):
-				with self.subTest(query=query, **step):
-					self.assertTrue(step["key"])
-					# The newest of a task is the first of its index.
-					if values.get("limit") != 1:
-						self.assertLess(int(step["rows"]), 100)
+
+		def unwanted() -> list[tuple[str, Any]]:
+			"""The steps of the queries' plans that use no index, or read the requests that have ended."""
+			return [
+				(query, step)
+				for query, values in queries
+				for step in ask(f"explain {query}", values, as_dict=True)
+				if step["table"] == "tabAI Request"
+				# The newest of a task is the first of its index.
+				and not (step["key"] and (values.get("limit") == 1 or int(step["rows"]) < 100))
+			]
+
+		# InnoDB counts the new rows in the background, and plans for an empty table until then.
+		deadline = time.monotonic() + 30
+		while unwanted() and time.monotonic() < deadline:
+			time.sleep(0.5)
+		self.assertEqual(unwanted(), [])
 
 	def test_who_counts_keeps_no_request_from_ending(self) -> None:
 		names = self.open_and_end(3)
