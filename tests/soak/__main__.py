@@ -93,7 +93,10 @@ def run(
 		time.sleep(max(0.0, began + n * seconds / rounds - time.monotonic()))
 		fault = {kill_at: site.kill_worker, redis_at: site.restart_redis}.get(n)
 		in_background = n == kill_at or n % IN_BACKGROUND == IN_BACKGROUND - 1
+		cpu_s = site.cpu_s()
 		agent.round(in_background, providers.midway(fault) if fault else None)
+		if not in_background and not fault:
+			agent.cpu_ms.append((site.cpu_s() - cpu_s) * 1000)
 		if providers.edit_refused_keys():
 			config["providers"] = providers.config()
 			site.configure(config)

@@ -33,6 +33,8 @@ class Agent:
 		self.lost = self.doubled = self.lost_chars = 0
 		self.cached_tokens = self.prompt_tokens = 0
 		self.overhead_ms: list[float] = []
+		self.cpu_ms: list[float] = []
+		"""The CPU time of the site's web process, for each round in the request."""
 		self.wrong: list[str] = providers.wrong
 		self._providers = providers
 		self._made: set[str] = set()

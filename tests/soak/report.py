@@ -52,6 +52,8 @@ def rows(
 			"ms",
 		),
 	]
+	cpu_ms = statistics.median(agent.cpu_ms)
+	table.append(Row("CPU time of the web process for a round, p50", "–", f"{cpu_ms:.0f} ms", True))
 	for name, values in memory.items():
 		quarter = max(1, len(values) // 4)
 		before, after = statistics.median(values[:quarter]), statistics.median(values[-quarter:])

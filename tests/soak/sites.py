@@ -13,9 +13,16 @@ from typing import Any
 from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.faults.bench.stack import Stack
+from tests.support.processes import descendants
 from tests.support.site import USERS, StandaloneSite
 
 Config = dict[str, Any]
+
+
+def _cpu_s(pid: int) -> float:
+	"""Returns the CPU time that a process has used (proc_pid_stat(5): utime and stime)."""
+	fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+	return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class OnBench:
@@ -48,6 +55,10 @@ class OnBench:
 
 	def memory_mb(self) -> dict[str, float]:
 		return {name: self._stack.figures(name)["memory"] / 1024 for name in ("web", "worker")}
+
+	def cpu_s(self) -> float:
+		web = self._stack.running["web"].pid
+		return sum(_cpu_s(pid) for pid in (web, *descendants(web)))
 
 
 @contextmanager
@@ -114,6 +125,9 @@ class Standalone:
 	def memory_mb(self) -> dict[str, float]:
 		status = Path(f"/proc/{self._process.pid}/status").read_text()
 		return {"site": int(status.split("VmRSS:")[1].split()[0]) / 1024}
+
+	def cpu_s(self) -> float:
+		return _cpu_s(self._process.pid)
 
 	def stop(self) -> None:
 		self._process.__exit__()
