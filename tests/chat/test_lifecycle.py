@@ -51,6 +51,20 @@ def test_an_accepted_request_is_a_committed_row_with_event_1(chat_site: ChatSite
 	assert chat_site.sent == events
 
 
+def test_the_journal_of_a_task_is_not_read_to_continue_it(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	run(lifecycle.run(begin(chat_site, script({"text": "one"}), task_id="t1")))
+
+	def events(_store: object, name: str, after_seq: int = 0) -> None:
+		raise AssertionError(f"the events of {name} were read")
+
+	monkeypatch.setattr(type(chat_site.store), "events", events)
+	chat = begin(chat_site, script({"text": "two"}), task_id="t1")
+	_chunks, answer = run(lifecycle.run(chat))
+	assert (answer["status"], answer["response"]) == ("completed", "two")
+
+
 def test_a_queued_request_keeps_its_question(chat_site: ChatSite) -> None:
 	request = chat_site.request("hello", background=True)
 	publisher = lifecycle.accept(request, chat_site.configure(), "queued", 0.0)
