@@ -33,6 +33,8 @@ class Agent:
 		self.lost = self.doubled = self.lost_chars = 0
 		self.cached_tokens = self.prompt_tokens = 0
 		self.overhead_ms: list[float] = []
+		self.frappe_ms: list[float] = []
+		"""A request to Frappe's own `get_logged_user` with the same token, after each of these rounds."""
 		self.cpu_ms: list[float] = []
 		"""The CPU time of the site's web process, for each round in the request."""
 		self.wrong: list[str] = providers.wrong
@@ -130,6 +132,9 @@ class Agent:
 			(request,) = received
 			its_own = request.written[-1][0] - request.time
 			self.overhead_ms.append((ended - began - its_own) * 1000)
+			began = time.perf_counter()
+			self.client.http.get("/api/method/frappe.auth.get_logged_user").raise_for_status()
+			self.frappe_ms.append((time.perf_counter() - began) * 1000)
 
 
 def _content(event: dict[str, Any]) -> str:
