@@ -142,6 +142,25 @@ test("the report of budgets shows a dash where no price is known", async () => {
 	assert.deepEqual(page.errors, []);
 });
 
+test("the report of provider keys has the figures of each provider", async () => {
+	const page = await desk("ai-request");
+	await page.waitForFunction(() => window.cur_list);
+	const asked = { messages: [{ role: "user", content: "hello" }], model: "scripted" };
+	await page.evaluate((asked) => frappe.call("ai_assistant.api.chat_completion", asked).then(() => null), asked);
+	await page.goto(`${site.url}/app/query-report/AI Provider Keys`);
+	const row = page.locator(".dt-row", { hasText: "scripted" }).first();
+	await row.waitFor();
+	const cells = await row.locator(".dt-cell").evaluateAll((all) => all.map((cell) => cell.textContent.trim()));
+	assert.equal(cells.filter((text) => /^\d+ ms$/.test(text)).length, 2, cells.join(" | "));
+	// It does not rest: no date, and a dash for the reason.
+	assert.ok(!cells.some((text) => /\d{4}/.test(text)), cells.join(" | "));
+	const titles = await page.locator(".dt-header .dt-cell__content").allTextContents();
+	for (const title of ["Failures by Kind", "Resting Until", "First Chunk p95"]) {
+		assert.ok(titles.some((text) => text.includes(title)), titles.join(" | "));
+	}
+	assert.deepEqual(page.errors, []);
+});
+
 test("the workspace leads to a provider where there is none, and has nothing red at 0", async () => {
 	const page = await desk("ai-provider");
 	await page.waitForFunction(() => window.cur_list);
