@@ -126,6 +126,13 @@ SENTENCES = {
 			"{provider} cannot be asked as it is configured; an administrator can correct its api, api_base or model."
 		),
 	),
+	"missing_package": (
+		"provider_error",
+		N_(
+			"{provider} needs the Python package {package}, which is not installed; an administrator can install it in the"
+			" site's environment."
+		),
+	),
 	"reported": ("provider_error", N_("{provider} reported an error while it answered.")),
 	"junk": ("provider_error", N_("{provider} sent a response that is not an answer of its API.")),
 	"no_answer": ("provider_error", N_("{provider} closed the connection without an answer.")),

@@ -9,6 +9,9 @@ from ...errors import ProviderError
 from ...failures import failure
 from . import client
 
+# The packages of modules that have another name. Bedrock and SageMaker need boto3, Vertex AI needs google-auth.
+PACKAGES = {"botocore": "boto3", "google": "google-auth"}
+
 
 def provider_error(error: Exception, provider: Provider, model: str) -> ProviderError:
 	"""Converts an exception of litellm.
@@ -27,6 +30,9 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		if isinstance(cause, ProviderError):
 			# Without the frames it came through, whose variables hold the key and the provider's words.
 			return cause.with_traceback(None)
+		if isinstance(cause, ModuleNotFoundError) and cause.name:
+			module = cause.name.partition(".")[0]
+			return ProviderError("missing_package", package=PACKAGES.get(module, module), **names)
 	words = "\n".join(_words(cause) for cause in causes)
 	litellm = client.load()
 	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
