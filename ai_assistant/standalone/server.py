@@ -31,7 +31,7 @@ from .workers import Workers
 from .wsgi import WsgiServer
 
 SITE = "standalone"
-REQUESTS = 200
+REQUESTS = 400
 """Requests that are served at a time. Chats hold one each until they end, and a cancel must still get through."""
 
 IDLE_CONNECTION_S = 120

@@ -43,7 +43,7 @@ PACED = 100
 # Whose answers of any length take no time to speak of.
 CHEAP = ("httpx", "aiohttp", "direct")
 EVERY = 0.02
-LEVELS = (10, 50, 100, 150)
+LEVELS = (10, 50, 100, 150, 300)
 LATE_S = 0.25
 LIMITS = {
 	"requests_per_minute": 1_000_000,
