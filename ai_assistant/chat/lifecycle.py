@@ -11,7 +11,17 @@ from frappe import _
 
 from ai_assistant import keys, store
 from ai_assistant.config.settings import Settings
-from ai_assistant.gateway import Cancel, Chunk, Completion, Gateway, Pacing, ProviderError, tracing, warm
+from ai_assistant.gateway import (
+	Cancel,
+	Chunk,
+	Completion,
+	Detached,
+	Gateway,
+	Pacing,
+	ProviderError,
+	tracing,
+	warm,
+)
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
@@ -20,6 +30,7 @@ from . import (
 	admission,
 	announcement,
 	continuations,
+	detached,
 	other_apps,
 	provider_health,
 	running,
@@ -30,6 +41,7 @@ from . import (
 )
 from .answer import answer_of
 from .errors import ChatError, internal_error, provider_failure, worker_lost
+from .replay import Replay
 from .request import ChatRequest, most_answer_chars
 
 # A process that has not renewed its lease for this long counts as dead. This is longer than a restart of the
@@ -60,6 +72,8 @@ class Chat:
 		self.earlier: Completion | None = None
 		self.cancel = Cancel()
 		self.abandoned = False
+		self.detached: Detached | None = request.attach_to
+		self.replay = Replay(publisher.transcript) if request.attach_to else None
 		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(
 			settings.providers,
@@ -101,22 +115,12 @@ class Chat:
 		Returns:
 			The answer object.
 		"""
-		ids = fields(request=self.request.request_id, model=completion.model)
-		if completion.effort and "reasoning_effort" not in completion.dropped:
-			logger().info(
-				f"[Gateway] reasoning_effort {completion.effort} was sent instead of {self.request.reasoning_effort} {ids}"
-			)
-		if completion.dropped:
-			logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {ids}")
-		if completion.compacted:
-			logger().info(f"[Gateway] the provider compacted the conversation {ids}")
-		if trimmed := completion.trimmed:
-			logger().info(
-				f"[Gateway] trimmed {trimmed.tool_results} tool results, about {trimmed.tokens} tokens {ids}"
-			)
+		usage.log_changes(self.request, completion)
 		status, finish_reason, error = "completed", completion.finish_reason, None
 		if finish_reason == "cancelled":
 			status = "cancelled"
+			if self.abandoned and self.detached:
+				return detached.hand_over(self)
 			if self.abandoned:
 				status, finish_reason, error = "failed", "error", worker_lost()
 		counted = completion.usage if completion.usage and completion.usage.total_tokens else None
@@ -154,6 +158,9 @@ class Chat:
 		else:
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
 			failure = internal_error()
+		if self.request.attach_to:
+			# The answer is not to be had any more.
+			failure = worker_lost()
 		# If all providers failed, the error is that of the first. The completion names the provider of the error.
 		name = error.values.get("provider") if isinstance(error, ProviderError) else None
 		attempt = next((attempt for attempt in attempts if attempt["provider"] == name), {})
@@ -184,6 +191,8 @@ class Chat:
 		return answer_of(row)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
+		if outcome["status"] != "completed":
+			detached.stop(self)
 		row = self.publisher.row(outcome)
 		if self.trace:
 			self.trace.outcome(row["finish_reason"], row["error"] and row["error"]["code"])
@@ -228,7 +237,7 @@ def run(
 	"""
 	closed = False
 	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
-	chunks = tool_rounds.stream(chat, pacing)
+	chunks = detached.followed(chat, tool_rounds.stream(chat, pacing))
 	try:
 		for chunk in chunks:
 			chat.renew_lease()

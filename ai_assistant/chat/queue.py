@@ -17,7 +17,7 @@ from ai_assistant.log import fails_quietly, fields, logger
 from ai_assistant.realtime import publisher, redis_health
 from ai_assistant.realtime.publisher import Publisher
 
-from . import budgets, jobs, lifecycle, other_apps, running, task_provider, termination
+from . import budgets, detached, jobs, lifecycle, other_apps, running, task_provider, termination
 from .answer import answer_of
 from .errors import ChatError, internal_error
 from .request import ChatRequest, be_ready
@@ -84,6 +84,11 @@ def take(name: str) -> lifecycle.Chat | None:
 		# Nothing of an answer has arrived, so there is no content to remove.
 		termination.end(row, "failed", failure, keep_content=True)
 		return None
+	# The provider may run it by itself. If it does already, the answer is read again.
+	# Not with tools of the site, because an answer then has several rounds.
+	request = replace(request, detached=not request.site_tools, attach_to=detached.of(row))
+	if request.attach_to:
+		detached.read_again(row)
 	timeouts = replace(settings.timeouts, total_s=settings.timeouts.total_background_s)
 	resumed = Publisher.resume(
 		row,

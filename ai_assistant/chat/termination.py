@@ -1,6 +1,7 @@
 """Ends requests from outside: cancels them, and ends those whose process has died."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from ai_assistant.gateway import Gateway
 from ai_assistant.log import fails_quietly
 from ai_assistant.realtime.publisher import Publisher
 
-from . import announcement, running, webhooks
+from . import announcement, detached, running, webhooks
 from .answer import answer_of
 from .errors import worker_lost
 
@@ -61,6 +62,11 @@ def sweep() -> None:
 
 
 def _end_dead(row: store.Row) -> None:
+	if detached.of(row):
+		# A worker reads the answer again. The scheduler enqueues it.
+		with suppress(store.LeaseLost), store.transaction() as current:
+			current.requeue(row["name"], current.now())
+		return
 	settings = load()
 	end(row, "failed", worker_lost(), settings.retention.keep_content, Gateway(settings.providers))
 

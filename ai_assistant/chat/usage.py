@@ -1,10 +1,12 @@
-"""The tokens and the cost of a request, as they are booked."""
+"""The tokens and the cost of a request as they are booked, and what the log says of its answer."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ai_assistant.gateway import Usage
+from ai_assistant.gateway import Completion, Usage
 from ai_assistant.log import fields, logger
+
+from .request import ChatRequest
 
 if TYPE_CHECKING:
 	from .lifecycle import Chat
@@ -39,3 +41,20 @@ def booked(chat: "Chat", usage: Usage, hung_up_on: tuple[str, str] | None) -> di
 		ids = fields(request=chat.request.request_id, provider=provider, model=model)
 		logger().info(f"[Gateway] hung up on a provider that was slower; its prompt is booked {ids}")
 	return asdict(usage)
+
+
+def log_changes(request: ChatRequest, completion: Completion) -> None:
+	"""Logs how the question that was sent differs from the client's."""
+	ids = fields(request=request.request_id, model=completion.model)
+	if completion.effort and "reasoning_effort" not in completion.dropped:
+		logger().info(
+			f"[Gateway] reasoning_effort {completion.effort} was sent instead of {request.reasoning_effort} {ids}"
+		)
+	if completion.dropped:
+		logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {ids}")
+	if completion.compacted:
+		logger().info(f"[Gateway] the provider compacted the conversation {ids}")
+	if trimmed := completion.trimmed:
+		logger().info(
+			f"[Gateway] trimmed {trimmed.tool_results} tool results, about {trimmed.tokens} tokens {ids}"
+		)

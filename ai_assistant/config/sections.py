@@ -110,7 +110,7 @@ class Budgets:
 
 @dataclass(frozen=True, config=STRICT)
 class SiteTimeouts(Timeouts):
-	total_background_s: Amount = 1200
+	total_background_s: Amount = 3600
 	"""The total in a worker, which no web server's timeout limits."""
 
 

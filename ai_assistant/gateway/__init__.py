@@ -22,6 +22,7 @@ from .chunks import (
 	Attempt,
 	Chunk,
 	Completion,
+	Detached,
 	Fallback,
 	Key,
 	ModelInfo,
@@ -35,6 +36,7 @@ from .chunks import (
 	ToolCallDelta,
 	ToolCallStart,
 )
+from .detached import cancel as cancel_detached
 from .errors import ProviderError
 from .gateway import Gateway
 from .model_info import as_dict as model_details
@@ -50,6 +52,7 @@ __all__ = [
 	"Cancel",
 	"Chunk",
 	"Completion",
+	"Detached",
 	"Fallback",
 	"Gateway",
 	"Key",
@@ -73,6 +76,7 @@ __all__ = [
 	"ToolStep",
 	"Usage",
 	"apis",
+	"cancel_detached",
 	"count_tokens",
 	"first_chunk_ms",
 	"model_details",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from . import adapters, attachments, hedging, model_info, tracing
-from .assembly import Assembly, Delta
+from .assembly import Assembly
 from .bridge import Bridge, Cancel
-from .chunks import Chunk, Completion, Pacing, Reasoning, Text, Tick, Timeouts
+from .chunks import Chunk, Completion, Detached, Pacing, Reasoning, Text, Tick, Timeouts
 from .errors import ProviderError
 from .preparation import Prepared
 from .sse import ProtocolError
@@ -76,7 +76,7 @@ def _observed(
 		for chunk in chunks:
 			if isinstance(chunk, Completion):
 				span.completed(chunk)
-			elif not has_begun and not isinstance(chunk, Tick):
+			elif not has_begun and not isinstance(chunk, Tick | Detached):
 				has_begun = True
 				span.begun()
 			yield chunk
@@ -103,7 +103,7 @@ def _chunks_of(
 	run.cancel.on_ask(bridge.wake)
 	try:
 		for received in _received(bridge, assembly, run, names):
-			if isinstance(received, Tick):
+			if isinstance(received, Tick | Detached):
 				yield received
 			elif isinstance(received, Completion):
 				yield from assembly.end()
@@ -142,8 +142,8 @@ def refusal(prepared: Prepared) -> ProviderError | None:
 
 
 def _received(
-	bridge: "Bridge[Delta | Completion]", assembly: Assembly, run: Run, names: dict[str, str]
-) -> Iterator[Delta | Completion | Tick]:
+	bridge: "Bridge[hedging.Item]", assembly: Assembly, run: Run, names: dict[str, str]
+) -> Iterator[hedging.Item | Tick]:
 	"""Yields what the provider sends, and a Tick when the caller wants its turn. Ends on a cancel.
 
 	Raises ProviderError `timeout` for a silence that is too long and at the deadline, and what the adapter raises.
@@ -179,7 +179,7 @@ def _silence_limit(assembly: Assembly, timeouts: Timeouts) -> tuple[str, float]:
 	return "idle", timeouts.idle_s
 
 
-def _joined(received: list[Delta | Completion]) -> Iterator[Delta | Completion]:
+def _joined(received: list[hedging.Item]) -> Iterator[hedging.Item]:
 	"""Joins neighbours that are both Reasoning or both Text."""
 	for kind, neighbours in groupby(received, type):
 		if kind in (Reasoning, Text):

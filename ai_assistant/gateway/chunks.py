@@ -64,6 +64,19 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Detached:
+	"""The provider runs the answer by itself, and sends it again from its beginning to who asks for this `id`.
+
+	`key` is the label of the key that was used, if the provider has several.
+	"""
+
+	id: str
+	provider: str
+	model: str
+	key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
 	"""A provider that failed before its first chunk, with the code of its error.
 
@@ -151,7 +164,18 @@ class Completion:
 	hung_up_on: tuple[str, str] | None = None
 
 
-Chunk = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | Tick | Fallback | Completion | ToolStep
+Chunk = (
+	Reasoning
+	| Text
+	| ToolCallStart
+	| ToolCallDelta
+	| ToolCall
+	| Tick
+	| Detached
+	| Fallback
+	| Completion
+	| ToolStep
+)
 
 
 OPTIONS = (
@@ -182,6 +206,8 @@ class Ask:
 		report_tool_calls: the same, and the provider is asked as if it were not set.
 		trim: what is left out if the model's context window cannot hold the question: `oldest_tool_results`; None for
 			nothing.
+		detached: whether the provider may run the answer by itself, so that another process can read it again.
+		attach_to: the answer that is read again instead of asking. Only its provider is asked.
 		compact: whether a provider whose API can compact a long conversation is asked to do so.
 	"""
 
@@ -206,6 +232,8 @@ class Ask:
 	verbosity: str | None = None
 	trim: str | None = None
 	compact: bool = False
+	detached: bool = False
+	attach_to: Detached | None = None
 
 	@property
 	def prompt_bytes(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from . import attempt, hedging, models
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
-from .chunks import Ask, Attempt, Chunk, Completion, Fallback, Pacing, Provider, Tick, Timeouts
+from .chunks import Ask, Attempt, Chunk, Completion, Detached, Fallback, Pacing, Provider, Tick, Timeouts
 from .errors import ProviderError
 from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
 from .hedging import Hedge, Race
@@ -24,6 +24,8 @@ from .usage import Usage, estimated_tokens
 RETRY_S, MAX_RETRY_AFTER_S = 0.5, 5.0
 # How long a provider that is tried again after a rest may be silent before the next one is asked as well.
 PROBE_HEDGE_S = 1.0
+# The API whose providers run answers by themselves.
+DETACHING = "openai_responses"
 Candidate = tuple[Provider, str]
 
 
@@ -127,6 +129,16 @@ class Gateway:
 		"""
 		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
 		waiting = self._candidates(self.route(preferred_provider, ask.model), named)
+		if one := ask.attach_to:
+			# Nobody else knows this answer.
+			of_answer = (one.provider, one.key)
+			waiting = [
+				(provider, one.model)
+				for provider, _ in waiting
+				if (provider.name, provider.key_label) == of_answer and provider.api == DETACHING
+			]
+			if not waiting:
+				raise ProviderError("no_answer", provider=one.provider, model=one.model)
 		if deadline is None:
 			deadline = time.monotonic() + self.timeouts.total_s
 		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars, trace)
@@ -137,7 +149,7 @@ class Gateway:
 		while True:
 			provider, model = waiting.pop(0)
 			question = replace(ask, model=model)
-			hedge = None if attempts else self._hedge(provider, question, waiting)
+			hedge = None if attempts or ask.detached else self._hedge(provider, question, waiting)
 			try:
 				yield from self._fitting(provider, question, run, attempts, hedge)
 				return
@@ -203,7 +215,7 @@ class Gateway:
 					prepared = race.winner
 				if isinstance(chunk, Completion):
 					chunk = prepared.completed(chunk, (*attempts, *_failed(race)), _hung_up_on(race))
-				if not has_begun and not isinstance(chunk, Tick) and not run.cancel.requested:
+				if not has_begun and not isinstance(chunk, Tick | Detached) and not run.cancel.requested:
 					has_begun = True
 					self._record_success(prepared, race)
 				yield chunk

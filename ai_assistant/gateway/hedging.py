@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from . import adapters
 from .assembly import Delta
-from .chunks import Completion
+from .chunks import Completion, Detached
 from .errors import ProviderError
 from .preparation import Prepared
 
-Item = Delta | Completion
+Item = Delta | Detached | Completion
 Judge = Callable[[ProviderError | None], None]
 
 # asyncio itself keeps weak references to its tasks.

@@ -103,7 +103,7 @@ async def _post(
 
 
 async def objects(
-	url: str, headers: dict[str, str], body: bytes, names: dict[str, str], ended: Callable[[], object]
+	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str], ended: Callable[[], object]
 ) -> AsyncGenerator[dict[str, Any], None]:
 	"""Yields the objects of a streamed response to `request`: server-sent events, or one object a line.
 

@@ -113,6 +113,11 @@ class Transcript:
 		return (call.name, call.characters) if call else None
 
 	@property
+	def unfinished(self) -> dict[str, int]:
+		"""The characters of the arguments so far of each call that has begun and is not whole, by its id."""
+		return {identity: call.characters for identity, call in self._writing.items()}
+
+	@property
 	def reasoning(self) -> str:
 		"""All reasoning so far."""
 		return "".join(self._pieces["reasoning"])

@@ -38,6 +38,7 @@ REQUEST_FIELDS = (
 	"approval",
 	"continuation",
 	"call_key",
+	"detached",
 	"usage",
 	"timing",
 	"realtime",
@@ -67,6 +68,7 @@ JSON_FIELDS = frozenset(
 	(
 		"tool_calls",
 		"tool_runs",
+		"detached",
 		"usage",
 		"timing",
 		"realtime",
@@ -152,6 +154,26 @@ class Requests(Protocol):
 
 		Raises:
 			LeaseLost: the request is not queued. Of several callers, one succeeds.
+		"""
+		...
+
+	def detach(self, name: str, detached: Mapping[str, Any]) -> None:
+		"""Stores what another process needs to read the answer of a running request again, as JSON values.
+
+		Raises:
+			LeaseLost: the request does not run any more.
+		"""
+		...
+
+	def requeue(self, name: str, now: float) -> None:
+		"""Makes a running request a queued one again, with its question and its events.
+
+		Args:
+			name: the request.
+			now: the UNIX time at which its lease must have run out.
+
+		Raises:
+			LeaseLost: the request does not run any more, or has a lease.
 		"""
 		...
 

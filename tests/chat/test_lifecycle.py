@@ -11,7 +11,7 @@ from ai_assistant import store
 from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
-from ai_assistant.gateway import Chunk, Reasoning, Text
+from ai_assistant.gateway import Chunk, Detached, Reasoning, Text
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.support import script, unique
 
@@ -225,6 +225,21 @@ def test_an_abandoned_chat_ends_as_that_of_a_dead_process(chat_site: ChatSite) -
 	running.unregister(chat)
 	assert (answer["status"], answer["response"]) == ("failed", "one")
 	assert answer["error"]["code"] == "worker_lost"
+
+
+def test_an_abandoned_chat_whose_answer_goes_on_at_the_provider_is_queued_again(chat_site: ChatSite) -> None:
+	request = chat_site.request(script({"text": "one"}, {"hang": True}))
+	chat = lifecycle.begin(request, chat_site.configure(), 0.0)
+	chunks = lifecycle.run(chat)
+	while next(chunks) != Text("one"):
+		pass
+	chat.detached = Detached("resp_1", "p", "m1")
+	running.abandon()
+	_chunks, answer = run(chunks)
+	running.unregister(chat)
+	assert answer["status"] == chat_site.row(request.request_id)["status"] == "queued"
+	events = chat_site.store.events(chat.publisher.name)
+	assert "completion" not in [event["type"] for event in events]
 
 
 def test_an_answer_that_cannot_be_stored_is_given_all_the_same(

@@ -261,3 +261,81 @@ def test_what_was_queued_when_a_process_died_is_answered_by_the_next(
 			answer = client.get("get_request", request_id=request_id)
 			assert violations(events, answer) == []
 			assert answer["status"] == ("completed" if request_id in ids[-2:] else "failed")
+
+
+def detaching(folder: Path, provider: ScriptedProvider) -> StandaloneSite:
+	"""A process of a site whose provider runs answers by itself."""
+	config = site_config(provider)
+	one = {**config["providers"][0], "api": "openai_responses", "extra": {"background": True}}
+	one["api_base"] = provider.base("openai_responses")
+	timeouts = {"first_token_s": 30, "total_s": 60}
+	return StandaloneSite(folder, {**config, "providers": [one], "timeouts": timeouts})
+
+
+@pytest.mark.parametrize("twice", [signal.SIGKILL, signal.SIGTERM])
+def test_an_answer_that_the_provider_runs_by_itself_is_read_on_by_the_next_process(
+	folder: Path, provider: ScriptedProvider, twice: signal.Signals
+) -> None:
+	first, gate, marker = detaching(folder, provider), unique("gate"), unique("marker")
+	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": '{"zone": "UTC"}'}
+	steps = [{"reasoning": "Hm. "}, {"text": "Before "}, {"gate": gate}, {"text": "and after."}, call]
+	tools = [{"type": "function", "function": {"name": "clock"}}]
+	with first as site, site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script(*steps, {"note": marker}), background=True, tools=tools)
+		next(event for event in stream if event.get("text") == "Before ")
+		os.kill(first.pid, twice)
+		if twice is signal.SIGTERM:
+			os.kill(first.pid, twice)
+	let_the_lease_run_out(folder, stream.request_id)
+	provider.open(gate)
+	with detaching(folder, provider) as site, site.client(site.first) as client:
+		page: dict[str, Any] = {"status": "running"}
+		while page["status"] in ("queued", "running"):
+			page = client.get("get_events", request_id=stream.request_id, wait=20)
+		answer = client.get("get_request", request_id=stream.request_id)
+	assert (answer["status"], answer["response"], answer["reasoning"]) == (
+		"completed",
+		"Before and after.",
+		"Hm. ",
+	)
+	assert [each["id"] for each in answer["tool_calls"]] == ["call_1"]
+	assert violations(page["events"], answer) == []
+	asked = [request for request in provider.requests if marker in request.text]
+	assert len(asked) == 1
+	assert provider.requests[-1].path.endswith("?stream=true&starting_after=0")
+	assert not answer["usage"]["estimated"]
+
+
+def test_an_answer_that_is_not_to_be_had_any_more_ends_the_request_honestly(
+	folder: Path, provider: ScriptedProvider
+) -> None:
+	first, gate = detaching(folder, provider), unique("gate")
+	with first as site, site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script({"text": "Before "}, {"gate": gate}), background=True)
+		next(event for event in stream if event.get("text") == "Before ")
+		os.kill(first.pid, signal.SIGKILL)
+	let_the_lease_run_out(folder, stream.request_id)
+	# The provider of that name has another API now.
+	with start(folder, provider) as site, site.client(site.first) as client:
+		page: dict[str, Any] = {"status": "running"}
+		while page["status"] in ("queued", "running"):
+			page = client.get("get_events", request_id=stream.request_id, wait=20)
+		answer = client.get("get_request", request_id=stream.request_id)
+	assert (answer["status"], answer["error"]["code"]) == ("failed", "worker_lost")
+	assert answer["response"] == "Before " and violations(page["events"], answer) == []
+
+
+def test_a_cancel_stops_what_the_provider_runs_by_itself(folder: Path, provider: ScriptedProvider) -> None:
+	before = len(provider.requests)
+	with detaching(folder, provider) as site, site.client(site.first) as client:
+		client.connect()
+		stream = client.chat(script({"text": "Before "}, {"hang": True}), background=True)
+		next(event for event in stream if event.get("text") == "Before ")
+		client.post("cancel", request_id=stream.request_id)
+		assert stream.wait()["status"] == "cancelled"
+		with provider._arrived:
+			assert provider._arrived.wait_for(
+				lambda: any(request.path.endswith("/cancel") for request in provider.requests[before:]), 10
+			)

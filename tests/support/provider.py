@@ -19,6 +19,8 @@ provider's state and the same test runs against any live site. Steps that speak 
 	{"split": n}                  as the first step: the body in two writes, cut at byte n
 	{"repeat": n, …, "every": seconds}   a step that speaks n times, one each `every` seconds
 	{"text": str, "times": n}     one piece, n times as long
+A GET of /openai_responses/v1/responses/ID plays the script of the newest request with `background` again, and a POST to
+…/ID/cancel is answered.
 Tests in JavaScript ask over HTTP: GET /open/<gate> opens a gate, GET /count/<marker> says how often the marker came,
 GET /hung_up/<marker> at how many of these requests the client has hung up before the end.
 	{"turn": [steps]}             all steps are turns: the first is played, once it has a tool's answer the second…
@@ -194,17 +196,24 @@ class ScriptedProvider:
 			_head(writer, 200, "application/json", str(number).encode())
 			await writer.drain()
 			return True
+		if request.path.endswith("/cancel"):
+			_head(writer, 200, "application/json", b"{}")
+			await writer.drain()
+			return True
+		body = request.body
+		if "starting_after=" in request.path:
+			body = next(earlier.body for earlier in reversed(self.requests) if earlier.body.get("background"))
 		if self._plan:
 			steps = self._plan(request)
 		else:
 			steps = [
 				{"error": request.key} if "error_echo" in step else step
-				for step in script_of(request.body.get("generateContentRequest", request.body))
+				for step in script_of(body.get("generateContentRequest", body))
 			]
 		if request.key == WRONG_KEY:
 			steps = [{"status": 401, "echo": True}]
 		streaming = bool(request.body.get("stream")) or "stream" in request.path
-		model = request.body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", request.path)
+		model = body.get("model") or re.sub(r".*/models/([^:]+):.*", r"\1", request.path)
 		family = FAMILIES.get(name, FAMILIES["openai"])(model)
 
 		first: Step = steps[0] if steps else {}

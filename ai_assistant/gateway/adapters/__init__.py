@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
 from .. import models
-from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..chunks import Ask, Completion, Detached, Provider, Reasoning, Text
 from ..tool_calls import ToolPiece
 from . import anthropic, chat_apis, gemini, ollama, openai_chat, openai_responses
 from .litellm import chat as litellm_chat
 
-Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]
+Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]
 
 # By the name of the API. All others are asked through litellm.
 ADAPTERS: dict[str, Callable[[Provider, Ask], Stream]] = {

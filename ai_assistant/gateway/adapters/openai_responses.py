@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .. import caching, compaction, freeform, http, model_info, models, strict_json
-from ..chunks import OPTIONS, Ask, Completion, Provider, Reasoning, Text
+from ..chunks import OPTIONS, Ask, Completion, Detached, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
@@ -45,7 +45,7 @@ ENDS = ("response.completed", "response.incomplete", "response.failed")
 @http.without_secrets
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+) -> AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]:
 	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
@@ -59,8 +59,10 @@ async def answer(
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
 	response = _Response(ask.uses_tools or ask.compact, custom=freeform.names_of(ask.tools))
-	async with aclosing(_events(provider, sent, names, response)) as events:
+	async with aclosing(_events(provider, ask, sent, names, response)) as events:
 		async for event in events:
+			if sent.get("background") and not ask.attach_to and event.get("type") == "response.created":
+				yield Detached(string(event["response"]["id"]), provider.name, ask.model, provider.key_label)
 			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
 				# The reference has the fields of an error beside its type; OpenAI sends them one level deeper.
 				raise failure(names, body=event.get("error") or event)
@@ -85,12 +87,18 @@ async def answer(
 
 
 def _events(
-	provider: Provider, sent: dict[str, Any], names: dict[str, str], response: "_Response"
+	provider: Provider, ask: Ask, sent: dict[str, Any], names: dict[str, str], response: "_Response"
 ) -> AsyncGenerator[dict[str, Any], None]:
 	"""Yields the events of the answer. If the server refuses a reasoning summary or compaction, it is asked again without.
 
 	OpenAI refuses summaries to organizations that are not verified.
 	"""
+
+	if ask.attach_to:
+		url, headers, _body = request(provider, sent)
+		# 0 is the number of the event that creates the response.
+		url = f"{url}/{quote(ask.attach_to.id, safe='')}?stream=true&starting_after=0"
+		return http.objects(url, headers, None, names, ended=lambda: response.end)
 
 	def remove_part() -> bool:
 		reasoning = sent.get("reasoning", {})
@@ -239,6 +247,10 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		# By default OpenAI keeps answers for 30 days. The site itself decides what is kept.
 		"store": False,
 	}
+	if "background" in provider.extra:
+		# An answer that can be read again has to be stored. The others are not.
+		detached = ask.detached and bool(provider.extra["background"])
+		sent |= {"background": True, "store": True} if detached else {"background": None}
 	if "temperature" in chat:
 		sent["temperature"] = chat["temperature"]
 	if ask.max_tokens is not None:
@@ -297,3 +309,9 @@ def _unshown(output: Iterable[dict[str, Any]]) -> str | None:
 	kinds = {item.get("type") for item in output} - {*SHOWN}
 	known = (failing for kind, failing in UNSHOWN.items() if kind in kinds)
 	return next(known, "only_unknown_calls" if kinds else None)
+
+
+def cancel_detached(provider: Provider, identity: str) -> tuple[str, dict[str, str], bytes]:
+	"""Returns the URL, the headers and the body of a request that stops a detached answer. Raises ProviderError."""
+	url, headers, _body = request(provider, {})
+	return f"{url}/{quote(identity, safe='')}/cancel", headers, b"{}"

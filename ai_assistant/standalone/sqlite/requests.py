@@ -60,6 +60,14 @@ class SqliteRequests(SqliteUsage):
 		((question,),) = self._database.read("SELECT question FROM request WHERE name = ?", [name])
 		return self._select("name = ?", [name])[0], json.loads(question)
 
+	def detach(self, name: str, detached: Mapping[str, Any]) -> None:
+		self._update(name, {"detached": dict(detached)}, ("running",))
+
+	def requeue(self, name: str, now: float) -> None:
+		if self._database.read("SELECT 1 FROM request WHERE name = ? AND lease > ?", [name, now]):
+			raise LeaseLost(name)
+		self._update(name, {"status": "queued", "lease": 0}, ("running",))
+
 	def queued(self) -> list[Row]:
 		return self._select("status = 'queued' ORDER BY created, rowid", [])
 

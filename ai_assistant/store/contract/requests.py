@@ -41,6 +41,21 @@ class RequestsContract(Contract):
 		with self.assertRaisesRegex(ValueError, "a request has no colour"):
 			self.store.finish(name, {"colour": "red"})
 
+	def test_a_running_request_whose_lease_has_run_out_is_queued_again(self) -> None:
+		name = self.store.open(row(status="queued"), {"messages": []})
+		self.store.start(name, 100.0)
+		self.store.detach(name, {"id": "resp_1"})
+		with self.assertRaises(LeaseLost):
+			self.store.requeue(name, 99.0)
+		self.store.requeue(name, 100.0)
+		self.assertEqual((self.stored()["status"], self.stored()["detached"]), ("queued", {"id": "resp_1"}))
+		with self.assertRaises(LeaseLost):
+			self.store.requeue(name, 200.0)
+		with self.assertRaises(LeaseLost):
+			self.store.detach(name, {})
+		_row, question = self.store.start(name, 300.0)
+		self.assertEqual(question, {"messages": []})
+
 	def test_a_request_is_its_users_own(self) -> None:
 		self.store.open(row())
 		self.assertIsNone(self.store.get(BOB, "request-1"))

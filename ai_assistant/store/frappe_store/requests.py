@@ -80,6 +80,17 @@ class FrappeRequests:
 		((question,),) = sql(f"SELECT question FROM `tab{REQUEST}` WHERE name = %s", (name,))
 		return select_requests("name = %(name)s", {"name": name})[0], json.loads(question)
 
+	def detach(self, name: str, detached: Mapping[str, Any]) -> None:
+		_lock_request(name, ("running",))
+		sql(f"UPDATE `tab{REQUEST}` SET detached = %s WHERE name = %s", (to_json(dict(detached)), name))
+
+	def requeue(self, name: str, now: float) -> None:
+		_lock_request(name, ("running",))
+		((lease,),) = sql(f"SELECT lease FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		if lease > now:
+			raise LeaseLost(name)
+		sql(f"UPDATE `tab{REQUEST}` SET status = 'queued', lease = 0 WHERE name = %s", (name,))
+
 	def queued(self) -> list[Row]:
 		return select_requests("status = 'queued' ORDER BY created, creation", {})
 

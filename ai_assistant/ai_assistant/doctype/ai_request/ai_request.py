@@ -42,6 +42,7 @@ class AIRequest(Document):
 		cost_usd: DF.Float
 		counted: DF.Check
 		created: DF.Float
+		detached: DF.Code | None
 		dropped: DF.Code | None
 		duration_ms: DF.Int
 		ended: DF.Float

@@ -1,0 +1,65 @@
+"""Answers that the provider runs by itself, so that another process can read them again after this one has died.
+
+OpenAI's Responses API does so for requests with `background` (https://developers.openai.com/api/docs/guides/background). It
+sends the events of such an answer again to who asks for its id.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ai_assistant import store
+from ai_assistant.gateway import Chunk, Detached, Tick, cancel_detached
+from ai_assistant.log import fields, logger
+
+from .answer import answer_of
+
+if TYPE_CHECKING:
+	from .lifecycle import Chat
+
+# How often an answer is read again. A process that dies of it does not take down every other one.
+MOST = 3
+
+
+def of(row: store.Row) -> Detached | None:
+	"""Returns the answer to read again for a request whose process has died; None if there is none or it was read too often."""
+	kept = row.get("detached") or {}
+	if not kept or kept.get("times", 0) >= MOST:
+		return None
+	return Detached(**{name: kept[name] for name in ("id", "provider", "model", "key")})
+
+
+def read_again(row: store.Row) -> None:
+	"""Counts in the row of a running request that its answer is read again. Raises store.LeaseLost."""
+	with store.transaction() as current:
+		kept = row["detached"]
+		current.detach(row["name"], {**kept, "times": kept.get("times", 0) + 1})
+
+
+def followed(chat: "Chat", chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+	"""Yields the chunks of a chat without those that it has already. A Detached among them is stored."""
+	for chunk in chunks:
+		if isinstance(chunk, Detached):
+			chat.detached = chunk
+			with store.transaction() as current:
+				current.detach(chat.publisher.name, asdict(chunk))
+			yield Tick()
+			continue
+		rest = chat.replay.rest(chunk) if chat.replay else chunk
+		yield Tick() if rest is None else rest
+
+
+def hand_over(chat: "Chat") -> dict[str, Any]:
+	"""Gives a request whose process ends back to the queue. Returns its answer object. Raises store.LeaseLost."""
+	with store.transaction() as current:
+		current.requeue(chat.publisher.name, math.inf)
+	logger().info(f"[Chat] handed over {fields(request=chat.request.request_id, user=chat.user)}")
+	row = store.current().get(chat.user, chat.request.request_id)
+	return answer_of(row) if row else chat.ended_elsewhere()
+
+
+def stop(chat: "Chat") -> None:
+	"""Asks the provider to stop an answer that nobody waits for any more. Does not wait for it."""
+	if chat.detached:
+		cancel_detached(chat.settings.providers, chat.detached)
