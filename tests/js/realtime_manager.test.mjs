@@ -431,3 +431,12 @@ test("with debug the lines that operators look for are printed", async (t) => {
 	assert.match(lines[4], /^📊 \[RealtimeManager\] Full data: \{.*"seq":1.*\}$/);
 	assert.ok(lines.includes("📊 [RealtimeManager] Event type: completion"));
 });
+
+test("a decision on a call that no request waits for is refused", async (t) => {
+	const { manager: client } = manager(t);
+	const decision = client.approve("no-such-request", "0".repeat(16), true);
+	await assert.rejects(decision, (error) => error instanceof ApiError && error.code === "not_found");
+	const { request_id } = await client.chat("hello");
+	const late = client.approve(request_id, "0".repeat(16), true);
+	await assert.rejects(late, (error) => error instanceof ApiError && error.code === "conflict");
+});
