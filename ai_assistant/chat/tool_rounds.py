@@ -34,7 +34,7 @@ from ai_assistant.gateway.strict_json import object_of
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime.event import as_called
 from ai_assistant.tools.catalog import tools_named
-from ai_assistant.tools.tool import Caller, Tool, ToolError
+from ai_assistant.tools.tool import Caller, Tool, ToolError, as_text
 
 from .errors import ChatError
 from .messages import with_system_prompt
@@ -261,7 +261,7 @@ class _Calls:
 			future = tool.start(arguments, Caller(self._chat.user, self._chat.key))
 			text = yield from self._result(future)
 		except ToolError as error:
-			return "failed", str(error), started
+			return "failed", as_text(str(error)), started
 		return "ok", text, started
 
 	def _ask(self, call: ToolCall) -> Generator[Chunk, None, bool | None]:

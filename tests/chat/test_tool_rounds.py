@@ -165,6 +165,13 @@ def test_a_failing_tool_tells_the_model(chat_site: ChatSite, weather: Weather) -
 	assert asked(chat_site)[1]["messages"][-1]["content"] == "There is no such city."
 
 
+def test_a_long_reason_of_a_failure_is_cut(chat_site: ChatSite, weather: Weather) -> None:
+	weather.result = ToolError("x" * 100_000)
+	chat = begin(chat_site, [CALL], [{"text": "Sorry."}])
+	_chunks, answer = run(chat)
+	assert violations(events_of(chat), answer) == []
+
+
 def test_arguments_that_are_no_object_fail_and_are_not_sent_on(chat_site: ChatSite, weather: Weather) -> None:
 	chat = begin(chat_site, [{**CALL, "arguments": '{"city": '}], [{"text": "Sorry."}])
 	_chunks, answer = run(chat)
