@@ -131,8 +131,8 @@ test("the report of budgets shows a dash where no price is known", async () => {
 	const page = await desk("ai-request");
 	await page.waitForFunction(() => window.cur_list);
 	// The manager's only chat is with a model without a known price.
-	const asked = { messages: [{ role: "user", content: "hello" }], model: "scripted" };
-	await page.evaluate((asked) => frappe.call("ai_assistant.api.chat_completion", asked).then(() => null), asked);
+	const request = { messages: [{ role: "user", content: "hello" }], model: "scripted" };
+	await page.evaluate((request) => frappe.call("ai_assistant.api.chat_completion", request).then(() => null), request);
 	await page.goto(`${site.url}/app/query-report/AI Budgets`);
 	const row = page.locator(".dt-row", { hasText: process.env.MANAGER_LOGIN }).first();
 	await row.waitFor();

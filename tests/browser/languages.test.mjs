@@ -65,7 +65,7 @@ test("from right to left the page is mirrored, but code and keys are not", async
 	await finished(page);
 	await page.click("#events-toggle");
 	await page.waitForSelector(".track i");
-	const found = await page.evaluate(() => {
+	const checks = await page.evaluate(() => {
 		const box = (selector) => document.querySelector(selector).getBoundingClientRect();
 		const center = (selector) => box(selector).left + box(selector).width / 2;
 		return {
@@ -81,7 +81,7 @@ test("from right to left the page is mirrored, but code and keys are not", async
 			"code is from left to right": getComputedStyle(document.querySelector(".code pre")).direction === "ltr",
 		};
 	});
-	assert.deepEqual(Object.entries(found).filter(([, holds]) => !holds), []);
+	assert.deepEqual(Object.entries(checks).filter(([, holds]) => !holds), []);
 	assert.deepEqual(page.errors, []);
 
 	const connect = await openIn(t, { lang: "ar", dir: "rtl", path: "/ai-assistant/connect" });

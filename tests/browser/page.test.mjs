@@ -85,7 +85,7 @@ test("an answer is Markdown, whose code can be copied", async (t) => {
 	const text = "# Title\n\nSome **bold** words.\n\n- one\n\n- two\n\n```js\nlet a = 1;\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\nSee [this][1].\n\n[1]: https://example.com/\n";
 	await ask(page, ...[...text].map((character) => ({ text: character })));
 	await finished(page);
-	const found = await answer(page).locator(".answer > .words").evaluate((words) => ({
+	const seen = await answer(page).locator(".answer > .words").evaluate((words) => ({
 		heading: words.querySelector("h1")?.textContent,
 		bold: words.querySelector("strong")?.textContent,
 		lists: words.querySelectorAll("ul").length,
@@ -94,7 +94,7 @@ test("an answer is Markdown, whose code can be copied", async (t) => {
 		link: words.querySelector("a")?.href,
 		rel: words.querySelector("a")?.rel,
 	}));
-	assert.deepEqual(found, {
+	assert.deepEqual(seen, {
 		heading: "Title",
 		bold: "bold",
 		lists: 1,
@@ -131,9 +131,9 @@ test("a provider's failure is said in words beside what had come, and the next q
 	const page = await open(t);
 	await ask(page, { reasoning: "Hm." }, { text: "Half of it" }, { error: "secret words" });
 	await finished(page);
-	const said = await answer(page).locator(".error").textContent();
-	assert.match(said, /scripted/);
-	assert.doesNotMatch(said, /secret|Traceback/);
+	const message = await answer(page).locator(".error").textContent();
+	assert.match(message, /scripted/);
+	assert.doesNotMatch(message, /secret|Traceback/);
 	assert.equal(await answer(page).locator(".error").getAttribute("role"), "alert");
 	assert.match(await answer(page).textContent(), /Half of it/);
 	assert.equal(await page.locator(".thinking.live").count(), 0);
@@ -224,7 +224,7 @@ async function openWithTools(t, steps, fields = {}) {
 	const sid = (await page.context().cookies()).find(({ name }) => name === "sid").value;
 	const boot = JSON.parse(await page.textContent("#boot"));
 	const { manager: client } = manager(t, { token: undefined, sid, csrfToken: boot.csrf_token ?? undefined });
-	const asked = client.chat(script(...steps), { request_id, tools: [CLOCK], ...fields });
+	const pending = client.chat(script(...steps), { request_id, tools: [CLOCK], ...fields });
 	await page.evaluate(
 		([request_id]) => {
 			const { user, site } = JSON.parse(document.getElementById("boot").textContent);
@@ -234,12 +234,12 @@ async function openWithTools(t, steps, fields = {}) {
 		[request_id],
 	);
 	await page.reload();
-	return { page, asked };
+	return { page, pending };
 }
 
 test("a call grows on the page while the model writes it", async (t) => {
 	const gates = [unique("gate"), unique("gate")];
-	const { page, asked } = await openWithTools(
+	const { page, pending } = await openWithTools(
 		t,
 		[callOf('{"zo'), { gate: gates[0] }, { call: 0, arguments: 'ne": "U' }, { gate: gates[1] }, { call: 0, arguments: 'TC"}' }],
 		{ stream_tool_calls: true },
@@ -252,7 +252,7 @@ test("a call grows on the page while the model writes it", async (t) => {
 	await says(page, ".call pre", '{"zone": "U');
 	assert.equal(await json.textContent(), '{"zone": "U');
 	await openGate(gates[1]);
-	await asked;
+	await pending;
 	await finished(page);
 	assert.equal(await call.count(), 1);
 	assert.equal(await json.textContent(), JSON.stringify({ zone: "UTC" }, null, 2));
@@ -263,7 +263,7 @@ test("a tool that the model calls is shown with its arguments, as text, while it
 	const gate = unique("gate");
 	const hostile = "<img src=x onerror=alert(1)>";
 	const steps = [{ reasoning: "Hm." }, callOf(JSON.stringify({ zone: hostile })), { gate }, { text: "Done." }];
-	const { page, asked } = await openWithTools(t, steps);
+	const { page, pending } = await openWithTools(t, steps);
 	const shown = async () => {
 		await says(page, ".call code", "clock");
 		assert.equal(await answer(page).locator(".call").count(), 1);
@@ -272,7 +272,7 @@ test("a tool that the model calls is shown with its arguments, as text, while it
 	};
 	await shown();
 	await openGate(gate);
-	await asked;
+	await pending;
 	await page.click("#events-toggle");
 	await says(page, ".events .tool_call .size", "clock");
 	assert.equal(await page.locator(".track i.tool_call").count(), 1);
@@ -400,21 +400,21 @@ test("a hostile answer runs no script, loads nothing, and looks like nothing but
 		await ask(page, { reasoning: HOSTILE.join("\n") }, ...steps);
 		await finished(page);
 		await answer(page).locator(".thinking summary").click();
-		const found = await answer(page).evaluate((turn) => {
+		const seen = await answer(page).evaluate((turn) => {
 			const all = [...turn.querySelectorAll("*")];
 			return {
-				attributes: all.flatMap((each) => each.getAttributeNames().filter((name) => /^on|^style$|^srcdoc$/.test(name))),
-				elements: [...new Set(all.map((each) => each.localName))].filter((name) =>
+				attributes: all.flatMap((node) => node.getAttributeNames().filter((name) => /^on|^style$|^srcdoc$/.test(name))),
+				elements: [...new Set(all.map((node) => node.localName))].filter((name) =>
 					/^(img|script|svg|iframe|form|input|style|math|object|embed|link|meta)$/.test(name),
 				),
-				addresses: [...turn.querySelectorAll("[href],[src]")].map((each) => each.href ?? each.src),
+				addresses: [...turn.querySelectorAll("[href],[src]")].map((node) => node.href ?? node.src),
 				prompts: document.querySelectorAll("#prompt").length,
 			};
 		});
-		assert.deepEqual(found.attributes, []);
-		assert.deepEqual(found.elements, []);
-		assert.deepEqual(found.addresses.filter((address) => !address.startsWith("https://elsewhere.example/p.png")), []);
-		assert.equal(found.prompts, 1);
+		assert.deepEqual(seen.attributes, []);
+		assert.deepEqual(seen.elements, []);
+		assert.deepEqual(seen.addresses.filter((address) => !address.startsWith("https://elsewhere.example/p.png")), []);
+		assert.equal(seen.prompts, 1);
 		for (const link of await answer(page).locator(".words a").all()) await link.dispatchEvent("click");
 		assert.equal(await page.evaluate(() => window.hacked), undefined);
 	}
@@ -453,14 +453,14 @@ for (const colorScheme of ["light", "dark"]) {
 		const page = await open(t, { viewport: { width: 360, height: 640 }, colorScheme, reducedMotion: "reduce" });
 		await ask(page, { reasoning: "Hm." }, { text: `${"word ".repeat(80)}\n\n\`\`\`\n${"long ".repeat(40)}\n\`\`\`\n` }, { error: "x" });
 		await finished(page);
-		const found = await page.evaluate(() => {
+		const seen = await page.evaluate(() => {
 			const luminance = (color) => {
 				const [r, g, b] = color.match(/[\d.]+/g).map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
 				return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 			};
 			const paperOf = (element) => {
-				for (let each = element; each; each = each.parentElement) {
-					const color = getComputedStyle(each).backgroundColor;
+				for (let node = element; node; node = node.parentElement) {
+					const color = getComputedStyle(node).backgroundColor;
 					if (!/, 0\)$/.test(color)) return color;
 				}
 			};
@@ -472,11 +472,11 @@ for (const colorScheme of ["light", "dark"]) {
 				if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${element.localName}.${element.className}`);
 			}
 			const wide = [...document.querySelectorAll("button, select, textarea, .turn, .error, .code")]
-				.filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > innerWidth)
-				.map((each) => each.id || each.className);
+				.filter((node) => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth)
+				.map((node) => node.id || node.className);
 			return { faint, wide, moving: document.getAnimations().length };
 		});
-		assert.deepEqual(found, { faint: [], wide: [], moving: 0 });
+		assert.deepEqual(seen, { faint: [], wide: [], moving: 0 });
 		await page.click("#events-toggle");
 		assert.equal(await page.locator("#events").evaluate((panel) => panel.getBoundingClientRect().width), 360);
 		await page.keyboard.press("Escape");
@@ -502,8 +502,8 @@ test("pages that an answer cites are links, each once", async (t) => {
 	const chunk = { choices: [{ index: 0, delta, finish_reason: "stop" }] };
 	await ask(page, { raw: `data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n` });
 	await finished(page);
-	const links = await answer(page).locator(".sources a").evaluateAll((found) =>
-		found.map(({ textContent, href, rel }) => [textContent, href, rel]),
+	const links = await answer(page).locator(".sources a").evaluateAll((seen) =>
+		seen.map(({ textContent, href, rel }) => [textContent, href, rel]),
 	);
 	assert.deepEqual(links, [["A page", "https://example.com/a", "noopener noreferrer nofollow"]]);
 });

@@ -58,8 +58,8 @@ test("logging out forgets what the page has kept", async (t) => {
 	await finished(page);
 	await page.click("#logout");
 	await page.waitForURL(/\/login/);
-	const kept = await page.evaluate(() => [sessionStorage, localStorage].flatMap((area) => Object.keys(area)));
-	assert.deepEqual(kept.filter((key) => key.startsWith("ai-assistant")), []);
+	const keys = await page.evaluate(() => [sessionStorage, localStorage].flatMap((area) => Object.keys(area)));
+	assert.deepEqual(keys.filter((key) => key.startsWith("ai-assistant")), []);
 });
 
 for (const [fault, answer] of Object.entries({
@@ -288,17 +288,17 @@ test("a task list shows what is done, a table's columns are aligned, and a list 
 	assert.notEqual(bullets[2], "none");
 	assert.equal(await page.locator(".block ol").evaluate((list) => list.start), 7);
 	for (const cell of ["th", "td"]) {
-		const aligned = await page.locator(`.block ${cell}`).evaluateAll((all) => all.map((each) => getComputedStyle(each).textAlign));
-		assert.deepEqual(aligned.map((each) => each.replace("-webkit-", "")), ["left", "center", "right"]);
+		const aligned = await page.locator(`.block ${cell}`).evaluateAll((all) => all.map((item) => getComputedStyle(item).textAlign));
+		assert.deepEqual(aligned.map((item) => item.replace("-webkit-", "")), ["left", "center", "right"]);
 	}
 });
 
 test("a list of models that could not be had is asked for again, and what was chosen is sent meanwhile", async (t) => {
 	const page = await open(t);
 	await page.selectOption("#model", { label: "claude-sonnet-4-5" });
-	let asked = 0;
+	let calls = 0;
 	await page.route("**/ai_assistant.api.list_models*", (route) =>
-		asked++ ? route.continue() : route.fulfill({ status: 503, contentType: "text/html", body: "<html>restarting</html>" }),
+		calls++ ? route.continue() : route.fulfill({ status: 503, contentType: "text/html", body: "<html>restarting</html>" }),
 	);
 	await page.reload();
 	await says(page, "#notice", "HTTP 503");
@@ -313,18 +313,18 @@ test("a list of models that could not be had is asked for again, and what was ch
 test("each model is offered once, the one that the site chooses too", async (t) => {
 	const page = await open(t);
 	const offered = await page.locator("#model optgroup, #model > option").evaluateAll((all) =>
-		all.flatMap((each) => (each.localName === "optgroup" ? [...each.children].map((option) => `${each.label}: ${option.text}`) : [each.text])),
+		all.flatMap((item) => (item.localName === "optgroup" ? [...item.children].map((option) => `${item.label}: ${option.text}`) : [item.text])),
 	);
 	assert.equal(new Set(offered).size, offered.length);
-	assert.ok(offered.every((each) => each.includes(": ")), offered.join());
+	assert.ok(offered.every((item) => item.includes(": ")), offered.join());
 	assert.equal(await page.inputValue("#model"), "");
 	assert.equal(await page.locator("#model option:checked").textContent(), "scripted");
 });
 
 test("how long was thought is not said where nobody knows", async (t) => {
 	const page = await open(t);
-	const { answer: told, ...asked } = past(1);
-	await keep(page, [{ ...asked, answer: { ...told, reasoning: "Hm.", timing: { thinking_ms: null, first_text_ms: 3, duration_ms: 20 } } }]);
+	const { answer: told, ...question } = past(1);
+	await keep(page, [{ ...question, answer: { ...told, reasoning: "Hm.", timing: { thinking_ms: null, first_text_ms: 3, duration_ms: 20 } } }]);
 	await page.reload();
 	await finished(page);
 	assert.equal(await page.textContent(".thinking .label"), "Thought");

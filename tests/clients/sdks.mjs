@@ -1,7 +1,7 @@
 // The SDKs for Node: does what the arguments say and prints what came of it as JSON.
 // It is copied beside the packages that it imports.
-const [api, action, given] = process.argv.slice(2);
-const { base, key, model, prompt } = JSON.parse(given);
+const [api, action, json] = process.argv.slice(2);
+const { base, key, model, prompt } = JSON.parse(json);
 const parameters = { type: "object", properties: { zone: { type: "string" } }, required: ["zone"] };
 const result = (call) => `noon in ${JSON.parse(call).zone}`;
 

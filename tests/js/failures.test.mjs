@@ -7,22 +7,22 @@ import { ApiError, RealtimeManager } from "../../ai_assistant/public/js/realtime
 
 const ID = "request-1";
 const page = (status = 200, headers = {}) => new Response("<html>no</html>", { status, headers });
-const said = (message, status = 200) => Response.json({ message }, { status });
+const reply = (message, status = 200) => Response.json({ message }, { status });
 const away = () => Promise.reject(new TypeError("fetch failed"));
 const event = (seq, type, text, more = {}) => ({ seq, type, text, request_id: ID, task_id: "t", ...more });
 const EVENTS = [event(1, "reasoning", ""), event(2, "text", "whole"), event(3, "completion", "", { status: "completed" })];
-const journal = (...events) => said({ status: events.length === 3 ? "completed" : "running", events });
+const journal = (...events) => reply({ status: events.length === 3 ? "completed" : "running", events });
 const ANSWER = { success: true, status: "completed", request_id: ID, response: "whole", realtime: { last_seq: 3 } };
 
-/** Time passes as fast as the manager waits, and `play` answers each method, told how often it has been asked. */
+/** Time passes as fast as the manager waits. `play` answers each call; it gets the method and how often it was called. */
 async function chat(t, play, { tick = () => {} } = {}) {
 	t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_800_000_000_000 });
-	const asked = [];
+	const requests = [];
 	t.mock.method(globalThis, "fetch", async (url) => {
 		const { pathname, searchParams } = new URL(url);
 		const method = pathname.split(".").at(-1);
-		asked.push({ method, wait: Number(searchParams.get("wait")) });
-		return play(method, asked.filter((each) => each.method === method).length);
+		requests.push({ method, wait: Number(searchParams.get("wait")) });
+		return play(method, requests.filter((request) => request.method === method).length);
 	});
 	const manager = new RealtimeManager({ url: "http://site.test", token: "key:secret" });
 	const texts = [];
@@ -35,47 +35,47 @@ async function chat(t, play, { tick = () => {} } = {}) {
 	const began = Date.now();
 	while (!outcome) {
 		for (let n = 0; n < 5; n++) await setImmediate();
-		tick(asked);
+		tick(requests);
 		t.mock.timers.tick(50);
 	}
-	return { ...outcome, asked, texts, took: Date.now() - began };
+	return { ...outcome, requests, texts, took: Date.now() - began };
 }
 
 for (const [fault, answer] of Object.entries({ 403: () => page(403), 404: () => page(404), 429: () => page(429), unreachable: away })) {
 	test(`the answer of the POST is given where its events cannot be read: ${fault}`, async (t) => {
-		const found = await chat(t, (method) => (method === "chat_completion" ? said(ANSWER) : answer()));
-		assert.equal(found.answer?.response, "whole", found.error);
+		const result = await chat(t, (method) => (method === "chat_completion" ? reply(ANSWER) : answer()));
+		assert.equal(result.answer?.response, "whole", result.error);
 	});
 }
 
 test("an answer of the POST that comes while it is read back in vain is given", async (t) => {
 	let answered;
 	const post = new Promise((resolve) => (answered = resolve));
-	const found = await chat(t, (method, times) => {
+	const result = await chat(t, (method, times) => {
 		if (method === "chat_completion") return post;
 		if (method === "get_events") return journal(...EVENTS);
-		if (times === 2) answered(said(ANSWER));
+		if (times === 2) answered(reply(ANSWER));
 		return page(403);
 	});
-	assert.equal(found.answer?.response, "whole", found.error);
+	assert.equal(result.answer?.response, "whole", result.error);
 });
 
 test("a page of a proxy's among the answers is passed over", async (t) => {
-	const found = await chat(t, (method, times) => {
+	const result = await chat(t, (method, times) => {
 		if (method === "get_events") return times === 1 ? page() : journal(...EVENTS);
-		return method === "get_request" ? said(ANSWER) : page();
+		return method === "get_request" ? reply(ANSWER) : page();
 	});
-	assert.equal(found.answer?.response, "whole", found.error);
-	assert.deepEqual(found.texts, ["whole"]);
+	assert.equal(result.answer?.response, "whole", result.error);
+	assert.deepEqual(result.texts, ["whole"]);
 });
 
 for (const [name, answer] of Object.entries({ "HTML with 200": page, "JSON of another's with 200": () => Response.json({ login: true }) })) {
 	test(`nothing but ${name} is asked again, and in the end told as a sentence`, async (t) => {
-		const { error, asked } = await chat(t, () => answer());
+		const { error, requests } = await chat(t, () => answer());
 		assert.ok(error instanceof ApiError);
 		assert.match(error.message, /^The response is not from the site but from a proxy.*\(HTTP 200\)\.$/);
 		assert.equal(error.retryable, true);
-		assert.ok(asked.length > 3);
+		assert.ok(requests.length > 3);
 	});
 }
 
@@ -91,16 +91,16 @@ test("the journal is not asked before the time that the site names", async (t) =
 	let answered;
 	const post = new Promise((resolve) => (answered = resolve));
 	const began = [];
-	const found = await chat(
+	const result = await chat(
 		t,
 		(method) => {
 			if (method === "chat_completion") return post;
 			began.push(Date.now());
 			return began.length === 1 ? page(429, { "Retry-After": "30" }) : journal(...EVENTS);
 		},
-		{ tick: () => began.length > 1 && answered(said(ANSWER)) },
+		{ tick: () => began.length > 1 && answered(reply(ANSWER)) },
 	);
-	assert.equal(found.answer?.response, "whole");
+	assert.equal(result.answer?.response, "whole");
 	assert.ok(began[1] - began[0] >= 30_000);
 });
 
@@ -114,28 +114,28 @@ test("a refusal's Retry-After is understood as a date, and one that is neither i
 
 test("the time that the machine sleeps is not counted: the request is followed after it", async (t) => {
 	let slept = false;
-	const found = await chat(
+	const result = await chat(
 		t,
 		(method, times) => {
 			if (method === "chat_completion") return away();
-			if (method === "get_request") return said(ANSWER);
+			if (method === "get_request") return reply(ANSWER);
 			return times === 1 ? journal(...EVENTS.slice(0, 2)) : times < 8 ? away() : journal(EVENTS[2]);
 		},
 		{
-			tick: (asked) => {
-				if (slept || asked.length < 4) return;
+			tick: (requests) => {
+				if (slept || requests.length < 4) return;
 				slept = true;
 				t.mock.timers.setTime(Date.now() + 600_000);
 			},
 		},
 	);
-	assert.equal(found.answer?.response, "whole", found.error);
+	assert.equal(result.answer?.response, "whole", result.error);
 });
 
 test("without a socket no question is held for longer than a Stop may wait for its connection", async (t) => {
-	const found = await chat(t, (method, times) => {
+	const result = await chat(t, (method, times) => {
 		if (method === "get_events") return times < 5 ? journal() : journal(...EVENTS);
-		return said(ANSWER);
+		return reply(ANSWER);
 	});
-	assert.ok(found.asked.every(({ wait }) => wait <= 1));
+	assert.ok(result.requests.every(({ wait }) => wait <= 1));
 });

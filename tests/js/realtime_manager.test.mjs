@@ -118,11 +118,11 @@ for (const socket of ["with", "without"]) {
 		const messages = [{ role: "user", content: script(...turns) }];
 		const called = next(client, "tool_call");
 		const first = await client.chat(messages, { tools: [CLOCK], tool_choice: "auto" });
-		const { id, name, arguments: given, text, partial, seq } = await called;
-		assert.deepEqual([id, name, given, text, partial], ["call_1", "clock", '{"zone": "UTC"}', "", true]);
+		const { id, name, arguments: args, text, partial, seq } = await called;
+		assert.deepEqual([id, name, args, text, partial], ["call_1", "clock", '{"zone": "UTC"}', "", true]);
 		assertWhole(events(), first);
 		assert.equal(events()[seq - 1].type, "tool_call");
-		const call = { id, type: "function", function: { name, arguments: given } };
+		const call = { id, type: "function", function: { name, arguments: args } };
 		assert.deepEqual([first.finish_reason, first.tool_calls], ["tool_calls", [call]]);
 		assert.deepEqual(events().at(-1).tool_calls, first.tool_calls);
 
@@ -155,21 +155,21 @@ test("without tools nothing is told of calls", async (t) => {
 	const { manager: client, events } = manager(t);
 	await client.connect();
 	const answer = await client.chat("hello");
-	for (const each of [answer, ...events()]) assert.ok(!("tool_calls" in each) && !("continuation" in each));
+	for (const message of [answer, ...events()]) assert.ok(!("tool_calls" in message) && !("continuation" in message));
 });
 
 test("a provider that fails rejects with a sentence and what had arrived", async (t) => {
 	const { manager: client, events } = manager(t);
 	await client.connect();
 	const failed = client.chat(script({ reasoning: "Hm." }, { text: "half" }, { error: "boom" }));
-	const error = await failed.then(assert.fail, (found) => found);
+	const error = await failed.then(assert.fail, (reason) => reason);
 	assert.ok(error instanceof ApiError);
 	assert.deepEqual([error.status, error.code, error.retryable], [502, "provider_unavailable", true]);
 	assert.match(error.message, /scripted.*\.$/);
 	assert.equal(error.answer.response, "half");
 	assertWhole(events(), error.answer);
 	const again = manager(t).manager.resume(error.answer.request_id);
-	await assert.rejects(again, (found) => found.code === "provider_unavailable" && found.answer.response === "half");
+	await assert.rejects(again, (reason) => reason.code === "provider_unavailable" && reason.answer.response === "half");
 });
 
 test("a provider's limit says when to come back", async (t) => {
@@ -217,7 +217,7 @@ describe("a socket", { concurrency: 3 }, () => {
 			return (event, pass) => {
 				held.unshift(pass);
 				if (event?.seq % 3 && event.type !== "completion") return;
-				for (const each of held.splice(0)) each();
+				for (const release of held.splice(0)) release();
 			};
 		})(),
 	})) {
@@ -301,7 +301,7 @@ test("a second connect() leaves one socket, also where the first was about to co
 	const real = globalThis.setTimeout;
 	t.after(() => (globalThis.setTimeout = real));
 	let comeBack;
-	globalThis.setTimeout = (call, ms, ...given) => (ms === 5000 ? (comeBack = call) : real(call, ms, ...given));
+	globalThis.setTimeout = (call, ms, ...args) => (ms === 5000 ? (comeBack = call) : real(call, ms, ...args));
 	first.disconnect();
 	first.emitReserved("connect_error", new Error("restarting"));
 	assert.equal(await client.connect(), true);
@@ -360,9 +360,9 @@ test("a site that nobody answers for is said by the one who asked", async (t) =>
 	let past = 0;
 	t.mock.method(Date, "now", () => real() + past);
 	const ask = globalThis.fetch;
-	t.mock.method(globalThis, "fetch", (...given) => {
+	t.mock.method(globalThis, "fetch", (...args) => {
 		past += 20_000;
-		return ask(...given);
+		return ask(...args);
 	});
 	await assert.rejects(client.chat("hello"), { message: "fetch failed" });
 });
@@ -410,8 +410,8 @@ test("two chats at once do not mix, and one listener's mistake costs the other n
 		throw new Error("a mistake");
 	});
 	const chats = [client.chat(script({ text: "one" })), client.chat(script({ text: "two" }))];
-	for (const [answer, said] of (await Promise.all(chats)).map((answer, n) => [answer, ["one", "two"][n]])) {
-		assert.equal(answer.response, said);
+	for (const [answer, expected] of (await Promise.all(chats)).map((answer, n) => [answer, ["one", "two"][n]])) {
+		assert.equal(answer.response, expected);
 		assertWhole(events().filter((event) => event.request_id === answer.request_id), answer);
 	}
 	assert.equal(console.error.mock.callCount(), 2);

@@ -58,7 +58,7 @@ export const CLOCK = {
 	type: "function",
 	function: { name: "clock", parameters: { type: "object", properties: { zone: { type: "string" } } } },
 };
-export const callOf = (given, id = "call_1") => ({ call: 0, id, name: "clock", arguments: given });
+export const callOf = (args, id = "call_1") => ({ call: 0, id, name: "clock", arguments: args });
 
 /** Resolves with the first event of that name which passes. */
 export const next = (manager, name, passes = () => true) =>
@@ -168,6 +168,6 @@ function frameOf(data) {
 
 /** The `ai_progress` in a message of the realtime server, null where it is something else. */
 export function progressIn(text) {
-	const found = /^42[^,]*,(\["ai_progress".*)$/s.exec(text);
-	return found && JSON.parse(found[1])[1];
+	const match = /^42[^,]*,(\["ai_progress".*)$/s.exec(text);
+	return match && JSON.parse(match[1])[1];
 }

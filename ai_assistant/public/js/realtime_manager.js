@@ -419,8 +419,8 @@ export class RealtimeManager {
 	 */
 	chat(messages, fields = {}) {
 		const requestId = fields.request_id ?? newRequestId();
-		const asked = typeof messages === "string" ? [{ role: "user", content: messages }] : messages;
-		const post = this.post("chat_completion", { ...fields, messages: asked, request_id: requestId });
+		const conversation = typeof messages === "string" ? [{ role: "user", content: messages }] : messages;
+		const post = this.post("chat_completion", { ...fields, messages: conversation, request_id: requestId });
 		return this.#follow(new Chat(requestId, 0), post);
 	}
 
@@ -539,8 +539,8 @@ export class RealtimeManager {
 				const answer = now?.answer && isOver(now.answer.status) ? now.answer : null;
 				if (answer && (chat.ended || !answer.realtime?.last_seq)) return outcome(answer, now?.error);
 				if (chat.ended && (now || waited)) {
-					const found = await this.#readBack(chat, now);
-					if (found) return outcome(found, null);
+					const stored = await this.#readBack(chat, now);
+					if (stored) return outcome(stored, null);
 					continue;
 				}
 				if (chat.ended) {
@@ -583,10 +583,10 @@ export class RealtimeManager {
 	async #askJournal(chat, reply) {
 		const known = chat.missingSince !== null || chat.stale;
 		const before = chat.next;
-		let found;
+		let journal;
 		try {
 			const wait = known ? 0 : WAIT_S;
-			found = await this.get("get_events", { request_id: chat.requestId, after_seq: before - 1, wait });
+			journal = await this.get("get_events", { request_id: chat.requestId, after_seq: before - 1, wait });
 		} catch (error) {
 			const answered = Boolean(reply?.answer && isOver(reply.answer.status));
 			if (chat.failed(error, answered ? ANSWER_MS : RECOVER_MS)) return;
@@ -597,17 +597,17 @@ export class RealtimeManager {
 			return;
 		}
 		chat.succeeded();
-		chat.deaf ||= this.connected && !known && found.events.some((/** @type {Progress} */ event) => event.seq >= chat.next);
+		chat.deaf ||= this.connected && !known && journal.events.some((/** @type {Progress} */ event) => event.seq >= chat.next);
 		chat.stale = false;
 		chat.missingSince = null;
-		const last = found.events.at(-1)?.seq ?? 0;
+		const last = journal.events.at(-1)?.seq ?? 0;
 		if (this.connected && last >= chat.next) {
 			this.#emit("gap", { request_id: chat.requestId, from: chat.next, to: last });
 		}
-		for (const event of found.events) this.#order(chat, event);
+		for (const event of journal.events) this.#order(chat, event);
 		if (chat.next > before || chat.ended) return;
 		// The request has ended and its journal was cleared: the missing events will not come.
-		if (isOver(found.status)) chat.ended = true;
+		if (isOver(journal.status)) chat.ended = true;
 		else if (!this.connected || !known) await chat.changed(RETRY_MS);
 	}
 

@@ -114,16 +114,16 @@ function draw(frm, events) {
 		[THINKING, thinking, __("Thinking: {0} ms", [thinking])],
 		[ANSWERING, answering, __("Answering: {0} ms", [answering])],
 	].filter(([, ms]) => ms > 0);
-	const said = phases.map(([colour, , words]) => [colour, words]);
-	if (calls) said.push([CALLING, __("Tool calls: {0}", [calls])]);
+	const legend = phases.map(([colour, , words]) => [colour, words]);
+	if (calls) legend.push([CALLING, __("Tool calls: {0}", [calls])]);
 	// The charts' own legends and titles are cut on a narrow screen, and dark on dark.
-	const $said = $("<p>").appendTo($timeline);
-	for (const [colour, words] of said) {
-		const $words = $("<span>").addClass("mr-4 d-inline-block").text(` ${words}`).appendTo($said);
+	const $legend = $("<p>").appendTo($timeline);
+	for (const [colour, words] of legend) {
+		const $words = $("<span>").addClass("mr-4 d-inline-block").text(` ${words}`).appendTo($legend);
 		$("<span>").attr("aria-hidden", true).css("color", colour).text("●").prependTo($words);
 	}
 	const $bar = $("<div>").addClass("phases d-flex rounded overflow-hidden mb-4").css("height", "12px");
-	$bar.attr({ role: "img", "aria-label": said.map(([, words]) => words).join(", ") }).appendTo($timeline);
+	$bar.attr({ role: "img", "aria-label": legend.map(([, words]) => words).join(", ") }).appendTo($timeline);
 	for (const [colour, ms] of phases) $("<div>").css({ background: colour, flex: `${ms} 0 2px` }).appendTo($bar);
 	const spoken = events.filter((event) => event.type in TYPES);
 	if (spoken.length) {

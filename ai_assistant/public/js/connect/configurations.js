@@ -45,18 +45,18 @@ export function configurations({ base, key, model, models }) {
 				name: NAME,
 				vendor: "customendpoint",
 				apiType: "chat-completions",
-				models: all.map((each) => ({
-					id: each.id,
-					name: each.id,
+				models: all.map((entry) => ({
+					id: entry.id,
+					name: entry.id,
 					// VS Code appends /v1/chat/completions to an address that does not end so.
 					url: `${base}/chat/completions`,
 					// VS Code does not send an apiKey of this file.
 					requestHeaders: { Authorization: `Bearer ${key}` },
-					toolCalling: each.tools ?? true,
-					vision: each.vision ?? true,
-					thinking: each.efforts?.some((effort) => effort !== "none") ?? true,
-					maxInputTokens: limits(each).context,
-					maxOutputTokens: limits(each).output,
+					toolCalling: entry.tools ?? true,
+					vision: entry.vision ?? true,
+					thinking: entry.efforts?.some((effort) => effort !== "none") ?? true,
+					maxInputTokens: limits(entry).context,
+					maxOutputTokens: limits(entry).output,
 				})),
 			},
 		]),
@@ -65,14 +65,14 @@ export function configurations({ base, key, model, models }) {
 			"version: 1.0.0",
 			"schema: v1",
 			"models:",
-			...all.flatMap((each) => [
-				`  - name: ${quoted(each.id)}`,
+			...all.flatMap((entry) => [
+				`  - name: ${quoted(entry.id)}`,
 				"    provider: openai",
-				`    model: ${quoted(each.id)}`,
+				`    model: ${quoted(entry.id)}`,
 				`    apiBase: ${quoted(base)}`,
 				`    apiKey: ${quoted(key)}`,
 				"    roles: [chat, edit, apply]",
-				`    capabilities: [${capabilities(each).join(", ")}]`,
+				`    capabilities: [${capabilities(entry).join(", ")}]`,
 			]),
 		].join("\n"),
 		cline: [
@@ -88,7 +88,7 @@ export function configurations({ base, key, model, models }) {
 					npm: "@ai-sdk/openai-compatible",
 					name: NAME,
 					options: { baseURL: base, apiKey: key },
-					models: Object.fromEntries(all.map((each) => [each.id, { name: each.id, limit: limits(each) }])),
+					models: Object.fromEntries(all.map((entry) => [entry.id, { name: entry.id, limit: limits(entry) }])),
 				},
 			},
 			model: `frappe/${model}`,
@@ -118,9 +118,9 @@ export function configurations({ base, key, model, models }) {
 			`aider --model ${shell(`openai/${model}`)}`,
 		].join("\n"),
 		llm: all
-			.flatMap((each) => [
-				`- model_id: ${quoted(`frappe/${each.id}`)}`,
-				`  model_name: ${quoted(each.id)}`,
+			.flatMap((entry) => [
+				`- model_id: ${quoted(`frappe/${entry.id}`)}`,
+				`  model_name: ${quoted(entry.id)}`,
 				`  api_base: ${quoted(base)}`,
 				"  api_key_name: frappe",
 				"  supports_tools: true",
