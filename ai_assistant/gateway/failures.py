@@ -178,7 +178,7 @@ def failure(
 	if number == 403 and "model_not_found" in text:
 		return ProviderError("no_access", **names)
 	if number in (401, 403):
-		return ProviderError("refused_key", **names)
+		return ProviderError("refused_key", **names, status=number)
 	if number == 404:
 		return ProviderError("unknown_model", **names)
 	if number == 413:

@@ -233,7 +233,7 @@ class Gateway:
 
 	def _record_success(self, prepared: Prepared, race: Race | None) -> None:
 		"""Records that a provider has begun to answer, and how the other one of a race has fared."""
-		self.health.succeeded(prepared.provider)
+		self.health.succeeded(prepared.provider, prepared.ask.model)
 		if race is None:
 			return
 		for number, error in race.errors.items():
@@ -279,7 +279,10 @@ class Gateway:
 		]
 		first = (route[0][0].name, self.last_key)
 		with_keys.sort(key=lambda variant: (variant.name, variant.key_label) != first)
-		return [(provider, models_of[provider.name]) for provider in self.health.order(with_keys, named)]
+		return [
+			(provider, models_of[provider.name])
+			for provider in self.health.order(with_keys, named, models_of)
+		]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
 		"""Returns which provider is asked for which model, in order.

@@ -8,7 +8,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -115,7 +115,12 @@ class Health:
 	def __init__(self, state: State) -> None:
 		self._state = state
 
-	def order(self, providers: Sequence[Provider], named: Container[str] = ()) -> list[Provider]:
+	def order(
+		self,
+		providers: Sequence[Provider],
+		named: Container[str] = (),
+		models: Mapping[str, str] | None = None,
+	) -> list[Provider]:
 		"""Returns the same providers with those that rest at the end. Each has one key.
 
 		A provider whose rest is over stays at the end for all chats but one, until that one has an answer. A chat that
@@ -125,9 +130,12 @@ class Health:
 			providers: in the order in which they would be asked if all of them were well.
 			named: the names of those that the client asked for. They are asked before the others although they rest,
 				unless they rest because they did not answer in time: the client would wait for that again.
+			models: the model for which each is asked, by the name of the provider. A key that was refused for one
+				model (403) rests for that model alone.
 		"""
-		known = self._known(providers)
-		rests = _rests(providers, known)
+		forbidden = {_forbidden(provider, (models or {}).get(provider.name, "")) for provider in providers}
+		known = self._known(providers, forbidden)
+		rests = _rests(providers, known, forbidden)
 		claimed: dict[str, bool] = {}
 		ready: list[Provider] = []
 		resting: list[Provider] = []
@@ -152,13 +160,19 @@ class Health:
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""
-		return _rests(providers, self._known(providers))
+		last = self._state.get([_last_forbidden(provider) for provider in providers])
+		forbidden = {
+			_forbidden(provider, last[name])
+			for provider in providers
+			if (name := _last_forbidden(provider)) in last
+		}
+		return _rests(providers, self._known(providers, forbidden), forbidden)
 
-	def succeeded(self, provider: Provider) -> None:
-		"""Records that a provider has begun to answer."""
+	def succeeded(self, provider: Provider, model: str = "") -> None:
+		"""Records that a provider has begun to answer for a model."""
 		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S)
 		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "claim", "hung")]
-		self._state.delete([*of_provider, _key(provider)])
+		self._state.delete([*of_provider, _key(provider), _forbidden(provider, model)])
 
 	def undecided(self, provider: Provider) -> None:
 		"""Records that an attempt has told nothing about a provider, so that the next chat may try it after a rest."""
@@ -166,12 +180,17 @@ class Health:
 
 	def failed(self, provider: Provider, error: ProviderError) -> None:
 		"""Records that a provider has failed before its first chunk, and decides whether it or its key rests."""
-		if error.kind in REFUSED:
-			self._rest_key(
-				provider, error.kind, REFUSED_REST_S if error.kind == "refused_key" else MAX_REST_S
+		if error.kind == "refused_key" and error.values.get("status") == "403":
+			# Many providers answer so for a model that the key may not ask. It may ask the others.
+			model = error.values["model"]
+			self._state.put(_last_forbidden(provider), model, REFUSED_REST_S)
+			self._rest(_forbidden(provider, model), error.kind, REFUSED_REST_S)
+		elif error.kind in REFUSED:
+			self._rest(
+				_key(provider), error.kind, REFUSED_REST_S if error.kind == "refused_key" else MAX_REST_S
 			)
 		elif error.kind in LIMITED:
-			self._rest_key(provider, error.kind, min(error.retry_after or KEY_REST_S, MAX_REST_S))
+			self._rest(_key(provider), error.kind, min(error.retry_after or KEY_REST_S, MAX_REST_S))
 		elif error.retryable:
 			failures = self._state.add(_bucket("failed", provider), WINDOW_S + BUCKET_S)
 			hangs = self._state.add(_name("hung", provider), WINDOW_S) if error.kind in HUNG else 0
@@ -184,8 +203,8 @@ class Health:
 		else:
 			self.undecided(provider)
 
-	def _rest_key(self, provider: Provider, kind: str, seconds: float) -> None:
-		self._state.put(_key(provider), f"{kind} {time.time() + seconds}", seconds)
+	def _rest(self, name: str, kind: str, seconds: float) -> None:
+		self._state.put(name, f"{kind} {time.time() + seconds}", seconds)
 
 	def _fails_too_often(self, provider: Provider, failures: int) -> bool:
 		buckets = [
@@ -196,13 +215,13 @@ class Health:
 		failed = max(failed, failures)
 		return failed >= FAILURES and 2 * failed >= sum(counts.values())
 
-	def _known(self, providers: Sequence[Provider]) -> Mapping[str, str]:
+	def _known(self, providers: Sequence[Provider], forbidden: Iterable[str] = ()) -> Mapping[str, str]:
 		names = {
 			name
 			for provider in providers
 			for name in (_key(provider), _name("rest", provider), _name("probe", provider))
 		}
-		return self._state.get(sorted(names))
+		return self._state.get(sorted({*names, *forbidden}))
 
 
 def with_each_key(provider: Provider) -> list[Provider]:
@@ -230,10 +249,13 @@ def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:
 	return sorted(providers, key=score)
 
 
-def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tuple[str, str], Rest]:
+def _rests(
+	providers: Sequence[Provider], known: Mapping[str, str], forbidden: Iterable[str] = ()
+) -> dict[tuple[str, str], Rest]:
 	now, rests = time.time(), {}
 	for provider in providers:
-		for name in (_key(provider), _name("rest", provider)):
+		of_model = [name for name in forbidden if name.startswith(f"{_key(provider)}:")]
+		for name in (_key(provider), *of_model, _name("rest", provider)):
 			if name in known:
 				kind, _, until = known[name].partition(" ")
 				if float(until) > now:
@@ -255,3 +277,13 @@ def _bucket(kind: str, provider: Provider, back: int = 0) -> str:
 def _key(provider: Provider) -> str:
 	"""The name of a key in the state: it changes with the key and the address, and does not reveal the key."""
 	return f"{_name('key', provider)}:{hashlib.sha256(provider.api_key.encode()).hexdigest()[:24]}"
+
+
+def _forbidden(provider: Provider, model: str) -> str:
+	"""The name of a key that was refused for a model."""
+	return f"{_key(provider)}:{hashlib.sha256(model.encode()).hexdigest()[:16]}"
+
+
+def _last_forbidden(provider: Provider) -> str:
+	"""The name of the model for which a key was refused last."""
+	return _name("forbidden", provider) + _key(provider)

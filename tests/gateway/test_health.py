@@ -200,3 +200,21 @@ def test_of_who_is_named_the_keys_that_rest_come_after_its_others(health: Health
 		("first", "a"),
 		("second", ""),
 	]
+
+
+def test_a_key_that_is_refused_for_one_model_rests_for_that_model(health: Health, clock: Clock) -> None:
+	forbidden = ProviderError("refused_key", provider="first", model="large", status=403)
+	health.failed(FIRST, forbidden)
+
+	def asked_first(model: str) -> str:
+		return health.order(BOTH, models={"first": model, "second": model})[0].name
+
+	clock.now += 86_400
+	assert (asked_first("large"), asked_first("small")) == ("second", "first")
+	assert health.rests(BOTH)["first", ""].kind == "refused_key"
+	health.succeeded(FIRST, "small")
+	assert asked_first("large") == "second"
+	edited = replace(FIRST, api_key="another")
+	assert health.order([edited, SECOND], models={"first": "large"})[0] == edited
+	health.succeeded(FIRST, "large")
+	assert asked_first("large") == "first" and not health.rests(BOTH)

@@ -208,8 +208,8 @@ class Watched(Health):
 		super().__init__(health._state)
 		self.recorded: dict[str, threading.Event] = {"a": threading.Event(), "b": threading.Event()}
 
-	def succeeded(self, provider: Provider) -> None:
-		super().succeeded(provider)
+	def succeeded(self, provider: Provider, model: str = "") -> None:
+		super().succeeded(provider, model)
 		self.recorded[provider.name].set()
 
 	def failed(self, provider: Provider, error: ProviderError) -> None:
