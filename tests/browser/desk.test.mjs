@@ -34,6 +34,19 @@ async function dismiss(page) {
 	await page.waitForFunction(() => !document.querySelector(".modal.show"));
 }
 
+/** Chooses one of the known providers on the form of a new one. */
+const choose = (page, label) => page.locator("[data-fieldname=known_provider] select").selectOption({ label });
+const shown = (page, name) => page.locator(`.form-layout [data-fieldname=${name}] input:visible`).count();
+
+async function removed_after(t, page, name) {
+	const token = await page.evaluate(() => frappe.csrf_token);
+	t.after(() =>
+		page.context().request.delete(`${site.url}/api/resource/AI Provider/${name}`, {
+			headers: { "X-Frappe-CSRF-Token": token },
+		}),
+	);
+}
+
 async function save(page) {
 	await page.evaluate(() => void cur_frm.save());
 }
@@ -41,6 +54,7 @@ async function save(page) {
 test("a provider's form completes the API, keeps its key to itself, and tests what was saved alone", async (t) => {
 	const page = await desk("ai-provider/new");
 	const name = unique("desk");
+	await choose(page, "Other");
 	await field(page, "provider_name").fill(name);
 	await page.waitForFunction(() => cur_frm.fields_dict.api._data?.length > 100);
 	await field(page, "api").fill("deeps");
@@ -60,12 +74,7 @@ test("a provider's form completes the API, keeps its key to itself, and tests wh
 	await field(page, "api").press("Tab");
 	await save(page);
 	await page.waitForFunction(() => !cur_frm.is_new() && !cur_frm.is_dirty());
-	t.after(() =>
-		page.context().request.delete(`${site.url}/api/resource/AI Provider/${name}`, {
-			headers: { "X-Frappe-CSRF-Token": page.token },
-		}),
-	);
-	page.token = await page.evaluate(() => frappe.csrf_token);
+	await removed_after(t, page, name);
 	const press = () => page.locator(".page-actions, .standard-actions").getByText("Test connection").first().click();
 	await press();
 	await message(page).getByText("its first chunk came after").waitFor();
@@ -80,6 +89,52 @@ test("a provider's form completes the API, keeps its key to itself, and tests wh
 	assert.equal(await page.evaluate(() => Boolean(cur_frm.is_dirty())), true);
 	assert.equal(called(page, "ai_provider.test_connection"), 1);
 	assert.equal(called(page, "test_password_strength"), 0);
+});
+
+test("a new provider is chosen, gets a key, fetches its models and is saved", async (t) => {
+	const page = await desk("ai-provider/new");
+	await page.locator("[data-fieldname=known_provider] select").waitFor();
+	for (const name of ["provider_name", "api", "api_base"]) assert.equal(await shown(page, name), 0, name);
+	await choose(page, "Anthropic");
+	await page.waitForFunction(() => cur_frm.doc.api === "anthropic");
+	assert.equal(await page.evaluate(() => cur_frm.doc.provider_name), "Anthropic");
+	await page.locator("[data-fieldname=api_key] a[href^='https://console.anthropic.com']").waitFor();
+	assert.equal(await shown(page, "api"), 0);
+
+	// The scripted provider is none of the known ones.
+	const name = unique("fetched");
+	await choose(page, "Other");
+	await field(page, "api").fill("openai");
+	await field(page, "api").press("Tab");
+	await field(page, "provider_name").fill(name);
+	await field(page, "api_base").fill(`${process.env.PROVIDER}/openai/v1`);
+	await field(page, "api_base").press("Tab");
+	const fetch = page.locator("[data-fieldname=fetch_models] button");
+	await fetch.click();
+	await message(page).getByText("API Key is missing").waitFor();
+	await dismiss(page);
+	await field(page, "api_key").fill("sk-typed-by-hand");
+	await field(page, "api_key").press("Tab");
+	await fetch.click();
+	await page.locator("[data-fieldname=default_model] li", { hasText: "scripted-large" }).waitFor();
+	await page.locator("[data-fieldname=default_model] li").filter({ hasText: /^scripted$/ }).click();
+	await page.waitForFunction(() => cur_frm.doc.models?.[0]?.context_window === 4096);
+	await page.screenshot({ path: "build/desk/provider-short.png" });
+	await save(page);
+	await page.waitForFunction(() => !cur_frm.is_new() && !cur_frm.is_dirty());
+	await removed_after(t, page, name);
+	assert.deepEqual(await page.evaluate(() => cur_frm.doc.models.map((row) => row.model)), ["scripted"]);
+
+	// A saved provider is asked by its stored key, and the others are added if the administrator says so.
+	await fetch.click();
+	await message(page).getByText("Add the other 1 models").waitFor();
+	await page.locator(".modal.show .btn-primary:visible").last().click();
+	await page.waitForFunction(() => cur_frm.doc.models.length === 2 && cur_frm.is_dirty());
+	await page.screenshot({ path: "build/desk/provider-saved.png" });
+	await save(page);
+	await page.waitForFunction(() => !cur_frm.is_dirty());
+	assert.equal(await page.evaluate(() => cur_frm.doc.models[1].context_window), 8192);
+	assert.deepEqual(page.errors, []);
 });
 
 test("the list and the form of a request show its question, its status in words, and go on by themselves", async (t) => {
@@ -107,6 +162,14 @@ test("the list and the form of a request show its question, its status in words,
 	await row.locator(".indicator-pill", { hasText: "Completed" }).first().waitFor();
 	await form.locator(".indicator-pill:visible", { hasText: "Completed" }).first().waitFor();
 	await form.locator(".phases div").first().waitFor();
+	// The timeline: the bar of the phases with its words, the chart of the events, and how many there were.
+	const timeline = form.locator("[data-fieldname=timeline]");
+	assert.match(await timeline.locator(".phases").getAttribute("aria-label"), /^Waiting: \d+ ms, Thinking: \d+ ms/);
+	await timeline.locator(".frappe-chart .bar").first().waitFor();
+	await timeline.getByText(/^\d+ events, 0 not delivered$/).waitFor();
+	await form.screenshot({ path: "build/desk/request.png" });
+	await form.getByText("Read events").first().click();
+	await message(form).locator("td", { hasText: "So it is." }).waitFor();
 	assert.deepEqual(form.errors, []);
 	assert.deepEqual(list.errors, []);
 });
@@ -161,7 +224,7 @@ test("the report of provider keys has the figures of each provider", async () =>
 	assert.deepEqual(page.errors, []);
 });
 
-test("the workspace leads to a provider where there is none, and has nothing red at 0", async () => {
+test("the workspace leads through the first steps where there is no provider, and has nothing red at 0", async () => {
 	const page = await desk("ai-provider");
 	await page.waitForFunction(() => window.cur_list);
 	await page.route("**/ai_assistant.api.list_models*", async (route) => {
@@ -172,6 +235,11 @@ test("the workspace leads to a provider where there is none, and has nothing red
 	await page.evaluate(() => frappe.set_route("ai-assistant"));
 	const create = page.getByRole("button", { name: "Create a provider" });
 	await create.waitFor();
+	const steps = page.locator(".steps li");
+	assert.equal(await steps.count(), 3);
+	// The suite's users have the role and have chatted.
+	assert.deepEqual(await steps.locator("span").allTextContents(), ["✓ Done", "✓ Done"]);
+	await page.screenshot({ path: "build/desk/workspace.png" });
 	assert.equal(await page.locator(".shortcut-widget-box .indicator-pill.red", { hasText: /^0 / }).count(), 0);
 	const running = await page.evaluate(() => frappe.db.count("AI Request", { filters: { status: "running" } }));
 	const shortcut = page.locator(".shortcut-widget-box", { hasText: "AI Request" });

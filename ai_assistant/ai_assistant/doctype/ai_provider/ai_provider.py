@@ -9,10 +9,7 @@ from frappe.utils import cint, flt
 from frappe.utils.password import delete_all_passwords_for
 
 from ..ai_provider_key.ai_provider_key import AIProviderKey
-from ..ai_provider_model.ai_provider_model import AIProviderModel
 from ai_assistant.chat.errors import provider_failure
-from ai_assistant.config.parsing import build
-from ai_assistant.config.sections import PriceTiers
 from ai_assistant.config.settings import Wrong, load, provider_of
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms, model_list
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
@@ -37,7 +34,6 @@ TAKEN = (
 )
 MAX_PRIORITY = 10_000
 MAX_WEIGHT = 1000
-MAX_PRICE = 1_000_000
 
 
 class AIProvider(Document):
@@ -58,7 +54,7 @@ class AIProvider(Document):
 		api_base: DF.Data | None
 		api_key: DF.Password | None
 		api_keys: DF.Table[AIProviderKey]
-		default_model: DF.Data
+		default_model: DF.Autocomplete
 		enabled: DF.Check
 		extra: DF.JSON | None
 		models: DF.Table[AIProviderModel]
@@ -77,9 +73,7 @@ class AIProvider(Document):
 		forms.know_encryption_key()
 		for field in ("api", "api_base", "api_key", "default_model"):
 			self.set(field, (self.get(field) or "").strip() or None)
-		self._check_api()
-		self._check_api_base()
-		self._check_key()
+		self.check_connection()
 		self._check_keys()
 		self._check_models()
 		self._check_roles()
@@ -101,6 +95,12 @@ class AIProvider(Document):
 	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
 		"""Refuses to return the key. `frappe.client.get_password` would show it to System Managers otherwise."""
 		frappe.throw(_("An API key cannot be read back; enter a new one instead."), frappe.PermissionError)
+
+	def check_connection(self) -> None:
+		"""Raises ValidationError if the API, its address or the key are wrong."""
+		self._check_api()
+		self._check_api_base()
+		self._check_key()
 
 	def _check_api(self) -> None:
 		known = apis()
@@ -175,7 +175,7 @@ class AIProvider(Document):
 	def _check_models(self) -> None:
 		for row in self.models:
 			row.model = (row.model or "").strip()
-			self._check_prices(row)
+			row.check_prices()
 		names = [row.model for row in self.models]
 		if twice := next((name for name in names if names.count(name) > 1), None):
 			frappe.throw(
@@ -191,44 +191,6 @@ class AIProvider(Document):
 					frappe.bold(self.default_model), ", ".join(names)
 				)
 			)
-
-	def _check_prices(self, row: AIProviderModel) -> None:
-		for field in forms.PRICES:
-			row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
-		if bool(row.input_price) != bool(row.output_price):
-			frappe.throw(
-				_("Allowed Models, row {0}: give both prices, or none for those of litellm's list.").format(
-					row.idx
-				)
-			)
-		if not row.input_price and (row.price_tiers or any(row.get(field) for field in forms.PRICES)):
-			frappe.throw(
-				_("Allowed Models, row {0}: the other prices need an input and an output price.").format(
-					row.idx
-				)
-			)
-		if not all(_is_price(row.get(field)) for field in forms.PRICES if row.get(field)):
-			frappe.throw(
-				_(
-					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
-				).format(row.idx, MAX_PRICE)
-			)
-		self._check_tiers(row)
-
-	def _check_tiers(self, row: AIProviderModel) -> None:
-		# A JSON column takes no empty string.
-		row.price_tiers = row.price_tiers or None
-		if row.price_tiers is None:
-			return
-		try:
-			tiers = json.loads(row.price_tiers) if isinstance(row.price_tiers, str) else row.price_tiers
-			build(PriceTiers, {"tiers": tiers}, _("Allowed Models, row {0}").format(row.idx))
-		except Wrong as wrong:
-			frappe.throw(str(wrong))
-		except ValueError:
-			frappe.throw(_("Allowed Models, row {0}: Price Tiers accepts a JSON list.").format(row.idx))
-		if not isinstance(row.price_tiers, str):
-			row.price_tiers = json.dumps(tiers)
 
 	def _check_roles(self) -> None:
 		names = [row.model for row in self.models]
@@ -286,13 +248,6 @@ class AIProvider(Document):
 				)
 
 
-def _is_price(value: str) -> bool:
-	try:
-		return 0 <= float(value) <= MAX_PRICE
-	except ValueError:
-		return False
-
-
 @frappe.whitelist()
 def known_apis() -> list[str]:
 	"""Returns the names that the form offers for API. For System Managers."""
@@ -324,16 +279,40 @@ def test_connection(provider: str) -> dict[str, Any]:
 
 
 @frappe.whitelist(methods=["POST"])
-def fetch_models(provider: str) -> dict[str, Any]:
-	"""Asks a saved provider for its models, for the form to fill Allowed Models with. For System Managers.
+def fetch_models(
+	provider: str | None = None, api: str = "", api_base: str = "", api_key: str = ""
+) -> dict[str, Any]:
+	"""Asks a provider for its models, for the form to fill Allowed Models with. For System Managers.
+
+	Args:
+		provider: a saved provider. Without it, the other arguments are those of one that is not saved yet.
+		api: its API.
+		api_base: its address, empty for the API's own.
+		api_key: its key.
 
 	Returns `{"success": bool, "message": str, "models": list of rows}`. A row holds the columns of AI Provider Model that
 	the provider's list has a value for.
 	"""
 	frappe.only_for("System Manager")
-	name = frappe.get_doc("AI Provider", provider).name
+	if provider:
+		name = frappe.get_doc("AI Provider", provider).name
+		values = forms.provider(name)
+	else:
+		doc = frappe.new_doc(
+			"AI Provider", api=api.strip(), api_base=api_base.strip(), api_key=api_key.strip()
+		)
+		doc.check_connection()
+		name = doc.api
+		values = {
+			"name": name,
+			"api": name,
+			"api_base": doc.api_base or None,
+			"api_key": doc.api_key,
+			# The list of models is asked for without one.
+			"default_model": ANY_MODEL,
+		}
 	try:
-		listed = model_list.fetch(provider_of(forms.provider(name)))
+		listed = model_list.fetch(provider_of(values))
 	except Wrong as error:
 		return {"success": False, "message": str(error), "models": []}
 	except ProviderError as error:

@@ -1,4 +1,14 @@
+import json
+
+import frappe
+from frappe import _
 from frappe.model.document import Document
+
+from ai_assistant.config import forms
+from ai_assistant.config.parsing import Wrong, build
+from ai_assistant.config.sections import PriceTiers
+
+MAX_PRICE = 1_000_000
 
 
 class AIProviderModel(Document):
@@ -28,3 +38,49 @@ class AIProviderModel(Document):
 		tools: DF.Literal["", "Yes", "No"]
 		vision: DF.Literal["", "Yes", "No"]
 	# end: auto-generated types
+
+	def check_prices(self) -> None:
+		"""Raises ValidationError if the prices are wrong. AI Provider calls it."""
+		for field in forms.PRICES:
+			self.set(field, str(self.get(field) if self.get(field) is not None else "").strip() or None)
+		if bool(self.input_price) != bool(self.output_price):
+			frappe.throw(
+				_("Allowed Models, row {0}: give both prices, or none for those of litellm's list.").format(
+					self.idx
+				)
+			)
+		if not self.input_price and (self.price_tiers or any(self.get(field) for field in forms.PRICES)):
+			frappe.throw(
+				_("Allowed Models, row {0}: the other prices need an input and an output price.").format(
+					self.idx
+				)
+			)
+		if not all(_is_price(self.get(field)) for field in forms.PRICES if self.get(field)):
+			frappe.throw(
+				_(
+					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
+				).format(self.idx, MAX_PRICE)
+			)
+		self._check_tiers()
+
+	def _check_tiers(self) -> None:
+		# A JSON column takes no empty string.
+		self.price_tiers = self.price_tiers or None
+		if self.price_tiers is None:
+			return
+		try:
+			tiers = json.loads(self.price_tiers) if isinstance(self.price_tiers, str) else self.price_tiers
+			build(PriceTiers, {"tiers": tiers}, _("Allowed Models, row {0}").format(self.idx))
+		except Wrong as wrong:
+			frappe.throw(str(wrong))
+		except ValueError:
+			frappe.throw(_("Allowed Models, row {0}: Price Tiers accepts a JSON list.").format(self.idx))
+		if not isinstance(self.price_tiers, str):
+			self.price_tiers = json.dumps(tiers)
+
+
+def _is_price(value: str) -> bool:
+	try:
+		return 0 <= float(value) <= MAX_PRICE
+	except ValueError:
+		return False
