@@ -74,6 +74,7 @@ def delete_requests(user: str) -> None:
 	"""Also what they have used, from the site's account too."""
 	for name in frappe.get_all("AI Request", filters={"user": user}, pluck="name"):
 		frappe.db.delete("AI Request Event", {"request": name})
+		frappe.db.delete("AI Webhook Delivery", {"request": name})
 	frappe.db.delete("AI Request", {"user": user})
 	# The query builder has no update with a join.
 	frappe.db.sql(  # nosemgrep: frappe-using-db-sql

@@ -5,7 +5,7 @@ from typing import Any
 
 from ai_assistant.config.settings import Webhook
 
-from . import doc_events, other_apps, webhooks
+from . import conversations, doc_events, other_apps, webhooks
 
 
 def announce(name: str, user: str, answer: dict[str, Any], addresses: Sequence[Webhook]) -> None:
@@ -20,4 +20,5 @@ def announce(name: str, user: str, answer: dict[str, Any], addresses: Sequence[W
 	if addresses:
 		webhooks.start()
 	doc_events.start(name)
+	conversations.start_title(name, user, answer)
 	other_apps.after(user, answer)

@@ -30,6 +30,7 @@ from . import (
 	admission,
 	announcement,
 	continuations,
+	conversations,
 	detached,
 	other_apps,
 	provider_health,
@@ -63,9 +64,7 @@ class Chat:
 		)
 		self.settings = settings
 		self.publisher = publisher
-		self.trace = tracing.begin(
-			request.model, request.task_id, request.trace, request_id=request.request_id, mode=request.mode
-		)
+		self.trace = request.begin_trace()
 		self.user = publisher.user
 		self.key = keys.current()
 		# The rounds before, if the model has called tools of the site.
@@ -332,6 +331,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		"reference_name": request.reference_name,
 		"metadata": request.metadata if settings.retention.keep_content else None,
 		"excerpt": request.excerpt if settings.retention.keep_content else None,
+		**conversations.columns_of(user, request, settings.retention),
 	}
 	try:
 		admission.check(user, status, settings, request.is_continuation)

@@ -65,6 +65,7 @@ class ChatRequest(Ask):
 	`site_tools` names the tools of the site that the model may call.
 	`reference_doctype` and `reference_name` name the document to which the request belongs.
 	`trace` has the headers of the trace to which the request belongs, None if the process exports no spans.
+	`keeps_question` is whether its question may be kept, if the site keeps questions.
 	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
 	matter. `last_key` is the label of the key with which `provider` answered the task last.
 	"""
@@ -85,11 +86,24 @@ class ChatRequest(Ask):
 	reference_name: str | None = None
 	trace: dict[str, str] | None = None
 	site_tools: tuple[str, ...] = ()
+	keeps_question: bool = True
+
+	def begin_trace(self) -> tracing.Trace | None:
+		"""Begins the span of the request. None if the process exports no spans."""
+		ids = {"request_id": self.request_id, "mode": self.mode}
+		return tracing.begin(self.model, self.task_id, self.trace, **ids)
 
 	@property
 	def is_continuation(self) -> bool:
 		"""Whether the last message answers a tool call, so that a program asks and not a person."""
 		return any(message["role"] == "tool" for message in self.messages[-1:])
+
+	@property
+	def new_messages(self) -> list[dict[str, Any]]:
+		"""The messages that the request adds to its task: those after the last answer, without the system prompt."""
+		roles = [message["role"] for message in self.messages]
+		after = len(roles) - roles[::-1].index("assistant") if "assistant" in roles else 0
+		return [message for message in self.messages[after:] if message["role"] != "system"]
 
 	@property
 	def excerpt(self) -> str | None:

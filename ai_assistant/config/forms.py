@@ -80,7 +80,10 @@ def read() -> dict[str, Any]:
 		"timeouts": numbers(SiteTimeouts),
 		"failover": numbers(Failover),
 		"realtime": {**numbers(Realtime), "enabled": bool(single.get("realtime_enabled", 1))},
-		"retention": {"keep_content": bool(single.get("keep_content", 1))},
+		"retention": {
+			"keep_content": bool(single.get("keep_content", 1)),
+			"keep_questions": bool(single.get("keep_questions")),
+		},
 		"webhooks": _webhooks(),
 		"alerts": {**numbers(Alerts), "email": bool(single.get("alert_by_email"))},
 	}

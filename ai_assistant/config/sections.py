@@ -139,6 +139,8 @@ class Retention:
 	"""Which parts of a request are kept after its end. Frappe's Log Settings decide how long."""
 
 	keep_content: bool = True
+	keep_questions: bool = False
+	"""Whether the questions are kept as well, so that the page can list conversations. Without `keep_content` they are not."""
 
 
 @dataclass(frozen=True, config=STRICT)

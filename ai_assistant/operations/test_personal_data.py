@@ -55,7 +55,8 @@ class TestPersonalData(TestCase):
 		frappe.get_doc(version).insert(ignore_permissions=True)
 		commit()
 		self.addCleanup(frappe.db.delete, "AI Key", {"user": PERSON})
-		with provider("You said ", SECRET):
+		keeping = {"ai_assistant": {"retention": {"keep_questions": True}}}
+		with patch.dict(frappe.local.conf, keeping), provider("You said ", SECRET):
 			for user in (PERSON, PERSON, OTHER):
 				ai_assistant.ask(f"I am {user}: {SECRET if user == PERSON else 'hello'}", user=user)
 		frappe.db.rollback()
@@ -77,6 +78,7 @@ class TestPersonalData(TestCase):
 		for column in (
 			*("AI Request.user", "AI Request Event.owner", "AI Usage.user", "AI Key.user"),
 			*("Deleted Document.data", "Version.data", "AI Webhook Delivery.payload"),
+			*("AI Request.new_messages", "AI Request.title"),
 		):
 			self.assertIn(column, before)
 		with patch.object(frappe, "sendmail"):

@@ -298,7 +298,17 @@ class Publisher:
 			self._also()
 
 	def _finish_without_content(self, row: dict[str, Any]) -> None:
-		content = ("excerpt", "response", "reasoning", "continuation", "call_key", "sources", "images")
+		content = (
+			"excerpt",
+			"title",
+			"new_messages",
+			"response",
+			"reasoning",
+			"continuation",
+			"call_key",
+			"sources",
+			"images",
+		)
 		calls: list[Any] | None = None if row["tool_calls"] is None else []
 		error = row["error"] and {
 			name: value for name, value in row["error"].items() if name != "explanation"

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from .alerts import AlertKey, Alerts
+from .conversations import Conversation, Conversations
 from .deliveries import Deliveries, Delivery
 from .errors import LeaseLost, RequestExists, StoreUnavailable
 from .figures import MEASURED_FIELDS, Figures, Series, SumsOf
@@ -26,6 +27,7 @@ __all__ = [
 	"UNENDED",
 	"AlertKey",
 	"Booked",
+	"Conversation",
 	"Delivery",
 	"Event",
 	"LeaseLost",
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 
-class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Protocol):
+class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, Protocol):
 	"""The store of a site."""
 
 	def now(self) -> float:

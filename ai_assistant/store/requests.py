@@ -29,6 +29,8 @@ REQUEST_FIELDS = (
 	"is_continuation",
 	"prompt_bytes",
 	"excerpt",
+	"title",
+	"new_messages",
 	"reference_doctype",
 	"reference_name",
 	"response",
@@ -59,13 +61,16 @@ REQUEST_FIELDS = (
 - `prompt_bytes` is a number. `first_event_ms` is how long the client waited for event 1; None if not measured.
 - JSON_FIELDS hold objects of the contract or None. `tool_calls` is None for a request without tools.
 - `tool_runs` are the calls of the site's tools. `approval` identifies the call that waits for the user.
-- The other fields are strings or None. `excerpt` is the beginning of the question. `key_label` names the key that
+- `new_messages` are the messages that the request adds to its task; None if the site does not keep questions.
+- The other fields are strings or None. `title` is that of the task. `excerpt` is the beginning of the question.
+  `key_label` names the key that
   answered, if its provider has several. `ai_key` is the name of the AI Key of the request. `reference_doctype` and
   `reference_name` name the document to which the request belongs.
 """
 
 JSON_FIELDS = frozenset(
 	(
+		"new_messages",
 		"tool_calls",
 		"tool_runs",
 		"detached",

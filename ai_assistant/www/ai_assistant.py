@@ -6,6 +6,7 @@ import frappe
 from frappe.utils import cint
 
 from ai_assistant import page
+from ai_assistant.config.settings import load
 
 no_cache = 1
 sitemap = 0
@@ -13,11 +14,13 @@ sitemap = 0
 
 def get_context(context: Any) -> None:
 	"""Sets the context of the template and its script. Raises frappe.Redirect for a guest."""
+	retention = load().retention
 	context.boot = {
 		**page.boot(context, "/ai-assistant"),
 		"site": frappe.local.site,
 		"user": frappe.session.user,
 		"socketio_port": _socketio_port(),
+		"keeps_questions": retention.keep_content and retention.keep_questions,
 		# Website users have no Desk.
 		"desk": "/app" if frappe.session.data.user_type == "System User" else None,
 	}

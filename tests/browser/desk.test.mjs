@@ -63,6 +63,7 @@ test("a provider's form completes the API, keeps its key to itself, and tests wh
 	await field(page, "api_base").fill(`${process.env.PROVIDER}/openai/v1`);
 	await field(page, "api_key").pressSequentially("sk-typed-by-hand");
 	await field(page, "default_model").fill("scripted");
+	await field(page, "default_model").press("Tab");
 	// Frappe waits half a second before it asks how strong a password is.
 	await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 800)));
 	await save(page);
@@ -113,6 +114,8 @@ test("a new provider is chosen, gets a key, fetches its models and is saved", as
 	await fetch.click();
 	await message(page).getByText("API Key is missing").waitFor();
 	await dismiss(page);
+	// The console has the status of the refusal.
+	page.errors = [];
 	await field(page, "api_key").fill("sk-typed-by-hand");
 	await field(page, "api_key").press("Tab");
 	await fetch.click();
@@ -165,7 +168,7 @@ test("the list and the form of a request show its question, its status in words,
 	// The timeline: the bar of the phases with its words, the chart of the events, and how many there were.
 	const timeline = form.locator("[data-fieldname=timeline]");
 	assert.match(await timeline.locator(".phases").getAttribute("aria-label"), /^Waiting: \d+ ms, Thinking: \d+ ms/);
-	await timeline.locator(".frappe-chart .bar").first().waitFor();
+	await timeline.locator(".frappe-chart .bar").first().waitFor({ state: "attached" });
 	await timeline.getByText(/^\d+ events, 0 not delivered$/).waitFor();
 	await form.screenshot({ path: "build/desk/request.png" });
 	await form.getByText("Read events").first().click();

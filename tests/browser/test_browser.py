@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.conftest import running_site
 from tests.js.test_javascript import run_tests
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site
+from tests.support.site import Site, browser_config
 
 
 @pytest.mark.timeout(420)
@@ -20,6 +21,21 @@ def test_the_page_in_chromium(site: Site, provider: ScriptedProvider, name: str)
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.skipif(
+	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
+)
+@pytest.mark.skipif(
+	bool(os.environ.get("AI_ASSISTANT_URL")), reason="left out: the site that stands keeps no questions"
+)
+def test_the_conversations_in_chromium(provider: ScriptedProvider, tmp_path: Path) -> None:
+	config = browser_config(provider) | {"retention": {"keep_questions": True}}
+	with running_site(tmp_path, config) as site:
+		run_tests(site, provider, Path(__file__).parent / "conversations.test.mjs", seconds=290)
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not os.environ.get("MANAGER_LOGIN"), reason="left out: `make test-bench` runs it")
-def test_desk_in_chromium(site: Site, provider: ScriptedProvider) -> None:
+def test_desk_in_chromium(site: Site, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+	models = [{"id": "scripted", "context_length": 4096}, {"id": "scripted-large", "context_length": 8192}]
+	monkeypatch.setattr(provider, "models", {"data": models})
 	run_tests(site, provider, Path(__file__).parent / "desk.test.mjs", seconds=290)

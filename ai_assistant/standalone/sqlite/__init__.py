@@ -5,6 +5,7 @@ import sqlite3
 from .. import stand_in
 from . import schema
 from .alerts import SqliteAlerts
+from .conversations import SqliteConversations
 from .database import Database
 from .deliveries import SqliteDeliveries
 from .figures import SqliteFigures
@@ -17,7 +18,9 @@ __all__ = ["Database", "SqliteStore"]
 UNREACHABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
-class SqliteStore(SqliteRequests, SqliteFigures, SqliteAlerts, SqliteKeys, SqliteDeliveries):
+class SqliteStore(
+	SqliteRequests, SqliteFigures, SqliteAlerts, SqliteKeys, SqliteDeliveries, SqliteConversations
+):
 	"""`ai_assistant.store.Store` on a Database. SQLite compares keys byte by byte, as the interface demands.
 
 	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.

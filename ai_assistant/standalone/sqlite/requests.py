@@ -163,7 +163,7 @@ class SqliteRequests(SqliteUsage):
 
 	def erase(self, name: str) -> None:
 		self._database.forget(
-			"UPDATE request SET excerpt = NULL, response = NULL, reasoning = NULL, continuation = NULL, call_key = NULL,"
+			"UPDATE request SET excerpt = NULL, title = NULL, new_messages = NULL, response = NULL, reasoning = NULL, continuation = NULL, call_key = NULL,"
 			" sources = NULL, images = NULL, error = json_remove(error, '$.explanation'),"
 			" tool_calls = CASE WHEN tool_calls IS NULL THEN NULL ELSE '[]' END, sent = '{}' WHERE name = ?",
 			[name],

@@ -5,6 +5,7 @@ from contextlib import suppress
 import frappe
 
 from .alerts import FrappeAlerts
+from .conversations import FrappeConversations
 from .deliveries import FrappeDeliveries
 from .figures import FrappeFigures
 from .keys import FrappeKeys
@@ -18,7 +19,15 @@ from .usage import FrappeUsage
 UNREACHABLE = (1020, 1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
 
 
-class FrappeStore(FrappeRequests, FrappeUsage, FrappeFigures, FrappeAlerts, FrappeKeys, FrappeDeliveries):
+class FrappeStore(
+	FrappeRequests,
+	FrappeUsage,
+	FrappeFigures,
+	FrappeAlerts,
+	FrappeKeys,
+	FrappeDeliveries,
+	FrappeConversations,
+):
 	"""`ai_assistant.store.Store` on MariaDB. `ai_request.on_doctype_update` makes its keys binary.
 
 	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.

@@ -216,7 +216,7 @@ class FrappeRequests:
 
 	def erase(self, name: str) -> None:
 		sql(
-			f"UPDATE `tab{REQUEST}` SET excerpt = NULL, response = NULL, reasoning = NULL, continuation = NULL,"
+			f"UPDATE `tab{REQUEST}` SET excerpt = NULL, title = NULL, new_messages = NULL, response = NULL, reasoning = NULL, continuation = NULL,"
 			" call_key = NULL, sources = NULL, images = NULL, error = JSON_REMOVE(error, '$.explanation'),"
 			" tool_calls = IF(tool_calls IS NULL, NULL, '[]'), sent = '{}' WHERE name = %s",
 			(name,),

@@ -45,7 +45,7 @@ NUMBERS = {column for figures in FIGURES.values() for column in figures.values()
 	"first_event_ms",
 }
 # Names from a configuration or a provider. They are cut to COLUMN characters, so that no answer is lost for their length.
-CUT = ("mode", "provider", "key_label", "model", "finish_reason")
+CUT = ("mode", "provider", "key_label", "model", "finish_reason", "title")
 COLUMN = 140
 # A longer value is written in pieces: MariaDB refuses a statement longer than max_allowed_packet (16 MiB by default).
 PIECE_CHARS = 1_000_000

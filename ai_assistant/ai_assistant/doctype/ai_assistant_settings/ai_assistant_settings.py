@@ -66,6 +66,7 @@ class AIAssistantSettings(Document):
 		hedge_s: DF.Int
 		idle_s: DF.Int
 		keep_content: DF.Check
+		keep_questions: DF.Check
 		max_answer_chars: DF.Int
 		max_chars: DF.Int
 		max_delay_ms: DF.Int

@@ -45,6 +45,8 @@ frappe.ui.form.on("AI Provider Key", {
 function offer_known(frm) {
 	const $wrapper = frm.fields_dict.known_provider.$wrapper.empty();
 	if (!frm.is_new()) return;
+	// Frappe opens a section in which a mandatory field is empty.
+	frm.fields_dict.details_section.collapse(!frm.doc.provider_name);
 	const choice = frappe.ui.form.make_control({
 		df: {
 			fieldname: "known",

@@ -64,6 +64,7 @@ class AIRequest(Document):
 		metadata: DF.Code | None
 		mode: DF.Data | None
 		model: DF.Data | None
+		new_messages: DF.Code | None
 		prompt_bytes: DF.Int
 		prompt_tokens: DF.Int
 		provider: DF.Data | None
@@ -81,6 +82,7 @@ class AIRequest(Document):
 		task_id: DF.Data | None
 		thinking_ms: DF.Int
 		timing: DF.Code | None
+		title: DF.Data | None
 		tool_calls: DF.Code | None
 		tool_runs: DF.Code | None
 		total_tokens: DF.Int
@@ -104,7 +106,10 @@ class AIRequest(Document):
 		old = request.creation < add_days(now_datetime(), -days)
 		uncounted = frappe.qb.from_(request).select(request.name).where(old & (request.counted == 0))
 		_count(uncounted.run(pluck=True))
-		frappe.db.delete(event, event.request.isin(frappe.qb.from_(request).select(request.name).where(old)))
+		delivery = frappe.qb.DocType("AI Webhook Delivery")
+		for table in (event, delivery):
+			names = frappe.qb.from_(request).select(request.name).where(old)
+			frappe.db.delete(table, table.request.isin(names))
 		frappe.db.delete(request, old)
 
 

@@ -1,8 +1,10 @@
 /** The page `/ai-assistant`: a conversation whose answers are shown while they are written. */
 import { ApiError, RealtimeManager } from "../realtime_manager.js";
-import { byId, h } from "./dom.js";
+import { ConversationsPanel } from "./conversations_panel.js";
+import { byId, h, isComposing } from "./dom.js";
 import { describeError } from "./errors.js";
 import { EventsPanel } from "./events_panel.js";
+import { messagesOf, newId } from "./exchange.js";
 import { keepAtEnd } from "./scroller.js";
 import { logOut, notice, userInCookie } from "./session.js";
 import { askForOthers } from "./site_tools.js";
@@ -12,19 +14,11 @@ import { Turn } from "./turn.js";
 
 /**
  * @typedef {import("../realtime_manager.js").Answer} Answer
- * @typedef {import("./errors.js").Failure} Failure
- *
- * @typedef {object} Exchange a question and its outcome, as stored in the tab; without `answer` and `failure` the outcome
- *   is not known yet
- * @property {string} prompt
- * @property {string} request_id
- * @property {number} [started] `Date.now()` of event 1
- * @property {Answer | null} [answer]
- * @property {Failure} [failure]
+ * @typedef {import("./exchange.js").Exchange} Exchange
  */
 
-/** @param {{ site: string, user: string, csrf_token: string | null, socketio_port: number | null }} boot */
-export function openPage({ site, user, csrf_token, socketio_port }) {
+/** @param {{ site: string, user: string, csrf_token: string | null, socketio_port: number | null, keeps_questions: boolean }} boot */
+export function openPage({ site, user, csrf_token, socketio_port, keeps_questions }) {
 	const socketUrl = socketio_port ? `${location.protocol}//${location.hostname}:${socketio_port}` : location.origin;
 	const debug = new URLSearchParams(location.search).has("debug");
 	const manager = new RealtimeManager({ site, socketUrl, csrfToken: csrf_token ?? undefined, debug });
@@ -95,6 +89,7 @@ export function openPage({ site, user, csrf_token, socketio_port }) {
 			if (running.get(request_id)?.turn === turn) running.delete(request_id);
 			showIdle();
 			scroller.follow();
+			conversations?.refresh();
 		}
 	}
 
@@ -269,18 +264,23 @@ export function openPage({ site, user, csrf_token, socketio_port }) {
 		byId(shown ? "events-close" : "events-toggle").focus();
 	}
 	for (const id of ["events-toggle", "events-close"]) byId(id).addEventListener("click", toggleEvents);
-	byId("new").addEventListener("click", () => {
+	/** Leaves the conversation, and shows another one. @param {{ task_id: string, turns: Exchange[] }} next */
+	function enter(next) {
 		cancel();
 		running.clear();
 		interrupted.clear();
 		showIdle();
-		conversation = { task_id: newId(), turns: [] };
+		conversation = next;
 		saveConversation();
 		log.replaceChildren();
 		panel.clear();
-		document.body.classList.add("empty");
+		showTurns();
 		prompt.focus();
-	});
+	}
+	byId("new").addEventListener("click", () => enter({ task_id: newId(), turns: [] }));
+	const conversations = keeps_questions
+		? new ConversationsPanel({ manager, announce, enter, isOpen: (id) => id === conversation.task_id })
+		: null;
 	byId("logout").addEventListener("click", () => logOut(csrf_token, Object.values(storage)));
 
 	// The connection
@@ -319,36 +319,20 @@ export function openPage({ site, user, csrf_token, socketio_port }) {
 
 	// Start
 
-	for (const exchange of conversation.turns) {
-		const turn = show(exchange);
-		if (exchange.answer || exchange.failure) showEnd(exchange, turn);
-		else follow(exchange, turn, manager.resume(exchange.request_id));
+	function showTurns() {
+		for (const exchange of conversation.turns) {
+			const turn = show(exchange);
+			if (exchange.answer || exchange.failure) showEnd(exchange, turn);
+			else follow(exchange, turn, manager.resume(exchange.request_id));
+		}
+		announce("");
+		document.body.classList.toggle("empty", !conversation.turns.length);
+		scroller.toEnd();
 	}
-	announce("");
 	byId("loading").remove();
 	byId("app").hidden = false;
-	document.body.classList.toggle("empty", !conversation.turns.length);
-	scroller.toEnd();
+	showTurns();
 	prompt.focus();
 	loadModels();
 	manager.connect().then(showConnection);
-}
-
-/** Returns the messages of an exchange, none if it has no answer. @param {Exchange} exchange */
-function messagesOf({ prompt, answer }) {
-	if (!answer?.response) return [];
-	return [
-		{ role: "user", content: prompt },
-		{ role: "assistant", content: answer.response },
-	];
-}
-
-/** Whether a key belongs to an input method. Safari sends the last key after the composition. @param {KeyboardEvent} event */
-function isComposing({ isComposing, keyCode }) {
-	return isComposing || keyCode === 229;
-}
-
-function newId() {
-	const bytes = crypto.getRandomValues(new Uint8Array(12));
-	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -57,3 +57,15 @@ async function copy(text) {
 /** @param {number} milliseconds */
 export const seconds = (milliseconds) =>
 	milliseconds < 50 ? __("< 0.1 s") : __("{0} s", [(milliseconds / 1000).toFixed(1)]);
+
+/** Whether a key belongs to an input method. Safari sends the last key after the composition. @param {KeyboardEvent} event */
+export function isComposing({ isComposing, keyCode }) {
+	return isComposing || keyCode === 229;
+}
+
+/** Lets the browser save a text as a file. @param {string} name @param {string} type @param {string} text */
+export function download(name, type, text) {
+	const url = URL.createObjectURL(new Blob([text], { type }));
+	h("a", { href: url, download: name }).click();
+	URL.revokeObjectURL(url);
+}
