@@ -137,7 +137,7 @@ def _notes(answer: dict[str, Any]) -> list[str]:
 		return []
 	results = counted(trimmed["tool_results"], "result")
 	return [
-		f"{results} of tools were left out, about {trimmed['tokens']} tokens: the model's context window is full."
+		f"Left out: {results} of tools, about {trimmed['tokens']} tokens, because the model's context window is full."
 	]
 
 
