@@ -86,7 +86,8 @@ class FrappeRequests:
 
 	def requeue(self, name: str, now: float) -> None:
 		_lock_request(name, ("running",))
-		((lease,),) = sql(f"SELECT lease FROM `tab{REQUEST}` WHERE name = %s", (name,))
+		# A read without a lock may be older than the transaction of the process that renewed the lease.
+		((lease,),) = sql(f"SELECT lease FROM `tab{REQUEST}` WHERE name = %s FOR UPDATE", (name,))
 		if lease > now:
 			raise LeaseLost(name)
 		sql(f"UPDATE `tab{REQUEST}` SET status = 'queued', lease = 0 WHERE name = %s", (name,))
