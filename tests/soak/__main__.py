@@ -67,7 +67,7 @@ def main() -> int:
 	if missed:
 		print(f"Not reached: {', '.join(missed)}.")
 	if arguments.rounds >= WHOLE:
-		report.write("bench" if arguments.bench else "standalone", rows)
+		report.write("bench" if arguments.bench else "standalone", site.version, rows)
 	return int(bool(missed))
 
 

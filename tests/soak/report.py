@@ -1,7 +1,6 @@
 """The table of a soak, and its place in docs/reliability.md."""
 
 import os
-import platform
 import re
 import statistics
 from collections.abc import Sequence
@@ -74,10 +73,18 @@ def table(rows: Sequence[Row]) -> list[str]:
 	return lines
 
 
-def write(place: str, rows: Sequence[Row]) -> None:
-	"""Writes the table between the markers of its place in docs/reliability.md."""
+def write(place: str, version: str, rows: Sequence[Row]) -> None:
+	"""Writes the table between the markers of its place in docs/reliability.md.
+
+	Args:
+		place: `bench` or `standalone`.
+		version: what the site runs on.
+		rows: the lines of the table.
+	"""
 	begin, end = f"<!-- soak {place} -->", f"<!-- end of soak {place} -->"
-	measured = f"On {date.today():%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} processors, load {os.getloadavg()[2]:.1f}:"
+	measured = (
+		f"On {date.today():%Y-%m-%d}, {version}, {os.cpu_count()} processors, load {os.getloadavg()[2]:.1f}:"
+	)
 	text = "\n".join([begin, measured, "", *table(rows), end])
 	document = DOCUMENT.read_text()
 	assert begin in document, f"{DOCUMENT} has no {begin}"

@@ -1,6 +1,7 @@
 """The sites under test: processes of a bench, or the standalone site. Their parts can be killed and started again."""
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,7 @@ class OnBench:
 
 	def __init__(self, stack: Stack, token: str) -> None:
 		self._stack, self._token = stack, token
+		self.version = f"Frappe {stack.bench.frappe_version()}"
 
 	def client(self) -> Client:
 		stack = self._stack
@@ -103,6 +105,7 @@ class Standalone:
 
 	faults = ("the site killed with -9",)
 	killed = "site"
+	version = f"Python {platform.python_version()}"
 
 	def __init__(self, folder: Path, config: Config) -> None:
 		self._process = StandaloneSite(folder, config)

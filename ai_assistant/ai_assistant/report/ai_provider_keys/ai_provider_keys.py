@@ -53,14 +53,14 @@ def _columns() -> list[dict[str, Any]]:
 		return {"fieldname": name, "label": label, "fieldtype": kind, "width": width, **more}
 
 	return [
-		column("provider", _("Provider"), "Data", 150),
-		column("key", _("Key"), "Data", 120),
-		column("asked", _("Asked"), "Int", 90),
-		column("failed", _("Failed"), "Int", 90),
-		column("failures", _("Failures by Kind"), "Data", 260),
-		column("resting_until", _("Resting Until"), "Datetime", 180),
-		column("reason", _("Reason"), "Data", 130),
-		column("cached", _("Cached"), "Data", 95, align="right"),
-		column("p50", _("First Chunk p50"), "Data", 140, align="right"),
-		column("p95", _("First Chunk p95"), "Data", 140, align="right"),
+		column("provider", _("Provider"), "Data", 130),
+		column("key", _("Key"), "Data", 90),
+		column("asked", _("Asked"), "Int", 80),
+		column("failed", _("Failed"), "Int", 80),
+		column("failures", _("Failures by Kind"), "Data", 210),
+		column("resting_until", _("Resting Until"), "Datetime", 170),
+		column("reason", _("Reason"), "Data", 115),
+		column("cached", _("Cached"), "Data", 80, align="right"),
+		column("p50", _("First Chunk p50"), "Data", 130, align="right"),
+		column("p95", _("First Chunk p95"), "Data", 130, align="right"),
 	]
