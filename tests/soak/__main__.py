@@ -26,8 +26,11 @@ ANSWER_S = 0.8
 """How long a provider takes for an answer."""
 IN_BACKGROUND = 10
 """One of so many rounds is answered by a worker."""
-WARM = 0.25
-"""The share of the rounds after which memory is compared. Threads and pools are full by then."""
+WARM, WARM_AGAIN = 0.5, 0.25
+"""The shares of the rounds after which memory is compared, since the start and since a process was killed.
+
+Each thread of the web server keeps the memory of its largest request, so memory grows until all threads have had one.
+"""
 LIMITS = {
 	"max_chars": 2_000_000,
 	"requests_per_minute": 100_000,
@@ -81,12 +84,12 @@ def run(
 ) -> dict[str, list[float]]:
 	"""Lets the agent make its rounds.
 
-	Returns: the memory of each process in MB, once a round after it has answered WARM of the rounds.
+	Returns: the memory of each process in MB, once a round after WARM or WARM_AGAIN of the rounds.
 	"""
 	began = time.monotonic()
 	kill_at, redis_at = rounds // 2, rounds * 5 // 8
 	warm = dict.fromkeys(site.memory_mb(), rounds * WARM)
-	warm[site.killed] = kill_at + rounds * WARM
+	warm[site.killed] = kill_at + rounds * WARM_AGAIN
 	memory: dict[str, list[float]] = {name: [] for name in warm}
 	while agent.rounds < rounds:
 		n = agent.rounds
