@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,10 +12,19 @@ import frappe
 from frappe.utils.password import update_password
 
 import ai_assistant
-from ai_assistant import app_hooks, keys
+from ai_assistant import api, app_hooks, keys
 from ai_assistant.api.test_python import provider
-from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, rest, start_without_requests
-from ai_assistant.config import settings
+from ai_assistant.bench_tests import (
+	TestCase,
+	commit,
+	delete_user,
+	make_user,
+	rest,
+	rest_with,
+	start_without_requests,
+)
+from ai_assistant.chat import queue
+from ai_assistant.config import access, settings
 from ai_assistant.permissions import MANAGER, USER
 
 from . import catalog, functions
@@ -409,6 +419,45 @@ class TestTools(TestCase):
 		self.assertEqual(json.loads(row.tool_runs)[0]["name"], "get_list")
 		kinds = frappe.get_all("AI Request Event", {"request": row.name}, pluck="type", order_by="seq")
 		self.assertEqual(kinds, ["reasoning", "tool_result", "text", "completion"])
+
+	def test_a_client_of_a_standard_api_reaches_a_mode_by_an_alias(self) -> None:
+		path, messages = "/api/method/ai_assistant.v1/chat/completions", [{"role": "user", "content": "Hi"}]
+		secrets = {}
+		for permitted in (0, 1):
+			key: Any = frappe.get_doc(
+				{"doctype": "AI Key", "label": "t", "user": ANN, "site_tools": permitted}
+			)
+			secrets[permitted] = key.insert()._key
+		commit()
+		calls = [("get_doc", {"doctype": DOCTYPE, "name": "Alpha"})]
+		with provider("Two.") as handler:
+			site = frappe.get_attr("ai_assistant.config.access.load")()
+			modes = {**site.modes, "erp": settings.Mode("erp", tools=("get_doc",))}
+			aliases = {"erp": settings.Alias("erp", "local", "m", "erp")}
+			with patch.object(access, "load", return_value=replace(site, modes=modes, aliases=aliases)):
+				for model, key_of, offered in (("m", 1, False), ("erp", 0, False), ("erp", 1, True)):
+					handler.bodies.clear()
+					handler.calls = calls.copy() if offered else []
+					headers = {"Authorization": f"Bearer {secrets[key_of]}"}
+					status, body = rest_with(headers, "POST", path, model=model, messages=messages)
+					self.assertEqual((status, body["choices"][0]["message"]["content"]), (200, "Two."))
+					self.assertEqual("tools" in handler.bodies[0], offered)
+		doc = json.loads(handler.bodies[1]["messages"][-1]["content"])
+		self.assertEqual((doc["title"], "salary" in doc), ("Alpha", False))
+
+	def test_a_worker_runs_tools_as_the_user_of_the_request(self) -> None:
+		calls = [("get_doc", {"doctype": DOCTYPE, "name": "Alpha"})]
+		with provider("Two.", calls=calls) as handler:
+			queued = ai_assistant.ask("Hi", user=ANN, tools=["get_doc"], background=True)
+			frappe.db.rollback()
+			name = frappe.db.get_value("AI Request", {"request_id": queued.details["request_id"]})
+			# The scheduler enqueues lost jobs as Administrator.
+			self.assertEqual(frappe.session.user, "Administrator")
+			site = frappe.get_attr("ai_assistant.config.access.load")()
+			with patch.object(queue, "load", return_value=site):
+				api.answer_queued(name)
+		doc = json.loads(handler.bodies[1]["messages"][-1]["content"])
+		self.assertEqual((doc["title"], "salary" in doc), ("Alpha", False))
 
 	def test_a_tool_that_there_is_not_is_refused_in_python(self) -> None:
 		with provider(), self.assertRaisesRegex(ai_assistant.ChatError, "there is no nothing"):
