@@ -264,15 +264,7 @@ def run(
 def result_of(
 	chunks: Generator[Chunk, None, Result], visit: Callable[[Chunk], object] | None = None
 ) -> Result:
-	"""Runs a generator of chunks, such as `run`, to its end.
-
-	Args:
-		chunks: the generator.
-		visit: is called with each chunk.
-
-	Returns:
-		What the generator returns.
-	"""
+	"""Runs a generator of chunks, such as `run`, and calls `visit` with each chunk. Returns the generator's result."""
 	while True:
 		try:
 			chunk = next(chunks)
@@ -284,10 +276,9 @@ def result_of(
 
 
 def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
-	"""Accepts a request that this process answers, and registers it.
+	"""Accepts and registers a request that this process answers. `accept` and `other_apps.before` describe the errors.
 
-	Arguments and errors are those of `accept` and of `other_apps.before`. Call `running.unregister` when the request has ended.
-	"""
+	Call `running.unregister` when the request has ended."""
 	# A process' first chat then loads the HTTP client while it stores the request.
 	warm()
 	request = other_apps.before(task_provider.keep(request, settings), settings)

@@ -11,7 +11,7 @@ app.
 - `usage` counts tokens and cost. `models`, `model_info` and `model_list` know the figures of models, and
   `token_count` counts before a question is sent. `caching`, `trimming` and `compaction` are for long prompts.
 - `bounds` has the types of the fields of a configuration.
-- `chunks` has the types: the question (`Ask`), the provider, and the chunks of an answer.
+- `chunks` has the types: the question (`Ask`), the provider, and the chunks of an answer. `timing` has the timeouts.
 """
 
 from .adapters import apis
@@ -26,12 +26,10 @@ from .chunks import (
 	Fallback,
 	Key,
 	ModelInfo,
-	Pacing,
 	Provider,
 	Reasoning,
 	Text,
 	Tick,
-	Timeouts,
 	ToolCall,
 	ToolCallDelta,
 	ToolCallStart,
@@ -42,6 +40,7 @@ from .gateway import Gateway
 from .model_info import as_dict as model_details
 from .models import takes_tools
 from .probe import first_chunk_ms
+from .timing import Pacing, Timeouts
 from .token_count import TokenCount, count_tokens
 from .tool_chunks import ToolApproval, ToolResult, ToolRun, ToolStep
 from .usage import Price, Tier, Usage

@@ -10,10 +10,11 @@ from itertools import groupby
 from . import adapters, attachments, hedging, model_info, tracing
 from .assembly import Assembly
 from .bridge import Bridge, Cancel
-from .chunks import Chunk, Completion, Detached, Pacing, Reasoning, Text, Tick, Timeouts
+from .chunks import Chunk, Completion, Detached, Reasoning, Text, Tick
 from .errors import ProviderError
 from .preparation import Prepared
 from .sse import ProtocolError
+from .timing import Pacing, Timeouts
 from .usage import estimated_tokens
 
 # An estimate may be too high by so much, for example for text that repeats itself.

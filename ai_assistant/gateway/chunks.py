@@ -336,30 +336,3 @@ class Provider:
 		"""The administrator's price of a model in any spelling, or else the one for all models."""
 		prices = {spelling(name): price for name, price in self.prices.items()}
 		return self.prices.get(model) or prices.get(spelling(model)) or self.prices.get("*")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-	"""The seconds until a provider's first chunk, between two chunks, and for all attempts together.
-
-	While the model thinks, `thinking_idle_s` is the limit between two chunks.
-	"""
-
-	first_token_s: Amount = 60
-	thinking_idle_s: Amount = 120
-	idle_s: Amount = 60
-	total_s: Amount = 110
-
-
-@dataclass(frozen=True, slots=True)
-class Pacing:
-	"""When the caller of a stream wants its turn. The default is once a second, and each chunk at once.
-
-	Args:
-		wait_s: gives the seconds that the caller can wait for a chunk. After them it gets a Tick.
-		gathers: tells whether chunks of one kind may be held until then and given as one. Each turn of the caller costs
-			time, so that one turn for many chunks is cheaper.
-	"""
-
-	wait_s: Callable[[], float] = lambda: 1.0
-	gathers: Callable[[], bool] = lambda: False

@@ -11,11 +11,12 @@ from typing import Any
 from . import attempt, hedging, models
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
-from .chunks import Ask, Attempt, Chunk, Completion, Detached, Fallback, Pacing, Provider, Tick, Timeouts
+from .chunks import Ask, Attempt, Chunk, Completion, Detached, Fallback, Provider, Tick
 from .errors import ProviderError
 from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
 from .hedging import Hedge, Race
 from .preparation import Prepared, prepare
+from .timing import Pacing, Timeouts
 from .tracing import Trace
 from .usage import Usage, estimated_tokens
 

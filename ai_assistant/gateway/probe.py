@@ -2,8 +2,9 @@
 
 import time
 
-from .chunks import Provider, Reasoning, Text, Timeouts
+from .chunks import Provider, Reasoning, Text
 from .gateway import Gateway
+from .timing import Timeouts
 
 QUESTION = [{"role": "user", "content": "Answer with the one word hello."}]
 TIMEOUTS = Timeouts(first_token_s=20, idle_s=20, total_s=30)

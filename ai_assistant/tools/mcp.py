@@ -60,11 +60,11 @@ def listed(server: McpServer) -> list[Tool]:
 	"""
 	future = _submit(server, _list, LIST_S)
 	try:
-		found = future.result(LIST_S + 1)
+		tools_found = future.result(LIST_S + 1)
 	except TimeoutError:
 		future.cancel()
 		raise ToolError(_("The server takes longer than {0} seconds.").format(f"{LIST_S:g}")) from None
-	return [tool for entry in found[:MAX_TOOLS] if (tool := _tool(server, entry))]
+	return [tool for entry in tools_found[:MAX_TOOLS] if (tool := _tool(server, entry))]
 
 
 def _remembered(server: McpServer) -> list[Tool]:
