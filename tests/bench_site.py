@@ -167,6 +167,7 @@ def main() -> int:
 	parser.add_argument("site", nargs="?")
 	parser.add_argument("--url")
 	parser.add_argument("--socketio-url")
+	parser.add_argument("--clients", action="store_true", help="only the clients of other makers")
 	options = parser.parse_args()
 	if not options.bench or not options.site:
 		raise Unusable("Name a bench and a site of it: make test-bench BENCH=folder SITE=name.")
@@ -177,6 +178,11 @@ def main() -> int:
 	_expect_app(url)
 
 	bench.inside("allow_tests")
+	if options.clients:
+		try:
+			return _clients(bench, url, socketio_url)[0]
+		finally:
+			bench.inside("restore")
 	try:
 		own = _run_tests(bench)
 		with bench.worker():
@@ -221,25 +227,39 @@ def _run_tests(bench: Bench) -> tuple[int, str]:
 	return done.returncode, f"{ran} ran, {wrong} failed"
 
 
+def _prepared(bench: Bench, url: str, socketio_url: str, config: dict[str, Any]) -> dict[str, str]:
+	"""Gives the site a configuration. Returns the environment in which tests find the site and its users."""
+	from tests.support.site import MANAGER, USERS
+
+	first, second, third, spender = USERS
+	tokens = bench.inside("prepare", users=USERS | MANAGER, config=config)
+	_wait_for_config(url, tokens[first], config)
+	return {
+		"AI_ASSISTANT_URL": url,
+		"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
+		"AI_ASSISTANT_SITE": bench.site,
+		"AI_ASSISTANT_TOKEN": tokens[first],
+		"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
+		"AI_ASSISTANT_THIRD_TOKEN": tokens[third],
+		"AI_ASSISTANT_SPENDER_TOKEN": tokens[spender],
+	}
+
+
+def _clients(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
+	from tests.support.provider import ScriptedProvider
+	from tests.support.site import PROVIDER_PORT, clients_config
+
+	environment = _prepared(bench, url, socketio_url, clients_config(ScriptedProvider(PROVIDER_PORT)))
+	return _pytest("tests/clients", AI_ASSISTANT_CLIENTS="1", **environment)
+
+
 def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, str]]:
 	"""The suites that know the site by its address alone; what each of them came to."""
 	from tests.support.provider import ScriptedProvider
-	from tests.support.site import MANAGER, PROVIDER_PORT, USERS, browser_config, site_config
-
-	first, second, third, spender = USERS
+	from tests.support.site import MANAGER, PROVIDER_PORT, browser_config, site_config
 
 	def prepared(config: dict[str, Any]) -> dict[str, str]:
-		tokens = bench.inside("prepare", users=USERS | MANAGER, config=config)
-		_wait_for_config(url, tokens[first], config)
-		return {
-			"AI_ASSISTANT_URL": url,
-			"AI_ASSISTANT_SOCKETIO_URL": socketio_url,
-			"AI_ASSISTANT_SITE": bench.site,
-			"AI_ASSISTANT_TOKEN": tokens[first],
-			"AI_ASSISTANT_SECOND_TOKEN": tokens[second],
-			"AI_ASSISTANT_THIRD_TOKEN": tokens[third],
-			"AI_ASSISTANT_SPENDER_TOKEN": tokens[spender],
-		}
+		return _prepared(bench, url, socketio_url, config)
 
 	environment = prepared(site_config(ScriptedProvider(PROVIDER_PORT)))
 	done = {

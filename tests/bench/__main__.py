@@ -29,7 +29,7 @@ from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
-from . import compare, report, wires
+from . import compare, peers, report, wires
 from .compare import percentile
 
 RESULTS = Path("bench-results.json")
@@ -207,6 +207,7 @@ def main() -> None:
 		lambda written: report.KEPT.write_text(json.dumps(written, indent=1) + "\n"),
 		benches,
 	)
+	compared["gateways"] = peers.measure(lambda name: console.print(f"measuring {name} …", style="dim"))
 	report.write(compared, rows)
 	reached = report.goals(compared)
 	table = Table("figure", "measured", "target", "")

@@ -6,6 +6,7 @@ the site did with a hundred chats; this takes a twentieth of a core.
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,9 @@ Ask = Callable[[str], Awaitable["Stamps"]]
 
 LOOP = uvloop.new_event_loop()
 STAMP = 16
+# A stamp as the text of a delta, and what the last event of each API has in it.
+WRITTEN = re.compile(rb'"(?:delta|text|content)": ?" *(\d+\.\d{6}) ')
+ENDS = {"chat/completions": b"[DONE]", "messages": b"message_stop", "responses": b"response.completed"}
 
 _sessions: list[aiohttp.ClientSession] = []
 
@@ -112,27 +116,44 @@ def _heard(stamps: Stamps, event: dict[str, Any], now: float) -> None:
 
 async def of_provider(url: str) -> Ask:
 	"""Asks an API like OpenAI's, whose stream's bytes it reads."""
-	http = _http({"Authorization": "Bearer sk-bench"})
+	return await of_api(url, "chat/completions")
+
+
+async def of_api(
+	url: str, api: str, headers: dict[str, str] | None = None, more: dict[str, Any] | None = None
+) -> Ask:
+	"""Asks one of the three standard APIs, and reads the bytes of its stream.
+
+	Args:
+		url: the address before `/chat/completions`, `/messages` or `/responses`.
+		api: the last part of the address.
+		headers: headers beside a bearer token.
+		more: fields of the body, as `tools`.
+	"""
+	http = _http({"Authorization": "Bearer sk-bench", "x-api-key": "sk-bench", **(headers or {})})
+	last = ENDS[api]
 
 	async def ask(prompt: str) -> Stamps:
 		stamps = Stamps()
-		body = {"model": "scripted", "messages": [{"role": "user", "content": prompt}], "stream": True}
+		messages = [{"role": "user", "content": prompt}]
+		asked = {"input": messages} if api == "responses" else {"messages": messages}
+		if api == "messages":
+			asked["max_tokens"] = 1000  # type: ignore[assignment]
+		body = {"model": "scripted", **(more or {}), **asked, "stream": True}
 		held = end = b""
-		async with http.post(f"{url}/chat/completions", json=body) as response:
+		has_ended = False
+		async with http.post(f"{url}/{api}", json=body) as response:
 			assert response.status == 200, await response.text()
 			async for data in response.content.iter_any():
 				now = time.monotonic()
-				end = (end + data)[-64:]
+				has_ended = has_ended or last in end + data
+				end = data[-64:]
 				if stamps.came:
 					continue
 				held += data
-				for line in held.split(b"\n"):
-					if line.startswith(b"data: {") and line.endswith(b"}"):
-						choices = json.loads(line[6:])["choices"]
-						if text := choices and choices[0]["delta"].get("content"):
-							stamps.wrote, stamps.came = float(text[:STAMP]), now
-							break
-		assert b"[DONE]" in end, f"the answer was cut short: {end!r}"
+				if stamp := WRITTEN.search(held):
+					stamps.wrote, stamps.came = float(stamp[1]), now
+		assert has_ended, f"the answer was cut short: {end!r}"
 		return stamps
 
 	return ask

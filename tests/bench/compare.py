@@ -151,7 +151,11 @@ def proxy(base: str) -> Iterator[Contender]:
 		port = "18643"
 		command = (str(PROXY.absolute()), "--config", str(config), "--port", port, "--host", "127.0.0.1")
 		# Equal chunks would be a fault to it, of which it makes an end.
-		settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "REPEATED_STREAMING_CHUNK_LIMIT": str(10**9)}
+		settings = {
+			"LITELLM_LOCAL_MODEL_COST_MAP": "True",
+			"REPEATED_STREAMING_CHUNK_LIMIT": str(10**9),
+			"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+		}
 		with started(*command, env=settings) as process:
 			url = f"http://127.0.0.1:{port}"
 			until = time.monotonic() + 90

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from . import peers
 from .compare import LENGTHS, PACED, RUNS
 
 DOCS = Path("docs")
@@ -126,7 +127,7 @@ def goals(figures: dict[str, Any]) -> list[list[str]]:
 			reached,
 		]
 	)
-	return shown
+	return [*shown, *peers.goals(figures.get("gateways", {}))]
 
 
 def plot(figures: dict[str, Any]) -> str:
@@ -295,6 +296,15 @@ chunk to the client's receipt, the growth of the process's memory for each chat,
 threads; further chats wait for a thread, which these figures do not include.
 
 {table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
+
+## Against other gateways
+
+All of them stream from one provider over Server-Sent Events, in the API that they are asked in. A bare loop on aiohttp, which
+only passes bytes on, is the limit of Python. The time to the first chunk is that beyond reading the provider directly. *Chats
+at once* is the most of {", ".join(map(str, peers.LEVELS))} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
+Bifrost is not measured: its npm package downloads the program.
+
+{table(peers.HEADS, peers.rows(results.get("gateways", {})))}
 
 ## The site alone
 

@@ -1,5 +1,6 @@
-"""Unmodified SDKs in their newest releases against the standalone site. `make test-clients` runs it."""
+"""Unmodified SDKs in their newest releases against the standalone site, or a bench. `make test-clients` runs it."""
 
+import functools
 import json
 import os
 import shutil
@@ -8,12 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import BUDGET_USD, CHECKOUT, DEAR, Site, StandaloneSite, site_config
-from tests.support.v1 import ask, base
+from tests.support.site import (
+	BUDGET_USD,
+	CHECKOUT,
+	DEAR,
+	PROVIDER_PORT,
+	Account,
+	Site,
+	StandaloneSite,
+	clients_config,
+	live_site,
+)
+from tests.support.v1 import ask, base, headers
 
 HERE = Path(__file__).parent
 CLIENTS = CHECKOUT / "build" / "clients"
@@ -36,28 +48,43 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[ScriptedProvider]:
-	with ScriptedProvider() as running:
+	with ScriptedProvider(PROVIDER_PORT if live_site() else 0) as running:
 		yield running
 
 
 @pytest.fixture(scope="module")
-def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite:
-	config = site_config(provider)
-	config["limits"].update(max_messages=1000, max_chars=1_000_000)
-	# Codex sends other tools for the models that it knows.
-	config["providers"][0]["models"] += ["gpt-5.5", "gpt-6-sol"]
-	return StandaloneSite(tmp_path_factory.mktemp("site"), config)
+def process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFactory) -> StandaloneSite | None:
+	"""The standalone site; None if there is a bench."""
+	if live_site():
+		return None
+	return StandaloneSite(tmp_path_factory.mktemp("site"), clients_config(provider))
 
 
 @pytest.fixture(scope="module")
-def site(process: StandaloneSite) -> Iterator[Site]:
+def site(process: StandaloneSite | None) -> Iterator[Site]:
+	if process is None:
+		live = live_site()
+		assert live
+		yield live
+		return
 	with process as running:
 		yield running
 
 
-def key(process: StandaloneSite, user: str) -> str:
-	"""The AI Key of a user."""
-	return str(process.users[user]["ai_key"])
+def key(process: StandaloneSite | None, account: Account) -> str:
+	"""The AI Key of a user, who makes one on a bench."""
+	return _made(account) if process is None else str(process.users[account.user]["ai_key"])
+
+
+@functools.cache
+def _made(account: Account) -> str:
+	live = live_site()
+	assert live
+	method = "ai_assistant.ai_assistant.doctype.ai_key.ai_key.make"
+	answer = httpx.post(
+		f"{live.url}/api/method/{method}", json={"label": "Clients"}, headers=headers(account), timeout=30
+	)
+	return str(answer.json()["message"]["key"])
 
 
 def run(language: str, api: str, action: str, **fields: Any) -> Any:
@@ -77,14 +104,14 @@ def run(language: str, api: str, action: str, **fields: Any) -> Any:
 
 
 @each_sdk
-def test_it_gets_an_answer(site: Site, process: StandaloneSite, language: str, api: str) -> None:
+def test_it_gets_an_answer(site: Site, process: StandaloneSite | None, language: str, api: str) -> None:
 	steps = [{"reasoning": "Hm."}, {"text": "Hello"}, {"text": " 💭 there."}]
 	text = run(
 		language,
 		api,
 		"prompt",
 		base=base(site),
-		key=key(process, site.first.user),
+		key=key(process, site.first),
 		model="scripted",
 		prompt=script(*steps),
 	)
@@ -94,14 +121,19 @@ def test_it_gets_an_answer(site: Site, process: StandaloneSite, language: str, a
 @each_sdk
 @pytest.mark.parametrize("model", ["scripted", "claude-sonnet-4-5"])
 def test_it_makes_a_round_trip_with_a_tool(
-	site: Site, process: StandaloneSite, provider: ScriptedProvider, language: str, api: str, model: str
+	site: Site,
+	process: StandaloneSite | None,
+	provider: ScriptedProvider,
+	language: str,
+	api: str,
+	model: str,
 ) -> None:
 	marker = unique("marker")
 	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": '{"zone": "UTC"}'}
 	turns = [{"turn": [{"reasoning": "What time?"}, call]}, {"turn": [{"text": f"Noon. {marker}"}]}]
 	fields = {
 		"base": base(site),
-		"key": key(process, site.first.user),
+		"key": key(process, site.first),
 		"model": model,
 		"prompt": script(*turns),
 	}
@@ -111,11 +143,11 @@ def test_it_makes_a_round_trip_with_a_tool(
 
 @each_sdk
 def test_its_stop_closes_the_providers_connection(
-	site: Site, process: StandaloneSite, provider: ScriptedProvider, language: str, api: str
+	site: Site, process: StandaloneSite | None, provider: ScriptedProvider, language: str, api: str
 ) -> None:
 	marker = unique("marker")
 	prompt = script({"text": "So"}, {"hang": True}, {"note": marker})
-	fields = {"base": base(site), "key": key(process, site.first.user), "model": "scripted", "prompt": prompt}
+	fields = {"base": base(site), "key": key(process, site.first), "model": "scripted", "prompt": prompt}
 	assert run(language, api, "stop", **fields) == "stopped"
 	assert provider.wait_for(marker).hung_up.wait(20)
 
@@ -123,10 +155,10 @@ def test_its_stop_closes_the_providers_connection(
 @each_sdk
 @pytest.mark.parametrize("model", ["nobody-has-this", "scripted"])
 def test_it_raises_an_error_that_says_what_is_wrong(
-	site: Site, process: StandaloneSite, language: str, api: str, model: str
+	site: Site, process: StandaloneSite | None, language: str, api: str, model: str
 ) -> None:
 	prompt = script({"text": "So"}, {"error": "scripted"})
-	fields = {"base": base(site), "key": key(process, site.first.user), "model": model, "prompt": prompt}
+	fields = {"base": base(site), "key": key(process, site.first), "model": model, "prompt": prompt}
 	raised = run(language, api, "error", **fields)
 	assert raised, "no error was raised"
 	if model == "scripted":
@@ -137,7 +169,7 @@ def test_it_raises_an_error_that_says_what_is_wrong(
 
 @each_sdk
 def test_a_used_up_budget_is_told_once(
-	site: Site, process: StandaloneSite, provider: ScriptedProvider, language: str, api: str
+	site: Site, process: StandaloneSite | None, provider: ScriptedProvider, language: str, api: str
 ) -> None:
 	usage = {"prompt": BUDGET_USD * 1_000_000 // DEAR, "completion": 0, "reasoning": 0}
 	spends = script({"text": "Yes."}, {"finish": "stop", "usage": usage})
@@ -149,7 +181,7 @@ def test_a_used_up_budget_is_told_once(
 	)
 	fields = {
 		"base": base(site),
-		"key": key(process, site.spender.user),
+		"key": key(process, site.spender),
 		"model": "scripted",
 		"prompt": "hello",
 	}

@@ -86,6 +86,16 @@ def browser_config(provider: ScriptedProvider) -> dict[str, Any]:
 	return config
 
 
+def clients_config(provider: ScriptedProvider) -> dict[str, Any]:
+	"""Returns `site_config` for the clients of other makers, which send long conversations."""
+	config = site_config(provider)
+	config["limits"].update(max_messages=1000, max_chars=1_000_000)
+	config["timeouts"] = PATIENT
+	# Codex sends other tools for the models that it knows.
+	config["providers"][0]["models"] += ["gpt-5.5", "gpt-6-sol"]
+	return config
+
+
 APIS = {
 	"openai": ("openai", "scripted"),
 	"litellm": ("litellm/openai", "scripted"),
