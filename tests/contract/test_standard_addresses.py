@@ -54,8 +54,8 @@ def test_the_short_address_refuses_a_body_that_is_no_json(site: Site, frappe_rea
 		for address in (short(site), base(site))
 	]
 	if live_site() and not frappe_reads_strictly:
-		# Frappe 15 fails before it calls a hook, and has a JSON body only for addresses that begin with /api.
-		assert [answer.status_code for answer in answers] == [500, 500]
+		# Frappe 15 fails before it calls a hook, and then again as it draws the page of that error.
+		assert [answer.status_code for answer in answers] == [500, 400]
 		return
 	assert len({(answer.status_code, answer.text) for answer in answers}) == 1
 
@@ -79,9 +79,11 @@ def test_a_body_that_is_too_large_is_refused_in_the_form_of_its_api(
 		headers={**headers(site.first), "Content-Type": content_type},
 		timeout=60,
 	)
-	assert answer.status_code == 413
 	if live_site() and not frappe_reads_strictly:
+		# It also answers before it has read the body, at which nginx may find the connection closed.
+		assert answer.status_code in (413, 502)
 		pytest.skip("Frappe 15 answers a body that is too large before it calls a hook")
+	assert answer.status_code == 413
 	error = answer.json()["error"]
 	assert error["message"] == "The body is larger than the site accepts."
 	assert error["type"] == ("request_too_large" if path == "/messages" else "invalid_request_error")
