@@ -98,10 +98,7 @@ class Publisher:
 		publishes: bool = True,
 		stream_tool_calls: bool = False,
 	) -> "Publisher":
-		"""Makes the publisher of a stored request, which goes on where its `events` end.
-
-		The arguments are those of the constructor.
-		"""
+		"""Makes the publisher of a stored request, which continues after its `events`. `__init__` has the arguments."""
 		publisher = cls(
 			row["name"],
 			row["user"],
@@ -343,11 +340,7 @@ def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **m
 
 
 def _publish(event: str, message: dict[str, Any], user: str) -> str | None:
-	"""Publishes at once, within a bounded time. Nothing that goes wrong with it ends a chat.
-
-	Returns:
-		Why the message was not sent, None if it was handed to Frappe.
-	"""
+	"""Publishes at once, within a bounded time. Returns why the message was not sent; None if Frappe got it."""
 	try:
 		with redis_health.bounded():
 			frappe.publish_realtime(event, message, user=user)
