@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_assistant.realtime.batcher import MAX_BYTES, Batch, Batcher
+from ai_assistant.realtime.batcher import MAX_BYTES, USED_DELAY, Batch, Batcher
 
 DELTAS = st.lists(
 	st.tuples(
@@ -120,7 +120,7 @@ def test_a_long_answer_takes_about_one_event_a_second_more() -> None:
 		driver.end()
 		return len(driver.sent)
 
-	assert 100 <= events(160) - events(60) <= 107
+	assert 100 <= events(160) - events(60) <= 100 / USED_DELAY + 1
 
 
 def test_what_a_fast_provider_heaps_up_leaves_before_its_window_is_over() -> None:
