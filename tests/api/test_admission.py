@@ -173,8 +173,8 @@ def test_the_site_has_a_limit_of_its_own_which_the_queue_waits_for(
 def test_chats_and_waits_hold_their_share_of_the_web_threads_and_the_rest_goes_on(
 	process: StandaloneSite, site: Site, provider: ScriptedProvider
 ) -> None:
-	# Of the 200 threads of a standalone site two.
-	asking = Asking(process, site, provider, web_percent=1)
+	# Two threads.
+	asking = Asking(process, site, provider, web_threads=200, web_percent=1)
 	with asking.held(site.first, site.second) as chats:
 		assert refusal(asking.ask(waits=False)) == (503, "busy")
 		queued = asking.ask(background=True).json()["message"]

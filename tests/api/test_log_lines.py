@@ -16,7 +16,7 @@ import pytest
 import ai_assistant
 from ai_assistant import app_hooks, log, store
 from ai_assistant.api import responses
-from ai_assistant.chat import lifecycle, queue, termination, tool_rounds, webhooks
+from ai_assistant.chat import detached, lifecycle, queue, termination, tool_rounds, webhooks
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import forms, settings
 from ai_assistant.config.settings import McpServer, Realtime, Settings
@@ -132,6 +132,12 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 			"stop", EVIL, EVIL, dropped=("temperature",), effort="low", trimmed=trimmed, compacted=True
 		)
 	)
+	chat().completed(Completion("stop", EVIL, EVIL, hung_up_on=(EVIL, EVIL)))
+	with patch.context() as context:
+		context.setattr(site, "requeue", lambda *_given: None, raising=False)
+		context.setattr(site, "get", lambda *_given: None)
+		with pytest.raises(AttributeError):
+			detached.hand_over(SimpleNamespace(publisher=one, request=chat().request, user=EVIL))  # type: ignore[arg-type]
 	chat().failed(RuntimeError(EVIL))
 	site.refuse = {"append"}
 	chat().completed(Completion("stop", EVIL, EVIL))
