@@ -81,7 +81,7 @@ def get_list(
 	for fieldname in (*fields, *(condition["field"] for condition in filters), order_by):
 		if fieldname not in columns:
 			raise ToolError(_("{0} has no field {1} that you may read.").format(meta.name, fieldname))
-	conditions = [_condition(meta.name, condition) for condition in filters]
+	conditions = [part for condition in filters for part in _conditions(meta, condition)]
 	rows = frappe.get_list(
 		meta.name,
 		fields=list(dict.fromkeys(["name", *fields])),
@@ -131,8 +131,9 @@ def get_schema(
 	return {"doctype": meta.name, "title_field": meta.title_field, "standard": STANDARD, "fields": described}
 
 
-def _condition(doctype: str, condition: Filter) -> list[Any]:
-	value, operator = condition["value"], condition["operator"]
+def _conditions(meta: Any, condition: Filter) -> list[list[Any]]:
+	"""Returns the filters of Frappe that one condition means."""
+	fieldname, value, operator = condition["field"], condition["value"], condition["operator"]
 	wants_list = operator in ("in", "not in", "between")
 	size = len(value) if isinstance(value, list) else 0
 	if isinstance(value, list) != wants_list or (operator == "between" and size != 2):
@@ -140,8 +141,16 @@ def _condition(doctype: str, condition: Filter) -> list[Any]:
 	if operator == "is" and value not in ("set", "not set"):
 		raise ToolError(_("The operator {0} does not take this value.").format(operator))
 	if value is None:
-		return [doctype, condition["field"], "is", "not set" if operator == "=" else "set"]
-	return [doctype, condition["field"], operator, value]
+		return [[meta.name, fieldname, "is", "not set" if operator == "=" else "set"]]
+	if isinstance(value, list) and operator == "between" and not _is_date(meta, fieldname):
+		# Frappe 15 reads the values of `between` as dates, whatever the field is (frappe/model/db_query.py).
+		return [[meta.name, fieldname, ">=", value[0]], [meta.name, fieldname, "<=", value[1]]]
+	return [[meta.name, fieldname, operator, value]]
+
+
+def _is_date(meta: Any, fieldname: str) -> bool:
+	field = meta.get_field(fieldname)
+	return field.fieldtype in ("Date", "Datetime") if field else fieldname in ("creation", "modified")
 
 
 def _matches(meta: Any, text: str, limit: int) -> list[dict[str, Any]]:

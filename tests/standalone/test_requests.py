@@ -428,6 +428,7 @@ def test_the_page_knows_who_looks_at_it_and_no_secret(ann: httpx.Client) -> None
 		"csrf_token": token,
 		"socketio_port": None,
 		"may_use": True,
+		"keeps_questions": False,
 		"desk": "/app",
 		"lang": "en",
 		"messages": {},

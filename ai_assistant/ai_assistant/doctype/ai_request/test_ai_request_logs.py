@@ -7,9 +7,9 @@ from frappe.utils import add_days, now_datetime
 
 from ai_assistant import install
 from .ai_request import BINARY, AIRequest, on_doctype_update
-from .for_tests import ANN, LoggedRequestsTestCase, make_request
+from .for_tests import ANN, CHIEF, LoggedRequestsTestCase, make_request
 from ..ai_request_event.ai_request_event import AIRequestEvent
-from ai_assistant.bench_tests import commit, make_user
+from ai_assistant.bench_tests import commit, make_user, rest
 from ai_assistant.patches.v0_3 import set_ended
 from ai_assistant.permissions import USER
 from ai_assistant.store.frappe_store import FrappeStore
@@ -26,6 +26,17 @@ class TestAIRequestLogs(LoggedRequestsTestCase):
 		frappe.db.delete("AI Request Event", {"owner": "Administrator", "text": "x"})
 		frappe.db.delete("AI Request", {"user": gone})
 		commit()
+
+	def test_frappe_logs_who_opens_the_request_of_another(self) -> None:
+		path = "/api/method/frappe.desk.form.load.getdoc"
+		for doctype, name in (("AI Request", self.anns), ("AI Request Event", f"{self.anns}:1")):
+			status, answer = rest("GET", path, CHIEF, doctype=doctype, name=name)
+			self.assertEqual(status, 200, answer)
+			frappe.db.rollback()
+			views = {"reference_doctype": doctype, "reference_name": name}
+			self.assertEqual(frappe.get_all("View Log", views, pluck="viewed_by"), [CHIEF])
+			frappe.db.delete("View Log", views)
+			commit()
 
 	def test_the_keys_stay_binary_when_the_doctype_is_synced_again(self) -> None:
 		def state() -> Any:
