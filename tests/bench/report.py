@@ -13,6 +13,7 @@ from .compare import LENGTHS, PACED, RUNS
 
 DOCS = Path("docs")
 KEPT = DOCS / "performance.json"
+UNMEASURED = "This run did not measure them. `python -m tests.bench.peers` does."
 README = Path("README.md")
 # Between these lines README has the table of `overview`.
 OVERVIEW = ("<!-- make bench writes this table -->", "<!-- end of the table -->")
@@ -304,7 +305,7 @@ only passes bytes on, is the limit of Python. The time to the first chunk is tha
 at once* is the most of {", ".join(map(str, peers.LEVELS))} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
 Bifrost is not measured: its npm package downloads the program.
 
-{table(peers.HEADS, peers.rows(results.get("gateways", {})))}
+{table(peers.HEADS, peers.rows(results["gateways"])) if results.get("gateways") else UNMEASURED}
 
 ## The site alone
 
