@@ -132,8 +132,7 @@ def rest_with(headers: dict[str, str], method: str, path: str, /, **fields: Any)
 	answer: list[Any] = []
 
 	def ask() -> None:
-		# Buffered, so that what Frappe does after the response is done.
-		response = Client(application).open(path, method=method, headers=headers, buffered=True, **sent)
+		response = Client(application).open(path, method=method, headers=headers, **sent)
 		answer.append((response.status_code, response.get_data().decode(errors="replace")))
 
 	thread = threading.Thread(target=ask)
