@@ -27,7 +27,6 @@ from tests.support.site import StandaloneSite
 from tests.support.v1 import PATH
 
 from . import asking, gateways
-from .asking import Ask
 from .compare import (
 	EVERY,
 	LIMITS,
