@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +150,19 @@ class Stack:
 		self.running[name].send_signal(number)
 
 	def kill(self, name: str) -> None:
-		"""Kill -9 of a process and of all that it has forked, the work horses in sessions of their own too."""
-		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
-			try:
-				os.kill(pid, signal.SIGKILL)
-			except ProcessLookupError:
-				pass
+		"""Kill -9 of a process and of all that it has forked, the work horses in sessions of their own too.
+
+		Waits until all of them are gone: one that dies last still answers on its port.
+		"""
+		killed: list[psutil.Process] = []
+		with suppress(psutil.NoSuchProcess):
+			process = psutil.Process(self.running[name].pid)
+			killed = [process, *process.children(recursive=True)]
+		for one in killed:
+			with suppress(psutil.NoSuchProcess):
+				one.kill()
 		self.running.pop(name).wait()
+		psutil.wait_procs(killed, timeout=10)
 
 	def stop(self, name: str, within_s: float = 30) -> None:
 		"""As supervisor stops it: TERM, and KILL where that was not enough."""

@@ -1,6 +1,7 @@
 """A web process or a worker of the bench that is killed while a standard API streams, and a client that asks again."""
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -39,7 +40,9 @@ def test_the_same_key_replays_what_was_committed_and_ends_once(
 		pieces = contents(response)
 		read = "".join(next(piece for piece in pieces if piece) for _ in range(4))
 		stack.kill("web")
-		read += "".join(pieces)
+		with suppress(httpx.HTTPError):
+			for piece in pieces:
+				read += piece
 	assert provider.wait_for(request_id).hung_up.wait(10)
 	stack.start("web")
 	for _ in range(2):
