@@ -9,6 +9,7 @@ from typing import Any
 
 from ai_assistant.gateway import Gateway, Provider, ToolCall
 from tests.support.prompt_cache import PromptCache
+from tests.support.serving import serving
 
 ROUNDS = 20
 # In US dollars a million tokens: input, read from the cache, written to it, output.
@@ -103,7 +104,7 @@ def _events(api: str, n: int, last: bool, prompt: int, cached: int, written: int
 
 
 @contextmanager
-def serving(caching: CachingServer) -> Iterator[str]:
+def cached_provider(caching: CachingServer) -> Iterator[str]:
 	class Handler(BaseHTTPRequestHandler):
 		def do_POST(self) -> None:
 			answer = caching.answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -116,13 +117,8 @@ def serving(caching: CachingServer) -> Iterator[str]:
 		def log_message(self, *_: Any) -> None:
 			pass
 
-	server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-	threading.Thread(target=server.serve_forever, daemon=True).start()
-	try:
-		yield f"http://127.0.0.1:{server.server_port}/v1"
-	finally:
-		server.shutdown()
-		server.server_close()
+	with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+		yield f"{address}/v1"
 
 
 def run(api: str) -> tuple[float, float]:
@@ -132,7 +128,7 @@ def run(api: str) -> tuple[float, float]:
 	that was booked differs from the one by hand.
 	"""
 	caching, booked = CachingServer(api), 0.0
-	with serving(caching) as base:
+	with cached_provider(caching) as base:
 		one = Gateway([Provider("p", api, "-", PRICES[api][0], api_base=base)])
 		messages: list[dict[str, Any]] = [
 			{"role": "system", "content": "You are a careful software engineer. " * 150},

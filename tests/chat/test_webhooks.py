@@ -16,6 +16,7 @@ from ai_assistant.operations import scheduled
 from tests.chat.conftest import ANN, ChatSite
 from tests.chat.test_lifecycle import run
 from tests.support import script
+from tests.support.serving import serving
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgd2ViaG9vaw=="
 
@@ -49,14 +50,8 @@ class Receiver:
 @contextmanager
 def receiving() -> Iterator[Receiver]:
 	receiver = Receiver()
-	thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
-	thread.start()
-	try:
+	with serving(receiver.server):
 		yield receiver
-	finally:
-		receiver.server.shutdown()
-		receiver.server.server_close()
-		thread.join()
 
 
 @pytest.fixture

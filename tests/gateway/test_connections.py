@@ -168,17 +168,12 @@ def of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def over_tls(certificate: Path) -> Iterator[str]:
 	context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 	context.load_cert_chain(certificate)
-	with Counting(lambda *_: ANSWER, False) as server:
-		server.socket = context.wrap_socket(server.socket, server_side=True)
-		# A client that does not trust the certificate hangs up during the handshake.
-		server.handle_error = lambda *_: None  # type: ignore[method-assign]
-		serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-		serving.start()
-		try:
-			yield f"https://127.0.0.1:{server.server_address[1]}"
-		finally:
-			server.shutdown()
-			serving.join()
+	server = Counting(lambda *_: ANSWER, False)
+	server.socket = context.wrap_socket(server.socket, server_side=True)
+	# A client that does not trust the certificate hangs up during the handshake.
+	server.handle_error = lambda *_: None  # type: ignore[method-assign]
+	with serving(server) as address:
+		yield address.replace("http:", "https:")
 
 
 @pytest.mark.parametrize("api", ["openai", "litellm/openai"])

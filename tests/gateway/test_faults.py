@@ -16,6 +16,7 @@ import pytest
 from ai_assistant.gateway import ProviderError, Timeouts
 from ai_assistant.gateway.errors import SENTENCES
 from tests.support.provider import ScriptedProvider
+from tests.support.serving import serving
 from tests.support.wire import FAMILIES, Step
 
 from .asking import ADAPTERS, DIRECT, KEY, MODELS, Heard, Listener, family, gateway, hear, scripted, spoken
@@ -278,14 +279,8 @@ def somebody_who_says(answer: bytes) -> Iterator[str]:
 			self.request.recv(1 << 20)
 			self.request.sendall(answer)
 
-	with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
-		serving = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-		serving.start()
-		try:
-			yield f"http://127.0.0.1:{listening.server_address[1]}"
-		finally:
-			listening.shutdown()
-			serving.join()
+	with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as address:
+		yield address
 
 
 @EVERY_FAMILY

@@ -11,6 +11,7 @@ import pytest
 from ai_assistant.gateway import ProviderError
 from ai_assistant.gateway.adapters.litellm import client
 from tests.support.provider import ScriptedProvider
+from tests.support.serving import serving
 
 from .asking import MODELS, family, gateway, hear, in_camel_case, spoken
 from .test_tool_calls import TOOLS
@@ -43,11 +44,10 @@ def pictures() -> Iterator[ThreadingHTTPServer]:
 			pass
 
 	fetched: list[str] = []
-	with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-		running.fetched = fetched  # type: ignore[attr-defined]
-		threading.Thread(target=running.serve_forever, daemon=True).start()
+	running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+	running.fetched = fetched  # type: ignore[attr-defined]
+	with serving(running):
 		yield running
-		running.shutdown()
 
 
 def messages(marker: str, url: str, **image: str) -> list[dict[str, Any]]:

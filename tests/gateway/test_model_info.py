@@ -19,6 +19,7 @@ from ai_assistant.gateway import (
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.model_info import known
 from tests.support.provider import ScriptedProvider
+from tests.support.serving import serving
 
 from .asking import KEY, MODELS, family, gateway, hear, scripted
 
@@ -324,12 +325,10 @@ def test_a_server_without_a_list_says_so() -> None:
 		def log_message(self, *_: Any) -> None:
 			pass
 
-	with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as nothing:
-		threading.Thread(target=nothing.serve_forever, daemon=True).start()
-		asked = provider("perplexity", api_base=f"http://127.0.0.1:{nothing.server_port}")
+	with serving(ThreadingHTTPServer(("127.0.0.1", 0), Nothing)) as address:
+		asked = provider("perplexity", api_base=address)
 		with pytest.raises(ProviderError, match="has no list of models"):
 			model_list.fetch(asked)
-		nothing.shutdown()
 
 
 def test_an_api_without_a_list_says_so() -> None:

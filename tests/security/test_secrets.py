@@ -18,6 +18,7 @@ from ai_assistant.config import settings
 from ai_assistant.standalone import stand_in
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
+from tests.support.serving import serving
 from tests.support.site import APIS, CANARY_KEY, Site, StandaloneSite, each_adapter
 
 PROMPT, ANSWER, THOUGHT, WORDS = (f"canary-{what}-5be1" for what in ("prompt", "answer", "thought", "words"))
@@ -181,12 +182,8 @@ def counting() -> Iterator[tuple[str, list[bytes]]]:
 		def handle(self) -> None:
 			came.append(self.request.recv(4096))
 
-	with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
-		threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-		try:
-			yield f"http://127.0.0.1:{listening.server_address[1]}", came
-		finally:
-			listening.shutdown()
+	with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as address:
+		yield address, came
 
 
 @pytest.mark.parametrize("name", APIS)
