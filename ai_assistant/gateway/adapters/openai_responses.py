@@ -58,18 +58,15 @@ async def answer(
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	response = _Response(ask.uses_tools or ask.compact, custom=freeform.names_of(ask.tools))
+	keeps, custom = ask.uses_tools or ask.compact, freeform.names_of(ask.tools)
+	response = _Response(keeps, names=names, custom=custom)
+	detaches = sent.get("background") and not ask.attach_to
 	async with aclosing(_events(provider, ask, sent, names, response)) as events:
 		async for event in events:
-			if sent.get("background") and not ask.attach_to and event.get("type") == "response.created":
+			if detaches and event.get("type") == "response.created":
 				yield Detached(string(event["response"]["id"]), provider.name, ask.model, provider.key_label)
-			if event.get("type") == "error" or ("type" not in event and event.get("error") is not None):
-				# The reference has the fields of an error beside its type; OpenAI sends them one level deeper.
-				raise failure(names, body=event.get("error") or event)
 			for piece in response.pieces(event):
 				yield piece
-			if response.end.get("error") is not None or response.end.get("status") == "failed":
-				raise failure(names, body=response.end.get("error"))
 	if not response.end:
 		raise ProviderError("unfinished" if response.begun else "no_answer", **names)
 	yield Completion(
@@ -93,9 +90,8 @@ def _events(
 
 	OpenAI refuses summaries to organizations that are not verified.
 	"""
-
 	if ask.attach_to:
-		url, headers, _body = request(provider, sent)
+		url, headers, _body = request(provider, {})
 		# 0 is the number of the event that creates the response.
 		url = f"{url}/{quote(ask.attach_to.id, safe='')}?stream=true&starting_after=0"
 		return http.objects(url, headers, None, names, ended=lambda: response.end)
@@ -114,6 +110,8 @@ def _events(
 class _Response(PartialAnswer):
 	"""An answer as far as its events have arrived."""
 
+	# The provider and the model, for the sentences of errors.
+	names: dict[str, str] = field(kw_only=True)
 	# The last event's response.
 	end: dict[str, Any] = field(default_factory=dict)
 	spoke: bool = False
@@ -131,14 +129,15 @@ class _Response(PartialAnswer):
 	drawn: set[Any] = field(default_factory=set)
 
 	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What an event says. Raises ProtocolError."""
+		"""What an event says. Raises ProviderError for one that reports a failure, and ProtocolError."""
 		self.begun = True
 		kind, index = event.get("type"), event.get("output_index")
-		if kind in REASONING:
-			yield from self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
-		elif kind in TEXT:
+		# Nearly all events are text.
+		if kind in TEXT:
 			self.starts.setdefault((index, event.get("content_index")), self.length)
 			yield from self._said(event["delta"])
+		elif kind in REASONING:
+			yield from self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
 		elif kind == ANNOTATION:
 			self._cite(event.get("annotation"), self.starts.get((index, event.get("content_index"))))
 		elif kind == "response.output_item.added":
@@ -156,6 +155,9 @@ class _Response(PartialAnswer):
 			yield from self._end(index, event["item"])
 		elif kind in ENDS:
 			yield from self._whole(event["response"])
+		elif kind == "error" or ("type" not in event and event.get("error") is not None):
+			# The reference has the fields of an error beside its type; OpenAI sends them one level deeper.
+			raise failure(self.names, body=event.get("error") or event)
 		elif event.get("object") == "response":
 			# Of a server that does not stream.
 			yield from self._whole(event)
@@ -199,7 +201,10 @@ class _Response(PartialAnswer):
 		return kind == "function_call" or (kind == "custom_tool_call" and item.get("name") in self.custom)
 
 	def _whole(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What the last event has beyond the others: nothing, or all of it where there were none."""
+		"""What the last event has beyond the others: nothing, or all of it where there were none.
+
+		Raises ProviderError at the end of a response that failed.
+		"""
 		self.end, spoke = response, self.spoke
 		for index, item in enumerate(response.get("output") or ()):
 			kind = item.get("type")
@@ -214,6 +219,8 @@ class _Response(PartialAnswer):
 						self._cite(annotation, start)
 			if kind in CALLS or not spoke:
 				yield from self._end(index, item)
+		if response.get("error") is not None or response.get("status") == "failed":
+			raise failure(self.names, body=response.get("error"))
 
 	def _said(self, text: Any) -> Iterator[Text]:
 		if text:
