@@ -7,7 +7,7 @@ Sources: Anthropic's guide "Compaction" (beta `compact-2026-01-12`), and OpenAI'
 
 from dataclasses import replace
 
-from . import continuation
+from . import continuation, model_info
 from .chunks import Ask, Provider
 
 # The name of the summary among the fields of a continuation, and its own fields.
@@ -22,6 +22,12 @@ FULL = 0.75
 def is_done_by(provider: Provider, ask: Ask) -> bool:
 	"""Whether the provider is asked to compact the conversation. The administrator's own setting for it wins."""
 	return ask.compact and provider.api in APIS and "context_management" not in provider.extra
+
+
+def trigger_tokens(provider: Provider, model: str) -> int | None:
+	"""Returns the tokens of a prompt at which it is compacted; None if the model's context window is unknown."""
+	window = model_info.known(provider, model).context_window
+	return window and round(window * FULL)
 
 
 def without_compacted(provider: Provider, ask: Ask) -> Ask:

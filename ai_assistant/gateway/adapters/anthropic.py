@@ -11,7 +11,7 @@ from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
-from .. import attachments, compaction, continuation, http, model_info, models, strict_json
+from .. import attachments, compaction, continuation, http, models, strict_json
 from ..caching import MARKER
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import BUDGETS
@@ -146,10 +146,10 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 
 def _compaction(provider: Provider, ask: Ask) -> dict[str, Any]:
 	"""The edit that compacts a conversation. Without a trigger the API does so at 150,000 tokens."""
-	window = model_info.known(provider, ask.model).context_window
-	if window is None:
+	tokens = compaction.trigger_tokens(provider, ask.model)
+	if tokens is None:
 		return {"type": COMPACTION}
-	value = max(MIN_TRIGGER_TOKENS, round(window * compaction.FULL))
+	value = max(MIN_TRIGGER_TOKENS, tokens)
 	return {"type": COMPACTION, "trigger": {"type": "input_tokens", "value": value}}
 
 

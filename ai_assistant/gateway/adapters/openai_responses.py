@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .. import caching, compaction, freeform, http, model_info, models, strict_json
+from .. import caching, compaction, freeform, http, models, strict_json
 from ..chunks import OPTIONS, Ask, Completion, Detached, Provider, Reasoning, Text
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -273,8 +273,8 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	more, left_out = for_responses(ask, bool(openai_chat.REASONS.match(ask.model)))
 	sent |= {**responses_input.tools(ask), **more}
 	if compaction.is_done_by(provider, ask):
-		window = model_info.known(provider, ask.model).context_window
-		threshold = {"compact_threshold": round(window * compaction.FULL)} if window else {}
+		tokens = compaction.trigger_tokens(provider, ask.model)
+		threshold = {"compact_threshold": tokens} if tokens else {}
 		sent["context_management"] = [{"type": "compaction", **threshold}]
 	if key := caching.key_of(provider, ask):
 		sent["prompt_cache_key"] = key
