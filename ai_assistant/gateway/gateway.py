@@ -254,8 +254,10 @@ class Gateway:
 			return None
 		resting = self.health.rests([other for other, _model in others])
 		for other, model in others:
+			if (other.name, other.key_label) in resting:
+				continue
 			second = next(prepare(other, replace(ask, model=model)))
-			if (other.name, other.key_label) not in resting and not attempt.refusal(second):
+			if not attempt.refusal(second):
 				judge = partial(self._judge, first) if is_probe else None
 				return Hedge(second, after_s, self.timeouts.first_token_s, judge)
 		return None

@@ -65,12 +65,12 @@ def prepare(provider: Provider, ask: Ask) -> Iterator[Prepared]:
 	if provider.api not in caching.MARKED:
 		question = caching.without_markers(question)
 	question = freeform.for_provider(provider.api, question)
-	window = model_info.known(provider, ask.model).context_window
-	if compaction.is_done_by(provider, ask):
+	compacts = compaction.is_done_by(provider, ask)
+	if compacts:
 		question = compaction.without_compacted(provider, question)
-		window = None
 	if ask.trim is None:
 		yield Prepared(provider, question, effort=replaced)
 		return
+	window = None if compacts else model_info.known(provider, ask.model).context_window
 	for size in chain([window], islice(trimming.smaller_windows(question, window), MAX_TRIMS)):
 		yield Prepared(provider, *trimming.fit(question, size), effort=replaced)

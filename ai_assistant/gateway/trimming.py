@@ -66,7 +66,7 @@ def _saved(ask: Ask, room: int) -> dict[int, int]:
 		room: the most bytes of a prompt.
 	"""
 	saved: dict[int, int] = {}
-	# The results that may be replaced, and what that saves.
+	# The results that may be replaced, and their bytes.
 	results: deque[tuple[int, int]] = deque()
 	total = bytes_of_tools(ask.tools)
 	last_answer = 0
@@ -75,14 +75,14 @@ def _saved(ask: Ask, room: int) -> dict[int, int]:
 			# The messages before this one were, or are, the prompt of a request.
 			if total > FULL * room:
 				while results and results[0][0] < last_answer and total > ENOUGH * room:
-					oldest, bytes_saved = results.popleft()
-					saved[oldest] = bytes_saved
-					total -= bytes_saved
+					oldest, size = results.popleft()
+					saved[oldest] = size - bytes_of([_noted(ask.messages[oldest])])
+					total -= saved[oldest]
 			last_answer = n
 		size = bytes_of([message])
 		total += size
 		if message["role"] == "tool" and size > MIN_RESULT_BYTES:
-			results.append((n, size - bytes_of([_noted(message)])))
+			results.append((n, size))
 	return saved
 
 
