@@ -135,7 +135,7 @@ class Health:
 		"""
 		forbidden = {_forbidden(provider, (models or {}).get(provider.name, "")) for provider in providers}
 		known = self._known(providers, forbidden)
-		rests = _rests(providers, known, forbidden)
+		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
 		ready: list[Provider] = []
 		resting: list[Provider] = []
@@ -166,7 +166,7 @@ class Health:
 			for provider in providers
 			if (name := _last_forbidden(provider)) in last
 		}
-		return _rests(providers, self._known(providers, forbidden), forbidden)
+		return _rests(providers, self._known(providers, forbidden))
 
 	def succeeded(self, provider: Provider, model: str = "") -> None:
 		"""Records that a provider has begun to answer for a model."""
@@ -249,13 +249,12 @@ def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:
 	return sorted(providers, key=score)
 
 
-def _rests(
-	providers: Sequence[Provider], known: Mapping[str, str], forbidden: Iterable[str] = ()
-) -> dict[tuple[str, str], Rest]:
+def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tuple[str, str], Rest]:
 	now, rests = time.time(), {}
 	for provider in providers:
-		of_model = [name for name in forbidden if name.startswith(f"{_key(provider)}:")]
-		for name in (_key(provider), *of_model, _name("rest", provider)):
+		key = _key(provider)
+		of_model = [name for name in known if name.startswith(f"{key}:")]
+		for name in (key, *of_model, _name("rest", provider)):
 			if name in known:
 				kind, _, until = known[name].partition(" ")
 				if float(until) > now:
