@@ -46,7 +46,6 @@ class ListedModel:
 	def as_row(self) -> dict[str, Any]:
 		"""Returns the model as a row of AI Provider Model in Desk, without what is unknown."""
 		answers = {True: "Yes", False: "No", None: None}
-		prices = self.price
 		row: dict[str, Any] = {
 			"model": self.name,
 			"context_window": self.info.context_window,
@@ -54,11 +53,10 @@ class ListedModel:
 			"vision": answers[self.info.vision],
 			"documents": answers[self.info.documents],
 			"tools": answers[self.info.tools],
-			"input_price": prices and f"{prices.input:.6g}",
-			"output_price": prices and f"{prices.output:.6g}",
-			"cache_read_price": prices and prices.cache_read is not None and f"{prices.cache_read:.6g}",
-			"cache_write_price": prices and prices.cache_write is not None and f"{prices.cache_write:.6g}",
 		}
+		for name in ("input", "output", "cache_read", "cache_write"):
+			dollars = getattr(self.price, name, None)
+			row[f"{name}_price"] = None if dollars is None else f"{dollars:.6g}"
 		return {name: value for name, value in row.items() if value}
 
 
