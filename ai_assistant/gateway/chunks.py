@@ -4,7 +4,7 @@ A stream of the gateway is any number of chunks and then exactly one Completion.
 in the place of the Completion, and the chunks before it remain valid.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 

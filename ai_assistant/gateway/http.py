@@ -7,17 +7,15 @@ layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line
 """
 
 import asyncio
-import atexit
 import json
-import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import models, tracing
+from . import tracing
 from .chunks import Ask, Provider
 from .errors import ProviderError
 from .failures import failure
@@ -26,8 +24,6 @@ from .proxies import UnusableProxy, proxy_for
 from .sse import MAX_BYTES, Lines, Objects, ProtocolError, read_to_the_end
 
 if TYPE_CHECKING:
-	import ssl
-
 	import aiohttp
 
 T = TypeVar("T")
