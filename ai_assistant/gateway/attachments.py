@@ -30,8 +30,9 @@ def _cannot_read(provider: Provider, model: str) -> bool:
 
 
 def data_of(part: dict[str, Any]) -> tuple[str, str]:
-	"""Returns the media type and the base64 of a document or of audio."""
+	"""Returns the media type and the base64 of a document, of audio, or of an image that is no link."""
 	if part["type"] == "input_audio":
 		return f"audio/{part['input_audio']['format']}", part["input_audio"]["data"]
-	kind, _, data = part["file"]["file_data"].removeprefix("data:").partition(";base64,")
+	url: str = part["image_url"]["url"] if part["type"] == "image_url" else part["file"]["file_data"]
+	kind, _, data = url.removeprefix("data:").partition(";base64,")
 	return kind, data

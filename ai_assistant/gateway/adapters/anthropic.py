@@ -261,7 +261,7 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 
 def _block(part: dict[str, Any]) -> dict[str, Any]:
 	if part["type"] == "image_url":
-		return _image(part["image_url"]["url"])
+		return _image(part)
 	if part["type"] == "file":
 		kind, data = attachments.data_of(part)
 		source = {"type": "base64", "media_type": kind, "data": data}
@@ -269,10 +269,11 @@ def _block(part: dict[str, Any]) -> dict[str, Any]:
 	return {"type": "text", "text": part["text"]}
 
 
-def _image(url: str) -> dict[str, Any]:
+def _image(part: dict[str, Any]) -> dict[str, Any]:
+	url = part["image_url"]["url"]
 	if not url.startswith("data:"):
 		return {"type": "image", "source": {"type": "url", "url": url}}
-	kind, _, data = url.removeprefix("data:").partition(";base64,")
+	kind, data = attachments.data_of(part)
 	return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
 
 

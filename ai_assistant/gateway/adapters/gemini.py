@@ -277,10 +277,7 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 
 
 def _inline(part: dict[str, Any]) -> dict[str, Any]:
-	if part["type"] == "image_url":
-		kind, _, data = part["image_url"]["url"].removeprefix("data:").partition(";base64,")
-	else:
-		kind, data = attachments.data_of(part)
+	kind, data = attachments.data_of(part)
 	return {"inlineData": {"mimeType": kind, "data": data}}
 
 
