@@ -6,7 +6,7 @@ where the site keeps content, unless the client says `store: false`.
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,12 +36,16 @@ from .response_object import (
 	reasoning_item,
 	tools_of,
 )
+from .response_tools import CalledTool
 
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
 # How long a cancelled request may take to end.
 END_S = 3.0
 # Each is looked up in the database.
 MAX_REFERRED = 500
+
+Known = dict[str, tuple[store.Row, Mapping[str, CalledTool]]]
+"""The responses that were looked up, with their tools, by their ids."""
 
 
 def create() -> Response:
@@ -123,6 +127,11 @@ def delete(response_id: str) -> Response:
 
 def _find(response_id: str) -> store.Row:
 	"""The row of the user's own response. Raises ChatError `not_found`."""
+	return _find_with_sent(response_id)[0]
+
+
+def _find_with_sent(response_id: str) -> tuple[store.Row, dict[str, Any]]:
+	"""The row of the user's own response, and what is kept of its request. Raises ChatError `not_found`."""
 	unknown = ChatError("not_found", _("There is no response {0}.").format(escaped(response_id)))
 	if not response_id.startswith(ID_PREFIX):
 		raise unknown
@@ -130,9 +139,10 @@ def _find(response_id: str) -> store.Row:
 		row = ownership.find(response_id.removeprefix(ID_PREFIX))
 	except ChatError:
 		raise unknown from None
-	if store.current().sent(row["name"]) == {}:
+	sent = store.current().sent(row["name"])
+	if sent == {}:
 		raise unknown
-	return row
+	return row, sent or {}
 
 
 def _stream(row: store.Row, parsed: Parsed) -> Response:
@@ -166,7 +176,11 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 
 def _parsed(row: store.Row, stream: bool) -> Parsed:
 	"""The request of a stored response, as far as it is kept."""
-	sent = store.current().sent(row["name"]) or {}
+	return _parsed_of(row, store.current().sent(row["name"]) or {}, stream)
+
+
+def _parsed_of(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
+	"""The same of a response of which `sent` is kept."""
 	return Parsed(
 		fields={"model": sent.get("model") or row["model"] or ""},
 		stream=stream,
@@ -213,14 +227,14 @@ def _resolved(input_items: Any) -> Any:
 	"""An input with the stored items in the place of the references to them. Raises ChatError."""
 	if not isinstance(input_items, list):
 		return input_items
-	rows: dict[str, store.Row] = {}
+	known: Known = {}
 	return [
-		resolved for n, item in enumerate(input_items) for resolved in _items(item, f"input[{n}].id", rows)
+		resolved for n, item in enumerate(input_items) for resolved in _items(item, f"input[{n}].id", known)
 	]
 
 
-def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
-	"""What an item stands for. `rows` are the responses that were looked up, by their ids."""
+def _items(item: Any, where: str, known: Known) -> Sequence[Any]:
+	"""What an item stands for. Each response is looked up once, and put into `known`."""
 	if not isinstance(item, dict) or not (item.get("type") == "item_reference" or item.keys() == {"id"}):
 		return [item]
 	identity = str(item.get("id"))
@@ -229,11 +243,12 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
 	kind, request_id, number = match[1], match[2], int(match[3])
 	response_id = f"{ID_PREFIX}{request_id}"
-	if response_id not in rows:
-		if len(rows) >= MAX_REFERRED:
+	if response_id not in known:
+		if len(known) >= MAX_REFERRED:
 			raise invalid(_("{0} accepts items of at most {1} responses."), "input", MAX_REFERRED)
-		rows[response_id] = _find(response_id)
-	row = rows[response_id]
+		row, sent = _find_with_sent(response_id)
+		known[response_id] = row, tools_of(_parsed_of(row, sent, stream=False))
+	row, tools = known[response_id]
 	if row["response"] is None:
 		raise _not_kept(response_id)
 	if kind == ITEM_PREFIXES["reasoning"]:
@@ -244,4 +259,4 @@ def _items(item: Any, where: str, rows: dict[str, store.Row]) -> Sequence[Any]:
 	calls = row["tool_calls"] or []
 	if number >= len(calls):
 		raise invalid(_("{0} accepts the id of an item of a stored response."), where)
-	return [call_of(request_id, number, calls[number], tools_of(_parsed(row, stream=False)))]
+	return [call_of(request_id, number, calls[number], tools)]
