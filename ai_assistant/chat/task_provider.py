@@ -12,6 +12,7 @@ from .request import ChatRequest
 
 # How many of a task's newest requests are looked at for one that was answered: others may be running or have failed.
 NEWEST = 5
+WANTED = ("status", "mode", "provider", "model", "key_label")
 
 
 def keep(request: ChatRequest, settings: Settings) -> ChatRequest:
@@ -23,7 +24,7 @@ def keep(request: ChatRequest, settings: Settings) -> ChatRequest:
 	"""
 	if request.task_id == request.request_id:
 		return request
-	rows = store.current().of_task(frappe.session.user, request.task_id, limit=NEWEST)
+	rows = store.current().of_task(frappe.session.user, request.task_id, limit=NEWEST, wanted=WANTED)
 	row = next((row for row in rows if row["status"] == "completed"), None)
 	if row is None:
 		return request

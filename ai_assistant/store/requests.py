@@ -194,7 +194,14 @@ class Requests(Protocol):
 		"""Returns the `continuation` of the user's newest request of each `call_key` that has one."""
 		...
 
-	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+	def of_task(
+		self,
+		user: str,
+		task_id: str,
+		unended: bool = False,
+		limit: int | None = None,
+		wanted: Sequence[str] = REQUEST_FIELDS,
+	) -> list[Row]:
 		"""Returns the user's requests of a task, the newest first.
 
 		Args:
@@ -202,6 +209,7 @@ class Requests(Protocol):
 			task_id: the task.
 			unended: whether to return only requests that have not ended.
 			limit: the most requests to return, None for all.
+			wanted: the fields to read besides `name`. Those with the texts of an answer may have megabytes.
 		"""
 		...
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_assistant.store import LIVE_FIELDS, UNENDED, Event, LeaseLost, Load, RequestExists, Row
-from ai_assistant.store.requests import approval_decided, decision_in
+from ai_assistant.store.requests import REQUEST_FIELDS, approval_decided, decision_in
 from ai_assistant.store.serialization import to_columns, to_json
 
 from .rows import marks
@@ -83,12 +83,20 @@ class SqliteRequests(SqliteUsage):
 		)
 		return dict(rows)
 
-	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+	def of_task(
+		self,
+		user: str,
+		task_id: str,
+		unended: bool = False,
+		limit: int | None = None,
+		wanted: Sequence[str] = REQUEST_FIELDS,
+	) -> list[Row]:
 		# Few requests have not ended, however many a task has had. The + keeps SQLite from the index of the task.
 		where = "status IN (?, ?) AND +user = ? AND +task_id = ?" if unended else "user = ? AND task_id = ?"
 		return self._select(
 			f"{where} ORDER BY created DESC, rowid DESC LIMIT ?",
 			[*(UNENDED if unended else ()), user, task_id, -1 if limit is None else limit],
+			wanted,
 		)
 
 	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:

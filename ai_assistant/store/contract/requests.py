@@ -144,6 +144,8 @@ class RequestsContract(Contract):
 			self.assertEqual(ids, [f"request-{n}" for n in expected])
 		newest = self.store.of_task(ANN, "t1", limit=1)
 		self.assertEqual([stored["request_id"] for stored in newest], ["request-2"])
+		(wanted,) = self.store.of_task(ANN, "t1", limit=1, wanted=("status",))
+		self.assertEqual(wanted, {"name": newest[0]["name"], "status": "queued"})
 
 	def test_live_are_those_that_run_or_began_since_or_are_named_the_oldest_first(self) -> None:
 		# Later than the requests that a bench may have.

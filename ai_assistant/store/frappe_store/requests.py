@@ -8,7 +8,7 @@ import frappe
 from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
-from ..requests import LIVE_FIELDS, UNENDED, Event, Load, Row, approval_decided, decision_in
+from ..requests import LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Row, approval_decided, decision_in
 from ..serialization import to_json
 from .rows import (
 	EVENT,
@@ -107,7 +107,14 @@ class FrappeRequests:
 		)
 		return dict(rows)
 
-	def of_task(self, user: str, task_id: str, unended: bool = False, limit: int | None = None) -> list[Row]:
+	def of_task(
+		self,
+		user: str,
+		task_id: str,
+		unended: bool = False,
+		limit: int | None = None,
+		wanted: Sequence[str] = REQUEST_FIELDS,
+	) -> list[Row]:
 		only = " AND status IN %(open)s" if unended else ""
 		return select_requests(
 			f"user = %(user)s AND task_id = %(task)s{only} ORDER BY created DESC, creation DESC LIMIT %(limit)s",
@@ -118,6 +125,7 @@ class FrappeRequests:
 				# MariaDB has no LIMIT that means all.
 				"limit": 2**63 if limit is None else limit,
 			},
+			wanted,
 		)
 
 	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
