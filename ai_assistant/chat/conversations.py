@@ -6,7 +6,6 @@ from typing import Any
 
 from ai_assistant import store
 from ai_assistant.config.sections import ConfiguredProvider, Retention, Settings
-from ai_assistant.config.settings import load
 from ai_assistant.gateway import model_details
 from ai_assistant.log import fails_quietly
 
@@ -27,22 +26,22 @@ def columns_of(user: str, request: ChatRequest, retention: Retention) -> dict[st
 	"""Returns the columns that make a new request part of a conversation, none if the site does not keep questions."""
 	if not (retention.keep_content and retention.keep_questions and request.keeps_question):
 		return {}
-	title = store.current().title(user, request.task_id) or (request.excerpt or "")[:MAX_TITLE]
+	# A request without a task_id begins a task.
+	is_new = request.task_id == request.request_id
+	title = None if is_new else store.current().title(user, request.task_id)
+	title = title or (request.excerpt or "")[:MAX_TITLE]
 	return {"new_messages": request.new_messages, "title": title}
 
 
-def start_title(name: str, user: str, answer: Mapping[str, Any]) -> None:
-	"""Enqueues the job that makes the title of a conversation, after its first answer."""
-	retention = load().retention
-	if retention.keep_content and retention.keep_questions and answer["status"] == "completed":
-		_start_title(name, user, answer["task_id"])
-
-
 @fails_quietly
-def _start_title(name: str, user: str, task_id: str) -> None:
+def start_title(name: str, user: str, answer: Mapping[str, Any], retention: Retention) -> None:
+	"""Enqueues the job that makes the title of a conversation, after its first answer."""
+	if not (retention.keep_content and retention.keep_questions and answer["status"] == "completed"):
+		return
+	task_id = answer["task_id"]
 	# Commits, so that what the caller reads next is not older than this.
 	with store.transaction() as current:
-		rows = current.of_task(user, task_id, limit=2)
+		rows = current.of_task(user, task_id, limit=2, wanted=("new_messages", "ai_key"))
 	if len(rows) == 1 and rows[0]["new_messages"] and not rows[0]["ai_key"]:
 		jobs.enqueue(JOB, "short", f"{JOB}:{name}", user=user, task_id=task_id)
 
@@ -83,4 +82,4 @@ def title_in(text: str) -> str:
 
 def without_question(request: ChatRequest) -> ChatRequest:
 	"""Returns a request of the site itself, which is no part of a conversation and goes to no socket."""
-	return replace(request, publishes=False, keeps_question=False, tools=None, site_tools=())
+	return replace(request, publishes=False, keeps_question=False, site_tools=())

@@ -209,7 +209,7 @@ class Chat:
 			logger().exception(f"[Chat] not stored {fields(request=self.request.request_id, user=self.user)}")
 			return self._answer(row)
 		answer = self._answer(row)
-		announcement.announce(self.publisher.name, self.user, answer, self.settings.webhooks)
+		announcement.announce(self.publisher.name, self.user, answer, self.settings)
 		return answer
 
 	def _answer(self, row: store.Row) -> dict[str, Any]:

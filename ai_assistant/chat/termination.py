@@ -104,11 +104,11 @@ def end(
 		"error": error,
 	}
 	values = publisher.row(outcome)
-	addresses = load().webhooks
-	told = webhooks.delivery_of(row["name"], row["user"], answer_of({**row, **values}), addresses)
+	settings = load()
+	told = webhooks.delivery_of(row["name"], row["user"], answer_of({**row, **values}), settings.webhooks)
 	try:
 		publisher.complete(values, told)
 	except store.LeaseLost:
 		# Somebody else has ended the request, or runs it.
 		return
-	announcement.announce(row["name"], row["user"], answer_of({**row, **values}), addresses)
+	announcement.announce(row["name"], row["user"], answer_of({**row, **values}), settings)

@@ -9,6 +9,7 @@ from ai_assistant import keys
 from ai_assistant.api import conversations as api
 from ai_assistant.chat import conversations, jobs, lifecycle, running, termination
 from ai_assistant.chat.request import validate
+from ai_assistant.config import forms
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.chat.test_lifecycle import run
 from tests.support import script
@@ -222,3 +223,19 @@ def test_a_program_with_an_ai_key_and_a_user_without_the_role_read_no_conversati
 	for call in calls:
 		refused = call()
 		assert refused["error"]["code"] == "not_permitted"
+
+
+def test_a_chat_does_not_read_the_settings_again(
+	chat_site: ChatSite, enqueued: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+	loaded = chat_site.configure(**KEPT)
+	request = validate({"messages": [{"role": "user", "content": "hello"}]}, loaded)
+	reads: list[None] = []
+	monkeypatch.setattr(forms, "read", lambda: reads.append(None) or {})  # type: ignore[func-returns-value]
+	chat = lifecycle.begin(request, loaded, 0.0)
+	try:
+		run(lifecycle.run(chat))
+	finally:
+		running.unregister(chat)
+	assert len(enqueued) == 1
+	assert reads == []
