@@ -1,6 +1,7 @@
 """Leaves out of an answer that is read again what the request has already."""
 
 from dataclasses import replace
+from typing import Any
 
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.realtime.transcript import Transcript
@@ -14,25 +15,27 @@ class Replay:
 	"""
 
 	def __init__(self, transcript: Transcript) -> None:
-		self._left = {Reasoning: len(transcript.reasoning), Text: len(transcript.text)}
 		self._whole = {call["id"] for call in transcript.calls or ()}
-		self._partial = transcript.unfinished
+		# The characters that come again, by the type of the chunk or the id of the call.
+		self._left: dict[Any, int] = {
+			Reasoning: len(transcript.reasoning),
+			Text: len(transcript.text),
+			**transcript.unfinished,
+		}
 
 	def rest(self, chunk: Chunk) -> Chunk | None:
 		"""Returns the part of a chunk that is new, None if there is none."""
 		if isinstance(chunk, Reasoning | Text):
-			left = self._left[type(chunk)]
-			self._left[type(chunk)] = max(0, left - len(chunk.text))
-			return replace(chunk, text=chunk.text[left:]) if len(chunk.text) > left else None
+			return self._new_text(type(chunk), chunk)
 		if isinstance(chunk, ToolCallStart):
-			return None if chunk.id in self._whole or chunk.id in self._partial else chunk
+			return None if chunk.id in self._whole or chunk.id in self._left else chunk
 		if isinstance(chunk, ToolCallDelta):
-			if chunk.id in self._whole:
-				return None
-			left = self._partial.get(chunk.id, 0)
-			if left:
-				self._partial[chunk.id] = max(0, left - len(chunk.text))
-			return replace(chunk, text=chunk.text[left:]) if len(chunk.text) > left else None
+			return None if chunk.id in self._whole else self._new_text(chunk.id, chunk)
 		if isinstance(chunk, ToolCall):
 			return None if chunk.id in self._whole else chunk
 		return chunk
+
+	def _new_text(self, key: type | str, chunk: Reasoning | Text | ToolCallDelta) -> Chunk | None:
+		left = self._left.get(key, 0)
+		self._left[key] = max(0, left - len(chunk.text))
+		return replace(chunk, text=chunk.text[left:]) if len(chunk.text) > left else None

@@ -292,8 +292,9 @@ class _Calls:
 		until = min(time.monotonic() + CALL_S, self.deadline)
 		while not done.is_set() and time.monotonic() < until and not self._chat.cancel.requested:
 			yield from self._wait(done, until - time.monotonic())
-		if not done.is_set() and future.cancel():
-			raise ToolError(_("The tool took longer than {0} seconds.").format(f"{CALL_S:g}"))
+		if not done.is_set():
+			# One that has not begun does not run any more.
+			future.cancel()
 		try:
 			return future.result(COMMIT_S)
 		except (CancelledError, TimeoutError):
