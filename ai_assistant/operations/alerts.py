@@ -5,7 +5,7 @@ Thresholds are in the settings (`alerts`). The store keeps the alerts. On a benc
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import frappe
 from frappe import _
@@ -79,12 +79,12 @@ def of_rows(rows: list[store.Row], providers: list[str], limits: Alerts) -> Verd
 		("event_failures", ""): _event_failures(sums, limits),
 		("late_first_event", ""): _late_first_event(first_events, limits),
 	}
-	verdicts |= {("provider_failing", name): _provider_failing(sums, name, limits) for name in providers}
-	if limits.cached_percent:
-		by_key = provider_figures.of_rows(rows)
-		verdicts |= {
-			("low_cached_share", name): _low_cached_share(by_key, name, limits) for name in providers
-		}
+	by_key = provider_figures.of_rows(rows)
+	for name in providers:
+		figures = [of_key for (provider, _label), of_key in by_key.items() if provider == name]
+		verdicts["provider_failing", name] = _provider_failing(figures, name, limits)
+		if limits.cached_percent:
+			verdicts["low_cached_share", name] = _low_cached_share(figures, name, limits)
 	return {key: sentence for key, sentence in verdicts.items() if sentence != ""}
 
 
@@ -100,32 +100,22 @@ def _event_failures(sums: dict[store.Series, float], limits: Alerts) -> str | No
 
 
 def _late_first_event(first_events_ms: list[int], limits: Alerts) -> str | None:
-	if len(first_events_ms) < MIN_REQUESTS:
+	p95 = provider_figures.percentile(first_events_ms, 95)
+	if p95 is None or len(first_events_ms) < MIN_REQUESTS:
 		return None
-	p95 = sorted(first_events_ms)[math.ceil(0.95 * len(first_events_ms)) - 1]
 	if p95 <= limits.first_event_ms:
 		return ""
 	message: str = _("Event 1 of the last {0} requests came after {1} ms (p95); the limit is {2} ms.")
 	return message.format(len(first_events_ms), p95, limits.first_event_ms)
 
 
-def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts) -> str | None:
-	requests = round(
-		sum(
-			count
-			for (metric, *labels), count in sums.items()
-			if (metric, *labels[:1]) == ("provider_requests", name)
-		)
-	)
+def _provider_failing(
+	figures: Sequence[provider_figures.KeyFigures], name: str, limits: Alerts
+) -> str | None:
+	requests = sum(of_key.asked for of_key in figures)
 	if requests < MIN_REQUESTS:
 		return None
-	failed = round(
-		sum(
-			count
-			for (metric, *labels), count in sums.items()
-			if metric == "provider_errors" and labels[0] == name and labels[1] not in REFUSALS
-		)
-	)
+	failed = sum(count for of_key in figures for code, count in of_key.failed.items() if code not in REFUSALS)
 	if 100 * failed / requests <= limits.provider_failures_percent:
 		return ""
 	message: str = _("Provider {0} failed {1} of {2} times in the last five minutes.")
@@ -133,9 +123,8 @@ def _provider_failing(sums: dict[store.Series, float], name: str, limits: Alerts
 
 
 def _low_cached_share(
-	by_key: Mapping[provider_figures.KeyName, provider_figures.KeyFigures], name: str, limits: Alerts
+	figures: Sequence[provider_figures.KeyFigures], name: str, limits: Alerts
 ) -> str | None:
-	figures = [of_key for (provider, _label), of_key in by_key.items() if provider == name]
 	answers = sum(of_key.asked - of_key.failed.total() for of_key in figures)
 	prompt = sum(of_key.prompt_tokens for of_key in figures)
 	if answers < MIN_REQUESTS or not prompt:

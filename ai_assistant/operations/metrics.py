@@ -58,20 +58,23 @@ COUNTERS = {
 HISTOGRAMS = {
 	"first_event": (
 		"From the request's arrival in the site's code to event 1.",
+		(),
 		(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 	),
-	"first_reasoning": ("From acceptance to the first reasoning.", (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
-	"first_text": ("From acceptance to the first text.", (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
-	"duration": ("From acceptance to the end.", (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1200)),
-}
-"""By name: the description, and the upper bounds of the buckets in seconds."""
-OF_KEYS = {
+	"first_reasoning": (
+		"From acceptance to the first reasoning.",
+		(),
+		(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+	),
+	"first_text": ("From acceptance to the first text.", (), (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
+	"duration": ("From acceptance to the end.", (), (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1200)),
 	"first_chunk": (
 		"From acceptance to the first reasoning or text of a request that was asked once.",
+		("provider", "key"),
 		(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
 	),
 }
-"""The same for the histograms that each key of a provider has."""
+"""By name: the description, the labels, and the upper bounds of the buckets in seconds."""
 
 # These counters exist from the start. Otherwise Prometheus could compute no rate for the first failure.
 FROM_THE_START: tuple[store.Series, ...] = (
@@ -155,7 +158,7 @@ def _observation(name: str, ms: int | None, *labels: str) -> Iterator[tuple[stor
 	if ms is None:
 		return
 	seconds = ms / 1000
-	_description, bounds = (OF_KEYS if labels else HISTOGRAMS)[name]
+	_description, _labels, bounds = HISTOGRAMS[name]
 	yield (name, next((str(bound) for bound in bounds if seconds <= bound), ABOVE), *labels), 1
 	yield (name, SUM, *labels), seconds
 
@@ -188,16 +191,12 @@ class _Rows:
 			for series in sorted(series for series in sums if series[0] == name):
 				counter.add_metric(series[1:], sums[series])
 			yield counter
-		for name, (description, bounds) in HISTOGRAMS.items():
-			histogram = HistogramMetricFamily(f"ai_assistant_{name}_seconds", description)
-			histogram.add_metric((), *_buckets(sums, name, bounds))
-			yield histogram
-		for name, (description, bounds) in OF_KEYS.items():
-			histogram = HistogramMetricFamily(
-				f"ai_assistant_{name}_seconds", description, labels=("provider", "key")
-			)
-			for labels in sorted({series[2:] for series in sums if series[0] == name}):
-				histogram.add_metric(labels, *_buckets(sums, name, bounds, *labels))
+		for name, (description, labels, bounds) in HISTOGRAMS.items():
+			histogram = HistogramMetricFamily(f"ai_assistant_{name}_seconds", description, labels=labels)
+			# One without labels exists from the start.
+			measured = {series[2:] for series in sums if series[0] == name} if labels else {()}
+			for values in sorted(measured):
+				histogram.add_metric(values, *_buckets(sums, name, bounds, *values))
 			yield histogram
 		chats = GaugeMetricFamily("ai_assistant_chats", "Requests that have not ended.", labels=("status",))
 		for status, count in rows.unended(now).items():
