@@ -168,6 +168,17 @@ def know_encryption_key() -> None:
 		get_encryption_key()
 
 
+def delete_passwords_of_removed_rows(doc: Any, table: str) -> None:
+	"""Deletes the passwords of the rows that a document no longer has in a table. Frappe keeps them."""
+	from frappe.utils.password import delete_all_passwords_for
+
+	before = doc.get_doc_before_save()
+	row_names = {row.name for row in doc.get(table)}
+	for row in before.get(table) if before else ():
+		if row.name not in row_names:
+			delete_all_passwords_for(row.doctype, row.name)
+
+
 def _parsed(parse: Callable[[str], Any], value: str) -> Any:
 	"""Parses a column. A malformed value is returned unchanged, and the validation of the settings then names it."""
 	try:

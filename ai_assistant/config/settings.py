@@ -150,15 +150,13 @@ def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 def _providers(items: list[Any], aside: list[tuple[str, str]]) -> tuple[ConfiguredProvider, ...]:
 	providers: dict[str, ConfiguredProvider] = {}
 	for n, values in enumerate(items):
-		name = values.get("name") if isinstance(values, Mapping) else None
-		name = name if isinstance(name, str) and name else f"providers[{n}]"
 		try:
 			provider = provider_of(values)
 			if provider.name in providers:
 				raise Wrong(accepts("name", "a name that no other provider has"))
 			providers[provider.name] = provider
 		except Wrong as wrong:
-			aside.append((name, str(wrong)))
+			aside.append((_name(values, f"providers[{n}]"), str(wrong)))
 	return tuple(providers.values())
 
 
@@ -183,8 +181,7 @@ def _aliases(
 				raise Wrong(accepts(f"{where}.mode", "the name of a mode"))
 			aliases[alias.name] = alias
 		except Wrong as wrong:
-			label = values.get("name") if isinstance(values, Mapping) else None
-			aside.append((label if isinstance(label, str) and label else where, str(wrong)))
+			aside.append((_name(values, where), str(wrong)))
 	return aliases
 
 
@@ -203,8 +200,7 @@ def _mcp_servers(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mc
 				raise Wrong(accepts(f"{where}.url", "an address that begins with https:// or http://"))
 			servers[server.name] = server
 		except Wrong as wrong:
-			label = values.get("name") if isinstance(values, Mapping) else None
-			aside.append((label if isinstance(label, str) and label else where, str(wrong)))
+			aside.append((_name(values, where), str(wrong)))
 	return servers
 
 
@@ -219,6 +215,12 @@ def _modes(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
 			# The fields that are left out of a mode of the app keep the app's values.
 			modes[name] = replace(modes.get(name, Mode(name)), **values)
 	return modes
+
+
+def _name(values: Any, where: str) -> str:
+	"""Returns the name under which a part is set aside: its own, or else its place."""
+	name = values.get("name") if isinstance(values, Mapping) else None
+	return name if isinstance(name, str) and name else where
 
 
 def _within_web(timeouts: SiteTimeouts) -> SiteTimeouts:

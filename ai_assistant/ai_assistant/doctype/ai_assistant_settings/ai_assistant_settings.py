@@ -2,8 +2,8 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
-from frappe.utils.password import delete_all_passwords_for
 
+from ai_assistant.config import forms
 from ai_assistant.config.settings import MODES
 from ai_assistant.tools.tool import NAME as TOOL_NAME
 
@@ -129,11 +129,7 @@ class AIAssistantSettings(Document):
 			urls.add(webhook.url)
 
 	def on_update(self) -> None:
-		before = self.get_doc_before_save()
-		row_names = {row.name for row in self.webhooks}
-		for row in before.webhooks if before else ():
-			if row.name not in row_names:
-				delete_all_passwords_for("AI Webhook", row.name)
+		forms.delete_passwords_of_removed_rows(self, "webhooks")
 
 
 def _check_webhook(row: AIWebhook) -> None:

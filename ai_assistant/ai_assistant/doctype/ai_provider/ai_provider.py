@@ -8,7 +8,6 @@ from frappe.model.document import Document
 from frappe.utils import cint, flt
 from frappe.utils.password import delete_all_passwords_for
 
-from ..ai_provider_key.ai_provider_key import AIProviderKey
 from ai_assistant.chat.errors import provider_failure
 from ai_assistant.config.settings import Wrong, load, provider_of
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms, model_list
@@ -16,7 +15,6 @@ from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 from ai_assistant.config import forms
 
 ANY_MODEL = "*"
-KEY = "AI Provider Key"
 # The parameters that the app sends with each request, and other names that litellm has for them.
 TAKEN = (
 	"api_base",
@@ -81,16 +79,12 @@ class AIProvider(Document):
 		self._check_priority()
 
 	def on_update(self) -> None:
-		before = self.get_doc_before_save()
-		row_names = {row.name for row in self.api_keys}
-		for row in before.api_keys if before else ():
-			if row.name not in row_names:
-				delete_all_passwords_for(KEY, row.name)
+		forms.delete_passwords_of_removed_rows(self, "api_keys")
 
 	def on_trash(self) -> None:
 		# Frappe deletes the passwords of the document alone.
 		for row in self.api_keys:
-			delete_all_passwords_for(KEY, row.name)
+			delete_all_passwords_for(row.doctype, row.name)
 
 	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
 		"""Refuses to return the key. `frappe.client.get_password` would show it to System Managers otherwise."""
@@ -133,20 +127,21 @@ class AIProvider(Document):
 			return
 		if not is_key(self.api_key):
 			frappe.throw(_("API Key accepts no line end and no other control character; paste it again."))
-		before = self.get_doc_before_save()
-		is_unchanged = before and self.is_dummy_password(self.api_key)
-		if is_unchanged and any(
-			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
-		):
+		if self.is_dummy_password(self.api_key) and self._is_moved():
 			# Otherwise a System Manager could have the key sent to a server of their own, and read it there.
 			frappe.throw(_("Enter the API Key again: it was given for another API or API Base."))
+
+	def _is_moved(self) -> bool:
+		"""Whether a saved provider gets another API or address, so that its keys would be sent to another server."""
+		before = self.get_doc_before_save()
+		return before is not None and any(
+			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
+		)
 
 	def _check_keys(self) -> None:
 		before = self.get_doc_before_save()
 		own = {row.name for row in before.api_keys} if before else set()
-		moved = before and any(
-			(before.get(field) or "") != (self.get(field) or "") for field in ("api", "api_base")
-		)
+		moved = self._is_moved()
 		for row in self.api_keys:
 			row.label, row.api_key = (row.label or "").strip(), (row.api_key or "").strip() or None
 			if not row.api_key or not is_key(row.api_key):
