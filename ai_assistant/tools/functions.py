@@ -15,11 +15,10 @@ from ai_assistant import keys, own_connection
 from ai_assistant.gateway.schemas import Inliner
 from ai_assistant.log import fields, logger
 
-from .tool import READS_ONLY, Caller, Tool, ToolError, as_text
+from .tool import MAX_DESCRIPTION_CHARS, READS_ONLY, Caller, Tool, ToolError, as_text
 
 # The seconds of one statement in the database. The thread of a call that takes too long ends with its statement.
 STATEMENT_S = 15
-MAX_DESCRIPTION_CHARS = 2_000
 
 
 def tool_of(function: Callable[..., Any]) -> Tool:

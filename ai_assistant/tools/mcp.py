@@ -22,7 +22,7 @@ from ai_assistant.gateway.bridge import provider_loop
 from ai_assistant.gateway.schemas import Inliner, TooLarge
 from ai_assistant.log import fields, logger
 
-from .tool import NAME, Caller, Tool, ToolError, as_text
+from .tool import MAX_DESCRIPTION_CHARS, NAME, Caller, Tool, ToolError, as_text
 
 if TYPE_CHECKING:
 	from mcp import ClientSession
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LIST_S, REMEMBERED_S, FAILURE_REMEMBERED_S = 5.0, 300.0, 30.0
 # The seconds of one HTTP request of a call.
 CALL_S = 20.0
-MAX_TOOLS, MAX_DESCRIPTION_CHARS = 64, 2_000
+MAX_TOOLS = 64
 # Between the name of the server and that of its tool.
 SEPARATOR = "__"
 T = TypeVar("T")

@@ -13,6 +13,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # The names that all providers accept.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# The most characters of a description that a model gets.
+MAX_DESCRIPTION_CHARS = 2_000
 # The most bytes of a result in UTF-8. It is the text of one event.
 MAX_RESULT_BYTES = 32_000
 CUT = "\n… The result is longer than {0} bytes and is cut here. Ask for less."
