@@ -11,6 +11,7 @@ const KNOWN = [
 	{ label: "Ollama", api: "ollama_chat", api_base: "http://127.0.0.1:11434", api_key: "none" },
 ];
 const OTHER = "other";
+const METHODS = "ai_assistant.ai_assistant.doctype.ai_provider.ai_provider";
 
 frappe.ui.form.on("AI Provider", {
 	fetch_models,
@@ -72,7 +73,7 @@ async function choose(frm, label) {
 }
 
 async function complete_api(frm) {
-	const { message } = await frappe.call("ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.known_apis");
+	const { message } = await frappe.call(`${METHODS}.known_apis`);
 	const { api } = frm.fields_dict;
 	// The field would delete a name that is not in the list. The server refuses it with a reason.
 	api.df.ignore_validation = true;
@@ -89,11 +90,21 @@ async function ask_provider(frm, method) {
 		// `save` also resolves if the save was refused.
 		if (frm.is_dirty()) return;
 	}
+	return ask(method, { provider: frm.doc.name }, frm.doc.name);
+}
+
+// Asks a provider that is not saved for its models, with the values of the form.
+function ask_unsaved(frm) {
+	const { api, api_base, api_key, provider_name } = frm.doc;
+	return ask("fetch_models", { api, api_base, api_key }, provider_name || api);
+}
+
+async function ask(method, args, name) {
 	const { message } = await frappe.call({
-		method: `ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.${method}`,
-		args: { provider: frm.doc.name },
+		method: `${METHODS}.${method}`,
+		args,
 		freeze: true,
-		freeze_message: __("Asking {0} …", [frappe.utils.escape_html(frm.doc.name)]),
+		freeze_message: __("Asking {0} …", [frappe.utils.escape_html(name)]),
 	});
 	return message;
 }
@@ -121,18 +132,6 @@ async function fetch_models(frm) {
 			show_models(frm);
 		});
 	}
-}
-
-// Asks a provider that is not saved, with the values of the form.
-async function ask_unsaved(frm) {
-	const { api, api_base, api_key } = frm.doc;
-	const { message } = await frappe.call({
-		method: "ai_assistant.ai_assistant.doctype.ai_provider.ai_provider.fetch_models",
-		args: { api, api_base, api_key },
-		freeze: true,
-		freeze_message: __("Asking {0} …", [frappe.utils.escape_html(frm.doc.provider_name || api)]),
-	});
-	return message;
 }
 
 // Fills a row of Allowed Models from the provider's list. What the administrator entered stays.

@@ -1,7 +1,7 @@
 /** The page `/ai-assistant`: a conversation whose answers are shown while they are written. */
 import { ApiError, RealtimeManager } from "../realtime_manager.js";
 import { ConversationsPanel } from "./conversations_panel.js";
-import { byId, h, isComposing } from "./dom.js";
+import { byId, h, isComposing, togglePanel } from "./dom.js";
 import { describeError } from "./errors.js";
 import { EventsPanel } from "./events_panel.js";
 import { messagesOf, newId } from "./exchange.js";
@@ -256,14 +256,9 @@ export function openPage({ site, user, csrf_token, socketio_port, keeps_question
 		else if (!byId("events").hidden) toggleEvents();
 	});
 
-	function toggleEvents() {
-		const shown = byId("events").hidden;
-		byId("events").hidden = !shown;
-		byId("events-toggle").setAttribute("aria-expanded", String(shown));
-		document.body.classList.toggle("with-events", shown);
-		byId(shown ? "events-close" : "events-toggle").focus();
-	}
+	const toggleEvents = () => togglePanel("events", "events-close");
 	for (const id of ["events-toggle", "events-close"]) byId(id).addEventListener("click", toggleEvents);
+
 	/** Leaves the conversation, and shows another one. @param {{ task_id: string, turns: Exchange[] }} next */
 	function enter(next) {
 		cancel();

@@ -1,5 +1,5 @@
 /** The list of the conversations that the site keeps of the user. */
-import { byId, download, h } from "./dom.js";
+import { byId, download, h, togglePanel } from "./dom.js";
 import { describeError } from "./errors.js";
 import { exchangeOf } from "./exchange.js";
 import { __ } from "./translate.js";
@@ -49,11 +49,7 @@ export class ConversationsPanel {
 	}
 
 	#toggle() {
-		const shown = byId("history").hidden;
-		byId("history").hidden = !shown;
-		byId("history-toggle").setAttribute("aria-expanded", String(shown));
-		document.body.classList.toggle("with-history", shown);
-		byId(shown ? "history-search" : "history-toggle").focus();
+		togglePanel("history", "history-search");
 		this.refresh();
 	}
 

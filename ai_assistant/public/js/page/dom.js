@@ -63,6 +63,28 @@ export function isComposing({ isComposing, keyCode }) {
 	return isComposing || keyCode === 229;
 }
 
+/**
+ * Shows or hides a side panel. The button that does so is named after the panel.
+ *
+ * @param {string} name its id
+ * @param {string} first the id of the element that gets the focus when the panel is shown
+ */
+export function togglePanel(name, first) {
+	const shown = byId(name).hidden;
+	byId(name).hidden = !shown;
+	byId(`${name}-toggle`).setAttribute("aria-expanded", String(shown));
+	byId(shown ? first : `${name}-toggle`).focus();
+}
+
+/** Indents JSON. Returns text that is not JSON unchanged. @param {string} json */
+export function indented(json) {
+	try {
+		return JSON.stringify(JSON.parse(json), null, 2);
+	} catch {
+		return json;
+	}
+}
+
 /** Lets the browser save a text as a file. @param {string} name @param {string} type @param {string} text */
 export function download(name, type, text) {
 	const url = URL.createObjectURL(new Blob([text], { type }));

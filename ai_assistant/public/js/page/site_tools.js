@@ -1,16 +1,11 @@
 /** Tools that the site runs: what they returned, and the question before a call that writes. */
-import { h } from "./dom.js";
+import { h, indented } from "./dom.js";
 import { __ } from "./translate.js";
 
 /** @typedef {import("../realtime_manager.js").RealtimeManager} RealtimeManager */
 
-/**
- * Shows a call that the site ran, or did not run.
- *
- * @param {import("../realtime_manager.js").ToolResult} call
- * @param {(json: string) => string} indented
- */
-export function toolResult({ name, arguments: text, outcome, text: result }, indented) {
+/** Shows a call that the site ran, or did not run. @param {import("../realtime_manager.js").ToolResult} call */
+export function toolResult({ name, arguments: text, outcome, text: result }) {
 	const outcomes = {
 		ok: __("done"),
 		failed: __("failed"),

@@ -1,5 +1,5 @@
 /** One question and its answer on the page. */
-import { copyButton, h, seconds } from "./dom.js";
+import { copyButton, h, indented, seconds } from "./dom.js";
 import { MarkdownStream } from "./markdown.js";
 import { ThinkingIndicator } from "./thinking_indicator.js";
 import { approvalBox, toolResult } from "./site_tools.js";
@@ -135,7 +135,7 @@ export class Turn {
 		this.#approvals.get(call.id)?.remove();
 		this.#approvals.delete(call.id);
 		this.#announce(__("The site has run {0}.", [call.name]));
-		this.#calls.append(toolResult(call, indented));
+		this.#calls.append(toolResult(call));
 	}
 
 	/** @param {import("../realtime_manager.js").Phase} status */
@@ -223,15 +223,6 @@ function errorBox({ sentence, retry, login }) {
 		box.append(button);
 	}
 	return box;
-}
-
-/** Indents JSON. Returns text that is not JSON unchanged. @param {string} json */
-function indented(json) {
-	try {
-		return JSON.stringify(JSON.parse(json), null, 2);
-	} catch {
-		return json;
-	}
 }
 
 /** Returns the figures of an answer, each with a direction of its own. @param {import("../realtime_manager.js").Answer} answer */
