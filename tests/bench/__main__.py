@@ -40,6 +40,10 @@ RATE = 50
 console = Console(highlight=False)
 
 
+def say(name: str) -> None:
+	console.print(f"measuring {name} …", style="dim")
+
+
 @dataclass
 class Figure:
 	name: str
@@ -193,9 +197,9 @@ def main() -> None:
 				("pace", pace),
 			]
 			for name, measure in parts:
-				console.print(f"measuring {name} …", style="dim")
+				say(name)
 				figures += measure(client, provider)
-		console.print("measuring each wire …", style="dim")
+		say("each wire")
 		for name, value, unit, target, is_least in wires.rows(provider):
 			figures.append(
 				Figure(name, value, unit, 100 if is_least else target, target if is_least else None)
@@ -203,11 +207,11 @@ def main() -> None:
 	rows = [{**vars(figure), "reached": figure.reached} for figure in figures]
 	RESULTS.write_text(json.dumps({"figures": rows}, indent=1) + "\n")
 	compared = compare.measure(
-		lambda name: console.print(f"measuring {name} …", style="dim"),
+		say,
 		lambda written: report.KEPT.write_text(json.dumps(written, indent=1) + "\n"),
 		benches,
 	)
-	compared["gateways"] = peers.measure(lambda name: console.print(f"measuring {name} …", style="dim"))
+	compared["gateways"] = peers.measure(say)
 	report.write(compared, rows)
 	reached = report.goals(compared)
 	table = Table("figure", "measured", "target", "")

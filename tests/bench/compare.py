@@ -32,6 +32,7 @@ import httpx
 
 from ai_assistant.client import Client
 from tests.bench_site import Bench
+from tests.support.processes import cpu_seconds, resident_mb
 from tests.support.site import USERS, StandaloneSite
 
 from . import asking
@@ -70,18 +71,14 @@ class Contender:
 		return self.is_bench or self.name in CHEAP
 
 
-def cpu_seconds(pids: list[int]) -> float:
-	"""CPU time of other processes, in the kernel's nanoseconds (Linux' clock id of a process)."""
-	return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
-
-
-def resident_mb(pids: list[int]) -> float:
-	pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-	return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def percentile(values: list[float], share: float) -> float:
 	return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def told(values: list[float], digits: int = 0) -> str:
+	"""The median, the 99th percentile and the largest of some figures, in words."""
+	figures = (statistics.median(values), percentile(values, 0.99), max(values))
+	return " / ".join(f"{figure:.{digits}f}" for figure in figures) + f" of {len(values)}"
 
 
 def question(chunks: int, every: float = 0) -> str:
@@ -103,6 +100,27 @@ def started(*command: str, env: dict[str, str] | None = None) -> Iterator[subpro
 	finally:
 		process.terminate()
 		process.wait()
+
+
+@contextmanager
+def listening(module: str, *arguments: str) -> Iterator[tuple[int, str]]:
+	"""Starts a module of this package that prints its port. Gives its process id and the address of its APIs."""
+	with started(sys.executable, "-m", f"tests.bench.{module}", *arguments) as process:
+		assert process.stdout
+		yield process.pid, f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+
+
+def wait_for(url: str) -> None:
+	"""Waits until a server answers that was just started."""
+	until = time.monotonic() + 240
+	while True:
+		try:
+			httpx.get(url, timeout=2)
+			return
+		except httpx.HTTPError:
+			if time.monotonic() > until:
+				raise
+			time.sleep(0.2)
 
 
 def configured(api: str, base: str) -> dict[str, Any]:
@@ -143,31 +161,37 @@ def on_a_bench(bench: Bench, url: str, socketio_url: str, base: str) -> Iterator
 
 
 @contextmanager
-def proxy(base: str) -> Iterator[Contender]:
+def litellms_proxy(models: dict[str, tuple[str, str]]) -> Iterator[tuple[int, str]]:
+	"""Starts litellm's proxy. Gives its process id and its address.
+
+	Args:
+		models: by the name that it is asked for, litellm's name of a model and the address of its provider.
+	"""
 	with tempfile.TemporaryDirectory() as folder:
 		config = Path(folder) / "config.yaml"
-		model = {"model": "openai/m", "api_base": base, "api_key": "k"}
-		config.write_text(json.dumps({"model_list": [{"model_name": "scripted", "litellm_params": model}]}))
+		listed = [
+			{"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "k"}}
+			for name, (model, base) in models.items()
+		]
+		config.write_text(json.dumps({"model_list": listed}))
 		port = "18643"
 		command = (str(PROXY.absolute()), "--config", str(config), "--port", port, "--host", "127.0.0.1")
-		# Equal chunks would be a fault to it, of which it makes an end.
 		settings = {
 			"LITELLM_LOCAL_MODEL_COST_MAP": "True",
+			# It takes equal chunks for a fault and ends the stream.
 			"REPEATED_STREAMING_CHUNK_LIMIT": str(10**9),
 			"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 		}
 		with started(*command, env=settings) as process:
 			url = f"http://127.0.0.1:{port}"
-			until = time.monotonic() + 90
-			while True:
-				try:
-					httpx.get(f"{url}/health/liveliness", timeout=2)
-					break
-				except httpx.HTTPError:
-					if time.monotonic() > until:
-						raise
-					time.sleep(0.2)
-			yield Contender("litellm's proxy", [process.pid], run(asking.of_provider(f"{url}/v1")))
+			wait_for(f"{url}/health/liveliness")
+			yield process.pid, f"{url}/v1"
+
+
+@contextmanager
+def proxy(base: str) -> Iterator[Contender]:
+	with litellms_proxy({"scripted": ("openai/m", base)}) as (pid, url):
+		yield Contender("litellm's proxy", [pid], run(asking.of_provider(url)))
 
 
 def at_once(contender: Contender, chats: int) -> dict[str, float]:
@@ -241,9 +265,7 @@ def measure(
 	"""
 	figures: dict[str, Any] = {}
 	with ExitStack() as stack:
-		provider = stack.enter_context(started(sys.executable, "-m", "tests.bench.provider"))
-		assert provider.stdout
-		base = f"http://127.0.0.1:{int(provider.stdout.readline())}/v1"
+		_pid, base = stack.enter_context(listening("provider"))
 		began = time.monotonic()
 		contenders = [Contender("the wire", [], run(asking.of_provider(base)))]
 		for begin in (

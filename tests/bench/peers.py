@@ -23,6 +23,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.processes import cpu_seconds
 from tests.support.site import StandaloneSite
 from tests.support.v1 import PATH
 
@@ -33,11 +34,10 @@ from .compare import (
 	Contender,
 	at_once,
 	cpu_a_chunk,
-	cpu_seconds,
+	listening,
 	percentile,
 	question,
 	run,
-	started,
 )
 from .gateways import APIS, LIMIT, OURS, WIRE
 
@@ -45,6 +45,7 @@ from .gateways import APIS, LIMIT, OURS, WIRE
 TURNS, FIRSTS, CHUNKS, PACED = 5, 20, 3_000, 100
 LEVELS, LATE_MS = (10, 50, 100, 150), 250
 HANG_UPS = 10
+PARTS = ("first", "paced", "many", "request")
 FIGURES = {
 	"p50": "added to the first chunk, p50, ms",
 	"p99": "added to the first chunk, p99, ms",
@@ -168,13 +169,11 @@ def hang_ups(base: str, site: str, key: str) -> dict[str, float]:
 	return {"streaming_s": max(streaming), "silent_s": max(silent)}
 
 
-def measure(say: Say, parts: tuple[str, ...] = ("first", "paced", "many", "request")) -> dict[str, Any]:
+def measure(say: Say, parts: tuple[str, ...] = PARTS) -> dict[str, Any]:
 	"""Measures the parts. Returns the figures by peer and API, and those of `large_request` and `hang_ups`."""
 	found: dict[str, Any] = {"load": os.getloadavg()[0]}
 	with ExitStack() as stack:
-		provider = stack.enter_context(started(sys.executable, "-m", "tests.bench.provider"))
-		assert provider.stdout
-		base = f"http://127.0.0.1:{int(provider.stdout.readline())}/v1"
+		_pid, base = stack.enter_context(listening("provider"))
 		wire = {path: Contender(WIRE, [], run(asking.of_api(base, path))) for path in APIS}
 		contenders = {WIRE: wire}
 		for name, begin in gateways.installed().items():
@@ -220,11 +219,9 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
 	for name, of_api in found.get("peers", {}).items():
 		for api, row in of_api.items():
 			levels = row.get("at_once", {})
-			most = max((int(n) for n, at in levels.items() if at["p99_ms"] <= LATE_MS), default=None)
 			memory = max((at["mb_a_chat"] for at in levels.values()), default=None)
-			figures = (row.get(key) for key in ("p50", "p99", "unpaced", "paced"))
-			at_most = "–" if not levels else str(most or f"< {LEVELS[0]}")
-			table.append([name, api, *map(number, figures), at_most, number(memory)])
+			at_most = str(_most(levels) or f"< {LEVELS[0]}") if levels else "–"
+			table.append([name, api, *(number(row.get(key)) for key in FIGURES), at_most, number(memory)])
 	return table
 
 
@@ -240,9 +237,9 @@ HEADS = [
 ]
 
 
-def _most(row: dict[str, Any]) -> float:
+def _most(levels: dict[str, Any]) -> int:
 	"""The most chats at once whose first chunk is not late."""
-	return max((int(n) for n, at in row["at_once"].items() if at["p99_ms"] <= LATE_MS), default=0)
+	return max((int(n) for n, at in levels.items() if at["p99_ms"] <= LATE_MS), default=0)
 
 
 def against(peers: dict[str, Any]) -> list[list[str]]:
@@ -259,7 +256,7 @@ def against(peers: dict[str, Any]) -> list[list[str]]:
 					better = "yes" if ours[key] < theirs[key] else "no"
 					shown.append([f"{api}, against {name}: {label}", " and ".join(values), "less", better])
 			if "at_once" in ours and "at_once" in theirs:
-				most = [_most(row) for row in (ours, theirs)]
+				most = [_most(row["at_once"]) for row in (ours, theirs)]
 				better = "yes" if most[0] > most[1] or most == [LEVELS[-1]] * 2 else "no"
 				values = [str(count) for count in most]
 				shown.append([f"{api}, against {name}: chats at once", " and ".join(values), "more", better])
@@ -286,7 +283,7 @@ def goals(found: dict[str, Any]) -> list[list[str]]:
 
 def main() -> None:
 	console = Console(highlight=False, width=150)
-	parts = tuple(sys.argv[1:]) or ("first", "paced", "many", "request")
+	parts = tuple(sys.argv[1:]) or PARTS
 	found = measure(lambda text: console.print(f"measuring {text} …", style="dim"), parts)
 	table = Table(*HEADS)
 	for row in rows(found):

@@ -6,7 +6,6 @@ at 50 chunks a second, and the growth and CPU of the chats' process beside them.
 """
 
 import asyncio
-import statistics
 import subprocess
 import sys
 import time
@@ -18,12 +17,12 @@ import httpx
 
 from ai_assistant.client import Client
 from tests.bench_site import Bench
-from tests.support.processes import descendants
+from tests.support.processes import cpu_seconds, descendants, resident_mb
 from tests.support.site import USERS
 
 from . import asking
 from .asking import Stamps
-from .compare import configured, cpu_seconds, percentile, question, resident_mb, run, started
+from .compare import configured, listening, percentile, question, run, told
 
 CHATS, SECONDS, EVERY = 64, 10, 0.02
 WEB, APP_WEB = 8790, 8791
@@ -66,10 +65,6 @@ async def pings(site: str, seconds: float) -> list[float]:
 	return took
 
 
-def told(took: list[float]) -> str:
-	return f"{statistics.median(took):.0f} / {percentile(took, 0.99):.0f} / {max(took):.0f} of {len(took)}"
-
-
 async def together(ask: asking.Ask, chats: int, site: str) -> tuple[list[Stamps], list[float]]:
 	prompt = question(int((SECONDS + 3) / EVERY), EVERY)
 	running = [asyncio.create_task(ask(prompt)) for _ in range(chats)]
@@ -103,9 +98,7 @@ def main() -> None:
 		str(chats),
 	]
 	with ExitStack() as stack:
-		provider = stack.enter_context(started(sys.executable, "-m", "tests.bench.provider"))
-		assert provider.stdout
-		base = f"http://127.0.0.1:{int(provider.stdout.readline())}/v1"
+		_pid, base = stack.enter_context(listening("provider"))
 		bench.inside("allow_tests")
 		stack.callback(bench.inside, "restore")
 		name = next(iter(USERS))

@@ -21,11 +21,12 @@ from rich.table import Table
 
 from ai_assistant.client import Client
 from tests.support import script
+from tests.support.processes import cpu_seconds
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
 from . import agent
-from .compare import cpu_seconds, started
+from .compare import started
 
 # A paced answer of 6 s. What a request costs beside its chunks is a tenth of it, and half of a chat of 1 s.
 CHUNKS, PACED, EVERY, RUNS = 3000, 300, 0.02, 3

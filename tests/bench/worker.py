@@ -7,7 +7,6 @@ with the direct adapter and through litellm.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import threading
@@ -22,6 +21,8 @@ from tests.support import script, unique
 from tests.support.processes import descendants
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT, USERS, site_config
+
+from .compare import told
 
 ROUNDS, TOKENS = 3, 120
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -107,13 +108,7 @@ def _measure(pid: int, load: Load) -> str:
 	together = load.late(rounds=1, apart=False)
 	measured.set()
 	watching.join()
-	return f"{_told(apart)} | {_told(together)} | {1000 * cpu:.0f} ms | {max(held):.0f} MB"
-
-
-def _told(delays: list[float]) -> str:
-	ordered = sorted(delays)
-	p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-	return f"{statistics.median(ordered):.1f} / {p99:.1f} / {ordered[-1]:.1f} of {len(ordered)}"
+	return f"{told(apart, 1)} | {told(together, 1)} | {1000 * cpu:.0f} ms | {max(held):.0f} MB"
 
 
 @contextmanager

@@ -14,16 +14,10 @@ from typing import Any
 from ai_assistant.client import Client
 from tests.bench_site import Bench
 from tests.faults.bench.stack import Stack
-from tests.support.processes import descendants
+from tests.support.processes import cpu_seconds, descendants, resident_mb
 from tests.support.site import USERS, StandaloneSite
 
 Config = dict[str, Any]
-
-
-def _cpu_s(pid: int) -> float:
-	"""Returns the CPU time that a process has used (proc_pid_stat(5): utime and stime)."""
-	fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-	return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class OnBench:
@@ -60,7 +54,7 @@ class OnBench:
 
 	def cpu_s(self) -> float:
 		web = self._stack.running["web"].pid
-		return sum(_cpu_s(pid) for pid in (web, *descendants(web)))
+		return cpu_seconds((web, *descendants(web)))
 
 
 @contextmanager
@@ -126,11 +120,10 @@ class Standalone:
 		self._process.configure(config)
 
 	def memory_mb(self) -> dict[str, float]:
-		status = Path(f"/proc/{self._process.pid}/status").read_text()
-		return {"site": int(status.split("VmRSS:")[1].split()[0]) / 1024}
+		return {"site": resident_mb([self._process.pid])}
 
 	def cpu_s(self) -> float:
-		return _cpu_s(self._process.pid)
+		return cpu_seconds([self._process.pid])
 
 	def stop(self) -> None:
 		self._process.__exit__()

@@ -184,7 +184,7 @@ class Stack:
 	def figures(self, name: str) -> dict[str, int]:
 		"""Counts threads, open files and kB of memory of a process and its descendants."""
 		totals = {"threads": 0, "files": 0, "memory": 0}
-		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
+		for pid in self._pids(name):
 			totals["threads"] += len(os.listdir(f"/proc/{pid}/task"))
 			totals["files"] += len(os.listdir(f"/proc/{pid}/fd"))
 			status = Path(f"/proc/{pid}/status").read_text()
@@ -195,7 +195,7 @@ class Stack:
 		"""Counts what a process and its descendants have open: connections by their other end, and the rest."""
 		ends = {port: name for name, port in self.ports.items()}
 		kinds: Counter[str] = Counter()
-		for pid in [self.running[name].pid, *descendants(self.running[name].pid)]:
+		for pid in self._pids(name):
 			process = psutil.Process(pid)
 			sockets = process.net_connections("tcp")
 			kinds.update(
@@ -205,6 +205,10 @@ class Stack:
 			)
 			kinds["other"] += process.num_fds() - sum(bool(connection.raddr) for connection in sockets)
 		return kinds
+
+	def _pids(self, name: str) -> list[int]:
+		pid = self.running[name].pid
+		return [pid, *descendants(pid)]
 
 	def _subscribed(self) -> bool:
 		with redis.Redis(port=self.ports["queue"]) as client:
