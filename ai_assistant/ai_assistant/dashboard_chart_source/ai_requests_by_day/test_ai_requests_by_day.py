@@ -138,7 +138,7 @@ class TestAIRequestsByDay(TestCase):
 
 	def test_the_workspace_is_for_those_who_may_chat(self) -> None:
 		page = json.dumps({"name": "AI Assistant", "title": "AI Assistant", "public": 1})
-		for user, shortcuts in ((ANN, 5), (CHIEF, 8)):
+		for user, shortcuts in ((ANN, 5), (CHIEF, 9)):
 			body = rest("POST", "/api/method/frappe.desk.desktop.get_desktop_page", user, page=page)[1]
 			kinds = ("charts", "number_cards", "shortcuts")
 			shown = {kind: len(body["message"][kind]["items"]) for kind in kinds}
