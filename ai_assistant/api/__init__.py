@@ -36,7 +36,8 @@ from ai_assistant.log import fails_quietly
 from ai_assistant.operations import health as vitals
 from ai_assistant.operations import metrics as figures
 
-from . import conversations, python
+from . import conversations as conversations
+from . import python
 from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
 # What Frappe itself reads or adds.

@@ -1,7 +1,6 @@
 """Answers watch: the events of all running requests of a user, or of everybody."""
 
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 

@@ -19,7 +19,6 @@ from ai_assistant.gateway import (
 	Gateway,
 	Pacing,
 	ProviderError,
-	tracing,
 	warm,
 )
 from ai_assistant.log import fields, logger

@@ -5,7 +5,6 @@ Numbers and sizes are checked before any content.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile

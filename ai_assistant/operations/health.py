@@ -1,7 +1,5 @@
 """The health of this process, for a load balancer."""
 
-import time
-
 from ai_assistant import store
 from ai_assistant.realtime import redis_health
 

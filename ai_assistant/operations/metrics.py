@@ -4,7 +4,6 @@ Each ended request is added once to sums in the store, by a scrape or by the sch
 requests that ended since the last one, and sums do not fall when old requests are deleted.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING

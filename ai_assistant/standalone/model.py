@@ -13,6 +13,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,11 @@ def weights(say: Callable[[str], None]) -> Path:
 @contextmanager
 def running(say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
 	"""Serve the model as long as the context lasts. Yields the provider for the site's configuration."""
-	try:
-		import xllamacpp
-	except ImportError:
+	if find_spec("xllamacpp") is None:
 		raise ModelUnavailable(
 			"The local model needs the package xllamacpp, which this Python lacks; "
 			"use Python 3.11 to 3.13, or your own provider with --provider."
-		) from None
+		)
 	path = weights(say)
 	with tempfile.TemporaryFile() as errors:
 		process = subprocess.Popen(

@@ -1,7 +1,6 @@
 """An agent of many rounds before a server that caches prompts as providers do: how much is read, and what is booked."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,11 +1,8 @@
 """Tests the rounds of a request whose model calls tools of the site, with a real store and a provider over HTTP."""
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any
 
 import frappe

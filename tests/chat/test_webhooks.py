@@ -1,7 +1,6 @@
 """Tests the messages that addresses of the configuration get when a request ends, with a real receiver on loopback."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,7 +1,6 @@
 """`ai-assistant chat`, as a person or a script uses it: output and exit code."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator

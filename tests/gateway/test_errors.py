@@ -10,7 +10,7 @@ import pytest
 from ai_assistant.gateway import ProviderError
 from ai_assistant.gateway.chunks import Image
 from ai_assistant.gateway.errors import SENTENCES
-from ai_assistant.gateway.failures import ENDS, FAILED, failure, finish_reason
+from ai_assistant.gateway.failures import ENDS, FAILED, failure
 from ai_assistant.gateway.retry_after import DAY_S
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step

@@ -5,7 +5,6 @@ import json
 import re
 import socket
 import socketserver
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager

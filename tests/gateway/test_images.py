@@ -1,14 +1,11 @@
 """Images are passed on, in each API's own words, and a link is never followed by us."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import ProviderError
 from ai_assistant.gateway.adapters.litellm import client
 from tests.support.provider import ScriptedProvider
 from tests.support.serving import serving

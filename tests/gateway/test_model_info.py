@@ -1,7 +1,6 @@
 """What is known of a model, and what follows from it: refusals, counts and lists."""
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 

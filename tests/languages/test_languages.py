@@ -10,7 +10,7 @@ import pytest
 from ai_assistant.languages import PAGES, sentences
 
 from .catalog import LOCALE, TEMPLATE, read
-from .extraction import APP, HTML, JAVASCRIPT, ROOT, calls, extract, messages, sources, unquoted
+from .extraction import APP, HTML, JAVASCRIPT, ROOT, calls, extract, messages, sources
 
 LANGUAGES = ("ar", "de", "es", "fr", "hi", "pt_BR", "zh")
 CATALOGUES = sorted(LOCALE.glob("*.po"))

@@ -3,14 +3,12 @@
 import json
 import socketserver
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
-from ai_assistant import store
 from ai_assistant.chat.lifecycle import Chat
 from ai_assistant.chat.request import validate
 from ai_assistant.client import Client

@@ -4,7 +4,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
 from ai_assistant.store import RequestExists, Store
-from ai_assistant.store.contract import ANN, USAGE, StoreContract, event, row
+from ai_assistant.store.contract import ANN, USAGE, StoreContract, row
 
 
 class TestSqliteStore(StoreContract, TestCase):

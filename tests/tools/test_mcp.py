@@ -18,7 +18,7 @@ from ai_assistant.operations.doctor.check import CheckFailed
 from ai_assistant.tools import mcp
 from ai_assistant.tools.catalog import tools_named
 from ai_assistant.tools.tool import Caller, ToolError
-from tests.chat.conftest import ANN, ChatSite, chat_site, scripted_provider
+from tests.chat.conftest import ANN, ChatSite
 from tests.support import script
 
 TOKEN = "wiki-token-5b1c"
@@ -139,7 +139,7 @@ def test_a_server_that_fails_has_no_tools_and_the_reason_has_no_secret(
 	assert doctor.mcp_server(server_of(wiki)) == "2 tools; the user approves each call"
 
 
-def test_a_chat_asks_a_server(wiki: Wiki, chat_site: ChatSite) -> None:  # noqa: F811
+def test_a_chat_asks_a_server(wiki: Wiki, chat_site: ChatSite) -> None:
 	configured = chat_site.configure(
 		modes=[{"name": "chat", "tools": ["wiki"]}],
 		mcp_servers=[{"name": "wiki", "url": wiki.url, "token": TOKEN, "ask_first": False}],
@@ -156,7 +156,7 @@ def test_a_chat_asks_a_server(wiki: Wiki, chat_site: ChatSite) -> None:  # noqa:
 	)
 
 
-def test_the_doctor_names_tools_that_there_are_not(wiki: Wiki, chat_site: ChatSite) -> None:  # noqa: F811
+def test_the_doctor_names_tools_that_there_are_not(wiki: Wiki, chat_site: ChatSite) -> None:
 	loaded = chat_site.configure(modes=[{"name": "chat", "tools": ["nothing"]}])
 	(check,) = doctor.tools(lambda: loaded)
 	with pytest.raises(CheckFailed, match="the mode chat names nothing"):

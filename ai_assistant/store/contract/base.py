@@ -1,20 +1,12 @@
 """What the tests of all stores share: rows, connections and threads."""
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from .. import (
-	KEY,
-	MEASURED_FIELDS,
-	REQUEST_FIELDS,
-	SITE,
-	Booked,
-	LeaseLost,
-	RequestExists,
 	Store,
 )
 

@@ -1,12 +1,7 @@
 """The tests of events and transactions that every store must pass."""
 
-import threading
-import time
-from datetime import date
-from typing import Any
-
-from .. import MEASURED_FIELDS, REQUEST_FIELDS, SITE, Booked, LeaseLost, RequestExists
-from .base import ANN, BOB, NUMBERS, OTHER_ANNS, SERIES, USAGE, Contract, event, row, sums_of
+from .. import LeaseLost
+from .base import ANN, Contract, event, row
 
 
 class EventsContract(Contract):

@@ -1,12 +1,10 @@
 """The tests of usage, figures and alerts that every store must pass."""
 
-import threading
-import time
 from datetime import date
 from typing import Any
 
-from .. import KEY, MEASURED_FIELDS, REQUEST_FIELDS, SITE, Booked, LeaseLost, RequestExists
-from .base import ANN, BOB, NUMBERS, OTHER_ANNS, SERIES, USAGE, Contract, event, row, sums_of
+from .. import KEY, MEASURED_FIELDS, SITE, Booked, LeaseLost
+from .base import ANN, BOB, SERIES, USAGE, Contract, row, sums_of
 
 
 class FiguresContract(Contract):

@@ -2,11 +2,10 @@
 
 import threading
 import time
-from datetime import date
 from typing import Any
 
-from .. import MEASURED_FIELDS, REQUEST_FIELDS, SITE, Booked, LeaseLost, RequestExists
-from .base import ANN, BOB, NUMBERS, OTHER_ANNS, SERIES, USAGE, Contract, event, row, sums_of
+from .. import REQUEST_FIELDS, LeaseLost, RequestExists
+from .base import ANN, BOB, NUMBERS, OTHER_ANNS, Contract, row
 
 
 class RequestsContract(Contract):

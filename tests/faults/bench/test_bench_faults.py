@@ -1,6 +1,5 @@
 """A bench whose processes are killed, frozen and restarted under chats: nothing lost, nothing twice, one completion."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator

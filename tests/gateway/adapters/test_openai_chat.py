@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, ProviderError, Usage, http, models, sse
+from ai_assistant.gateway import Provider, Usage, http, models, sse
 from ai_assistant.gateway.adapters import chat_apis, openai_chat
 from ai_assistant.gateway.adapters.litellm import client
 from ai_assistant.gateway.chunks import Ask

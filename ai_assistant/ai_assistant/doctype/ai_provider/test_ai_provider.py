@@ -15,7 +15,6 @@ from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider,
 from ai_assistant.config.settings import provider_of
 from ai_assistant.gateway import Price, Tier
 from ai_assistant.permissions import MANAGER, USER
-from ai_assistant import store
 from ai_assistant.config import forms
 
 # Frappe would make its own test users for the DocTypes that ours link to.

@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 import frappe
 from frappe.database.database import Database
-from frappe.utils import add_days, now_datetime
 
 from ai_assistant import api
 from .ai_request import LOGS, AIRequest
@@ -18,10 +17,7 @@ from .for_tests import ANN, BOB, CHIEF, STRANGER, WEB, LoggedRequestsTestCase
 from ai_assistant.bench_tests import (
 	COUNTS_FOR_ANYBODY,
 	FRAPPE,
-	TestCase,
 	commit,
-	delete_user,
-	make_user,
 	rest,
 )
 from ai_assistant.store.frappe_store import FrappeStore

@@ -6,7 +6,6 @@ serves other streams meanwhile.
 
 import asyncio
 import atexit
-import json
 import logging
 import os
 import warnings
@@ -18,8 +17,7 @@ from typing import Any
 from ... import sse
 from ...bridge import provider_loop
 from ...chunks import Ask, Provider
-from ...errors import ProviderError
-from ...failures import ENDS, failure
+from ...failures import ENDS
 from ...usage import Usage, estimated_tokens, tokens
 from ..options import options_of
 
