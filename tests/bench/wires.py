@@ -181,13 +181,21 @@ def rows(
 				table_rows.append((name, ours / litellms, "", target, False))
 		if "fresh" in parts:
 			milliseconds, megabytes = fresh(provider, api)
-			table_rows.append((f"{api}: fresh process to its first chunk", milliseconds, "ms", 300, False))
+			table_rows.append(
+				(
+					f"{api}: new Python process, with its imports, to its first chunk",
+					milliseconds,
+					"ms",
+					300,
+					False,
+				)
+			)
 			table_rows.append((f"{api}: memory of a process' first chat", megabytes, "MB", 30, False))
 		if "agent" in parts and api in agent.PRICES:
 			read, off = agent.run(api)
 			rounds = f"{api}: agent of {agent.ROUNDS} rounds"
 			table_rows.append((f"{rounds}, read from the cache", read, "%", 85, True))
-			table_rows.append((f"{rounds}, cost off", off, "%", 1, False))
+			table_rows.append((f"{rounds}, error of the booked cost", off, "%", 1, False))
 	if "reasoning" in parts:
 		table_rows.append(("adaptive model: reasoning shown", shown(provider), "%", 100, True))
 	return table_rows
