@@ -28,6 +28,7 @@ __all__ = [
 	"FRAPPE",
 	"TestCase",
 	"commit",
+	"delete_left_users",
 	"delete_requests",
 	"delete_user",
 	"make_user",
@@ -41,7 +42,7 @@ __all__ = [
 FRAPPE = int(frappe.__version__.split(".")[0])
 # 15.72.4 counts the rows of any DocType for any user (frappe/client.py, `get_count`); 15.101.1 and 16.17.0 do not.
 COUNTS_FOR_ANYBODY = "frappe.db.count" in inspect.getsource(frappe.client.get_count)
-PASSWORD = "Tests-Passw0rd"
+FIRST_NAME, PASSWORD = "Test", "Tests-Passw0rd"
 
 
 def commit() -> None:
@@ -50,10 +51,10 @@ def commit() -> None:
 
 
 def make_user(name: str, *roles: str) -> str:
-	"""A user of the tests with an API key, committed: a request has its own connection."""
+	"""A user of the tests whose API key is the name, committed: a request has its own connection."""
 	delete_user(name)
 	user = frappe.new_doc("User")
-	user.update({"email": name, "first_name": "Test", "send_welcome_email": 0, "api_key": name.split("@")[0]})
+	user.update({"email": name, "first_name": FIRST_NAME, "send_welcome_email": 0, "api_key": name})
 	user.user_type = "System User" if roles else "Website User"
 	user.append_roles(*roles)
 	user.api_secret = PASSWORD
@@ -64,10 +65,22 @@ def make_user(name: str, *roles: str) -> str:
 
 
 def delete_user(name: str) -> None:
+	"""Deletes a user, if there is one, with the user's requests. Commits, also what was changed before."""
+	# With innodb_snapshot_isolation, a transaction changes no row that another one changed after its start.
+	commit()
 	delete_requests(name)
 	if frappe.db.exists("User", name):
 		frappe.delete_doc("User", name, force=True, delete_permanently=True)
 	commit()
+
+
+def delete_left_users() -> None:
+	"""Deletes the users of `make_user` that a killed run left."""
+	for name, api_key in frappe.get_all(
+		"User", filters={"first_name": FIRST_NAME}, fields=["name", "api_key"], as_list=True
+	):
+		if name == api_key:
+			delete_user(name)
 
 
 def delete_requests(user: str) -> None:
@@ -119,7 +132,7 @@ def rest(method: str, path: str, user: str | None = None, /, **fields: Any) -> t
 	"""
 	if user is None:
 		return rest_with({}, method, path, **fields)
-	token = user if ":" in user else f"{user.split('@')[0]}:{PASSWORD}"
+	token = user if ":" in user else f"{user}:{PASSWORD}"
 	return rest_with({"Authorization": f"token {token}"}, method, path, **fields)
 
 

@@ -390,13 +390,14 @@ def _allow_tests() -> None:
 	from frappe.installer import get_site_config_path, update_site_config
 	from frappe.utils.password import get_encryption_key
 
-	from ai_assistant.bench_tests import delete_requests
+	from ai_assistant.bench_tests import delete_left_users, delete_requests
 
 	# The first process that needs the key makes it. A web server with an older site_config.json in memory would make
 	# another one and put it in the place of this process's.
 	get_encryption_key()
 	own = json.loads(Path(get_site_config_path()).read_text())
-	# A run that was killed left its users' requests.
+	# A run that was killed left its users and their requests.
+	delete_left_users()
 	for user in frappe.get_all("User", filters={"first_name": OWN}, pluck="name"):
 		delete_requests(user)
 	if KEPT not in own:
