@@ -182,24 +182,30 @@ class Stack:
 			self.kill(name)
 
 	def figures(self, name: str) -> dict[str, int]:
-		"""Counts threads, open files and kB of memory of a process and its descendants."""
-		totals = {"threads": 0, "files": 0, "memory": 0}
+		"""Counts threads and kB of memory of a process and its descendants."""
+		totals = {"threads": 0, "memory": 0}
 		for pid in self._pids(name):
 			totals["threads"] += len(os.listdir(f"/proc/{pid}/task"))
-			totals["files"] += len(os.listdir(f"/proc/{pid}/fd"))
 			status = Path(f"/proc/{pid}/status").read_text()
 			totals["memory"] += int(status.split("VmRSS:")[1].split()[0])
 		return totals
 
 	def open_files(self, name: str) -> Counter[str]:
-		"""Counts what a process and its descendants have open: connections by their other end, and the rest."""
+		"""Counts what a process and its descendants have open.
+
+		Returns:
+			The number of connections that clients opened to the process as "clients", of those that the process
+			opened by their other end, and of all else as "other".
+		"""
 		ends = {port: name for name, port in self.ports.items()}
 		kinds: Counter[str] = Counter()
 		for pid in self._pids(name):
 			process = psutil.Process(pid)
 			sockets = process.net_connections("tcp")
 			kinds.update(
-				ends.get(connection.raddr.port, str(connection.raddr.port))
+				"clients"
+				if connection.laddr.port == self.ports.get(name)
+				else ends.get(connection.raddr.port, str(connection.raddr.port))
 				for connection in sockets
 				if connection.raddr
 			)
