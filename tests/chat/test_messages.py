@@ -17,7 +17,6 @@ from ai_assistant.chat.messages import (
 	messages_of,
 	with_system_prompt,
 )
-from ai_assistant.chat.tools import tools_of
 from ai_assistant.config.settings import Limits
 from ai_assistant.gateway.sizes import ATTACHMENT_BYTES, bytes_of
 
@@ -118,21 +117,6 @@ def test_there_is_one_system_message(prompt: str | None, own: list[Any], joined:
 	messages = [*({"role": "system", "content": content} for content in own), *rest]
 	system = [{"role": "system", "content": joined}] if joined else []
 	assert with_system_prompt(prompt, messages) == [*system, *rest]
-
-
-def test_a_system_prompt_with_cache_markers_stays_in_its_parts() -> None:
-	mark = {"cache_control": {"type": "ephemeral"}}
-	marked = [{"type": "text", "text": "Rules.", **mark}, {"type": "text", "text": "Mind."}]
-	messages = [{"role": "system", "content": marked}, {"role": "system", "content": "More."}]
-	(system,) = with_system_prompt("Be brief.", messages)
-	texts = ["Be brief.", "Rules.", "Mind.", "More."]
-	assert [part["text"] for part in system["content"]] == texts
-	assert [part.get("cache_control") for part in system["content"]] == [
-		None,
-		mark["cache_control"],
-		None,
-		None,
-	]
 
 
 def test_an_answers_tool_calls_can_be_put_straight_back() -> None:
@@ -346,26 +330,3 @@ def test_an_image_counts_as_its_tokens_would_and_what_a_provider_wants_back_as_n
 	two = [{"role": "user", "content": [*parts, *image(PNG)["content"], *image(PNG)["content"]]}]
 	assert bytes_of(two) == bytes_of(plain) + 2 * ATTACHMENT_BYTES
 	assert bytes_of([{**ASKED, "continuation": "c2ln"}]) == bytes_of([ASKED])
-
-
-@pytest.mark.parametrize(
-	("marker", "stored"),
-	[
-		({"type": "ephemeral"}, {"type": "ephemeral"}),
-		({"type": "ephemeral", "ttl": "1h", "more": 1}, {"type": "ephemeral", "ttl": "1h"}),
-		(None, None),
-	],
-)
-def test_a_cache_marker_is_kept(marker: Any, stored: Any) -> None:
-	part = {"type": "text", "text": "Hi", "cache_control": marker}
-	(message,) = messages_of([{"role": "user", "content": [part]}], Limits())
-	assert message["content"][0].get("cache_control") == stored
-	tool = {"type": "function", "function": {"name": "read"}, "cache_control": marker}
-	assert (tools_of([tool]) or [{}])[0].get("cache_control") == stored
-
-
-@pytest.mark.parametrize("marker", [5, {}, {"type": "forever"}, {"type": "ephemeral", "ttl": "2h"}, []])
-def test_a_cache_marker_that_is_none_is_refused(marker: Any) -> None:
-	part = {"type": "text", "text": "Hi", "cache_control": marker}
-	with pytest.raises(ChatError, match=r"messages\[0\]\.content\[0\]\.cache_control"):
-		messages_of([{"role": "user", "content": [part]}], Limits())

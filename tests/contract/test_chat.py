@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from typing import Any
 
 import httpx
 import pytest
@@ -320,41 +319,3 @@ def test_pages_that_an_answer_cites_are_in_the_answer_and_in_the_completion(clie
 	assert stream.answer["sources"] == completion["sources"] == [source]
 	assert client.get("get_request", request_id=stream.request_id)["sources"] == [source]
 	assert "images" not in stream.answer
-
-
-def test_a_task_stays_with_the_provider_that_answered_it(client: Client) -> None:
-	task = unique("task")
-
-	def answered(**fields: Any) -> tuple[str, str]:
-		stream = client.chat(script({"text": "Yes."}), task_id=task, **fields)
-		list(stream)
-		assert stream.answer
-		return stream.answer["provider"], stream.answer["model"]
-
-	assert answered() == ("scripted", "scripted")
-	assert answered(provider="claude") == ("claude", "claude-sonnet-4-5")
-	assert answered() == ("claude", "claude-sonnet-4-5")
-	assert answered(mode="agent") == ("scripted", "scripted")
-	assert answered(model="scripted-2") == ("scripted", "scripted-2")
-	assert answered() == ("scripted", "scripted-2")
-
-
-def test_the_key_of_a_task_tells_nothing_of_it(client: Client, provider: ScriptedProvider) -> None:
-	task = unique("task")
-	list(client.chat(script({"text": task}), task_id=task))
-	sent = provider.wait_for(task).body
-	assert "prompt_cache_key" not in sent and task not in json.dumps({**sent, "messages": []})
-
-
-def test_a_clients_cache_markers_reach_a_provider_that_takes_them(
-	client: Client, provider: ScriptedProvider
-) -> None:
-	marker = unique("marked")
-	part = {
-		"type": "text",
-		"text": script({"text": marker}),
-		"cache_control": {"type": "ephemeral", "ttl": "1h"},
-	}
-	list(client.chat([{"role": "user", "content": [part]}], provider="claude"))
-	(block,) = provider.wait_for(marker).body["messages"][-1]["content"]
-	assert block["cache_control"] == {"type": "ephemeral", "ttl": "1h"}

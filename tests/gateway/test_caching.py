@@ -13,8 +13,8 @@ from ai_assistant.gateway.models import entry
 from tests.support.provider import ScriptedProvider
 
 from .asking import KEY, MODELS, family, gateway, hear, scripted
+from .calling import TOOLS, call
 from .test_continuation import answered
-from .test_tool_calls import TOOLS, call
 
 MODEL = "claude-sonnet-4-5"
 LONG = "word " * 1500

@@ -16,7 +16,8 @@ from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
 from .asking import MODELS, Heard, family, gateway, hear, scripted, spoken
-from .test_tool_calls import TOOLS, call, calls, turn
+from .calling import TOOLS, call, calls
+from .test_tool_requests import turn
 
 # Who wants something back.
 KEEPERS = [api for api in MODELS if spoken(api) not in ("groq", "mistral")]

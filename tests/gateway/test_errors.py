@@ -8,29 +8,17 @@ from typing import Any
 import pytest
 
 from ai_assistant.gateway import ProviderError
-from ai_assistant.gateway.chunks import Image
 from ai_assistant.gateway.errors import SENTENCES
 from ai_assistant.gateway.failures import ENDS, FAILED, failure
 from ai_assistant.gateway.retry_after import DAY_S
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
-from .asking import MODELS, Heard, family, gateway, hear, scripted, spoken
+from .asking import MODELS
+from .error_steps import OPENROUTER, answer, error_step
 
 NAMES = {"provider": "p", "model": "m"}
 OPENAI = ("openai", "litellm/openai", "openai_responses")
-OPENROUTER = ("openrouter", "litellm/openrouter")
-
-
-def answer(server: ScriptedProvider, api: str, script: list[Step], **asking: Any) -> Heard:
-	return hear(gateway(family(server, api, name="p")).stream_generate(scripted(script), **asking))
-
-
-def error_step(api: str, body: dict[str, Any]) -> Step:
-	"""An object in the stream of a family."""
-	name = f"event: {body['type']}\n" if "type" in body else ""
-	line = json.dumps(body)
-	return {"raw": f"{line}\n" if spoken(api) == "ollama_chat" else f"{name}data: {line}\n\n"}
 
 
 def in_stream(api: str, error: dict[str, Any]) -> Step:
@@ -309,90 +297,3 @@ def test_an_end_needs_no_done_after_it(server: ScriptedProvider, api: str, after
 def test_a_stream_that_a_provider_cuts_is_worth_asking_again(server: ScriptedProvider, api: str) -> None:
 	assert answer(server, api, [{"text": "Hel"}, {"raw": "\n"}]).failure.retryable
 	assert answer(server, api, [{"text": "Hel"}, {"cut": True}]).failure.retryable
-
-
-# Answers of nothing that can be shown
-
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-
-
-def message(way: str, **fields: Any) -> Step:
-	choice = {"index": 0, "delta" if way == "stream" else "message": fields, "finish_reason": "stop"}
-	kind = "chat.completion.chunk" if way == "stream" else "chat.completion"
-	body = json.dumps({"id": "1", "object": kind, "created": 1, "model": "m", "choices": [choice]})
-	return {"raw": f"data: {body}\n\ndata: [DONE]\n\n" if way == "stream" else body}
-
-
-@pytest.mark.parametrize(
-	("api", "way"), [("openai", "at once"), *((api, "stream") for api in ("openai", *OPENROUTER))]
-)
-def test_an_answer_of_images_alone_says_so(server: ScriptedProvider, api: str, way: str) -> None:
-	image = message(way, role="assistant", content="", images=[{**IMAGE, "index": 0}])
-	alone = answer(server, api, [image])
-	if api.startswith("litellm/"):
-		assert alone.failure.kind == "only_images"
-	else:
-		images = (Image("image/png", 9),)
-		assert (alone.text, alone.completion.finish_reason, alone.completion.images) == ("", "stop", images)
-	both = message(way, role="assistant", content="A cat.", images=[{**IMAGE, "index": 0}])
-	heard = answer(server, api, [both])
-	assert (heard.text, heard.completion.finish_reason) == ("A cat.", "stop")
-
-
-@pytest.mark.parametrize("api", [api for api in MODELS if api != "mistral"])
-def test_a_call_that_was_not_offered_and_nothing_else_is_no_answer(
-	server: ScriptedProvider, api: str
-) -> None:
-	script: list[Step] = [
-		{"call": 0, "id": "call_1", "name": "read", "arguments": "{}"},
-		{"finish": "stop" if api in ("gemini", "ollama_chat") else "tool_calls"},
-	]
-	heard = answer(server, api, script)
-	assert (heard.failure.kind, heard.failure.code) == ("only_unknown_calls", "provider_error")
-
-
-@pytest.mark.parametrize("way", ["stream", "at once"])
-@pytest.mark.parametrize(
-	("item", "kind"),
-	[
-		(
-			{"type": "image_generation_call", "id": "i", "status": "failed", "result": None},
-			"only_images",
-		),
-		(
-			{"type": "mcp_approval_request", "id": "m", "name": "n", "arguments": "{}", "server_label": "s"},
-			"only_approvals",
-		),
-		(
-			{"type": "custom_tool_call", "id": "c", "call_id": "c", "name": "n", "input": "-"},
-			"only_unknown_calls",
-		),
-	],
-	ids=["image", "approval", "call"],
-)
-def test_a_response_of_other_items_alone_says_which(
-	server: ScriptedProvider, item: dict[str, Any], kind: str, way: str
-) -> None:
-	response = {
-		"id": "resp_1",
-		"object": "response",
-		"created_at": 1,
-		"model": "gpt-5",
-		"output": [item],
-		"parallel_tool_calls": True,
-		"tool_choice": "auto",
-		"tools": [],
-		"status": "completed",
-		"error": None,
-		"usage": None,
-	}
-	completed = {"type": "response.completed", "sequence_number": 3, "response": response}
-	step = error_step("openai_responses", completed) if way == "stream" else {"raw": json.dumps(response)}
-	assert answer(server, "openai_responses", [step]).failure.kind == kind
-
-
-@pytest.mark.parametrize("api", MODELS)
-def test_an_empty_answer_that_holds_nothing_else_is_whole(server: ScriptedProvider, api: str) -> None:
-	# A model that has its tools' answers may have nothing to add.
-	heard = answer(server, api, [{"finish": "stop"}])
-	assert (heard.text, heard.completion.finish_reason) == ("", "stop")

@@ -11,7 +11,7 @@ from tests.support.provider import ScriptedProvider
 from tests.support.serving import serving
 
 from .asking import MODELS, family, gateway, hear, in_camel_case, spoken
-from .test_tool_calls import TOOLS
+from .calling import TOOLS
 
 # One red pixel.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="

@@ -1,21 +1,15 @@
 """Methods, arguments, answers, errors and transactions of a request, as in frappe/app.py."""
 
 import json
-import re
-import socket
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Union
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from ai_assistant.standalone.server import RunningSite
-
 from . import methods
-from .conftest import ANN, call, log_in
+from .conftest import ANN, call
 
 API = "/api/method/ai_assistant.api"
 
@@ -307,177 +301,9 @@ def test_what_the_stand_in_does_not_have_names_itself(http: httpx.Client) -> Non
 	assert answer.json()["exception"] == "AttributeError: the standalone site has no frappe.get_doc"
 
 
-def test_a_body_that_is_too_large_is_413(site: RunningSite) -> None:
-	where = urlsplit(site.url)
-	with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-		connection.sendall(
-			b"POST /api/method/ping HTTP/1.1\r\nHost: x\r\nContent-Length: 26214401\r\n\r\nthe first of it"
-		)
-		assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-
-
-def test_a_client_that_hangs_up_does_not_end_its_request(site: RunningSite, http: httpx.Client) -> None:
-	where = urlsplit(site.url)
-	with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-		head = (
-			f"POST {API}.wait?request_id=hung-up HTTP/1.1\r\nHost: x\r\nAuthorization: {ANN['Authorization']}"
-		)
-		connection.sendall(f"{head}\r\nContent-Length: 0\r\n\r\n".encode())
-		assert methods.entered.wait(10)
-
-	# The server has read the hang-up before this, which came after it.
-	assert http.get("/api/method/ping").status_code == 200
-	methods.leave.set()
-
-	assert methods.finished.wait(10)
-	assert call(http, "is_stored", request_id="hung-up", headers=ANN).json() == {"message": True}
-
-
-def test_a_body_cut_short_does_not_run(site: RunningSite, http: httpx.Client) -> None:
-	where = urlsplit(site.url)
-	form = b"request_id=cut-short&then="
-	head = f"POST {API}.keep HTTP/1.1\r\nHost: x\r\nAuthorization: {ANN['Authorization']}\r\n"
-	head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form) + 9}\r\n\r\n"
-	with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-		connection.sendall(head.encode() + form)
-		connection.shutdown(socket.SHUT_WR)
-		while connection.recv(1000):
-			pass
-
-	assert call(http, "is_stored", request_id="cut-short", headers=ANN).json() == {"message": False}
-
-
-def test_a_streamed_response_is_sent_piece_by_piece_and_keeps_its_request(ann: httpx.Client) -> None:
-	with ann.stream("GET", f"{API}.lines") as answer:
-		assert "content-length" not in answer.headers
-		pieces = answer.iter_text()
-		assert next(pieces) == "first\n"
-		assert methods.entered.wait(10)
-		methods.leave.set()
-		assert "".join(pieces) == "ann@example.com\n"
-
-
-def test_a_hang_up_closes_a_streamed_body_at_its_next_part(http: httpx.Client) -> None:
-	methods.closed_for.clear()
-
-	with http.stream("POST", f"{API}.stream_until_closed", json={}, headers=ANN) as answer:
-		assert next(answer.iter_text()).startswith("first")
-		assert not methods.entered.is_set()
-
-	assert methods.entered.wait(10)
-	assert methods.closed_for == ["ann@example.com"]
-
-
-@pytest.mark.parametrize(("http_method", "stored"), [("GET", "FalseFalse"), ("POST", "TrueTrue")])
-def test_the_transaction_has_ended_when_a_response_is_streamed(
-	http: httpx.Client, http_method: str, stored: str
-) -> None:
-	where = f"{API}.stream_whether_kept"
-
-	answer = http.request(http_method, where, params={"request_id": "streamed"}, headers=ANN)
-
-	assert answer.text == stored
-
-
-def test_many_requests_wait_at_once_and_another_still_gets_through(site: RunningSite) -> None:
-	limits = httpx.Limits(max_connections=100)
-	with httpx.Client(base_url=site.url, timeout=15, limits=limits, headers=ANN) as client:
-		done: list[Any] = []
-		threads = [
-			threading.Thread(target=lambda: done.append(call(client, "wait").json())) for _ in range(60)
-		]
-		for thread in threads:
-			thread.start()
-		assert methods.entered.wait(10)
-		assert client.get("/api/method/ping").json() == {"message": "pong"}
-		assert done == []
-		methods.leave.set()
-		for thread in threads:
-			thread.join(15)
-	assert done == [{"message": "waited"}] * 60
-
-
 def test_a_logger_writes_errors_to_the_sites_own_file(http: httpx.Client, data: Path) -> None:
 	call(http, "log", text="line", headers=ANN)
 
 	written = (data / "logs" / "room.log").read_text()
 	assert " ERROR room loud line\n" in written
 	assert "quiet" not in written
-
-
-def test_the_page_sends_a_guest_to_the_login(http: httpx.Client) -> None:
-	answer = http.get("/")
-	assert (answer.status_code, answer.headers["location"]) == (302, "/ai-assistant")
-	answer = http.get("/ai-assistant")
-	assert (answer.status_code, answer.headers["location"]) == (302, "/login?redirect-to=/ai-assistant")
-	login = http.get("/login")
-	assert login.status_code == 200
-	assert 'name="pwd" type="password"' in login.text
-
-
-def test_the_page_knows_who_looks_at_it_and_no_secret(ann: httpx.Client) -> None:
-	answer = ann.get("/ai-assistant")
-
-	assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-	assert answer.headers["content-type"].startswith("text/html")
-	(boot,) = re.findall(r'<script type="application/json" id="boot">(.*?)</script>', answer.text)
-	token = json.loads(boot).pop("csrf_token")
-	assert json.loads(boot) == {
-		"site": "standalone",
-		"user": "ann@example.com",
-		"csrf_token": token,
-		"socketio_port": None,
-		"may_use": True,
-		"keeps_questions": False,
-		"desk": "/app",
-		"lang": "en",
-		"messages": {},
-		"theme": "automatic",
-	}
-	assert call(ann, "by_post", headers={"X-Frappe-CSRF-Token": token}).status_code == 200
-
-
-@pytest.mark.parametrize(("theme", "shown"), [("Dark", "dark"), ("Light", "light"), ("", "automatic")])
-def test_the_page_has_the_theme_of_its_user(
-	ann: httpx.Client, monkeypatch: pytest.MonkeyPatch, theme: str, shown: str
-) -> None:
-	themes = {("User", "ann@example.com", "desk_theme"): theme}
-	monkeypatch.setattr("frappe.get_cached_value", lambda *arguments: themes[arguments])
-	assert f'<html lang="en" dir="ltr" data-theme="{shown}">' in ann.get("/ai-assistant").text
-
-
-@pytest.mark.parametrize("path", ["/ai-assistant", "/ai-assistant/connect"])
-def test_a_page_has_the_translations_of_its_scripts_alone(
-	ann: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-	translations = {"Copied": "Kopiert", "A sentence of another app": "Ein Satz"}
-	monkeypatch.setattr("ai_assistant.languages.get_all_translations", lambda lang: translations)
-	(boot,) = re.findall(r'<script type="application/json" id="boot">(.*?)</script>', ann.get(path).text)
-	assert json.loads(boot)["messages"] == {"Copied": "Kopiert"}
-
-
-def test_the_logo_leads_to_desk_where_the_user_has_one(ann: httpx.Client, http: httpx.Client) -> None:
-	assert '<a href="/app"' in ann.get("/ai-assistant").text
-	log_in(http, "web@example.com")
-	refused = http.get("/ai-assistant").text
-	assert 'href="/app"' not in refused and "ai_assistant.svg" in refused
-
-
-def test_the_page_tells_a_user_without_the_role(http: httpx.Client) -> None:
-	log_in(http, "bob@example.com")
-
-	answer = http.get("/ai-assistant")
-
-	assert answer.status_code == 403
-	assert "bob@example.com may not use the AI Assistant yet: it needs the role" in answer.text
-	assert 'id="prompt"' not in answer.text
-
-
-def test_the_files_of_the_page_are_served_and_no_others(http: httpx.Client) -> None:
-	svg = http.get("/assets/ai_assistant/images/ai_assistant.svg")
-	assert (svg.status_code, svg.headers["content-type"]) == (200, "image/svg+xml; charset=utf-8")
-	again = http.get(svg.request.url, headers={"If-None-Match": svg.headers["etag"]})
-	assert (again.status_code, again.content) == (304, b"")
-	for path in ("", "images", "nosuch.js", "../hooks.py", "%2e%2e/hooks.py", "..%2fhooks.py", "/etc/passwd"):
-		assert http.get(f"/assets/ai_assistant/{path}").status_code == 404
-	assert http.get("/assets/frappe/images/ai_assistant.svg").status_code == 404

@@ -9,7 +9,7 @@ from ai_assistant.gateway import Provider
 from ai_assistant.gateway.adapters.ollama import parameters
 from ai_assistant.gateway.chunks import Ask
 from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
-from tests.gateway.test_tool_calls import calls
+from tests.gateway.calling import calls
 from tests.support.provider import ScriptedProvider
 
 QUESTION = [{"role": "user", "content": "Hi"}]

@@ -10,7 +10,7 @@ from ai_assistant.gateway.adapters.openai_responses import parameters
 from ai_assistant.gateway.chunks import Ask
 from ai_assistant.gateway.models import entry
 from tests.gateway.asking import KEY, Heard, family, gateway, hear, scripted
-from tests.gateway.test_tool_calls import calls
+from tests.gateway.calling import calls
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import FAMILIES
 
