@@ -57,7 +57,12 @@ def answer(dialect: Dialect) -> Response:
 
 
 def run(
-	dialect: Dialect, parsed: Parsed, request: ChatRequest, settings: Settings, started: float
+	dialect: Dialect,
+	parsed: Parsed,
+	request: ChatRequest,
+	settings: Settings,
+	started: float,
+	created: float | None = None,
 ) -> Response:
 	"""Answers a valid request.
 
@@ -67,11 +72,12 @@ def run(
 		request: the valid request.
 		settings: the settings that the request may use.
 		started: when the request reached this process, by `time.monotonic()`.
+		created: the UNIX time in seconds that the answer gives as its own; None for now.
 
 	Returns and raises the same as `answer`.
 	"""
-	model = parsed.fields.get("model") or request.model or _default_model(settings)
-	return send(dialect, parsed, request.request_id, model, _chunks(request, parsed, settings, started))
+	chunks, model = _chunks(request, parsed, settings, started), model_shown(parsed, request, settings)
+	return send(dialect, parsed, request.request_id, model, chunks, created)
 
 
 def complete(parsed: Parsed, request: ChatRequest, settings: Settings, started: float) -> dict[str, Any]:
@@ -196,9 +202,10 @@ def _id_of_key(key: str | None) -> str | None:
 	return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _default_model(settings: Settings) -> str:
-	_provider, model = settings.first_for(settings.modes.get(MODE) or Mode(MODE))
-	return model or ""
+def model_shown(parsed: Parsed, request: ChatRequest, settings: Settings) -> str:
+	"""The name of the model that a stream shows: the client's own, or that of the model which is asked first."""
+	_provider, default = settings.first_for(settings.modes.get(MODE) or Mode(MODE))
+	return parsed.fields.get("model") or request.model or default or ""
 
 
 def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: float) -> Chunks:

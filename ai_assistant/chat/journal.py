@@ -51,6 +51,21 @@ def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[s
 		row = read_again(row) or {**row, "status": "failed", "error": _deleted()}
 
 
+def keeps_chunks(row: store.Row) -> bool:
+	"""Returns whether the events of a request are there with their content, so that `follow` yields the same chunks again."""
+	events = store.current().events(row["name"])
+	if row["status"] in store.UNENDED or not events:
+		return bool(events)
+	lengths = {"reasoning": 0, "text": 0}
+	for event in events:
+		if event["type"] in lengths:
+			lengths[event["type"]] += len(event["text"])
+	completion = events[-1]
+	return all(length == completion.get(f"{kind}_length") for kind, length in lengths.items()) and all(
+		event["arguments"] for event in events if event["type"] == "tool_call"
+	)
+
+
 class _Read:
 	"""What has been read of a request."""
 
@@ -58,11 +73,13 @@ class _Read:
 		self.seq = 0
 		self._lengths = {"reasoning": 0, "text": 0}
 		self._calls: set[str] = set()
+		# The beginning of a chunk that is longer than an event.
+		self._begun = ""
 		self._completion: dict[str, Any] = {}
 
 	def chunks(self, event: store.Event) -> Generator[Chunk, None, None]:
 		self.seq = event["seq"]
-		kind, text = event["type"], event["text"]
+		kind = event["type"]
 		if kind == "completion":
 			self._completion = event
 		elif kind == "tool_call":
@@ -73,16 +90,26 @@ class _Read:
 		elif kind == "tool_call_start":
 			yield ToolCallStart(event["id"], event["name"])
 		elif kind == "tool_call_delta":
-			# An emptied event has no text.
-			if text:
-				yield ToolCallDelta(event["id"], text)
+			yield from (ToolCallDelta(event["id"], delta) for delta in self._deltas(event))
 		elif kind == "tool_approval":
 			yield ToolApproval(**{name: event[name] for name in ToolApproval.__dataclass_fields__})
 		elif kind == "tool_result":
 			yield ToolResult(**{name: event[name] for name in ToolResult.__dataclass_fields__})
-		elif text:
-			self._lengths[kind] += len(text)
-			yield Reasoning(text) if kind == "reasoning" else Text(text)
+		else:
+			for delta in self._deltas(event):
+				self._lengths[kind] += len(delta)
+				yield Reasoning(delta) if kind == "reasoning" else Text(delta)
+
+	def _deltas(self, event: store.Event) -> Generator[str, None, None]:
+		"""Yields the texts of the chunks that end in an event: none if the event was emptied."""
+		text = event["text"]
+		if not text:
+			return
+		start = 0
+		for end in event.get("chunk_ends", (len(text),)):
+			yield self._begun + text[start:end]
+			self._begun, start = "", end
+		self._begun += text[start:]
 
 	def rest(self, answer: dict[str, Any]) -> Generator[Chunk, None, None]:
 		"""What the answer has and no event had: events are kept for a shorter time than answers, or not at all."""

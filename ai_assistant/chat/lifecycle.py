@@ -344,6 +344,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		tools=request.tools is not None,
 		publishes=request.publishes,
 		stream_tool_calls=request.stream_tool_calls,
+		keeps_chunks=request.keeps_chunks,
 	)
 	publisher.accepted(asked_at)
 	return publisher

@@ -62,6 +62,7 @@ class ChatRequest(Ask):
 	`publishes` is whether its events go to the user's sockets. `metadata` is the client's own and is not sent to a
 	provider. `unknown` names the fields that the client sent and this app does not know.
 	`sent` is what a standard API keeps with the request for clients that come back to it, as JSON values.
+	`keeps_chunks` is whether its events keep the chunks of its direct stream, so that the stream can be sent again.
 	`site_tools` names the tools of the site that the model may call.
 	`reference_doctype` and `reference_name` name the document to which the request belongs.
 	`trace` has the headers of the trace to which the request belongs, None if the process exports no spans.
@@ -78,6 +79,7 @@ class ChatRequest(Ask):
 	fingerprint: str
 	publishes: bool = True
 	sent: dict[str, Any] | None = None
+	keeps_chunks: bool = False
 	metadata: dict[str, str] | None = None
 	unknown: tuple[str, ...] = ()
 	names_provider: bool = True

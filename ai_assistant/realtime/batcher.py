@@ -6,6 +6,7 @@ a window that grows from 0.15 s to just under the longest delay. A change of pha
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .event import MAX_BYTES
 
@@ -24,6 +25,8 @@ class Batch:
 	text: str
 	call_id: str = ""
 	"""The id of the tool call whose arguments the text is part of."""
+	ends: tuple[int, ...] | None = None
+	"""The positions in the text, in characters, at which deltas end; None if the text is one whole delta."""
 
 
 class Batcher:
@@ -43,7 +46,7 @@ class Batcher:
 		if (kind, call_id) != self._kind:
 			ready = self.flush()
 			self._kind = (kind, call_id)
-			return ready + _split(text, *self._kind)
+			return ready + _split([text], *self._kind)
 		if not self._pieces:
 			self._due = now + self._window
 		self._pieces.append(text)
@@ -69,25 +72,26 @@ class Batcher:
 
 	def flush(self) -> list[Batch]:
 		"""Returns everything that is gathered."""
-		text = "".join(self._pieces)
-		self._pieces.clear()
-		self._size = 0
-		return _split(text, *self._kind) if text else []
+		pieces, self._pieces, self._size = self._pieces, [], 0
+		return _split(pieces, *self._kind) if pieces else []
 
 	def _leave(self) -> list[Batch]:
 		self._window = min(self._window * GROWTH, self._longest)
 		return self.flush()
 
 
-def _split(text: str, kind: str, call_id: str) -> list[Batch]:
+def _split(deltas: list[str], kind: str, call_id: str) -> list[Batch]:
 	"""Returns one batch, or several of at most MAX_BYTES of UTF-8 that are cut between characters."""
+	text, ends = "".join(deltas), tuple(accumulate(map(len, deltas)))
 	if len(text) * 4 <= MAX_BYTES:
-		return [Batch(kind, text, call_id)]
-	data, start, batches = text.encode(), 0, []
+		return [Batch(kind, text, call_id, ends if len(ends) > 1 else None)]
+	data, start, at, batches = text.encode(), 0, 0, []
 	while start < len(data):
 		end = min(start + MAX_BYTES, len(data))
 		while end < len(data) and data[end] & 0xC0 == 0x80:
 			end -= 1
-		batches.append(Batch(kind, data[start:end].decode(), call_id))
-		start = end
+		part = data[start:end].decode()
+		ends_here = tuple(position - at for position in ends if at < position <= at + len(part))
+		batches.append(Batch(kind, part, call_id, ends_here))
+		start, at = end, at + len(part)
 	return batches

@@ -54,6 +54,7 @@ class Publisher:
 		age_s: float = 0.0,
 		publishes: bool = True,
 		stream_tool_calls: bool = False,
+		keeps_chunks: bool = False,
 	) -> None:
 		"""Makes the publisher of a request that has no events yet.
 
@@ -69,12 +70,14 @@ class Publisher:
 			age_s: the seconds since the request was accepted.
 			publishes: without it the events are stored and not published.
 			stream_tool_calls: whether a tool call has events while the provider writes it.
+			keeps_chunks: whether an event says where the chunks in its text end (`chunk_ends`).
 		"""
 		self.name = name
 		self.user = user
 		self.enabled = enabled
 		self._publishes = publishes
 		self._stream_tool_calls = stream_tool_calls
+		self._keeps_chunks = keeps_chunks
 		self.keep_content = keep_content
 		self.ids = {"task_id": task_id, "request_id": request_id}
 		self.last_seq = 0
@@ -249,8 +252,10 @@ class Publisher:
 
 	def _deliver(self, item: Item) -> None:
 		if isinstance(item, Batch):
-			call_id = {"id": item.call_id} if item.call_id else {}
-			self._emit(item.kind, {"text": item.text, "partial": True, **call_id})
+			more: dict[str, Any] = {"id": item.call_id} if item.call_id else {}
+			if self._keeps_chunks and item.ends is not None:
+				more["chunk_ends"] = item.ends
+			self._emit(item.kind, {"text": item.text, "partial": True, **more})
 		else:
 			values = {name: value for name, value in asdict(item).items() if value is not None}
 			self._emit(KINDS[type(item)], {"text": "", "partial": True, **values})

@@ -120,3 +120,37 @@ def test_a_background_response_goes_on_after_the_last_event_that_was_read(
 	assert rest[-1]["type"] == "response.failed"
 	assert [event["type"] for event in rest].count("response.failed") == 1
 	assert provider.count(request_id) == 1
+
+
+@pytest.mark.parametrize("seen", [1, 12])
+def test_a_direct_response_goes_on_after_the_last_event_that_was_read(
+	tmp_path: Path, provider: ScriptedProvider, seen: int
+) -> None:
+	request_id = unique()
+	prompt = script({"note": request_id}, {"text": "word ", "repeat": 100_000, "every": 0.003})
+	body = {"model": "scripted", "input": prompt, "store": True, "metadata": {"request_id": request_id}}
+	read: list[dict[str, Any]] = []
+	first = start(tmp_path, provider)
+	with first as site, streaming(site, "/responses", body) as response:
+		try:
+			for _name, data in events(response):
+				read.append(data)
+				if sum(event["type"] == "response.output_text.delta" for event in read) == seen:
+					os.kill(first.pid, signal.SIGKILL)
+		except httpx.HTTPError:
+			pass
+	stored = committed(tmp_path)
+	with start(tmp_path, provider) as site:
+		let_the_lease_run_out(tmp_path, request_id)
+		path = f"/responses/resp_{request_id}?stream=true&starting_after="
+		whole = [data for _name, data in events(ask(site, f"{path}0"))]
+		for n, event in enumerate(read):
+			rest = [data for _name, data in events(ask(site, f"{path}{event['sequence_number']}"))]
+			both = read[: n + 1] + rest
+			assert [event["type"] for event in rest].count("response.failed") == 1
+			assert rest[-1]["type"] == "response.failed"
+			assert [event["sequence_number"] for event in both] == list(range(len(both)))
+			assert deltas(both) == stored or deltas(read[: n + 1]).startswith(stored)
+			assert rest[-1]["response"]["output"] == whole[-1]["response"]["output"]
+	assert deltas(whole) == stored
+	assert provider.count(request_id) == 1

@@ -127,7 +127,8 @@ def test_what_a_fast_provider_heaps_up_leaves_before_its_window_is_over() -> Non
 	batcher = Batcher()
 	batcher.add("text", "a", 0.0)
 	assert batcher.add("text", "b" * (MAX_BYTES // 4 - 1), 0.0) == []
-	assert batcher.add("text", "c", 0.0) == [Batch("text", "b" * (MAX_BYTES // 4 - 1) + "c")]
+	ends = (MAX_BYTES // 4 - 1, MAX_BYTES // 4)
+	assert batcher.add("text", "c", 0.0) == [Batch("text", "b" * (MAX_BYTES // 4 - 1) + "c", ends=ends)]
 
 
 def test_an_event_has_the_text_of_one_call() -> None:

@@ -34,11 +34,13 @@ def ask(
 
 
 @contextmanager
-def streaming(site: Site, path: str, body: dict[str, Any], **more: str) -> Iterator[httpx.Response]:
-	"""A response whose body has not been read."""
+def streaming(site: Site, path: str, body: dict[str, Any] | None, **more: str) -> Iterator[httpx.Response]:
+	"""A response whose body has not been read: of a POST, or of a GET without a `body`."""
 	with httpx.Client(timeout=60) as http:
-		sent = {**headers(site.first), **more}
-		with http.stream("POST", base(site) + path, json={**body, "stream": True}, headers=sent) as response:
+		sent: dict[str, Any] = {"headers": {**headers(site.first), **more}}
+		if body is not None:
+			sent["json"] = {**body, "stream": True}
+		with http.stream("GET" if body is None else "POST", base(site) + path, **sent) as response:
 			yield response
 
 

@@ -92,6 +92,9 @@ class Writer:
 		for call_id in list(self._calls):
 			text += self._end_call(call_id, status)
 		response = {**self._resource, **ended, "output": self._output}
+		if (answer.get("error") or {}).get("code") == "worker_lost" and not self._background:
+			# The direct stream may have had more events than the journal: its client gets the end all the same.
+			self._sequence_number = max(self._sequence_number, self._after + 1)
 		# There is no event for a response that was cancelled.
 		kind = "incomplete" if ended["status"] == "cancelled" else ended["status"]
 		return text + self._event(f"response.{kind}", response=response)

@@ -56,6 +56,18 @@ def called_tools(tools: Any) -> Mapping[str, CalledTool]:
 	return called
 
 
+def names_of(tools: Any) -> list[dict[str, Any]]:
+	"""The custom tools and the namespaces among the tools of a request, by their types and names alone."""
+	named: list[dict[str, Any]] = []
+	for called in called_tools(tools).values():
+		tool = {"type": "custom" if called.is_custom else "function", "name": called.name}
+		if called.namespace is not None:
+			named.append({"type": "namespace", "name": called.namespace, "tools": [tool]})
+		elif called.is_custom:
+			named.append(tool)
+	return named
+
+
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
 	"""The functions in `tools` and the `tool_choice` in the form of the chat API, and the fields that are left out.
 

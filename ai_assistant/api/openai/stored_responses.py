@@ -36,7 +36,7 @@ from .response_object import (
 	reasoning_item,
 	tools_of,
 )
-from .response_tools import CalledTool
+from .response_tools import CalledTool, names_of
 
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
 # How long a cancelled request may take to end.
@@ -60,16 +60,20 @@ def create() -> Response:
 	settings = access.load_permitted()
 	request = requests.validated(parsed, settings)
 	stores = flag(sent.get("store", True), "store") and settings.retention.keep_content
-	request = replace(request, sent=_sent(parsed, settings, stores))
+	model = requests.model_shown(parsed, request, settings) if parsed.stream else parsed.fields.get("model")
+	kept = {**_sent(parsed, settings, stores), "model": model}
 	if not parsed.background:
-		return requests.run(responses, parsed, request, settings, started)
+		kept["created"] = created = int(time.time())
+		request = replace(request, sent=kept, keeps_chunks=parsed.stream)
+		return requests.run(responses, parsed, request, settings, started, created)
+	request = replace(request, sent=kept)
 	if ownership.find_same(request) is None:
 		try:
 			queue.put(request, settings, started)
 		except ChatError as refused:
 			ownership.accepted_meanwhile(request, refused)
 	row = ownership.find(request.request_id)
-	return _stream(row, parsed) if parsed.stream else _whole(row)
+	return _stream(row, kept, parsed) if parsed.stream else _whole(row, kept)
 
 
 def read(sent: dict[str, Any]) -> Parsed:
@@ -85,20 +89,18 @@ def read(sent: dict[str, Any]) -> Parsed:
 
 def retrieve(response_id: str) -> Response:
 	"""A stored response in whatever status; with `stream=true` its events, those after `starting_after` alone."""
-	row = _find(response_id)
+	row, sent = _find_with_sent(response_id)
 	query = frappe.request.args
 	if not flag(query.get("stream"), "stream"):
-		return _whole(row)
-	parsed = _parsed(row, stream=True)
+		return _whole(row, sent)
+	parsed = _parsed(row, sent, stream=True)
 	after = whole_number(query.get("starting_after"), "starting_after", 0, 2**31)
 	if after is not None:
-		if not parsed.background:
-			# A direct stream is cut elsewhere than the journal, so its events have other numbers.
-			raise invalid(
-				_("{0} accepts the number of an event of a response in the background."), "starting_after"
-			)
+		if not journal.keeps_chunks(row):
+			message = _("The events of {0} are not kept on this site; read it without {1}.")
+			raise ChatError("not_kept", message.format(response_id, "starting_after"))
 		parsed.options["starting_after"] = after
-	return _stream(row, parsed)
+	return _stream(row, sent, parsed)
 
 
 def cancel(response_id: str) -> Response:
@@ -108,7 +110,7 @@ def cancel(response_id: str) -> Response:
 		queue.cancel([row])
 		for _chunk in journal.follow(row, END_S):
 			pass
-	return _whole(_find(response_id))
+	return _whole(*_find_with_sent(response_id))
 
 
 def delete(response_id: str) -> Response:
@@ -145,42 +147,41 @@ def _find_with_sent(response_id: str) -> tuple[store.Row, dict[str, Any]]:
 	return row, sent or {}
 
 
-def _stream(row: store.Row, parsed: Parsed) -> Response:
-	model, followed = parsed.fields.get("model") or "", requests.follow(row, access.load_permitted())
-	return requests.send(responses, parsed, row["request_id"], model, followed, row["created"], at_once=True)
+def _stream(row: store.Row, sent: dict[str, Any], parsed: Parsed) -> Response:
+	model = sent.get("model") or row["model"] or ""
+	followed, created = requests.follow(row, access.load_permitted()), _created(row, sent)
+	return requests.send(responses, parsed, row["request_id"], model, followed, created, at_once=True)
 
 
-def _whole(row: store.Row) -> Response:
-	answer, parsed = current_answer(row), _parsed(row, stream=False)
-	body = responses.whole(answer, parsed, int(row["created"]))
+def _created(row: store.Row, sent: dict[str, Any]) -> float:
+	"""When a response was created, in UNIX seconds. A direct stream began before the row was stored."""
+	return float(sent["created"] if "created" in sent else row["created"])
+
+
+def _whole(row: store.Row, sent: dict[str, Any]) -> Response:
+	answer, parsed = current_answer(row), _parsed(row, sent, stream=False)
+	body = responses.whole(answer, parsed, int(_created(row, sent)))
 	return requests.json_response(200, body, {"X-Request-Id": row["request_id"]})
 
 
 def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 	"""What is kept of a request beside its answer; of its content nothing unless it is to be stored."""
 	sent: dict[str, Any] = {"background": parsed.background}
+	repeated = parsed.options["repeated"]
 	if stores:
 		own = parsed.fields["messages"]
-		if parsed.options["repeated"].get("instructions"):
+		if repeated.get("instructions"):
 			# Instructions are those of one response, and not of those that follow it.
 			own = own[1:]
 		# Their characters have been counted already, against the limit of the model that is asked.
 		messages = messages_of(own, replace(settings.limits, max_chars=MOST))
-		sent |= {
-			"messages": messages,
-			"model": parsed.fields.get("model"),
-			"repeated": parsed.options["repeated"],
-		}
-	return sent
+		return {**sent, "messages": messages, "repeated": repeated}
+	# By their names alone a stream that is sent again has the same items.
+	return {**sent, "repeated": {"tools": names_of(repeated.get("tools"))}}
 
 
-def _parsed(row: store.Row, stream: bool) -> Parsed:
-	"""The request of a stored response, as far as it is kept."""
-	return _parsed_of(row, store.current().sent(row["name"]) or {}, stream)
-
-
-def _parsed_of(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
-	"""The same of a response of which `sent` is kept."""
+def _parsed(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
+	"""The request of a stored response, of which `sent` is kept."""
 	return Parsed(
 		fields={"model": sent.get("model") or row["model"] or ""},
 		stream=stream,
@@ -247,7 +248,7 @@ def _items(item: Any, where: str, known: Known) -> Sequence[Any]:
 		if len(known) >= MAX_REFERRED:
 			raise invalid(_("{0} accepts items of at most {1} responses."), "input", MAX_REFERRED)
 		row, sent = _find_with_sent(response_id)
-		known[response_id] = row, tools_of(_parsed_of(row, sent, stream=False))
+		known[response_id] = row, tools_of(_parsed(row, sent, stream=False))
 	row, tools = known[response_id]
 	if row["response"] is None:
 		raise _not_kept(response_id)
