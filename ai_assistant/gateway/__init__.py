@@ -42,6 +42,7 @@ from .models import takes_tools
 from .probe import first_chunk_ms
 from .timing import Pacing, Timeouts
 from .token_count import TokenCount, count_tokens
+from .tool_calls import cut_call
 from .tool_chunks import ToolApproval, ToolResult, ToolRun, ToolStep
 from .usage import Price, Tier, Usage
 
@@ -77,6 +78,7 @@ __all__ = [
 	"apis",
 	"cancel_detached",
 	"count_tokens",
+	"cut_call",
 	"first_chunk_ms",
 	"model_details",
 	"preload",

@@ -62,15 +62,19 @@ class Assembly:
 			self._chars_left -= len(chunk.text)
 			yield chunk
 
-	def end(self) -> Iterator[Reasoning | Text | CallChunk]:
-		"""Yields what was held back, when no delta follows."""
+	def end(self, is_cut: bool = False) -> Iterator[Reasoning | Text | CallChunk]:
+		"""Yields what was held back, when no delta follows.
+
+		Args:
+			is_cut: whether the answer ended before the model had finished.
+		"""
 		if rest := self._reasoning_joiner.end():
 			self.begun = True
 			yield Reasoning(rest)
 		if rest := self._text_joiner.end():
 			yield from self._split(rest)
 		yield from self._end_of_tags()
-		yield from self._calls.end()
+		yield from self._calls.end(is_cut)
 
 	def completed(self, completion: Completion) -> Completion:
 		"""Returns the provider's completion as it is true for the whole answer. Call it after `end()`.
@@ -93,7 +97,7 @@ class Assembly:
 
 	def _cut(self) -> Iterator[CallChunk]:
 		self.is_full = True
-		yield from self._calls.end()
+		yield from self._calls.end(is_cut=True)
 
 	def _add_call(self, piece: ToolPiece) -> Iterator[Reasoning | Text | CallChunk]:
 		if self._splitter:

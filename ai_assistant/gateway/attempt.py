@@ -107,7 +107,7 @@ def _chunks_of(
 			if isinstance(received, Tick | Detached):
 				yield received
 			elif isinstance(received, Completion):
-				yield from assembly.end()
+				yield from assembly.end(is_cut=received.finish_reason == "length")
 				yield assembly.completed(received)
 				return
 			else:
@@ -115,13 +115,13 @@ def _chunks_of(
 				if assembly.is_full:
 					yield Completion("length", names["provider"], names["model"])
 					return
-		yield from assembly.end()
+		yield from assembly.end(is_cut=True)
 		yield Completion("cancelled", names["provider"], names["model"])
 	except Exception as error:
 		failure = _provider_error(error, names)
 		# An exception of litellm holds the provider's body and the key. It ends here.
 		failure.__context__ = None
-		yield from assembly.end()
+		yield from assembly.end(is_cut=True)
 		raise AttemptFailed(failure, assembly.begun or failure.kind == "total", race) from None
 	finally:
 		run.cancel.on_ask(None)

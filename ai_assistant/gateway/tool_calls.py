@@ -116,6 +116,12 @@ class OwnIds:
 		return own
 
 
+def cut_call(identity: str, name: str, written: str) -> ToolCall:
+	"""Returns a call whose arguments are `written`, and after which nothing came."""
+	error = UNFINISHED.format(name=name) if object_of(written) is None else None
+	return ToolCall(identity, name, written, error)
+
+
 class ToolCalls:
 	"""The calls of one answer. `add()` each piece and yield what it completes, then `end()`.
 
@@ -150,15 +156,19 @@ class ToolCalls:
 			if call.is_whole and not call.is_given:
 				yield from self._whole(call)
 
-	def end(self) -> Iterator[CallChunk]:
-		"""Yields the calls that have not been given: those without arguments, and those with broken ones."""
+	def end(self, is_cut: bool = False) -> Iterator[CallChunk]:
+		"""Yields the calls that have not been given: those without arguments, and those with broken ones.
+
+		Args:
+			is_cut: whether the answer ended before the model had finished. A call of which no argument came is broken then.
+		"""
 		for call in self._calls:
 			if not call.is_given:
-				yield from self._whole(call)
+				yield from self._whole(call, is_cut)
 
-	def _whole(self, call: "_Call") -> Iterator[CallChunk]:
+	def _whole(self, call: "_Call", is_cut: bool = False) -> Iterator[CallChunk]:
 		call.is_given = True
-		whole = call.as_tool_call(self._id(call))
+		whole = call.as_tool_call(self._id(call), is_cut)
 		if self._streams:
 			# Broken arguments are given as they came, without the white space before them: it is not streamed either.
 			whole = replace(whole, arguments=whole.arguments.lstrip())
@@ -239,10 +249,12 @@ class _Call:
 		self._pending = []
 		return text if self.streamed_chars else text.lstrip()
 
-	def as_tool_call(self, own_id: str) -> ToolCall:
+	def as_tool_call(self, own_id: str, is_cut: bool) -> ToolCall:
 		name, written = _joined(self.name), _joined("".join(self._arguments))
-		arguments, error = written.strip() or "{}", None
-		if object_of(arguments) is None:
+		arguments, error = written.strip(), None
+		if not arguments:
+			arguments, error = ("", UNFINISHED) if is_cut else ("{}", None)
+		elif object_of(arguments) is None:
 			arguments, error = written, (NO_OBJECT if self._is_none or not self._depth else UNFINISHED)
 		return ToolCall(own_id, name, arguments, error and error.format(name=name))
 

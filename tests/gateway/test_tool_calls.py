@@ -171,6 +171,20 @@ def test_arguments_cut_at_max_tokens_are_given_as_they_came(server: ScriptedProv
 	assert heard.completion.finish_reason == "length"
 
 
+@pytest.mark.parametrize("api", ["openai", "anthropic", "openai_responses"])
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("end", [{"cut": True}, {"error": "overloaded"}, {"finish": "length"}])
+def test_a_call_that_is_cut_before_its_arguments_is_broken(
+	server: ScriptedProvider, api: str, end: Step, streams: bool
+) -> None:
+	heard = answer(server, api, [*call(0, ""), end], stream_tool_calls=streams)
+	[cut] = calls(heard)
+	assert cut.arguments == ""
+	assert cut.arguments_error == "The model's arguments for read ended before they were whole."
+	if streams:
+		check_streamed(heard.chunks)
+
+
 @pytest.mark.parametrize("api", [api for api in IN_PIECES if api in ADAPTERS])
 @pytest.mark.parametrize("fault", [{"cut": True}, {"error": "overloaded"}])
 def test_what_had_come_of_a_call_before_a_fault_is_given(
