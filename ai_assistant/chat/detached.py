@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Detached, Tick, cancel_detached
+from ai_assistant.gateway import Chunk, Completion, Detached, Tick, cancel_detached
 from ai_assistant.log import fields, logger
 
 from .answer import answer_of
@@ -38,12 +38,18 @@ def read_again(row: store.Row) -> None:
 
 
 def followed(chat: "Chat", chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-	"""Yields the chunks of a chat without those that it has already. A Detached among them is stored."""
+	"""Yields the chunks of a chat without those that it has already. A Detached among them is stored.
+
+	A chat that will be handed over ends here. The next process reads the rest, and the calls that this one has cut.
+	"""
 	for chunk in chunks:
 		if isinstance(chunk, Detached):
 			chat.detached = chunk
 			with store.transaction() as current:
 				current.detach(chat.publisher.name, asdict(chunk))
+			yield Tick()
+			continue
+		if chat.abandoned and chat.detached and not isinstance(chunk, Completion):
 			yield Tick()
 			continue
 		rest = chat.replay.rest(chunk) if chat.replay else chunk

@@ -202,7 +202,7 @@ class Publisher:
 		return self._batcher.gathers
 
 	def row(self, outcome: dict[str, Any]) -> dict[str, Any]:
-		"""Builds the values of the finished request.
+		"""Ends the calls that are not whole, and builds the values of the finished request.
 
 		Args:
 			outcome: `status`, `finish_reason`, `provider`, `model`, `usage`, `attempts`, `error`, and
@@ -211,6 +211,9 @@ class Publisher:
 		Returns:
 			The outcome with the content of the answer and with what was measured.
 		"""
+		cut = self.transcript.cut()
+		if self.enabled:
+			self._outbox.add([*self._batcher.flush(), *cut])
 		return {
 			**outcome,
 			"response": self.transcript.text,
@@ -234,8 +237,6 @@ class Publisher:
 			store.StoreUnavailable: the store stayed unavailable for `outbox.GIVE_UP_S` seconds.
 		"""
 		event = completion_of(row)
-		if self.enabled:
-			self._outbox.add(self._batcher.flush())
 		self._also = also
 		self._outbox.send_until_done(lambda: self._emit("completion", event, row))
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ai_assistant.gateway import (
@@ -15,6 +15,7 @@ from ai_assistant.gateway import (
 	ToolCallStart,
 	ToolResult,
 	ToolStep,
+	cut_call,
 )
 from ai_assistant.store import Event
 
@@ -37,8 +38,12 @@ class _Writing:
 	"""A call that the provider writes."""
 
 	name: str
+	pieces: list[str] = field(default_factory=list)
 	characters: int = 0
-	bytes: int = 0
+
+	@property
+	def arguments(self) -> str:
+		return "".join(self.pieces)
 
 
 class Transcript:
@@ -103,7 +108,7 @@ class Transcript:
 			self._writing[part["id"]] = _Writing(part["name"])
 		elif (call := self._writing.pop(part["id"], None)) and kind == "tool_call_delta":
 			call.characters += len(part["text"])
-			call.bytes += len(part["text"].encode())
+			call.pieces.append(part["text"])
 			self._writing[part["id"]] = call
 
 	@property
@@ -116,6 +121,13 @@ class Transcript:
 	def unfinished(self) -> dict[str, int]:
 		"""The characters of the arguments so far of each call that has begun and is not whole, by its id."""
 		return {identity: call.characters for identity, call in self._writing.items()}
+
+	def cut(self) -> list[ToolCall]:
+		"""Ends each call that has begun and is not whole with the arguments that were written. Returns these calls."""
+		calls = [cut_call(identity, call.name, call.arguments) for identity, call in self._writing.items()]
+		for call in calls:
+			self.add(call)
+		return calls
 
 	@property
 	def reasoning(self) -> str:
@@ -140,7 +152,7 @@ class Transcript:
 	def sizes(self) -> tuple[int, int]:
 		"""Returns the bytes of the reasoning in UTF-8, and those of the text and the calls together."""
 		calls = json.dumps(self.calls, ensure_ascii=False) if self.calls else ""
-		unfinished = sum(call.bytes for call in self._writing.values())
+		unfinished = sum(len(call.arguments.encode()) for call in self._writing.values())
 		return len(self.reasoning.encode()), len((self.text + calls).encode()) + unfinished
 
 	def elapsed_ms(self) -> int:

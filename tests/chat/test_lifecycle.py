@@ -11,7 +11,7 @@ from ai_assistant import store
 from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
-from ai_assistant.gateway import Chunk, Detached, Reasoning, Text
+from ai_assistant.gateway import Chunk, Detached, Reasoning, Text, ToolCallDelta
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.support import script, unique
 
@@ -240,6 +240,54 @@ def test_an_abandoned_chat_whose_answer_goes_on_at_the_provider_is_queued_again(
 	assert answer["status"] == chat_site.row(request.request_id)["status"] == "queued"
 	events = chat_site.store.events(chat.publisher.name)
 	assert "completion" not in [event["type"] for event in events]
+
+
+def half_a_call(chat_site: ChatSite) -> tuple[lifecycle.Chat, Generator[Chunk, None, dict[str, Any]]]:
+	"""A chat whose provider goes on by itself, and has written a part of a call."""
+	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": '{"zone": '}
+	tools = [{"type": "function", "function": {"name": "clock"}}]
+	request = chat_site.request(script(call, {"hang": True}), tools=tools, stream_tool_calls=True)
+	chat = lifecycle.begin(request, chat_site.configure(), 0.0)
+	chunks = lifecycle.run(chat)
+	while not isinstance(next(chunks), ToolCallDelta):
+		pass
+	chat.detached = Detached("resp_1", "p", "m1")
+	return chat, chunks
+
+
+def types_of_events(chat_site: ChatSite, chat: lifecycle.Chat) -> list[str]:
+	return [event["type"] for event in chat_site.store.events(chat.publisher.name)]
+
+
+@pytest.mark.parametrize("keep_content", [True, False])
+def test_a_call_that_another_process_reads_on_is_not_ended(chat_site: ChatSite, keep_content: bool) -> None:
+	chat, chunks = half_a_call(chat_site)
+	running.abandon()
+	_chunks, answer = run(chunks)
+	running.unregister(chat)
+	assert answer["status"] == "queued"
+	begun = ["reasoning", "tool_call_start", "tool_call_delta"]
+	assert types_of_events(chat_site, chat) == begun
+	# A cancel before another process has taken it.
+	termination.end(chat_site.row(chat.request.request_id), "cancelled", None, keep_content)
+	assert types_of_events(chat_site, chat) == [*begun, "tool_call", "completion"]
+	calls = chat_site.row(chat.request.request_id)["tool_calls"]
+	assert [call["function"]["arguments"] for call in calls] == (['{"zone": '] if keep_content else [])
+	written = [
+		event.get("arguments") or event["text"] for event in chat_site.store.events(chat.publisher.name)
+	]
+	assert any(written) == keep_content
+
+
+def test_the_sweep_ends_a_call_that_a_dead_process_has_begun(chat_site: ChatSite) -> None:
+	chat, _chunks = half_a_call(chat_site)
+	chat_site.store.renew(chat.publisher.name, 0.0)
+	running.unregister(chat)
+	termination.sweep()
+	row = chat_site.row(chat.request.request_id)
+	assert (row["status"], row["error"]["code"]) == ("failed", "worker_lost")
+	assert [call["function"]["arguments"] for call in row["tool_calls"]] == ['{"zone": ']
+	assert types_of_events(chat_site, chat)[-2:] == ["tool_call", "completion"]
 
 
 def test_an_answer_that_cannot_be_stored_is_given_all_the_same(
