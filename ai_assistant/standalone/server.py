@@ -7,6 +7,7 @@ import gc
 import importlib
 import logging
 import os
+import select
 import signal
 import socket
 import threading
@@ -40,8 +41,11 @@ it. A connection that the server closes may receive a request at that moment."""
 
 MINUTE_S = 60
 
-POLL_S = 0.2
-"""How often the main thread checks whether the site must end."""
+POLL_S = 1.0
+"""How often the main thread checks whether the server has ended by itself. A signal wakes it at once."""
+
+DATE_S = 1.0
+"""How often the server renews the Date header of its responses."""
 
 GRACE_S = 5
 """How long running requests may take to finish when the site stops."""
@@ -81,15 +85,29 @@ def serve(
 	with running_site(host, port, site_config=site_config, data=data, name=name) as site:
 		signals = (signal.SIGINT, signal.SIGTERM)
 		before = [signal.signal(number, lambda *_: site.ended.set()) for number in signals]
+		with _woken_by_signals() as wakeup:
+			try:
+				ready(site)
+				# `ended.wait()` would miss a signal that comes as it begins, and deadlock with the handler of a signal that
+				# comes while it holds its lock.
+				while not site.ended.is_set():
+					select.select([wakeup], [], [], POLL_S)
+			finally:
+				for number, handler in zip(signals, before, strict=True):
+					signal.signal(number, handler)
+
+
+@contextmanager
+def _woken_by_signals() -> Iterator[socket.socket]:
+	"""Yields a socket that becomes readable when a signal comes."""
+	reader, writer = socket.socketpair()
+	with reader, writer:
+		writer.setblocking(False)
+		before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 		try:
-			ready(site)
-			# `ended.wait()` would miss a signal that comes as it begins, and deadlock with the handler of a signal that
-			# comes while it holds its lock.
-			while not site.ended.is_set():
-				time.sleep(POLL_S)
+			yield reader
 		finally:
-			for number, handler in zip(signals, before, strict=True):
-				signal.signal(number, handler)
+			signal.set_wakeup_fd(before)
 
 
 @contextmanager
@@ -182,6 +200,33 @@ def _scheduling(site: Site) -> Iterator[None]:
 		thread.join()
 
 
+class _Server(uvicorn.Server):
+	"""A server that sleeps until it must end. uvicorn's own wakes up ten times a second to check that."""
+
+	def __init__(self, config: uvicorn.Config) -> None:
+		super().__init__(config)
+		self._loop: asyncio.AbstractEventLoop | None = None
+		self._ends = asyncio.Event()
+
+	def end(self) -> None:
+		"""Ends the server. Another thread calls it."""
+		self.should_exit = True
+		# Without a loop the server has not begun. A closed loop raises RuntimeError.
+		if self._loop:
+			with suppress(RuntimeError):
+				self._loop.call_soon_threadsafe(self._ends.set)
+
+	async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+		self._loop = asyncio.get_running_loop()
+		await super().startup(sockets)
+
+	async def main_loop(self) -> None:
+		# Tick 0 renews the Date header.
+		while not await self.on_tick(0):
+			with suppress(asyncio.TimeoutError):
+				await asyncio.wait_for(self._ends.wait(), DATE_S)
+
+
 @contextmanager
 def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> Iterator[threading.Event]:
 	"""Serve on the listener in a thread. Yields the event that is set when the server has ended."""
@@ -200,7 +245,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 			await wsgi(*request)
 
 	app = socketio.ASGIApp(realtime.sio, http, on_startup=start, on_shutdown=realtime.stop)
-	server = uvicorn.Server(
+	server = _Server(
 		uvicorn.Config(
 			app,
 			access_log=False,
@@ -230,7 +275,7 @@ def _running(site: Site, realtime: RealtimeServer, listener: socket.socket) -> I
 			raise RuntimeError("The standalone site could not be started.")
 		yield ended
 	finally:
-		server.should_exit = True
+		server.end()
 		thread.join()
 		workers.shutdown()
 
