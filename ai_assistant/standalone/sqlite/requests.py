@@ -159,11 +159,13 @@ class SqliteRequests(SqliteUsage):
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		self._update(name, {"ended": self.now(), **values}, UNENDED)
-		self._database.forget(
-			"UPDATE request SET question = NULL WHERE name = ? AND question IS NOT NULL", [name]
+		((user, ai_key, has_question),) = self._database.read(
+			"SELECT user, ai_key, question IS NOT NULL FROM request WHERE name = ?", [name]
 		)
+		if has_question:
+			self._database.forget("UPDATE request SET question = NULL WHERE name = ?", [name])
 		if usage := values.get("usage"):
-			self._book(name, usage)
+			self._book(user, ai_key, usage)
 
 	def sent(self, name: str) -> dict[str, Any] | None:
 		((text,),) = self._database.read("SELECT sent FROM request WHERE name = ?", [name])
