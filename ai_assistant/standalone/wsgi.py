@@ -49,12 +49,12 @@ class WsgiServer:
 			more = message.get("more_body", False)
 		environ["wsgi.input"] = io.BytesIO(body)
 		loop = asyncio.get_running_loop()
-		answer: asyncio.Queue[dict[str, Any] | BaseException] = asyncio.Queue()
+		answer: asyncio.Queue[list[dict[str, Any]] | BaseException] = asyncio.Queue()
 		hung_up = threading.Event()
 		environ["ai_assistant.hung_up"] = hung_up.is_set
 
-		def put(message: dict[str, Any] | BaseException) -> None:
-			loop.call_soon_threadsafe(answer.put_nowait, message)
+		def put(messages: list[dict[str, Any]] | BaseException) -> None:
+			loop.call_soon_threadsafe(answer.put_nowait, messages)
 
 		self._threads.submit(self._answer, environ, put, hung_up)
 		# Receiving while the body is not read would invite the client to send the rest of it.
@@ -62,11 +62,12 @@ class WsgiServer:
 		try:
 			more = True
 			while more:
-				part = await answer.get()
-				if isinstance(part, BaseException):
-					raise part
-				await send(part)
-				more = part.get("more_body", True)
+				messages = await answer.get()
+				if isinstance(messages, BaseException):
+					raise messages
+				for message in messages:
+					await send(message)
+				more = message["more_body"]
 		finally:
 			hung_up.set()
 			if watcher:
@@ -75,14 +76,16 @@ class WsgiServer:
 	def _answer(
 		self,
 		environ: WSGIEnvironment,
-		put: Callable[[dict[str, Any] | BaseException], None],
+		put: Callable[[list[dict[str, Any]] | BaseException], None],
 		hung_up: threading.Event,
 	) -> None:
 		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does."""
+		# The head waits for the first part, so that the loop takes one turn for both.
+		messages: list[dict[str, Any]] = []
 
 		def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
 			raw = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
-			put({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
+			messages.append({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
 
 		try:
 			parts: Any = self._application(environ, start_response)
@@ -90,11 +93,16 @@ class WsgiServer:
 				for part in parts:
 					if hung_up.is_set():
 						break
-					put({"type": "http.response.body", "body": part, "more_body": True})
+					put([*messages, _body(part, more=True)])
+					messages.clear()
 		except BaseException as error:
 			put(error)
 		else:
-			put({"type": "http.response.body", "body": b"", "more_body": False})
+			put([*messages, _body(b"", more=False)])
+
+
+def _body(part: bytes, more: bool) -> dict[str, Any]:
+	return {"type": "http.response.body", "body": part, "more_body": more}
 
 
 async def _watch(receive: Receive, hung_up: threading.Event) -> None:

@@ -36,6 +36,12 @@ class _LogFile(RotatingFileHandler):
 		if _log_folder:
 			super().emit(record)
 
+	def shouldRollover(self, record: logging.LogRecord) -> bool:
+		"""Whether the file is full. The base class also looks twice at each line whether it is a regular file."""
+		if self.stream is None:
+			self.stream = self._open()
+		return self.stream.tell() + len(self.format(record)) + len(self.terminator) >= self.maxBytes
+
 
 def logger(
 	module: str, *, allow_site: str | bool = True, max_size: int = 100_000, file_count: int = 20
