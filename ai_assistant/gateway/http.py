@@ -8,6 +8,7 @@ layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -34,7 +35,7 @@ MAX_ERROR_BYTES = 64 * 1024
 # does not wait.
 REST_SHARE = 0.1
 MIN_REST_S = 0.02
-MAX_REST_S = 0.06
+MAX_REST_S = 0.1
 MANY_BYTES = 8 * 1024
 # Names that a provider's `extra` cannot set: the app sets them itself, or they are arguments of litellm.
 OWN = frozenset(
@@ -141,14 +142,15 @@ async def objects_or_without(
 async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None, None]:
 	"""Yields the objects of a stream, and None for `[DONE]`. What follows `[DONE]` is ignored."""
 	lines, objects = Lines(), Objects()
-	source: AsyncIterator[bytes] = _rested(response)
-	async for data in source:
-		for message in objects.of(lines.of(data)):
-			yield message
-			if message is None:
-				if not response.content.at_eof():
-					await read_to_the_end(source)
-				return
+	async with aclosing(_rested(response)) as source:
+		async for data in source:
+			for message in objects.of(lines.of(data)):
+				yield message
+				if message is None:
+					if not response.content.at_eof():
+						# The end of the body is short, so the stream does not rest any more.
+						await read_to_the_end(response.content.iter_any())
+					return
 	for message in objects.of(lines.end()):
 		yield message
 	objects.end()
@@ -162,26 +164,38 @@ async def _rested(response: "aiohttp.ClientResponse") -> AsyncGenerator[bytes, N
 	"""
 	loop = asyncio.get_running_loop()
 	# A response that has ended has given its connection back.
-	transport = response.connection and response.connection.transport
-	began, rest = loop.time(), None
+	connected = sys.platform == "linux" and response.connection
+	transport = connected.transport if connected else None
+	began, connection, rest = loop.time(), None, None
 	try:
 		async for data in response.content.iter_any():
 			yield data
 			rest_s = min((loop.time() - began) * REST_SHARE, MAX_REST_S)
-			if transport and rest_s >= MIN_REST_S and len(data) < MANY_BYTES and sys.platform == "linux":
-				_wake_for(transport, MANY_BYTES)
+			if not transport or transport.is_closing():
+				continue
+			if rest_s >= MIN_REST_S and len(data) < MANY_BYTES:
+				connection = connection or _socket_of(transport)
+				if rest:
+					# Many bytes have ended the last rest early.
+					rest.cancel()
+				_wake_for(connection, MANY_BYTES)
 				# Linux reports the bytes that have come when the size is lowered (tcp_set_rcvlowat). Others may not.
-				rest = loop.call_later(rest_s, _wake_for, transport, 1)
+				rest = loop.call_later(rest_s, _wake_for, connection, 1)
 	finally:
-		if rest and transport:
+		if rest and connection:
 			rest.cancel()
-			_wake_for(transport, 1)
+			_wake_for(connection, 1)
+			connection.close()
 
 
-def _wake_for(transport: asyncio.Transport, size: int) -> None:
+def _socket_of(transport: asyncio.Transport) -> socket.socket:
+	"""Returns a second handle of a connection. uvloop makes a new object for each look at its own."""
+	return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+
+
+def _wake_for(connection: socket.socket, size: int) -> None:
 	"""Sets how many bytes the kernel gathers before it wakes the loop."""
-	if not transport.is_closing():
-		transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+	connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
 
 async def json_object(
