@@ -6,6 +6,7 @@ the beginning of a request, if it is the same from round to round.
 """
 
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 from . import models
@@ -32,7 +33,8 @@ def without_markers(ask: Ask) -> Ask:
 	"""Returns the question without a client's markers."""
 	messages = [_unmarked(message) for message in ask.messages]
 	tools = [_without(tool) for tool in ask.tools] if ask.tools else ask.tools
-	return replace(ask, messages=messages, tools=tools)
+	parts, before = [*messages, *(tools or ())], [*ask.messages, *(ask.tools or ())]
+	return ask if all(map(is_, parts, before)) else replace(ask, messages=messages, tools=tools)
 
 
 def _unmarked(message: dict[str, Any]) -> dict[str, Any]:

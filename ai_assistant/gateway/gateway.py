@@ -149,7 +149,7 @@ class Gateway:
 		retries = 0
 		while True:
 			provider, model = waiting.pop(0)
-			question = replace(ask, model=model)
+			question = ask if ask.model == model else replace(ask, model=model)
 			hedge = None if attempts or ask.detached else self._hedge(provider, question, waiting)
 			try:
 				yield from self._fitting(provider, question, run, attempts, hedge)

@@ -8,7 +8,7 @@ import ast
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,7 @@ def _listed_as(api: str) -> str:
 	return NAMES.get(api, api.removeprefix("litellm/"))
 
 
+@lru_cache(maxsize=1024)
 def entry(api: str, model: str) -> Entry:
 	"""Returns the entry of a provider's model; an empty one if the list does not have it."""
 	listed, api = load(), _listed_as(api)

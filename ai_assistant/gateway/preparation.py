@@ -61,7 +61,7 @@ def prepare(provider: Provider, ask: Ask) -> Iterator[Prepared]:
 	"""
 	effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
 	replaced = effort if effort != ask.reasoning_effort else None
-	question = replace(ask, reasoning_effort=effort)
+	question = replace(ask, reasoning_effort=effort) if effort != ask.reasoning_effort else ask
 	if provider.api not in caching.MARKED:
 		question = caching.without_markers(question)
 	question = freeform.for_provider(provider.api, question)
