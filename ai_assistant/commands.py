@@ -133,9 +133,9 @@ def doctor(context: frappe._dict, as_json: bool) -> None:
 @ai_assistant.command()
 @pass_context
 def smoke(context: frappe._dict) -> None:
-	"""Chat once as Administrator, from end to end, check it against the contract, and print one line.
+	"""Chat once as Administrator, check that the events follow the rules of docs/streaming.md, and print one line.
 
-	The exit code is 1 if the chat failed, and 3 if the contract was violated.
+	The exit code is 1 if the chat failed, and 3 if an event broke a rule.
 	"""
 	from ai_assistant.operations import admin_session, canary
 

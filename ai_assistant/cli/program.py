@@ -103,11 +103,11 @@ def chat(
 	tools_file: Path | None,
 	as_json: bool,
 ) -> None:
-	"""Ask PROMPT, show the reasoning and the answer, and check them against the contract.
+	"""Ask PROMPT, show the reasoning and the answer, and check that the events follow the rules of docs/streaming.md.
 
 	Without --url, a site is started for this chat.
 	The exit code is 0 if every event came once, in order, and the events joined are the answer of the REST call.
-	It is 1 if the chat failed, and 3 if the contract was violated. With --tools, the chat continues until the model
+	It is 1 if the chat failed, and 3 if an event broke a rule. With --tools, the chat continues until the model
 	calls no tool.
 	"""
 	try:
@@ -172,7 +172,10 @@ def models(at: Address | None, as_json: bool) -> None:
 @main.command()
 @addressed
 def smoke(at: Address | None) -> None:
-	"""Run one chat from end to end, check it against the contract, and print one line. Exit codes as of chat."""
+	"""Run one chat from end to end, check that its events follow the rules of docs/streaming.md, and print one line.
+
+	The exit codes are those of chat.
+	"""
 	with client_at(at) as client:
 		code = actions.smoke(client)
 	sys.exit(code)
