@@ -60,7 +60,8 @@ def test_the_agent_runs_what_is_called_and_says_the_answer(
 def test_the_example_thinks_and_answers(site: Site, provider: ScriptedProvider, tmp_path: Path) -> None:
 	done = run(site, provider, tmp_path, script({"reasoning": "Hm."}, {"sleep": 2.2}, {"text": "It is so."}))
 	assert (done.returncode, done.stdout) == (0, "It is so."), done.stderr
-	assert "💡 Thinking 0s" in done.stderr and "💡 Thinking 1s" in done.stderr
+	# A machine under load may skip a second.
+	assert "💡 Thinking 0s" in done.stderr and re.search("💡 Thinking [12]s", done.stderr), done.stderr
 	assert "Hm." in done.stderr
 	assert re.search(r"\ncompleted: 18 tokens, \d+ ms\n$", done.stderr)
 
