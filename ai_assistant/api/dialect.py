@@ -23,6 +23,7 @@ HTTP_STATUS = {
 	"method_not_allowed": 405,
 	"conflict": 409,
 	"not_kept": 410,
+	"threads_unsupported": 400,
 	"too_large": 413,
 	"context_too_long": 400,
 	"content_filtered": 400,
@@ -38,7 +39,8 @@ HTTP_STATUS = {
 	"timeout": 504,
 }
 """The status of each error code on the standard APIs: those of `ai_assistant.chat.errors`, and those that only these
-APIs have (`unauthenticated`, `unknown_model`, `unknown_path`, `method_not_allowed`, `too_large`, `cancelled`, `not_kept`).
+APIs have (`unauthenticated`, `unknown_model`, `unknown_path`, `method_not_allowed`, `too_large`, `cancelled`, `not_kept`,
+`threads_unsupported`).
 A dialect may have other statuses for some. A used-up budget is 402, because clients retry a 429 for minutes."""
 
 

@@ -8,6 +8,7 @@ Some clients append `/v1` to the address that they are given, so each path is se
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import frappe
 from frappe import _
@@ -20,12 +21,14 @@ from ai_assistant.gateway import strict_json
 
 from . import models
 from .anthropic import messages
-from .dialect import Dialect
+from .dialect import Dialect, Parsed
 from .openai import chat_completions, compaction, responses, stored_responses
 from .requests import Own, answer, body, json_response, refusal, validated
 from .responses import only_for_roles, refusal_of
 
 BASE = re.compile(r"(?:/api(?:/v1)?/method/ai_assistant\.v1|/ai/v1)(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
+
+GROUP = re.compile(r"\([^)]*\)")
 
 Handler = Callable[..., Response]
 
@@ -47,11 +50,18 @@ def _get_model(name: str) -> Response:
 	raise ChatError("unknown_model", _("There is no such model; GET /models lists them."))
 
 
-def _count_tokens() -> Response:
+def _count_message_tokens() -> Response:
+	return _count_tokens(messages.parse(body(), frappe.request.headers), {})
+
+
+def _count_response_tokens() -> Response:
+	return _count_tokens(stored_responses.read(body()), {"object": "response.input_tokens"})
+
+
+def _count_tokens(parsed: Parsed, more: dict[str, Any]) -> Response:
 	settings = access.load_permitted()
-	request = validated(messages.parse(body(), frappe.request.headers), settings)
-	_provider, _model, count = count_tokens(request, settings)
-	return json_response(200, {"input_tokens": count.tokens}, {})
+	_provider, _model, count = count_tokens(validated(parsed, settings), settings)
+	return json_response(200, {**more, "input_tokens": count.tokens}, {})
 
 
 # Each endpoint: its HTTP method, its path, its dialect, and its handler, which gets the groups of the path as arguments.
@@ -59,11 +69,12 @@ ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
 	("POST", re.compile("/responses"), responses, stored_responses.create),
 	("POST", re.compile("/responses/compact"), responses, compaction.compact),
+	("POST", re.compile("/responses/input_tokens"), responses, _count_response_tokens),
 	("GET", re.compile("/responses/([^/]+)"), responses, stored_responses.retrieve),
 	("DELETE", re.compile("/responses/([^/]+)"), responses, stored_responses.delete),
 	("POST", re.compile("/responses/([^/]+)/cancel"), responses, stored_responses.cancel),
 	("POST", re.compile("/messages"), messages, partial(answer, messages)),
-	("POST", re.compile("/messages/count_tokens"), messages, _count_tokens),
+	("POST", re.compile("/messages/count_tokens"), messages, _count_message_tokens),
 	("GET", re.compile("/models"), chat_completions, _list_models),
 	("GET", re.compile("/models/(.+)"), chat_completions, _get_model),
 ]
@@ -106,7 +117,7 @@ def _handler(path: str) -> Callable[[], Response]:
 				return partial(handler, *match.groups())
 	if known:
 		raise ChatError("method_not_allowed", _("This path accepts another HTTP method."))
-	paths = ", ".join(dict.fromkeys(pattern.pattern for _m, pattern, _d, _h in ROUTES))
+	paths = ", ".join(dict.fromkeys(GROUP.sub("{id}", pattern.pattern) for _m, pattern, _d, _h in ROUTES))
 	raise ChatError("unknown_path", _("There is no such path; there are {0}.").format(paths))
 
 

@@ -39,6 +39,25 @@ def tools():
 		messages.append({"role": "user", "content": results})
 
 
+def runner():
+	"""The SDK's own loop, which asks for a thread on the server first."""
+
+	@anthropic.beta_tool
+	def clock(zone: str) -> str:
+		"""Tells the time."""
+		return f"noon in {zone}"
+
+	texts = []
+	for stream in (False, True):
+		messages = [{"role": "user", "content": request["prompt"]}]
+		replies = client.beta.messages.tool_runner(
+			model=request["model"], max_tokens=500, tools=[clock], messages=messages, stream=stream
+		)
+		*_, last = (reply.get_final_message() if stream else reply for reply in replies)
+		texts.append(last.content[-1].text)
+	return texts
+
+
 def stop():
 	with ask([{"role": "user", "content": request["prompt"]}]) as stream:
 		for text in stream.text_stream:
@@ -53,4 +72,6 @@ def error():
 		return {"status": failed.status_code, "message": failed.message}
 
 
-print(json.dumps({"prompt": prompt, "tools": tools, "stop": stop, "error": error}[action]()))
+print(
+	json.dumps({"prompt": prompt, "tools": tools, "runner": runner, "stop": stop, "error": error}[action]())
+)

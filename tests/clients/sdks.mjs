@@ -99,6 +99,18 @@ async function anthropic() {
 				});
 			}
 		},
+		async runner() {
+			const { betaTool } = await import("@anthropic-ai/sdk/helpers/beta/json-schema");
+			const run = ({ zone }) => `noon in ${zone}`;
+			const clock = betaTool({ name: "clock", description: "Tells the time.", inputSchema: parameters, run });
+			const texts = [];
+			for (const stream of [false, true]) {
+				const asked = { model, max_tokens: 500, messages, tools: [clock], stream };
+				const last = await client.beta.messages.toolRunner(asked).runUntilDone();
+				texts.push(last.content.at(-1).text);
+			}
+			return texts;
+		},
 		async stop() {
 			const stream = ask();
 			for await (const event of stream) {

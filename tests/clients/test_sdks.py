@@ -141,6 +141,18 @@ def test_it_makes_a_round_trip_with_a_tool(
 	assert any("noon in UTC" in request.text for request in provider.requests if marker in request.text)
 
 
+@pytest.mark.parametrize(("language", "api"), [("python", "messages"), ("node", "anthropic")])
+def test_anthropics_tool_runner_goes_on_without_a_thread(
+	site: Site, process: StandaloneSite | None, provider: ScriptedProvider, language: str, api: str
+) -> None:
+	marker = unique("marker")
+	call = {"call": 0, "id": "call_1", "name": "clock", "arguments": '{"zone": "UTC"}'}
+	prompt = script({"turn": [call]}, {"turn": [{"text": f"Noon. {marker}"}]})
+	fields = {"base": base(site), "key": key(process, site.first), "model": "scripted", "prompt": prompt}
+	assert run(language, api, "runner", **fields) == [f"Noon. {marker}"] * 2
+	assert any("noon in UTC" in request.text for request in provider.requests if marker in request.text)
+
+
 @each_sdk
 def test_its_stop_closes_the_providers_connection(
 	site: Site, process: StandaloneSite | None, provider: ScriptedProvider, language: str, api: str

@@ -146,6 +146,16 @@ def test_a_wrong_key_and_a_body_that_is_none_are_refused_in_anthropics_form(site
 	assert ask(site, "/messages").json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_thread_is_refused_so_that_clients_send_all_messages(site: Site, stream: bool) -> None:
+	refused = ask(site, "/messages", {**body("Hi."), "thread": {"type": "create"}, "stream": stream})
+	error = refused.json()["error"]
+	assert (refused.status_code, error["type"]) == (400, "invalid_request_error")
+	# The SDKs of Anthropic read this, and repeat the request without `thread`.
+	assert error["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+	assert "thread" in error["message"]
+
+
 def test_tokens_are_counted_before_a_request(
 	package: anthropic.Anthropic, provider: ScriptedProvider
 ) -> None:

@@ -280,6 +280,17 @@ def test_a_conversation_is_shortened_to_one_item(package: openai.OpenAI, provide
 	assert summary["content"].endswith("Hello there.") and question["content"] == f"When? {marker} 2"
 
 
+def test_tokens_are_counted_before_a_response(package: openai.OpenAI, provider: ScriptedProvider) -> None:
+	marker = unique("marker")
+	first = package.responses.create(model="scripted", input=script({"text": "One. " * 100}))
+	one = package.responses.input_tokens.count(model="scripted", input=marker)
+	both = package.responses.input_tokens.count(
+		model="scripted", input=marker, previous_response_id=first.id, tools=[CLOCK]
+	)
+	assert one.object == "response.input_tokens" and 0 < one.input_tokens < both.input_tokens
+	assert provider.count(marker) == 0
+
+
 def test_a_conversation_is_not_shortened_without_a_model(site: Site) -> None:
 	refused = ask(site, "/responses/compact", {"input": "Hi."})
 	assert (refused.status_code, "model" in refused.json()["error"]["message"]) == (400, True)

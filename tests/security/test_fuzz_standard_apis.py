@@ -33,6 +33,7 @@ PATHS = (
 	"/v1",
 	"//",
 	"/responses/compact",
+	"/responses/input_tokens",
 )
 TEXT = {"type": "text", "text": PROMPTS[1]}
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}

@@ -23,6 +23,8 @@ TYPES = {
 	504: "timeout_error",
 	529: "overloaded_error",
 }
+# The tool runners of Anthropic's SDKs go on without a thread when they read this.
+DETAILS = {"threads_unsupported": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}}
 # Claude Code shortens its conversation when it reads this.
 TOO_LONG = "prompt is too long"
 
@@ -34,7 +36,8 @@ def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
 	if code == "context_too_long":
 		message = f"{TOO_LONG}: {message}"
-	return status, {"type": "error", "error": {"type": kind, "message": message}}
+	details = {"details": DETAILS[code]} if code in DETAILS else {}
+	return status, {"type": "error", "error": {"type": kind, "message": message, **details}}
 
 
 def stop_reason(answer: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from frappe import _
 
-from ai_assistant.chat.errors import invalid
+from ai_assistant.chat.errors import ChatError, invalid
 from ai_assistant.chat.options import MAX_STOPS
 from ai_assistant.chat.validators import flag
 from ai_assistant.gateway.efforts import BUDGETS
@@ -35,8 +35,10 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	"""A request to create a message.
 
 	Raises:
-		ChatError: `invalid_request`, with the field and what it accepts.
+		ChatError: `invalid_request`, with the field and what it accepts; `threads_unsupported`.
 	"""
+	if body.get("thread") is not None:
+		raise ChatError("threads_unsupported", _("thread is not supported on this site; send all messages."))
 	tools, choice, dropped = tools_of(body)
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	tool_choice = body.get("tool_choice")
