@@ -59,6 +59,8 @@ standard_queries = {
 	"AI Usage": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 	"AI Key": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
 }
+# Each form shows the chats that belong to its document.
+additional_timeline_content = {"*": ["ai_assistant.ai_assistant.doctype.ai_request.ai_request.timeline_of"]}
 override_whitelisted_methods = {
 	# The base address of the standard APIs.
 	"ai_assistant.v1": "ai_assistant.api.v1.serve",

@@ -1,17 +1,21 @@
 """The document to which a request belongs, on a bench: who may name it, and what its requests cost."""
 
+import re
 from typing import Any
+from unittest.mock import patch
 
 import frappe
 from frappe.model.dynamic_links import fetch_distinct_link_doctypes
 
 import ai_assistant
+from ai_assistant.ai_assistant.doctype.ai_request import ai_request
 from ai_assistant.ai_assistant.report.ai_cost_by_reference.ai_cost_by_reference import execute
 from ai_assistant.api.test_python import provider
 from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, rest, start_without_requests
-from ai_assistant.permissions import USER
+from ai_assistant.permissions import MANAGER, USER
 
-ANN, BOB = "ann@reference.example", "bob@reference.example"
+ANN, BOB, CHIEF, STRANGER = (f"{name}@reference.example" for name in ("ann", "bob", "chief", "stranger"))
+ROLES = {ANN: USER, BOB: USER, CHIEF: MANAGER, STRANGER: "Report Manager"}
 METHOD = "/api/method/ai_assistant.api.chat_completion"
 
 
@@ -32,13 +36,13 @@ class TestReference(TestCase):
 	@classmethod
 	def setUpClass(cls) -> None:
 		super().setUpClass()
-		for user in (ANN, BOB):
-			make_user(user, USER)
+		for user, role in ROLES.items():
+			make_user(user, role)
 
 	@classmethod
 	def tearDownClass(cls) -> None:
 		frappe.set_user("Administrator")
-		for user in (ANN, BOB):
+		for user in ROLES:
 			delete_user(user)
 		super().tearDownClass()
 
@@ -93,6 +97,40 @@ class TestReference(TestCase):
 		self.assertGreater(own[0]["tokens"], 0)
 		frappe.set_user(BOB)
 		self.assertEqual(execute({"to_date": frappe.utils.today()})[1], [])
+
+	def test_the_form_of_a_document_shows_the_requests_that_the_user_may_read(self) -> None:
+		self.todo.db_set("allocated_to", BOB)
+		with provider():
+			for question in ("Hi", "<b>Why?</b>"):
+				ai_assistant.ask(question, reference=self.todo)
+			ai_assistant.ask("Elsewhere", reference=todo("other"))
+			ai_assistant.ask("Me too", reference=self.todo, user=BOB)
+		commit()
+		own = ["&lt;b&gt;Why?&lt;/b&gt;", "Hi"]
+		self.assertEqual(self.shown_to(ANN), own)
+		self.assertEqual(self.shown_to(BOB), ["Me too"])
+		self.assertEqual(self.shown_to(CHIEF), ["Me too", *own])
+		self.todo.db_set("allocated_to", STRANGER)
+		commit()
+		self.assertEqual(self.shown_to(STRANGER), [])
+
+	def test_a_form_shows_the_newest_requests_and_where_the_others_are(self) -> None:
+		with provider():
+			for number in range(3):
+				ai_assistant.ask(f"Question {number}", reference=self.todo, request_id=f"shown-on-{number}")
+		commit()
+		with patch.object(ai_request, "SHOWN_ON_FORMS", 2):
+			self.assertEqual(self.shown_to(ANN), ["Question 2", "Question 1", "All AI Requests"])
+		newest = frappe.db.get_value("AI Request", {"request_id": "shown-on-2"})
+		self.assertIn(f"/ai-request/{newest}", ai_request.timeline_of("ToDo", self.todo.name)[0]["content"])
+
+	def shown_to(self, user: str) -> list[str]:
+		"""The texts of the links that the app adds to the timeline of the document."""
+		path = "/api/method/frappe.desk.form.load.getdoc"
+		status, body = rest("GET", path, user, doctype="ToDo", name=self.todo.name)
+		self.assertEqual(status, 200, body)
+		items = body["docinfo"]["additional_timeline_content"]
+		return [text for item in items for text in re.findall(r">(.*?)</a>", item["content"])]
 
 	def test_a_document_with_requests_can_be_renamed_and_deleted(self) -> None:
 		with provider():

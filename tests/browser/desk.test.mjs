@@ -38,10 +38,10 @@ async function dismiss(page) {
 const choose = (page, label) => page.locator("[data-fieldname=known_provider] select").selectOption({ label });
 const shown = (page, name) => page.locator(`.form-layout [data-fieldname=${name}] input:visible`).count();
 
-async function removed_after(t, page, name) {
+async function removed_after(t, page, name, doctype = "AI Provider") {
 	const token = await page.evaluate(() => frappe.csrf_token);
 	t.after(() =>
-		page.context().request.delete(`${site.url}/api/resource/AI Provider/${name}`, {
+		page.context().request.delete(`${site.url}/api/resource/${doctype}/${name}`, {
 			headers: { "X-Frappe-CSRF-Token": token },
 		}),
 	);
@@ -99,12 +99,14 @@ test("a new provider is chosen, gets a key, fetches its models and is saved", as
 	await choose(page, "Anthropic");
 	await page.waitForFunction(() => cur_frm.doc.api === "anthropic");
 	assert.equal(await page.evaluate(() => cur_frm.doc.provider_name), "Anthropic");
-	await page.locator("[data-fieldname=api_key] a[href^='https://console.anthropic.com']").waitFor();
+	const where = page.locator("[data-fieldname=api_key] a[href^='https://console.anthropic.com']");
+	await where.waitFor();
 	assert.equal(await shown(page, "api"), 0);
 
 	// The scripted provider is none of the known ones.
 	const name = unique("fetched");
 	await choose(page, "Other");
+	await where.waitFor({ state: "detached" });
 	await field(page, "api").fill("openai");
 	await field(page, "api").press("Tab");
 	await field(page, "provider_name").fill(name);
@@ -133,9 +135,9 @@ test("a new provider is chosen, gets a key, fetches its models and is saved", as
 	await message(page).getByText("Add the other 1 models").waitFor();
 	await page.locator(".modal.show .btn-primary:visible").last().click();
 	await page.waitForFunction(() => cur_frm.doc.models.length === 2 && cur_frm.is_dirty());
-	await page.screenshot({ path: "build/desk/provider-saved.png" });
 	await save(page);
-	await page.waitForFunction(() => !cur_frm.is_dirty());
+	await page.waitForFunction(() => !cur_frm.is_dirty() && !document.querySelector(".modal-backdrop"));
+	await page.screenshot({ path: "build/desk/provider-saved.png" });
 	assert.equal(await page.evaluate(() => cur_frm.doc.models[1].context_window), 8192);
 	assert.deepEqual(page.errors, []);
 });
@@ -191,6 +193,27 @@ test("markup of a question is its text, and an answer without thought draws no t
 	assert.equal(await list.getByText("Thinking: 0 ms").count(), 0);
 	assert.equal(await list.evaluate(() => window.hit), undefined);
 	assert.deepEqual(list.errors, []);
+});
+
+test("the form of a document shows the chats that belong to it", async (t) => {
+	const page = await desk("role");
+	await page.waitForFunction(() => window.cur_list);
+	const name = unique("role");
+	await page.evaluate(async (name) => {
+		await frappe.call("frappe.client.insert", { doc: { doctype: "Role", role_name: name } });
+		const messages = [{ role: "user", content: "Is <b>this</b> a fish?" }];
+		const reference = { reference_doctype: "Role", reference_name: name };
+		await frappe.call("ai_assistant.api.chat_completion", { messages, model: "scripted", ...reference });
+		await frappe.set_route("Form", "Role", name);
+	}, name);
+	await removed_after(t, page, name, "Role");
+	const chat = page.locator(".new-timeline a:visible", { hasText: "Is <b>this</b> a fish?" });
+	await chat.scrollIntoViewIfNeeded();
+	await page.screenshot({ path: "build/desk/reference.png" });
+	await chat.click();
+	await page.waitForFunction(() => cur_frm?.doctype === "AI Request");
+	assert.equal(await page.evaluate(() => cur_frm.doc.reference_name), name);
+	assert.deepEqual(page.errors, []);
 });
 
 test("the report of budgets shows a dash where no price is known", async () => {

@@ -45,6 +45,7 @@ frappe.ui.form.on("AI Provider Key", {
 // Draws the choice of a known provider, which fills the details of a new one.
 function offer_known(frm) {
 	const $wrapper = frm.fields_dict.known_provider.$wrapper.empty();
+	frm.fields_dict.api_key.set_description("");
 	if (!frm.is_new()) return;
 	// Frappe opens a section in which a mandatory field is empty.
 	frm.fields_dict.details_section.collapse(!frm.doc.provider_name);
@@ -64,12 +65,12 @@ function offer_known(frm) {
 async function choose(frm, label) {
 	if (!label) return;
 	const known = KNOWN.find((known) => known.label === label);
-	frm.fields_dict.details_section.collapse(Boolean(known));
-	if (!known) return;
-	const { api, api_base = "", api_key = "", keys } = known;
-	await frm.set_value({ provider_name: label, api, api_base, ...(api_key ? { api_key } : {}) });
+	const { api, api_base = "", api_key = "", keys } = known ?? {};
 	const where = __("Get a key: {0}", [`<a href="${keys}" target="_blank" rel="noopener">${keys}</a>`]);
 	frm.fields_dict.api_key.set_description(keys ? where : "");
+	frm.fields_dict.details_section.collapse(Boolean(known));
+	if (!known) return;
+	await frm.set_value({ provider_name: label, api, api_base, ...(api_key ? { api_key } : {}) });
 }
 
 async function complete_api(frm) {

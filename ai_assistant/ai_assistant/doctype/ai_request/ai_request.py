@@ -1,15 +1,18 @@
 from typing import Any
+from urllib.parse import urlencode
 
 import frappe
 from frappe import _
 from frappe.model.document import Document
-from frappe.utils import add_days, now_datetime
+from frappe.utils import add_days, escape_html, get_fullname, get_url_to_form, get_url_to_list, now_datetime
 
 from ai_assistant import store
 from ai_assistant.chat import queue
 from ai_assistant.operations import metrics
 
 LOGS = ("AI Request", "AI Request Event")
+SHOWN_ON_FORMS = 20
+"""The number of requests in the timeline of a document."""
 BINARY = "utf8mb4_nopad_bin"
 """The collation of ids. Every other collation of MariaDB ignores case, trailing spaces, or both."""
 
@@ -165,6 +168,38 @@ def find(
 		as_list=True,
 	)
 	return requests
+
+
+def timeline_of(doctype: str, name: str | int) -> list[dict[str, Any]]:
+	"""Lists the requests of a document for the timeline of its form, by the hook `additional_timeline_content`.
+
+	Returns:
+		The newest requests that the user may read, at most SHOWN_ON_FORMS, as Frappe's timeline takes them
+		(frappe/desk/form/load.py). If there are more, the last item links to the list of all.
+	"""
+	if not frappe.has_permission("AI Request"):
+		return []
+	filters = {"reference_doctype": doctype, "reference_name": str(name)}
+	rows = frappe.get_list(
+		"AI Request",
+		filters=filters,
+		fields=["name", "user", "excerpt", "creation"],
+		order_by="creation desc",
+		limit_page_length=SHOWN_ON_FORMS + 1,
+	)
+	items = []
+	for row in rows[:SHOWN_ON_FORMS]:
+		link = _link(get_url_to_form("AI Request", row.name), row.excerpt or _("AI Request"))
+		content = _("{0} asked AI Assistant: {1}").format(escape_html(get_fullname(row.user)), link)
+		items.append({"creation": row.creation, "content": content})
+	if len(rows) > SHOWN_ON_FORMS:
+		address = f"{get_url_to_list('AI Request')}?{urlencode(filters)}"
+		items.append({"creation": rows[-1].creation, "content": _link(address, _("All AI Requests"))})
+	return items
+
+
+def _link(address: str, text: str) -> str:
+	return f'<a href="{escape_html(address)}">{escape_html(text)}</a>'
 
 
 def on_doctype_update() -> None:
