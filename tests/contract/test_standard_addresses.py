@@ -54,8 +54,8 @@ def test_the_short_address_refuses_a_body_that_is_no_json(site: Site, frappe_rea
 		for address in (short(site), base(site))
 	]
 	if live_site() and not frappe_reads_strictly:
-		# Frappe 15 fails before it calls a hook, and then again as it draws the page of that error.
-		assert [answer.status_code for answer in answers] == [500, 400]
+		# Frappe 15 fails before it calls a hook. 15.72.4 then fails again as it draws the page of that error.
+		assert [answer.status_code for answer in answers] in ([500, 400], [400, 400])
 		return
 	assert len({(answer.status_code, answer.text) for answer in answers}) == 1
 
