@@ -297,9 +297,11 @@ def _with_assets(urls: list[str]) -> str | None:
 
 def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 	from tests.support.provider import ScriptedProvider
-	from tests.support.site import PROVIDER_PORT, USERS, each_adapter
+	from tests.support.site import PATIENT, PROVIDER_PORT, USERS, each_adapter
 
-	config = each_adapter(ScriptedProvider(PROVIDER_PORT), retention={"keep_content": False})
+	# A dump of a large database takes longer than a provider may be silent.
+	more = {"retention": {"keep_content": False}, "timeouts": PATIENT}
+	config = each_adapter(ScriptedProvider(PROVIDER_PORT), **more)
 	first, *_others = USERS
 	tokens = bench.inside("prepare", users=USERS, config=config)
 	_wait_for_config(url, tokens[first], config)
