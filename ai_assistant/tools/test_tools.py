@@ -1,156 +1,35 @@
-"""The tools of the site on a bench: what a user may read by them, and above all what not."""
+"""The tools of the site on a bench: what a user may read with them, and what stays closed."""
 
 import json
 import re
 import threading
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import frappe
 from frappe.utils.password import update_password
 
-import ai_assistant
-from ai_assistant import api, app_hooks, keys
-from ai_assistant.api.test_python import provider
+from ai_assistant import keys
 from ai_assistant.bench_tests import (
-	TestCase,
 	commit,
-	delete_user,
-	make_user,
-	rest,
-	rest_with,
-	start_without_requests,
 )
-from ai_assistant.chat import queue
-from ai_assistant.config import access, settings
-from ai_assistant.permissions import MANAGER, USER
 
-from . import catalog, functions
+from . import functions
+from .for_tests import (
+	ANN,
+	CHIEF,
+	CHILD,
+	DOCTYPE,
+	NOBODY,
+	PAY,
+	REPORT,
+	ToolsTestCase,
+	call,
+)
 from .tool import Caller, ToolError, as_text, tool
 
-READER, PAYROLL, REPORTER = "AI Tool Reader", "AI Tool Payroll", "AI Tool Reporter"
-ANN, PAY, CHIEF, NOBODY = (
-	"tool-ann@tools.example",
-	"tool-pay@tools.example",
-	"tool-chief@tools.example",
-	"tool-nobody@tools.example",
-)
-DOCTYPE, CHILD, REPORT = "AI Tool Test", "AI Tool Test Item", "AI Tool Test Report"
-GUIDE = Path(__file__).parents[2] / "docs" / "tools.md"
 
-
-def field(fieldname: str, fieldtype: str = "Data", **more: Any) -> dict[str, Any]:
-	return {"fieldname": fieldname, "label": fieldname.title(), "fieldtype": fieldtype, **more}
-
-
-def make_doctypes() -> None:
-	shared = {"doctype": "DocType", "module": "Custom", "custom": 1}
-	child_fields = [field("item"), field("cost", "Currency", permlevel=1), field("unlock_token")]
-	frappe.get_doc({**shared, "name": CHILD, "istable": 1, "fields": child_fields}).insert()
-	frappe.get_doc(
-		{
-			**shared,
-			"name": DOCTYPE,
-			"naming_rule": "By fieldname",
-			"autoname": "field:title",
-			"title_field": "title",
-			"search_fields": "country,salary",
-			"fields": [
-				field("title", unique=1),
-				field("country", "Link", options="Country"),
-				field("salary", "Currency", permlevel=1),
-				field("bonus", "Currency", permlevel=2),
-				field("pin", "Password"),
-				field("api_token"),
-				field("notes", "Text"),
-				field("items", "Table", options=CHILD),
-			],
-			"permissions": [
-				{"role": READER, "read": 1},
-				{"role": READER, "read": 1, "permlevel": 2, "if_owner": 1},
-				{"role": PAYROLL, "read": 1},
-				{"role": PAYROLL, "read": 1, "permlevel": 1},
-				{"role": REPORTER, "read": 1, "report": 1},
-				{"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1},
-			],
-		}
-	).insert()
-
-
-def clean() -> None:
-	frappe.set_user("Administrator")
-	frappe.db.rollback()
-	frappe.delete_doc_if_exists("Report", REPORT, force=True)
-	for user in (ANN, PAY, CHIEF, NOBODY):
-		frappe.db.delete("User Permission", {"user": user})
-		frappe.db.delete("ToDo", {"allocated_to": user})
-		delete_user(user)
-	for doctype in (DOCTYPE, CHILD):
-		frappe.delete_doc_if_exists("DocType", doctype, force=True)
-		# Frappe keeps the table.
-		frappe.db.sql_ddl(f"drop table if exists `tab{doctype}`")
-	for role in (READER, PAYROLL, REPORTER):
-		frappe.delete_doc_if_exists("Role", role, force=True)
-	commit()
-
-
-def call(tool_name: str, user: str, /, **arguments: Any) -> Any:
-	"""Runs a tool as a request of the user does."""
-	tools, missing = catalog.tools_named((tool_name,), settings.load())
-	assert not missing, missing
-	text = tools[tool_name].start(arguments, Caller(user)).result(30)
-	try:
-		return json.loads(text)
-	except ValueError:
-		return text
-
-
-class TestTools(TestCase):
-	@classmethod
-	def setUpClass(cls) -> None:
-		super().setUpClass()
-		clean()
-		for role in (READER, PAYROLL, REPORTER):
-			frappe.get_doc({"doctype": "Role", "role_name": role, "desk_access": 1}).insert()
-		make_doctypes()
-		make_user(ANN, USER, READER)
-		make_user(PAY, USER, PAYROLL, REPORTER)
-		make_user(CHIEF, USER, MANAGER)
-		make_user(NOBODY, USER)
-		for title, country, salary in (("Alpha", "Germany", 900), ("Beta", "France", 100)):
-			items = [{"item": "chair", "cost": 12, "unlock_token": "t0ken"}]
-			values = {"title": title, "country": country, "salary": salary, "bonus": 7, "pin": "4711"}
-			frappe.get_doc(
-				{"doctype": DOCTYPE, **values, "api_token": "t0ken", "notes": "N" * 9000, "items": items}
-			).insert()
-		frappe.get_doc(
-			{
-				"doctype": "Report",
-				"report_name": REPORT,
-				"ref_doctype": DOCTYPE,
-				"report_type": "Query Report",
-				"is_standard": "No",
-				"query": f"select title as `Title:Data:100`, salary as `Salary:Currency:100` from `tab{DOCTYPE}`",
-				"roles": [{"role": REPORTER}],
-			}
-		).insert()
-		commit()
-
-	@classmethod
-	def tearDownClass(cls) -> None:
-		clean()
-		super().tearDownClass()
-
-	def setUp(self) -> None:
-		frappe.set_user("Administrator")
-		start_without_requests(self, ANN)
-
-	def refused(self, words: str, tool_name: str, user: str, /, **arguments: Any) -> None:
-		with self.assertRaisesRegex(ToolError, words):
-			call(tool_name, user, **arguments)
-
+class TestTools(ToolsTestCase):
 	# Documents
 
 	def test_a_document_has_the_fields_that_the_user_may_read(self) -> None:
@@ -404,113 +283,3 @@ class TestTools(TestCase):
 	def test_a_long_result_is_cut(self) -> None:
 		self.assertLess(len(as_text("ü" * 100_000).encode()), 32_200)
 		self.assertIn("is cut here", as_text("x" * 100_000))
-
-	# In a chat
-
-	def test_a_mode_offers_its_tools_and_the_site_runs_them_as_the_user(self) -> None:
-		calls = [("get_list", {"doctype": DOCTYPE, "fields": ["title"]})]
-		with provider("Two.", calls=calls) as handler:
-			answer = ai_assistant.ask("How many?", user=ANN, tools=["get_list"])
-		self.assertEqual((answer.text, answer.tool_calls), ("Two.", []))
-		self.assertEqual(answer.details["tool_runs"][0]["outcome"], "ok")
-		self.assertEqual(json.loads(handler.bodies[1]["messages"][-1]["content"])["count"], 2)
-		frappe.db.rollback()
-		row = frappe.get_doc("AI Request", {"user": ANN})
-		self.assertEqual(json.loads(row.tool_runs)[0]["name"], "get_list")
-		kinds = frappe.get_all("AI Request Event", {"request": row.name}, pluck="type", order_by="seq")
-		self.assertEqual(kinds, ["reasoning", "tool_result", "text", "completion"])
-
-	def test_a_client_of_a_standard_api_reaches_a_mode_by_an_alias(self) -> None:
-		path, messages = "/api/method/ai_assistant.v1/chat/completions", [{"role": "user", "content": "Hi"}]
-		secrets = {}
-		for permitted in (0, 1):
-			key: Any = frappe.get_doc(
-				{"doctype": "AI Key", "label": "t", "user": ANN, "site_tools": permitted}
-			)
-			secrets[permitted] = key.insert()._key
-		commit()
-		calls = [("get_doc", {"doctype": DOCTYPE, "name": "Alpha"})]
-		with provider("Two.") as handler:
-			site = frappe.get_attr("ai_assistant.config.access.load")()
-			modes = {**site.modes, "erp": settings.Mode("erp", tools=("get_doc",))}
-			aliases = {"erp": settings.Alias("erp", "local", "m", "erp")}
-			with patch.object(access, "load", return_value=replace(site, modes=modes, aliases=aliases)):
-				for model, key_of, offered in (("m", 1, False), ("erp", 0, False), ("erp", 1, True)):
-					handler.bodies.clear()
-					handler.calls = calls.copy() if offered else []
-					headers = {"Authorization": f"Bearer {secrets[key_of]}"}
-					status, body = rest_with(headers, "POST", path, model=model, messages=messages)
-					self.assertEqual((status, body["choices"][0]["message"]["content"]), (200, "Two."))
-					self.assertEqual("tools" in handler.bodies[0], offered)
-		doc = json.loads(handler.bodies[1]["messages"][-1]["content"])
-		self.assertEqual((doc["title"], "salary" in doc), ("Alpha", False))
-
-	def test_a_worker_runs_tools_as_the_user_of_the_request(self) -> None:
-		calls = [("get_doc", {"doctype": DOCTYPE, "name": "Alpha"})]
-		with provider("Two.", calls=calls) as handler:
-			queued = ai_assistant.ask("Hi", user=ANN, tools=["get_doc"], background=True)
-			frappe.db.rollback()
-			name = frappe.db.get_value("AI Request", {"request_id": queued.details["request_id"]})
-			# The scheduler enqueues lost jobs as Administrator.
-			self.assertEqual(frappe.session.user, "Administrator")
-			site = frappe.get_attr("ai_assistant.config.access.load")()
-			with patch.object(queue, "load", return_value=site):
-				api.answer_queued(name)
-		doc = json.loads(handler.bodies[1]["messages"][-1]["content"])
-		self.assertEqual((doc["title"], "salary" in doc), ("Alpha", False))
-
-	def test_a_tool_that_there_is_not_is_refused_in_python(self) -> None:
-		with provider(), self.assertRaisesRegex(ai_assistant.ChatError, "there is no nothing"):
-			ai_assistant.ask("Hi", user=ANN, tools=["nothing"])
-
-	def test_rest_takes_no_names_of_tools(self) -> None:
-		with provider() as handler:
-			status, body = rest(
-				"POST",
-				"/api/method/ai_assistant.api.chat_completion",
-				ANN,
-				messages=[{"role": "user", "content": "Hi"}],
-				tools=["get_list"],
-			)
-		self.assertEqual((status, body["message"]["error"]["code"]), (417, "invalid_request"))
-		self.assertEqual(handler.bodies, [])
-
-	def test_the_example_of_the_guide(self) -> None:
-		example = re.findall(r"```python\n(# my_app/ai.py.*?)```", GUIDE.read_text(), re.DOTALL)[0]
-		exec(example, globals())
-		calls = [("add_task", {"description": "Call Ann"}), ("open_tasks", {"text": "Ann"})]
-		approved: list[Any] = []
-
-		def approve(chunk: Any) -> None:
-			if type(chunk).__name__ == "ToolApproval":
-				self.assertFalse(frappe.db.exists("ToDo", {"description": "Call Ann", "allocated_to": ANN}))
-				status, body = rest(
-					"POST",
-					"/api/method/ai_assistant.api.approve",
-					ANN,
-					request_id=request_id,
-					approval=chunk.approval,
-				)
-				approved.append((status, body["message"]["approved"], chunk.arguments))
-
-		request_id = "tools-example-1"
-		with provider("Done.", calls=calls) as handler:
-			with patch.object(app_hooks, "declared", _declared):
-				answer = ai_assistant.ask(
-					"Add it",
-					user=ANN,
-					tools=["add_task", "open_tasks"],
-					on_event=approve,
-					request_id=request_id,
-				)
-		self.assertEqual(approved, [(200, True, '{"description": "Call Ann"}')])
-		outcomes = [(run["name"], run["outcome"]) for run in answer.details["tool_runs"]]
-		self.assertEqual(outcomes, [("add_task", "ok"), ("open_tasks", "ok")])
-		self.assertIn("Call Ann", handler.bodies[-1]["messages"][-1]["content"])
-		frappe.db.rollback()
-		task = frappe.get_doc("ToDo", {"description": "Call Ann", "allocated_to": ANN})
-		self.assertEqual(task.owner, ANN)
-
-
-def _declared(hook: str) -> list[str]:
-	return [f"{__name__}.open_tasks", f"{__name__}.add_task"] if hook == "ai_assistant_tools" else []

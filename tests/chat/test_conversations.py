@@ -11,7 +11,7 @@ from ai_assistant.chat import conversations, jobs, lifecycle, running, terminati
 from ai_assistant.chat.request import validate
 from ai_assistant.config import forms
 from tests.chat.conftest import ANN, BOB, ChatSite
-from tests.chat.test_lifecycle import run
+from tests.chat.runs import run
 from tests.support import script
 
 KEPT = {"retention": {"keep_content": True, "keep_questions": True}}

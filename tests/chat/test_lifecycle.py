@@ -7,7 +7,6 @@ from typing import Any
 import frappe
 import pytest
 
-from ai_assistant import store
 from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
@@ -15,26 +14,7 @@ from ai_assistant.gateway import Chunk, Detached, Reasoning, Text, ToolCallDelta
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.support import script, unique
 
-
-def begin(site: ChatSite, content: str, **fields: Any) -> lifecycle.Chat:
-	chat = lifecycle.begin(site.request(content, **fields), site.configure(), 0.0)
-	# As the end of the HTTP request does.
-	running.unregister(chat)
-	return chat
-
-
-def run(chunks: Generator[Chunk, None, dict[str, Any]]) -> tuple[list[Chunk], dict[str, Any]]:
-	"""Returns all chunks, and the answer object."""
-	yielded: list[Chunk] = []
-	answer = lifecycle.result_of(chunks, yielded.append)
-	return yielded, answer
-
-
-def elsewhere(site: ChatSite, write: Any) -> None:
-	"""Writes and commits as another process does."""
-	with ThreadPoolExecutor(1) as thread:
-		thread.submit(lambda: (write(), site.database.commit())).result()
-
+from .runs import begin, elsewhere, run
 
 # Acceptance
 
@@ -312,76 +292,6 @@ def test_an_answer_longer_than_its_tokens_is_cut(chat_site: ChatSite) -> None:
 	assert begin(chat_site, "hello", max_tokens=32_000).gateway.max_chars == min(
 		limit, SPARE_CHARS + 32_000 * ANSWER_CHARS_PER_TOKEN
 	)
-
-
-# The lease
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-	now = [1000.0]
-	monkeypatch.setattr(lifecycle.time, "monotonic", lambda: now[0])
-	return now
-
-
-def test_the_lease_is_renewed_once_a_second(
-	chat_site: ChatSite, clock: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-	chat = begin(chat_site, "hello")
-	renewed: list[float] = []
-	renew = chat_site.store.renew
-
-	def noted(name: str, lease: float) -> bool:
-		renewed.append(lease)
-		return renew(name, lease)
-
-	monkeypatch.setattr(chat_site.store, "renew", noted)
-	for _quarter in range(9):
-		chat.renew_lease()
-		clock[0] += 0.25
-	assert len(renewed) == 2
-	assert chat_site.row(chat.request.request_id)["lease"] == renewed[-1]
-	assert not chat.cancel.requested
-
-
-def test_the_caller_waits_no_longer_than_the_lease_may(chat_site: ChatSite, clock: list[float]) -> None:
-	chat = begin(chat_site, "hello")
-	assert chat.wait_s() == lifecycle.RENEW_S
-	clock[0] += 0.75
-	assert chat.wait_s() == 0.25
-	clock[0] += 9
-	assert chat.wait_s() == 0
-
-
-def test_a_cancel_of_another_process_arrives_with_the_lease(chat_site: ChatSite, clock: list[float]) -> None:
-	chat = begin(chat_site, "hello")
-	elsewhere(chat_site, lambda: chat_site.store.ask_to_cancel(chat.publisher.name))
-	clock[0] += lifecycle.RENEW_S
-	chat.renew_lease()
-	assert chat.cancel.requested
-
-
-def test_a_store_that_is_unavailable_does_not_end_the_chat(
-	chat_site: ChatSite, clock: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-	chat = begin(chat_site, "hello")
-
-	def locked(_name: str, _lease: float) -> bool:
-		raise ConnectionError
-
-	monkeypatch.setattr(chat_site.store, "renew", locked)
-	monkeypatch.setattr(chat_site.store, "reset_if_unreachable", lambda error: True)
-	clock[0] += lifecycle.RENEW_S
-	chat.renew_lease()
-	monkeypatch.undo()
-
-
-def test_a_lease_that_is_lost_is_an_error(chat_site: ChatSite, clock: list[float]) -> None:
-	chat = begin(chat_site, "hello")
-	elsewhere(chat_site, lambda: chat_site.store.finish(chat.publisher.name, {"status": "cancelled"}))
-	clock[0] += lifecycle.RENEW_S
-	with pytest.raises(store.LeaseLost):
-		chat.renew_lease()
 
 
 # Cancel

@@ -13,7 +13,7 @@ from ai_assistant.chat import lifecycle, queue, running, termination
 from ai_assistant.chat.errors import ChatError, worker_lost
 from ai_assistant.config import access
 from tests.chat.conftest import ANN, ChatSite
-from tests.chat.test_lifecycle import run
+from tests.chat.runs import run
 from tests.support import script
 
 Hook = Callable[..., Any]

@@ -8,7 +8,7 @@ import pytest
 from ai_assistant.chat import lifecycle, running
 from ai_assistant.chat.errors import ChatError
 from tests.chat.conftest import ChatSite
-from tests.chat.test_lifecycle import run
+from tests.chat.runs import run
 
 BOTH = "reference_doctype and reference_name accept a DocType and a name"
 

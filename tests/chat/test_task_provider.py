@@ -10,7 +10,7 @@ from ai_assistant.chat import lifecycle, running
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config.settings import Settings, load
 from tests.chat.conftest import ChatSite
-from tests.chat.test_lifecycle import run
+from tests.chat.runs import run
 
 LABELS = ("a", "b", "c", "d")
 

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from ai_assistant.chat import lifecycle, queue, running
 from ai_assistant.gateway import tracing
 from tests.chat.conftest import ChatSite
-from tests.chat.test_lifecycle import run
+from tests.chat.runs import run
 from tests.support import script
 
 TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

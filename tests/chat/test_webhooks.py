@@ -13,7 +13,7 @@ from ai_assistant.chat import jobs, lifecycle, running, termination, webhooks
 from ai_assistant.chat.errors import worker_lost
 from ai_assistant.operations import scheduled
 from tests.chat.conftest import ANN, ChatSite
-from tests.chat.test_lifecycle import run
+from tests.chat.runs import run
 from tests.support import script
 from tests.support.serving import serving
 
