@@ -77,14 +77,14 @@ test-vscode: $(STAMP) page ## a real VS Code in Chromium, whose native Chat asks
 test-clients: $(STAMP) ## SDKs, Codex, Claude Code, Continue, aider and llm ask the site, or a bench: BENCH=folder SITE=name [URL=…]; the newest of each are installed in build/clients
 	@tests/clients/setup.sh
 ifdef BENCH
-	@$(BIN)/python tests/bench_site.py --clients $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
+	@$(BIN)/python -m tests.bench_site --clients $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 else
 	@AI_ASSISTANT_CLIENTS=1 $(BIN)/python -m pytest tests/clients
 endif
 
 test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
 	@$(if $(NPM),tests/browser/setup.sh)
-	@$(BIN)/python tests/bench_site.py $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
+	@$(BIN)/python -m tests.bench_site $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
 
 bench: $(STAMP) build/proxy/.installed build/peers/.installed ## measure, and write docs/performance.md; Frappe benches too: BENCH="folder …" SITE="name …" [URL="… …" SOCKETIO_URL="… …"]
 	@$(BIN)/python -m tests.bench $(if $(BENCH),--bench $(BENCH) --site $(SITE)) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
 from tests.support import script, unique
+from tests.support.bench import Bench
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 

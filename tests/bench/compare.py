@@ -31,7 +31,7 @@ from typing import Any
 import httpx
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
+from tests.support.bench import Bench
 from tests.support.processes import cpu_seconds, resident_mb
 from tests.support.site import USERS, StandaloneSite
 

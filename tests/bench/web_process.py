@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
+from tests.support.bench import Bench
 from tests.support.processes import cpu_seconds, descendants, resident_mb
 from tests.support.site import USERS
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
 from tests.support import script, unique
+from tests.support.bench import Bench
 from tests.support.processes import descendants
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT, USERS, site_config

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
 from tests.faults.bench.stack import Stack
+from tests.support.bench import Bench
 from tests.support.processes import cpu_seconds, descendants, resident_mb
 from tests.support.site import USERS, StandaloneSite
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
+from tests.support.bench import Bench
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT
 

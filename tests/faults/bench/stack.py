@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import redis
 
-from tests.bench_site import CHECKOUT, Bench
+from tests.support.bench import CHECKOUT, Bench
 from tests.support.processes import descendants
 
 INSIDE = Path(__file__).with_name("inside.py")

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from ai_assistant.client import Client
-from tests.bench_site import Bench
 from tests.security.test_secrets import ANSWER, FAULTS, PROMPT, THOUGHT, WORDS, chat
 from tests.support import script, unique
+from tests.support.bench import Bench
 from tests.support.provider import ScriptedProvider
 from tests.support.site import CANARY_KEY, PROVIDER_PORT, live_site
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ai_assistant import __version__
-from tests.bench_site import Bench
 from tests.faults.bench.stack import Stack
+from tests.support.bench import Bench
 from tests.support.provider import ScriptedProvider
 from tests.upgrade.versions import CHECKOUT, first_version
 
