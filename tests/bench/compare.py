@@ -53,8 +53,6 @@ LIMITS = {
 	"web_percent": 100,
 }
 PROXY = Path("build/proxy/bin/litellm")
-
-
 run = LOOP.run_until_complete
 
 

@@ -71,3 +71,17 @@ export const says = (page, selector, text) =>
 	);
 export const announced = (page) => page.textContent("#announcements");
 export const finished = (page) => answer(page).locator("footer:visible").waitFor();
+
+/** Stores the turns of a conversation as the page stores them for its tab. */
+export const keep = (page, turns) =>
+	page.evaluate((turns) => {
+		const { user, site } = JSON.parse(document.getElementById("boot").textContent);
+		sessionStorage.setItem("ai-assistant-conversation", JSON.stringify({ user, site, task_id: "t", turns }));
+	}, turns);
+
+/** A turn whose answer is complete. */
+export const past = (n, response = "So it is.") => ({
+	prompt: `question ${n}`,
+	request_id: `request-${n}`,
+	answer: { status: "completed", response, reasoning: "", usage: null, timing: null },
+});

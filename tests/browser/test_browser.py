@@ -12,7 +12,7 @@ from tests.support.site import Site, browser_config
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("name", ["page", "trouble", "connect", "languages"])
+@pytest.mark.parametrize("name", ["page", "rendering", "realtime", "trouble", "connect", "languages"])
 @pytest.mark.skipif(
 	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
 )

@@ -3,22 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Wire, openGate, site, unique } from "../js/support.mjs";
-import { PAGE, answer, ask, context, finished, logIn, open, ready, says } from "./support.mjs";
+import { PAGE, answer, ask, context, finished, keep, logIn, open, past, ready, says } from "./support.mjs";
 
 // `make test-bench` names a System Manager. The standalone site has none.
 const onBench = Boolean(process.env.MANAGER_LOGIN);
-
-/** What the page keeps of this tab, as if it had been asked before. */
-const keep = (page, turns) =>
-	page.evaluate((turns) => {
-		const { user, site } = JSON.parse(document.getElementById("boot").textContent);
-		sessionStorage.setItem("ai-assistant-conversation", JSON.stringify({ user, site, task_id: "t", turns }));
-	}, turns);
-const past = (n, response = "So it is.") => ({
-	prompt: `question ${n}`,
-	request_id: `request-${n}`,
-	answer: { status: "completed", response, reasoning: "", usage: null, timing: null },
-});
 
 test("the next user of the browser sees and sends nothing of the one before, nor their choice", async (t) => {
 	const page = await open(t);
@@ -246,22 +234,6 @@ test("a key of an input method neither sends nor stops", async (t) => {
 	assert.equal(await page.locator(".stopped").count(), 0);
 });
 
-test("writing from right to left stands at the right, block by block", async (t) => {
-	const page = await open(t);
-	await keep(page, [{ ...past(1, "# عنوان\n\nمرحبا! `x = 1` هذه جملة.\n\n- واحد\n\nLeft to right.\n\n> قال\n"), prompt: "مرحبا، كيف حالك؟" }]);
-	await page.reload();
-	await finished(page);
-	await page.fill("#prompt", "مرحبا");
-	const directions = await page.evaluate(() =>
-		[".question", ".block h1", ".block p", ".block ul", ".block li", ".block blockquote", "#prompt"].map(
-			(selector) => getComputedStyle(document.querySelector(selector)).direction,
-		),
-	);
-	assert.deepEqual(directions, Array(7).fill("rtl"));
-	const english = page.locator(".block p", { hasText: "Left to right." });
-	assert.equal(await english.evaluate((p) => getComputedStyle(p).direction), "ltr");
-});
-
 test("what is pasted keeps the indentation of its first line", async (t) => {
 	const page = await open(t);
 	const code = "    if a:\n        b()\n    c()";
@@ -273,24 +245,6 @@ test("what is pasted keeps the indentation of its first line", async (t) => {
 	await page.fill("#prompt", " \n ");
 	await page.press("#prompt", "Enter");
 	assert.equal(await page.locator(".turn").count(), 1);
-});
-
-test("a task list shows what is done, a table's columns are aligned, and a list begins with its number", async (t) => {
-	const page = await open(t);
-	const table = "| a | b | c |\n| :- | :-: | -: |\n| 1 | 2 | 3 |";
-	await keep(page, [past(1, `- [x] done\n- [ ] open\n- plain\n\n${table}\n\n7. seven\n`)]);
-	await page.reload();
-	await finished(page);
-	const items = page.locator(".block ul li");
-	assert.deepEqual((await items.allTextContents()).map((text) => text.trim()), ["☑ done", "☐ open", "plain"]);
-	const bullets = await items.evaluateAll((all) => all.map((li) => getComputedStyle(li).listStyleType));
-	assert.deepEqual([bullets[0], bullets[1]], ["none", "none"]);
-	assert.notEqual(bullets[2], "none");
-	assert.equal(await page.locator(".block ol").evaluate((list) => list.start), 7);
-	for (const cell of ["th", "td"]) {
-		const aligned = await page.locator(`.block ${cell}`).evaluateAll((all) => all.map((item) => getComputedStyle(item).textAlign));
-		assert.deepEqual(aligned.map((item) => item.replace("-webkit-", "")), ["left", "center", "right"]);
-	}
 });
 
 test("a list of models that could not be had is asked for again, and what was chosen is sent meanwhile", async (t) => {

@@ -14,7 +14,7 @@ from tests.support.provider import ScriptedProvider
 
 from .asking import KEY, MODELS, family, gateway, hear, scripted
 from .calling import TOOLS, call
-from .test_continuation import answered
+from .turns import answered
 
 MODEL = "claude-sonnet-4-5"
 LONG = "word " * 1500

@@ -2,7 +2,6 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,45 +14,22 @@ from ai_assistant.gateway.sse import ProtocolError
 from tests.support.provider import ScriptedProvider
 from tests.support.wire import Step
 
-from .asking import MODELS, Heard, family, gateway, hear, scripted, spoken
-from .calling import TOOLS, call, calls
+from .asking import MODELS, family, gateway, hear, scripted, spoken
+from .calling import TOOLS, call
 from .test_tool_requests import turn
+from .turns import THINKS, answered, first_turn, script
 
 # Who wants something back.
 KEEPERS = [api for api in MODELS if spoken(api) not in ("groq", "mistral")]
+
+
 EVERY_FAMILY = pytest.mark.parametrize("api", MODELS)
+
+
 EVERY_KEEPER = pytest.mark.parametrize("api", KEEPERS)
+
+
 OF_CLAUDE = ["claude-sonnet-4-5", "claude-opus-4-6"]
-
-THINKS: dict[str, Any] = {"reasoning_effort": "low", "max_tokens": 4000}
-
-
-def first_turn(api: str, n: int = 0, text: bool = True) -> list[Step]:
-	"""A turn of thinking that ends in calls."""
-	redacted = [{"redacted": f"cmVkYWN0ZWQ{n}"}] if api == "anthropic" else []
-	texts = [{"text": "I look."}] if text else []
-	thought: list[Step] = [{"reasoning": "Hm, "}, {"reasoning": f"files {n} 💡."}, {"sealed": f"c2VhbGVk{n}"}]
-	return [*thought, *redacted, *texts, *call(n, '{"path": ', '"a"}'), *call(n + 1, '{"path": "b"}')]
-
-
-def answered(messages: list[dict[str, Any]], heard: Heard, **fields: Any) -> list[dict[str, Any]]:
-	"""The messages of the next turn, as a client makes them."""
-	made = [
-		{"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
-		for one in calls(heard)
-	]
-	message = {"role": "assistant", "content": heard.text or None, "tool_calls": made}
-	message["continuation"] = heard.completion.continuation
-	answers = [{"role": "tool", "tool_call_id": one["id"], "content": "x"} for one in made]
-	return [*messages, {**message, **fields}, *answers]
-
-
-def script(api: str, *turns: list[Step]) -> list[Step]:
-	"""Turns, each of which refuses a request that does not hold the one before it exactly as it was said."""
-	steps: list[Step] = [{"turn": turns[0]}]
-	for before, now in pairwise(turns):
-		steps.append({"turn": [{"wants": before}, *now]})
-	return steps
 
 
 @EVERY_FAMILY
@@ -152,6 +128,8 @@ FIELDS = (
 	"signatures",
 	"thought_signatures",
 )
+
+
 ODD: list[Any] = [
 	None,
 	5,

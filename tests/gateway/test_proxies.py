@@ -2,7 +2,11 @@
 
 import pytest
 
+from ai_assistant.gateway import Provider, http
 from ai_assistant.gateway.proxies import UnusableProxy, proxy_for
+from tests.support.provider import ScriptedProvider
+
+from .asking import gateway, hear, scripted
 
 P = "http://proxy.example.com:3128"
 
@@ -81,3 +85,19 @@ def test_a_proxy_that_cannot_be_used_is_not_passed_over(monkeypatch: pytest.Monk
 	monkeypatch.setenv("all_proxy", proxy)
 	with pytest.raises(UnusableProxy):
 		proxy_for("https://a/v1")
+
+
+def test_the_proxy_of_the_environment_is_asked_and_not_for_whom_it_excepts(
+	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	base = server.base("openai")
+	root, path = base.partition("/v1")[0], base[len("http://") :].partition("/")[2]
+	monkeypatch.setenv("http_proxy", root)
+	monkeypatch.setenv("no_proxy", "127.0.0.1")
+	http._proxy.cache_clear()
+	try:
+		for host in ("nowhere.invalid", root.removeprefix("http://")):
+			asks = gateway(Provider("p", "openai", "-", "m", api_base=f"http://{host}/{path}"))
+			assert hear(asks.stream_generate(scripted([{"text": "Yes."}]))).text == "Yes."
+	finally:
+		http._proxy.cache_clear()

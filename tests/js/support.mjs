@@ -1,5 +1,6 @@
 // Shared by the JavaScript tests: the site of test_javascript.py, its provider, and a connection that can be cut.
-import { randomUUID } from "node:crypto";
+import assert from "node:assert/strict";
+import { createHash, randomUUID } from "node:crypto";
 import net from "node:net";
 
 import { RealtimeManager } from "../../ai_assistant/public/js/realtime_manager.js";
@@ -170,4 +171,24 @@ function frameOf(data) {
 export function progressIn(text) {
 	const match = /^42[^,]*,(\["ai_progress".*)$/s.exec(text);
 	return match && JSON.parse(match[1])[1];
+}
+
+export const STEPS = Array.from({ length: 10 }, () => [{ reasoning: "so " }, { text: "word " }]).flat();
+
+/** What the contract promises of the events beside the answer. */
+export function assertWhole(events, answer) {
+	assert.deepEqual(
+		events.map((event) => event.seq),
+		events.map((_, index) => index + 1),
+	);
+	const joined = (type) => events.filter((event) => event.type === type).map((event) => event.text).join("");
+	assert.equal(joined("reasoning"), answer.reasoning);
+	assert.equal(joined("text"), answer.response);
+	assert.deepEqual([events[0].type, events[0].text], ["reasoning", ""]);
+	const end = events.at(-1);
+	assert.equal(end.type, "completion");
+	assert.equal(end.status, answer.status);
+	assert.equal(end.text_length, [...answer.response].length);
+	assert.equal(end.text_sha256, createHash("sha256").update(answer.response).digest("hex"));
+	assert.equal(answer.realtime.last_seq, events.length);
 }

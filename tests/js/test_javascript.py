@@ -49,7 +49,7 @@ def run_tests(site: Site, provider: ScriptedProvider, *files: Path, seconds: int
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", ["realtime_manager", "failures", "old_client", "connect"])
+@pytest.mark.parametrize("name", ["realtime_manager", "connection", "failures", "old_client", "connect"])
 def test_in_node(site: Site, provider: ScriptedProvider, name: str) -> None:
 	run_tests(site, provider, Path(__file__).parent / f"{name}.test.mjs")
 

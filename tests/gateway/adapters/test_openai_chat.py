@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.gateway import Provider, Usage, http, models, sse
+from ai_assistant.gateway import Provider, Usage, models, sse
 from ai_assistant.gateway.adapters import chat_apis, openai_chat
 from ai_assistant.gateway.adapters.litellm import client
 from ai_assistant.gateway.chunks import Ask
@@ -342,19 +342,3 @@ def test_lines_end_where_events_have_their_ends_and_nowhere_else() -> None:
 			cutter = Lines()
 			parts = (stream[:cut], stream[cut:other], stream[other:])
 			assert [line for part in parts for line in cutter.of(part)] + list(cutter.end()) == expected
-
-
-def test_the_proxy_of_the_environment_is_asked_and_not_for_whom_it_excepts(
-	server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-	base = server.base("openai")
-	root, path = base.partition("/v1")[0], base[len("http://") :].partition("/")[2]
-	monkeypatch.setenv("http_proxy", root)
-	monkeypatch.setenv("no_proxy", "127.0.0.1")
-	http._proxy.cache_clear()
-	try:
-		for host in ("nowhere.invalid", root.removeprefix("http://")):
-			asks = gateway(Provider("p", "openai", "-", "m", api_base=f"http://{host}/{path}"))
-			assert hear(asks.stream_generate(scripted([{"text": "Yes."}]))).text == "Yes."
-	finally:
-		http._proxy.cache_clear()
