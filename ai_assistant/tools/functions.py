@@ -14,6 +14,7 @@ from pydantic_core import ArgsKwargs
 from ai_assistant import keys, own_connection
 from ai_assistant.gateway.schemas import Inliner
 from ai_assistant.log import fields, logger
+from ai_assistant.store.mariadb import forbid_writes
 
 from .tool import MAX_DESCRIPTION_CHARS, READS_ONLY, Caller, Tool, ToolError, as_text
 
@@ -79,9 +80,7 @@ def _limit_connection(reads_only: bool) -> None:
 	"""Limits the time of each statement of this thread's connection, and makes it read-only for a tool that reads."""
 	frappe.db.set_execution_timeout(STATEMENT_S)
 	if reads_only:
-		# It holds for each later transaction of the connection. The rollback begins one.
-		frappe.db.sql("SET SESSION TRANSACTION READ ONLY")  # nosemgrep: frappe-using-db-sql
-		frappe.db.rollback()
+		forbid_writes()
 
 
 def _explained(name: str, caller: Caller, error: Exception) -> ToolError:

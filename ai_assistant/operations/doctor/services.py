@@ -6,6 +6,7 @@ import frappe
 from frappe.utils import cint
 
 from ai_assistant.realtime import redis_health
+from ai_assistant.store import mariadb
 
 from .. import canary
 from .check import CheckFailed, counted, host_of, ms_since
@@ -21,11 +22,7 @@ def database() -> str:
 	"""Check that the database answers. Warn if it may refuse parallel logins (docs/troubleshooting.md)."""
 	began = time.monotonic()
 	try:
-		# These two ask about the server, which has no table for it.
-		((version,),) = frappe.db.sql("SELECT VERSION()")  # nosemgrep: frappe-using-db-sql
-		# The same.
-		# nosemgrep: frappe-using-db-sql
-		variables = dict(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
+		version, isolated = mariadb.server()
 	except Exception as error:
 		if error.args and error.args[0] in ACCESS_DENIED:
 			raise CheckFailed(
@@ -36,7 +33,6 @@ def database() -> str:
 			f"the database cannot be reached ({type(error).__name__})",
 			f"Start MariaDB. Check db_host and db_port in the site's configuration: {_settings('db_host', 'db_port')}.",
 		)
-	isolated = variables.get("innodb_snapshot_isolation") == "ON"
 	warning = "; innodb_snapshot_isolation is on: a user's parallel logins may answer 500" if isolated else ""
 	return f"{version}, {ms_since(began)}{warning}"
 

@@ -4,13 +4,13 @@ from contextlib import suppress
 
 import frappe
 
+from ..mariadb import database_now
 from .alerts import FrappeAlerts
 from .conversations import FrappeConversations
 from .deliveries import FrappeDeliveries
 from .figures import FrappeFigures
 from .keys import FrappeKeys
 from .requests import FrappeRequests
-from .rows import database_now
 from .usage import FrappeUsage
 
 # MariaDB's error numbers. In order: the row has changed since it was read (Frappe 15 calls that a deadlock, 16 does not),
@@ -28,7 +28,7 @@ class FrappeStore(
 	FrappeDeliveries,
 	FrappeConversations,
 ):
-	"""`ai_assistant.store.Store` on MariaDB. `ai_request.on_doctype_update` makes its keys binary.
+	"""`ai_assistant.store.Store` on MariaDB. `mariadb.keep_binary` makes its keys binary.
 
 	A str with a lone surrogate raises UnicodeEncodeError, and nothing is written.
 	"""

@@ -1,7 +1,8 @@
 """Conversations in the table of AI Request."""
 
 from ..conversations import Conversation
-from .rows import REQUEST, sql
+from ..mariadb import sql
+from .rows import REQUEST
 
 OWN = "user = %(user)s AND new_messages IS NOT NULL AND COALESCE(ai_key, '') = ''"
 

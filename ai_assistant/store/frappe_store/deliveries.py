@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import frappe
 
 from ..deliveries import Delivery
-from .rows import insert, sql
+from ..mariadb import same_bytes, sql
+from .rows import insert
 
 DELIVERY = "AI Webhook Delivery"
 
@@ -28,7 +29,7 @@ class FrappeDeliveries:
 	def due_deliveries(self, url: str, now: float, limit: int) -> list[Delivery]:
 		rows = sql(
 			f"SELECT name, url, payload, attempts FROM `tab{DELIVERY}` WHERE status = 'waiting' AND next_at <= %s"
-			" AND BINARY url = %s ORDER BY next_at, creation LIMIT %s",
+			f" AND {same_bytes('url')} = %s ORDER BY next_at, creation LIMIT %s",
 			(now, url, limit),
 		)
 		return [Delivery(*row) for row in rows]

@@ -4,12 +4,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-import frappe
-
 from ..figures import MEASURED_FIELDS, Series, SumsOf
+from ..mariadb import BY_KEY, insert_or_add, sql
 from ..requests import UNENDED, Row
 from ..serialization import to_json
-from .rows import REQUEST, select_requests, sql
+from .rows import REQUEST, select_requests
 
 SUM = "AI Sum"
 
@@ -37,25 +36,18 @@ class FrappeFigures:
 			"name IN %(names)s AND counted = 0 AND status NOT IN %(unended)s FOR UPDATE",
 			{"names": tuple(names), "unended": UNENDED},
 			MEASURED_FIELDS,
-			"FORCE INDEX (PRIMARY)",
+			BY_KEY,
 		)
 		if not rows:
 			return 0
 		counted = tuple(row["name"] for row in rows)
-		# By their keys as well: MariaDB reads, and so locks, all rows of a small table otherwise.
-		sql(f"UPDATE `tab{REQUEST}` FORCE INDEX (PRIMARY) SET counted = 1 WHERE name IN %s", (counted,))
-		now = frappe.utils.now()
+		sql(f"UPDATE `tab{REQUEST}` {BY_KEY} SET counted = 1 WHERE name IN %s", (counted,))
 		# One order for all callers, so that no two wait for each other.
 		for series, value in sorted(sums_of(rows).items()):
 			# A label may be longer than a key.
 			labels = to_json(series)
 			key = hashlib.sha256(labels.encode()).hexdigest()
-			sql(
-				f"INSERT INTO `tab{SUM}` (name, creation, modified, owner, modified_by, series, value)"
-				" VALUES (%(key)s, %(now)s, %(now)s, %(user)s, %(user)s, %(labels)s, %(value)s)"
-				" ON DUPLICATE KEY UPDATE value = value + %(value)s, modified = %(now)s",
-				{"key": key, "now": now, "user": frappe.session.user, "labels": labels, "value": value},
-			)
+			insert_or_add(SUM, [{"name": key, "series": labels, "value": value}], ("value",))
 		return len(rows)
 
 	def sums(self) -> dict[Series, float]:

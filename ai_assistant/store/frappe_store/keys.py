@@ -2,8 +2,9 @@
 
 import frappe
 
+from ..mariadb import sql
 from ..requests import Row
-from .rows import REQUEST, sql
+from .rows import REQUEST
 
 AI_KEY = "AI Key"
 FIELDS = (

@@ -8,6 +8,7 @@ import frappe
 from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
+from ..mariadb import ERROR_WITHOUT_CONTENT, PAYLOAD_WITHOUT_CONTENT, database_now, sql, take_lock
 from ..requests import LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Row, approval_decided, decision_in
 from ..serialization import to_json
 from .rows import (
@@ -15,11 +16,9 @@ from .rows import (
 	REQUEST,
 	append_long,
 	columns_of,
-	database_now,
 	insert,
 	select_requests,
 	split_long,
-	sql,
 )
 from .usage import book
 
@@ -61,9 +60,9 @@ class FrappeRequests:
 		# A transaction sees what was committed at its first read without a lock, so that read must follow the lock.
 		# A lock of the counted rows would deadlock with the processes that renew their leases.
 		frappe.db.commit()  # nosemgrep: frappe-manual-commit
-		_take_lock("admission", timestamp)
+		take_lock(LOCK, "admission", timestamp, LOCK_WAIT_S)
 		((own, running),) = sql(
-			f"SELECT COALESCE(SUM(user = %(user)s), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
+			f"SELECT COUNT(CASE WHEN user = %(user)s THEN 1 END), COUNT(CASE WHEN status = 'running' THEN 1 END) FROM `tab{REQUEST}`"
 			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
 			{"user": user, "now": now},
 		)
@@ -226,45 +225,25 @@ class FrappeRequests:
 	def erase(self, name: str) -> None:
 		sql(
 			f"UPDATE `tab{REQUEST}` SET excerpt = NULL, title = NULL, new_messages = NULL, response = NULL, reasoning = NULL, continuation = NULL,"
-			" call_key = NULL, sources = NULL, images = NULL, error = JSON_REMOVE(error, '$.explanation'),"
-			" tool_calls = IF(tool_calls IS NULL, NULL, '[]'), sent = '{}' WHERE name = %s",
+			f" call_key = NULL, sources = NULL, images = NULL, error = {ERROR_WITHOUT_CONTENT},"
+			" tool_calls = CASE WHEN tool_calls IS NOT NULL THEN '[]' END, sent = '{}' WHERE name = %s",
 			(name,),
 		)
 		self.forget(name)
 
 	def forget(self, name: str) -> None:
 		sql(
-			f"UPDATE `tab{EVENT}` SET text = '',"
-			" payload = JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY(),"
-			" '$.sources', JSON_ARRAY(), '$.images', JSON_ARRAY(), '$.error.explanation', '') WHERE request = %s",
+			f"UPDATE `tab{EVENT}` SET text = '', payload = {PAYLOAD_WITHOUT_CONTENT} WHERE request = %s",
 			(name,),
 		)
 
 	def unended(self, now: float) -> dict[str, int]:
 		((queued, running),) = sql(
-			f"SELECT COALESCE(SUM(status = 'queued'), 0), COALESCE(SUM(status = 'running'), 0) FROM `tab{REQUEST}`"
+			f"SELECT COUNT(CASE WHEN status = 'queued' THEN 1 END), COUNT(CASE WHEN status = 'running' THEN 1 END) FROM `tab{REQUEST}`"
 			" WHERE status = 'queued' OR (status = 'running' AND lease > %s)",
 			(now,),
 		)
 		return {"queued": int(queued), "running": int(running)}
-
-
-def _take_lock(name: str, timestamp: str) -> None:
-	"""Takes the AI Lock of that name, which the end of the transaction releases.
-
-	One statement creates the row or locks the one that exists. A read before it would lock the gap into which two
-	callers then insert, which is a deadlock.
-
-	Raises:
-		QueryTimeoutError: after LOCK_WAIT_S seconds.
-	"""
-	sql(
-		f"SET STATEMENT innodb_lock_wait_timeout = {LOCK_WAIT_S} FOR"
-		f" INSERT INTO `tab{LOCK}` (name, creation, modified, owner, modified_by)"
-		" VALUES (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator')"
-		" ON DUPLICATE KEY UPDATE name = VALUES(name)",
-		{"name": name, "now": timestamp},
-	)
 
 
 def _lock_request(name: str, statuses: tuple[str, ...]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import frappe
 
+from ..mariadb import sql
 from ..requests import REQUEST_FIELDS, Row
 from ..serialization import to_columns, to_row
 
@@ -49,21 +50,6 @@ CUT = ("mode", "provider", "key_label", "model", "finish_reason", "title")
 COLUMN = 140
 # A longer value is written in pieces: MariaDB refuses a statement longer than max_allowed_packet (16 MiB by default).
 PIECE_CHARS = 1_000_000
-
-
-def sql(statement: str, values: Any = (), **options: Any) -> Any:
-	"""Runs a statement on the site's database, as `frappe.db.sql` does.
-
-	The statements of the store use locks, `ON DUPLICATE KEY`, `FORCE INDEX` and JSON functions, which the query builder
-	does not have, and run for every event.
-	"""
-	return frappe.db.sql(statement, values, **options)  # nosemgrep: frappe-using-db-sql
-
-
-def database_now() -> float:
-	"""Returns the UNIX time by the database's clock."""
-	((now,),) = sql("SELECT UNIX_TIMESTAMP(NOW(6))")
-	return float(now)
 
 
 def select_requests(

@@ -8,8 +8,9 @@ from typing import Any
 import frappe
 
 from ..keys import KEY
+from ..mariadb import insert_or_add, sql
 from ..usage import SITE, Booked
-from .rows import REQUEST, sql
+from .rows import REQUEST
 
 USAGE = "AI Usage"
 
@@ -34,25 +35,20 @@ def book(name: str, usage: Mapping[str, Any]) -> None:
 	no gap beside it. A name made of the user's would fold case, and could be too long.
 	"""
 	((user, ai_key),) = sql(f"SELECT user, ai_key FROM `tab{REQUEST}` WHERE name = %s", (name,))
-	now, by = frappe.utils.now(), frappe.session.user
-	counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
-	day, used = now[:10], tuple(usage.get(name) or 0 for name in counts)
+	day = frappe.utils.now()[:10]
+	used = {
+		"requests": 1,
+		"tokens": usage.get("total_tokens") or 0,
+		**{name: usage.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens", "cost_usd")},
+	}
 	accounts = [(user, user, None), (SITE, SITE, None)]
 	if ai_key:
 		accounts.append((KEY + ai_key, user, ai_key))
 	rows = [
-		(_name(day, account), now, now, by, by, row_user, row_key, day, 1, *used)
+		{"name": _name(day, account), "user": row_user, "ai_key": row_key, "day": day, **used}
 		for account, row_user, row_key in accounts
 	]
-	sql(
-		f"INSERT INTO `tab{USAGE}`"
-		" (name, creation, modified, owner, modified_by, user, ai_key, day, requests,"
-		" tokens, cached_tokens, cache_write_tokens, cost_usd)"
-		f" VALUES {', '.join(['%s'] * len(rows))} ON DUPLICATE KEY UPDATE modified = VALUES(modified), requests = requests + 1,"
-		" tokens = tokens + VALUES(tokens), cached_tokens = cached_tokens + VALUES(cached_tokens),"
-		" cache_write_tokens = cache_write_tokens + VALUES(cache_write_tokens), cost_usd = cost_usd + VALUES(cost_usd)",
-		rows,
-	)
+	insert_or_add(USAGE, rows, tuple(used))
 
 
 def _name(day: str, account: str) -> str:

@@ -84,6 +84,6 @@ def make(label: str) -> dict[str, Any]:
 
 def on_doctype_update() -> None:
 	"""Users are compared byte by byte, as in AI Request."""
-	from ..ai_request.ai_request import keep_binary
+	from ai_assistant.store.mariadb import keep_binary
 
 	keep_binary("AI Key", {"user": 140})

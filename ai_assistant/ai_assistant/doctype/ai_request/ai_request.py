@@ -9,12 +9,11 @@ from frappe.utils import add_days, escape_html, get_fullname, get_url_to_form, g
 from ai_assistant import store
 from ai_assistant.chat import queue
 from ai_assistant.operations import metrics
+from ai_assistant.store.mariadb import keep_binary
 
 LOGS = ("AI Request", "AI Request Event")
 SHOWN_ON_FORMS = 20
 """The number of requests in the timeline of a document."""
-BINARY = "utf8mb4_nopad_bin"
-"""The collation of ids. Every other collation of MariaDB ignores case, trailing spaces, or both."""
 
 
 class AIRequest(Document):
@@ -226,20 +225,3 @@ def on_doctype_update() -> None:
 	frappe.db.add_index("AI Request", ["call_key"])
 	# For the requests of a document, and for its new name.
 	frappe.db.add_index("AI Request", ["reference_name", "reference_doctype"])
-
-
-def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
-	"""Gives columns the collation BINARY. `lengths` has the length of each column by its name."""
-	# The query builder puts the tables of the site into its queries, not information_schema.
-	folding = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
-		"""select column_name from information_schema.columns
-		where table_schema = database() and table_name = %s
-		and column_name in %s and collation_name != %s""",
-		(f"tab{doctype}", tuple(lengths), BINARY),
-		pluck=True,
-	)
-	if folding:
-		changes = (f"modify `{key}` varchar({lengths[key]}) collate {BINARY}" for key in folding)
-		# The query builder sets no collation.
-		# nosemgrep: frappe-using-db-sql
-		frappe.db.sql_ddl(f"alter table `tab{doctype}` {', '.join(changes)}")

@@ -6,7 +6,9 @@ import frappe
 from frappe.utils import add_days, now_datetime
 
 from ai_assistant import install
-from .ai_request import BINARY, AIRequest, on_doctype_update
+from ai_assistant.store.mariadb import BINARY
+
+from .ai_request import AIRequest, on_doctype_update
 from .for_tests import ANN, CHIEF, LoggedRequestsTestCase, make_request
 from ..ai_request_event.ai_request_event import AIRequestEvent
 from ai_assistant.bench_tests import commit, make_user, rest

@@ -3,7 +3,7 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import add_days, get_first_day, getdate, nowdate
 
-from ..ai_request.ai_request import keep_binary
+from ai_assistant.store.mariadb import keep_binary
 
 
 class AIUsage(Document):

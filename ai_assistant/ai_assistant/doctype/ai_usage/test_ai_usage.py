@@ -8,7 +8,7 @@ import frappe
 from frappe.utils import getdate, nowdate
 
 from ai_assistant import install
-from ..ai_request.ai_request import BINARY
+from ai_assistant.store.mariadb import BINARY
 from .ai_usage import AIUsage
 from ai_assistant.bench_tests import COUNTS_FOR_ANYBODY, TestCase, commit, delete_user, make_user, rest
 from ai_assistant.config.settings import CONF_KEY

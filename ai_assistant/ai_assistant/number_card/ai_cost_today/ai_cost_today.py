@@ -4,6 +4,8 @@ import frappe
 from frappe.desk.reportview import build_match_conditions
 from frappe.utils import fmt_money, nowdate
 
+from ai_assistant.store.mariadb import COST_IS_KNOWN
+
 
 @frappe.whitelist()
 def get() -> str:
@@ -14,10 +16,9 @@ def get() -> str:
 	"""
 	frappe.has_permission("AI Request", throw=True)
 	mine = build_match_conditions("AI Request") or "1 = 1"
-	# A column of numbers knows no NULL; the object that it comes from does.
 	# `build_match_conditions` is SQL, which the query builder does not take.
 	((total, priced, used),) = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
-		"select sum(cost_usd), sum(json_value(`usage`, '$.cost_usd') is not null), sum(total_tokens > 0)"
+		f"select sum(cost_usd), count(case when {COST_IS_KNOWN} then 1 end), count(case when total_tokens > 0 then 1 end)"
 		f" from `tabAI Request` where creation >= %(today)s and ({mine})",
 		{"today": nowdate()},
 	)

@@ -10,6 +10,7 @@ from frappe.desk.reportview import build_match_conditions
 from ai_assistant.chat import budgets
 from ai_assistant.config.settings import load
 from ai_assistant.store import SITE
+from ai_assistant.store.mariadb import COST_IS_KNOWN
 
 
 def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -26,9 +27,9 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 	# `build_match_conditions` is SQL, which the query builder does not take.
 	used = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
 		f"""select user,
-			sum(if(day >= %(today)s, tokens, 0)) tokens_today, sum(tokens) tokens_month,
+			sum(case when day >= %(today)s then tokens else 0 end) tokens_today, sum(tokens) tokens_month,
 			sum(cached_tokens) cached_month,
-			sum(if(day >= %(today)s, cost_usd, 0)) cost_today, sum(cost_usd) cost_month
+			sum(case when day >= %(today)s then cost_usd else 0 end) cost_today, sum(cost_usd) cost_month
 		from `tabAI Usage` where ai_key is null and day >= %(month)s and ({mine})
 		group by user order by user != %(site)s, cost_month desc, tokens_month desc, user""",
 		{"today": today, "month": month, "site": SITE},
@@ -59,8 +60,8 @@ def _priced(today: date, month: date) -> dict[str, set[str]]:
 	mine = build_match_conditions("AI Request") or "1 = 1"
 	# `build_match_conditions` is SQL, which the query builder does not take.
 	rows = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
-		"select user, max(creation >= %(today)s) from `tabAI Request`"
-		f" where creation >= %(month)s and json_value(`usage`, '$.cost_usd') is not null and ({mine}) group by user",
+		"select user, max(case when creation >= %(today)s then 1 else 0 end) from `tabAI Request`"
+		f" where creation >= %(month)s and {COST_IS_KNOWN} and ({mine}) group by user",
 		{"today": today, "month": month},
 	)
 	priced = {

@@ -1,0 +1,114 @@
+"""The SQL of the app that only MariaDB understands, apart from patches. All other statements run on PostgreSQL too.
+
+`ai_assistant.install` refuses PostgreSQL. A port of the app to it starts with this file.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import frappe
+
+BINARY = "utf8mb4_nopad_bin"
+"""The collation of ids. Every other collation of MariaDB ignores case, trailing spaces, or both."""
+
+BY_KEY = "FORCE INDEX (PRIMARY)"
+"""The hint to read rows by their names. A read through another index locks more rows, or all rows of a small table."""
+
+COST_IS_KNOWN = "json_value(`usage`, '$.cost_usd') is not null"
+"""The condition that the cost of an AI Request is known. Its column of the cost has no NULL."""
+
+ERROR_WITHOUT_CONTENT = "JSON_REMOVE(error, '$.explanation')"
+"""The error of an AI Request without the words of the model."""
+
+PAYLOAD_WITHOUT_CONTENT = (
+	"JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY(),"
+	" '$.sources', JSON_ARRAY(), '$.images', JSON_ARRAY(), '$.error.explanation', '')"
+)
+"""The payload of an AI Request Event without the words of the model."""
+
+
+def sql(statement: str, values: Any = (), **options: Any) -> Any:
+	"""Runs a statement on the site's database, as `frappe.db.sql` does.
+
+	The query builder has no locks, upserts, index hints and JSON functions, and some statements run for every event.
+	"""
+	return frappe.db.sql(statement, values, **options)  # nosemgrep: frappe-using-db-sql
+
+
+def database_now() -> float:
+	"""Returns the UNIX time by the database's clock."""
+	((now,),) = sql("SELECT UNIX_TIMESTAMP(NOW(6))")
+	return float(now)
+
+
+def same_bytes(column: str) -> str:
+	"""Returns a column as an operand that compares byte by byte, whatever its collation."""
+	return f"BINARY {column}"
+
+
+def take_lock(doctype: str, name: str, timestamp: str, wait_s: int) -> None:
+	"""Locks the row of that name until the end of the transaction.
+
+	One statement creates the row or locks the one that exists. A read before it would lock the gap into which two
+	callers then insert, which is a deadlock.
+
+	Raises:
+		QueryTimeoutError: after `wait_s` seconds.
+	"""
+	sql(
+		f"SET STATEMENT innodb_lock_wait_timeout = {wait_s} FOR"
+		f" INSERT INTO `tab{doctype}` (name, creation, modified, owner, modified_by)"
+		" VALUES (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator')"
+		" ON DUPLICATE KEY UPDATE name = VALUES(name)",
+		{"name": name, "now": timestamp},
+	)
+
+
+def insert_or_add(doctype: str, rows: Sequence[Mapping[str, Any]], added: Sequence[str]) -> None:
+	"""Inserts rows. A row whose name exists is added to that row instead.
+
+	Args:
+		doctype: the DocType of the rows.
+		rows: the values by column, `name` among them; the same columns in each row.
+		added: the columns of numbers that are added up. The other columns of a row that exists stay as they are.
+	"""
+	now, by = frappe.utils.now(), frappe.session.user
+	standard = {"creation": now, "modified": now, "owner": by, "modified_by": by}
+	complete = [{**standard, **row} for row in rows]
+	changes = ", ".join(f"`{column}` = `{column}` + VALUES(`{column}`)" for column in added)
+	sql(
+		f"INSERT INTO `tab{doctype}` ({', '.join(f'`{column}`' for column in complete[0])})"
+		f" VALUES {', '.join(['%s'] * len(complete))}"
+		f" ON DUPLICATE KEY UPDATE modified = VALUES(modified), {changes}",
+		[tuple(row.values()) for row in complete],
+	)
+
+
+def keep_binary(doctype: str, lengths: dict[str, int]) -> None:
+	"""Gives columns the collation BINARY. `lengths` has the length of each column by its name."""
+	folding = sql(
+		"""select column_name from information_schema.columns
+		where table_schema = database() and table_name = %s
+		and column_name in %s and collation_name != %s""",
+		(f"tab{doctype}", tuple(lengths), BINARY),
+		pluck=True,
+	)
+	if folding:
+		changes = (f"modify `{key}` varchar({lengths[key]}) collate {BINARY}" for key in folding)
+		# The query builder sets no collation.
+		# nosemgrep: frappe-using-db-sql
+		frappe.db.sql_ddl(f"alter table `tab{doctype}` {', '.join(changes)}")
+
+
+def forbid_writes() -> None:
+	"""Makes all later transactions of this thread's connection read-only."""
+	sql("SET SESSION TRANSACTION READ ONLY")
+	# The transaction that runs still may write.
+	frappe.db.rollback()
+
+
+def server() -> tuple[str, bool]:
+	"""Returns the version of MariaDB, and whether its `innodb_snapshot_isolation` is on."""
+	((version,),) = sql("SELECT VERSION()")
+	variables = dict(sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
+	return version, variables.get("innodb_snapshot_isolation") == "ON"
