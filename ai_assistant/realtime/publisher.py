@@ -301,23 +301,12 @@ class Publisher:
 			self._also()
 
 	def _finish_without_content(self, row: dict[str, Any]) -> None:
-		content = (
-			"excerpt",
-			"title",
-			"new_messages",
-			"response",
-			"reasoning",
-			"continuation",
-			"call_key",
-			"sources",
-			"images",
-		)
 		calls: list[Any] | None = None if row["tool_calls"] is None else []
 		error = row["error"] and {
 			name: value for name, value in row["error"].items() if name != "explanation"
 		}
 		store.current().finish(
-			self.name, {**row, **dict.fromkeys(content), "tool_calls": calls, "error": error}
+			self.name, {**row, **dict.fromkeys(store.CONTENT_FIELDS), "tool_calls": calls, "error": error}
 		)
 		store.current().forget(self.name)
 

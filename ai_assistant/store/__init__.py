@@ -14,10 +14,21 @@ from .deliveries import Deliveries, Delivery
 from .errors import LeaseLost, RequestExists, StoreUnavailable
 from .figures import MEASURED_FIELDS, Figures, Series, SumsOf
 from .keys import KEY, Keys
-from .requests import JSON_FIELDS, LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Requests, Row
+from .requests import (
+	CONTENT_FIELDS,
+	JSON_FIELDS,
+	LIVE_FIELDS,
+	REQUEST_FIELDS,
+	UNENDED,
+	Event,
+	Load,
+	Requests,
+	Row,
+)
 from .usage import SITE, Booked, Usage
 
 __all__ = [
+	"CONTENT_FIELDS",
 	"JSON_FIELDS",
 	"KEY",
 	"LIVE_FIELDS",

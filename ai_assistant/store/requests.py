@@ -87,6 +87,19 @@ JSON_FIELDS = frozenset(
 	)
 )
 
+CONTENT_FIELDS = (
+	"excerpt",
+	"title",
+	"new_messages",
+	"response",
+	"reasoning",
+	"continuation",
+	"call_key",
+	"sources",
+	"images",
+)
+"""The fields with words of the user or of the model that are empty after a request without content."""
+
 LIVE_FIELDS = ("user", "status", "created")
 """The fields of a request that `watch` needs."""
 
