@@ -2,6 +2,8 @@
 
 Each ended request is added once to sums in the store, by a scrape or by the scheduler. So a scrape costs as much as the
 requests that ended since the last one, and sums do not fall when old requests are deleted.
+
+A refused request has no row, so no metric counts it. Each refusal passes through `api.responses.refusal_of`.
 """
 
 from collections import defaultdict

@@ -7,7 +7,8 @@ from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta
 
 from ..dialect import Parsed, event
 from ..written import Written
-from .message_object import error, input_of, prompt_tokens, stop_reason, usage_of
+from .errors import error
+from .message_object import input_of, prompt_tokens, stop_reason, usage_of
 
 
 class Writer:

@@ -20,8 +20,9 @@ from ai_assistant.gateway.efforts import BUDGETS
 from ..conversation import task_label
 from ..dialect import Parsed
 from ..fields import object_in
+from .errors import error
 from .message_input import messages_of, tools_of
-from .message_object import error, input_of, stop_reason, usage_of
+from .message_object import input_of, stop_reason, usage_of
 from .message_stream import Writer
 
 __all__ = ["Writer", "error", "parse", "whole"]

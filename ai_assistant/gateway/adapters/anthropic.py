@@ -19,7 +19,8 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..tool_calls import OwnIds, ToolPiece
 from . import anthropic_cache
-from .anthropic_stream import THINKING, Message, usage_of
+from .anthropic_stream import THINKING, Message
+from .anthropic_usage import usage_of
 from .options import for_anthropic
 
 BASE = "https://api.anthropic.com"
