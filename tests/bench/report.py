@@ -297,7 +297,7 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
   that version.
 - *by litellm* is the standalone site when it asks the same provider through litellm.
 - *naive* is *by litellm*, and stores and publishes each chunk by itself.
-- *litellm* is a loop over litellm's stream; *litellm's proxy* is its own server.
+- *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging; *litellm's proxy* is its own server.
 - *httpx* and *aiohttp* are loops that read the provider's bytes and parse the JSON. *The wire* only reads the bytes.
 
 ## Targets
@@ -321,7 +321,7 @@ The table shows the CPU time for each chunk of answers of 100 to 100,000 chunks 
 
 Chats of 4 s at 50 chunks a second, started within one second. The table shows the time from the provider's write of the first
 chunk to the client's receipt, the growth of the process's memory for each chat, and the cores used. The gunicorn of a bench has 32
-threads; further chats wait for a thread, which these figures do not include.
+threads. Further chats wait for a thread; the figures do not include this wait.
 
 {table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
 

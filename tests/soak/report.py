@@ -38,12 +38,12 @@ def rows(
 		Row("rounds, each with two calls", "–", str(agent.rounds), True),
 		Row("requests, by how they ended", "–", f"{agent.requests}: {ends}", True),
 		Row("the provider that fails", "–", _faults(providers), True),
-		Row("in the middle", "–", ", ".join(faults), True),
+		Row("faults in the middle of an answer", "–", ", ".join(faults), True),
 		Row("calls lost", "0", str(agent.lost), agent.lost == 0),
 		Row("calls doubled", "0", str(agent.doubled), agent.doubled == 0),
 		Row("characters lost that a client had seen", "0", str(agent.lost_chars), agent.lost_chars == 0),
 		Row("requests without exactly one completion", "0", str(sum(other.values())), not other),
-		Row("violations of the contract", "0", str(len(agent.wrong)), not agent.wrong),
+		Row("violations of the rules of the event stream", "0", str(len(agent.wrong)), not agent.wrong),
 		_at_least("cached share of the prompts", agent.cached_percent, CACHED_PERCENT, "%"),
 		_at_most(
 			f"own overhead of a round, p50 of {len(agent.overhead_ms)}",
@@ -52,7 +52,7 @@ def rows(
 			"ms",
 		),
 		Row(
-			"`get_logged_user` with the same token, p50, which is not in it", "–", f"{frappe_ms:.1f} ms", True
+			"`get_logged_user` with the same token, p50 (subtracted in the row above)", "–", f"{frappe_ms:.1f} ms", True
 		),
 	]
 	cpu_ms = statistics.median(agent.cpu_ms)

@@ -27,10 +27,10 @@ def timeouts() -> str:
 	with suppress(OSError):
 		limits["nginx"] = nginx_s((sites.parent / "config" / "nginx.conf").read_text())
 	known = {name: seconds for name, seconds in limits.items() if seconds is not None}
-	if short := [f"{name} {seconds:g} s" for name, seconds in known.items() if seconds <= total_s]:
+	if short := [f"{name}'s limit of {seconds:g} s" for name, seconds in known.items() if seconds <= total_s]:
 		http_timeout = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
 		raise CheckFailed(
-			f"a chat may take {total_s:g} s, and {', '.join(short)} ends it before",
+			f"a chat may take {total_s:g} s, but it ends earlier by {' and '.join(short)}",
 			f"bench set-config -g http_timeout {http_timeout}, then bench setup nginx and bench setup supervisor, and"
 			" restart both.",
 		)

@@ -142,7 +142,7 @@ def event(log_in: Callable[[], Client]) -> str:
 		if was_read_back:
 			raise CheckFailed(
 				f"a socket is connected at {client.socketio_url}, and event 1 had to be read from the journal",
-				"Where `web server` took seconds, the network is slow. Else the socket was accepted as a guest (the session's"
+				"If the line `web server` shows seconds, the network is slow. Otherwise the socket was accepted as a guest (the session's"
 				" cookie belongs to another site), or the site publishes to another realtime server: bench --site …"
 				" ai-assistant doctor says which.",
 			)
