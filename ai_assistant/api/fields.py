@@ -29,3 +29,8 @@ def string_in(item: dict[str, Any], name: str, where: str) -> str:
 	if not isinstance(value, str):
 		raise invalid(_("{0}.{1} accepts a string."), where, name)
 	return value
+
+
+def effort_of(value: Any) -> Any:
+	"""Returns a reasoning effort, None for the words by which clients such as Cherry Studio leave it to the server."""
+	return None if isinstance(value, str) and value in ("auto", "default") else value

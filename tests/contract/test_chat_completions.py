@@ -300,6 +300,12 @@ def test_what_editors_send_is_taken(site: Site, provider: ScriptedProvider) -> N
 	assert "somebody" not in json.dumps(received) and "Hm." not in json.dumps(received)
 
 
+@pytest.mark.parametrize("effort", ["auto", "default"])
+def test_an_effort_may_be_left_to_the_site(site: Site, effort: str) -> None:
+	answer = ask(site, PATHS[0], {**body("Hi."), "reasoning_effort": effort})
+	assert answer.status_code == 200, answer.text
+
+
 def test_models_are_listed_in_the_form_of_who_asks(site: Site) -> None:
 	listed = ask(site, "/models").json()
 	assert listed["object"] == "list"

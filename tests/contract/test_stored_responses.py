@@ -213,6 +213,12 @@ def test_tokens_are_counted_before_a_response(package: openai.OpenAI, provider: 
 	assert provider.count(marker) == 0
 
 
+@pytest.mark.parametrize("items", ["", [], None, [{"type": "web_search_call", "id": "ws_1"}]])
+def test_an_empty_input_is_refused_by_its_name(site: Site, items: Any) -> None:
+	refused = ask(site, "/responses", {"model": "scripted", "input": items})
+	assert refused.status_code == 400 and "input accepts" in refused.json()["error"]["message"]
+
+
 def test_a_conversation_is_not_shortened_without_a_model(site: Site) -> None:
 	refused = ask(site, "/responses/compact", {"input": "Hi."})
 	assert (refused.status_code, "model" in refused.json()["error"]["message"]) == (400, True)

@@ -11,7 +11,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
-from ai_assistant.api.fields import list_in, object_in
+from ai_assistant.api.fields import effort_of, list_in, object_in
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
@@ -64,7 +64,9 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"temperature": body.get("temperature"),
 		"max_tokens": body.get("max_completion_tokens", body.get("max_tokens")),
 		# OpenRouter's form is an object.
-		"reasoning_effort": object_in(body, "reasoning").get("effort") if effort is None else effort,
+		"reasoning_effort": effort_of(
+			object_in(body, "reasoning").get("effort") if effort is None else effort
+		),
 		"tools": tools or None,
 		"tool_choice": _choice(body.get("tool_choice")) if tools else None,
 		**{name: body.get(name) for name in SAME},

@@ -21,14 +21,13 @@ from .response_tools import model_name
 
 ROLES = ("user", "assistant", "system", "developer")
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
-# Calls of tools that a provider runs, and what they gave: the site offers none of them, another server may have.
+# Calls of OpenAI's own tools, and what they gave: the site offers none of them, another server may have.
 FOREIGN = (
-	"web_search_call",
-	"file_search_call",
-	"code_interpreter_call",
-	"image_generation_call",
-	"mcp_list_tools",
-	"mcp_call",
+	*("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
+	*("mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"),
+	*("tool_search_call", "tool_search_output", "computer_call", "computer_call_output"),
+	*("local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output"),
+	*("apply_patch_call", "apply_patch_call_output"),
 )
 DETAILS = {"low": "low", "high": "high", "original": "high"}
 

@@ -18,7 +18,7 @@ from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..conversation import task_label
 from ..dialect import Parsed
-from ..fields import object_in
+from ..fields import effort_of, object_in
 from .errors import error
 from .response_input import messages_of
 from .response_object import REPEATED, whole
@@ -73,7 +73,7 @@ def parse(
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
 		"max_tokens": body.get("max_output_tokens"),
-		"reasoning_effort": reasoning.get("effort"),
+		"reasoning_effort": effort_of(reasoning.get("effort")),
 		"tools": tools or None,
 		"tool_choice": choice,
 		"parallel_tool_calls": body.get("parallel_tool_calls"),

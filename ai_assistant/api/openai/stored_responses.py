@@ -82,6 +82,8 @@ def read(sent: dict[str, Any]) -> Parsed:
 	history = None if previous is None else _conversation(previous)
 	resolved = {**sent, "input": _resolved(sent.get("input"))}
 	parsed = responses.parse(resolved, frappe.request.headers, history)
+	if not parsed.fields["messages"]:
+		raise invalid(_("{0} accepts a string or a list of items."), "input")
 	if previous is not None and not (sent.get("metadata") or {}).get("task_id"):
 		parsed.fields["task_id"] = previous["task_id"]
 	return parsed

@@ -49,6 +49,23 @@ def test_the_items_of_an_input_become_messages() -> None:
 	]
 
 
+@pytest.mark.parametrize(
+	"kind",
+	[
+		*("file_search_call", "mcp_approval_request", "mcp_approval_response", "computer_call_output"),
+		*("local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output"),
+		*("apply_patch_call", "apply_patch_call_output", "tool_search_call", "tool_search_output"),
+	],
+)
+def test_an_item_of_a_tool_of_openai_is_left_out(kind: str) -> None:
+	assert messages({"type": kind, "id": "x_1", "call_id": "c", "output": "secret"}, USER) == [USER]
+
+
+@pytest.mark.parametrize("effort", ["auto", "default", None])
+def test_an_effort_may_be_left_to_the_site(effort: str | None) -> None:
+	assert "reasoning_effort" not in parse(input="Hi.", reasoning={"effort": effort}).fields
+
+
 def test_a_summary_of_another_server_is_left_out() -> None:
 	assert messages({"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAAB"}, USER) == [USER]
 	assert messages({"type": "compaction", "id": "cmp_1"}, USER) == [USER]
