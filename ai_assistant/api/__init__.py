@@ -232,7 +232,7 @@ def list_models() -> Answer:
 				"default_model": provider.default_model,
 				"details": {
 					model: gateway.model_details(provider, model)
-					for model in dict.fromkeys((provider.default_model, *provider.models))
+					for model in provider.listed_models
 					if model != "*"
 				},
 			}

@@ -58,7 +58,7 @@ def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 			seen.add(alias.name)
 			yield alias.name, provider, alias.model
 	for provider in sorted(settings.providers, key=lambda provider: (provider.priority, provider.name)):
-		for model in dict.fromkeys((provider.default_model, *provider.models)):
+		for model in provider.listed_models:
 			if model == "*":
 				continue
 			name = f"{provider.name}/{model}" if model in seen else model

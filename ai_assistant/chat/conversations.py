@@ -65,7 +65,7 @@ def cheapest(settings: Settings) -> tuple[ConfiguredProvider, str] | None:
 	"""Returns the model with the lowest price of its tokens, None if no price is known."""
 	priced = []
 	for provider in settings.providers:
-		for model in dict.fromkeys((provider.default_model, *provider.models)):
+		for model in provider.listed_models:
 			if model != "*" and (prices := model_details(provider, model)["prices"]):
 				priced.append((prices["input"] + prices["output"], provider.priority, model, provider))
 	if not priced:

@@ -35,9 +35,7 @@ def filtered(settings: Settings, user: str) -> Settings:
 	"""The settings without the models that `ai_assistant_models` hooks of other apps withhold from a user."""
 	for path in app_hooks.declared(app_hooks.MODELS):
 		names = [
-			f"{provider.name}/{model}"
-			for provider in settings.providers
-			for model in dict.fromkeys((provider.default_model, *provider.models))
+			f"{provider.name}/{model}" for provider in settings.providers for model in provider.listed_models
 		]
 		with suppress(app_hooks.Skipped):
 			chosen = app_hooks.call(app_hooks.MODELS, path, user, user, names.copy())
@@ -68,7 +66,7 @@ def _without(provider: ConfiguredProvider, withheld: set[str]) -> ConfiguredProv
 	def is_withheld(model: str) -> bool:
 		return f"{provider.name}/{model}" in withheld
 
-	listed = dict.fromkeys((provider.default_model, *provider.models))
+	listed = provider.listed_models
 	if not any(is_withheld(model) for model in listed):
 		return provider
 	# A default model that `*` alone allows stays when `*` does not.

@@ -326,6 +326,11 @@ class Provider:
 	key_label: str = ""
 	details: dict[str, ModelInfo] = field(default_factory=dict)
 
+	@property
+	def listed_models(self) -> tuple[str, ...]:
+		"""The default model and `models`, each once. `*` is one of them if the provider allows any model."""
+		return tuple(dict.fromkeys((self.default_model, *self.models)))
+
 	def allows(self, model: str) -> bool:
 		"""Whether a model may be asked. `*` allows no other spelling of a withheld model that a provider may accept."""
 		if model in self.models:

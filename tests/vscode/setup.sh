@@ -15,6 +15,9 @@ if [ ! -e node_modules/.ready ]; then
 	echo "→ installing VS Code for the browser (code-server; about four minutes and 1 GB, once)"
 	npm install --silent --ignore-scripts
 	npm rebuild --silent node
-	PATH="$PWD/node_modules/node/bin:$PATH" npm rebuild --silent code-server argon2
+	export PATH="$PWD/node_modules/node/bin:$PATH"
+	npm rebuild --silent code-server argon2
+	# npm ends with 0 although an optional package could not be installed. `--version` writes a file into HOME.
+	HOME="$PWD/node_modules" node_modules/.bin/code-server --version >/dev/null
 	touch node_modules/.ready
 fi
