@@ -52,7 +52,10 @@ def rows(
 			"ms",
 		),
 		Row(
-			"`get_logged_user` with the same token, p50 (subtracted in the row above)", "–", f"{frappe_ms:.1f} ms", True
+			"`get_logged_user` with the same token, p50 (subtracted in the row above)",
+			"–",
+			f"{frappe_ms:.1f} ms",
+			True,
 		),
 	]
 	cpu_ms = statistics.median(agent.cpu_ms)
