@@ -9,6 +9,7 @@ from tests.contract.conftest import running_site
 from tests.js.test_javascript import run_tests
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site, browser_config
+from tests.tools.test_mcp import TOKEN, Wiki
 
 
 @pytest.mark.timeout(420)
@@ -31,6 +32,25 @@ def test_the_conversations_in_chromium(provider: ScriptedProvider, tmp_path: Pat
 	config = browser_config(provider) | {"retention": {"keep_questions": True}}
 	with running_site(tmp_path, config) as site:
 		run_tests(site, provider, Path(__file__).parent / "conversations.test.mjs", seconds=290)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(
+	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
+)
+@pytest.mark.skipif(
+	bool(os.environ.get("AI_ASSISTANT_URL")), reason="left out: the site that stands has no MCP server"
+)
+def test_approval_in_chromium(provider: ScriptedProvider, tmp_path: Path) -> None:
+	with Wiki() as wiki:
+		config = browser_config(provider) | {
+			"modes": [{"name": "chat", "tools": ["wiki"]}],
+			"mcp_servers": [{"name": "wiki", "url": wiki.url, "token": TOKEN}],
+		}
+		with running_site(tmp_path, config) as site:
+			run_tests(site, provider, Path(__file__).parent / "approval.test.mjs", seconds=290)
+	# Only the call that the user approves has run.
+	assert wiki.pages == ["whales"]
 
 
 @pytest.mark.timeout(300)

@@ -26,10 +26,11 @@ CALLER = Caller(ANN)
 
 
 class Wiki:
-	"""A server on loopback with two tools. It answers 401 to a wrong token."""
+	"""A server on loopback with three tools. It answers 401 to a wrong token."""
 
 	def __init__(self) -> None:
 		self.seen: list[str] = []
+		self.pages: list[str] = []
 		server = FastMCP("wiki", stateless_http=True, json_response=True)
 
 		@server.tool()
@@ -38,6 +39,12 @@ class Wiki:
 			if text == "fail":
 				raise ValueError("no such page")
 			return f"page about {text}"
+
+		@server.tool()
+		def add_page(text: str) -> str:
+			"""Adds a page."""
+			self.pages.append(text)
+			return f"page {len(self.pages)}"
 
 		@server.tool()
 		async def slow_page() -> str:
@@ -98,7 +105,10 @@ def test_a_mode_may_name_a_server_or_one_of_its_tools(wiki: Wiki) -> None:
 	tools, missing = tools_named(
 		("wiki", "wiki__find_page", "wiki__nothing", "other"), settings(server_of(wiki))
 	)
-	assert (sorted(tools), missing) == (["wiki__find_page", "wiki__slow_page"], ["wiki__nothing", "other"])
+	assert (sorted(tools), missing) == (
+		["wiki__add_page", "wiki__find_page", "wiki__slow_page"],
+		["wiki__nothing", "other"],
+	)
 	tool = tools["wiki__find_page"]
 	assert (tool.description, tool.asks_first) == ("Finds a page.", True)
 	assert tool.parameters["properties"]["text"]["type"] == "string"
@@ -136,7 +146,7 @@ def test_a_server_that_fails_has_no_tools_and_the_reason_has_no_secret(
 		with pytest.raises(CheckFailed) as check:
 			doctor.mcp_server(server)
 		assert "wrong" not in str(check.value) and "secret body" not in str(check.value)
-	assert doctor.mcp_server(server_of(wiki)) == "2 tools; the user approves each call"
+	assert doctor.mcp_server(server_of(wiki)) == "3 tools; the user approves each call"
 
 
 def test_a_chat_asks_a_server(wiki: Wiki, chat_site: ChatSite) -> None:
