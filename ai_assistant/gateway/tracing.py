@@ -162,9 +162,10 @@ def begin_attempt(provider: Provider, ask: Ask, parent: Trace | None) -> Attempt
 		return None
 	from opentelemetry import trace
 
+	api = provider.api.removeprefix("litellm/")
 	attributes: dict[str, Any] = {
 		"gen_ai.operation.name": OPERATION,
-		"gen_ai.provider.name": PROVIDERS.get(provider.api, provider.api.removeprefix("litellm/")),
+		"gen_ai.provider.name": PROVIDERS.get(api, api),
 		"gen_ai.request.model": ask.model,
 		"gen_ai.request.stream": True,
 		"ai_assistant.provider": provider.name,

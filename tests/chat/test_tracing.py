@@ -1,20 +1,32 @@
 """Tests the spans of requests and of attempts with OpenTelemetry's own SDK."""
 
+import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import frappe
 import pytest
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+	ExportTraceServiceRequest,
+	ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ai_assistant.chat import lifecycle, queue, running
 from ai_assistant.gateway import tracing
+from ai_assistant.gateway.chunks import Ask, Provider
 from tests.chat.conftest import ChatSite
 from tests.chat.runs import run
 from tests.support import script
@@ -152,6 +164,117 @@ def test_a_request_in_the_background_belongs_to_the_trace_of_its_client(
 	finally:
 		running.unregister(chat)
 	assert hexadecimal(by_name(spans)["ai_assistant.request"])[0::2] == (TRACE_ID, PARENT_ID)
+
+
+class Receiver(BaseHTTPRequestHandler):
+	"""Takes spans in the OpenTelemetry protocol over HTTP."""
+
+	spans: list[Span]
+	services: set[str]
+
+	def do_POST(self) -> None:
+		body = self.rfile.read(int(self.headers["Content-Length"]))
+		assert (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
+		if self.headers["Content-Encoding"] == "gzip":
+			body = gzip.decompress(body)
+		for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+			resource = attributes_of(resource_spans.resource)
+			self.services.add(str(resource["service.name"]))
+			for scope_spans in resource_spans.scope_spans:
+				self.spans += scope_spans.spans
+		self.send_response(200)
+		self.send_header("Content-Type", "application/x-protobuf")
+		self.end_headers()
+		self.wfile.write(ExportTraceServiceResponse().SerializeToString())
+
+	def log_message(self, *args: Any) -> None: ...
+
+
+@pytest.fixture
+def receiver() -> Iterator[type[Receiver]]:
+	"""A receiver on loopback. Its `address` is that of its traces."""
+	handler = type("OwnReceiver", (Receiver,), {"spans": [], "services": set()})
+	with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+		handler.address = f"http://127.0.0.1:{server.server_address[1]}/v1/traces"  # type: ignore[attr-defined]
+		threading.Thread(target=server.serve_forever).start()
+		yield handler
+		server.shutdown()
+
+
+def attributes_of(message: Any) -> dict[str, Any]:
+	def value(any_value: AnyValue) -> Any:
+		kind = any_value.WhichOneof("value")
+		if kind == "array_value":
+			return [value(item) for item in any_value.array_value.values]
+		return getattr(any_value, str(kind))
+
+	return {attribute.key: value(attribute.value) for attribute in message.attributes}
+
+
+def test_a_receiver_of_the_protocol_gets_the_request_and_its_attempts(
+	chat_site: ChatSite, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	exporting = TracerProvider(resource=Resource({"service.name": "erp"}))
+	exporting.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(receiver.address)))
+	monkeypatch.setattr(trace, "get_tracer_provider", lambda: exporting)
+	monkeypatch.setattr(trace, "get_tracer", exporting.get_tracer)
+	arrive(monkeypatch, traceparent=TRACEPARENT)
+	providers = [
+		{
+			"name": name,
+			"api": api,
+			"api_base": chat_site.provider.base(api),
+			"api_key": "k",
+			"default_model": model,
+		}
+		for name, api, model in (("a", "anthropic", "claude-x"), ("b", "openai", "m2"))
+	]
+	settings = chat_site.configure(providers=providers, failover={"retries": 0, "cool_down": False})
+	answer = ask(chat_site, script({"for": "claude-x", "status": 503}, {"text": "Yes."}), settings)
+	exporting.shutdown()
+
+	assert receiver.services == {"erp"}
+	named = {span.name: span for span in receiver.spans}
+	assert sorted(named) == ["ai_assistant.request", "chat claude-x", "chat m2"]
+	request, refused, answered = (named[name] for name in sorted(named))
+	assert {span.trace_id.hex() for span in named.values()} == {TRACE_ID}
+	assert request.parent_span_id.hex() == PARENT_ID
+	assert refused.parent_span_id == answered.parent_span_id == request.span_id
+	assert (request.kind, refused.kind, answered.kind) == (
+		Span.SPAN_KIND_INTERNAL,
+		Span.SPAN_KIND_CLIENT,
+		Span.SPAN_KIND_CLIENT,
+	)
+	assert attributes_of(request)["ai_assistant.request_id"] == answer["request_id"]
+	assert attributes_of(refused)["error.type"] == "provider_unavailable"
+	attributes = attributes_of(answered)
+	assert attributes["gen_ai.provider.name"] == "openai"
+	assert attributes["gen_ai.request.model"] == attributes["gen_ai.response.model"] == "m2"
+	assert attributes["gen_ai.response.finish_reasons"] == ["stop"]
+	assert attributes["gen_ai.usage.output_tokens"] == answer["usage"]["completion_tokens"]
+	assert request.start_time_unix_nano <= answered.start_time_unix_nano < answered.end_time_unix_nano
+	# The provider continues the span of its attempt.
+	sent = {name.lower(): value for name, value in chat_site.provider.requests[-1].headers.items()}
+	assert sent["traceparent"] == f"00-{TRACE_ID}-{answered.span_id.hex()}-01"
+
+
+@pytest.mark.parametrize(
+	("api", "name"),
+	[
+		("gemini", "gcp.gemini"),
+		("litellm/gemini", "gcp.gemini"),
+		("litellm/vertex_ai", "gcp.vertex_ai"),
+		("litellm/groq", "groq"),
+		("openai_responses", "openai"),
+	],
+)
+def test_a_provider_has_its_name_in_the_conventions(spans: InMemorySpanExporter, api: str, name: str) -> None:
+	provider = Provider(name="p", api=api, api_key="k", default_model="m")
+	span = tracing.begin_attempt(provider, Ask(messages=[], model="m"), None)
+	assert span
+	span.end()
+	(finished,) = spans.get_finished_spans()
+	assert (finished.attributes or {})["gen_ai.provider.name"] == name
 
 
 def test_a_span_that_is_current_is_the_parent(chat_site: ChatSite, spans: InMemorySpanExporter) -> None:
