@@ -221,3 +221,55 @@ def test_the_end_of_a_queued_request_leaves_no_question(store: Store, database: 
 	name = store.open(row(status="queued"), {"messages": []})
 	store.finish(name, {"status": "cancelled"})
 	assert database.read("SELECT question FROM request") == [(None,)]
+
+
+class _Lock:
+	"""A lock that counts who waits for it."""
+
+	def __init__(self, changed: threading.Condition) -> None:
+		self._lock = threading.Lock()
+		self._changed = changed
+		self.waiting = 0
+
+	def acquire(self, timeout: float) -> bool:
+		self._wait(1)
+		try:
+			return self._lock.acquire(timeout=timeout)
+		finally:
+			self._wait(-1)
+
+	def release(self) -> None:
+		self._lock.release()
+
+	def _wait(self, more: int) -> None:
+		with self._changed:
+			self.waiting += more
+			self._changed.notify_all()
+
+
+def test_of_many_new_requests_one_waits_beside_those_that_run(tmp_path: Path) -> None:
+	"""Otherwise the first chunk of a chat would wait until all chats that began with it are stored."""
+	changed = threading.Condition()
+	turn, turn_of_new = _Lock(changed), _Lock(changed)
+	with (
+		patch.object(threading, "Lock", side_effect=[turn, turn_of_new]),
+		closing(Database(tmp_path / "site.sqlite")) as database,
+	):
+		store = SqliteStore(database)
+	database.begin()
+
+	def ask(user: str) -> None:
+		store.admission_load(user, 0, 0)
+		database.commit()
+		database.close()
+
+	with ThreadPoolExecutor() as pool:
+		asking = [pool.submit(ask, f"user{n}") for n in range(5)]
+		with changed:
+			assert changed.wait_for(lambda: turn.waiting + turn_of_new.waiting == 5, 10)
+			counts = (turn.waiting, turn_of_new.waiting)
+		database.commit()
+		for one in asking:
+			one.result(10)
+	database.close()
+	assert counts == (1, 4)

@@ -17,17 +17,23 @@ class _Held:
 	would stay open until the next garbage collection.
 	"""
 
-	def __init__(self, connection: sqlite3.Connection, turn: threading.Lock) -> None:
+	def __init__(
+		self, connection: sqlite3.Connection, turn: threading.Lock, turn_of_new: threading.Lock
+	) -> None:
 		self.connection = connection
-		self._turn = turn
-		self._has_turn = False
+		# The locks that a transaction takes, and those that it holds.
+		self._turn, self._turn_of_new = turn, turn_of_new
+		self._taken: list[threading.Lock] = []
 		# Whether the transaction overwrites something that must not stay in the file.
 		self.forgot = False
 
-	def begin(self) -> None:
-		# SQLite polls a locked file every 100 ms, so that of many threads some wait for half a second. This lock is
+	def begin(self, is_new: bool) -> None:
+		# SQLite polls a locked file every 100 ms, so that of many threads some wait for half a second. These locks are
 		# for the threads of the process, SQLite's own for other processes.
-		self._has_turn = self._has_turn or self._turn.acquire(timeout=BUSY_S)
+		# After a transaction that SQLite has ended, the locks are still taken.
+		if not self._taken:
+			locks = (self._turn_of_new, self._turn) if is_new else (self._turn,)
+			self._taken += [lock for lock in locks if lock.acquire(timeout=BUSY_S)]
 		try:
 			# IMMEDIATE waits for the write lock here. A transaction that began with a read cannot wait for it later:
 			# it fails at once if another process has written since.
@@ -37,9 +43,8 @@ class _Held:
 			raise
 
 	def end(self) -> None:
-		if self._has_turn:
-			self._has_turn = False
-			self._turn.release()
+		while self._taken:
+			self._taken.pop().release()
 
 	def __del__(self) -> None:
 		self.connection.close()
@@ -58,7 +63,7 @@ class Database:
 		path.touch(mode=0o600)
 		self._path = path
 		self._thread = threading.local()
-		self._turn = threading.Lock()
+		self._turn, self._turn_of_new = threading.Lock(), threading.Lock()
 		# WAL lets readers and a writer work at the same time. The setting is stored in the file.
 		self._held().connection.execute("PRAGMA journal_mode = WAL")
 
@@ -82,8 +87,12 @@ class Database:
 				self.rollback()
 			raise
 
-	def begin(self) -> bool:
+	def begin(self, is_new: bool = False) -> bool:
 		"""Begins a transaction of this thread, if there is none. No other thread writes until it ends.
+
+		Args:
+			is_new: whether it is that of a new request. Of these only one at a time waits for the others, so that many
+				new requests do not delay the events of those that run.
 
 		Returns:
 			Whether it began one.
@@ -91,7 +100,7 @@ class Database:
 		held = self._held()
 		if held.connection.in_transaction:
 			return False
-		held.begin()
+		held.begin(is_new)
 		return True
 
 	def commit(self) -> None:
@@ -127,7 +136,7 @@ class Database:
 			connection = sqlite3.connect(
 				self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
 			)
-			held = self._thread.held = _Held(connection, self._turn)
+			held = self._thread.held = _Held(connection, self._turn, self._turn_of_new)
 			# A commit survives a crash of the process, thanks to WAL. Syncing each commit would cost milliseconds.
 			connection.execute("PRAGMA synchronous = NORMAL")
 			# SQLite overwrites deleted content with zeros.

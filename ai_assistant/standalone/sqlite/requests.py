@@ -42,7 +42,7 @@ class SqliteRequests(SqliteUsage):
 
 	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
 		self._database.commit()
-		self._database.begin()
+		self._database.begin(is_new=True)
 		((own, running),) = self._database.read(
 			"SELECT COALESCE(SUM(user = ?), 0), COALESCE(SUM(status = 'running'), 0) FROM request"
 			" WHERE (status = 'queued' AND user = ?) OR (status = 'running' AND lease > ?)",
