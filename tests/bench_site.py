@@ -29,6 +29,7 @@ from tests.support.site import (
 	browser_config,
 	clients_config,
 	each_adapter,
+	faults_config,
 	site_config,
 )
 
@@ -180,8 +181,7 @@ def _leftovers(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
 
 
 def _faults(bench: Bench) -> tuple[int, str]:
-
-	config = site_config(ScriptedProvider(PROVIDER_PORT)) | {"timeouts": PATIENT}
+	config = faults_config(ScriptedProvider(PROVIDER_PORT))
 	tokens = bench.inside("prepare", users=USERS, config=config)
 	return _pytest(
 		"tests/faults/bench",

@@ -96,6 +96,25 @@ def clients_config(provider: ScriptedProvider) -> dict[str, Any]:
 	return config
 
 
+def faults_config(provider: ScriptedProvider) -> dict[str, Any]:
+	"""Returns `site_config` for processes that die, with a provider that runs answers by itself."""
+	config = site_config(provider)
+	config["timeouts"] = PATIENT
+	config["providers"].append(
+		{
+			**config["providers"][0],
+			"name": "detached",
+			"api": "openai_responses",
+			"api_base": provider.base("openai_responses"),
+			"models": ["gpt-5"],
+			"default_model": "gpt-5",
+			"extra": {"background": True},
+			"priority": 5,
+		}
+	)
+	return config
+
+
 APIS = {
 	"openai": ("openai", "scripted"),
 	"litellm": ("litellm/openai", "scripted"),

@@ -39,6 +39,13 @@ def pass_time() -> None:
 	frappe.db.sql("update `tabAI Request` set ended = ended - 3600 where ended > 0")
 
 
+def minute() -> None:
+	"""Does what the scheduler does each minute."""
+	from ai_assistant.operations import scheduled
+
+	scheduled.run()
+
+
 def schedule(minutes: int) -> None:
 	"""The scheduler is on, and the app's jobs were last done in so many minutes, or before them."""
 	import frappe
@@ -135,7 +142,7 @@ if __name__ == "__main__":
 	frappe.set_user("Administrator")
 	# Where browsers find the Stack: of its ports this one is read by Node alone.
 	frappe.local.conf.update(host_name=url, socketio_port=os.environ["FRAPPE_SOCKETIO_PORT"])
-	steps = (check, clear, pass_time, schedule, enqueue, ended, sessions, row, force_stop, worker)
+	steps = (check, clear, pass_time, minute, schedule, enqueue, ended, sessions, row, force_stop, worker)
 	answered = {function.__name__: function for function in steps}[step](**json.loads(arguments))
 	frappe.db.commit()
 	print(json.dumps(answered))

@@ -43,8 +43,10 @@ def in_three_parts() -> tuple[list[str], str]:
 class Chat:
 	"""A chat that is followed on a thread of its own, and whose progress can be waited for."""
 
-	def __init__(self, threads: ThreadPoolExecutor, client: Client, prompt: str, background: bool) -> None:
-		self.stream: ChatStream = client.chat(prompt, background=background)
+	def __init__(
+		self, threads: ThreadPoolExecutor, client: Client, prompt: str, background: bool, **fields: Any
+	) -> None:
+		self.stream: ChatStream = client.chat(prompt, background=background, **fields)
 		self.events: list[dict[str, Any]] = []
 		self._changed = threading.Condition()
 		self._done: Future[Result] = threads.submit(self._follow)
@@ -68,9 +70,9 @@ class Chat:
 
 
 @contextmanager
-def chats(client: Client) -> Iterator[Callable[[str, bool], Chat]]:
+def chats(client: Client) -> Iterator[Callable[..., Chat]]:
 	with ThreadPoolExecutor(32) as threads:
-		yield lambda prompt, background: Chat(threads, client, prompt, background)
+		yield lambda prompt, background, **fields: Chat(threads, client, prompt, background, **fields)
 
 
 @pytest.mark.timeout(180)
