@@ -38,6 +38,10 @@ class OnBench:
 		self._stack.kill("worker")
 		self._stack.start("worker")
 
+	def restart_web(self) -> None:
+		self._stack.kill("web")
+		self._stack.start("web")
+
 	def restart_redis(self) -> None:
 		for name in ("queue", "cache"):
 			self._stack.kill(name)
