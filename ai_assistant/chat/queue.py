@@ -48,7 +48,7 @@ def put(request: ChatRequest, settings: Settings, asked_at: float) -> dict[str, 
 	accepted = lifecycle.accept(request, settings, "queued", asked_at)
 	position = len(store.current().queued())
 	accepted.status("queued", position=position)
-	_enqueue(accepted.name, settings)
+	_enqueue(accepted.name, settings, accepted.name)
 	row = accepted.row({"status": "queued", "provider": request.provider, "model": request.model or None})
 	return {**answer_of({**row, **accepted.ids, "timing": None}), "position": position}
 
@@ -160,8 +160,9 @@ def enqueue_again() -> None:
 
 		settings = load()
 		for row in rows:
-			if not is_job_enqueued(row["name"]):
-				_enqueue(row["name"], settings)
+			job_id = _job_of(row)
+			if not is_job_enqueued(job_id):
+				_enqueue(row["name"], settings, job_id)
 
 
 def queue_name() -> str:
@@ -169,7 +170,17 @@ def queue_name() -> str:
 	return OWN_QUEUE if OWN_QUEUE in (frappe.conf.get("workers") or {}) else FALLBACK_QUEUE
 
 
-def _enqueue(name: str, settings: Settings) -> None:
+def _job_of(row: store.Row) -> str:
+	"""Returns the id of the job that answers a queued request.
+
+	RQ regards the job of a worker that was killed as running for minutes. A request whose answer is read again therefore
+	has another job each time. `running.abandon` finds the request by the end of the id.
+	"""
+	kept = row["detached"]
+	return f"{kept.get('times', 0) + 1}-{row['name']}" if kept else row["name"]
+
+
+def _enqueue(name: str, settings: Settings, job_id: str) -> None:
 	# The request is stored: the scheduler enqueues it as soon as Redis answers.
 	timeout_s = round(settings.timeouts.total_background_s) + JOB_MARGIN_S
-	jobs.enqueue(JOB, queue_name(), name, timeout=timeout_s, name=name)
+	jobs.enqueue(JOB, queue_name(), job_id, timeout=timeout_s, name=name)

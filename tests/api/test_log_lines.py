@@ -146,7 +146,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		context.setattr(termination, "end", lambda *arguments, **named: None)
 		assert queue.take(EVIL) is None
 		context.setattr(frappe, "enqueue", lambda *arguments, **named: 1 / 0)
-		queue._enqueue(EVIL, Settings())
+		queue._enqueue(EVIL, Settings(), EVIL)
 		context.setattr(responses, "may_use", lambda: True)
 		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
 	log.fails_quietly(lambda: site.get())()
