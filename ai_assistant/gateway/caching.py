@@ -6,7 +6,6 @@ the beginning of a request, if it is the same from round to round.
 """
 
 from dataclasses import replace
-from operator import is_
 from typing import Any
 
 from . import models
@@ -34,7 +33,8 @@ def without_markers(ask: Ask) -> Ask:
 	messages = [_unmarked(message) for message in ask.messages]
 	tools = [_without(tool) for tool in ask.tools] if ask.tools else ask.tools
 	parts, before = [*messages, *(tools or ())], [*ask.messages, *(ask.tools or ())]
-	return ask if all(map(is_, parts, before)) else replace(ask, messages=messages, tools=tools)
+	same = all(part is old for part, old in zip(parts, before, strict=True))
+	return ask if same else replace(ask, messages=messages, tools=tools)
 
 
 def _unmarked(message: dict[str, Any]) -> dict[str, Any]:

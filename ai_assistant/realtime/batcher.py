@@ -82,7 +82,7 @@ class Batcher:
 
 def _split(deltas: list[str], kind: str, call_id: str) -> list[Batch]:
 	"""Returns one batch, or several of at most MAX_BYTES of UTF-8 that are cut between characters."""
-	text, ends = "".join(deltas), tuple(accumulate(map(len, deltas)))
+	text, ends = "".join(deltas), tuple(accumulate(len(delta) for delta in deltas))
 	if len(text) * 4 <= MAX_BYTES:
 		return [Batch(kind, text, call_id, ends if len(ends) > 1 else None)]
 	data, start, at, batches = text.encode(), 0, 0, []

@@ -88,7 +88,9 @@ def _explained(name: str, caller: Caller, error: Exception) -> ToolError:
 	if isinstance(error, ToolError):
 		return error
 	if isinstance(error, ValidationError):
-		faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+		faults = (
+			f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()[:5]
+		)
 		return ToolError(_("The arguments are not valid: {0}").format("; ".join(faults)))
 	if isinstance(error, frappe.InReadOnlyMode):
 		return ToolError(_("The tool may only read, and it tried to write."))

@@ -229,7 +229,8 @@ class TestTools(ToolsTestCase):
 		def sneaky() -> str:
 			"""Writes nevertheless."""
 			frappe.get_doc({"doctype": "ToDo", "description": "sneaky"}).insert(ignore_permissions=True)
-			frappe.db.commit()
+			# The test shows that the database refuses this commit.
+			frappe.db.commit()  # nosemgrep: frappe-manual-commit
 			return "written"
 
 		with self.assertRaisesRegex(ToolError, "may only read"):
