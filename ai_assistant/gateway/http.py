@@ -176,7 +176,7 @@ async def _rested(response: "aiohttp.ClientResponse") -> AsyncGenerator[bytes, N
 			if rest_s >= MIN_REST_S and len(data) < MANY_BYTES:
 				connection = connection or _socket_of(transport)
 				if rest:
-					# Many bytes have ended the last rest early.
+					# The last rest ended early, because many bytes had arrived.
 					rest.cancel()
 				_wake_for(connection, MANY_BYTES)
 				# Linux reports the bytes that have come when the size is lowered (tcp_set_rcvlowat). Others may not.

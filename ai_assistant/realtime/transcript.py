@@ -123,7 +123,7 @@ class Transcript:
 		return {identity: call.characters for identity, call in self._writing.items()}
 
 	def cut(self) -> list[ToolCall]:
-		"""Ends each call that has begun and is not whole with the arguments that were written. Returns these calls."""
+		"""Ends the calls that are not whole. Their arguments are what was written. Returns these calls."""
 		calls = [cut_call(identity, call.name, call.arguments) for identity, call in self._writing.items()]
 		for call in calls:
 			self.add(call)

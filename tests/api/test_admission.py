@@ -1,4 +1,4 @@
-"""Who is let in, and what those are told who are not; ai_assistant/chat/test_admission.py asks it of MariaDB."""
+"""Tests admission over HTTP: who is refused, and how. ai_assistant/chat/test_admission.py tests it on MariaDB."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""Whichever standard API asks, and whichever provider's API answers: reasoning, tools and images in each."""
+"""Tests each standard API with each provider's API: reasoning, tools and images."""
 
 import json
 from collections.abc import Callable

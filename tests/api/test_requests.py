@@ -1,4 +1,4 @@
-"""How the body of a stream is written: pings, failures, and ends of every kind."""
+"""Tests the body of a stream: pings, failures and ends of every kind."""
 
 from collections.abc import Generator, Iterable
 from typing import Any

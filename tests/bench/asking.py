@@ -1,4 +1,4 @@
-"""The measuring client: one loop, one socket, and no more than is needed to take the time.
+"""The measuring client: one loop and one socket, and little work besides taking the time.
 
 What measures shares the cores with what is measured. A thread a chat and a python-socketio client took more of them than
 the site did with a hundred chats; this takes a twentieth of a core.

@@ -1,4 +1,4 @@
-"""The proof: this site against what one would take instead, all before the same cheap provider, in one run.
+"""Compares this site with its alternatives, all with the same cheap provider, in one run.
 
 What is compared:
 	the wire         a client that reads the provider's bytes

@@ -1,4 +1,4 @@
-"""What the tests of a request's life share: how they accept it and run it to its end."""
+"""Accepts a request and runs it to its end, for the tests of a request's life."""
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Budgets: which is used up, what is said, and when its day or month ends by the site's clock."""
+"""Tests which budget is used up, its message, and when its day or month ends by the site's clock."""
 
 from collections.abc import Callable
 from datetime import date, datetime, timezone

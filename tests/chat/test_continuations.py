@@ -1,4 +1,4 @@
-"""By what the site finds its own continuation again."""
+"""Tests how the site finds its own continuation again."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""How much `watch` gives at a time."""
+"""Tests how many events `watch` returns at a time."""
 
 import time
 from collections.abc import Iterator

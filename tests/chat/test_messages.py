@@ -1,4 +1,4 @@
-"""Messages with tool calls and images: what is taken stays as it was sent, what is not is refused by name."""
+"""Tests messages with tool calls and images: valid ones stay unchanged, wrong ones are refused by name."""
 
 import base64
 import json

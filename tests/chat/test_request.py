@@ -1,4 +1,4 @@
-"""Any JSON a client may send either is a valid request or is refused by name; nothing else happens."""
+"""Tests that any JSON of a client is a valid request or is refused by name."""
 
 import json
 from dataclasses import asdict, replace

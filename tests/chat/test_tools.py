@@ -1,4 +1,4 @@
-"""Tools as clients send them: what is taken stays as it was sent, what is not is refused by name."""
+"""Tests a client's tools: valid ones stay unchanged, wrong ones are refused by name."""
 
 import json
 import tracemalloc

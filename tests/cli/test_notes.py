@@ -1,4 +1,4 @@
-"""What the command line says of an answer besides its text."""
+"""Tests what the command line prints of an answer besides its text."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the tests load a configuration without a site."""
+"""Loads a configuration without a site."""
 
 from typing import Any
 

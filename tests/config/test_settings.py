@@ -1,4 +1,4 @@
-"""The configuration: what it gives, and what is said of a wrong one."""
+"""Tests the settings that a configuration gives, and the message for a wrong configuration."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The suite is black-box: it knows a URL, four users, and the scripted provider behind the site."""
+"""The sites of the contract suite, which knows a URL, four users and the scripted provider behind the site."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

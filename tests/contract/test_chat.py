@@ -1,4 +1,4 @@
-"""A chat that goes well: what arrives at the socket, what is answered, and in which order."""
+"""Tests a chat without failures: its events, its answer, and their order."""
 
 import base64
 import hashlib

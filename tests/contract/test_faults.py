@@ -1,4 +1,4 @@
-"""A provider that fails in each of the ways it can: the right code, what had arrived, exactly one completion."""
+"""Tests each failure of a provider: the code, the text that had arrived, and exactly one completion."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is refused before it is accepted: one sentence with the field, no row, no event, no question asked."""
+"""Tests refused requests: one sentence with the field, no row, no event, and no question to a provider."""
 
 import json
 from typing import Any

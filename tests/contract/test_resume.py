@@ -1,4 +1,4 @@
-"""A client that lost its socket, its connection or its patience still gets every character."""
+"""Tests that a client gets every character although it lost its socket or connection, or stopped waiting."""
 
 import socket
 import threading

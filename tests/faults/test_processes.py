@@ -1,4 +1,4 @@
-"""Processes that die, freeze and race for a request, for real: nothing lost, nothing twice, one completion."""
+"""Tests processes that die, freeze and race for a request: no loss, no repetition, one completion."""
 
 import os
 import signal

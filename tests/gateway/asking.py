@@ -1,4 +1,4 @@
-"""How the tests of this room ask: a gateway before the scripted provider, and a thread that listens."""
+"""Builds a gateway for the scripted provider, and a thread that collects an answer."""
 
 import json
 import re

@@ -21,7 +21,7 @@ from .asking import (
 	spoken,
 )
 
-# Who sends a call whole, its arguments as an object.
+# The families that send a whole call, with its arguments as an object.
 WHOLE = ("gemini", "ollama_chat")
 IN_PIECES = [api for api in MODELS if spoken(api) not in WHOLE]
 SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}

@@ -1,4 +1,4 @@
-"""Reasoning continues across tool calls. A provider gets back exactly what it sent; no other provider gets it."""
+"""Tests that reasoning continues across tool calls: a provider gets its own back, and no other gets it."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode

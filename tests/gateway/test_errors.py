@@ -1,4 +1,4 @@
-"""A provider's error, or its reason for an end, has the same meaning in every place and for every adapter."""
+"""Tests that an error of a provider means the same at every place of an answer and in every adapter."""
 
 import json
 import time

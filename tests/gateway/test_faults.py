@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a provider: the contract's code, one sentence, and not a word of the provider's."""
+"""Tests the failures of a provider: the contract's code, one sentence, and no word of the provider."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""Who is asked, for how long, and who may stop it."""
+"""Tests which provider the gateway asks, and what it tells of failures and usage."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Images are passed on, in each API's own words, and a link is never followed by us."""
+"""Tests that images are sent in the form of each API, and that the gateway follows no link."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

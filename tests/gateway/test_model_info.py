@@ -1,4 +1,4 @@
-"""What is known of a model, and what follows from it: refusals, counts and lists."""
+"""Tests what the gateway knows of a model, and the refusals, counts and lists that follow from it."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,4 +1,4 @@
-"""The environment's words for proxies, as curl reads them."""
+"""Tests that the variables for proxies are read as curl reads them."""
 
 import pytest
 

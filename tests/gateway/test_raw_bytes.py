@@ -1,4 +1,4 @@
-"""Whatever bytes a provider sends, and wherever they are cut: an answer, or one of our errors, and the same at every cut."""
+"""Tests that any bytes of a provider give an answer or an error of the app, the same wherever they are cut."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""A question that is asked again: by another key, and after all providers have failed."""
+"""Tests a question that is asked again: with another key, and after all providers have failed."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -21,7 +21,7 @@ from .response_tools import model_name
 
 ROLES = ("user", "assistant", "system", "developer")
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
-# Calls of OpenAI's own tools, and what they gave: the site offers none of them, another server may have.
+# Calls of OpenAI's own tools and their results. The site has no such tools, but another server may have them.
 FOREIGN = (
 	*("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
 	*("mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"),

@@ -178,7 +178,7 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 		# Their characters have been counted already, against the limit of the model that is asked.
 		messages = messages_of(own, replace(settings.limits, max_chars=MOST))
 		return {**sent, "messages": messages, "repeated": repeated}
-	# By their names alone a stream that is sent again has the same items.
+	# A stream that is sent again needs only their names to have the same items.
 	return {**sent, "repeated": {"tools": names_of(repeated.get("tools"))}}
 
 

@@ -15,7 +15,7 @@ def usage_of(message: Message, provider: Provider, model: str) -> Usage | None:
 		return None
 	total: Usage | None = None
 	for counts in rounds:
-		# What was thought is estimated once.
+		# The estimate is for all rounds, so it is added once.
 		estimate = estimated_tokens(message.thought_bytes) if total is None else 0
 		usage = _usage(counts, estimate, provider, model)
 		total = usage if total is None else total + usage

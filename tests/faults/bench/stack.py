@@ -1,4 +1,4 @@
-"""A bench's processes, all its own: started beside those that stand, to be killed, frozen and restarted at will.
+"""A bench's own processes beside the running ones, which tests kill, freeze and restart.
 
 The code and the site's folder are the bench's; Redis, the database (a copy of the site's), the realtime server, gunicorn
 and the workers are others on ports of their own, told by the variables that Frappe reads (frappe/__init__.py,

@@ -1,4 +1,4 @@
-"""Each alert, by its cause: told once, and once that it is over."""
+"""Tests each alert by its cause: sent once, and once more when it is over."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""Where the APIs that are OpenAI's chat completions are, and how they are asked."""
+"""Tests the addresses of the Chat Completions APIs, and how their requests differ."""
 
 import subprocess
 import sys

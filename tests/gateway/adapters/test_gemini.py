@@ -1,4 +1,4 @@
-"""What is particular about Google's Gemini API: what is sent, what is counted, and what is passed over."""
+"""Tests what only Google's Gemini API has: its requests, its counts and its events."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is particular about Ollama's own API: what is sent, what is counted, and what is passed over."""
+"""Tests what only Ollama's API has: its requests, its counts and its events."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What only the direct adapter has to do itself: its connections, its bounds, and what litellm's list says."""
+"""Tests what the direct adapter does itself: connections, bounds, and the prices of litellm's list."""
 
 import gzip
 import json

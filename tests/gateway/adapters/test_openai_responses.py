@@ -1,4 +1,4 @@
-"""What is particular about the Responses API: what is sent, what is counted, and what is passed over."""
+"""Tests what only the Responses API has: its requests, its counts and its events."""
 
 import json
 from typing import Any
