@@ -45,6 +45,30 @@ def served(bench: Bench, command: list[str], port: int) -> Iterator[subprocess.P
 		process.wait()
 
 
+def gunicorn_of(bench: Bench) -> list[str]:
+	"""The beginning of a command that serves the site at WEB."""
+	return [str(bench.folder / "env" / "bin" / "gunicorn"), "-b", f"127.0.0.1:{WEB}", "-t", "120"]
+
+
+@contextmanager
+def prepared(bench: Bench) -> Iterator[str]:
+	"""Configures the site for a provider that runs meanwhile. Gives the token of a user."""
+	with listening("provider") as (_pid, base):
+		bench.inside("allow_tests")
+		try:
+			name = next(iter(USERS))
+			tokens = bench.inside("prepare", users={name: USERS[name]}, config=configured("openai", base))
+			yield tokens[name]
+		finally:
+			bench.inside("restore")
+
+
+def client_of(bench: Bench, token: str) -> Client:
+	"""A client of the site at WEB, with the bench's own realtime server."""
+	socketio_url = f"http://{bench.site}:{bench.setting('socketio_port', 9000)}"
+	return Client(f"http://{bench.site}:{WEB}", bench.site, socketio_url, token=token)
+
+
 async def pings(site: str, seconds: float) -> list[float]:
 	"""Milliseconds of `ping` on the site's own web server, twenty a second."""
 	took: list[float] = []
@@ -77,16 +101,7 @@ async def together(ask: asking.Ask, chats: int, site: str) -> tuple[list[Stamps]
 def main() -> None:
 	bench = Bench(Path(sys.argv[1]), sys.argv[2])
 	chats = int(sys.argv[3]) if len(sys.argv) > 3 else CHATS
-	socketio_url = f"http://{bench.site}:{bench.setting('socketio_port', 9000)}"
-	gunicorn = [
-		str(bench.folder / "env" / "bin" / "gunicorn"),
-		"-b",
-		f"127.0.0.1:{WEB}",
-		"-w",
-		"2",
-		"-t",
-		"120",
-	]
+	gunicorn = [*gunicorn_of(bench), "-w", "2"]
 	app_web = [
 		bench.python,
 		*bench.helper,
@@ -98,16 +113,10 @@ def main() -> None:
 		str(chats),
 	]
 	with ExitStack() as stack:
-		_pid, base = stack.enter_context(listening("provider"))
-		bench.inside("allow_tests")
-		stack.callback(bench.inside, "restore")
-		name = next(iter(USERS))
-		config = configured("openai", base)
-		token = bench.inside("prepare", users={name: USERS[name]}, config=config)[name]
+		token = stack.enter_context(prepared(bench))
 		stack.enter_context(served(bench, [*gunicorn, "frappe.app:application"], WEB))
 		process = stack.enter_context(served(bench, [str(part) for part in app_web], APP_WEB))
-		url = f"http://{bench.site}:{WEB}"
-		client = stack.enter_context(Client(url, bench.site, socketio_url, token=token))
+		client = stack.enter_context(client_of(bench, token))
 		ask = run(asking.of_site(client))
 		# The realtime server asks the site's web server for the user. Then nginx passes the chats on.
 		client.url = f"http://{bench.site}:{APP_WEB}"
