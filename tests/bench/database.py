@@ -159,7 +159,7 @@ def _inside(site: str) -> None:
 
 
 def main() -> None:
-	from tests.bench_site import Bench
+	from tests.support.bench import Bench
 
 	bench = Bench(Path(sys.argv[1]), sys.argv[2])
 	done = bench.run(__file__, "--inside", bench.site, stdout=subprocess.PIPE, check=True)

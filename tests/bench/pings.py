@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench_site import Bench
+from tests.support.bench import Bench
 
 from . import asking
 from .compare import question, run, told
