@@ -10,7 +10,7 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant import store
+from ai_assistant import keys, store
 from ai_assistant.chat.errors import HTTP_STATUS, ChatError, internal_error
 from ai_assistant.config.settings import load
 from ai_assistant.log import fields, logger
@@ -54,15 +54,19 @@ def answers_to(
 
 
 def refusal_of(error: Exception, method: str) -> dict[str, Any]:
-	"""Returns the contract's `error` object for an exception.
+	"""Returns the contract's `error` object for an exception, and writes it to the log.
 
-	An exception that is a defect of the site is logged with its traceback, and the transaction is rolled back.
+	A refusal is one line. A defect of the site is logged with its traceback, and the transaction is rolled back.
 
 	Args:
 		error: what was raised.
 		method: the name of the method that raised it, for the log.
 	"""
 	if isinstance(error, ChatError):
+		key = keys.current()
+		of_key = {"key": key.name} if key else {}
+		caller = fields(code=error.code, user=frappe.session.user, **of_key)
+		logger().info(f"[API] {method} refused {caller}")
 		return error.as_dict()
 	if isinstance(error, store.StoreUnavailable) or store.current().reset_if_unreachable(error):
 		message = _("The site's database cannot be reached for now; ask again in a moment.")

@@ -17,6 +17,7 @@ import ai_assistant
 from ai_assistant import app_hooks, log, store
 from ai_assistant.api import responses
 from ai_assistant.chat import detached, lifecycle, queue, termination, tool_rounds, webhooks
+from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import forms, settings
 from ai_assistant.config.settings import McpServer, Realtime, Settings
@@ -149,6 +150,7 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 		queue._enqueue(EVIL, Settings(), EVIL)
 		context.setattr(responses, "may_use", lambda: True)
 		responses.answers(lambda: SimpleNamespace(x=store.current().get()))()  # type: ignore[arg-type, call-arg, return-value]
+		responses.refusal_of(ChatError("busy", EVIL), "chat_completion")
 	log.fails_quietly(lambda: site.get())()
 	app_hooks.skipped(app_hooks.BEFORE_REQUEST, "app.module.function", "failed", EVIL, RuntimeError(EVIL))
 	log_tools(patch)

@@ -30,7 +30,7 @@ def timeouts() -> str:
 	if short := [f"{name}'s limit of {seconds:g} s" for name, seconds in known.items() if seconds <= total_s]:
 		http_timeout = cint(frappe.conf.get(settings.HTTP_TIMEOUT)) or settings.HTTP_TIMEOUT_S
 		raise CheckFailed(
-			f"a chat may take {total_s:g} s, but it ends earlier by {' and '.join(short)}",
+			f"a chat may take {total_s:g} s, but it is ended earlier by {' and '.join(short)}",
 			f"bench set-config -g http_timeout {http_timeout}, then bench setup nginx and bench setup supervisor, and"
 			" restart both.",
 		)
