@@ -46,6 +46,9 @@ def is_over(stack: Stack, count: int = 1) -> None:
 
 
 def test_where_all_is_well_nothing_is_told(stack: Stack, client: Client) -> None:
+	# The first requests of a new process are slower than the limit of the alert allows on a busy machine.
+	ask(client, *["hello"] * 5)
+	stack.inside("clear")
 	ask(client, *["hello"] * 5)
 	assert stack.inside("check") == {"open": {}, "told": []}
 
