@@ -1,14 +1,17 @@
 """Tests the body of a stream: pings, failures and ends of every kind."""
 
 from collections.abc import Generator, Iterable
+from types import SimpleNamespace
 from typing import Any
 
+import frappe
 import pytest
 
 from ai_assistant.standalone import stand_in
 
 stand_in.install()
 
+from ai_assistant import keys
 from ai_assistant.api import requests
 from ai_assistant.api.dialect import COMMENT, Parsed
 from ai_assistant.api.openai import chat_completions
@@ -54,7 +57,10 @@ def test_no_ping_is_written_while_text_comes() -> None:
 	assert COMMENT not in written(Source([Tick(), Text("So"), Tick()]))
 
 
-def test_a_failure_is_an_event_and_closes_the_chunks() -> None:
+def test_a_failure_is_an_event_and_closes_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+	# The log names the user and the key of the request.
+	monkeypatch.setattr(frappe, "session", SimpleNamespace(user="ann@example.com"))
+	monkeypatch.setattr(keys, "current", lambda: None)
 	source = Source([Text("So"), ChatError("busy", "The site is busy.")])
 	*_, end = written(source)
 	assert "The site is busy." in end and end.endswith("data: [DONE]\n\n") and '"stop"' not in end
