@@ -16,7 +16,6 @@ contenders take turns.
 
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -28,8 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from ai_assistant.client import Client
 from tests.support.bench import Bench
 from tests.support.processes import cpu_seconds, resident_mb
@@ -37,6 +34,7 @@ from tests.support.site import USERS, StandaloneSite
 
 from . import asking
 from .asking import LOOP, Ask, Stamps
+from .servers import listening, started, wait_for
 
 RUNS = 5
 LENGTHS = (100, 1_000, 10_000, 100_000)
@@ -81,44 +79,6 @@ def told(values: list[float], digits: int = 0) -> str:
 
 def question(chunks: int, every: float = 0) -> str:
 	return json.dumps({"chunks": chunks, **({"every": every} if every else {})})
-
-
-@contextmanager
-def started(*command: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-	process = subprocess.Popen(
-		command,
-		stdin=subprocess.PIPE,
-		stdout=subprocess.PIPE,
-		stderr=subprocess.DEVNULL,
-		text=True,
-		env={**os.environ, **(env or {})},
-	)
-	try:
-		yield process
-	finally:
-		process.terminate()
-		process.wait()
-
-
-@contextmanager
-def listening(module: str, *arguments: str) -> Iterator[tuple[int, str]]:
-	"""Starts a module of this package that prints its port. Gives its process id and the address of its APIs."""
-	with started(sys.executable, "-m", f"tests.bench.{module}", *arguments) as process:
-		assert process.stdout
-		yield process.pid, f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-
-
-def wait_for(url: str) -> None:
-	"""Waits until a server answers that was just started."""
-	until = time.monotonic() + 240
-	while True:
-		try:
-			httpx.get(url, timeout=2)
-			return
-		except httpx.HTTPError:
-			if time.monotonic() > until:
-				raise
-			time.sleep(0.2)
 
 
 def configured(api: str, base: str) -> dict[str, Any]:
@@ -180,7 +140,7 @@ def litellms_proxy(models: dict[str, tuple[str, str]]) -> Iterator[tuple[int, st
 			"REPEATED_STREAMING_CHUNK_LIMIT": str(10**9),
 			"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 		}
-		with started(*command, env=settings) as process:
+		with started(*command, env=settings, output=subprocess.DEVNULL) as process:
 			url = f"http://127.0.0.1:{port}"
 			wait_for(f"{url}/health/liveliness")
 			yield process.pid, f"{url}/v1"

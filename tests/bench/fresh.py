@@ -14,7 +14,8 @@ import httpx
 from tests.soak.sites import on_bench
 
 from . import asking
-from .compare import configured, listening, question, run
+from .compare import configured, question, run
+from .servers import listening
 
 RUNS = 7
 

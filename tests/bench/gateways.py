@@ -1,5 +1,6 @@
 """The gateways that `peers` compares: each is started before a provider, and asked in three APIs."""
 
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +11,8 @@ from tests.support.v1 import PATH
 
 from . import asking
 from .asking import Ask
-from .compare import LIMITS, PROXY, listening, litellms_proxy, run, started, wait_for
+from .compare import LIMITS, PROXY, litellms_proxy, run
+from .servers import listening, started, wait_for
 
 # The APIs by their paths, as the providers of this site name them.
 APIS = {"chat/completions": "openai", "messages": "anthropic", "responses": "openai_responses"}
@@ -72,7 +74,8 @@ def litellm(base: str) -> Iterator[Running]:
 @contextmanager
 def portkey(base: str) -> Iterator[Running]:
 	command = ("node", str(PORTKEY), "--port=18644", "--headless")
-	with started(*command, env={"TRUSTED_CUSTOM_HOSTS": "localhost,127.0.0.1"}) as process:
+	hosts = {"TRUSTED_CUSTOM_HOSTS": "localhost,127.0.0.1"}
+	with started(*command, env=hosts, output=subprocess.DEVNULL) as process:
 		wait_for("http://127.0.0.1:18644/")
 		asks = {}
 		for path in APIS:

@@ -16,7 +16,8 @@ from tests.support.processes import resident_mb
 
 from . import asking, gateways
 from .asking import Ask
-from .compare import EVERY, listening, question, run
+from .compare import EVERY, question, run
+from .servers import listening
 
 HOUR_S, WARM_S, POINTS = 3600, 60, 6
 CHUNKS, PAUSE_S = 20, 1

@@ -34,12 +34,12 @@ from .compare import (
 	Contender,
 	at_once,
 	cpu_a_chunk,
-	listening,
 	percentile,
 	question,
 	run,
 )
 from .gateways import APIS, LIMIT, OURS, WIRE
+from .servers import listening
 
 # How often the first chunk is measured, in turns; of how many chunks an answer is whose CPU is measured.
 TURNS, FIRSTS, CHUNKS, PACED = 5, 20, 3_000, 100

@@ -22,7 +22,8 @@ from tests.support.site import USERS
 
 from . import asking
 from .asking import Stamps
-from .compare import configured, listening, percentile, question, run, told
+from .compare import configured, percentile, question, run, told
+from .servers import listening
 
 CHATS, SECONDS, EVERY = 64, 10, 0.02
 WEB, APP_WEB = 8790, 8791

@@ -26,7 +26,7 @@ from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
 from . import agent
-from .compare import started
+from .servers import started
 
 # A paced answer of 6 s. What a request costs beside its chunks is a tenth of it, and half of a chat of 1 s.
 CHUNKS, PACED, EVERY, RUNS = 3000, 300, 0.02, 3
