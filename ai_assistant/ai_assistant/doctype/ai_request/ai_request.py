@@ -3,20 +3,20 @@ from urllib.parse import urlencode
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import add_days, escape_html, get_fullname, get_url_to_form, get_url_to_list, now_datetime
 
 from ai_assistant import store
 from ai_assistant.chat import queue
 from ai_assistant.operations import metrics
 from ai_assistant.store.mariadb import keep_binary
+from ai_assistant.view_log import LogsViews
 
 LOGS = ("AI Request", "AI Request Event")
 SHOWN_ON_FORMS = 20
 """The number of requests in the timeline of a document."""
 
 
-class AIRequest(Document):
+class AIRequest(LogsViews):
 	"""One chat, from its acceptance to its outcome. Only `ai_assistant.store.frappe_store` writes the rows.
 
 	Figures are stored twice. `usage`, `timing`, `realtime` and `error` are the objects that clients get, in which an
@@ -95,6 +95,9 @@ class AIRequest(Document):
 
 	def validate(self) -> None:
 		frappe.throw(_("Only chats create AI Requests; they cannot be edited."), frappe.PermissionError)
+
+	def content_user(self) -> str | None:
+		return self.user
 
 	def on_trash(self) -> None:
 		_count([self.name])

@@ -29,17 +29,18 @@ class TestAIRequestLogs(LoggedRequestsTestCase):
 		frappe.db.delete("AI Request", {"user": gone})
 		commit()
 
-	def test_frappe_logs_who_opens_the_request_of_another(self) -> None:
-		path = "/api/method/frappe.desk.form.load.getdoc"
-		for doctype, name in (("AI Request", self.anns), ("AI Request Event", f"{self.anns}:1")):
-			# Frappe 16 commits the row after a response, but in tests with the request, so not after a GET.
-			status, answer = rest("POST", path, CHIEF, doctype=doctype, name=name)
-			self.assertEqual(status, 200, answer)
-			frappe.db.rollback()
-			views = {"reference_doctype": doctype, "reference_name": name}
-			self.assertEqual(frappe.get_all("View Log", views, pluck="viewed_by"), [CHIEF])
-			frappe.db.delete("View Log", views)
-			commit()
+	def test_frappe_logs_who_reads_the_request_of_another(self) -> None:
+		# Frappe 16 commits the row after a response, but in tests with the request, so not after a GET.
+		for path in ("frappe.desk.form.load.getdoc", "frappe.client.get"):
+			for doctype, name in (("AI Request", self.anns), ("AI Request Event", f"{self.anns}:1")):
+				views = {"reference_doctype": doctype, "reference_name": name}
+				for user, expected in ((CHIEF, [CHIEF]), (ANN, [ANN] if path.endswith("getdoc") else [])):
+					status, answer = rest("POST", f"/api/method/{path}", user, doctype=doctype, name=name)
+					self.assertEqual(status, 200, answer)
+					frappe.db.rollback()
+					self.assertEqual(frappe.get_all("View Log", views, pluck="viewed_by"), expected)
+					frappe.db.delete("View Log", views)
+					commit()
 
 	def test_the_keys_stay_binary_when_the_doctype_is_synced_again(self) -> None:
 		def state() -> Any:

@@ -1,10 +1,11 @@
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import add_days, now_datetime
 
+from ai_assistant.view_log import LogsViews
 
-class AIRequestEvent(Document):
+
+class AIRequestEvent(LogsViews):
 	"""One event of a request, as it was sent. A client that lost its connection reads the events again from here.
 
 	The name is `request:seq`. `payload` has the other fields of the event as JSON.
@@ -27,6 +28,10 @@ class AIRequestEvent(Document):
 
 	def validate(self) -> None:
 		frappe.throw(_("Only chats create AI Request Events; they cannot be edited."), frappe.PermissionError)
+
+	def content_user(self) -> str | None:
+		user: str | None = frappe.db.get_value("AI Request", self.request, "user")
+		return user
 
 	@staticmethod
 	def clear_old_logs(days: int = 1) -> None:
