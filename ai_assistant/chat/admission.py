@@ -36,8 +36,9 @@ def check(user: str, status: str, settings: Settings, is_continuation: bool = Fa
 	key = keys.current()
 	if key and key.requests_per_minute:
 		recent = current.recent_of_key(key.name, now - MINUTE_S)
-		message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
-		_check_rate(recent, key.requests_per_minute, now, message)
+		if seconds := _seconds_to_wait(recent, key.requests_per_minute, now):
+			message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
+			raise _rate_limited(message, key.requests_per_minute, seconds)
 	budgets.check(user, settings.budgets, key)
 
 
@@ -59,12 +60,13 @@ def check_limits(
 	Raises:
 		ChatError: `rate_limited` or `busy`.
 	"""
-	if is_continuation:
-		message = _("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
-		_check_rate(load.recent, limits.continuations_per_minute, now, message)
-	else:
+	limit = limits.continuations_per_minute if is_continuation else limits.requests_per_minute
+	if seconds := _seconds_to_wait(load.recent, limit, now):
+		# Frappe reads the translations from Redis for the first sentence of a request, so only a refusal translates one.
 		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
-		_check_rate(load.recent, limits.requests_per_minute, now, message)
+		if is_continuation:
+			message = _("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
+		raise _rate_limited(message, limit, seconds)
 	if load.own >= limits.concurrent_per_user:
 		message = _(
 			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
@@ -75,12 +77,22 @@ def check_limits(
 		raise ChatError("busy", message.format(limits.concurrent_per_site), BUSY_S)
 
 
-def _check_rate(recent: list[float], limit: int, now: float, message: str) -> None:
-	"""Raises ChatError `rate_limited` if `limit` requests are less than a minute old. `recent` has the oldest first."""
-	if len(recent) >= limit:
-		# One more may be asked once fewer than the limit are younger than a minute.
-		seconds = max(1, math.ceil(recent[-limit] + MINUTE_S - now))
-		raise ChatError("rate_limited", message.format(limit, seconds), seconds)
+def _seconds_to_wait(recent: list[float], limit: int, now: float) -> int:
+	"""Returns 0 if less than `limit` requests are younger than a minute, or the seconds until it is so.
+
+	Args:
+		recent: when these requests began, by the database's clock, the oldest first.
+		limit: the most requests in a minute.
+		now: the UNIX time by the database's clock, in seconds.
+	"""
+	if len(recent) < limit:
+		return 0
+	return max(1, math.ceil(recent[-limit] + MINUTE_S - now))
+
+
+def _rate_limited(message: str, limit: int, seconds: int) -> ChatError:
+	"""Makes the refusal of a request beyond a rate. `message` is translated, with placeholders for both numbers."""
+	return ChatError("rate_limited", message.format(limit, seconds), seconds)
 
 
 def conflict(request: ChatRequest) -> ChatError:

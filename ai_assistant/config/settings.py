@@ -94,14 +94,14 @@ _known_as: dict[tuple[str, str | None], tuple[str, Settings]] = {}
 
 def load() -> Settings:
 	"""Returns the site's settings, from the parts of its configuration that are right."""
-	from_forms, from_file = forms.read(), frappe.conf.get(CONF_KEY)
+	from_file = frappe.conf.get(CONF_KEY)
 	# Compared as text: True is equal to 1 in Python, and only one of them is right for a field.
-	text = repr((from_forms, from_file, frappe.conf.get(HTTP_TIMEOUT)))
+	text = repr((forms.version(), from_file, frappe.conf.get(HTTP_TIMEOUT)))
 	key = (frappe.local.site, getattr(frappe.local, "lang", None))
 	known = _known_as.get(key)
 	if known and known[0] == text:
 		return known[1]
-	settings = of(from_forms, from_file)
+	settings = of(forms.read(), from_file)
 	_known_as[key] = (text, settings)
 	for name, reason in settings.set_aside:
 		logger().warning(f"[Config] ❌ not used: {printable(reason)} {about(name=name)}")

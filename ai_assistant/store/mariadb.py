@@ -3,7 +3,7 @@
 `ai_assistant.install` refuses PostgreSQL. A port of the app to it starts with this file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import frappe
@@ -39,6 +39,21 @@ def database_now() -> float:
 	"""Returns the UNIX time by the database's clock."""
 	((now,),) = sql("SELECT UNIX_TIMESTAMP(NOW(6))")
 	return float(now)
+
+
+def checksums(tables: Iterable[str], where: Mapping[str, str]) -> str:
+	"""Returns the statement for the number of rows and the checksum of each table, over all columns.
+
+	Args:
+		tables: the names of the tables.
+		where: the condition for the rows of a table, by its name. Without one, all rows count.
+	"""
+	parts = []
+	for table in tables:
+		columns = ", ".join(f"`{row[0]}`" for row in sql(f"SHOW COLUMNS FROM `{table}`"))
+		part = f"SELECT COUNT(*), COALESCE(SUM(CRC32(CONCAT_WS('|', {columns}))), 0) FROM `{table}`"
+		parts.append(f"{part} WHERE {where[table]}" if table in where else part)
+	return " UNION ALL ".join(parts)
 
 
 def same_bytes(column: str) -> str:

@@ -117,12 +117,24 @@ def test_what_the_forms_say_counts_where_the_file_says_nothing(monkeypatch: pyte
 		"retention": {"keep_content": False},
 	}
 	monkeypatch.setattr(forms, "read", lambda: from_forms)
+	monkeypatch.setattr(forms, "version", lambda: ("with forms",))
 	assert (load(None).providers[0].name, load({}).limits.max_tokens) == ("p", 7)
 	loaded = load({"limits": {"max_tokens": 9}, "providers": []})
 	# A section wins whole: what it leaves out is as the app ships it.
 	assert (loaded.limits.max_tokens, loaded.limits.max_messages) == (9, 10_000)
 	assert loaded.providers == ()
 	assert (loaded.realtime.enabled, loaded.retention.keep_content) == (False, False)
+
+
+def test_the_forms_are_read_after_each_change_and_not_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+	read: list[int] = []
+	version = 1
+	monkeypatch.setattr(forms, "version", lambda: (version,))
+	monkeypatch.setattr(forms, "read", lambda: read.append(version) or {"limits": {"max_tokens": version}})
+	assert [load({}).limits.max_tokens for _ in range(3)] == [1, 1, 1]
+	version = 2
+	assert [load({}).limits.max_tokens for _ in range(2)] == [2, 2]
+	assert read == [1, 2]
 
 
 @pytest.mark.parametrize(
