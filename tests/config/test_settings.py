@@ -86,25 +86,6 @@ def test_a_chat_in_a_web_request_ends_before_the_web_server_does(
 	assert (loaded.timeouts.total_s, loaded.timeouts.total_background_s) == (expected, 9)
 
 
-def test_what_has_not_changed_is_not_looked_through_again() -> None:
-	assert load({"realtime": {"max_delay_ms": 500}}) is load({"realtime": {"max_delay_ms": 500}})
-	assert load({"realtime": {"max_delay_ms": 501}}).realtime.max_delay_ms == 501
-
-
-def test_what_python_takes_for_equal_is_a_change() -> None:
-	assert load({"realtime": {"enabled": True}}).realtime.enabled
-	assert load({"realtime": {"enabled": 1}}).set_aside
-
-
-def test_what_the_bench_says_of_its_patience_is_a_change() -> None:
-	reloads = []
-	for patience in (60, 90):
-		frappe.local.conf = {"http_timeout": patience}
-		reloads.append(settings.load().timeouts.total_s)
-	del frappe.local.conf
-	assert reloads == [50, 80]
-
-
 def test_a_key_is_in_no_repr() -> None:
 	assert "secret-key" not in repr(load({"providers": [{**PROVIDER, "api_key": "secret-key"}]}))
 
@@ -124,17 +105,6 @@ def test_what_the_forms_say_counts_where_the_file_says_nothing(monkeypatch: pyte
 	assert (loaded.limits.max_tokens, loaded.limits.max_messages) == (9, 10_000)
 	assert loaded.providers == ()
 	assert (loaded.realtime.enabled, loaded.retention.keep_content) == (False, False)
-
-
-def test_the_forms_are_read_after_each_change_and_not_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-	read: list[int] = []
-	version = 1
-	monkeypatch.setattr(forms, "version", lambda: (version,))
-	monkeypatch.setattr(forms, "read", lambda: read.append(version) or {"limits": {"max_tokens": version}})
-	assert [load({}).limits.max_tokens for _ in range(3)] == [1, 1, 1]
-	version = 2
-	assert [load({}).limits.max_tokens for _ in range(2)] == [2, 2]
-	assert read == [1, 2]
 
 
 @pytest.mark.parametrize(
