@@ -253,7 +253,7 @@ def test_chats_that_outlast_the_web_server(stack: Stack, doctor: Doctor) -> None
 		finding = only(doctor(total_s=150, http_timeout=200), "timeouts")
 	finally:
 		written.unlink() if before is None else written.write_text(before)
-	assert "a chat may take 150 s, but it ends earlier by gunicorn's limit of 120 s" in finding.finding
+	assert "a chat may take 150 s, but it is ended earlier by gunicorn's limit of 120 s" in finding.finding
 
 
 def from_outside(stack: Stack, socketio_url: str) -> dict[str, CheckResult]:
