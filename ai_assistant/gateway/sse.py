@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,10 @@ LAST_BYTES_S = 0.1
 # A comment, or a field of an event other than its data.
 OTHER_FIELD = re.compile(r":|(event|id|retry)(:|$)")
 # Not strict: some providers have line ends inside strings.
-_decode = json.JSONDecoder(strict=False).decode
+_decoder = json.JSONDecoder(strict=False)
+_decode = _decoder.decode
+# The C function behind `decode`, which accepts any place in a string. The stubs of Python do not have it.
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 class ProtocolError(Exception):
@@ -87,6 +90,13 @@ class Objects:
 	def of(self, lines: Iterable[str]) -> Iterator[dict[str, Any] | None]:
 		"""Yields the objects that the lines complete. Raises ProtocolError for a line that is neither data nor ignorable."""
 		for line in lines:
+			if not self._held:
+				# Nearly all lines are these. Each chunk costs a tenth less CPU if they take the shortest way.
+				if not line or line.startswith("event: "):
+					continue
+				if line.startswith("data: {") and (value := _object_at(line, 6)) is not None:
+					yield value
+					continue
 			data = line == "data" or line.startswith("data:")
 			if data:
 				line = line[5:].removeprefix(" ")
@@ -119,6 +129,15 @@ class Objects:
 		"""Raises ProtocolError if the last object is incomplete."""
 		if self._held:
 			raise ProtocolError()
+
+
+def _object_at(line: str, start: int) -> dict[str, Any] | None:
+	"""Returns the object that fills a line from `start` to its end; None if the line has anything else."""
+	try:
+		value, end = _scan(line, start)
+	except (StopIteration, ValueError):
+		return None
+	return value if end == len(line) and isinstance(value, dict) else None
 
 
 def _is_object(line: str) -> bool:

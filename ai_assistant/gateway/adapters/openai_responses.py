@@ -135,7 +135,9 @@ class _Response(PartialAnswer):
 		# Nearly all events are text.
 		if kind in TEXT:
 			self.starts.setdefault((index, event.get("content_index")), self.length)
-			yield from self._said(event["delta"])
+			if text := event["delta"]:
+				self.spoke = True
+				yield self.text(text)
 		elif kind in REASONING:
 			yield from self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
 		elif kind == ANNOTATION:
