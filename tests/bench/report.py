@@ -17,72 +17,8 @@ UNMEASURED = "This run did not measure other gateways. `python -m tests.bench.pe
 README = Path("README.md")
 # Between these lines README has the table of `overview`.
 OVERVIEW = ("<!-- make bench writes this table -->", "<!-- end of the table -->")
-STEPS = """## Long conversations
-
-`python -m tests.bench.long_conversation` measures the CPU from the decoded body of a request to the bytes for the
-provider, for the conversation of an agent: half of the messages are calls, half are their results. The
-figures are from the least disturbed of 15 runs, on two idle cores:
-
-| messages | MB | check (ms) | keys of the calls (ms) | count the bytes, twice (ms) | send to OpenAI (ms) | send to Anthropic (ms) | all, to Anthropic (ms) | memory (MB) |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| 250 | 0.5 | 2.9 | 0.3 | 1.1 | 1.9 | 2.4 | 6.7 | 1.4 |
-| 500 | 1 | 4.9 | 0.6 | 2.3 | 4.3 | 4.4 | 12.2 | 2.7 |
-| 1000 | 2 | 9.7 | 1.3 | 4.6 | 7.3 | 8.7 | 24.3 | 5.5 |
-| 2000 | 4 | 20.6 | 2.6 | 9.3 | 14.9 | 17.8 | 50.3 | 10.9 |
-
-Time and memory grow in proportion to the conversation. The memory is at most 2.7 times its size, and the decoded body
-comes on top. The target for 1,000 messages and 2 MB is 25 ms. Of the 24.3 ms, 9 ms are for the fingerprint of the request,
-which Python's JSON encoder writes; pydantic's encoder writes the body for the provider in 2.4 ms. The site does not read
-the earlier requests of the task.
-
-## An hour
-
-`python -m tests.bench.growth` asks each gateway one question a second for an hour, in the three APIs by turns. Each answer has
-20 chunks. The figures are the resident memory of its process in MB, after a first minute that is not counted. The machine also
-ran tests.
-
-| gateway | 0 min | 10 min | 20 min | 30 min | 40 min | 50 min | 60 min | answers | failures |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| this site | 87.0 | 88.3 | 88.8 | 89.0 | 89.4 | 89.7 | 89.7 | 3,610 | 0 |
-| bare aiohttp | 38.6 | 38.6 | 38.6 | 38.6 | 38.6 | 38.6 | 38.6 | 3,610 | 0 |
-| Portkey | 91.8 | 100.7 | 101.8 | 102.3 | 102.8 | 103.0 | 103.6 | 3,610 | 0 |
-
-LiteLLM's proxy was measured for 20 minutes, in another run: it grew from 394.7 to 408.5 MB.
-
-## Steps that helped
-
-Each step was measured before and after it was made, on two cores that also ran other work.
-
-| step | before | after |
-| --- | --- | --- |
-| aiohttp instead of httpx: CPU a chunk at 50 a second, whole path | 650 µs | 445 µs |
-| the same: from the question to the first chunk, p50 | 10.0 ms | 6.0 ms |
-| the same: cores that 100 chats at 50 a second use | 0.73 | 0.52 |
-| the site's threads schedule their own use of SQLite: p99 of the first chunk of 100 chats at once | 285 to 850 ms | 210 to 360 ms |
-| five steps together, listed below: CPU of a short request of the standalone site | 7.5 ms | 5.6 ms |
-| uvloop for the providers: CPU a chunk at 50 a second, whole path | 490 µs | 440 µs |
-| uvloop and httptools for the site: from the question to the first chunk, p50 | 4.4 ms | 4.1 ms |
-| all of these, and the garbage collector configured as in Frappe (before, it stopped all threads for up to 93 ms): p99 of the first chunk of 150 chats at once, at a load of 3 to 5 | 1,143 ms | 597 ms |
-| a stream rests for up to 0.1 s, one wake-up a second instead of ten for an idle server, 14 SQL statements for a chat instead of 19: CPU a chunk at 50 a second, whole path | 264 and 284 µs | 214 and 232 µs |
-| events of running chats go before new requests: p99 of the first chunk of 300 chats at once | 1,131 ms | 108 ms |
-| the settings of a bench are read after a change only: for a chat on Frappe 15.101.1 | 2.2 ms | 0.6 ms |
-| the usual line of a stream takes the shortest way to the JSON decoder: CPU a chunk of Responses, unpaced | 14.8 and 16.8 µs | 13.4 and 14.3 µs |
-| the conversation is checked once for each question, not at each chunk (found by a line profile): CPU a chunk of an answer to 190 messages, unpaced | 47 µs | 15 to 19 µs |
-
-The five steps that made a short request cheaper:
-
-- The site has its own WSGI bridge. The event loop does not handle each part of a body or an answer.
-- The JSON of an event has no indent, so that C code writes it (before: 10 % of a request's thread).
-- Settings are parsed only after a change (7 %), and a log line is formatted once instead of three times.
-- The proxy is read from the environment once, and not by two threads for each question.
-- The server does not look for binary values in the data of an event (7 % of its loop).
-
-The measuring client also mattered. With a thread for each chat and a python-socketio client it used more CPU than the site. One
-loop that reads one socket uses 0.05 cores for 100 chats.
-
-On this machine these steps made no measurable difference: httpx's raw stream instead of its decoded one, the OpenAI SDK's
-raw events (its import alone takes 0.6 s and 59 MB), and a shorter switch interval of Python's threads.
-"""
+# What `make bench` does not measure: other measurements, and what each step gained.
+STEPS = (Path(__file__).parent / "steps.md").read_text()
 COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#7f7f7f", "#17becf", "#bcbd22")
 WIDTH, HEIGHT, MARGIN = 640, 360, 60
 
