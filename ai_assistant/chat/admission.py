@@ -63,9 +63,10 @@ def check_limits(
 	limit = limits.continuations_per_minute if is_continuation else limits.requests_per_minute
 	if seconds := _seconds_to_wait(load.recent, limit, now):
 		# Frappe reads the translations from Redis for the first sentence of a request, so only a refusal translates one.
-		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
 		if is_continuation:
 			message = _("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
+		else:
+			message = _("You may ask {0} times a minute; ask again in {1} seconds.")
 		raise _rate_limited(message, limit, seconds)
 	if load.own >= limits.concurrent_per_user:
 		message = _(

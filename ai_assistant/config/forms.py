@@ -1,7 +1,8 @@
 """Reads the forms of a bench: AI Assistant Settings, AI Provider and their tables.
 
 They are read from the tables, without Frappe's caches of documents, whenever their checksum has changed. So a change takes
-effect in every process at once, and a chat costs one statement instead of nine and more.
+effect in every process at once, and a chat costs one statement instead of nine and more. Documents would cost ten times as
+much as the tables.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from ai_assistant.store.mariadb import checksums
+from ai_assistant.store.mariadb import checksums, sql
 
 from .sections import Alerts, Budgets, Failover, Limits, Realtime, SiteTimeouts
 
@@ -82,7 +83,7 @@ def version() -> tuple[Any, ...]:
 	site = frappe.local.site
 	if site not in _statements:
 		_statements[site] = checksums(TABLES, WHERE)
-	return (_sql(_statements[site]), frappe.conf.get("encryption_key"))
+	return (sql(_statements[site]), frappe.conf.get("encryption_key"))
 
 
 def read() -> dict[str, Any]:
@@ -126,7 +127,7 @@ def provider(name: str) -> dict[str, Any]:
 
 
 def _providers(where: str, *values: str) -> list[dict[str, Any]]:
-	rows = _sql(
+	rows = sql(
 		"SELECT name, api, api_base, default_model, priority, weight, extra, prompt_cache,"
 		f" EXISTS (SELECT 1 FROM `tab{KEY}` AS k WHERE k.parent = p.name AND k.enabled = 1) AS has_keys"
 		f" FROM `tab{PROVIDER}` AS p"
@@ -138,7 +139,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 	prices: dict[str, dict[str, dict[str, Any]]] = {}
 	details: dict[str, dict[str, dict[str, Any]]] = {}
 	columns = ", ".join((*PRICES, *DETAILS))
-	for row in _sql(
+	for row in sql(
 		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
 	):
 		models.setdefault(row.parent, []).append(row.model)
@@ -151,7 +152,7 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 			prices.setdefault(row.parent, {})[row.model] = price
 	roles: dict[str, list[str]] = {}
 	model_roles: dict[str, dict[str, list[str]]] = {}
-	for parent, role, model in _sql("SELECT parent, role, model FROM `tabAI Provider Role` ORDER BY idx"):
+	for parent, role, model in sql("SELECT parent, role, model FROM `tabAI Provider Role` ORDER BY idx"):
 		if model:
 			model_roles.setdefault(parent, {}).setdefault(model, []).append(role)
 		else:
@@ -176,11 +177,6 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 		}
 		for row in rows
 	]
-
-
-def _sql(statement: str, values: tuple[str, ...] = (), as_dict: bool = False) -> Any:
-	# Documents would cost ten times as much for each chat, and Frappe's cache of them may be older than the tables.
-	return frappe.db.sql(statement, values, as_dict=as_dict)  # nosemgrep: frappe-using-db-sql
 
 
 def know_encryption_key() -> None:
@@ -220,7 +216,7 @@ def _parsed(parse: Callable[[str], Any], value: str) -> Any:
 
 def _keys(provider: str) -> list[dict[str, Any]]:
 	"""Returns the enabled rows of the table Keys of a provider."""
-	rows = _sql(
+	rows = sql(
 		f"SELECT name, label, weight FROM `tab{KEY}` WHERE parent = %s AND enabled = 1 ORDER BY idx",
 		(provider,),
 		as_dict=True,
@@ -229,7 +225,7 @@ def _keys(provider: str) -> list[dict[str, Any]]:
 
 
 def _webhooks() -> list[dict[str, Any]]:
-	rows = _sql(
+	rows = sql(
 		f"SELECT name, url FROM `tab{WEBHOOK}` WHERE parent = %s AND enabled = 1 ORDER BY idx",
 		(SETTINGS,),
 		as_dict=True,
@@ -247,7 +243,7 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 		return get_decrypted_password(doctype, name, field)
 	except (frappe.ValidationError, frappe.AuthenticationError):
 		# Frappe raises one of them for a missing key, too. With raise_exception=False, 16 returns None for both.
-		stored = _sql(
+		stored = sql(
 			"SELECT 1 FROM `__Auth` WHERE doctype = %s AND name = %s AND fieldname = %s",
 			(doctype, name, field),
 		)
@@ -258,14 +254,14 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 
 
 def _aliases() -> list[dict[str, Any]]:
-	rows = _sql(
+	rows = sql(
 		"SELECT alias AS name, provider, model, mode FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
 	)
 	return [{field: value for field, value in row.items() if value} for row in rows]
 
 
 def _mcp_servers() -> list[dict[str, Any]]:
-	rows = _sql(
+	rows = sql(
 		f"SELECT name, url, ask_first FROM `tab{MCP_SERVER}` WHERE enabled = 1 ORDER BY name", as_dict=True
 	)
 	return [
@@ -281,11 +277,11 @@ def _mcp_servers() -> list[dict[str, Any]]:
 
 def _modes() -> list[dict[str, Any]]:
 	tools: dict[str, list[str]] = {}
-	for mode, tool in _sql(
+	for mode, tool in sql(
 		"SELECT mode, tool FROM `tabAI Mode Tool` WHERE parenttype = %s ORDER BY idx", (SETTINGS,)
 	):
 		tools.setdefault(mode, []).append(tool)
-	rows = _sql(
+	rows = sql(
 		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort, trim, compact FROM `tabAI Mode`"
 		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
 		(SETTINGS,),

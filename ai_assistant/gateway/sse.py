@@ -94,7 +94,7 @@ class Objects:
 				# Nearly all lines are these. Each chunk costs a tenth less CPU if they take the shortest way.
 				if not line or line.startswith("event: "):
 					continue
-				if line.startswith("data: {") and (value := _object_at(line, 6)) is not None:
+				if line.startswith("data: {") and (value := _object_after(line, "data: ")) is not None:
 					yield value
 					continue
 			data = line == "data" or line.startswith("data:")
@@ -131,13 +131,13 @@ class Objects:
 			raise ProtocolError()
 
 
-def _object_at(line: str, start: int) -> dict[str, Any] | None:
-	"""Returns the object that fills a line from `start` to its end; None if the line has anything else."""
+def _object_after(line: str, prefix: str) -> dict[str, Any] | None:
+	"""Returns the object that fills the rest of a line, whose prefix ends before a brace; None if the rest is anything else."""
 	try:
-		value, end = _scan(line, start)
+		value, end = _scan(line, len(prefix))
 	except (StopIteration, ValueError):
 		return None
-	return value if end == len(line) and isinstance(value, dict) else None
+	return value if end == len(line) else None
 
 
 def _is_object(line: str) -> bool:

@@ -39,7 +39,6 @@ class _Writing:
 
 	name: str
 	pieces: list[str] = field(default_factory=list)
-	characters: int = 0
 
 	@property
 	def arguments(self) -> str:
@@ -107,7 +106,6 @@ class Transcript:
 		if kind == "tool_call_start":
 			self._writing[part["id"]] = _Writing(part["name"])
 		elif (call := self._writing.pop(part["id"], None)) and kind == "tool_call_delta":
-			call.characters += len(part["text"])
 			call.pieces.append(part["text"])
 			self._writing[part["id"]] = call
 
@@ -115,12 +113,12 @@ class Transcript:
 	def calling(self) -> tuple[str, int] | None:
 		"""The name of the call that the provider writes, and the characters of its arguments so far."""
 		call = next(reversed(self._writing.values()), None)
-		return (call.name, call.characters) if call else None
+		return (call.name, len(call.arguments)) if call else None
 
 	@property
 	def unfinished(self) -> dict[str, int]:
 		"""The characters of the arguments so far of each call that has begun and is not whole, by its id."""
-		return {identity: call.characters for identity, call in self._writing.items()}
+		return {identity: len(call.arguments) for identity, call in self._writing.items()}
 
 	def cut(self) -> list[ToolCall]:
 		"""Ends the calls that are not whole. Their arguments are what was written. Returns these calls."""

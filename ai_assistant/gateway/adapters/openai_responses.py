@@ -216,18 +216,15 @@ class _Response(PartialAnswer):
 			elif kind == "message" and not spoke:
 				for part in item["content"]:
 					start = self.length
-					yield from self._said(part.get("text") or part.get("refusal"))
+					if text := part.get("text") or part.get("refusal"):
+						self.spoke = True
+						yield self.text(text)
 					for annotation in part.get("annotations") or ():
 						self._cite(annotation, start)
 			if kind in CALLS or not spoke:
 				yield from self._end(index, item)
 		if response.get("error") is not None or response.get("status") == "failed":
 			raise failure(self.names, body=response.get("error"))
-
-	def _said(self, text: Any) -> Iterator[Text]:
-		if text:
-			self.spoke = True
-			yield self.text(text)
 
 	def _thought(self, part: tuple[Any, ...], text: Any) -> Iterator[Reasoning]:
 		"""A piece of a part of the reasoning; the parts are paragraphs."""
