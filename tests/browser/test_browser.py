@@ -11,20 +11,20 @@ from tests.support.provider import ScriptedProvider
 from tests.support.site import Site, browser_config
 from tests.tools.test_mcp import TOKEN, Wiki
 
+IN_CHROMIUM = pytest.mark.skipif(
+	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
+)
+
 
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("name", ["page", "rendering", "realtime", "trouble", "connect", "languages"])
-@pytest.mark.skipif(
-	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
-)
+@IN_CHROMIUM
 def test_the_page_in_chromium(site: Site, provider: ScriptedProvider, name: str) -> None:
 	run_tests(site, provider, Path(__file__).parent / f"{name}.test.mjs", seconds=400)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(
-	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
-)
+@IN_CHROMIUM
 @pytest.mark.skipif(
 	bool(os.environ.get("AI_ASSISTANT_URL")), reason="left out: the site that stands keeps no questions"
 )
@@ -35,9 +35,7 @@ def test_the_conversations_in_chromium(provider: ScriptedProvider, tmp_path: Pat
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(
-	not os.environ.get("AI_ASSISTANT_BROWSER"), reason="left out: `make test-browser` runs it"
-)
+@IN_CHROMIUM
 @pytest.mark.skipif(
 	bool(os.environ.get("AI_ASSISTANT_URL")), reason="left out: the site that stands has no MCP server"
 )

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from ai_assistant.client import Client
+from tests.support.openai_client import openai_client
 from tests.support.provider import ScriptedProvider
 from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config, warm
 
@@ -44,6 +46,12 @@ def frappe_reads_strictly(site: Site) -> bool:
 	request = httpx.post(f"{site.url}/api/method/ping", content='{"x": NaN}', headers=headers)
 	assert (request.status_code, request.json().get("exc_type")) in ((200, None), (417, "DataError"))
 	return request.status_code == 417
+
+
+@pytest.fixture
+def package(site: Site) -> openai.OpenAI:
+	"""OpenAI's own client, as the site's first user."""
+	return openai_client(site)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import DEAR, Site
-from tests.support.v1 import ask, base, events, headers, streaming
+from tests.support.v1 import ask, base, events, streaming
 
 from .test_agent import CLOCK, PNG, call
 
@@ -40,14 +40,6 @@ def deltas(chunks: list[Any], name: str) -> str:
 def finishes(chunks: list[Any]) -> list[str]:
 	choices = [choice for chunk in chunks if chunk != "[DONE]" for choice in chunk.get("choices", [])]
 	return [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
-
-
-@pytest.fixture
-def package(site: Site) -> openai.OpenAI:
-	"""The real client of OpenAI, pointed at the site."""
-	return openai.OpenAI(
-		base_url=base(site), api_key="unused", default_headers=headers(site.first), max_retries=0
-	)
 
 
 @pytest.mark.parametrize("path", PATHS)

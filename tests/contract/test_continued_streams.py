@@ -8,21 +8,10 @@ import pytest
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site
-from tests.support.v1 import ask, base, events, headers, streaming
+from tests.support.v1 import ask, events, streaming
 
 CLOCK: Any = {"type": "function", "name": "clock", "parameters": {"type": "object", "properties": {}}}
 CALL = {"call": 0, "id": "call_stored", "name": "clock", "arguments": "{}"}
-
-
-def client_of(site: Site, account: Any = None) -> openai.OpenAI:
-	sent = headers(account or site.first)
-	return openai.OpenAI(base_url=base(site), api_key="k", default_headers=sent, max_retries=0)
-
-
-@pytest.fixture
-def package(site: Site) -> openai.OpenAI:
-	"""The real client of OpenAI, pointed at the site."""
-	return client_of(site)
 
 
 def replay(site: Site, response_id: str, after: int) -> list[Any]:

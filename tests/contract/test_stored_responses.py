@@ -8,25 +8,15 @@ import pytest
 
 from ai_assistant.client.client import Client
 from tests.support import script, unique
+from tests.support.openai_client import openai_client
 from tests.support.provider import ScriptedProvider
 from tests.support.site import Site
-from tests.support.v1 import ask, base, events, headers, streaming
+from tests.support.v1 import ask, events, streaming
 
 CLOCK: Any = {"type": "function", "name": "clock", "parameters": {"type": "object", "properties": {}}}
 
 
 CALL = {"call": 0, "id": "call_stored", "name": "clock", "arguments": "{}"}
-
-
-def client_of(site: Site, account: Any = None) -> openai.OpenAI:
-	sent = headers(account or site.first)
-	return openai.OpenAI(base_url=base(site), api_key="k", default_headers=sent, max_retries=0)
-
-
-@pytest.fixture
-def package(site: Site) -> openai.OpenAI:
-	"""The real client of OpenAI, pointed at the site."""
-	return client_of(site)
 
 
 def ended(package: openai.OpenAI, response_id: str) -> Any:
@@ -242,7 +232,7 @@ def test_what_has_not_ended_cannot_be_continued(package: openai.OpenAI, provider
 
 def test_a_response_of_another_user_looks_as_if_there_were_none(site: Site, package: openai.OpenAI) -> None:
 	answer = package.responses.create(model="scripted", input=script({"text": "Mine."}))
-	other = client_of(site, site.second)
+	other = openai_client(site, site.second)
 	calls: list[Any] = [
 		lambda: other.responses.retrieve(answer.id),
 		lambda: list(other.responses.retrieve(answer.id, stream=True)),

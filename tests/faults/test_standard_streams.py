@@ -92,22 +92,30 @@ def deltas(read: list[dict[str, Any]]) -> str:
 	return "".join(event["delta"] for event in read if event["type"] == "response.output_text.delta")
 
 
+def read_until_killed(
+	folder: Path, provider: ScriptedProvider, body: dict[str, Any], seen: int
+) -> list[dict[str, Any]]:
+	"""The events of a response whose process is killed once so many of them were text."""
+	read: list[dict[str, Any]] = []
+	process = start(folder, provider)
+	with process as site, streaming(site, "/responses", body) as response:
+		try:
+			for _name, data in events(response):
+				read.append(data)
+				if sum(event["type"] == "response.output_text.delta" for event in read) == seen:
+					os.kill(process.pid, signal.SIGKILL)
+		except httpx.HTTPError:
+			pass
+	return read
+
+
 def test_a_background_response_goes_on_after_the_last_event_that_was_read(
 	tmp_path: Path, provider: ScriptedProvider
 ) -> None:
 	request_id = unique()
 	prompt = script({"note": request_id}, {"text": "word ", "repeat": 100_000, "every": 0.003})
 	body = {"model": "scripted", "input": prompt, "background": True, "metadata": {"request_id": request_id}}
-	read: list[dict[str, Any]] = []
-	first = start(tmp_path, provider)
-	with first as site, streaming(site, "/responses", body) as response:
-		try:
-			for _name, data in events(response):
-				read.append(data)
-				if sum(event["type"] == "response.output_text.delta" for event in read) == 3:
-					os.kill(first.pid, signal.SIGKILL)
-		except httpx.HTTPError:
-			pass
+	read = read_until_killed(tmp_path, provider, body, 3)
 	stored = committed(tmp_path)
 	# A stream that follows the journal shows nothing that is not in it.
 	assert deltas(read) and stored.startswith(deltas(read))
@@ -129,16 +137,7 @@ def test_a_direct_response_goes_on_after_the_last_event_that_was_read(
 	request_id = unique()
 	prompt = script({"note": request_id}, {"text": "word ", "repeat": 100_000, "every": 0.003})
 	body = {"model": "scripted", "input": prompt, "store": True, "metadata": {"request_id": request_id}}
-	read: list[dict[str, Any]] = []
-	first = start(tmp_path, provider)
-	with first as site, streaming(site, "/responses", body) as response:
-		try:
-			for _name, data in events(response):
-				read.append(data)
-				if sum(event["type"] == "response.output_text.delta" for event in read) == seen:
-					os.kill(first.pid, signal.SIGKILL)
-		except httpx.HTTPError:
-			pass
+	read = read_until_killed(tmp_path, provider, body, seen)
 	stored = committed(tmp_path)
 	with start(tmp_path, provider) as site:
 		let_the_lease_run_out(tmp_path, request_id)

@@ -4,24 +4,14 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.api.anthropic import messages as dialect
 from ai_assistant.chat.errors import ChatError
 
-USER = {"role": "user", "content": "Hi."}
+from .parsing import USER, messages, parse
+
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
 IMAGE = {"type": "image", "source": PNG}
 URL = "data:image/png;base64,iVBORw0KGgo="
 TOOL = {"name": "clock", "description": "Says the time.", "input_schema": {"properties": {}}}
-
-
-def parse(**body: Any) -> Any:
-	return dialect.parse({"model": "m", "max_tokens": 100, "messages": [USER], **body}, {})
-
-
-def messages(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
-	sent = [{"role": role, "content": content} for role, content in turns]
-	converted: list[dict[str, Any]] = parse(messages=sent).fields["messages"]
-	return converted
 
 
 def test_a_signature_of_another_server_is_left_out() -> None:

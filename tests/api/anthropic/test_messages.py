@@ -25,18 +25,9 @@ from tests.api.answers import (
 	stream_of,
 )
 
+from .parsing import USER, messages, parse
+
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
-USER = {"role": "user", "content": "Hi."}
-
-
-def parse(**body: Any) -> Any:
-	return dialect.parse({"model": "m", "max_tokens": 100, "messages": [USER], **body}, {})
-
-
-def messages(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
-	sent = [{"role": role, "content": content} for role, content in turns]
-	converted: list[dict[str, Any]] = parse(messages=sent).fields["messages"]
-	return converted
 
 
 def stream(chunks: list[Chunk], answer: dict[str, Any] | None = None, **body: Any) -> str:

@@ -6,20 +6,9 @@ import pytest
 
 from ai_assistant.api.openai import responses
 from ai_assistant.chat.errors import ChatError
-from tests.api.answers import (
-	answer_of,
-)
+from tests.api.answers import answer_of
 
-USER = {"role": "user", "content": "Hi."}
-
-
-def parse(**body: Any) -> Any:
-	return responses.parse({"model": "m", "input": "Hi.", **body}, {})
-
-
-def messages(*items: Any) -> list[dict[str, Any]]:
-	converted: list[dict[str, Any]] = parse(input=list(items)).fields["messages"]
-	return converted
+from .parsing import USER, messages, parse
 
 
 def test_the_items_of_an_input_become_messages() -> None:

@@ -26,17 +26,9 @@ from tests.api.answers import (
 	stream_of,
 )
 
+from .parsing import USER, messages, parse
+
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-USER = {"role": "user", "content": "Hi."}
-
-
-def parse(**body: Any) -> Any:
-	return responses.parse({"model": "m", "input": "Hi.", **body}, {})
-
-
-def messages(*items: Any) -> list[dict[str, Any]]:
-	converted: list[dict[str, Any]] = parse(input=list(items)).fields["messages"]
-	return converted
 
 
 def stream(chunks: list[Chunk], answer: dict[str, Any] | None = None, **body: Any) -> str:
