@@ -145,8 +145,9 @@ def rest_with(headers: dict[str, str], method: str, path: str, /, **fields: Any)
 	answer: list[Any] = []
 
 	def ask() -> None:
-		response = Client(application).open(path, method=method, headers=headers, **sent)
-		answer.append((response.status_code, response.get_data().decode(errors="replace")))
+		# Frappe closes the database's connection when the response is closed.
+		with Client(application).open(path, method=method, headers=headers, **sent) as response:
+			answer.append((response.status_code, response.get_data().decode(errors="replace")))
 
 	thread = threading.Thread(target=ask)
 	thread.start()
