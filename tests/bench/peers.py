@@ -209,12 +209,13 @@ def measure(say: Say, parts: tuple[str, ...] = PARTS) -> dict[str, Any]:
 	return found
 
 
+def number(value: float | None) -> str:
+	"""A figure as the tables have it: one decimal place below 100, none above."""
+	return "–" if value is None else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
 def rows(found: dict[str, Any]) -> list[list[str]]:
 	"""The table of the peers: a row of each peer and API."""
-
-	def number(value: float | None) -> str:
-		return "–" if value is None else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
 	table = []
 	for name, of_api in found.get("peers", {}).items():
 		for api, row in of_api.items():
@@ -252,14 +253,15 @@ def against(peers: dict[str, Any]) -> list[list[str]]:
 			ours = peers[OURS].get(api, {})
 			for key, label in FIGURES.items():
 				if key in ours and key in theirs:
-					values = [f"{row[key]:.3g}" for row in (ours, theirs)]
+					values = [number(row[key]) for row in (ours, theirs)]
 					better = "yes" if ours[key] < theirs[key] else "no"
 					shown.append([f"{api}, against {name}: {label}", " and ".join(values), "less", better])
 			if "at_once" in ours and "at_once" in theirs:
 				most = [_most(row["at_once"]) for row in (ours, theirs)]
 				better = "yes" if most[0] > most[1] or most == [LEVELS[-1]] * 2 else "no"
 				values = [str(count) for count in most]
-				shown.append([f"{api}, against {name}: chats at once", " and ".join(values), "more", better])
+				goal = f"more, or {LEVELS[-1]} each"
+				shown.append([f"{api}, against {name}: chats at once", " and ".join(values), goal, better])
 	return shown
 
 

@@ -97,8 +97,9 @@ def against_gateways(figures: dict[str, Any]) -> str:
 	"""Returns the section about other gateways."""
 	levels = ", ".join(map(str, peers.LEVELS))
 	return f"""The gateways stream from one provider over Server-Sent Events, in the API that they are asked in. A bare loop on aiohttp, which
-only passes bytes on, is the limit of Python. The time to the first chunk is the time beyond that of reading the provider
-directly. *Chats at once* is the most of {levels} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
+only passes bytes on, is the limit of Python. *The wire* is a client that reads the provider directly. The time to the first
+chunk of a gateway is the time beyond that of the wire. Its p99 is the difference of two percentiles, so it can be below 0.
+*Chats at once* is the most of {levels} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
 Bifrost is not measured: its npm package downloads the program.
 
 {table(peers.HEADS, peers.rows(figures))}"""
@@ -157,7 +158,7 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 	def late(one: dict[str, Any], chats: str) -> str:
 		return number(one.get("at_once", {}).get(chats, {}).get("p99_ms", missing)) + " ms"
 
-	empty = [""] * (len(columns) - 1)
+	empty = ["–"] * (len(columns) - 1)
 	counts = " / ".join(f"{of_site[f'events of an answer of {seconds} s']:.0f}" for seconds in (1, 4, 12))
 	wait_s = of_site["longest wait of a character, provider's write to client"] / 1000
 	rows = [
@@ -168,11 +169,11 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 		],
 		[
 			f"CPU for each chunk at full speed (a bare litellm loop: {number(results['litellm']['cpu']['1000'])} µs;"
-			f" one event for each chunk: {number(results['naive']['cpu']['1000'])} µs)",
+			f" through litellm with one event for each chunk: {number(results['naive']['cpu']['1000'])} µs)",
 			*(f"{number(one['cpu']['1000'])} µs" for one in columns.values()),
 		],
 		[
-			"50 chats at once at 50 tokens a second: from the provider's write to the client, p99"
+			"50 chats at once at 50 tokens a second: first chunk, from the provider's write to the client, p99"
 			f" (litellm's proxy: {late(proxy, '50')})",
 			*(late(one, "50") for one in columns.values()),
 		],
@@ -250,11 +251,14 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
 - *direct* is the standalone site with its own adapter. *direct, on Frappe* with a version is the same on a bench of
   that version.
 - *by litellm* is the standalone site when it asks the same provider through litellm.
-- *naive* is *by litellm*, and stores and publishes each chunk by itself.
+- *naive* is *by litellm*, but stores and publishes each chunk as an event of its own.
 - *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging; *litellm's proxy* is its own server.
 - *httpx* and *aiohttp* are loops that read the provider's bytes and parse the JSON. *The wire* only reads the bytes.
 
 ## Targets
+
+A row with *against* and one figure is a ratio. If a row has two figures, the first is this site's. *Unpaced* is at full speed.
+*Over SSE* is the standard API Chat Completions.
 
 {table(["what", "measured", "target", "reached"], goals(results))}
 
@@ -284,6 +288,10 @@ threads. Further chats wait for a thread; the figures do not include this wait.
 {against_gateways(results["gateways"]) if results.get("gateways") else UNMEASURED}
 
 ## The site alone
+
+These figures are from a standalone site that is started before the comparison, so they differ a little from the tables above.
+*Paced* is 50 chunks a second. A *phase* is the reasoning or the text. An *adaptive model* is a model of Anthropic's that decides
+by itself how long it thinks.
 
 {table(["what", "measured", "target", "reached"], alone)}
 
