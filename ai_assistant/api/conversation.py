@@ -8,9 +8,9 @@ from ai_assistant.chat.request import task_id_of
 
 
 class Conversation:
-	"""Takes the items of a conversation in their order; `messages` is what they come to.
+	"""Takes the items of a conversation in their order; `messages` is the result in the form of the chat API.
 
-	Items of the model that follow each other are one assistant message. It ends with the first item of somebody else.
+	Consecutive items of the model are one assistant message, which the first item of the user or of a tool ends.
 	"""
 
 	def __init__(self, history: Sequence[dict[str, Any]] = ()) -> None:

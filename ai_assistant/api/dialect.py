@@ -1,4 +1,5 @@
-"""What a standard API (a dialect) offers, so that one router and one life of a request serve all of them.
+"""What a standard API (a dialect) offers, so that one router (`v1`) and one implementation of a request (`requests`) serve all
+of them.
 
 A dialect is a module with `parse`, `whole`, `error` and `Writer`. It knows JSON and Server-Sent Events and nothing of
 HTTP, of Frappe's request or of the store: `ai_assistant.api.v1` does that part.
@@ -61,7 +62,7 @@ class Parsed:
 	options: dict[str, Any] = field(default_factory=dict)
 	"""What the writer needs to know, such as `include_usage`."""
 	dropped: tuple[str, ...] = ()
-	"""The fields of the body that the site does not carry out, by name."""
+	"""The names of the fields of the body that the site ignores."""
 
 
 class StreamWriter(Protocol):
@@ -96,7 +97,7 @@ class Dialect(Protocol):
 	"""What the module of a dialect has."""
 
 	def parse(self, body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
-		"""Raises ChatError `invalid_request` for a body that is refused. `headers` answer to names in any case."""
+		"""Raises ChatError `invalid_request` for a body that is refused. Names in `headers` are case-insensitive."""
 		...
 
 	def whole(self, answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
@@ -119,8 +120,8 @@ VS_CODE = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGN
 def is_vs_code(headers: Mapping[str, str]) -> bool:
 	"""Whether the client is VS Code's native Chat, which shows few errors with their sentence.
 
-	Of the statuses it shows the sentence for 403 alone: a 402 becomes "Error on conversation request", because it renews
-	GitHub's token first, a 5xx becomes "Server error", a 400 is shown as JSON. An error in a stream becomes "Response
+	It shows the sentence only for the status 403. It shows a 400 as JSON, a 402 as "Error on conversation request", because it
+	renews GitHub's token first, and a 5xx as "Server error". An error in a stream becomes "Response
 	contained no choices" and hides the text before it, unless a `finish_reason` follows. Seen with Code 1.139.1.
 	"""
 	return bool(VS_CODE.search(headers.get("User-Agent", "")))

@@ -283,7 +283,7 @@ def _last(chunks: Chunks, hung_up: Callable[[], bool]) -> dict[str, Any]:
 
 
 def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], dict[str, Any] | None]:
-	"""Waits for the first chunk with content, so that a provider that fails before it is an HTTP status.
+	"""Waits for the first chunk with content. If the provider fails before it, the client gets an HTTP error status.
 
 	It waits for PING_S seconds at most. After that the response begins, and its pings keep the client from giving up.
 

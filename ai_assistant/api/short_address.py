@@ -10,7 +10,7 @@ SHORT, LONG = "/ai/v1", "/api/method/ai_assistant.v1"
 
 
 def expand() -> None:
-	"""Gives a request to the short address its long one.
+	"""Replaces the short address of a request with the long one.
 
 	Frappe calls this hook (`before_request`) before it authenticates and before it looks at the path.
 	"""

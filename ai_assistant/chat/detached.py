@@ -1,7 +1,7 @@
 """Answers that the provider runs by itself, so that another process can read them again after this one has died.
 
 OpenAI's Responses API does so for requests with `background` (https://developers.openai.com/api/docs/guides/background). It
-sends the events of such an answer again to who asks for its id.
+sends the events of such an answer again if it is asked for its id.
 """
 
 import math
@@ -18,7 +18,7 @@ from .answer import answer_of
 if TYPE_CHECKING:
 	from .lifecycle import Chat
 
-# How often an answer is read again. A process that dies of it does not take down every other one.
+# The most times that an answer is read again. If reading it kills a process, it does not kill one after the other for ever.
 MOST = 3
 
 

@@ -112,7 +112,7 @@ class _Read:
 		self._begun += text[start:]
 
 	def rest(self, answer: dict[str, Any]) -> Generator[Chunk, None, None]:
-		"""What the answer has and no event had: events are kept for a shorter time than answers, or not at all."""
+		"""Yields the content of the answer that no event had. Events are kept for a shorter time than answers, or not at all."""
 		if reasoning := answer["reasoning"][self._lengths["reasoning"] :]:
 			self._lengths["reasoning"] += len(reasoning)
 			yield Reasoning(reasoning)
@@ -128,7 +128,7 @@ class _Read:
 				)
 
 	def whole(self, answer: dict[str, Any]) -> bool:
-		"""Whether all was read that the request came to. Without `keep_content` its end empties its events."""
+		"""Whether the whole answer was read. Without `keep_content` the events are emptied when the request ends."""
 		if not self._completion:
 			return True
 		calls = answer["finish_reason"] == "tool_calls" and not self._calls

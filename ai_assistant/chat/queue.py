@@ -26,7 +26,7 @@ JOB = "ai_assistant.api.answer_queued"
 OWN_QUEUE, FALLBACK_QUEUE = "ai", "long"
 # RQ kills a job that outlasts its timeout. A chat ends by its own deadline before that.
 JOB_MARGIN_S = 120
-# Only so many users are told their new position: further behind, it hardly changes what they see.
+# The most users that get their new position. Further back in the queue a position changes little.
 MAX_TOLD = 100
 
 
@@ -84,8 +84,8 @@ def take(name: str) -> lifecycle.Chat | None:
 		# Nothing of an answer has arrived, so there is no content to remove.
 		termination.end(row, "failed", failure, keep_content=True)
 		return None
-	# The provider may run it by itself. If it does already, the answer is read again.
-	# Not with tools of the site, because an answer then has several rounds.
+	# The provider may run the answer by itself, unless the request has tools of the site, whose answer has several
+	# rounds. If the provider runs the answer already, it is read again.
 	request = replace(request, detached=not request.site_tools, attach_to=detached.of(row))
 	if request.attach_to:
 		detached.read_again(row)

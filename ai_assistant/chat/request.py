@@ -24,11 +24,11 @@ from .validators import flag, one_of, real_number, whole_number
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 # The models that `*` allows. A name is shown in Desk, so it has no markup and no line break. Some APIs have it in their
-# URLs, and litellm may take it for one, so it must not lead to another path or host.
+# URLs, and litellm may take a name for a URL, so it must not lead to another path or host.
 MODEL = re.compile(r"(?!.*(?://|\.\.))[\w.:/@+ -]{1,140}")
 MAX_TASK_ID = 140
 CHARS_PER_TOKEN = 4
-# About 400 rounds of an agent with 30 kB each. The provider does not get most of them.
+# About 500 rounds of an agent with 30 kB each. Most of it is left out before the provider is asked.
 MAX_TRIMMED_CHARS = 15_000_000
 # An answer that is longer than its tokens allow comes from a provider that does not count them.
 ANSWER_CHARS_PER_TOKEN, SPARE_CHARS = 20, 4096
@@ -196,7 +196,7 @@ def be_ready(settings: Settings, provider: Any = None) -> None:
 
 def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
 	"""Returns the client's fields with the defaults of the mode."""
-	# An alias is resolved after the fingerprint, which stays the same when it comes to mean another model.
+	# An alias is resolved after the fingerprint is made. So the fingerprint stays the same if the alias gets another model.
 	provider, model = _route(own["provider"], own["model"], mode, settings)
 	return {
 		**own,

@@ -77,9 +77,9 @@ class Assembly:
 		yield from self._calls.end(is_cut)
 
 	def completed(self, completion: Completion) -> Completion:
-		"""Returns the provider's completion as it is true for the whole answer. Call it after `end()`.
+		"""Returns the provider's completion, corrected for the whole answer. Call it after `end()`.
 
-		Raises ProviderError for an answer that holds nothing but what cannot be given.
+		Raises ProviderError for an answer whose only content cannot be shown.
 		"""
 		unshown = "only_unknown_calls" if self._left_out_calls else completion.unshown
 		if unshown and not (self._has_text or self._calls or completion.images):

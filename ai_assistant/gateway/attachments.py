@@ -1,4 +1,4 @@
-"""The documents and the audio of a question: who takes them, and their data.
+"""The documents and the audio of a question: which providers accept them, and their data.
 
 They are parts of a user's message, as in the OpenAI chat API: `file` with a PDF as a data URL, and `input_audio` with
 base64.
@@ -9,7 +9,7 @@ from typing import Any
 from . import model_info
 from .chunks import Ask, Provider
 
-# The APIs that have no form for a part.
+# By the type of a part: the APIs that do not accept it.
 LACK = {
 	"file": frozenset(("ollama", "ollama_chat")),
 	"input_audio": frozenset(("anthropic", "openai_responses", "ollama", "ollama_chat")),
@@ -17,7 +17,7 @@ LACK = {
 
 
 def refusal(provider: Provider, ask: Ask) -> str | None:
-	"""Returns the kind of error of a question with a part that the API or the model does not take; None without one."""
+	"""Returns the kind of error of a part that the API or the model does not accept; None if there is no such part."""
 	kinds = ask.part_types
 	if "file" in kinds and (provider.api in LACK["file"] or _cannot_read(provider, ask.model)):
 		return "no_documents"

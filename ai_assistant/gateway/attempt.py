@@ -17,7 +17,7 @@ from .sse import ProtocolError
 from .timing import Pacing, Timeouts
 from .usage import estimated_tokens
 
-# An estimate may be too high by so much, for example for text that repeats itself.
+# An estimate may be too high by this factor, for example for text that repeats itself.
 ESTIMATE_MARGIN = 1.25
 
 
@@ -153,8 +153,8 @@ def _received(
 	while not is_last:
 		kind, seconds = _silence_limit(assembly, run.timeouts)
 		now = time.monotonic()
-		# The last look does not wait: it takes what has come by now. It is decided in each round, because a provider
-		# that is faster than its reader always has something ready.
+		# The last read does not wait; it takes what has arrived. Each round checks whether it is the last one, because a
+		# provider that is faster than its reader always has something ready.
 		is_last = run.cancel.requested or now >= run.deadline
 		wait_s = (
 			0.0 if is_last else min(run.pacing.wait_s(), bridge.heard + seconds - now, run.deadline - now)

@@ -65,7 +65,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-	"""The provider runs the answer by itself, and sends it again from its beginning to who asks for this `id`.
+	"""The provider runs the answer by itself. A request for this `id` gets the answer again from its beginning.
 
 	`key` is the label of the key that was used, if the provider has several.
 	"""
@@ -106,7 +106,7 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-	"""A page that the answer cites, with the characters of the text that it is the source of, where they are known."""
+	"""A page that the answer cites. `start` and `end` are the positions of the text that it supports; None if unknown."""
 
 	url: str
 	title: str | None = None
@@ -143,8 +143,10 @@ class Completion:
 	`key` is the label of the key that was used, if the provider has several.
 	`trimmed` is what was left out of the question, because the model's context window cannot hold it.
 	`compacted` says that the provider has replaced the beginning of the conversation by a summary in the `continuation`.
-	`hung_up_on` is the provider and the model that were also asked, and that another one was faster than.
-	`unshown` says what the answer has that no chunk can hold, as a kind of error. It is one if the answer has nothing else.
+	`hung_up_on` is the provider and the model that were also asked, and whose connection was closed because another
+	provider answered first.
+	`unshown` is the kind of content that no chunk can show, as a kind of error. The gateway raises that error if the answer
+	has no other content.
 	"""
 
 	finish_reason: str
@@ -203,7 +205,7 @@ class Ask:
 		cache_key: what the questions of one task have in common, for the provider's cache.
 		stream_tool_calls: whether each ToolCall is preceded by a ToolCallStart and ToolCallDeltas, as the provider writes
 			it. A provider that holds arguments back until they are valid is asked not to.
-		report_tool_calls: the same, and the provider is asked as if it were not set.
+		report_tool_calls: whether ToolCallStart and ToolCallDeltas are given without asking the provider for partial arguments.
 		trim: what is left out if the model's context window cannot hold the question: `oldest_tool_results`; None for
 			nothing.
 		detached: whether the provider may run the answer by itself, so that another process can read it again.
@@ -294,7 +296,7 @@ class ModelInfo:
 
 
 def spelling(model: str) -> str:
-	"""Returns one spelling for all those of a model that providers accept: Azure ignores the case, Gemini `models/`."""
+	"""Returns the same name for all spellings of a model: Azure ignores the case, and Gemini the prefix `models/`."""
 	return model.strip().removeprefix("models/").lower()
 
 
@@ -332,7 +334,7 @@ class Provider:
 		return tuple(dict.fromkeys((self.default_model, *self.models)))
 
 	def allows(self, model: str) -> bool:
-		"""Whether a model may be asked. `*` allows no other spelling of a withheld model that a provider may accept."""
+		"""Whether a model may be asked. `*` does not allow a withheld model, in any spelling."""
 		if model in self.models:
 			return True
 		return "*" in self.models and spelling(model) not in [spelling(name) for name in self.withheld]

@@ -12,10 +12,11 @@ from typing import Any
 from .errors import ProviderError
 from .retry_after import advised_s, reset_s
 
-# Of a refusal's explanation, in characters.
+# The most characters of the explanation of a refusal.
 MAX_EXPLANATION = 500
 # Finish reasons of providers, in lower case, by our name for them: a finish reason of the contract or a key of FAILED.
-# `length` is every answer that stops early but is usable as far as it goes, whatever ran out.
+# `length` is every answer that stops early and is usable: the tokens, the provider's resources or its connection ended, or the
+# provider paused.
 ENDS = {
 	name: ours
 	for ours, names in {
@@ -219,7 +220,7 @@ def _status(status: int | None, text: str) -> int | None:
 		return status
 	numbers = (int(number) for number in _STATUS.findall(text))
 	by_code = (number for number, words in STATUSES.items() if any(word in text for word in words))
-	# With a 400, a code for a general error adds nothing.
+	# If the status is 400, a code that means 400 or 500 says no more than the status.
 	return next(
 		(number for number in (*numbers, *by_code) if number != 400 and (number != 500 or not status)), status
 	)

@@ -65,7 +65,7 @@ def escaped(piece: str) -> str:
 
 
 def input_of(arguments: str) -> str:
-	"""Returns the input of a call. Arguments that have none are the input themselves."""
+	"""Returns the input of a call: the field `input` of its arguments, or else the arguments themselves."""
 	value = (object_of(arguments) or {}).get(INPUT)
 	return value if isinstance(value, str) else arguments
 

@@ -131,7 +131,7 @@ class Gateway:
 		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
 		waiting = self._candidates(self.route(preferred_provider, ask.model), named)
 		if one := ask.attach_to:
-			# Nobody else knows this answer.
+			# No other provider and no other key has this answer.
 			of_answer = (one.provider, one.key)
 			waiting = [
 				(provider, one.model)

@@ -1,7 +1,7 @@
 """Hedging: if the first provider is silent, a second one gets the same question, and the first to answer wins.
 
-The connection to the other is closed at once. A provider that is tried again after a rest is hedged, too. It is listened
-to until its first chunk, because only that tells whether it rests further.
+The connection to the other provider is closed at once. A provider that is tried again after a rest is hedged, too. The app
+reads from it until its first chunk, because only that shows whether it must rest again.
 """
 
 import asyncio

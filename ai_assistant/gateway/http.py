@@ -1,8 +1,16 @@
 """How the native adapters ask a provider: one aiohttp client a loop, and the JSON objects of a response.
 
-Measured as bare loops over the same streams, in µs of CPU a chunk: one as fast as it is taken, one at 50 a second, a hundred
-at 50 a second: aiohttp and JSON 5, 285, 47; httpx and JSON 14, 512, 327; the OpenAI SDK's events without its models 15, 470,
-354; litellm 400, 1,200. aiohttp reads in a callback of the loop and parses in C; the others wake a task through several
+Bare loops over the same streams took this CPU for each chunk, in µs. *Full* is one stream at full speed, *one* is one stream of
+50 chunks a second, and *hundred* is a hundred such streams:
+
+| | full | one | hundred |
+| --- | --- | --- | --- |
+| aiohttp and JSON | 5 | 285 | 47 |
+| httpx and JSON | 14 | 512 | 327 |
+| the OpenAI SDK's events without its models | 15 | 470 | 354 |
+| litellm | 400 | 1,200 | not measured |
+
+aiohttp reads in a callback of the loop and parses in C; the others wake a task through several
 layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line.
 """
 
@@ -43,7 +51,7 @@ OWN = frozenset(
 	" messages model organization stream timeout".split()
 )
 
-# aiohttp would look anew for each question, on two threads.
+# aiohttp itself would look the proxy up for each question, on two threads.
 _proxy = lru_cache(proxy_for)
 
 
@@ -265,7 +273,7 @@ def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
 		return ProviderError("unusable_proxy", **names)
 	if isinstance(error, UnreadableAuthorities):
 		return ProviderError("unreadable_authorities", **names)
-	# A ValueError, too.
+	# This error is also a ValueError, so it is checked first.
 	if isinstance(error, aiohttp.ClientConnectorCertificateError):
 		return ProviderError("untrusted", **names)
 	if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):

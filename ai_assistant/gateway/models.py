@@ -24,7 +24,7 @@ NAMES = {
 	"alibaba": "dashscope",
 	"cohere": "cohere_chat",
 }
-# The list has deepseek-reasoner as it was before V3.2, which calls tools. It does not have the other model.
+# The list says that deepseek-reasoner calls no tools; since V3.2 it does. The list does not have the other model.
 TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 FIREWORKS = "accounts/fireworks/models/"
 
@@ -90,7 +90,7 @@ def _is_used(key: str) -> bool:
 
 
 def _listed_as(api: str) -> str:
-	"""The list's name of an API. litellm's own Ollama and Cohere are listed as themselves."""
+	"""The list's name of an API. litellm's `ollama_chat` and `cohere_chat` have entries of their own."""
 	if api in ("ollama_chat", "cohere_chat"):
 		return api
 	return NAMES.get(api, api.removeprefix("litellm/"))

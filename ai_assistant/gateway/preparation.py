@@ -1,4 +1,4 @@
-"""Makes of a question what one provider gets of it."""
+"""Prepares a question for one provider."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

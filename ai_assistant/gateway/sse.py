@@ -18,7 +18,7 @@ OTHER_FIELD = re.compile(r":|(event|id|retry)(:|$)")
 # Not strict: some providers have line ends inside strings.
 _decoder = json.JSONDecoder(strict=False)
 _decode = _decoder.decode
-# The C function behind `decode`, which accepts any place in a string. The stubs of Python do not have it.
+# The C function behind `decode`, which can start at any position in a string. Python's type stubs do not have it.
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 

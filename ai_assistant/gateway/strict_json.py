@@ -9,7 +9,7 @@ from typing import Any
 
 
 def loads(text: str | bytes) -> Any:
-	"""Reads a JSON value. Raises ValueError, also for a number that JSON cannot say, and RecursionError."""
+	"""Reads a JSON value. Raises ValueError, also for a number that JSON cannot express, and RecursionError."""
 	if isinstance(text, bytes):
 		text = text.decode(json.detect_encoding(text), "surrogatepass")
 	return _decoder.decode(text)

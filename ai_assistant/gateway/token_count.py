@@ -14,7 +14,7 @@ from .errors import ProviderError
 from .usage import estimated_tokens
 
 TIMEOUT_S = 10
-# What the endpoints that count take of the body of a question.
+# The fields of a question's body that the counting endpoints accept.
 ANTHROPIC = ("model", "messages", "system", "tools", "tool_choice", "thinking")
 GEMINI = ("contents", "systemInstruction", "tools", "toolConfig", "generationConfig")
 RESPONSES = ("model", "input", "tools", "tool_choice", "reasoning", "text", "parallel_tool_calls")

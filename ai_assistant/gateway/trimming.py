@@ -15,9 +15,10 @@ from .sizes import bytes_of, bytes_of_tools
 from .usage import BYTES_PER_TOKEN, estimated_tokens
 
 NOTE = "This tool result was removed to save space. Call the tool again if you need it."
-# A shorter result, with what is around it, stays.
+# A result whose message is shorter than this is not replaced.
 MIN_RESULT_BYTES = 400
-# The shares of the window at which results are replaced, and down to which. Estimates of tokens are often too low.
+# The app begins to replace results when the prompt fills FULL of the window, and stops below ENOUGH. Estimates of tokens
+# are often too low.
 FULL, ENOUGH = 0.75, 0.45
 _END: dict[str, Any] = {"role": "end"}
 # The smallest window that is tried after a provider has refused a longer prompt.

@@ -43,7 +43,7 @@ class WebProcess(BaseApplication):
 			"bind": self.address,
 			"worker_class": "gthread",
 			"threads": self.chats + THREADS_FOR_OTHER_CALLS,
-			# One that waits for a thread would otherwise be accepted and not answered.
+			# Otherwise gunicorn would accept connections that wait for a thread and are not answered.
 			"worker_connections": self.chats + 4 * THREADS_FOR_OTHER_CALLS,
 			"graceful_timeout": GRACEFUL_TIMEOUT_S,
 			"proc_name": "ai-assistant-web",

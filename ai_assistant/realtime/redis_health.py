@@ -148,7 +148,7 @@ def _shut_down(connection: Any) -> None:
 
 
 def _stop_watching() -> bool:
-	# Cleared before the check: a thread that still saw it set has its publish in the list by then.
+	# The event is cleared before the list is checked. A thread that still saw it set has already put its publish into the list.
 	with _lock:
 		_watch.clear()
 		if _publishing:

@@ -67,7 +67,7 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 				conversation.think(sealed)
 		elif kind == "tool_use":
 			tool_input = block.get("input")
-			# As most models write them: a provider finds again in its cache what it has written itself.
+			# Most models write the arguments in this form, so a provider finds its own earlier text in its cache.
 			compact = json.dumps(tool_input or {}, ensure_ascii=False, separators=(",", ":"))
 			arguments = tool_input if isinstance(tool_input, str) else compact
 			conversation.call(string_in(block, "id", path), string_in(block, "name", path), arguments)
@@ -98,7 +98,7 @@ def _content(content: Any, where: str) -> str | list[dict[str, Any]]:
 
 
 def _plain(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-	"""Parts as one text where they are nothing else: not every provider takes parts."""
+	"""Joins the parts to one text if all of them are text, because not every provider accepts parts."""
 	if all(part.keys() == {"type", "text"} for part in parts):
 		return "\n\n".join(part["text"] for part in parts)
 	return parts

@@ -36,6 +36,6 @@ def prompt_tokens(parsed: Parsed) -> int:
 
 
 def input_of(arguments: str) -> dict[str, Any]:
-	"""The `input` of a call. Arguments that are no JSON object stand in one, as the adapters send them."""
+	"""The `input` of a call. Arguments that are no JSON object become the field `arguments` of one, as in the adapters."""
 	read = object_of(arguments)
 	return {"arguments": arguments} if read is None else read

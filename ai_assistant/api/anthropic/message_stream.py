@@ -111,7 +111,8 @@ class Writer:
 	def _close(self, sealed: str | None = None) -> str:
 		"""Ends the text or thinking that is being written, if there is one.
 
-		A thinking needs a signature: clients drop one without. It is the request's id where nothing else is known.
+		A block of thinking needs a signature, because clients drop a block without one. If the provider sent none, the signature is
+		the id of the request.
 		"""
 		kind, self._open = self._open, None
 		if kind is None:

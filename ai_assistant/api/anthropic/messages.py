@@ -28,7 +28,7 @@ from .message_stream import Writer
 __all__ = ["Writer", "error", "parse", "whole"]
 
 SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
-# Fields that the site does not carry out.
+# Fields that the site ignores.
 NOT_CARRIED_OUT = ("container", "context_management", "mcp_servers", "top_k")
 
 

@@ -167,7 +167,8 @@ class Writer:
 			if not self._options["hides_errors"]:
 				return error_event + DONE
 			sentence = self._delta({"content": f"\n\n{failure['message']}"})
-			# It says that the answer is not whole, and without it the client shows neither text nor sentence.
+			# The finish_reason `length` says that the answer is not whole. Without a finish_reason the client shows neither the text
+			# nor the sentence.
 			return sentence + error_event + self._delta({}, "length") + DONE
 		ends = self._delta({}, answer["finish_reason"])
 		if self._options["include_usage"]:

@@ -93,7 +93,7 @@ def call_of(request_id: str, n: int, call: dict[str, Any], tools: Mapping[str, C
 def call_item(
 	identity: str, call_id: str, name: str, arguments: str, status: str, tools: Mapping[str, CalledTool]
 ) -> dict[str, Any]:
-	"""The item of a call, which names the tool as the client does. Of a custom tool the input is the text in `arguments`."""
+	"""The item of a call, which names the tool as the client does. If it calls a custom tool, `arguments` contains the input."""
 	kind, tool = call_kind(name, tools), tools.get(name) or CalledTool(name)
 	written = (
 		{"input": freeform.input_of(arguments)} if kind == "custom_tool_call" else {"arguments": arguments}

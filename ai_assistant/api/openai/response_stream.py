@@ -21,7 +21,7 @@ from .response_object import (
 )
 
 CALLS = ("function_call", "custom_tool_call")
-# The events of an item's only part, those of its text, and what a part is numbered by.
+# By the type of an item: the events of its only part, the events of the text, and the field with the number of the part.
 PARTS = {
 	"reasoning": ("response.reasoning_summary_part", "response.reasoning_summary_text", "summary_index"),
 	"message": ("response.content_part", "response.output_text", "content_index"),
@@ -79,7 +79,7 @@ class Writer:
 
 	def end(self, answer: dict[str, Any]) -> str:
 		if answer["status"] in ("queued", "running"):
-			# It goes on in a worker, and this stream has lasted as long as one may.
+			# The request continues in a worker. This stream has reached the time limit of a web request.
 			error = answer["error"]
 			return self._event("error", code=error["code"], message=error["message"], param=None)
 		text = "".join(self.write(chunk) for chunk in self._written.missing(answer))

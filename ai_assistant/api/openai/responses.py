@@ -27,7 +27,7 @@ from .response_tools import tools_of, with_additional_tools
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
-# Fields that the site does not carry out, with the values by which they ask for nothing.
+# Fields that the site ignores, with the values that change nothing.
 NOT_CARRIED_OUT: dict[str, tuple[Any, ...]] = {
 	"top_logprobs": (None, 0),
 	"max_tool_calls": (None,),

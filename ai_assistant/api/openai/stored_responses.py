@@ -41,7 +41,7 @@ from .response_tools import CalledTool, names_of
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
 # How long a cancelled request may take to end.
 END_S = 3.0
-# Each is looked up in the database.
+# The most responses whose items an input may name. Each response is looked up in the database.
 MAX_REFERRED = 500
 
 Known = dict[str, tuple[store.Row, Mapping[str, CalledTool]]]
@@ -178,7 +178,7 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 		# Their characters have been counted already, against the limit of the model that is asked.
 		messages = messages_of(own, replace(settings.limits, max_chars=MOST))
 		return {**sent, "messages": messages, "repeated": repeated}
-	# A stream that is sent again needs only their names to have the same items.
+	# A stream that is sent again has the same items if the names of the tools are known.
 	return {**sent, "repeated": {"tools": names_of(repeated.get("tools"))}}
 
 

@@ -17,7 +17,7 @@ from .litellm import chat as litellm_chat
 
 Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]
 
-# By the name of the API. All others are asked through litellm.
+# The native adapters by the name of the API. All other APIs are asked through litellm.
 ADAPTERS: dict[str, Callable[[Provider, Ask], Stream]] = {
 	**dict.fromkeys(chat_apis.APIS, openai_chat.answer),
 	"anthropic": anthropic.answer,

@@ -27,7 +27,7 @@ BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 # The API wants a limit with each request; this is one that every model takes.
 DEFAULT_MAX_TOKENS = 4096
-# How often a message that the provider paused, for a tool of its own, is continued.
+# The most times that a message is continued which the provider paused for a tool of its own.
 MAX_PAUSES = 8
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Models that think unless they are told not to: Sonnet 5, Opus 5 and later. They show it only if `display` asks for it.
@@ -88,7 +88,7 @@ async def answer(
 
 
 def _go_on(messages: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> None:
-	"""Puts what the model has answered so far at the end of the messages, from where it goes on."""
+	"""Appends what the model has answered so far to the messages, so that the model continues there."""
 	if messages[-1]["role"] == "assistant":
 		messages[-1]["content"] += blocks
 	else:
@@ -96,7 +96,7 @@ def _go_on(messages: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> None
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The body of the request, and the names of ours that the model does not take.
+	"""The body of the request, and the names of the Ask's fields that the model does not accept.
 
 	Anthropic refuses a temperature beside thinking, a budget that is not below `max_tokens`, thinking where a call is
 	forced, and any temperature for its models since Opus 4.7 (`supports_sampling_params` of litellm's list is false).
@@ -114,7 +114,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	sent |= thinking
 	thinks = bool(thinking) and thinking["thinking"]["type"] != "disabled"
 	if not thinks:
-		# It takes its thoughts back only while it may think.
+		# The API accepts earlier thinking only in a request that lets the model think.
 		for message in messages:
 			if message["role"] == "assistant":
 				message["content"] = [part for part in message["content"] if part["type"] not in THINKING]
@@ -182,7 +182,7 @@ def _thinking(
 
 
 def _lacks_its_thinking(messages: list[dict[str, Any]]) -> bool:
-	"""Whether the calls that are being answered stand there without the thinking that led to them."""
+	"""Whether the last calls, whose results the messages have, lack the thinking that led to them."""
 	if len(messages) < 2 or messages[-1]["content"][0]["type"] != "tool_result":
 		return False
 	return not any(part["type"] in THINKING for part in messages[-2]["content"])
@@ -192,7 +192,7 @@ def _tools(ask: Ask) -> dict[str, Any]:
 	if not ask.uses_tools:
 		return {}
 	if not ask.tools:
-		# The API wants the tools named whose calls are in the conversation.
+		# The API requires a definition of each tool whose calls are in the conversation.
 		calls = [call for message in ask.messages for call in message.get("tool_calls") or ()]
 		named = dict.fromkeys(call["function"]["name"] for call in calls)
 		tools = [{"name": name, "input_schema": NO_ARGUMENTS} for name in named]
@@ -220,7 +220,7 @@ def _tools(ask: Ask) -> dict[str, Any]:
 
 
 def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The system's blocks, and the turns: those of one role that follow each other are one."""
+	"""The system's blocks, and the turns. Consecutive messages of one role become one turn."""
 	system: list[dict[str, Any]] = []
 	turns: list[dict[str, Any]] = []
 	own = OwnIds()
@@ -283,7 +283,7 @@ def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
 	written = function.get("arguments") or "{}"
 	arguments = strict_json.object_of(written)
 	if arguments is None:
-		# It was the model's mistake; the model sees it as it was.
+		# The model wrote no JSON object. It gets its text back unchanged.
 		arguments = {"arguments": written}
 	return {"type": "tool_use", "id": _call_id(call["id"]), "name": function["name"], "input": arguments}
 

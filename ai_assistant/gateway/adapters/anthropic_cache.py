@@ -1,8 +1,9 @@
 """Marks the blocks of a request up to which Anthropic caches it.
 
 There are at most four markers: the end of the tools and the system prompt, the end of the history before this turn, an
-anchor in a long history, and the last message. The API looks for a cached beginning in the 20 blocks before a marker
-alone, so that without an anchor it would not find that of a few rounds before.
+anchor in a long history, and the last message. The API looks for a cached
+beginning only in the 20 blocks before a marker. Without an anchor it would not find the beginning that it cached a few
+rounds earlier.
 """
 
 import json
@@ -17,14 +18,14 @@ from .anthropic_stream import THINKING
 MOST = 4
 # Messages between two anchors.
 ANCHOR = 15
-# For a model that is not listed. The API caches no shorter prompt.
+# The shortest prompt that the API caches, for a model that is not listed.
 MIN_TOKENS = 1024
 
 
 def mark(sent: dict[str, Any], setting: str, listed: models.Entry) -> None:
 	"""Sets the markers in the body of a request.
 
-	A client's own markers are left as they are, the last four of them; then no others are set.
+	If the client has set markers, its last four markers stay, and the app sets none.
 
 	Args:
 		sent: the body, with `messages` and perhaps `system` and `tools`.
@@ -49,7 +50,7 @@ def mark(sent: dict[str, Any], setting: str, listed: models.Entry) -> None:
 
 
 def _has_tokens(sent: dict[str, Any], minimum: int) -> bool:
-	"""Whether a request has so many tokens, by its length. No more of a long request is read than is needed."""
+	"""Whether a request has at least `minimum` tokens, estimated from its length. It stops reading once that is certain."""
 	size = 0
 	for part in (sent.get("tools") or (), sent.get("system") or (), *sent["messages"]):
 		size += len(json.dumps(part))
@@ -66,7 +67,8 @@ def _blocks(sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _history_end(messages: list[dict[str, Any]]) -> int:
-	"""The index of the last message before this turn, which the user's last words begin; -1 if there is none."""
+	"""The index of the last message before this turn; -1 if there is none. A turn begins with the last message in which the
+	user writes something."""
 	for index in range(len(messages) - 1, -1, -1):
 		message = messages[index]
 		if message["role"] == "user" and any(block["type"] != "tool_result" for block in message["content"]):
@@ -75,7 +77,7 @@ def _history_end(messages: list[dict[str, Any]]) -> int:
 
 
 def _anchor(messages: list[dict[str, Any]]) -> int:
-	"""The index of the last of every 15th message; -1 if there are fewer."""
+	"""The index of the last message before the newest whose number is a multiple of 15; -1 if there is none."""
 	return (len(messages) - 1) // ANCHOR * ANCHOR - 1
 
 

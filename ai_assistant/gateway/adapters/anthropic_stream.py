@@ -13,9 +13,9 @@ from ..tool_calls import ToolPiece
 from .partial import PartialAnswer
 
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
-# Of the blocks of a message that paused; what is longer is not continued.
+# The most characters in the blocks of a paused message. A longer message is not continued.
 MAX_PAUSED_CHARS = 4_000_000
-# Between the numbers of the blocks of a message and of its continuation.
+# The distance between the block numbers of a message and those of its continuation.
 ROUND = 100_000
 
 

@@ -13,7 +13,7 @@ class Api:
 
 	Args:
 		base: its address; None if a provider of it needs an `api_base`.
-		path: what follows the host in the address, where an `api_base` has no path.
+		path: the path that is appended to an `api_base` without a path.
 		usage_is_asked_for: whether it counts tokens in a stream only if `stream_options` asks for it.
 		takes_parts: whether the content of a text may be a list of parts.
 		takes_effort: whether it takes `reasoning_effort`.
@@ -31,7 +31,7 @@ APIS = {
 	"alibaba": Api("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", takes_effort=False),
 	"azure": Api(path="/openai/v1"),
 	"cerebras": Api("https://api.cerebras.ai/v1"),
-	# It refuses stream_options, and counts without.
+	# It refuses `stream_options`, and counts the tokens without it.
 	"cohere": Api("https://api.cohere.ai/compatibility/v1", usage_is_asked_for=False, takes_effort=False),
 	"dashscope": Api("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", takes_effort=False),
 	"databricks": Api(path="/serving-endpoints"),

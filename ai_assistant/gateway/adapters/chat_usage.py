@@ -23,8 +23,8 @@ def usage_of(
 ) -> Usage | None:
 	"""The tokens of an answer, in the shapes of OpenAI, DeepSeek, Moonshot, Groq, OpenRouter and Perplexity.
 
-	Some servers count the reasoning apart from the completion (xAI, Perplexity, Gemini's). Their total shows it, or a
-	reasoning that is longer than the completion.
+	Some servers (xAI, Perplexity, Gemini's) count the reasoning apart from the completion. It is recognised by the total, or
+	by more tokens of reasoning than of the completion.
 	"""
 	if counts is None:
 		return None

@@ -32,10 +32,10 @@ API_VERSION = "/v1beta"
 VERTEX, VERTEX_PATH = "aiplatform.googleapis.com", "/v1/publishers/google"
 # What Google's access tokens begin with.
 ACCESS_TOKEN = "ya29."
-# Of a response each has at least one.
+# Each response has at least one of these fields.
 RESPONSE_FIELDS = {"candidates", "promptFeedback", "usageMetadata", "responseId", "modelVersion"}
 THINKS_ALWAYS = re.compile(r"gemini-2\.5-pro")
-# Of the text that the places of citations are looked up in.
+# The most characters of a text in which the positions of citations are looked up.
 MAX_CITED_CHARS = 1_000_000
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 # Google's own word for a call that another model made, and that has no signature (Gemini 3 refuses it without).
@@ -89,7 +89,7 @@ async def answer(
 class _Answer(PartialAnswer):
 	"""An answer as far as it has arrived."""
 
-	# Whether the provider searches, so that the text is kept: its citations count in bytes of it.
+	# Whether the provider searches. The text is then kept, because the API gives the positions of citations in bytes.
 	searches: bool = False
 	finish: str | None = None
 	blocked: bool = False
@@ -109,7 +109,7 @@ class _Answer(PartialAnswer):
 		self.blocked = self.blocked or bool((response.get("promptFeedback") or {}).get("blockReason"))
 		for candidate in response.get("candidates") or ():
 			if candidate.get("index"):
-				# Of an answer beside this one.
+				# Part of a second answer, which is not read.
 				continue
 			for part in (candidate.get("content") or {}).get("parts") or ():
 				yield from self._piece(part)
@@ -181,7 +181,7 @@ def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The body of the request, and the names of ours that the model does not take."""
+	"""The body of the request, and the names of the Ask's fields that the model does not accept."""
 	system, contents = _conversation(provider, ask)
 	thinking, takes_effort = _thinking(ask, listed)
 	config = {
@@ -201,9 +201,9 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 
 
 def _thinking(ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], bool]:
-	"""The `thinkingConfig`, and whether it says what was asked for.
+	"""The `thinkingConfig`, and whether it has the effort of the question.
 
-	A model that thinks does so unasked, and shows its thoughts where `includeThoughts` says so.
+	A thinking model thinks by default. It shows its thoughts if `includeThoughts` is set.
 	"""
 	effort = ask.reasoning_effort
 	if not listed.get("supports_reasoning"):
@@ -239,10 +239,10 @@ def _tools(ask: Ask) -> dict[str, Any]:
 
 
 def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The system's parts, and the turns: those of one role that follow each other are one."""
+	"""The system's parts, and the turns. Consecutive messages of one role become one turn."""
 	system: list[dict[str, Any]] = []
 	turns: list[dict[str, Any]] = []
-	# The API knows an answer by the name of the function.
+	# The API identifies the result of a call by the name of its function.
 	called: dict[str, str] = {}
 	signs = not GEMINI_BUDGETS.match(ask.model)
 	for message_of_ask, fields in continuation.of_messages(provider, ask):
@@ -282,7 +282,7 @@ def _inline(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signed(parts: list[dict[str, Any]], fields: continuation.Fields) -> list[dict[str, Any]]:
-	"""The text of an answer with its signature, which comes with the last of it."""
+	"""The parts of an answer, the last of them with the signature of the answer."""
 	signatures = continuation.strings(fields.get("thought_signatures"))
 	if not signatures or not parts:
 		return parts

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..sse import ProtocolError
 
-# Of `$.a.b[0]`, and `$['a b']`: the names and the numbers.
+# Finds the names and the numbers in a path such as `$.a.b[0]` or `$['a b']`.
 STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]")
-# Of one list: an index beyond it is no call.
+# The largest index in a list. A larger one is an error.
 MAX_INDEX = 10_000
 
 
@@ -43,7 +43,7 @@ def _steps(path: Any) -> list[str | int]:
 
 
 def _at(place: Any, step: str | int, new: Any) -> Any:
-	"""What stands in a place, made where there is nothing. Raises ProtocolError."""
+	"""Returns the value at a step of `place`. A missing value is set to `new`. Raises ProtocolError."""
 	if isinstance(place, dict) and isinstance(step, str):
 		return place.setdefault(step, new)
 	if isinstance(place, list) and isinstance(step, int) and step <= min(len(place), MAX_INDEX):

@@ -25,7 +25,7 @@ from .responses_usage import usage_of
 BASE = "https://api.openai.com/v1"
 # The API refuses a lower limit.
 MIN_OUTPUT_TOKENS = 16
-# The reasoning's events, and what their parts are numbered by.
+# The events of the reasoning, each with the field that has the number of the part.
 REASONING = {
 	"response.reasoning_summary_text.delta": "summary_index",
 	"response.reasoning_text.delta": "content_index",
@@ -37,7 +37,7 @@ ANNOTATION = "response.output_text.annotation.added"
 # What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
 SHOWN = ("message", "reasoning", "function_call", compaction.FIELD)
 CALLS = ("function_call", "custom_tool_call")
-# An approval comes first: it is what the others wait for.
+# An approval request comes first, because the other items wait for it.
 UNSHOWN = {"mcp_approval_request": "only_approvals", "image_generation_call": "only_images"}
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 
@@ -115,7 +115,7 @@ class _Response(PartialAnswer):
 	# The last event's response.
 	end: dict[str, Any] = field(default_factory=dict)
 	spoke: bool = False
-	# Where the text of a message's part begins, by the numbers of both.
+	# Where the text of a part begins, by the numbers of its message and of the part.
 	starts: dict[tuple[Any, Any], int] = field(default_factory=dict)
 	# The part of the reasoning that is being written.
 	part: tuple[Any, ...] | None = None
@@ -161,7 +161,7 @@ class _Response(PartialAnswer):
 			# The reference has the fields of an error beside its type; OpenAI sends them one level deeper.
 			raise failure(self.names, body=event.get("error") or event)
 		elif event.get("object") == "response":
-			# Of a server that does not stream.
+			# The whole response of a server that does not stream.
 			yield from self._whole(event)
 		else:
 			string(kind)
@@ -203,7 +203,7 @@ class _Response(PartialAnswer):
 		return kind == "function_call" or (kind == "custom_tool_call" and item.get("name") in self.custom)
 
 	def _whole(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What the last event has beyond the others: nothing, or all of it where there were none.
+		"""Yields what the last event has and no earlier event had: nothing, or the whole answer if there were no earlier events.
 
 		Raises ProviderError at the end of a response that failed.
 		"""
@@ -244,7 +244,7 @@ class _Response(PartialAnswer):
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the body of the request, and the fields that the model does not accept."""
-	# As in Chat Completions, without the fields that these refuse together with tools.
+	# The parameters of Chat Completions, without the fields that Chat Completions refuses or names differently.
 	chat, dropped = openai_chat.parameters("openai", _without_options(ask), listed)
 	sent: dict[str, Any] = {
 		"model": ask.model,
@@ -301,7 +301,7 @@ def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, st
 
 
 def _reason(response: dict[str, Any]) -> str | None:
-	"""The provider's word for the end of a response: of one that is not whole its reason, else what became of it."""
+	"""The finish reason of a response: `stopped` if it was cancelled, `content_filter` or `length` if it is incomplete, or None."""
 	if response.get("status") == "cancelled":
 		return "stopped"
 	if response.get("status") != "incomplete":
@@ -311,7 +311,7 @@ def _reason(response: dict[str, Any]) -> str | None:
 
 
 def _unshown(output: Iterable[dict[str, Any]]) -> str | None:
-	"""What an output holds that is not shown, as the kind of failure of an answer that holds nothing else."""
+	"""The kind of error for the content of an output that is not shown, for an answer without other content; else None."""
 	kinds = {item.get("type") for item in output} - {*SHOWN}
 	known = (failing for kind, failing in UNSHOWN.items() if kind in kinds)
 	return next(known, "only_unknown_calls" if kinds else None)

@@ -10,7 +10,7 @@ from .. import models
 from ..chunks import OPTIONS, Ask
 
 SAMPLING = frozenset(("top_p", "presence_penalty", "frequency_penalty"))
-# Chat completions: what an API does not take as OpenAI's does, or refuses.
+# Chat Completions: the fields that an API refuses, or reads differently from OpenAI's.
 CHAT_LACKS = {
 	"deepseek": frozenset(("seed", "parallel_tool_calls")),
 	"mistral": frozenset(),
@@ -30,7 +30,7 @@ def options_of(ask: Ask) -> Body:
 	"""The OPTIONS that the question has."""
 	fields = {name: getattr(ask, name) for name in OPTIONS}
 	if not ask.tools:
-		# It says nothing without tools, and some APIs refuse it then.
+		# Without tools the field has no meaning, and some APIs refuse it.
 		fields["parallel_tool_calls"] = None
 	return {name: value for name, value in fields.items() if value is not None}
 

@@ -43,7 +43,7 @@ class PartialAnswer:
 		return Reasoning(piece)
 
 	def cite(self, url: Any, title: Any = None, start: Any = None, end: Any = None) -> None:
-		"""Keeps a source. One without a link that a page may show is passed over.
+		"""Keeps a source. A source is skipped unless its address is an http or https link.
 
 		Args:
 			url: its address.

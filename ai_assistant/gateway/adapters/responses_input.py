@@ -54,7 +54,7 @@ class _Custom:
 def _items(
 	message: dict[str, Any], fields: continuation.Fields, custom: _Custom, compact: bool
 ) -> Iterator[dict[str, Any]]:
-	"""A chat message as input items: a call is one of its own, and so is its answer."""
+	"""A chat message as input items. A call is an item of its own, and so is the result of a call."""
 	if message["role"] == "tool":
 		output, identity = _content("user", message["content"]), message["tool_call_id"]
 		kind = "custom_tool_call" if identity in custom.calls else "function_call"

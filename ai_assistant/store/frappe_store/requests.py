@@ -23,7 +23,7 @@ from .rows import (
 from .usage import book
 
 LOCK = "AI Lock"
-# After so many seconds of waiting for the admission lock the client hears that the site is busy.
+# The seconds that a request waits for the admission lock. Then the site answers `busy`.
 LOCK_WAIT_S = 5
 
 

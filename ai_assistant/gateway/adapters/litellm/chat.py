@@ -80,7 +80,7 @@ async def answer(
 		if "tools" in dropped:
 			raise ProviderError("no_tools", **names)
 		if not ({"reasoning_effort", "thinking"} & (set(parameters) | set(provider.extra))):
-			# Claude takes its thoughts back only while it may think.
+			# Claude accepts earlier thinking only in a request that lets it think.
 			for message in messages:
 				message.pop("thinking_blocks", None)
 		builder = continuation.Builder()
@@ -108,7 +108,7 @@ async def answer(
 		feed = await Feed.of(litellm, stream, names, heard)
 		stream.chunks, stream.messages = _Counts(litellm), None
 		async for chunk in stream:
-			# It is only used for rules that the app does not set, and joining it takes quadratic time.
+			# litellm joins all text here, which takes quadratic time, for rules that the app does not use.
 			stream.response_uptil_now = ""
 			# A second answer is not read.
 			if chunk.choices and not chunk.choices[0].index:

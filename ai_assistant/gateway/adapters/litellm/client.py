@@ -21,7 +21,7 @@ from ...failures import ENDS
 from ...usage import Usage, estimated_tokens, tokens
 from ..options import options_of
 
-# Ollama has no tool_choice. (To litellm it is known, and makes its requests hang.)
+# Ollama has no tool_choice. litellm sends it nevertheless, and then its requests hang.
 TAKES_NO_CHOICE = ("ollama", "ollama_chat")
 
 
@@ -37,10 +37,10 @@ def load() -> Any:
 		litellm.telemetry = False
 		# A hundred equal chunks are an error to litellm; to a user they are a table or an ASCII drawing.
 		litellm.REPEATED_STREAMING_CHUNK_LIMIT = 10**9  # type: ignore[attr-defined]
-		# To guess at tokens that a provider has not counted, it would fetch a tokenizer from the network.
+		# litellm would fetch a tokenizer from the network to estimate tokens that a provider has not counted.
 		litellm.disable_hf_tokenizer_download = True
-		# About a model of Ollama's it would ask the server, synchronously, and several times a question:
-		# the whole loop would wait for it.
+		# litellm would ask Ollama's server about the model, synchronously and several times for each question. The
+		# whole loop would wait for it.
 		# nosemgrep: frappe-monkey-patching-not-allowed
 		from litellm.llms.ollama.common_utils import OllamaModelInfo
 
@@ -92,16 +92,16 @@ async def close_clients(litellm: Any) -> None:
 
 
 def _close_at_exit(litellm: Any) -> None:
-	# A forked child has none of its own before it asks.
+	# A forked child has no clients before its first question.
 	if litellm.in_memory_llm_clients_cache.cache_dict:
 		with suppress(Exception):
 			asyncio.run_coroutine_threadsafe(close_clients(litellm), provider_loop()).result(timeout=1)
 
 
 def _fetch_no_images(litellm: Any) -> None:
-	"""Whatever it would fetch a link of the client's for (to send it on, to guess at its tokens), it may not.
+	"""Forbids litellm to fetch the links of a client's images, which it does to send the data or to estimate the tokens.
 
-	A link may point into the site's own network; and its synchronous fetch would hold up the whole loop.
+	A link may point into the site's own network, and litellm fetches synchronously, which would block the whole loop.
 	"""
 	from litellm.litellm_core_utils import token_counter
 	from litellm.litellm_core_utils.prompt_templates import factory, image_handling
@@ -118,9 +118,9 @@ def _fetch_no_images(litellm: Any) -> None:
 
 
 def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
-	"""The same maker of httpx's clients; those follow no redirect, and heap up no line without an end.
+	"""Wraps a function that makes httpx clients. The clients follow no redirect, and limit the length of a line.
 
-	Nor do they unpack anything: of a few bytes may come a line of any length.
+	They accept no compressed response, because a few compressed bytes can become a line of any length.
 	"""
 	import httpx
 
@@ -149,7 +149,7 @@ def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
 		client = make(*args, **kwargs)
 		client.follow_redirects = False
 		client.headers["accept-encoding"] = "identity"
-		# One that it made before it may give again.
+		# `make` may return a client that it has made before.
 		if bound not in (hooks := client.event_hooks["response"]):
 			hooks.append(bound)
 		return client

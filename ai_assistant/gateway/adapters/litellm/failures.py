@@ -80,7 +80,7 @@ def _words(cause: BaseException) -> str:
 	import openai
 
 	if type(cause) is Exception:
-		# Of an error where a whole answer should be.
+		# The server sent an error in the place of a whole answer.
 		return json.dumps(
 			{name: getattr(cause, name, "") for name in ("status_code", "message")}, default=str
 		)

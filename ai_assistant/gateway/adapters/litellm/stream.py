@@ -135,7 +135,7 @@ class Feed:
 
 
 async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:
-	"""As `Objects`, of lines that come one by one."""
+	"""Yields the objects in lines that arrive one by one, as `Objects` does."""
 	parser = Objects()
 	async for line in lines:
 		for response in parser.of((line,)):
@@ -153,14 +153,14 @@ async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
 
 
 def _ends(response: dict[str, Any] | None) -> bool:
-	"""Whether an object is an end that litellm does not tell: `[DONE]`, or one of Gemini's."""
+	"""Whether an object is an end of the answer that litellm does not report: `[DONE]`, or one of Gemini's ends."""
 	if response is None or (response.get("promptFeedback") or {}).get("blockReason"):
 		return True
 	return any(candidate.get("finishReason") for candidate in response.get("candidates") or [])
 
 
 def _with_its_tags(parse: Parser) -> Parser:
-	"""Ollama's parser, the text kept from it."""
+	"""Makes a parser that hides the text from Ollama's parser, which would delete `<think>` tags from it."""
 
 	def parse_the_rest(response: dict[str, Any]) -> Any:
 		message = response.get("message")
@@ -174,7 +174,7 @@ def _with_its_tags(parse: Parser) -> Parser:
 
 
 def _forgetting(source: Any, parse: Parser) -> Parser:
-	"""Anthropic's parser, what it keeps bounded: of a block as much as can be given back with its signature."""
+	"""Makes a parser that limits what Anthropic's parser keeps of a block: as much as a continuation can have."""
 	source.reasoning_content_chunks = deque(maxlen=0)
 
 	def parse_and_forget(response: dict[str, Any]) -> Any:
@@ -185,7 +185,7 @@ def _forgetting(source: Any, parse: Parser) -> Parser:
 		for other in others:
 			for name in ("thinking", "partial_json"):
 				if more := other["delta"].get(name):
-					# One more than may be given back: so the whole is known to be too long.
+					# One character more than a continuation can have shows that the block is too long.
 					room = continuation.MAX_CHARS + 1 - len(begun := first["delta"].get(name) or "")
 					first["delta"][name] = begun + more[:room]
 		del source.content_blocks[1:]
