@@ -62,7 +62,7 @@ serve: $(STAMP) ## start the standalone site on port 8000
 	-@$(MAKE) --silent --no-print-directory page
 	@$(BIN)/ai-assistant serve
 
-test: $(STAMP) page ## the whole suite, but for what needs a browser
+test: $(STAMP) page ## the whole suite, except what needs a browser, other programs or a bench
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-browser: $(STAMP) page ## the page in a real Chromium, which is installed where it is missing
