@@ -56,8 +56,8 @@ def numbers(
 			url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
 			for _ in range(answers):
 				async with aclosing(http.objects(url, {}, b"{}", NAMES, ended=lambda: True)) as source:
-					async for message in source:
-						came.append(message["n"])
+					async for messages in source:
+						came += [message["n"] for message in messages]
 		finally:
 			await runner.cleanup()
 		return came

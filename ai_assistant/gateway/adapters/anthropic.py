@@ -56,18 +56,19 @@ async def answer(
 	message = Message(ask.uses_tools or ask.compact, pauses=http.runs_tools(provider))
 	for _ in range(1 + MAX_PAUSES):
 		# Models before Claude 4.6 do not compact.
-		events = http.objects_or_without(
+		source = http.objects_or_without(
 			lambda: request(provider, sent),
 			names,
 			lambda: message.stop_reason,
 			lambda: bool(sent.pop("context_management", None)),
 		)
-		async with aclosing(events):
-			async for event in events:
-				if event.get("type") == "error" or "error" in event:
-					raise failure(names, body=event)
-				for piece in message.pieces(event):
-					yield piece
+		async with aclosing(source):
+			async for events in source:
+				for event in events:
+					if event.get("type") == "error" or "error" in event:
+						raise failure(names, body=event)
+					for piece in message.pieces(event):
+						yield piece
 		if message.stop_reason is None and not message.stopped:
 			raise ProviderError("unfinished" if message.begun else "no_answer", **names)
 		if not (blocks := message.paused()):

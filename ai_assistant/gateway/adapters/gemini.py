@@ -61,13 +61,14 @@ async def answer(
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
 	partial = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
-	responses = http.objects(*request(provider, ask.model, sent), names, ended=lambda: partial.finish)
-	async with aclosing(responses):
-		async for response in responses:
-			if response.get("error") is not None:
-				raise failure(names, body=response["error"])
-			for piece in partial.pieces(response):
-				yield piece
+	source = http.objects(*request(provider, ask.model, sent), names, ended=lambda: partial.finish)
+	async with aclosing(source):
+		async for responses in source:
+			for response in responses:
+				if response.get("error") is not None:
+					raise failure(names, body=response["error"])
+				for piece in partial.pieces(response):
+					yield piece
 	if partial.blocked:
 		raise ProviderError("filtered", **names)
 	if partial.finish is None:

@@ -46,12 +46,13 @@ async def answer(
 		raise ProviderError("no_image_links", **names)
 	sent, dropped = parameters(provider, ask)
 	message = _Message(ask.uses_tools)
-	async with aclosing(_lines(provider, sent, names, message)) as lines:
-		async for line in lines:
-			if line.get("error") is not None:
-				raise failure(names, body=line["error"])
-			for piece in message.pieces(line):
-				yield piece
+	async with aclosing(_lines(provider, sent, names, message)) as source:
+		async for lines in source:
+			for line in lines:
+				if line.get("error") is not None:
+					raise failure(names, body=line["error"])
+				for piece in message.pieces(line):
+					yield piece
 	if not message.done:
 		raise ProviderError("unfinished" if message.begun else "no_answer", **names)
 	if ask.reasoning_effort and "think" not in sent:
@@ -68,8 +69,8 @@ async def answer(
 
 def _lines(
 	provider: Provider, sent: dict[str, Any], names: dict[str, str], message: "_Message"
-) -> AsyncGenerator[dict[str, Any], None]:
-	"""Yields the lines of the answer. If the server refuses `think`, it is asked again without it.
+) -> AsyncGenerator[list[dict[str, Any]], None]:
+	"""Yields the lines of the answer, those of one read together. If the server refuses `think`, it is asked again without it.
 
 	Only the server knows which models can think. It refuses `think` for the others, and
 	then `think` is removed from `sent`.

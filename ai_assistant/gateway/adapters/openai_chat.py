@@ -46,30 +46,31 @@ async def answer(
 	async with http.request(url, headers, body, names) as response:
 		async with aclosing(http.stream(response)) as source:
 			try:
-				async for chunk in source:
-					if chunk is None:
-						done = True
-						continue
-					partial.begun = True
-					_check(chunk, names)
-					usage = usage_in(chunk) or usage
-					service_tier = chunk.get("service_tier") or service_tier
-					if "citations" in chunk or "search_results" in chunk:
-						_cite_results(partial, chunk)
-					# If a server does not stream, its one object is the complete answer.
-					done = done or chunk.get("object") == "chat.completion"
-					for choice in chunk.get("choices") or _nothing(chunk):
-						if choice.get("index"):
-							# Part of a second answer, which is not read.
+				async for chunks in source:
+					for chunk in chunks:
+						if chunk is None:
+							done = True
 							continue
-						_check(choice, names)
-						usage = counts_in(choice) or usage
-						if partial.keeps:
-							_keep(partial.continuation, provider.api, choice)
-						for piece in _pieces(partial, choice):
-							yield piece
-						unshown = unshown or _unshown(choice)
-						finish = choice.get("finish_reason") or finish
+						partial.begun = True
+						_check(chunk, names)
+						usage = usage_in(chunk) or usage
+						service_tier = chunk.get("service_tier") or service_tier
+						if "citations" in chunk or "search_results" in chunk:
+							_cite_results(partial, chunk)
+						# If a server does not stream, its one object is the complete answer.
+						done = done or chunk.get("object") == "chat.completion"
+						for choice in chunk.get("choices") or _nothing(chunk):
+							if choice.get("index"):
+								# Part of a second answer, which is not read.
+								continue
+							_check(choice, names)
+							usage = counts_in(choice) or usage
+							if partial.keeps:
+								_keep(partial.continuation, provider.api, choice)
+							for piece in _pieces(partial, choice):
+								yield piece
+							unshown = unshown or _unshown(choice)
+							finish = choice.get("finish_reason") or finish
 			except Exception as error:
 				# If the provider has reported the end, a broken connection afterwards does not matter.
 				if not (finish and http.broke_off(error)):

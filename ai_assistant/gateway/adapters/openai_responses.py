@@ -61,12 +61,14 @@ async def answer(
 	keeps, custom = ask.uses_tools or ask.compact, freeform.names_of(ask.tools)
 	response = _Response(keeps, names=names, custom=custom)
 	detaches = sent.get("background") and not ask.attach_to
-	async with aclosing(_events(provider, ask, sent, names, response)) as events:
-		async for event in events:
-			if detaches and event.get("type") == "response.created":
-				yield Detached(string(event["response"]["id"]), provider.name, ask.model, provider.key_label)
-			for piece in response.pieces(event):
-				yield piece
+	async with aclosing(_events(provider, ask, sent, names, response)) as source:
+		async for events in source:
+			for event in events:
+				if detaches and event.get("type") == "response.created":
+					identity = string(event["response"]["id"])
+					yield Detached(identity, provider.name, ask.model, provider.key_label)
+				for piece in response.pieces(event):
+					yield piece
 	if not response.end:
 		raise ProviderError("unfinished" if response.begun else "no_answer", **names)
 	yield Completion(
@@ -85,8 +87,8 @@ async def answer(
 
 def _events(
 	provider: Provider, ask: Ask, sent: dict[str, Any], names: dict[str, str], response: "_Response"
-) -> AsyncGenerator[dict[str, Any], None]:
-	"""Yields the events of the answer. If the server refuses a reasoning summary or compaction, it is asked again without.
+) -> AsyncGenerator[list[dict[str, Any]], None]:
+	"""Yields the events of the answer, those of one read together. If the server refuses a reasoning summary or compaction, it is asked again without.
 
 	OpenAI refuses summaries to organizations that are not verified.
 	"""
