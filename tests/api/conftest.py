@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site, StandaloneSite, site_config, warm
+from tests.support.site import Site, StandaloneSite, site_config
 
 
 @pytest.fixture(scope="module")
@@ -29,5 +29,4 @@ def process(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def site(process: StandaloneSite) -> Iterator[Site]:
 	with process as running:
-		warm(running)
 		yield running

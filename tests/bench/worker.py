@@ -20,13 +20,13 @@ from tests.support import script, unique
 from tests.support.bench import Bench
 from tests.support.processes import descendants
 from tests.support.provider import ScriptedProvider
-from tests.support.site import PROVIDER_PORT, USERS, site_config
+from tests.support.site import PROVIDER_PORT, USERS, each_adapter
 
 from .compare import told
 
 ROUNDS, TOKENS = 3, 120
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-ROWS = (("one process", "scripted"), ("one process", "claude"), ("a process each", "scripted"))
+ROWS = (("one process", "openai"), ("one process", "litellm"), ("a process each", "openai"))
 
 
 class Load:
@@ -75,7 +75,7 @@ def main() -> None:
 	print("| chats in | provider | one after the other | in one moment | CPU a chat | memory (PSS) | load |")
 	print("| --- | --- | --- | --- | --- | --- | --- |")
 	with ScriptedProvider(PROVIDER_PORT) as provider:
-		config = {**site_config(provider), "timeouts": {"first_token_s": 60, "total_background_s": 600}}
+		config = each_adapter(provider, timeouts={"first_token_s": 60, "total_background_s": 600})
 		bench.inside("allow_tests")
 		try:
 			tokens = bench.inside("prepare", users=USERS, config=config)
@@ -84,7 +84,7 @@ def main() -> None:
 				for kind, name in ROWS:
 					with bench.worker(chats) if kind == "one process" else _pool(bench, chats) as worker:
 						figures = _measure(worker.pid, Load(client, provider, name, chats, a_second))
-					adapter = "through litellm" if name == "claude" else "direct"
+					adapter = "through litellm" if name == "litellm" else "direct"
 					print(f"| {kind} | {adapter} | {figures} | {os.getloadavg()[0]:.1f} |", flush=True)
 		finally:
 			bench.inside("restore")

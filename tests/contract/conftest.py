@@ -12,7 +12,7 @@ import pytest
 from ai_assistant.client import Client
 from tests.support.openai_client import openai_client
 from tests.support.provider import ScriptedProvider
-from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config, warm
+from tests.support.site import PROVIDER_PORT, Site, StandaloneSite, live_site, site_config
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +25,9 @@ def provider() -> Iterator[ScriptedProvider]:
 def running_site(folder: Path, config: dict[str, Any]) -> Iterator[Site]:
 	"""Yields the live site, or a standalone site with this configuration in this folder."""
 	if live := live_site():
-		warm(live)
 		yield live
 		return
 	with StandaloneSite(folder, config) as running:
-		warm(running)
 		yield running
 
 

@@ -263,15 +263,3 @@ class StandaloneSite:
 		self._process.terminate()
 		self._process.wait()
 		self._reader.join()
-
-
-def warm(site: Site) -> None:
-	"""Has the site import litellm, for which its first question would take as long as the suite's short deadlines."""
-	with site.client(site.first) as client:
-		answer = None
-		# On a busy machine another provider answers in its place meanwhile.
-		while not answer or (answer["status"], answer["provider"]) != ("completed", "claude"):
-			stream = client.chat("warm up", provider="claude")
-			for _ in stream:
-				pass
-			answer = stream.answer
