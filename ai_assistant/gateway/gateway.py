@@ -13,7 +13,7 @@ from .attempt import AttemptFailed, Run
 from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Detached, Fallback, Provider, Tick
 from .errors import ProviderError
-from .health import HUNG, OF_THE_KEY, Health, LocalState, by_weight, with_each_key
+from .health import HUNG, OF_THE_KEY, Health, LocalState, Standing, by_weight, with_each_key
 from .hedging import Hedge, Race
 from .preparation import Prepared, prepare
 from .timing import Pacing, Timeouts
@@ -119,8 +119,7 @@ class Gateway:
 			cancel: stops the stream from any thread when it is called. The stream then ends with a Completion whose
 				finish_reason is `cancelled`. Closing the generator stops it too.
 			pacing: when the caller wants its turn.
-			insists: whether the client itself asks for this provider or model. Those that have it are then asked first
-				although they rest (see `Health.order`).
+			insists: whether the client itself asks for this provider or model. See `named` of `Health.standing`.
 			trace: the span of the request, whose children the attempts are.
 			deadline: when the answer must be complete, by `time.monotonic()`; None for `timeouts.total_s` from now.
 
@@ -129,7 +128,7 @@ class Gateway:
 		Raises ProviderError, after all chunks that the provider had sent.
 		"""
 		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
-		waiting = self._candidates(self.route(preferred_provider, ask.model), named)
+		standing, waiting = self._candidates(self.route(preferred_provider, ask.model), named)
 		if one := ask.attach_to:
 			# No other provider and no other key has this answer.
 			of_answer = (one.provider, one.key)
@@ -150,7 +149,7 @@ class Gateway:
 		while True:
 			provider, model = waiting.pop(0)
 			question = ask if ask.model == model else replace(ask, model=model)
-			hedge = None if attempts or ask.detached else self._hedge(provider, question, waiting)
+			hedge = None if attempts or ask.detached else self._hedge(provider, question, waiting, standing)
 			try:
 				yield from self._fitting(provider, question, run, attempts, hedge)
 				return
@@ -209,17 +208,19 @@ class Gateway:
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
 		race = Race(prepared, hedge) if hedge else None
-		has_begun = has_failed = False
+		has_begun = is_recorded = has_failed = False
 		try:
 			for chunk in attempt.chunks_of(prepared, run, race):
 				if race and race.winner:
 					prepared = race.winner
 				if isinstance(chunk, Completion):
 					chunk = prepared.completed(chunk, (*attempts, *_failed(race)), _hung_up_on(race))
-				if not has_begun and not isinstance(chunk, Tick | Detached) and not run.cancel.requested:
-					has_begun = True
-					self._record_success(prepared, race)
+				has_begun = has_begun or not (isinstance(chunk, Tick | Detached) or run.cancel.requested)
 				yield chunk
+				if has_begun and not is_recorded:
+					# The first chunk does not wait for Redis.
+					is_recorded = True
+					self._record_success(prepared, race)
 		except AttemptFailed as failed:
 			has_failed = True
 			if not has_begun:
@@ -228,7 +229,9 @@ class Gateway:
 					self.health.failed(race.hedge.second.provider, race.second_error)
 			raise
 		finally:
-			if not has_begun and not has_failed:
+			if has_begun and not is_recorded:
+				self._record_success(prepared, race)
+			elif not has_begun and not has_failed:
 				# A cancel came before anything else.
 				self.health.undecided(prepared.provider)
 
@@ -243,18 +246,16 @@ class Gateway:
 			silent = race.providers[0]
 			self.health.failed(silent.provider, hedging.first_token(silent, race.hedge.after_s))
 
-	def _hedge(self, first: Provider, ask: Ask, waiting: Sequence[Candidate]) -> Hedge | None:
+	def _hedge(
+		self, first: Provider, ask: Ask, waiting: Sequence[Candidate], standing: Standing
+	) -> Hedge | None:
 		"""Returns when a second provider is asked if the first is silent; None if none is to be asked."""
-		others = [(other, model) for other, model in waiting if other.name != first.name]
-		if not others:
-			return None
-		is_probe = self.health.is_probe(first)
+		is_probe = standing.is_probe(first)
 		after_s = PROBE_HEDGE_S if is_probe else self.hedge_s
 		if not after_s:
 			return None
-		resting = self.health.rests([other for other, _model in others])
-		for other, model in others:
-			if (other.name, other.key_label) in resting:
+		for other, model in waiting:
+			if other.name == first.name or standing.is_resting(other):
 				continue
 			second = next(prepare(other, replace(ask, model=model)))
 			if not attempt.refusal(second):
@@ -274,18 +275,18 @@ class Gateway:
 			return frozenset((provider,))
 		return frozenset(one.name for one in self.providers if model and one.allows(model))
 
-	def _candidates(self, route: Sequence[Candidate], named: Container[str]) -> list[Candidate]:
-		"""Returns the providers of a route with one key each, in the order in which they are asked."""
+	def _candidates(
+		self, route: Sequence[Candidate], named: Container[str]
+	) -> tuple[Standing, list[Candidate]]:
+		"""Returns what is known of the providers of a route, and these in order, each with one key and its model."""
 		models_of = {provider.name: model for provider, model in route}
 		with_keys = [
 			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)
 		]
 		first = (route[0][0].name, self.last_key)
 		with_keys.sort(key=lambda variant: (variant.name, variant.key_label) != first)
-		return [
-			(provider, models_of[provider.name])
-			for provider in self.health.order(with_keys, named, models_of)
-		]
+		standing = self.health.standing(with_keys, named, models_of)
+		return standing, [(provider, models_of[provider.name]) for provider in standing.order]
 
 	def route(self, preferred_provider: str | None, model: str | None) -> list[tuple[Provider, str]]:
 		"""Returns which provider is asked for which model, in order.

@@ -109,19 +109,42 @@ class Rest:
 	until: float
 
 
+@dataclass(frozen=True)
+class Standing:
+	"""The order in which providers are asked, each with one key, and what was known of them at that moment.
+
+	Args:
+		order: the providers that do not rest, and then the others.
+		rests: what rests, by the name of the provider and the label of its key.
+		probes: the names of the providers that have rested and have not answered since.
+	"""
+
+	order: list[Provider]
+	rests: Mapping[tuple[str, str], Rest]
+	probes: Container[str]
+
+	def is_resting(self, provider: Provider) -> bool:
+		"""Whether a provider or its key rests."""
+		return (provider.name, provider.key_label) in self.rests
+
+	def is_probe(self, provider: Provider) -> bool:
+		"""Whether a provider is asked to find out if it answers again."""
+		return provider.name in self.probes and not self.is_resting(provider)
+
+
 class Health:
 	"""Which providers and keys of a site rest."""
 
 	def __init__(self, state: State) -> None:
 		self._state = state
 
-	def order(
+	def standing(
 		self,
 		providers: Sequence[Provider],
 		named: Container[str] = (),
 		models: Mapping[str, str] | None = None,
-	) -> list[Provider]:
-		"""Returns the same providers with those that rest at the end. Each has one key.
+	) -> Standing:
+		"""Returns the same providers with those that rest at the end.
 
 		A provider whose rest is over stays at the end for all chats but one, until that one has an answer. A chat that
 		asks another provider first does not count as that one.
@@ -151,12 +174,9 @@ class Health:
 			(ready if claimed.get(claim, True) else resting).append(provider)
 		named_and_ready = [provider for provider in ready if provider.name in named]
 		others = [provider for provider in ready if provider.name not in named]
-		return named_and_ready + named_and_resting + others + resting
-
-	def is_probe(self, provider: Provider) -> bool:
-		"""Whether a provider is asked to find out if it answers again after a rest."""
-		known = self._known([provider])
-		return _name("probe", provider) in known and not _rests([provider], known)
+		order = named_and_ready + named_and_resting + others + resting
+		probes = {provider.name for provider in providers if _name("probe", provider) in known}
+		return Standing(order, rests, probes)
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""

@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -147,7 +147,7 @@ async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[list[dict
 	lines, objects = Lines(), Objects()
 	async with aclosing(_rested(response)) as source:
 		async for data in source:
-			messages, error = _until_done(objects.of(lines.of(data)))
+			messages, error = objects.until_done(lines.of(data))
 			yield messages
 			if messages and messages[-1] is None:
 				if not response.content.at_eof():
@@ -156,26 +156,11 @@ async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[list[dict
 				return
 			if error:
 				raise error
-	messages, error = _until_done(objects.of(lines.end()))
+	messages, error = objects.until_done(lines.end())
 	yield messages
 	if error:
 		raise error
 	objects.end()
-
-
-def _until_done(
-	objects: Iterator[dict[str, Any] | None],
-) -> tuple[list[dict[str, Any] | None], Exception | None]:
-	"""Returns the objects up to `[DONE]`, or those before an error and the error."""
-	messages: list[dict[str, Any] | None] = []
-	try:
-		for message in objects:
-			messages.append(message)
-			if message is None:
-				break
-	except Exception as error:
-		return messages, error
-	return messages, None
 
 
 async def _rested(response: "aiohttp.ClientResponse") -> AsyncGenerator[bytes, None]:

@@ -125,6 +125,18 @@ class Objects:
 			self._held = ""
 			yield value
 
+	def until_done(self, lines: Iterable[str]) -> tuple[list[dict[str, Any] | None], Exception | None]:
+		"""Returns the objects that the lines complete, up to `[DONE]`, and the error that came after them if there is one."""
+		objects: list[dict[str, Any] | None] = []
+		try:
+			for value in self.of(lines):
+				objects.append(value)
+				if value is None:
+					break
+		except Exception as error:
+			return objects, error
+		return objects, None
+
 	def end(self) -> None:
 		"""Raises ProtocolError if the last object is incomplete."""
 		if self._held:

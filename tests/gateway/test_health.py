@@ -2,12 +2,16 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from ai_assistant.gateway import Provider, ProviderError
+from ai_assistant.gateway import Gateway, Provider, ProviderError, Tick
 from ai_assistant.gateway.health import MAX_LOCAL, Health, LocalState, by_weight
+from tests.support.provider import ScriptedProvider
+
+from .asking import family, scripted
 
 FIRST = Provider("first", "openai", "sk-1", "m")
 SECOND = Provider("second", "openai", "sk-2", "m")
@@ -41,7 +45,7 @@ def error(kind: str, retry_after: int | None = None) -> ProviderError:
 
 
 def names(health: Health, providers: list[Provider] = BOTH) -> list[str]:
-	return [provider.key_label or provider.name for provider in health.order(providers)]
+	return [provider.key_label or provider.name for provider in health.standing(providers).order]
 
 
 def test_a_rate_limit_rests_its_key_as_long_as_the_provider_says(health: Health, clock: Clock) -> None:
@@ -187,14 +191,14 @@ def test_who_is_named_is_asked_first_unless_it_did_not_answer_in_time(
 ) -> None:
 	for _ in range(2):
 		health.failed(FIRST, error(kind, 40))
-	assert health.order(BOTH, {"first"})[0].name == first
+	assert health.standing(BOTH, {"first"}).order[0].name == first
 	assert names(health) == ["second", "first"]
 
 
 def test_of_who_is_named_the_keys_that_rest_come_after_its_others(health: Health) -> None:
 	keys = [replace(FIRST, key_label="a", api_key="sk-a"), replace(FIRST, key_label="b", api_key="sk-b")]
 	health.failed(keys[0], error("rate_limited", 40))
-	order = health.order([*keys, SECOND], {"first"})
+	order = health.standing([*keys, SECOND], {"first"}).order
 	assert [(provider.name, provider.key_label) for provider in order] == [
 		("first", "b"),
 		("first", "a"),
@@ -207,7 +211,7 @@ def test_a_key_that_is_refused_for_one_model_rests_for_that_model(health: Health
 	health.failed(FIRST, forbidden)
 
 	def asked_first(model: str) -> str:
-		return health.order(BOTH, models={"first": model, "second": model})[0].name
+		return health.standing(BOTH, models={"first": model, "second": model}).order[0].name
 
 	clock.now += 86_400
 	assert (asked_first("large"), asked_first("small")) == ("second", "first")
@@ -215,6 +219,34 @@ def test_a_key_that_is_refused_for_one_model_rests_for_that_model(health: Health
 	health.succeeded(FIRST, "small")
 	assert asked_first("large") == "second"
 	edited = replace(FIRST, api_key="another")
-	assert health.order([edited, SECOND], models={"first": "large"})[0] == edited
+	assert health.standing([edited, SECOND], models={"first": "large"}).order[0] == edited
 	health.succeeded(FIRST, "large")
 	assert asked_first("large") == "first" and not health.rests(BOTH)
+
+
+class Recording(LocalState):
+	"""A state that counts how often it is read and written."""
+
+	def __init__(self) -> None:
+		super().__init__()
+		self.reads = self.writes = 0
+
+	def get(self, names: Sequence[str]) -> Mapping[str, str]:
+		self.reads += 1
+		return super().get(names)
+
+	def add(self, name: str, seconds: float) -> int:
+		self.writes += 1
+		return super().add(name, seconds)
+
+
+def test_before_the_first_chunk_the_state_is_read_once_and_not_written(server: ScriptedProvider) -> None:
+	state = Recording()
+	providers = [family(server, "openai"), replace(family(server, "openai"), name="other", priority=2)]
+	gateway = Gateway(providers, health=Health(state), hedge_s=20)
+	stream = gateway.stream_generate(scripted([{"text": "Hi"}, {"text": " there"}]))
+	next(chunk for chunk in stream if not isinstance(chunk, Tick))
+	assert (state.reads, state.writes) == (1, 0)
+	# A caller that wants no other chunk tells the same of the provider.
+	stream.close()  # type: ignore[attr-defined]
+	assert (state.reads, state.writes) == (1, 1)

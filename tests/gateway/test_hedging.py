@@ -229,10 +229,10 @@ def test_the_chat_that_tries_a_provider_again_does_not_wait_for_it(
 	assert (heard.text, heard.completion.provider) == ("Hi", "b")
 	# It is listened to all the same, and returns when it speaks. The others are asked meanwhile.
 	assert not first.wait_for("probe").hung_up.is_set()
-	assert [provider.name for provider in health.order(providers)] == ["b", "a"]
+	assert [provider.name for provider in health.standing(providers).order] == ["b", "a"]
 	first.open("speak")
 	assert health.recorded["a"].wait(10)
-	assert [provider.name for provider in health.order(providers)] == ["a", "b"]
+	assert [provider.name for provider in health.standing(providers).order] == ["a", "b"]
 	assert first.wait_for("probe").hung_up.wait(10)
 
 

@@ -147,7 +147,7 @@ def test_a_cancelled_probe_leaves_the_next_chat_to_probe(
 	)
 	chunks = [_cancelled_once_asked(chunk, server, cancel, "probe-cancel") for chunk in stream]
 	assert isinstance(chunks[-1], Completion) and chunks[-1].provider == "a"
-	assert [ordered.name for ordered in health.order([first, second])] == ["a", "b"]
+	assert [ordered.name for ordered in health.standing([first, second]).order] == ["a", "b"]
 
 
 def _cancelled_once_asked(chunk: Chunk, server: ScriptedProvider, cancel: Cancel, marker: str) -> Chunk:
