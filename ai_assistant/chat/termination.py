@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from ai_assistant import store
@@ -14,6 +13,7 @@ from ai_assistant.realtime.publisher import Publisher
 from . import announcement, detached, running, webhooks
 from .answer import answer_of
 from .errors import worker_lost
+from .usage import rounded
 
 
 def cancel(rows: Iterable[store.Row]) -> list[str]:
@@ -91,7 +91,7 @@ def end(
 	usage = None
 	if gateway:
 		prompt_bytes = row["prompt_bytes"] or 0
-		usage = asdict(
+		usage = rounded(
 			gateway.estimate(row["provider"], row["model"], prompt_bytes, *publisher.transcript.sizes())
 		)
 	outcome = {

@@ -40,7 +40,13 @@ def booked(chat: "Chat", usage: Usage, hung_up_on: tuple[str, str] | None) -> di
 		usage += chat.gateway.estimate(provider, model, chat.request.prompt_bytes, 0, 0)
 		ids = fields(request=chat.request.request_id, provider=provider, model=model)
 		logger().info(f"[Gateway] hung up on a provider that was slower; its prompt is booked {ids}")
-	return asdict(usage)
+	return rounded(usage)
+
+
+def rounded(usage: Usage) -> dict[str, Any]:
+	"""Returns the contract's `usage` object. The cost has nine decimal places, as many as a column has."""
+	cost = usage.cost_usd
+	return {**asdict(usage), "cost_usd": None if cost is None else round(float(cost), 9)}
 
 
 def log_changes(request: ChatRequest, completion: Completion) -> None:

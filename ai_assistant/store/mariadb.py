@@ -14,8 +14,8 @@ BINARY = "utf8mb4_nopad_bin"
 BY_KEY = "FORCE INDEX (PRIMARY)"
 """The hint to read rows by their names. A read through another index locks more rows, or all rows of a small table."""
 
-COST_IS_KNOWN = "json_value(`usage`, '$.cost_usd') is not null"
-"""The condition that the cost of an AI Request is known. Its column of the cost has no NULL."""
+COST_IS_KNOWN = "unknown_figures not like '%%cost_usd%%'"
+"""The condition that the cost of an AI Request is known, in a statement with parameters."""
 
 ERROR_WITHOUT_CONTENT = "JSON_REMOVE(error, '$.explanation')"
 """The error of an AI Request without the words of the model."""

@@ -1,5 +1,6 @@
 """Tests the store on MariaDB: the contract of all stores, and what only this one has."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -109,6 +110,11 @@ class TestFrappeStore(StoreContract, TestCase):
 		)
 		self.assertEqual([stored.get(figure) for figure in figures], [1, 0, 3, 0, 7, 0, 9])
 		self.assertEqual((stored.events, stored.failed_events, stored.error_code), (4, 2, "timeout"))
+		# Desk, Frappe's REST and its webhooks get the objects as well.
+		usage, timing = (json.loads(stored.as_dict()[field]) for field in ("usage", "timing"))
+		self.assertEqual(usage, {"prompt_tokens": 1, "total_tokens": 3, "cost_usd": None})
+		self.assertEqual(timing, {"first_reasoning_ms": 7, "first_text_ms": None, "duration_ms": 9})
+		self.assertEqual(json.loads(stored.realtime), {"events": 4, "failed": 2, "last_seq": 4})
 		self.store.finish(name, {"usage": None, "error": None})
 		stored = frappe.get_doc("AI Request", name)
 		self.assertEqual((stored.total_tokens, stored.error_code, stored.duration_ms), (0, None, 9))

@@ -110,7 +110,7 @@ class EventsContract(Contract):
 		self.commit()
 		for write in (
 			lambda: self.store.append(name, event(1, lone)),
-			lambda: self.store.finish(name, {"usage": {"note": lone}}),
+			lambda: self.store.finish(name, {"attempts": [{"provider": lone}]}),
 			lambda: self.store.finish(name, {"response": lone}),
 			lambda: self.store.open(row(request_id="request-2", response=lone)),
 			lambda: self.store.open(row(request_id="request-2" + lone)),

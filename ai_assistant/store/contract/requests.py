@@ -1,5 +1,6 @@
 """The tests of requests that every store must pass."""
 
+import json
 import threading
 import time
 from typing import Any
@@ -33,12 +34,52 @@ class RequestsContract(Contract):
 		values = [stored[field] for field in ("status", "usage", "timing", "task_id")]
 		self.assertEqual(values, ["completed", None, timing, "t1"])
 
+	def test_a_figure_that_is_unknown_differs_from_0_and_from_one_that_is_absent(self) -> None:
+		usage: dict[str, Any] = {
+			"prompt_tokens": 2**31 - 1,
+			"completion_tokens": 0,
+			"reasoning_tokens": 0,
+			"total_tokens": 2**31 - 1,
+			"cost_usd": None,
+			"estimated": False,
+			"cached_tokens": 0,
+			"cache_write_tokens": 0,
+		}
+		timing = {"first_reasoning_ms": 0, "first_text_ms": None, "thinking_ms": 0, "duration_ms": 7}
+		realtime = {"events": 4, "failed": 0, "last_seq": 4}
+		objects: list[dict[str, Any]] = [
+			{"usage": usage, "timing": timing, "realtime": realtime},
+			{"usage": {**usage, "cost_usd": 0.0, "estimated": True}, "timing": None, "realtime": None},
+			{"usage": {**usage, "cost_usd": 1.675e-05}, "timing": timing, "realtime": realtime},
+			{"usage": None, "timing": {**timing, "thinking_ms": None}, "realtime": realtime},
+			# As a version before these figures stored it.
+			{"usage": {"total_tokens": 1, "cost_usd": None}, "timing": {"duration_ms": 0}, "realtime": None},
+		]
+		for n, figures in enumerate(objects):
+			name = self.store.open(row(request_id=f"request-{n}"))
+			running = self.stored(f"request-{n}")
+			self.assertEqual([running[field] for field in figures], [None] * 3)
+			self.store.finish(name, {"status": "completed", **figures})
+			stored = self.stored(f"request-{n}")
+			# As text: `False` equals 0, and clients get the figures in this order.
+			self.assertEqual(json.dumps({field: stored[field] for field in figures}), json.dumps(figures))
+
+	def test_an_error_comes_back_in_the_order_in_which_clients_get_it(self) -> None:
+		error = {"code": "timeout", "message": "Late.", "retryable": True, "explanation": "ü"}
+		name = self.store.open(row())
+		self.store.finish(name, {"status": "failed", "error": error})
+		self.assertEqual(json.dumps(self.stored()["error"]), json.dumps(error))
+		self.store.erase(name)
+		self.assertEqual(self.stored()["error"], {key: error[key] for key in list(error)[:3]})
+
 	def test_what_is_no_field_of_a_request_is_refused(self) -> None:
 		with self.assertRaisesRegex(ValueError, "a request has no colour"):
 			self.store.open(row(colour="red"))
 		name = self.store.open(row())
 		with self.assertRaisesRegex(ValueError, "a request has no colour"):
 			self.store.finish(name, {"colour": "red"})
+		with self.assertRaisesRegex(ValueError, "the usage of a request has no colour"):
+			self.store.finish(name, {"usage": {"total_tokens": 1, "colour": 1}})
 
 	def test_a_running_request_whose_lease_has_run_out_is_queued_again(self) -> None:
 		name = self.store.open(row(status="queued"), {"messages": []})

@@ -171,9 +171,9 @@ class FrappeRequests:
 		return newest or 0
 
 	def renew(self, name: str, lease: float) -> bool:
-		cancel_asked = _lock_request(name, ("running",))
+		cancel_asked = _lock_request(name, ("running",), "cancel_asked")
 		sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
-		return cancel_asked
+		return bool(cancel_asked)
 
 	def ask_to_cancel(self, name: str) -> None:
 		# MariaDB 11.6 and later refuse to write a row that has changed since this transaction read it.
@@ -204,12 +204,12 @@ class FrappeRequests:
 		return select_requests("status = 'running' AND lease < %(now)s", {"now": now})
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		_lock_request(name, UNENDED)
+		unknown = _lock_request(name, UNENDED, "unknown_figures")
 		columns, long = split_long(
 			{
 				"modified": frappe.utils.now(),
 				"question": None,
-				**columns_of({"ended": database_now(), **values}),
+				**columns_of({"ended": database_now(), **values}, unknown),
 			}
 		)
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
@@ -246,19 +246,19 @@ class FrappeRequests:
 		return {"queued": int(queued), "running": int(running)}
 
 
-def _lock_request(name: str, statuses: tuple[str, ...]) -> bool:
+def _lock_request(name: str, statuses: tuple[str, ...], column: str = "name") -> Any:
 	"""Locks the row of a request until the end of the transaction.
 
 	Returns:
-		Whether a cancel was asked for.
+		The value of a column of the row.
 
 	Raises:
 		LeaseLost: the request has none of the `statuses`.
 	"""
 	rows = sql(
-		f"SELECT cancel_asked FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
+		f"SELECT `{column}` FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
 		(name, statuses),
 	)
 	if not rows:
 		raise LeaseLost(name)
-	return bool(rows[0][0])
+	return rows[0][0]

@@ -11,43 +11,29 @@ import frappe
 
 from ..mariadb import sql
 from ..requests import REQUEST_FIELDS, Row
-from ..serialization import to_columns, to_row
+from ..serialization import FIGURES, to_columns, to_json, to_row
+from .figure_columns import COLUMNS, figures_in, to_figure_columns
 
 REQUEST, EVENT = "AI Request", "AI Request Event"
 
-# The columns that Desk lists, filters and sums. The store itself reads the JSON objects that they come from.
-FIGURES = {
-	"usage": {
-		"prompt_tokens": "prompt_tokens",
-		"cached_tokens": "cached_tokens",
-		"cache_write_tokens": "cache_write_tokens",
-		"completion_tokens": "completion_tokens",
-		"reasoning_tokens": "reasoning_tokens",
-		"total_tokens": "total_tokens",
-		"cost_usd": "cost_usd",
-	},
-	"timing": {
-		"first_reasoning_ms": "first_reasoning_ms",
-		"first_text_ms": "first_text_ms",
-		"thinking_ms": "thinking_ms",
-		"duration_ms": "duration_ms",
-	},
-	"realtime": {"events": "events", "failed": "failed_events"},
-	"error": {"code": "error_code"},
-}
-NUMBERS = {column for figures in FIGURES.values() for column in figures.values()} - {"error_code"} | {
+# The fields with columns of numbers, which have no NULL.
+NUMBERS = (
 	"created",
 	"lease",
 	"cancel_asked",
 	"is_continuation",
 	"prompt_bytes",
-	"first_chunk_ms",
 	"ended",
 	"first_event_ms",
-}
+)
 # Names from a configuration or a provider. They are cut to COLUMN characters, so that no answer is lost for their length.
 CUT = ("mode", "provider", "key_label", "model", "finish_reason", "title")
 COLUMN = 140
+# The columns of the fields that have several, or another one.
+PARTS = {
+	**{field: (*columns.values(), "unknown_figures") for field, columns in COLUMNS.items()},
+	"error": ("error", "error_code"),
+}
 # A longer value is written in pieces: MariaDB refuses a statement longer than max_allowed_packet (16 MiB by default).
 PIECE_CHARS = 1_000_000
 
@@ -64,29 +50,46 @@ def select_requests(
 		index: an index hint.
 	"""
 	fields = ("name", *wanted)
-	columns = ", ".join(f"`{field}`" for field in fields)
-	rows = sql(f"SELECT {columns} FROM `tab{REQUEST}` {index} WHERE {where}", values)
-	return [to_row(fields, row) for row in rows]
+	columns = list(dict.fromkeys(column for field in fields for column in PARTS.get(field, (field,))))
+	names = ", ".join(f"`{column}`" for column in columns)
+	rows = sql(f"SELECT {names} FROM `tab{REQUEST}` {index} WHERE {where}", values)
+	return [_row(fields, dict(zip(columns, row, strict=True))) for row in rows]
 
 
-def columns_of(values: Mapping[str, Any]) -> dict[str, Any]:
-	"""Maps fields of a request to columns, with those that Desk sums.
+def _row(fields: Sequence[str], columns: Mapping[str, Any]) -> Row:
+	plain = [field for field in fields if field not in FIGURES]
+	row = to_row(plain, [columns[field] for field in plain])
+	row.update({field: figures_in(field, columns) for field in fields if field in FIGURES})
+	if row.get("error") is not None:
+		row["error"] = {"code": columns["error_code"], **row["error"]}
+	return row
+
+
+def columns_of(values: Mapping[str, Any], unknown: str | None = None) -> dict[str, Any]:
+	"""Maps fields of a request to columns. A figure, and the code of an error, has a column of its own.
+
+	Args:
+		values: the fields.
+		unknown: the `unknown_figures` of the request so far, None for a new one.
 
 	Raises:
-		ValueError: a key is no field of a request.
+		ValueError: a key is no field of a request, or no figure of an object.
 	"""
-	columns = to_columns(values)
-	for field, value in values.items():
-		if field in FIGURES:
-			figures = value or {}
-			columns.update({column: figures.get(key) for key, column in FIGURES[field].items()})
-		if field == "timing" and value:
-			firsts = (value["first_reasoning_ms"], value["first_text_ms"])
-			columns["first_chunk_ms"] = min((first for first in firsts if first is not None), default=None)
-		if field in CUT and value is not None:
-			columns[field] = value[:COLUMN]
-	# Frappe's number columns have no NULL.
-	return {field: 0 if value is None and field in NUMBERS else value for field, value in columns.items()}
+	columns = {field: value for field, value in to_columns(values).items() if field not in FIGURES}
+	if "error" in values:
+		error = dict(values["error"] or {})
+		columns["error_code"] = error.pop("code", None)
+		columns["error"] = to_json(error) if values["error"] else None
+	if timing := values.get("timing"):
+		firsts = (timing.get("first_reasoning_ms"), timing.get("first_text_ms"))
+		columns["first_chunk_ms"] = min((first for first in firsts if first is not None), default=0)
+	for field in CUT:
+		if columns.get(field):
+			columns[field] = columns[field][:COLUMN]
+	for field in NUMBERS:
+		if field in columns:
+			columns[field] = columns[field] or 0
+	return {**columns, **to_figure_columns(values, unknown)}
 
 
 def split_long(columns: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

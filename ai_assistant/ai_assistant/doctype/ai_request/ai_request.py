@@ -8,7 +8,9 @@ from frappe.utils import add_days, escape_html, get_fullname, get_url_to_form, g
 from ai_assistant import store
 from ai_assistant.chat import queue
 from ai_assistant.operations import metrics
+from ai_assistant.store.frappe_store.figure_columns import figures_in
 from ai_assistant.store.mariadb import keep_binary
+from ai_assistant.store.serialization import to_json
 from ai_assistant.view_log import LogsViews
 
 LOGS = ("AI Request", "AI Request Event")
@@ -19,9 +21,10 @@ SHOWN_ON_FORMS = 20
 class AIRequest(LogsViews):
 	"""One chat, from its acceptance to its outcome. Only `ai_assistant.store.frappe_store` writes the rows.
 
-	Figures are stored twice. `usage`, `timing`, `realtime` and `error` are the objects that clients get, in which an
-	unknown figure is null. The columns beside them are what Desk lists, filters, sums and draws: Frappe's reports read
-	no JSON, and its columns of numbers have no NULL.
+	Each figure is stored once, in a column that Desk lists, filters and sums. Columns of numbers have no NULL in
+	Frappe, so `unknown_figures` names the figures that are null for clients. `usage`, `timing` and `realtime` are the
+	objects that clients get, built from the columns; `error` is stored without its code, which is in `error_code`.
+	`first_chunk_ms` is the smaller of two other figures: a number card of Frappe can only average a column.
 	"""
 
 	# begin: auto-generated types
@@ -50,6 +53,7 @@ class AIRequest(LogsViews):
 		ended: DF.Float
 		error: DF.Code | None
 		error_code: DF.Data | None
+		estimated: DF.Check
 		events: DF.Int
 		excerpt: DF.Data | None
 		failed_events: DF.Int
@@ -71,7 +75,6 @@ class AIRequest(LogsViews):
 		prompt_tokens: DF.Int
 		provider: DF.Data | None
 		question: DF.Code | None
-		realtime: DF.Code | None
 		reasoning: DF.Code | None
 		reasoning_tokens: DF.Int
 		reference_doctype: DF.Link | None
@@ -83,15 +86,31 @@ class AIRequest(LogsViews):
 		status: DF.Literal["queued", "running", "completed", "cancelled", "failed"]
 		task_id: DF.Data | None
 		thinking_ms: DF.Int
-		timing: DF.Code | None
 		title: DF.Data | None
 		tool_calls: DF.Code | None
 		tool_runs: DF.Code | None
 		total_tokens: DF.Int
 		trimmed: DF.Code | None
-		usage: DF.Code | None
+		unknown_figures: DF.SmallText | None
 		user: DF.Link | None
 	# end: auto-generated types
+
+	@property
+	def usage(self) -> str | None:
+		return self._object("usage")
+
+	@property
+	def timing(self) -> str | None:
+		return self._object("timing")
+
+	@property
+	def realtime(self) -> str | None:
+		return self._object("realtime")
+
+	def _object(self, field: str) -> str | None:
+		"""Returns an object of figures as JSON."""
+		figures = figures_in(field, self.__dict__)
+		return None if figures is None else to_json(figures)
 
 	def validate(self) -> None:
 		frappe.throw(_("Only chats create AI Requests; they cannot be edited."), frappe.PermissionError)

@@ -8,7 +8,8 @@ from ai_assistant.view_log import LogsViews
 class AIRequestEvent(LogsViews):
 	"""One event of a request, as it was sent. A client that lost its connection reads the events again from here.
 
-	The name is `request:seq`. `payload` has the other fields of the event as JSON.
+	The name is `request:seq`. `payload` has the other fields of the event as JSON. A completion repeats the figures of
+	its request, because a client that reads it again gets the same bytes.
 	"""
 
 	# begin: auto-generated types

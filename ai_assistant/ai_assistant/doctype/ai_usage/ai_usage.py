@@ -10,7 +10,7 @@ class AIUsage(Document):
 	"""What the requests of one user used on one day, the requests with one AI Key, or (without a user) all requests.
 
 	A request with a key is in three rows: the user's, the key's and that of all. `ai_assistant.store.frappe_store`
-	adds each request once, when it ends; budgets are checked against these rows.
+	adds each request once, when it ends. Budgets are checked against these rows, which outlive the requests.
 	"""
 
 	# begin: auto-generated types
