@@ -40,18 +40,24 @@ def main() -> int:
 	parser.add_argument("site", nargs="?")
 	parser.add_argument("--url")
 	parser.add_argument("--socketio-url")
-	parser.add_argument("--clients", action="store_true", help="only the clients of other makers")
+	parser.add_argument(
+		"--clients",
+		action="store_true",
+		help="only the clients of other makers, on the app that the bench has, from whatever checkout",
+	)
 	options = parser.parse_args()
 	if not options.bench or not options.site:
-		raise Unusable("Name a bench and a site of it: make test-bench BENCH=folder SITE=name.")
+		raise Unusable("Name a bench and a site of it: BENCH=folder SITE=name.")
 	bench = Bench(options.bench, options.site)
 	url = options.url or f"http://{options.site}:{bench.setting('webserver_port', 8000)}"
 	socketio_url = options.socketio_url or f"http://{options.site}:{bench.setting('socketio_port', 9000)}"
-	bench.install()
+	if not options.clients:
+		bench.install()
 	_expect_app(url)
 
 	bench.inside("allow_tests")
 	if options.clients:
+		print(f"→ the clients ask {url}, Frappe {bench.frappe_version()}")
 		try:
 			return _clients(bench, url, socketio_url)[0]
 		finally:
@@ -119,7 +125,6 @@ def _prepared(bench: Bench, url: str, socketio_url: str, config: dict[str, Any])
 
 
 def _clients(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
-
 	environment = _prepared(bench, url, socketio_url, clients_config(ScriptedProvider(PROVIDER_PORT)))
 	return _pytest("tests/clients", AI_ASSISTANT_CLIENTS="1", **environment)
 
@@ -233,4 +238,4 @@ if __name__ == "__main__":
 	try:
 		sys.exit(main())
 	except Unusable as error:
-		sys.exit(f"make test-bench: {error}")
+		sys.exit(f"make: {error}")

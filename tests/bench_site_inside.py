@@ -1,4 +1,4 @@
-"""The steps of `bench_site.py` that need Frappe. The bench's own Python runs this file: STEP SITE, arguments as JSON on stdin."""
+"""The steps of `bench_site.py` that need Frappe. The bench's own Python runs this text: STEP SITE, arguments as JSON on stdin."""
 
 import json
 import sys
@@ -113,6 +113,4 @@ def _restore() -> None:
 
 
 if __name__ == "__main__":
-	# Without this file's folder: the bench has the app as a package of its own.
-	sys.path.pop(0)
 	print(json.dumps(main(sys.argv[1], sys.argv[2], json.load(sys.stdin))))

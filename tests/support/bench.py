@@ -11,7 +11,7 @@ from typing import Any
 
 APP = "ai_assistant"
 CHECKOUT = Path(__file__).parents[2]
-# Runs in the bench's own Python.
+# The bench's own Python runs its text.
 INSIDE = CHECKOUT / "tests" / "bench_site_inside.py"
 
 
@@ -94,8 +94,10 @@ class Bench:
 
 	def inside(self, step: str, **fields: Any) -> Any:
 		"""Runs a step of `bench_site_inside.py` in the bench's own Python. Returns its answer."""
+		# As text: the bench's user may not be able to read this checkout.
 		done = self.run(
-			str(INSIDE),
+			"-c",
+			INSIDE.read_text(),
 			step,
 			self.site,
 			input=json.dumps(fields),
