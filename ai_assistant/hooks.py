@@ -36,6 +36,7 @@ before_request = [
 	"ai_assistant.gateway.warm",
 	"ai_assistant.api.short_address.expand",
 	"ai_assistant.keys.drop_elsewhere",
+	"ai_assistant.api.v1.before_request",
 ]
 after_request = ["ai_assistant.api.v1.after_request"]
 

@@ -26,6 +26,7 @@ HTTP_STATUS = {
 	"not_kept": 410,
 	"threads_unsupported": 400,
 	"too_large": 413,
+	"no_websocket": 426,
 	"context_too_long": 400,
 	"content_filtered": 400,
 	"rate_limited": 429,

@@ -22,7 +22,7 @@ from ai_assistant.gateway import strict_json
 from . import models
 from .anthropic import messages
 from .dialect import Dialect, Parsed
-from .openai import chat_completions, compaction, responses, stored_responses
+from .openai import chat_completions, compaction, response_socket, responses, stored_responses
 from .requests import Own, answer, body, json_response, refusal, validated
 from .responses import only_for_roles, refusal_of
 
@@ -68,6 +68,7 @@ def _count_tokens(parsed: Parsed, more: dict[str, Any]) -> Response:
 ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
 	("POST", re.compile("/responses"), responses, stored_responses.create),
+	("GET", re.compile("/responses"), responses, response_socket.connect),
 	("POST", re.compile("/responses/compact"), responses, compaction.compact),
 	("POST", re.compile("/responses/input_tokens"), responses, _count_response_tokens),
 	("GET", re.compile("/responses/([^/]+)"), responses, stored_responses.retrieve),
@@ -137,6 +138,17 @@ def _refused(status: int) -> tuple[str, str]:
 		503: ("busy", _("The site is in maintenance; ask again in a moment.")),
 	}
 	return refusals.get(status, ("internal_error", _("Something went wrong on the site.")))
+
+
+def before_request() -> None:
+	"""Lets the handshake of a WebSocket reach `serve`.
+
+	Frappe calls this hook before it routes the request, by werkzeug. With its header Upgrade werkzeug would answer 400 to a
+	handshake, as Frappe's routes are not marked as routes of WebSockets (werkzeug/routing/map.py, `bind_to_environ`).
+	"""
+	environ = frappe.local.request.environ
+	if response_socket.UPGRADE in environ and _path(frappe.local.request) is not None:
+		environ[response_socket.HIDDEN] = environ.pop(response_socket.UPGRADE)
 
 
 def after_request(response: Response | None = None, request: Request | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Limits how many threads of this web process chats and waiting get_events may hold, so that others are left for the site.
+"""Limits how many threads of this web process chats and waiting calls may hold, so that others are left for the site.
 
-A chat holds a thread until its answer is complete, and a waiting get_events until an event comes. A web server
-distributes requests to its processes at random, so each process counts its own, in memory.
+A chat holds a thread until its answer is complete, a waiting get_events until an event comes, and a WebSocket until it
+closes. A web server distributes requests to its processes at random, so each process counts its own, in memory.
 """
 
 import math
@@ -21,6 +21,9 @@ from ai_assistant.config.settings import Limits
 
 from .errors import BUSY_S, ChatError
 
+# In the WSGI environment of a request whose thread is counted already.
+HELD = "ai_assistant.thread_is_held"
+
 _held: Counter[tuple[str, str]] = Counter()
 _lock = threading.Lock()
 
@@ -34,13 +37,13 @@ def for_chat(limits: Limits) -> Iterator[None]:
 	Raises:
 		ChatError: `busy`, if chats already hold their share.
 	"""
+	if HELD in getattr(getattr(frappe.local, "request", None), "environ", ()):
+		yield
+		return
 	user = _user()
 	with _lock:
 		if _held.total() >= max(1, _allowed(limits)):
-			message = _(
-				"All web threads that chats may hold are taken; ask again in a moment, or in the background."
-			)
-			raise ChatError("busy", message, BUSY_S)
+			raise busy()
 		_held[user] += 1
 	try:
 		yield
@@ -48,11 +51,17 @@ def for_chat(limits: Limits) -> Iterator[None]:
 		_release(user)
 
 
+def busy() -> ChatError:
+	"""Makes the refusal of a request for which no thread is free."""
+	message = _("All web threads that chats may hold are taken; ask again in a moment, or in the background.")
+	return ChatError("busy", message, BUSY_S)
+
+
 @contextmanager
 def for_wait(limits: Limits) -> Iterator[bool]:
-	"""Hold a thread for a waiting get_events as long as the context lasts, if one is free.
+	"""Hold a thread for a waiting get_events or a WebSocket as long as the context lasts, if one is free.
 
-	A user may hold one for each chat that they may run, so that one user cannot block all others.
+	A user may hold two for each chat that they may run, so that one user cannot block all others.
 
 	Yields:
 		Whether a thread was free.

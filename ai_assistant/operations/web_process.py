@@ -76,7 +76,8 @@ def only_ours(application: WSGI) -> WSGI:
 def nginx_location(site: str, address: str) -> str:
 	"""Returns the `location` that passes the app's paths of a site to the process.
 
-	The headers are those that bench's own nginx configuration sends (bench/config/templates/nginx.conf).
+	The headers are those that bench's own nginx configuration sends (bench/config/templates/nginx.conf), and the two that
+	open a WebSocket.
 	"""
 	return f"""location ~ {PATHS} {{
 	proxy_http_version 1.1;
@@ -84,6 +85,8 @@ def nginx_location(site: str, address: str) -> str:
 	proxy_set_header X-Forwarded-Proto $scheme;
 	proxy_set_header X-Frappe-Site-Name {site};
 	proxy_set_header Host $host;
+	proxy_set_header Upgrade $http_upgrade;
+	proxy_set_header Connection $http_connection;
 	proxy_read_timeout 120s;
 	proxy_redirect off;
 	proxy_pass http://{address};

@@ -16,7 +16,6 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.local import release_local
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import ClosingIterator
@@ -40,7 +39,19 @@ from .sqlite import Database, SqliteStore
 
 # `local` belongs to the request, like frappe.local: the site writes to it.
 # nosemgrep: frappe-monkey-patching-not-allowed
-from .stand_in import Emit, Transaction, _, _dict, cint, get_attr, get_csrf_token, local, session, throw
+from .stand_in import (
+	Emit,
+	Transaction,
+	_,
+	_dict,
+	cint,
+	destroy,
+	get_attr,
+	get_csrf_token,
+	local,
+	session,
+	throw,
+)
 
 if TYPE_CHECKING:
 	from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -86,7 +97,7 @@ class Site:
 			environ["wsgi.input_terminated"] = True
 		response = self._respond(Request(environ))
 		# `local` lasts until the response has been sent, because its body may be a generator.
-		return ClosingIterator(response(environ, start_response), _release)
+		return ClosingIterator(response(environ, start_response), destroy)
 
 	def max_body(self) -> int:
 		"""The largest body of a request, in bytes."""
@@ -142,7 +153,7 @@ class Site:
 			job()
 			local.db.commit()
 		finally:
-			_release()
+			destroy()
 
 	def _init(self, request: Request) -> None:
 		self._connect()
@@ -196,11 +207,6 @@ class Site:
 
 def _max_body(conf: Mapping[str, Any]) -> int:
 	return cint(conf.get("max_file_size")) or MAX_BODY
-
-
-def _release() -> None:
-	local.db.rollback()
-	release_local(local)
 
 
 def _read_form(request: Request) -> None:

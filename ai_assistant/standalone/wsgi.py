@@ -9,16 +9,16 @@ import asyncio
 import io
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from . import websocket
+from .websocket import Receive, Send
+
 if TYPE_CHECKING:
 	from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class WsgiServer:
@@ -35,8 +35,9 @@ class WsgiServer:
 		self._max_body = max_body
 
 	async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-		if scope["type"] != "http":
-			await send({"type": "websocket.close"})
+		if scope["type"] == "websocket":
+			handshake = _environ({**scope, "method": "GET"})
+			await websocket.serve(self._application, self._threads, handshake, receive, send)
 			return
 		environ, body, max_body = _environ(scope), bytearray(), self._max_body()
 		# A body whose announced length is too large is refused without reading it.
@@ -124,6 +125,7 @@ def _environ(scope: dict[str, Any]) -> WSGIEnvironment:
 		"SERVER_PORT": str(port),
 		"SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
 		"REMOTE_ADDR": (scope.get("client") or ("",))[0],
+		"wsgi.input": io.BytesIO(),
 		"wsgi.version": (1, 0),
 		"wsgi.url_scheme": scope["scheme"],
 		"wsgi.errors": sys.stderr,

@@ -8,6 +8,7 @@ import openai
 api, action = sys.argv[1:3]
 request = json.loads(sys.argv[3])
 client = openai.OpenAI(base_url=request["base"], api_key=request["key"], max_retries=2)
+socket = client.responses.connect().enter() if api == "socket" else None
 parameters = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 
 
@@ -15,8 +16,26 @@ def chat(messages, **more):
 	return client.chat.completions.create(model=request["model"], messages=messages, **more)
 
 
-def respond(items, **more):
-	return client.responses.create(model=request["model"], input=items, store=False, **more)
+class Refused(Exception):
+	"""An error that came over the WebSocket."""
+
+
+def respond(items, stream=False, **more):
+	fields = {"model": request["model"], "input": items, "store": False, **more}
+	if api == "responses":
+		return client.responses.create(stream=stream, **fields)
+	socket.response.create(**fields)
+	return events() if stream else [*events()][-1].response
+
+
+def events():
+	"""Yields the events of a turn on the WebSocket."""
+	for event in socket:
+		if event.type == "error":
+			raise Refused(event.status, event.error.message)
+		yield event
+		if event.type in ("response.completed", "response.failed"):
+			return
 
 
 def prompt():
@@ -67,7 +86,7 @@ def stop():
 	)
 	for event in ask:
 		if "So" in event.to_json():
-			ask.close()
+			(socket or ask).close()
 			return "stopped"
 
 
@@ -76,6 +95,9 @@ def error():
 		prompt()
 	except openai.APIStatusError as failed:
 		return {"status": failed.status_code, "message": failed.message}
+	except Refused as failed:
+		status, message = failed.args
+		return {"status": status, "message": message}
 	except (openai.APIError, RuntimeError) as failed:
 		return {"status": None, "message": str(failed)}
 

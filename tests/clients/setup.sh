@@ -7,7 +7,7 @@ mkdir -p build/clients/node
 cd build/clients
 if [ ! -e .ready ]; then
 	echo "→ installing the clients (a few minutes, once)"
-	"$python" -m venv sdk && sdk/bin/pip install -q --disable-pip-version-check openai anthropic llm
+	"$python" -m venv sdk && sdk/bin/pip install -q --disable-pip-version-check 'openai[realtime]' anthropic llm
 	if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
 		"$python" -m venv aider && aider/bin/pip install -q --disable-pip-version-check aider-chat
 	else

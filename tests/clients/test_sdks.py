@@ -33,6 +33,8 @@ NODE = CLIENTS / "node"
 SDKS = [
 	("python", "chat"),
 	("python", "responses"),
+	# Responses over a WebSocket.
+	("python", "socket"),
 	("python", "messages"),
 	*(("node", api) for api in ("openai", "responses", "anthropic")),
 	*(("node", f"ai-sdk {api}") for api in ("compatible", "openai", "anthropic")),

@@ -16,9 +16,10 @@ from werkzeug.wrappers import Response
 
 from ai_assistant import store
 from ai_assistant.chat import journal, ownership, queue
-from ai_assistant.chat.answer import current_answer
+from ai_assistant.chat.answer import answer_of, current_answer
 from ai_assistant.chat.errors import ChatError, invalid
 from ai_assistant.chat.messages import messages_of
+from ai_assistant.chat.request import ChatRequest
 from ai_assistant.chat.validators import flag, whole_number
 from ai_assistant.config import access
 from ai_assistant.config.settings import Settings
@@ -61,6 +62,8 @@ def create() -> Response:
 	request = requests.validated(parsed, settings)
 	stores = flag(sent.get("store", True), "store") and settings.retention.keep_content
 	model = requests.model_shown(parsed, request, settings) if parsed.stream else parsed.fields.get("model")
+	if sent.get("generate") is False:
+		return requests.send(responses, parsed, request.request_id, model or "", _unasked(request))
 	kept = {**_sent(parsed, settings, stores), "model": model}
 	if not parsed.background:
 		kept["created"] = created = int(time.time())
@@ -74,6 +77,19 @@ def create() -> Response:
 			ownership.accepted_meanwhile(request, refused)
 	row = ownership.find(request.request_id)
 	return _stream(row, kept, parsed) if parsed.stream else _whole(row, kept)
+
+
+def _unasked(request: ChatRequest) -> requests.Chunks:
+	"""The answer of a request that asks no provider and is not stored, with which a client of WebSocket mode prepares a turn."""
+	yield from ()
+	return answer_of(
+		{
+			"status": "completed",
+			"request_id": request.request_id,
+			"task_id": request.task_id,
+			"finish_reason": "stop",
+		}
+	)
 
 
 def read(sent: dict[str, Any]) -> Parsed:

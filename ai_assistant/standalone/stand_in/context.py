@@ -6,7 +6,7 @@ import importlib
 import secrets
 from typing import Any, NoReturn
 
-from werkzeug.local import Local
+from werkzeug.local import Local, release_local
 
 from ..exceptions import DoesNotExistError, ValidationError
 
@@ -19,6 +19,13 @@ message_log: Any = local("message_log")
 request: Any = local("request")
 response: Any = local("response")
 session: Any = local("session")
+
+
+def destroy() -> None:
+	"""End the request at hand. What it has not committed is lost."""
+	if hasattr(local, "db"):
+		local.db.rollback()
+	release_local(local)
 
 
 class _dict(dict[str, Any]):
