@@ -101,6 +101,22 @@ class TestOtherApps(TestCase):
 		contents = [body["messages"][-1]["content"] for body in handler.bodies]
 		self.assertEqual(contents, ["Customer [number]"] * 2)
 
+	def test_the_stored_input_of_a_response_is_the_redacted_one(self) -> None:
+		path = "/api/method/ai_assistant.v1/responses"
+		asked = {"model": "m", "input": "Customer 4711"}
+		with provider() as handler, hooks(before_request=redact):
+			_status, first = rest("POST", path, ASKER, **asked)
+			_status, queued = rest("POST", path, ASKER, background=True, **asked)
+			frappe.db.rollback()
+			for response in (first, queued):
+				name = frappe.db.get_value("AI Request", {"request_id": response["id"].removeprefix("resp_")})
+				row = frappe.db.get_value("AI Request", name, "*")
+				self.assertIn("Customer [number]", row.sent)
+				self.assertNotIn("4711", str(row))
+			rest("POST", path, ASKER, **{**asked, "input": "And?", "previous_response_id": first["id"]})
+		contents = [message["content"] for message in handler.bodies[-1]["messages"]]
+		self.assertEqual(contents, ["Customer [number]", "Hello there.", "And?"])
+
 	def test_a_refusal_is_not_permitted(self) -> None:
 		messages = [{"role": "user", "content": "Customer 4711"}]
 		with provider() as handler, hooks(before_request=refuse):

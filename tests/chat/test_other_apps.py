@@ -3,14 +3,16 @@
 import contextvars
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import frappe
 import pytest
 
 from ai_assistant import app_hooks, own_connection
-from ai_assistant.chat import lifecycle, queue, running, termination
+from ai_assistant.chat import lifecycle, other_apps, queue, running, termination
 from ai_assistant.chat.errors import ChatError, worker_lost
+from ai_assistant.chat.request import validate
 from ai_assistant.config import access
 from tests.chat.conftest import ANN, ChatSite
 from tests.chat.runs import run
@@ -83,6 +85,59 @@ def test_hooks_get_the_request_and_change_its_messages_in_order(chat_site: ChatS
 	assert (request["user"], request["mode"], request["messages"][-1]["content"]) == (ANN, "chat", "secret")
 	assert request["request_id"] == answer["request_id"]
 	assert chat_site.row(answer["request_id"])["excerpt"] == "secret one two"
+
+
+def test_the_input_that_a_standard_api_keeps_is_what_the_hooks_left(
+	chat_site: ChatSite, declare: Any
+) -> None:
+	def redact(request: dict[str, Any]) -> None:
+		for message in request["messages"]:
+			message["content"] = message["content"].replace("4711", "[number]")
+
+	def add(request: dict[str, Any]) -> None:
+		request["messages"].append({"role": "user", "content": "Be brief."})
+
+	kept_input = [
+		{"role": "system", "content": "Input for 4711."},
+		{"role": "user", "content": "Customer 4711"},
+	]
+	modes = [{"name": "chat", "system_prompt": "Prompt for 4711."}]
+	settings = chat_site.configure(modes=modes)
+	instructions = {"role": "system", "content": "Rules for 4711."}
+	validated = validate({"messages": [instructions, *kept_input]}, settings)
+	repeated = {"instructions": "Rules for 4711.", "tools": []}
+	request = replace(validated, sent={"messages": kept_input, "repeated": repeated, "background": False})
+	declare("ai_assistant_before_request", redact, add)
+	changed = other_apps.before(request, settings)
+	system, *others = changed.messages
+	assert system == {
+		"role": "system",
+		"content": "Prompt for [number].\n\nRules for [number].\n\nInput for [number].",
+	}
+	assert changed.sent == {
+		"messages": [{"role": "system", "content": "Input for [number]."}, *others],
+		"repeated": {"instructions": "Rules for [number].", "tools": []},
+		"background": False,
+	}
+	assert [message["content"] for message in others] == ["Customer [number]", "Be brief."]
+
+
+def test_a_hook_may_leave_out_the_system_messages(chat_site: ChatSite, declare: Any) -> None:
+	def leave_out(request: dict[str, Any]) -> None:
+		request["messages"] = request["messages"][1:]
+
+	settings = chat_site.configure(modes=[{"name": "chat", "system_prompt": "Prompt."}])
+	validated = validate({"messages": [{"role": "user", "content": "Hi"}]}, settings)
+	own = [{"role": "user", "content": "Hi"}]
+	declare("ai_assistant_before_request", leave_out)
+	for instructions in (None, "Rules."):
+		sent = {"messages": own, "repeated": {"instructions": instructions}}
+		changed = other_apps.before(replace(validated, sent=sent), settings)
+		assert changed.sent == {"messages": own, "repeated": {"instructions": None}}
+	# Nothing of the input is kept.
+	sent = {"repeated": {"tools": []}}
+	changed = other_apps.before(replace(validated, sent=sent), settings)
+	assert (changed.sent, changed.messages) == (sent, own)
 
 
 @pytest.mark.parametrize("error", [frappe.ValidationError, frappe.PermissionError])
