@@ -14,6 +14,7 @@ from typing import Any
 import frappe
 
 from ai_assistant import store
+from ai_assistant.config import forms
 from ai_assistant.gateway.strict_json import object_of
 
 from .messages import MAX_CONTINUATION
@@ -51,14 +52,15 @@ def _arguments(call: Mapping[str, Any]) -> str:
 def remember(user: str, row: Mapping[str, Any]) -> None:
 	"""Keeps the continuation of a request in the cache for REMEMBERED_S seconds, for a site whose rows keep no content.
 
+	It is encrypted with the site's key, because it may be the text of the model's reasoning.
+
 	Args:
 		user: the user of the request.
 		row: the values of the request at its end.
 	"""
 	if row.get("continuation") and row.get("call_key"):
-		frappe.cache.set_value(
-			_cached(user, row["call_key"]), row["continuation"], expires_in_sec=REMEMBERED_S
-		)
+		encrypted = _encrypted(row["continuation"])
+		frappe.cache.set_value(_cached(user, row["call_key"]), encrypted, expires_in_sec=REMEMBERED_S)
 
 
 def restore(request: ChatRequest, user: str, keep_content: bool) -> ChatRequest:
@@ -84,7 +86,7 @@ def restore(request: ChatRequest, user: str, keep_content: bool) -> ChatRequest:
 		# Without `expires`, Frappe remembers a miss for the rest of the HTTP request.
 		continuation = known.get(key)
 		if not continuation and not keep_content:
-			continuation = frappe.cache.get_value(_cached(user, key), expires=True)
+			continuation = _decrypted(frappe.cache.get_value(_cached(user, key), expires=True))
 		room -= len(continuation or "")
 		if room < 0:
 			break
@@ -100,6 +102,31 @@ def keys_in(request: ChatRequest) -> dict[int, str]:
 		if not message.get("continuation") and (key := key_of(message.get("tool_calls"))):
 			keys[n] = key
 	return keys
+
+
+def _encrypted(text: str) -> str:
+	"""Encrypts a text on a bench. The standalone site has no key, and its cache is in the memory of its process."""
+	if not forms.exist():
+		return text
+	from frappe.utils.password import encrypt
+
+	forms.know_encryption_key()
+	return str(encrypt(text))
+
+
+def _decrypted(text: str | None) -> str | None:
+	"""Returns None if there is no text, or if it was encrypted with another key."""
+	if not text or not forms.exist():
+		return text
+	from frappe.utils.password import decrypt
+
+	forms.know_encryption_key()
+	messages = len(frappe.local.message_log)
+	try:
+		return str(decrypt(text))
+	except frappe.ValidationError:
+		del frappe.local.message_log[messages:]
+		return None
 
 
 def _cached(user: str, key: str) -> str:
