@@ -28,6 +28,7 @@ from tests.support.site import (
 	USERS,
 	browser_config,
 	clients_config,
+	conversations_config,
 	each_adapter,
 	faults_config,
 	site_config,
@@ -141,17 +142,21 @@ def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, 
 		f"JavaScript client on {url}": _pytest("tests/js", **environment),
 	}
 	if page := _with_assets([url, f"http://{bench.site}"]):
-		environment = prepared(browser_config(ScriptedProvider(PROVIDER_PORT)))
-		environment["AI_ASSISTANT_BROWSER"] = "1"
-		(environment["MANAGER_LOGIN"], manager) = next(iter(MANAGER.items()))
-		environment["MANAGER_PASSWORD"] = manager["password"]
-		environment["REDIS_PID"] = str(bench.redis_pid())
-		if page != url:
-			# nginx brings both together.
-			environment.update(AI_ASSISTANT_URL=page, AI_ASSISTANT_SOCKETIO_URL=page)
 		# Not before: another bench with this checkout would have put its own bundle in the place of this one's.
 		bench.build()
+		more = {"REDIS_PID": str(bench.redis_pid()), "AI_ASSISTANT_BROWSER": "1"}
+		(more["MANAGER_LOGIN"], manager) = next(iter(MANAGER.items()))
+		more["MANAGER_PASSWORD"] = manager["password"]
+		if page != url:
+			# nginx brings both together.
+			more.update(AI_ASSISTANT_URL=page, AI_ASSISTANT_SOCKETIO_URL=page)
+		environment = prepared(browser_config(ScriptedProvider(PROVIDER_PORT))) | more
 		done[f"page in Chromium on {page}"] = _pytest("tests/browser", **environment)
+		environment = prepared(conversations_config(ScriptedProvider(PROVIDER_PORT))) | more
+		conversations = "tests/browser/test_browser.py::test_the_conversations_in_chromium"
+		done[f"conversations in Chromium on {page}"] = _pytest(
+			conversations, AI_ASSISTANT_KEEPS_QUESTIONS="1", **environment
+		)
 	else:
 		done["page in Chromium"] = (0, "left out: no web server here serves /assets; nginx would")
 	return done

@@ -8,7 +8,7 @@ import pytest
 from tests.contract.conftest import running_site
 from tests.js.test_javascript import run_tests
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Site, browser_config
+from tests.support.site import Site, browser_config, conversations_config
 from tests.tools.test_mcp import TOKEN, Wiki
 
 IN_CHROMIUM = pytest.mark.skipif(
@@ -26,11 +26,11 @@ def test_the_page_in_chromium(site: Site, provider: ScriptedProvider, name: str)
 @pytest.mark.timeout(300)
 @IN_CHROMIUM
 @pytest.mark.skipif(
-	bool(os.environ.get("AI_ASSISTANT_URL")), reason="left out: the site that stands keeps no questions"
+	bool(os.environ.get("AI_ASSISTANT_URL")) and not os.environ.get("AI_ASSISTANT_KEEPS_QUESTIONS"),
+	reason="left out: the site that stands keeps no questions",
 )
 def test_the_conversations_in_chromium(provider: ScriptedProvider, tmp_path: Path) -> None:
-	config = browser_config(provider) | {"retention": {"keep_questions": True}}
-	with running_site(tmp_path, config) as site:
+	with running_site(tmp_path, conversations_config(provider)) as site:
 		run_tests(site, provider, Path(__file__).parent / "conversations.test.mjs", seconds=290)
 
 

@@ -86,6 +86,13 @@ def browser_config(provider: ScriptedProvider) -> dict[str, Any]:
 	return config
 
 
+def conversations_config(provider: ScriptedProvider) -> dict[str, Any]:
+	"""Returns `browser_config` for a site that keeps the questions, with one more model to tell it by."""
+	config = browser_config(provider) | {"retention": {"keep_questions": True}}
+	config["providers"][0]["models"].append("scripted-4")
+	return config
+
+
 def clients_config(provider: ScriptedProvider) -> dict[str, Any]:
 	"""Returns `site_config` for the clients of other makers, which send long conversations."""
 	config = site_config(provider)
