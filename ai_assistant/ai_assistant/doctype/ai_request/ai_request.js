@@ -32,6 +32,12 @@ frappe.ui.form.on("AI Request", {
 			}
 		}
 	},
+	onload(frm) {
+		// The server returns the fields with content only in a document (view_log.py).
+		for (const { fieldname, permlevel } of frm.meta.fields) {
+			if (permlevel === 1) frm.set_df_property(fieldname, "permlevel", 0);
+		}
+	},
 	async refresh(frm) {
 		follow(frm);
 		if (UNENDED.includes(frm.doc.status)) {
@@ -65,13 +71,9 @@ function follow(frm) {
 }
 
 async function events_of(frm) {
-	const rows = await frappe.db.get_list("AI Request Event", {
-		filters: { request: frm.doc.name },
-		fields: ["seq", "type", "text", "payload"],
-		order_by: "seq asc",
-		limit: 0,
-	});
-	return rows.map(({ payload, ...event }) => ({ ...JSON.parse(payload), ...event }));
+	const method = "ai_assistant.ai_assistant.doctype.ai_request.ai_request.get_events";
+	const { message } = await frappe.call({ method, args: { name: frm.doc.name } });
+	return message;
 }
 
 function read(events) {

@@ -153,6 +153,15 @@ def stop(name: str) -> list[str]:
 	return queue.cancel([row] if row and row["status"] in store.UNENDED else [])
 
 
+@frappe.whitelist(methods=["POST"])
+def get_events(name: str) -> list[store.Event]:
+	"""Returns the events of a request for its form. Frappe's View Log gets a row if they are another user's."""
+	doc: AIRequest = frappe.get_doc("AI Request", name)
+	doc.check_permission()
+	doc.log_view()
+	return store.current().events(name)
+
+
 class SearchRefused(frappe.ValidationError):
 	"""The user may not read the DocType of a link search.
 
@@ -196,7 +205,8 @@ def timeline_of(doctype: str, name: str | int) -> list[dict[str, Any]]:
 
 	Returns:
 		The newest requests that the user may read, at most SHOWN_ON_FORMS, as Frappe's timeline takes them
-		(frappe/desk/form/load.py). If there are more, the last item links to the list of all.
+		(frappe/desk/form/load.py). An item has the beginning of the question if it is the user's own. If there are
+		more, the last item links to the list of all.
 	"""
 	if not frappe.has_permission("AI Request"):
 		return []
@@ -204,13 +214,17 @@ def timeline_of(doctype: str, name: str | int) -> list[dict[str, Any]]:
 	rows = frappe.get_list(
 		"AI Request",
 		filters=filters,
-		fields=["name", "user", "excerpt", "creation"],
+		fields=["name", "user", "creation"],
 		order_by="creation desc",
 		limit_page_length=SHOWN_ON_FORMS + 1,
 	)
+	own = [row.name for row in rows if row.user == frappe.session.user]
+	questions = dict(
+		frappe.get_all("AI Request", {"name": ("in", own)}, ["name", "excerpt"], as_list=True) if own else ()
+	)
 	items = []
 	for row in rows[:SHOWN_ON_FORMS]:
-		link = _link(get_url_to_form("AI Request", row.name), row.excerpt or _("AI Request"))
+		link = _link(get_url_to_form("AI Request", row.name), questions.get(row.name) or _("AI Request"))
 		content = _("{0} asked AI Assistant: {1}").format(escape_html(get_fullname(row.user)), link)
 		items.append({"creation": row.creation, "content": content})
 	if len(rows) > SHOWN_ON_FORMS:

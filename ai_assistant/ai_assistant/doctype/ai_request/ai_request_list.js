@@ -8,7 +8,6 @@ const STATUSES = {
 const REFRESH_MS = 5000;
 
 frappe.listview_settings["AI Request"] = {
-	// The question is its title.
 	hide_name_column: true,
 	add_fields: ["status"],
 	statuses: STATUSES,
