@@ -166,7 +166,11 @@ def _received(
 			if time.monotonic() >= bridge.heard + seconds:
 				raise ProviderError(kind, seconds=f"{seconds:g}", **names)
 			yield Tick()
-		yield from _joined(received) if gathers else received
+		if not gathers:
+			# The caller may want the others as one, now that it has the first.
+			yield from received[:1]
+			received = received[1:]
+		yield from _joined(received) if run.pacing.gathers() else received
 	if not run.cancel.requested:
 		raise ProviderError("total", seconds=f"{run.timeouts.total_s:g}", **names)
 
