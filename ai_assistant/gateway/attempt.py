@@ -128,6 +128,14 @@ def _chunks_of(
 		bridge.close()
 
 
+def wait(seconds: float, run: Run) -> Iterator[Tick]:
+	"""Waits, and gives the caller its turns meanwhile. Ends at a cancel."""
+	until = time.monotonic() + seconds
+	while (left := until - time.monotonic()) > 0 and not run.cancel.requested:
+		time.sleep(min(left, run.pacing.wait_s(), 0.1))
+		yield Tick()
+
+
 def refusal(prepared: Prepared) -> ProviderError | None:
 	"""Returns the error of a question that the model certainly refuses. It is not sent."""
 	ask, names = prepared.ask, prepared.names

@@ -159,9 +159,9 @@ class Gateway:
 				attempts.append(Attempt(provider.name, model, error.code, provider.key_label))
 				is_final = failed.is_final
 				if failed.race and failed.race.winner:
-					error.hung_up_on = _hung_up_on(failed.race)
+					error.hung_up_on = hedging.hung_up_on(failed.race)
 				if failed.race and (second_error := failed.race.second_error):
-					second = failed.race.hedge.second
+					second = failed.race.providers[1]
 					errors.append(second_error)
 					attempts.append(second.failed(second_error))
 					waiting = [one for one in waiting if one[0].name != second.provider.name]
@@ -176,7 +176,7 @@ class Gateway:
 				seconds = max(random.uniform(0, RETRY_S * 2**retries), errors[-1].retry_after or 0)
 				retries += 1
 				if time.monotonic() + seconds < deadline:
-					yield from _wait(seconds, run)
+					yield from attempt.wait(seconds, run)
 					waiting, again = [again[0]], []
 			if not waiting:
 				break
@@ -207,67 +207,82 @@ class Gateway:
 		self, prepared: Prepared, run: Run, attempts: Sequence[Attempt], hedge: Hedge | None
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
-		race = Race(prepared, hedge) if hedge else None
+		race, began = Race(prepared, hedge) if hedge else None, time.monotonic()
+		first_s = 0.0
 		has_begun = is_recorded = has_failed = False
 		try:
 			for chunk in attempt.chunks_of(prepared, run, race):
 				if race and race.winner:
 					prepared = race.winner
 				if isinstance(chunk, Completion):
-					chunk = prepared.completed(chunk, (*attempts, *_failed(race)), _hung_up_on(race))
-				has_begun = has_begun or not (isinstance(chunk, Tick | Detached) or run.cancel.requested)
+					chunk = prepared.completed(
+						chunk, (*attempts, *hedging.failed_attempts(race)), hedging.hung_up_on(race)
+					)
+				if not has_begun and not (isinstance(chunk, Tick | Detached) or run.cancel.requested):
+					has_begun, first_s = True, time.monotonic() - began
 				yield chunk
 				if has_begun and not is_recorded:
 					# The first chunk does not wait for Redis.
 					is_recorded = True
-					self._record_success(prepared, race)
+					self._record_success(prepared, race, first_s)
 		except AttemptFailed as failed:
 			has_failed = True
 			if not has_begun:
 				self.health.failed(prepared.provider, failed.error)
 				if race and race.second_error:
-					self.health.failed(race.hedge.second.provider, race.second_error)
+					self.health.failed(race.providers[1].provider, race.second_error)
 			raise
 		finally:
 			if has_begun and not is_recorded:
-				self._record_success(prepared, race)
+				self._record_success(prepared, race, first_s)
 			elif not has_begun and not has_failed:
 				# A cancel came before anything else.
 				self.health.undecided(prepared.provider)
 
-	def _record_success(self, prepared: Prepared, race: Race | None) -> None:
+	def _record_success(self, prepared: Prepared, race: Race | None, first_s: float) -> None:
 		"""Records that a provider has begun to answer, and how the other one of a race has fared."""
-		self.health.succeeded(prepared.provider, prepared.ask.model)
+		is_second = race is not None and prepared is not race.providers[0]
+		self.health.succeeded(prepared.provider, prepared.ask.model, 0.0 if is_second else first_s)
 		if race is None:
 			return
 		for number, error in race.errors.items():
 			self.health.failed(race.providers[number].provider, error)
-		if race.hung_up_on is race.providers[0] and race.hedge.judge is None:
+		if race.hung_up_on is race.providers[0] and not race.is_judged:
 			silent = race.providers[0]
-			self.health.failed(silent.provider, hedging.first_token(silent, race.hedge.after_s))
+			self.health.failed(silent.provider, hedging.first_token(silent, race.hedge.after_s or 0))
 
 	def _hedge(
 		self, first: Provider, ask: Ask, waiting: Sequence[Candidate], standing: Standing
 	) -> Hedge | None:
-		"""Returns when a second provider is asked if the first is silent; None if none is to be asked."""
-		is_probe = standing.is_probe(first)
-		after_s = PROBE_HEDGE_S if is_probe else self.hedge_s
-		if not after_s:
+		"""Returns when a second provider is asked if the first is silent; None if there is no other."""
+		others = [
+			(other, model)
+			for other, model in waiting
+			if other.name != first.name and not standing.is_resting(other)
+		]
+		if not others:
 			return None
-		for other, model in waiting:
-			if other.name == first.name or standing.is_resting(other):
-				continue
-			second = next(prepare(other, replace(ask, model=model)))
-			if not attempt.refusal(second):
-				judge = partial(self._judge, first) if is_probe else None
-				return Hedge(second, after_s, self.timeouts.first_token_s, judge)
-		return None
+		is_probe, began = standing.is_probe(first), time.monotonic()
 
-	def _judge(self, provider: Provider, error: ProviderError | None) -> None:
-		if error:
-			self.health.failed(provider, error)
-		else:
-			self.health.succeeded(provider)
+		def second() -> Prepared | None:
+			questions = (next(prepare(other, replace(ask, model=model))) for other, model in others)
+			return next((one for one in questions if not attempt.refusal(one)), None)
+
+		def judge(error: ProviderError | None) -> None:
+			if error:
+				self.health.failed(first, error)
+			else:
+				self.health.succeeded(first, ask.model, time.monotonic() - began)
+
+		return Hedge(
+			second,
+			PROBE_HEDGE_S if is_probe else self.hedge_s or None,
+			standing.silence_s(first),
+			partial(self.health.silent, first, ask.model),
+			is_probe,
+			self.timeouts.first_token_s,
+			judge,
+		)
 
 	def _having(self, provider: str | None, model: str) -> frozenset[str]:
 		"""Returns the names of the providers that have what is asked for."""
@@ -326,25 +341,6 @@ class Gateway:
 		return models.priced(usage, *self.route(provider, model)[0]) if self.providers else usage
 
 
-def _failed(race: Race | None) -> list[Attempt]:
-	"""Returns the attempts of a race that failed although another one succeeded."""
-	return [race.providers[number].failed(error) for number, error in race.errors.items()] if race else []
-
-
-def _hung_up_on(race: Race | None) -> tuple[str, str] | None:
-	"""Returns the provider and the model that lost a race, and whose answer is paid all the same."""
-	loser = race and race.hung_up_on
-	return (loser.provider.name, loser.ask.model) if loser else None
-
-
 def _may_succeed_later(error: ProviderError) -> bool:
 	"""Whether the same question may have an answer in a moment. A provider that hung has had its time."""
 	return error.retryable and error.kind not in HUNG and (error.retry_after or 0) <= MAX_RETRY_AFTER_S
-
-
-def _wait(seconds: float, run: Run) -> Iterator[Tick]:
-	"""Waits, and gives the caller its turns meanwhile. Ends at a cancel."""
-	until = time.monotonic() + seconds
-	while (left := until - time.monotonic()) > 0 and not run.cancel.requested:
-		time.sleep(min(left, run.pacing.wait_s(), 0.1))
-		yield Tick()

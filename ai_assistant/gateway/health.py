@@ -22,6 +22,12 @@ FAILURES = 5
 # A provider that did not answer within its time limits costs each chat that time, so two in a row are enough.
 HANGS = 2
 PROVIDER_REST_S = 30.0
+# A provider that is silent for so long may hang. From the third chat on that waits so long, the next provider is asked as
+# well. A slow provider may be silent for twice its usual time.
+SILENCE_S = 1.0
+SLOW_FACTOR = 2
+# How long the usual time of a slow provider is kept. A shorter time replaces a longer one step by step.
+USUAL_S, USUAL_DECAY = 3600.0, 0.9
 # One chat asks a provider whose rest is over; the others wait this long for the result.
 PROBE_S = 60
 KEY_REST_S = 10.0
@@ -117,11 +123,13 @@ class Standing:
 		order: the providers that do not rest, and then the others.
 		rests: what rests, by the name of the provider and the label of its key.
 		probes: the names of the providers that have rested and have not answered since.
+		usual_s: the seconds to the first chunk of providers that are slow for the model they are asked for, by name.
 	"""
 
 	order: list[Provider]
 	rests: Mapping[tuple[str, str], Rest]
 	probes: Container[str]
+	usual_s: Mapping[str, float]
 
 	def is_resting(self, provider: Provider) -> bool:
 		"""Whether a provider or its key rests."""
@@ -130,6 +138,10 @@ class Standing:
 	def is_probe(self, provider: Provider) -> bool:
 		"""Whether a provider is asked to find out if it answers again."""
 		return provider.name in self.probes and not self.is_resting(provider)
+
+	def silence_s(self, provider: Provider) -> float:
+		"""How many seconds a provider may be silent before it may hang."""
+		return max(SILENCE_S, SLOW_FACTOR * self.usual_s.get(provider.name, 0.0))
 
 
 class Health:
@@ -156,8 +168,10 @@ class Health:
 			models: the model for which each is asked, by the name of the provider. A key that was refused for one
 				model (403) rests for that model alone.
 		"""
-		forbidden = {_forbidden(provider, (models or {}).get(provider.name, "")) for provider in providers}
-		known = self._known(providers, forbidden)
+		models = models or {}
+		forbidden = {_forbidden(provider, models.get(provider.name, "")) for provider in providers}
+		usual = {provider.name: _usual(provider, models.get(provider.name, "")) for provider in providers}
+		known = self._known(providers, {*forbidden, *usual.values()})
 		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
 		ready: list[Provider] = []
@@ -176,7 +190,8 @@ class Health:
 		others = [provider for provider in ready if provider.name not in named]
 		order = named_and_ready + named_and_resting + others + resting
 		probes = {provider.name for provider in providers if _name("probe", provider) in known}
-		return Standing(order, rests, probes)
+		usual_s = {provider: float(known[name]) for provider, name in usual.items() if name in known}
+		return Standing(order, rests, probes, usual_s)
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""
@@ -188,11 +203,23 @@ class Health:
 		}
 		return _rests(providers, self._known(providers, forbidden))
 
-	def succeeded(self, provider: Provider, model: str = "") -> None:
-		"""Records that a provider has begun to answer for a model."""
+	def succeeded(self, provider: Provider, model: str = "", first_s: float = 0.0) -> None:
+		"""Records that a provider has begun to answer for a model, `first_s` seconds after it was asked."""
 		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S)
 		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "claim", "hung")]
-		self._state.delete([*of_provider, _key(provider), _forbidden(provider, model)])
+		silent = _silent(provider, model)
+		self._state.delete([*of_provider, _key(provider), _forbidden(provider, model), silent])
+		if first_s > SILENCE_S:
+			name = _usual(provider, model)
+			before = float(self._state.get([name]).get(name, 0))
+			self._state.put(name, f"{max(first_s, USUAL_DECAY * before):.1f}", USUAL_S)
+
+	def silent(self, provider: Provider, model: str) -> bool:
+		"""Records that a chat waits longer than usual for the first chunk of a provider.
+
+		Returns: whether HANGS other chats have waited as long within a minute, and the provider has answered none since.
+		"""
+		return self._state.add(_silent(provider, model), WINDOW_S) > HANGS
 
 	def undecided(self, provider: Provider) -> None:
 		"""Records that an attempt has told nothing about a provider, so that the next chat may try it after a rest."""
@@ -300,7 +327,21 @@ def _key(provider: Provider) -> str:
 
 def _forbidden(provider: Provider, model: str) -> str:
 	"""The name of a key that was refused for a model."""
-	return f"{_key(provider)}:{hashlib.sha256(model.encode()).hexdigest()[:16]}"
+	return f"{_key(provider)}:{_hash(model)}"
+
+
+def _hash(model: str) -> str:
+	return hashlib.sha256(model.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _silent(provider: Provider, model: str) -> str:
+	"""The name of how many chats wait for a provider's first chunk."""
+	return f"{_name('silent', provider)}:{_hash(model)}"
+
+
+def _usual(provider: Provider, model: str) -> str:
+	"""The name of a slow provider's usual time to the first chunk."""
+	return f"{_name('usual', provider)}:{_hash(model)}"
 
 
 def _last_forbidden(provider: Provider) -> str:

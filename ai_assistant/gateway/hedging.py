@@ -1,7 +1,8 @@
 """Hedging: if the first provider is silent, a second one gets the same question, and the first to answer wins.
 
-The connection to the other provider is closed at once. A provider that is tried again after a rest is hedged, too. The app
-reads from it until its first chunk, because only that shows whether it must rest again.
+The connection to the other provider is closed at once. A provider that is tried again after a rest is hedged, too, and so
+is one whose other chats also wait for their first chunk. The app reads from it until its first chunk, because only that
+shows whether it must rest.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from . import adapters
 from .assembly import Delta
-from .chunks import Completion, Detached
+from .chunks import Attempt, Completion, Detached
 from .errors import ProviderError
 from .preparation import Prepared
 
@@ -23,20 +24,26 @@ _listening: set["asyncio.Task[None]"] = set()
 
 @dataclass(frozen=True, slots=True)
 class Hedge:
-	"""When a second provider is asked.
+	"""When a second provider is asked. `second`, `judge` and `doubts` run on threads of their own.
 
 	Args:
-		second: the second provider with its question.
-		after_s: how many seconds the first may be silent before.
-		first_token_s: how long the first is listened to, if `judge` is to be told the outcome.
-		judge: is told how the first has fared after the second has won: None if it answered, or its error. It runs on
-			a thread of its own. If it is None, the connection to the first is closed as soon as the second answers.
+		second: prepares the question for a second provider. It returns None if no other provider can be asked.
+		after_s: how many seconds the first may be silent before; None for any number.
+		doubts_after_s: how many seconds the first may be silent before `doubts` is called.
+		doubts: whether the second is asked at once.
+		is_probe: whether the first is asked to find out if it answers again.
+		first_token_s: how long the first may be silent at all.
+		judge: is called after the second has won, if the first is a probe or was doubted: with None if the first
+			answers, or with its error. The connection to any other first is closed when the second answers.
 	"""
 
-	second: Prepared
-	after_s: float
+	second: Callable[[], Prepared | None]
+	after_s: float | None
+	doubts_after_s: float
+	doubts: Callable[[], bool]
+	is_probe: bool
 	first_token_s: float
-	judge: Judge | None = None
+	judge: Judge
 
 
 class Race:
@@ -48,9 +55,10 @@ class Race:
 	"""
 
 	def __init__(self, first: Prepared, hedge: Hedge) -> None:
-		self.providers = (first, hedge.second)
+		self.providers = [first]
+		"""The providers that were asked."""
 		self.hedge = hedge
-		self.both_asked = False
+		self.is_judged = hedge.is_probe
 		self.winner: Prepared | None = None
 		self.errors: dict[int, ProviderError] = {}
 		self.names = dict(first.names)
@@ -65,16 +73,16 @@ class Race:
 		"""The provider that was asked and was still silent when the other one answered, or at a cancel."""
 		winner = self.winner or self.providers[0]
 		for number, prepared in enumerate(self.providers):
-			if self.both_asked and prepared is not winner and number not in self.errors:
+			if prepared is not winner and number not in self.errors:
 				return prepared
 		return None
 
 	@property
 	def second_error(self) -> ProviderError | None:
 		"""Why the second provider did not answer, if neither of the two did."""
-		if not self.both_asked or self.winner:
+		if len(self.providers) == 1 or self.winner:
 			return None
-		return self.errors.get(1) or first_token(self.hedge.second, self.hedge.first_token_s)
+		return self.errors.get(1) or first_token(self.providers[1], self.hedge.first_token_s)
 
 
 async def answers(race: Race) -> AsyncGenerator[Item, None]:
@@ -82,28 +90,27 @@ async def answers(race: Race) -> AsyncGenerator[Item, None]:
 
 	Raises what the first provider raises if none of them sends anything, and later what the winner raises.
 	"""
+	until = asyncio.get_running_loop().time() + race.hedge.first_token_s
 	streams = [_stream(race, 0)]
 	waiting = {_next(streams[0]): 0}
 	listened_to: AsyncGenerator[Item, None] | None = None
 	try:
-		done, _pending = await asyncio.wait(waiting, timeout=race.hedge.after_s)
-		if not done:
-			race.both_asked = True
+		if await _is_silent(race, waiting) and (second := await asyncio.to_thread(race.hedge.second)):
+			race.providers.append(second)
 			streams.append(_stream(race, 1))
 			waiting[_next(streams[1])] = 1
 		item = await _first_item(race, waiting)
 		for task, number in list(waiting.items()):
-			if number == 0 and race.hedge.judge:
+			if number == 0 and race.is_judged:
 				del waiting[task]
-				listening = asyncio.create_task(_listen(task, streams[0], race))
+				listening = asyncio.create_task(_listen(task, streams[0], race, until))
 				_listening.add(listening)
 				listened_to = streams[0]
 				listening.add_done_callback(_listening.discard)
 			else:
 				task.cancel()
 		yield item
-		winner = streams[race.providers.index(race.winner)]
-		async for item in winner:
+		async for item in streams[1 if race.winner is not race.providers[0] else 0]:
 			yield item
 	finally:
 		for task in waiting:
@@ -112,6 +119,21 @@ async def answers(race: Race) -> AsyncGenerator[Item, None]:
 		for stream in streams:
 			if stream is not listened_to:
 				await stream.aclose()
+
+
+async def _is_silent(race: Race, waiting: "dict[asyncio.Future[Item], int]") -> bool:
+	"""Waits until the second provider is to be asked. Returns False if the first ends its silence before."""
+	hedge, rest_s = race.hedge, race.hedge.after_s
+	if rest_s is None or rest_s > hedge.doubts_after_s:
+		done, _pending = await asyncio.wait(waiting, timeout=hedge.doubts_after_s)
+		if done:
+			return False
+		if await asyncio.to_thread(hedge.doubts):
+			race.is_judged = True
+			return True
+		rest_s = rest_s and rest_s - hedge.doubts_after_s
+	done, _pending = await asyncio.wait(waiting, timeout=rest_s)
+	return not done
 
 
 def _stream(race: Race, number: int) -> AsyncGenerator[Item, None]:
@@ -138,20 +160,36 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") ->
 	raise race.errors[0].with_traceback(None)
 
 
-async def _listen(task: "asyncio.Future[Item]", stream: AsyncGenerator[Item, None], race: Race) -> None:
-	"""Waits for the first item of a stream whose answer is not needed any more, and tells how that went."""
+async def _listen(
+	task: "asyncio.Future[Item]", stream: AsyncGenerator[Item, None], race: Race, until: float
+) -> None:
+	"""Waits for the first item of a stream whose answer is not needed any more, and tells how that went.
+
+	`until` is a time of the loop.
+	"""
 	error: BaseException | None = None
 	try:
-		await asyncio.wait_for(task, max(0.0, race.hedge.first_token_s - race.hedge.after_s))
+		await asyncio.wait_for(task, max(0.0, until - asyncio.get_running_loop().time()))
 	except asyncio.TimeoutError:
 		error = first_token(race.providers[0], race.hedge.first_token_s)
 	except Exception as failure:
 		error = failure
 	await stream.aclose()
-	if race.hedge.judge and (error is None or isinstance(error, ProviderError)):
+	if error is None or isinstance(error, ProviderError):
 		await asyncio.to_thread(race.hedge.judge, error)
 
 
 def first_token(prepared: Prepared, seconds: float) -> ProviderError:
 	"""Returns the error of a provider that sent nothing for so long."""
 	return ProviderError("first_token", seconds=f"{seconds:g}", **prepared.names)
+
+
+def failed_attempts(race: Race | None) -> list[Attempt]:
+	"""Returns the attempts of a race that failed although another one succeeded."""
+	return [race.providers[number].failed(error) for number, error in race.errors.items()] if race else []
+
+
+def hung_up_on(race: Race | None) -> tuple[str, str] | None:
+	"""Returns the provider and the model that lost a race, and whose answer is paid all the same."""
+	loser = race and race.hung_up_on
+	return (loser.provider.name, loser.ask.model) if loser else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ai_assistant.gateway import Gateway, Provider, ProviderError, Tick
-from ai_assistant.gateway.health import MAX_LOCAL, Health, LocalState, by_weight
+from ai_assistant.gateway.health import MAX_LOCAL, SILENCE_S, Health, LocalState, by_weight
 from tests.support.provider import ScriptedProvider
 
 from .asking import family, scripted
@@ -153,6 +153,34 @@ def test_a_provider_that_hangs_twice_rests(health: Health) -> None:
 	assert names(health) == ["first", "second"]
 	health.failed(FIRST, error("first_token"))
 	assert names(health) == ["second", "first"]
+
+
+def test_the_third_chat_that_waits_longer_than_usual_doubts_a_provider_until_it_answers(
+	health: Health, clock: Clock
+) -> None:
+	assert [health.silent(FIRST, "m") for _ in range(3)] == [False, False, True]
+	assert not health.silent(FIRST, "another model")
+	assert not health.silent(SECOND, "m")
+	health.succeeded(FIRST, "m")
+	assert [health.silent(FIRST, "m") for _ in range(2)] == [False, False]
+	clock.now += 61
+	assert not health.silent(FIRST, "m")
+
+
+def test_a_slow_provider_may_be_silent_for_twice_its_usual_time(health: Health, clock: Clock) -> None:
+	def silence_s(model: str = "m") -> float:
+		return health.standing(BOTH, models={"first": model, "second": model}).silence_s(FIRST)
+
+	assert silence_s() == SILENCE_S
+	health.succeeded(FIRST, "m", 30.0)
+	assert (silence_s(), silence_s("another model")) == (60.0, SILENCE_S)
+	# One fast answer tells nothing of a model that thinks about the next question.
+	health.succeeded(FIRST, "m", 0.3)
+	assert silence_s() == 60.0
+	health.succeeded(FIRST, "m", 5.0)
+	assert silence_s() == 54.0
+	clock.now += 3601
+	assert silence_s() == SILENCE_S
 
 
 def test_a_refusal_of_the_question_is_no_failure_of_the_provider(health: Health) -> None:

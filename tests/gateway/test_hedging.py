@@ -208,8 +208,8 @@ class Watched(Health):
 		super().__init__(health._state)
 		self.recorded: dict[str, threading.Event] = {"a": threading.Event(), "b": threading.Event()}
 
-	def succeeded(self, provider: Provider, model: str = "") -> None:
-		super().succeeded(provider, model)
+	def succeeded(self, provider: Provider, model: str = "", first_s: float = 0.0) -> None:
+		super().succeeded(provider, model, first_s)
 		self.recorded[provider.name].set()
 
 	def failed(self, provider: Provider, error: ProviderError) -> None:
@@ -247,3 +247,43 @@ def test_a_provider_that_hangs_when_it_is_tried_again_rests_again(
 	assert isinstance(heard.completion, Completion) and heard.text == "Hi"
 	assert health.recorded["a"].wait(10)
 	assert health.rests(providers)["a", ""].kind == "first_token"
+
+
+def test_of_three_chats_at_once_the_third_does_not_wait_for_a_provider_that_hangs(
+	first: ScriptedProvider, second: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(gateway_health, "SILENCE_S", AT_ONCE)
+	providers, health = pair(first, second), Watched(Health(LocalState()))
+	second.open("speak")
+	chats = [
+		Listener(Gateway(providers, PATIENT, health=health).stream_generate(scripted(GATED, f"chat-{n} ")))
+		for n in range(3)
+	]
+	asked = [first.wait_for(f"chat-{n} ") for n in range(3)]
+	second.wait_for("chat-")
+	(third,) = [n for n in range(3) if second.count(f"chat-{n} ")]
+	assert chats[third].to_the_end().completion.provider == "b"
+	# A slow provider is no provider that hangs: all three are listened to until it speaks, and then it is asked as before.
+	assert not any(request.hung_up.is_set() for request in asked)
+	first.open("speak")
+	assert [chat.to_the_end().completion.provider for n, chat in enumerate(chats) if n != third] == ["a", "a"]
+	monkeypatch.setattr(gateway_health, "SILENCE_S", 20.0)
+	heard = hear(Gateway(providers, PATIENT, health=health).stream_generate(scripted(GATED, "chat-3 ")))
+	assert heard.completion.provider == "a"
+
+
+def test_a_chat_that_begins_while_two_others_wait_does_not_wait_for_a_provider_that_hangs(
+	first: ScriptedProvider, second: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	"""If the provider stays silent, it rests: the chat that was answered elsewhere is counted as one that waited in vain."""
+	monkeypatch.setattr(gateway_health, "SILENCE_S", AT_ONCE)
+	providers, health = pair(first, second), Health(LocalState())
+	for _ in range(gateway_health.HANGS):
+		assert not health.silent(providers[0], "slow")
+	limits = Timeouts(first_token_s=0.2, idle_s=20, total_s=40)
+	watched = Watched(health)
+	script = [{"hang": True, "for": "slow"}, {"text": "Hi"}]
+	heard = hear(Gateway(providers, limits, health=watched).stream_generate(scripted(script, "chat")))
+	assert (heard.text, heard.completion.provider, heard.fallbacks) == ("Hi", "b", [])
+	assert watched.recorded["a"].wait(10)
+	assert first.wait_for("chat").hung_up.wait(10)
