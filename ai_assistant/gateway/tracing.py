@@ -156,12 +156,30 @@ def begin(model: str, conversation: str, parent: Mapping[str, str] | None, **own
 	return Trace(span, trace.set_span_in_context(span, context), conversation)
 
 
+@contextmanager
+def suppressed() -> Iterator[None]:
+	"""Begins no spans for the questions of this thread, by OpenTelemetry's own mark that its instrumentations know."""
+	if not is_on():
+		yield
+		return
+	from opentelemetry import context
+
+	token = context.attach(context.set_value(context._SUPPRESS_INSTRUMENTATION_KEY, True))
+	try:
+		yield
+	finally:
+		context.detach(token)
+
+
 def begin_attempt(provider: Provider, ask: Ask, parent: Trace | None) -> AttemptSpan | None:
-	"""Begins the span of a question to a provider. None if this process exports no spans."""
+	"""Begins the span of a question to a provider. None if this process exports no spans, or not those of this question."""
 	if not is_on():
 		return None
+	from opentelemetry import context as current
 	from opentelemetry import trace
 
+	if current.get_value(current._SUPPRESS_INSTRUMENTATION_KEY):
+		return None
 	api = provider.api.removeprefix("litellm/")
 	attributes: dict[str, Any] = {
 		"gen_ai.operation.name": OPERATION,

@@ -1,5 +1,6 @@
 """Tests the spans of requests and of attempts with OpenTelemetry's own SDK."""
 
+import gc
 import gzip
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ai_assistant.chat import lifecycle, queue, running
 from ai_assistant.gateway import tracing
+from ai_assistant.gateway.adapters.litellm.preload import preload
 from ai_assistant.gateway.chunks import Ask, Provider
 from tests.chat.conftest import ChatSite
 from tests.chat.runs import run
@@ -282,6 +284,14 @@ def test_a_span_that_is_current_is_the_parent(chat_site: ChatSite, spans: InMemo
 		ask(chat_site, "hello", chat_site.configure())
 		expected = format(server.get_span_context().span_id, "016x")
 	assert hexadecimal(by_name(spans)["ai_assistant.request"])[2] == expected
+
+
+def test_the_rehearsal_of_a_new_process_has_no_span(
+	spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(gc, "freeze", lambda: None)
+	preload([])
+	assert spans.get_finished_spans() == ()
 
 
 def test_a_chat_that_its_client_leaves_ends_its_spans(

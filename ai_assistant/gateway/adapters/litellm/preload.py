@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ... import http_client
+from ... import http_client, tracing
 from ...bridge import provider_loop
 from ...chunks import Provider
 from ...errors import ProviderError
@@ -41,7 +41,7 @@ def preload(providers: Iterable[Provider]) -> None:
 	for api in ("openai", "litellm/openai") if by_litellm else ("openai",):
 		gateway = Gateway([Provider("rehearsal", api, "none", "none", api_base=url)])
 		# A proxy in the environment may refuse connections to this machine.
-		with suppress(ProviderError):
+		with suppress(ProviderError), tracing.suppressed():
 			for _chunk in gateway.stream_generate([{"role": "user", "content": "Hello"}]):
 				pass
 	loop.call_soon_threadsafe(server.close)
