@@ -309,8 +309,7 @@ def _unshown(choice: Any) -> str | None:
 	"""Returns which content of a choice is not shown, as the error of an answer that has no other content."""
 	message = choice.get("delta") or choice.get("message") or {}
 	content = message.get("content")
-	parts = content if isinstance(content, list) else ()
-	if any("image" in part["type"] for part in parts):
+	if isinstance(content, list) and any("image" in part["type"] for part in content):
 		return "only_images"
 	return "only_unknown_calls" if message.get("function_call") else None
 
