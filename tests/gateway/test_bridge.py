@@ -2,20 +2,15 @@
 
 import asyncio
 import json
-import math
 import os
 import signal
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Awaitable
-from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
-from ai_assistant.gateway import Pacing, Text, Timeouts, attempt
-from ai_assistant.gateway.assembly import Assembly
-from ai_assistant.gateway.attempt import Run
 from ai_assistant.gateway.bridge import HIGH_WATER, Bridge, Cancel, provider_loop
 from tests.support.provider import ScriptedProvider
 
@@ -208,22 +203,6 @@ def test_a_reader_that_gathers_can_be_woken() -> None:
 	threading.Thread(target=bridge.wake).start()
 	assert bridge.take(FOR_EVER, gathers=True) == []
 	bridge.close()
-
-
-def test_a_caller_that_gathers_after_the_first_chunk_gets_the_rest_of_a_burst_as_one() -> None:
-	class Burst:
-		heard = math.inf
-
-		def take(self, timeout: float, gathers: bool = False) -> list[Text]:
-			return [Text("a"), Text("b"), Text("c"), Text("d")]
-
-	taken: list[object] = []
-	pacing = Pacing(gathers=lambda: bool(taken))
-	run = Run(Cancel(), pacing, Timeouts(), math.inf, 100)
-	burst: Any = Burst()
-	for chunk in islice(attempt._received(burst, Assembly(100, False), run, {}), 2):
-		taken.append(chunk)
-	assert taken == [Text("a"), Text("bcd")]
 
 
 def test_an_exception_comes_after_what_was_given_before_it() -> None:
