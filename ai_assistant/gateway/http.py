@@ -8,11 +8,7 @@ aiohttp reads in a callback of the loop and parses in C; the others wake a task 
 layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line.
 """
 
-import asyncio
 import json
-import os
-import socket
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import lru_cache, wraps
@@ -24,6 +20,7 @@ from .errors import ProviderError
 from .failures import failure
 from .http_client import UnreadableAuthorities, certificates_of_environment, load, new_client
 from .proxies import UnusableProxy, proxy_for
+from .resting import rested
 from .sse import MAX_BYTES, Lines, Objects, ProtocolError, read_to_the_end
 
 if TYPE_CHECKING:
@@ -32,13 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # The most bytes of an error's body that are read. The reason is at its beginning.
 MAX_ERROR_BYTES = 64 * 1024
-# A stream rests between two reads, because a read costs 100 to 300 µs of CPU, however little it brings. The rest is a share
-# of the stream's age, so that a short answer is not delayed, and it ends when many bytes have come, so that a fast provider
-# does not wait.
-REST_SHARE = 0.1
-MIN_REST_S = 0.02
-MAX_REST_S = 0.1
-MANY_BYTES = 8 * 1024
 # Names that a provider's `extra` cannot set: the app sets them itself, or they are arguments of litellm.
 OWN = frozenset(
 	"api_base api_key api_version base_url custom_llm_provider drop_params extra_body extra_headers headers max_retries"
@@ -102,16 +92,26 @@ async def _post(
 
 
 async def objects(
-	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str], ended: Callable[[], object]
+	url: str,
+	headers: dict[str, str],
+	body: bytes | None,
+	names: dict[str, str],
+	ended: Callable[[], object],
+	calls: Callable[[], object],
 ) -> AsyncGenerator[list[dict[str, Any]], None]:
 	"""Yields the objects of a streamed response to `request`: server-sent events, or one object a line.
 
 	The objects of one read come as one list, because each step of a generator costs CPU.
 
-	If `ended()` is true, the answer is complete, and a connection that breaks afterwards raises no error.
+	Args:
+		ended: whether the answer is complete. A connection that breaks afterwards raises no error.
+		calls: whether the model has begun a tool call (see `stream`).
 	"""
 	try:
-		async with request(url, headers, body, names) as response, aclosing(stream(response)) as source:
+		async with (
+			request(url, headers, body, names) as response,
+			aclosing(stream(response, calls)) as source,
+		):
 			async for messages in source:
 				yield [message for message in messages if message is not None]
 	except Exception as error:
@@ -123,6 +123,7 @@ async def objects_or_without(
 	make: Callable[[], tuple[str, dict[str, str], bytes]],
 	names: dict[str, str],
 	ended: Callable[[], object],
+	calls: Callable[[], object],
 	remove: Callable[[], bool],
 ) -> AsyncGenerator[list[dict[str, Any]], None]:
 	"""Yields as `objects`. If the server refuses the request with 400, it is sent again without a part of it.
@@ -133,7 +134,7 @@ async def objects_or_without(
 	"""
 	while True:
 		try:
-			async with aclosing(objects(*make(), names, ended=ended)) as source:
+			async with aclosing(objects(*make(), names, ended, calls)) as source:
 				async for messages in source:
 					yield messages
 			return
@@ -142,10 +143,15 @@ async def objects_or_without(
 				raise
 
 
-async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[list[dict[str, Any] | None], None]:
-	"""Yields the objects of each read of a stream, and None for `[DONE]`. What follows `[DONE]` is ignored."""
+async def stream(
+	response: "aiohttp.ClientResponse", calls: Callable[[], object]
+) -> AsyncGenerator[list[dict[str, Any] | None], None]:
+	"""Yields the objects of each read of a stream, and None for `[DONE]`. What follows `[DONE]` is ignored.
+
+	Once `calls()` is true, the stream does not rest any more: the client makes the call as soon as the answer ends.
+	"""
 	lines, objects = Lines(), Objects()
-	async with aclosing(_rested(response)) as source:
+	async with aclosing(rested(response, calls)) as source:
 		async for data in source:
 			messages, error = objects.until_done(lines.of(data))
 			yield messages
@@ -161,48 +167,6 @@ async def stream(response: "aiohttp.ClientResponse") -> AsyncGenerator[list[dict
 	if error:
 		raise error
 	objects.end()
-
-
-async def _rested(response: "aiohttp.ClientResponse") -> AsyncGenerator[bytes, None]:
-	"""Yields the bytes of a stream as they come, and lets a stream rest between two reads.
-
-	While it rests, the kernel wakes the loop only for MANY_BYTES and for the end of the connection. `pause_reading()` would
-	save nothing: uvloop learns of the pause when the next bytes wake it (strace).
-	"""
-	loop = asyncio.get_running_loop()
-	# A response that has ended has given its connection back.
-	connected = sys.platform == "linux" and response.connection
-	transport = connected.transport if connected else None
-	began, connection, rest = loop.time(), None, None
-	try:
-		async for data in response.content.iter_any():
-			yield data
-			rest_s = min((loop.time() - began) * REST_SHARE, MAX_REST_S)
-			if not transport or transport.is_closing():
-				continue
-			if rest_s >= MIN_REST_S and len(data) < MANY_BYTES:
-				connection = connection or _socket_of(transport)
-				if rest:
-					# The last rest ended early, because many bytes had arrived.
-					rest.cancel()
-				_wake_for(connection, MANY_BYTES)
-				# Linux reports the bytes that have come when the size is lowered (tcp_set_rcvlowat). Others may not.
-				rest = loop.call_later(rest_s, _wake_for, connection, 1)
-	finally:
-		if rest and connection:
-			rest.cancel()
-			_wake_for(connection, 1)
-			connection.close()
-
-
-def _socket_of(transport: asyncio.Transport) -> socket.socket:
-	"""Returns a second handle of a connection. uvloop makes a new object for each look at its own."""
-	return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-
-
-def _wake_for(connection: socket.socket, size: int) -> None:
-	"""Sets how many bytes the kernel gathers before it wakes the loop."""
-	connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
 
 async def json_object(

@@ -60,6 +60,7 @@ async def answer(
 			lambda: request(provider, sent),
 			names,
 			lambda: message.stop_reason,
+			lambda: message.has_calls,
 			lambda: bool(sent.pop("context_management", None)),
 		)
 		async with aclosing(source):

@@ -130,6 +130,7 @@ class Message(PartialAnswer):
 			# Some servers give the arguments whole, and no deltas.
 			arguments = json.dumps(tool_input, ensure_ascii=False) if tool_input else ""
 			self._calls.add(index)
+			self.has_calls = True
 			yield ToolPiece(index, string(block.get("id") or ""), string(block.get("name") or ""), arguments)
 
 	def _add(self, index: Any, delta: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:

@@ -61,7 +61,9 @@ async def answer(
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
 	partial = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
-	source = http.objects(*request(provider, ask.model, sent), names, ended=lambda: partial.finish)
+	source = http.objects(
+		*request(provider, ask.model, sent), names, lambda: partial.finish, lambda: partial.has_calls
+	)
 	async with aclosing(source):
 		async for responses in source:
 			for response in responses:
@@ -139,6 +141,7 @@ class _Answer(PartialAnswer):
 
 	def _call(self, call: dict[str, Any], signature: Any) -> Iterator[ToolPiece]:
 		"""A call, whole or a part of one. One that arrives in parts ends with a part that has no `willContinue`."""
+		self.has_calls = True
 		if self.open_call is None:
 			identity = string(call.get("id") or f"call_{uuid4().hex}")
 			self.open_call = StreamedCall(

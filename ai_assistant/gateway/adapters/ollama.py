@@ -76,7 +76,11 @@ def _lines(
 	then `think` is removed from `sent`.
 	"""
 	return http.objects_or_without(
-		lambda: _request(provider, sent), names, lambda: message.done, lambda: bool(sent.pop("think", False))
+		lambda: _request(provider, sent),
+		names,
+		lambda: message.done,
+		lambda: message.has_calls,
+		lambda: bool(sent.pop("think", False)),
 	)
 
 
@@ -105,6 +109,7 @@ class _Message(PartialAnswer):
 		for call in message.get("tool_calls") or ():
 			# Each call is complete. Some versions number all of them 0.
 			self.calls += 1
+			self.has_calls = True
 			yield replace(tool_piece(call), index=self.calls - 1)
 
 

@@ -44,7 +44,7 @@ async def answer(
 	done = False
 	partial = PartialAnswer(ask.uses_tools)
 	async with http.request(url, headers, body, names) as response:
-		async with aclosing(http.stream(response)) as source:
+		async with aclosing(http.stream(response, lambda: partial.has_calls)) as source:
 			try:
 				async for chunks in source:
 					for chunk in chunks:
@@ -279,6 +279,7 @@ def _pieces(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | 
 		address = picture.get("image_url")
 		partial.image(None, address.get("url") if isinstance(address, dict) else address)
 	for call in message.get("tool_calls") or ():
+		partial.has_calls = True
 		yield tool_piece(call)
 
 

@@ -96,7 +96,7 @@ def _events(
 		url, headers, _body = request(provider, {})
 		# 0 is the number of the event that creates the response.
 		url = f"{url}/{quote(ask.attach_to.id, safe='')}?stream=true&starting_after=0"
-		return http.objects(url, headers, None, names, ended=lambda: response.end)
+		return http.objects(url, headers, None, names, lambda: response.end, lambda: response.has_calls)
 
 	def remove_part() -> bool:
 		reasoning = sent.get("reasoning", {})
@@ -105,7 +105,13 @@ def _events(
 			del sent["reasoning"]
 		return removed or bool(sent.pop("context_management", None))
 
-	return http.objects_or_without(lambda: request(provider, sent), names, lambda: response.end, remove_part)
+	return http.objects_or_without(
+		lambda: request(provider, sent),
+		names,
+		lambda: response.end,
+		lambda: response.has_calls,
+		remove_part,
+	)
 
 
 @dataclass
@@ -173,7 +179,7 @@ class _Response(PartialAnswer):
 			# It shows that the provider is at work.
 			yield self.reasoning("")
 		elif self._is_call(item):
-			self.spoke = True
+			self.spoke = self.has_calls = True
 			self.calls[index] = string(item["call_id"])
 			yield ToolPiece(index, self.calls[index], string(item["name"]), "")
 
@@ -188,7 +194,7 @@ class _Response(PartialAnswer):
 			self.image(f"image/{item.get('output_format') or 'png'}", item["result"])
 		elif self._is_call(item) and (identity := string(item["call_id"])) not in self.written:
 			# Some servers give the arguments whole, and no deltas.
-			self.spoke = True
+			self.spoke = self.has_calls = True
 			self.written.add(identity)
 			index = next((begun for begun, known in self.calls.items() if known == identity), index)
 			if identity in self.open:

@@ -20,6 +20,8 @@ class PartialAnswer:
 
 	keeps: bool
 	begun: bool = False
+	# Whether a call of a tool of the client has begun.
+	has_calls: bool = False
 	# Characters of the text so far, and bytes of the reasoning.
 	length: int = 0
 	thought_bytes: int = 0

@@ -1,17 +1,36 @@
 """A stream rests between two reads, so that many chunks cost one turn of the loop. Nothing of it is lost or held too long."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
 from aiohttp import web
 
-from ai_assistant.gateway import http
+from ai_assistant.gateway import http, resting
 from ai_assistant.gateway.bridge import provider_loop
+from tests.support.provider import ScriptedProvider
+
+from .calling import answer, call, pieces_of
 
 CHUNKS = 200
 NAMES = {"provider": "p", "model": "m"}
+
+
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+	"""How many bytes end each rest."""
+	sizes: list[int] = []
+	wake_for = resting._wake_for
+
+	def set_size(connection: socket.socket, size: int) -> None:
+		if size > 1:
+			sizes.append(size)
+		wake_for(connection, size)
+
+	monkeypatch.setattr(resting, "_wake_for", set_size)
+	return sizes
 
 
 @pytest.fixture
@@ -55,7 +74,8 @@ def numbers(
 		try:
 			url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
 			for _ in range(answers):
-				async with aclosing(http.objects(url, {}, b"{}", NAMES, ended=lambda: True)) as source:
+				source = http.objects(url, {}, b"{}", NAMES, lambda: True, lambda: False)
+				async with aclosing(source):
 					async for messages in source:
 						came += [message["n"] for message in messages]
 		finally:
@@ -79,10 +99,26 @@ def test_a_connection_that_breaks_while_a_stream_rests_loses_nothing(reads: list
 	assert numbers(every=0.005, breaks_off=True) == list(range(CHUNKS))
 
 
-def test_a_fast_provider_does_not_wait(monkeypatch: pytest.MonkeyPatch, reads: list[int]) -> None:
-	rests: list[int] = []
-	monkeypatch.setattr(http, "_wake_for", lambda transport, size: rests.append(size))
-	assert numbers(every=0, count=2000, padding="x" * 2 * http.MANY_BYTES) == list(range(2000))
+def test_a_rest_ends_when_about_as_many_bytes_have_come_as_usual(rests: list[int]) -> None:
+	"""So the end of an answer, which comes with several events at once, seldom waits."""
+	numbers(every=0.005)
+	assert rests and max(rests) < resting.MANY_BYTES / 2
+
+
+@pytest.mark.parametrize("api", ["openai", "openai_responses", "anthropic", "gemini", "ollama_chat"])
+def test_a_stream_does_not_rest_after_a_call_has_begun(
+	server: ScriptedProvider, rests: list[int], api: str
+) -> None:
+	"""The client makes the call as soon as the answer ends."""
+	text = {"text": "word ", "repeat": 100, "every": 0.005}
+	assert pieces_of(answer(server, api, [*call(0, '{"path": "a"}'), text])) == [("read", {"path": "a"})]
+	assert not rests
+	answer(server, api, [text, *call(0, '{"path": "a"}')])
+	assert rests
+
+
+def test_a_fast_provider_does_not_wait(rests: list[int], reads: list[int]) -> None:
+	assert numbers(every=0, count=2000, padding="x" * 2 * resting.MANY_BYTES) == list(range(2000))
 	assert len(rests) < len(reads) / 2
 
 
