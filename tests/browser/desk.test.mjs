@@ -146,6 +146,8 @@ test("the list and the form of a request show its status in words and go on by t
 	const gate = unique("gate");
 	const { manager: client } = manager(t);
 	const steps = [{ reasoning: "Hm." }, { gate }, { text: "So it is." }];
+	// A list without any request has no rows to wait for.
+	await client.chat("Hello");
 	const list = await desk(`ai-request?user=${encodeURIComponent(site.user)}`);
 	const form = await desk("ai-request");
 	for (const page of [list, form]) await page.locator(".list-row").first().waitFor();
