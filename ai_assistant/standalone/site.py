@@ -95,7 +95,9 @@ class Site:
 		if "HTTP_TRANSFER_ENCODING" in environ:
 			# Otherwise werkzeug reads no chunked body. The server marks its end.
 			environ["wsgi.input_terminated"] = True
-		response = self._respond(Request(environ))
+		# By default werkzeug puts the request into its environment. It would keep the body until the garbage collector
+		# finds the cycle, which may be a hundred requests later.
+		response = self._respond(Request(environ, populate_request=False))
 		# `local` lasts until the response has been sent, because its body may be a generator.
 		return ClosingIterator(response(environ, start_response), destroy)
 

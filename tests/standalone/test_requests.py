@@ -1,12 +1,18 @@
 """Methods, arguments, answers, errors and transactions of a request, as in frappe/app.py."""
 
+import gc
 import json
 import sys
+import threading
+import weakref
 from pathlib import Path
 from typing import Any, Union
 
 import httpx
 import pytest
+from werkzeug.wrappers import Request
+
+from ai_assistant.standalone import site as site_module
 
 from . import methods
 from .conftest import ANN, call
@@ -307,3 +313,23 @@ def test_a_logger_writes_errors_to_the_sites_own_file(http: httpx.Client, data: 
 	written = (data / "logs" / "room.log").read_text()
 	assert " ERROR room loud line\n" in written
 	assert "quiet" not in written
+
+
+def test_a_request_is_freed_without_the_garbage_collector(
+	http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	"""It holds its body, which may be a conversation of megabytes."""
+	freed = threading.Event()
+
+	class Watched(Request):
+		def __init__(self, *arguments: Any, **options: Any) -> None:
+			super().__init__(*arguments, **options)
+			weakref.finalize(self, freed.set)
+
+	monkeypatch.setattr(site_module, "Request", Watched)
+	gc.disable()
+	try:
+		assert http.get("/api/method/ping").json() == {"message": "pong"}
+		assert freed.wait(10)
+	finally:
+		gc.enable()
