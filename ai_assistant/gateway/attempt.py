@@ -175,7 +175,7 @@ def _received(
 				raise ProviderError(kind, seconds=f"{seconds:g}", **names)
 			yield Tick()
 		if not gathers:
-			# The caller may want the others as one, now that it has the first.
+			# After the first chunk the caller may want the other chunks joined to one.
 			yield from received[:1]
 			received = received[1:]
 		yield from _joined(received) if run.pacing.gathers() else received

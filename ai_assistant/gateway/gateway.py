@@ -293,7 +293,8 @@ class Gateway:
 	def _candidates(
 		self, route: Sequence[Candidate], named: Container[str]
 	) -> tuple[Standing, list[Candidate]]:
-		"""Returns what is known of the providers of a route, and these in order, each with one key and its model."""
+		"""Returns the standing of a route's providers, and the candidates in the order in which they are asked, each with one key
+		and its model."""
 		models_of = {provider.name: model for provider, model in route}
 		with_keys = [
 			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)

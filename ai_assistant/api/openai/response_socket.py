@@ -122,8 +122,8 @@ class Upgrade(Own):
 class Turns:
 	"""The turns of one socket.
 
-	It remembers the last response that the site does not keep (`store: false`), as OpenAI's does. A turn that fails after
-	this response makes it forget.
+	It remembers the last response that the site does not keep (`store: false`), as OpenAI's does. It forgets
+	the response if the next turn fails.
 	"""
 
 	def __init__(self, ask: Callable[[dict[str, Any]], Events]) -> None:

@@ -14,7 +14,8 @@ RENAMED = {"failed": "failed_events", "last_seq": "events"}
 COLUMNS = {field: {name: RENAMED.get(name, name) for name in names} for field, names in FIGURES.items()}
 """The column of each figure, by its object and its name."""
 ABSENT = "-"
-"""Stands in `unknown_figures` before a figure that its object lacks. An object without a known figure is null."""
+"""The mark in `unknown_figures` of a figure that its object lacks, as opposed to a figure that is null. An object without any
+known figure is null as a whole."""
 NOTHING_KNOWN = " ".join(ABSENT + name for names in FIGURES.values() for name in names)
 """The `unknown_figures` of a request without figures."""
 
