@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 	import aiohttp
 
 # A stream rests between two reads, because a read costs 100 to 300 µs of CPU, however little it brings. The rest is a share
-# of the stream's age, so that a short answer is not delayed. It ends early when ENOUGH of the bytes have come that the stream
-# brings in that time (the end of an answer comes with several events at once), or MANY_BYTES.
+# of the stream's age, so that a short answer is not delayed. It ends early after MANY_BYTES, or after ENOUGH of the bytes
+# that the stream usually brings in that time, because the end of an answer comes with several events at once.
 REST_SHARE = 0.1
 MIN_REST_S = 0.02
 MAX_REST_S = 0.06
