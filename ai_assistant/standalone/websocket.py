@@ -83,7 +83,8 @@ async def serve(
 async def _read(receive: Receive, socket: ThreadSocket) -> None:
 	while (message := await receive())["type"] != "websocket.disconnect":
 		if message["type"] == "websocket.receive":
-			socket.received.put(message.get("text") or message.get("bytes"))
+			text = message.get("text")
+			socket.received.put(message.get("bytes") if text is None else text)
 	socket.connected = False
 	socket.received.put(None)
 

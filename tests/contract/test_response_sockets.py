@@ -137,7 +137,7 @@ def test_errors_have_the_form_of_websocket_mode(site: Site) -> None:
 	with connected(site) as socket:
 		[unknown] = turn(socket, input="hello", model="nobody-has-this")
 		assert (unknown["status"], unknown["error"]["code"]) == (404, "model_not_found")
-		for message in ("no JSON", "[]", '{"type": "response.steer"}'):
+		for message in ("", "no JSON", "[]", '{"type": "response.steer"}'):
 			socket.send(message)
 			refused = json.loads(socket.recv())
 			assert (refused["type"], refused["status"]) == ("error", 400)
