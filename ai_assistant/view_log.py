@@ -8,13 +8,14 @@ itself. Frappe's View Log gets a row when that is not the user whose content it 
 from typing import Any
 
 import frappe
-from frappe.model.document import Document
+
+from ai_assistant.doctypes import WrittenByApp
 
 CONTENT_LEVEL = 1
 """The permission level of the fields with content. The fields that only the app reads have the next level."""
 
 
-class LogsViews(Document):
+class LogsViews(WrittenByApp):
 	"""A document with content of a user.
 
 	Desk, `/api/resource`, `/api/v2/document` and `frappe.client.get` apply the permissions of fields before they return

@@ -89,7 +89,12 @@ def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 def internal_error() -> dict[str, Any]:
 	"""Makes the contract's `error` object for a defect of the app. Its details are only in the log."""
 	message = _("Something went wrong on the site; an administrator finds it in the log.")
-	return {"code": "internal_error", "message": message, "retryable": False}
+	return ChatError("internal_error", message).as_dict()
+
+
+def deleted() -> ChatError:
+	"""Makes the error of a request whose row was deleted while it ran."""
+	return ChatError("not_found", _("The request was deleted while it ran."))
 
 
 def worker_lost() -> dict[str, Any]:

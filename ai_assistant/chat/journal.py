@@ -20,7 +20,9 @@ from ai_assistant.gateway import (
 )
 
 from .answer import current_answer
+from .errors import ChatError, deleted
 from .polling import read_again
+from .written import Written
 
 
 def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[str, Any]]:
@@ -48,7 +50,7 @@ def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[s
 		if time.monotonic() >= until:
 			return {**answer, "error": _goes_on(total_s)}
 		yield Tick()
-		row = read_again(row) or {**row, "status": "failed", "error": _deleted()}
+		row = read_again(row) or {**row, "status": "failed", "error": deleted().as_dict()}
 
 
 def keeps_chunks(row: store.Row) -> bool:
@@ -71,8 +73,7 @@ class _Read:
 
 	def __init__(self) -> None:
 		self.seq = 0
-		self._lengths = {"reasoning": 0, "text": 0}
-		self._calls: set[str] = set()
+		self._written = Written()
 		# The beginning of a chunk that is longer than an event.
 		self._begun = ""
 		self._completion: dict[str, Any] = {}
@@ -85,8 +86,9 @@ class _Read:
 		elif kind == "tool_call":
 			# An emptied event has no arguments.
 			if event["arguments"]:
-				self._calls.add(event["id"])
-				yield ToolCall(event["id"], event["name"], event["arguments"], event.get("arguments_error"))
+				call = ToolCall(event["id"], event["name"], event["arguments"], event.get("arguments_error"))
+				self._written.add(call)
+				yield call
 		elif kind == "tool_call_start":
 			yield ToolCallStart(event["id"], event["name"])
 		elif kind == "tool_call_delta":
@@ -97,8 +99,9 @@ class _Read:
 			yield ToolResult(**{name: event[name] for name in ToolResult.__dataclass_fields__})
 		else:
 			for delta in self._deltas(event):
-				self._lengths[kind] += len(delta)
-				yield Reasoning(delta) if kind == "reasoning" else Text(delta)
+				chunk = Reasoning(delta) if kind == "reasoning" else Text(delta)
+				self._written.add(chunk)
+				yield chunk
 
 	def _deltas(self, event: store.Event) -> Generator[str, None, None]:
 		"""Yields the texts of the chunks that end in an event: none if the event was emptied."""
@@ -113,37 +116,23 @@ class _Read:
 
 	def rest(self, answer: dict[str, Any]) -> Generator[Chunk, None, None]:
 		"""Yields the content of the answer that no event had. Events are kept for a shorter time than answers, or not at all."""
-		if reasoning := answer["reasoning"][self._lengths["reasoning"] :]:
-			self._lengths["reasoning"] += len(reasoning)
-			yield Reasoning(reasoning)
-		if text := answer["response"][self._lengths["text"] :]:
-			self._lengths["text"] += len(text)
-			yield Text(text)
-		for call in answer.get("tool_calls") or []:
-			if call["id"] not in self._calls:
-				self._calls.add(call["id"])
-				function = call["function"]
-				yield ToolCall(
-					call["id"], function["name"], function["arguments"], call.get("arguments_error")
-				)
+		for chunk in self._written.missing(answer):
+			self._written.add(chunk)
+			yield chunk
 
 	def whole(self, answer: dict[str, Any]) -> bool:
 		"""Whether the whole answer was read. Without `keep_content` the events are emptied when the request ends."""
 		if not self._completion:
 			return True
-		calls = answer["finish_reason"] == "tool_calls" and not self._calls
+		calls = answer["finish_reason"] == "tool_calls" and not self._written.calls
 		return not calls and all(
-			self._lengths[kind] >= self._completion[f"{kind}_length"] for kind in self._lengths
+			length >= self._completion[f"{kind}_length"] for kind, length in self._written.lengths.items()
 		)
 
 
 def _not_kept() -> dict[str, Any]:
 	message = _("The answer was given, and this site keeps no answers; ask again with another key.")
-	return {"code": "not_kept", "message": message, "retryable": False}
-
-
-def _deleted() -> dict[str, Any]:
-	return {"code": "not_found", "message": _("The request was deleted while it ran."), "retryable": False}
+	return ChatError("not_kept", message).as_dict()
 
 
 def _goes_on(seconds: float) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import frappe
-from frappe import _
 
 from ai_assistant import keys, store
 from ai_assistant.config.settings import Settings
@@ -40,7 +39,7 @@ from . import (
 	webhooks,
 )
 from .answer import answer_of
-from .errors import ChatError, internal_error, provider_failure, worker_lost
+from .errors import ChatError, deleted, internal_error, provider_failure, worker_lost
 from .replay import Replay
 from .request import ChatRequest, most_answer_chars
 
@@ -185,7 +184,7 @@ class Chat:
 		"""
 		row = store.current().get(self.user, self.request.request_id)
 		if row is None:
-			raise ChatError("not_found", _("The request was deleted while it ran."))
+			raise deleted()
 		return answer_of(row)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:

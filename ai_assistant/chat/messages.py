@@ -271,12 +271,12 @@ def _call(call: Any, where: str) -> dict[str, Any]:
 	function = call.get("function")
 	if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
 		raise invalid(_('{0}.function accepts an object {{"name", "arguments"}} of two strings.'), where)
-	name = tool_name(function.get("name"), f"{where}.function.name")
+	name = plain_name(function.get("name"), f"{where}.function.name")
 	called = {"name": name, "arguments": join_surrogates(function["arguments"])}
 	return {"id": _call_id(call.get("id"), f"{where}.id"), "type": "function", "function": called}
 
 
-def tool_name(value: Any, where: str) -> str:
+def plain_name(value: Any, where: str) -> str:
 	if not isinstance(value, str) or not NAME.fullmatch(value):
 		raise invalid(_("{0} accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."), where)
 	return value

@@ -10,6 +10,7 @@ from ai_assistant.gateway.chunks import OPTIONS
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
+from .messages import plain_name
 from .tools import MAX_CHARS, json_schema
 from .validators import flag, one_of, real_number, whole_number
 
@@ -20,7 +21,6 @@ MAX_STOPS, MAX_STOP_CHARS = 4, 500
 # JavaScript holds larger numbers only approximately.
 MAX_SEED = 2**53 - 1
 MAX_METADATA, MAX_KEY_CHARS, MAX_VALUE_CHARS = 16, 64, 512
-FORMAT_NAME_CHARS = 64
 
 FIELDS = (*OPTIONS, "metadata")
 
@@ -58,10 +58,10 @@ def _format_of(value: Any) -> dict[str, Any] | None:
 	where = "response_format.json_schema"
 	if not isinstance(form, dict):
 		raise invalid(_("{0} accepts an object with name and schema."), where)
-	name = form.get("name", "answer")
-	if not isinstance(name, str) or not 1 <= len(name) <= FORMAT_NAME_CHARS or not _is_plain(name):
-		raise invalid(_("{0}.name accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."), where)
-	checked: dict[str, Any] = {"name": name, "schema": json_schema(form.get("schema"), f"{where}.schema")}
+	checked: dict[str, Any] = {
+		"name": plain_name(form.get("name", "answer"), f"{where}.name"),
+		"schema": json_schema(form.get("schema"), f"{where}.schema"),
+	}
 	if (description := form.get("description")) is not None:
 		if not isinstance(description, str) or len(description) > MAX_CHARS:
 			raise invalid(_("{0}.description accepts a string."), where)
@@ -69,10 +69,6 @@ def _format_of(value: Any) -> dict[str, Any] | None:
 	if (strict := form.get("strict")) is not None:
 		checked["strict"] = flag(strict, f"{where}.strict")
 	return {"type": "json_schema", "json_schema": checked}
-
-
-def _is_plain(name: str) -> bool:
-	return name.isascii() and name.replace("_", "").replace("-", "").isalnum()
 
 
 def _decoded(value: Any, name: str) -> dict[str, Any]:

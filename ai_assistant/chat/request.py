@@ -36,20 +36,12 @@ ANSWER_CHARS_PER_TOKEN, SPARE_CHARS = 20, 4096
 MAX_QUEUED_BYTES = 16_000_000
 # The longest text of a Data field in Frappe.
 MAX_EXCERPT = 140
-FIELDS = frozenset(
-	(
-		*("messages", "mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens"),
-		*(
-			"reasoning_effort",
-			"background",
-			"tools",
-			"tool_choice",
-			"stream_tool_calls",
-			*options.FIELDS,
-			*reference.FIELDS,
-		),
-	)
-)
+FIELDS = {
+	*("messages", "mode", "task_id", "request_id", "provider", "model", "temperature", "max_tokens"),
+	*("reasoning_effort", "background", "tools", "tool_choice", "stream_tool_calls"),
+	*options.FIELDS,
+	*reference.FIELDS,
+}
 # The names of unknown fields that the client is told, and how many of them.
 FIELD, MAX_UNKNOWN = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
 

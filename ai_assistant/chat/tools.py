@@ -12,7 +12,7 @@ from ai_assistant.gateway import freeform
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
-from .messages import cache_marker, tool_name
+from .messages import cache_marker, plain_name
 from .validators import listed
 
 TOOL = '{"type": "function", "function": {"name", "description", "parameters"}}'
@@ -104,7 +104,7 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
 	whole, where = where, f"{where}.function"
 	if not isinstance(function, dict):
 		raise invalid(_("{0} accepts an object with name, description and parameters."), where)
-	made: dict[str, Any] = {"name": tool_name(function.get("name"), f"{where}.name")}
+	made: dict[str, Any] = {"name": plain_name(function.get("name"), f"{where}.name")}
 	if (description := function.get("description")) is not None:
 		if not isinstance(description, str):
 			raise invalid(_("{0}.description accepts a string."), where)

@@ -16,7 +16,6 @@ from .figures import MEASURED_FIELDS, Figures, Series, SumsOf
 from .keys import KEY, Keys
 from .requests import (
 	CONTENT_FIELDS,
-	JSON_FIELDS,
 	LIVE_FIELDS,
 	REQUEST_FIELDS,
 	UNENDED,
@@ -29,7 +28,6 @@ from .usage import SITE, Booked, Usage
 
 __all__ = [
 	"CONTENT_FIELDS",
-	"JSON_FIELDS",
 	"KEY",
 	"LIVE_FIELDS",
 	"MEASURED_FIELDS",

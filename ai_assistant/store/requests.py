@@ -11,6 +11,24 @@ Row = dict[str, Any]
 
 UNENDED = ("queued", "running")
 
+JSON_FIELDS = (
+	"new_messages",
+	"tool_calls",
+	"tool_runs",
+	"detached",
+	"usage",
+	"timing",
+	"realtime",
+	"attempts",
+	"sources",
+	"images",
+	"dropped",
+	"trimmed",
+	"metadata",
+	"error",
+)
+"""The fields that hold objects of the contract or None."""
+
 REQUEST_FIELDS = (
 	"user",
 	"request_id",
@@ -30,36 +48,23 @@ REQUEST_FIELDS = (
 	"prompt_bytes",
 	"excerpt",
 	"title",
-	"new_messages",
 	"reference_doctype",
 	"reference_name",
 	"response",
 	"reasoning",
-	"tool_calls",
-	"tool_runs",
 	"approval",
 	"continuation",
 	"call_key",
-	"detached",
-	"usage",
-	"timing",
-	"realtime",
-	"attempts",
-	"sources",
-	"images",
-	"dropped",
-	"trimmed",
-	"metadata",
-	"error",
 	"ended",
 	"first_event_ms",
+	*JSON_FIELDS,
 )
 """The fields of a request.
 
 - `created`, `lease` and `ended` are UNIX times in seconds.
 - `cancel_asked` is 0 or 1. `is_continuation` is 1 if the last message of the request answers a tool call.
 - `prompt_bytes` is a number. `first_event_ms` is how long the client waited for event 1; None if not measured.
-- JSON_FIELDS hold objects of the contract or None. `tool_calls` is None for a request without tools.
+- `tool_calls` is None for a request without tools.
 - `tool_runs` are the calls of the site's tools. `approval` identifies the call that waits for the user.
 - `new_messages` are the messages that the request adds to its task; None if the site does not keep questions.
 - The other fields are strings or None. `title` is that of the task. `excerpt` is the beginning of the question.
@@ -67,25 +72,6 @@ REQUEST_FIELDS = (
   answered, if its provider has several. `ai_key` is the name of the AI Key of the request. `reference_doctype` and
   `reference_name` name the document to which the request belongs.
 """
-
-JSON_FIELDS = frozenset(
-	(
-		"new_messages",
-		"tool_calls",
-		"tool_runs",
-		"detached",
-		"usage",
-		"timing",
-		"realtime",
-		"attempts",
-		"sources",
-		"images",
-		"dropped",
-		"trimmed",
-		"metadata",
-		"error",
-	)
-)
 
 CONTENT_FIELDS = (
 	"excerpt",

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from ai_assistant.chat.written import Written
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
 from ..dialect import Parsed, event
-from ..written import Written
 from .errors import error
 from .message_object import input_of, prompt_tokens, stop_reason, usage_of
 

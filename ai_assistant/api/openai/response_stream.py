@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from ai_assistant.chat.written import Written
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.gateway.freeform import InputReader
 
 from ..dialect import COMMENT, Parsed, event
-from ..written import Written
 from .response_object import (
 	call_item,
 	call_kind,

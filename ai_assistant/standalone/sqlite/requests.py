@@ -6,7 +6,16 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ai_assistant.store import LIVE_FIELDS, UNENDED, Event, LeaseLost, Load, RequestExists, Row
+from ai_assistant.store import (
+	CONTENT_FIELDS,
+	LIVE_FIELDS,
+	UNENDED,
+	Event,
+	LeaseLost,
+	Load,
+	RequestExists,
+	Row,
+)
 from ai_assistant.store.requests import REQUEST_FIELDS, approval_decided, decision_in
 from ai_assistant.store.serialization import to_columns, to_json
 
@@ -172,9 +181,9 @@ class SqliteRequests(SqliteUsage):
 		return json.loads(text) if text else None
 
 	def erase(self, name: str) -> None:
+		empty = ", ".join(f"{field} = NULL" for field in CONTENT_FIELDS)
 		self._database.forget(
-			"UPDATE request SET excerpt = NULL, title = NULL, new_messages = NULL, response = NULL, reasoning = NULL, continuation = NULL, call_key = NULL,"
-			" sources = NULL, images = NULL, error = json_remove(error, '$.explanation'),"
+			f"UPDATE request SET {empty}, error = json_remove(error, '$.explanation'),"
 			" tool_calls = CASE WHEN tool_calls IS NULL THEN NULL ELSE '[]' END, sent = '{}' WHERE name = ?",
 			[name],
 		)

@@ -9,7 +9,17 @@ from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
 from ..mariadb import ERROR_WITHOUT_CONTENT, PAYLOAD_WITHOUT_CONTENT, database_now, sql, take_lock
-from ..requests import LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Row, approval_decided, decision_in
+from ..requests import (
+	CONTENT_FIELDS,
+	LIVE_FIELDS,
+	REQUEST_FIELDS,
+	UNENDED,
+	Event,
+	Load,
+	Row,
+	approval_decided,
+	decision_in,
+)
 from ..serialization import to_json
 from .rows import (
 	EVENT,
@@ -223,9 +233,9 @@ class FrappeRequests:
 		return json.loads(text) if text else None
 
 	def erase(self, name: str) -> None:
+		empty = ", ".join(f"{field} = NULL" for field in CONTENT_FIELDS)
 		sql(
-			f"UPDATE `tab{REQUEST}` SET excerpt = NULL, title = NULL, new_messages = NULL, response = NULL, reasoning = NULL, continuation = NULL,"
-			f" call_key = NULL, sources = NULL, images = NULL, error = {ERROR_WITHOUT_CONTENT},"
+			f"UPDATE `tab{REQUEST}` SET {empty}, error = {ERROR_WITHOUT_CONTENT},"
 			" tool_calls = CASE WHEN tool_calls IS NOT NULL THEN '[]' END, sent = '{}' WHERE name = %s",
 			(name,),
 		)

@@ -1,9 +1,7 @@
-import frappe
-from frappe import _
-from frappe.model.document import Document
+from ai_assistant.doctypes import WrittenByApp
 
 
-class AILock(Document):
+class AILock(WrittenByApp):
 	"""A row that a transaction locks, so that only one at a time does the work it is named after (`ai_assistant.store`).
 
 	The first transaction that needs the row inserts it. It is never changed afterwards.
@@ -19,6 +17,3 @@ class AILock(Document):
 
 		description: DF.SmallText | None
 	# end: auto-generated types
-
-	def validate(self) -> None:
-		frappe.throw(_("AI Locks are made by the app; they cannot be edited."), frappe.PermissionError)

@@ -1,11 +1,12 @@
 import frappe
 from frappe import _
-from frappe.model.document import Document
 
 from ai_assistant.config.settings import SERVER_NAME
 
+from ai_assistant.doctypes import KeepsSecrets
 
-class AIMCPServer(Document):
+
+class AIMCPServer(KeepsSecrets):
 	"""A server of the Model Context Protocol, whose tools a mode may have. `ai_assistant.tools.mcp` speaks to it."""
 
 	# begin: auto-generated types

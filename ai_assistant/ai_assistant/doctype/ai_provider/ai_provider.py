@@ -4,7 +4,6 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 from frappe.utils import cint, flt
 from frappe.utils.password import delete_all_passwords_for
 
@@ -33,8 +32,10 @@ TAKEN = (
 MAX_PRIORITY = 10_000
 MAX_WEIGHT = 1000
 
+from ai_assistant.doctypes import KeepsSecrets
 
-class AIProvider(Document):
+
+class AIProvider(KeepsSecrets):
 	"""A provider that chats can be sent to. Frappe stores its key encrypted, in the table of passwords."""
 
 	# begin: auto-generated types
@@ -85,10 +86,6 @@ class AIProvider(Document):
 		# Frappe deletes the passwords of the document alone.
 		for row in self.api_keys:
 			delete_all_passwords_for(row.doctype, row.name)
-
-	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
-		"""Refuses to return the key. `frappe.client.get_password` would show it to System Managers otherwise."""
-		frappe.throw(_("An API key cannot be read back; enter a new one instead."), frappe.PermissionError)
 
 	def check_connection(self) -> None:
 		"""Raises ValidationError if the API, its address or the key are wrong."""

@@ -1,9 +1,7 @@
-import frappe
-from frappe import _
-from frappe.model.document import Document
+from ai_assistant.doctypes import KeepsSecrets
 
 
-class AIProviderKey(Document):
+class AIProviderKey(KeepsSecrets):
 	"""One of several keys of a provider: a row of AI Provider, which validates it. Frappe stores the key encrypted."""
 
 	# begin: auto-generated types
@@ -22,7 +20,3 @@ class AIProviderKey(Document):
 		parenttype: DF.Data
 		weight: DF.Float
 	# end: auto-generated types
-
-	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
-		"""Refuses to return the key. `frappe.client.get_password` would show it to System Managers otherwise."""
-		frappe.throw(_("An API key cannot be read back; enter a new one instead."), frappe.PermissionError)

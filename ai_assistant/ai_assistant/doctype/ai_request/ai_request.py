@@ -112,9 +112,6 @@ class AIRequest(LogsViews):
 		figures = figures_in(field, self.__dict__)
 		return None if figures is None else to_json(figures)
 
-	def validate(self) -> None:
-		frappe.throw(_("Only chats create AI Requests; they cannot be edited."), frappe.PermissionError)
-
 	def content_user(self) -> str | None:
 		return self.user
 

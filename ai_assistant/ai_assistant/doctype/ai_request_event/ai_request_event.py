@@ -1,5 +1,4 @@
 import frappe
-from frappe import _
 from frappe.utils import add_days, now_datetime
 
 from ai_assistant.view_log import LogsViews
@@ -26,9 +25,6 @@ class AIRequestEvent(LogsViews):
 		text: DF.Code | None
 		type: DF.Data | None
 	# end: auto-generated types
-
-	def validate(self) -> None:
-		frappe.throw(_("Only chats create AI Request Events; they cannot be edited."), frappe.PermissionError)
 
 	def content_user(self) -> str | None:
 		user: str | None = frappe.db.get_value("AI Request", self.request, "user")

@@ -1,9 +1,7 @@
-import frappe
-from frappe import _
-from frappe.model.document import Document
+from ai_assistant.doctypes import WrittenByApp
 
 
-class AISum(Document):
+class AISum(WrittenByApp):
 	"""A sum over all requests that were ever counted (`ai_assistant.operations.metrics`). It stays when they are deleted.
 
 	`series` is a JSON list: the name of the sum, and the values of its labels.
@@ -20,6 +18,3 @@ class AISum(Document):
 		series: DF.SmallText | None
 		value: DF.Float
 	# end: auto-generated types
-
-	def validate(self) -> None:
-		frappe.throw(_("Only chats change AI Sums; they cannot be edited."), frappe.PermissionError)

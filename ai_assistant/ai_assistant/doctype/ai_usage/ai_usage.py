@@ -1,12 +1,12 @@
 import frappe
-from frappe import _
-from frappe.model.document import Document
 from frappe.utils import add_days, get_first_day, getdate, nowdate
 
 from ai_assistant.store.mariadb import keep_binary
 
+from ai_assistant.doctypes import WrittenByApp
 
-class AIUsage(Document):
+
+class AIUsage(WrittenByApp):
 	"""What the requests of one user used on one day, the requests with one AI Key, or (without a user) all requests.
 
 	A request with a key is in three rows: the user's, the key's and that of all. `ai_assistant.store.frappe_store`
@@ -30,9 +30,6 @@ class AIUsage(Document):
 		tokens: DF.Int
 		user: DF.Link | None
 	# end: auto-generated types
-
-	def validate(self) -> None:
-		frappe.throw(_("Only chats write AI Usage; it cannot be edited."), frappe.PermissionError)
 
 	@staticmethod
 	def clear_old_logs(days: int = 400) -> None:

@@ -1,9 +1,7 @@
-import frappe
-from frappe import _
-from frappe.model.document import Document
+from ai_assistant.doctypes import KeepsSecrets
 
 
-class AIWebhook(Document):
+class AIWebhook(KeepsSecrets):
 	"""An address that is told when a request ends: a row of AI Assistant Settings, which validates it."""
 
 	# begin: auto-generated types
@@ -21,7 +19,3 @@ class AIWebhook(Document):
 		secret: DF.Password | None
 		url: DF.Data
 	# end: auto-generated types
-
-	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
-		"""Refuses to return the secret. `frappe.client.get_password` would show it to System Managers otherwise."""
-		frappe.throw(_("A secret cannot be read back; enter a new one instead."), frappe.PermissionError)

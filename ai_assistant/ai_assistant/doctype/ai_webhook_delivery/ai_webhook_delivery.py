@@ -1,10 +1,10 @@
 import frappe
-from frappe import _
-from frappe.model.document import Document
 from frappe.utils import add_days, now_datetime
 
+from ai_assistant.doctypes import WrittenByApp
 
-class AIWebhookDelivery(Document):
+
+class AIWebhookDelivery(WrittenByApp):
 	"""A message for a webhook. Only `ai_assistant.store.frappe_store` writes the rows."""
 
 	# begin: auto-generated types
@@ -23,11 +23,6 @@ class AIWebhookDelivery(Document):
 		status: DF.Literal["waiting", "delivered", "failed"]
 		url: DF.Data | None
 	# end: auto-generated types
-
-	def validate(self) -> None:
-		frappe.throw(
-			_("Only requests create AI Webhook Deliveries; they cannot be edited."), frappe.PermissionError
-		)
 
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:

@@ -1,4 +1,4 @@
-"""What a writer has written of an answer, and what it still has to write."""
+"""Which chunks of an answer were read or written, and which are still to come."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,25 +10,25 @@ class Written:
 	"""Counts the chunks of one answer."""
 
 	def __init__(self) -> None:
-		self._reasoning = self._text = 0
-		self._calls: set[str] = set()
+		self.lengths = {"reasoning": 0, "text": 0}
+		self.calls: set[str] = set()
 
 	def add(self, chunk: Chunk) -> None:
 		if isinstance(chunk, Text):
-			self._text += len(chunk.text)
+			self.lengths["text"] += len(chunk.text)
 		elif isinstance(chunk, Reasoning):
-			self._reasoning += len(chunk.text)
+			self.lengths["reasoning"] += len(chunk.text)
 		elif isinstance(chunk, ToolCallStart | ToolCall):
-			self._calls.add(chunk.id)
+			self.calls.add(chunk.id)
 
 	def missing(self, answer: dict[str, Any]) -> Iterator[Chunk]:
-		"""The chunks of the contract's answer object that were not added: all of them where the site publishes no events."""
-		if thought := (answer.get("reasoning") or "")[self._reasoning :]:
+		"""Yields the chunks of the contract's answer object that were not added: all of them if there were no events."""
+		if thought := (answer.get("reasoning") or "")[self.lengths["reasoning"] :]:
 			yield Reasoning(thought)
-		if text := (answer.get("response") or "")[self._text :]:
+		if text := (answer.get("response") or "")[self.lengths["text"] :]:
 			yield Text(text)
 		for call in answer.get("tool_calls") or ():
-			if call["id"] not in self._calls:
+			if call["id"] not in self.calls:
 				function = call["function"]
 				yield ToolCall(
 					call["id"], function["name"], function["arguments"], call.get("arguments_error")
