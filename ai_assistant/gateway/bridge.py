@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 import uvloop
 
+from .tool_calls import ToolPiece
+
 T = TypeVar("T")
 
 # Items that wait for the reader before the provider has to wait. This bounds the memory.
@@ -96,7 +98,7 @@ class Bridge(Generic[T]):
 		Args:
 			timeout: the most seconds to wait. After them, and after a `wake()`, the list is empty.
 			gathers: whether to wait for the whole timeout, so that many items cost one turn. An item of another kind than
-				the one before, HIGH_WATER / 2 items and the end return at once.
+				the one before, the first piece of a tool call, HIGH_WATER / 2 items and the end return at once.
 
 		Raises StopAsyncIteration at the end, and what the generator raised.
 		"""
@@ -146,7 +148,8 @@ class Bridge(Generic[T]):
 			async for item in source:
 				self.heard = time.monotonic()
 				self._items.append(item)
-				if type(item) is not self._last_kind:
+				# With the first piece of the next call, the one before is whole.
+				if type(item) is not self._last_kind or (isinstance(item, ToolPiece) and item.id):
 					self._last_kind = type(item)
 					self._urgent = True
 				self._ring()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from ai_assistant.gateway.bridge import HIGH_WATER, Bridge, Cancel, provider_loop
+from ai_assistant.gateway.tool_calls import ToolPiece
 from tests.support.provider import ScriptedProvider
 
 from .asking import family, gateway, hear, scripted
@@ -195,6 +196,15 @@ def test_a_reader_that_gathers_is_woken_by_another_kind_by_many_and_by_the_end(u
 	while len(items) < len([item for item in urgent if item is not None]):
 		items += bridge.take(FOR_EVER, gathers=True)
 	assert items == [item for item in urgent if item is not None]
+	bridge.close()
+
+
+def test_a_reader_that_gathers_is_woken_by_the_next_call() -> None:
+	told, calls = Told(), [ToolPiece(n, f"call{n}", "read", "") for n in range(2)]
+	bridge = Bridge(told.items())
+	for call in calls:
+		threading.Thread(target=told.give, args=[call]).start()
+		assert bridge.take(FOR_EVER, gathers=True) == [call]
 	bridge.close()
 
 
