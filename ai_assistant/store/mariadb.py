@@ -14,6 +14,10 @@ BINARY = "utf8mb4_nopad_bin"
 BY_KEY = "FORCE INDEX (PRIMARY)"
 """The hint to read rows by their names. A read through another index locks more rows, or all rows of a small table."""
 
+BY_STATUS = "FORCE INDEX (status_lease_index)"
+"""The hint to read requests that have not ended by their status. A site has few of them at once. Without the hint, MariaDB
+10.11 may read all requests of a user or a task, because the index for these has the order of the answer."""
+
 COST_IS_KNOWN = "unknown_figures not like '%%cost_usd%%'"
 """The condition that the cost of an AI Request is known, in a statement with parameters."""
 

@@ -8,7 +8,7 @@ import frappe
 from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
-from ..mariadb import ERROR_WITHOUT_CONTENT, PAYLOAD_WITHOUT_CONTENT, database_now, sql, take_lock
+from ..mariadb import BY_STATUS, ERROR_WITHOUT_CONTENT, PAYLOAD_WITHOUT_CONTENT, database_now, sql, take_lock
 from ..requests import (
 	CONTENT_FIELDS,
 	LIVE_FIELDS,
@@ -135,15 +135,17 @@ class FrappeRequests:
 				"limit": 2**63 if limit is None else limit,
 			},
 			wanted,
+			BY_STATUS if unended else "",
 		)
 
 	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
 		# Each part uses an index of its own. An OR would read the past requests of all users.
 		own = "" if user is None else "user = %(user)s AND "
-		table = f"SELECT name FROM `tab{REQUEST}` WHERE {own}"
+		table = f"SELECT name FROM `tab{REQUEST}`"
 		return select_requests(
-			f"name IN (SELECT name FROM ({table} status IN %(open)s UNION {table} name IN %(names)s"
-			f" UNION ({table} created > %(since)s ORDER BY created, creation LIMIT %(limit)s)) AS found)"
+			f"name IN (SELECT name FROM ({table} {BY_STATUS} WHERE {own}status IN %(open)s"
+			f" UNION {table} WHERE {own}name IN %(names)s"
+			f" UNION ({table} WHERE {own}created > %(since)s ORDER BY created, creation LIMIT %(limit)s)) AS found)"
 			" ORDER BY created, creation LIMIT %(limit)s",
 			# SQL has no empty list.
 			{"user": user, "open": UNENDED, "since": since, "names": [*names, ""], "limit": limit},
