@@ -258,7 +258,8 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
 ## Targets
 
 A row with *against* and one figure is a ratio. If a row has two figures, the first is this site's. *Unpaced* is at full speed.
-*Over SSE* is the standard API Chat Completions.
+*Over SSE* is the standard API Chat Completions. *Added to the first chunk* is the time to the first chunk
+beyond that of *the wire*.
 
 {table(["what", "measured", "target", "reached"], goals(results))}
 
@@ -291,7 +292,8 @@ threads. Further chats wait for a thread; the figures do not include this wait.
 
 These figures are from a standalone site that is started before the comparison, so they differ a little from the tables above.
 *Paced* is 50 chunks a second. A *phase* is the reasoning or the text. An *adaptive model* is a model of Anthropic's that decides
-by itself how long it thinks.
+by itself how long it thinks. *Read from the cache* is the share of the tokens sent that the provider
+read from its cache.
 
 {table(["what", "measured", "target", "reached"], alone)}
 

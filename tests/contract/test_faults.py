@@ -106,7 +106,8 @@ def test_a_provider_that_fails_is_said_in_one_sentence(
 	)
 	begun = steps[:2] == SAID
 	assert (answer["reasoning"], answer["response"]) == (("I thought", "and said") if begun else ("", ""))
-	fault = f"a provider that fails {'after' if begun else 'before'} its first chunk, in each way there is"
+	when = "after" if begun else "before"
+	fault = f"a provider that fails {when} its first chunk, one chat for each kind of failure"
 	LEDGER.settle(fault, "I thoughtand said" if begun else "", events, answer, end=code)
 	assert events[-1]["error"] == error
 	everything = str(events) + str(stream.error.body)
