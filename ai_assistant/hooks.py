@@ -38,7 +38,7 @@ before_request = [
 	"ai_assistant.keys.drop_elsewhere",
 	"ai_assistant.api.v1.before_request",
 ]
-after_request = ["ai_assistant.api.v1.after_request"]
+after_request = ["ai_assistant.api.v1.after_request", "ai_assistant.api.memory.free_request"]
 
 website_route_rules = [{"from_route": "/ai-assistant/connect", "to_route": "ai-assistant-connect"}]
 
