@@ -11,7 +11,7 @@ import websocket
 from ai_assistant.client import Client
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
-from tests.support.site import Account, Site
+from tests.support.site import Account, Site, live_site
 from tests.support.v1 import ask, base, headers
 
 from .test_standard_requests import ended
@@ -26,7 +26,13 @@ def connected(
 	site: Site, account: Account | None = None, path: str = "/responses"
 ) -> Iterator[websocket.WebSocket]:
 	address = base(site).replace("http", "ws", 1) + path
-	socket = websocket.create_connection(address, timeout=30, header=headers(account or site.first))
+	try:
+		socket = websocket.create_connection(address, timeout=30, header=headers(account or site.first))
+	except websocket.WebSocketBadStatusException as error:
+		if live_site() and error.status_code == 426:
+			# bench's own configuration of nginx does not forward the header Upgrade.
+			pytest.skip("left out: the proxy before the live site forwards no WebSocket")
+		raise
 	try:
 		yield socket
 	finally:
