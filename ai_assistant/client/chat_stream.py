@@ -26,10 +26,11 @@ LONG_POLL_S = 20
 RETRY_S = 0.25
 # How long the answer is looked for after the connection of the POST has broken.
 RECOVER_S = 120
-# A server sends something at once, and then at least every three seconds while it waits for a provider. A socket that
-# is silent for longer is dead, or connected without a user. (Frappe's realtime server forgets a site's namespace with
-# its last socket. A socket that is being accepted at that moment stays in the forgotten namespace and receives no event:
-# frappe/realtime/index.js, `cleanupEmptyChildNamespaces`; seen on 16-dev.)
+# A server sends something at once, and then at least every three seconds while it waits for a provider. A connection
+# that is silent for longer is dead, or connected without a user. (Frappe's realtime server forgets a site's namespace
+# with its last socket. A socket that is being accepted at that moment stays in the forgotten namespace and receives no
+# event: frappe/realtime/index.js, `cleanupEmptyChildNamespaces`; seen on 15.72.4 and 16-dev.) So a new connection is
+# trusted for FIRST_SILENCE_S until it brings its first message.
 SILENCE_S = 5.0
 FIRST_SILENCE_S = 1.0
 # How often a waiting stream checks that the socket is still connected.
@@ -64,6 +65,8 @@ class ChatStream:
 		self._gap_until: float | None = None
 		self._last_message = time.monotonic()
 		self._sid = events.socket.sid if events.socket else None
+		# This connection has brought a message.
+		self._has_heard = False
 		# The socket is connected, but the journal had an event first.
 		self._socket_is_silent = False
 		# The completion has arrived.
@@ -115,7 +118,7 @@ class ChatStream:
 				self._done = answered
 				continue
 			self._last_message = time.monotonic()
-			self._socket_is_silent = False
+			self._has_heard, self._socket_is_silent = True, False
 			if kind == EVENT:
 				yield from self._in_order(message)
 			elif kind == STATUS:
@@ -143,12 +146,13 @@ class ChatStream:
 		connected = socket.connected and socket.connected_event.is_set()
 		# Each connection has its own id. Events between two connections are lost.
 		before, self._sid = self._sid, socket.sid if connected else self._sid
+		self._has_heard = self._has_heard and self._sid == before
 		silence_s = time.monotonic() - self._last_message
 		return (
 			connected
 			and self._sid == before
 			and not self._socket_is_silent
-			and silence_s < (SILENCE_S if self._next_seq > 1 else FIRST_SILENCE_S)
+			and silence_s < (SILENCE_S if self._has_heard else FIRST_SILENCE_S)
 		)
 
 	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -20,9 +20,10 @@ const STATUS = "ai_status";
 /** A missing event may still arrive. After this time the client asks the journal. */
 const GAP_MS = 1000;
 /**
- * The site sends a message at once and then every three seconds. After this time without a message the client does not
- * trust the socket. It may be connected and receive nothing: Frappe's realtime server removes a site's namespace with its
- * last socket, and a socket that connects at that moment stays in the removed one (`cleanupEmptyChildNamespaces`).
+ * The site sends a message at once and then every three seconds. After SILENCE_MS without a message the client does not
+ * trust the socket, and after FIRST_MS if this connection has not brought any. It may be connected and receive nothing:
+ * Frappe's realtime server removes a site's namespace with its last socket, and a socket that connects at that moment
+ * stays in the removed one (`cleanupEmptyChildNamespaces`).
  */
 const SILENCE_MS = 5000;
 const FIRST_MS = 1000;
@@ -220,6 +221,8 @@ class Chat {
 		/** The socket was disconnected and may have lost events without a visible gap. */
 		this.stale = false;
 		this.heardAt = Date.now();
+		/** This connection has brought a message. */
+		this.heard = false;
 		/** The socket is connected, but the journal had events that it did not deliver. */
 		this.deaf = false;
 		/** @type {number | null} since when an event is known to be missing */
@@ -250,6 +253,12 @@ class Chat {
 		this.askAgainAt = now + Math.max(this.pause, told);
 		const refused = error instanceof ApiError && !error.notFromSite && error.status < 500 && error.status !== 429;
 		return !refused && this.askAgainAt - this.failingSince <= longest;
+	}
+
+	/** Records a message of the socket. */
+	hears() {
+		this.heard = true;
+		this.heardAt = Date.now();
 	}
 
 	succeeded() {
@@ -352,6 +361,7 @@ export class RealtimeManager {
 			this.#log("🆔", `Socket ID: ${socket.id}`);
 			this.#wakeAll((chat) => {
 				chat.stale = true;
+				chat.heard = false;
 				chat.askAgainAt = 0;
 			});
 			if (before) this.#emit("reconnect", { id: socket.id ?? "" });
@@ -374,7 +384,7 @@ export class RealtimeManager {
 		socket.on(EVENT, (message) => this.#receive(message));
 		socket.on(STATUS, (message) => {
 			for (const chat of this.#chats.get(message?.request_id) ?? []) {
-				chat.heardAt = Date.now();
+				chat.hears();
 				this.#emit("status", message);
 			}
 			if (!this.#chats.has(message?.request_id) && message?.phase === "approval") this.#emit("approval", message);
@@ -570,7 +580,7 @@ export class RealtimeManager {
 		if (!this.connected || chat.stale) return 0;
 		if (!chat.early.size && !answered) {
 			if (chat.deaf) return 0;
-			return chat.heardAt + (chat.next > 1 ? SILENCE_MS : FIRST_MS) - now;
+			return chat.heardAt + (chat.heard ? SILENCE_MS : FIRST_MS) - now;
 		}
 		chat.missingSince ??= now;
 		return chat.missingSince + GAP_MS - now;
@@ -636,7 +646,7 @@ export class RealtimeManager {
 		this.#log("📊", `Event type: ${event?.type}`);
 		if (this.debug) this.#log("📊", `Full data: ${JSON.stringify(event)}`);
 		for (const chat of this.#chats.get(event?.request_id) ?? []) {
-			chat.heardAt = Date.now();
+			chat.hears();
 			chat.deaf = false;
 			this.#order(chat, event);
 			chat.wake();
