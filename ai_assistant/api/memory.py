@@ -2,7 +2,7 @@
 
 from werkzeug.wrappers import Request, Response
 
-PATH = "/api/method/ai_assistant."
+from ai_assistant.keys import METHODS
 
 
 def free_request(response: Response | None = None, request: Request | None = None) -> None:
@@ -12,5 +12,5 @@ def free_request(response: Response | None = None, request: Request | None = Non
 	makes that seldom (`gc.set_threshold` in frappe/__init__.py, in Frappe 16 in frappe/_optimizations.py). Frappe calls
 	this hook after every request.
 	"""
-	if request is not None and request.path.startswith(PATH):
+	if request is not None and METHODS.fullmatch(request.path):
 		request.environ.pop("werkzeug.request", None)
