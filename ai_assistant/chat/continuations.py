@@ -120,12 +120,10 @@ def _decrypted(text: str | None) -> str | None:
 		return text
 	from frappe.utils.password import decrypt
 
-	forms.know_encryption_key()
-	messages = len(frappe.local.message_log)
 	try:
-		return str(decrypt(text))
+		with forms.decrypting():
+			return str(decrypt(text))
 	except frappe.ValidationError:
-		del frappe.local.message_log[messages:]
 		return None
 
 

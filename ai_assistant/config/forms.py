@@ -6,7 +6,8 @@ much as the tables.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -195,6 +196,17 @@ def know_encryption_key() -> None:
 		get_encryption_key()
 
 
+@contextmanager
+def decrypting() -> Iterator[None]:
+	"""Lets Frappe decrypt with the right key. It adds a message if it fails, which the client does not see."""
+	know_encryption_key()
+	before = len(frappe.local.message_log)
+	try:
+		yield
+	finally:
+		del frappe.local.message_log[before:]
+
+
 def delete_passwords_of_removed_rows(doc: Any, table: str) -> None:
 	"""Deletes the passwords of the rows that a document no longer has in a table. Frappe keeps them."""
 	from frappe.utils.password import delete_all_passwords_for
@@ -237,10 +249,9 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 	"""Returns the key, None if there is none, UNREADABLE if it was encrypted with another encryption key."""
 	from frappe.utils.password import get_decrypted_password
 
-	know_encryption_key()
-	before = len(frappe.local.message_log)
 	try:
-		return get_decrypted_password(doctype, name, field)
+		with decrypting():
+			return get_decrypted_password(doctype, name, field)
 	except (frappe.ValidationError, frappe.AuthenticationError):
 		# Frappe raises one of them for a missing key, too. With raise_exception=False, 16 returns None for both.
 		stored = sql(
@@ -248,9 +259,6 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 			(doctype, name, field),
 		)
 		return UNREADABLE if stored else None
-	finally:
-		# Frappe adds a message that the client would see.
-		del frappe.local.message_log[before:]
 
 
 def _aliases() -> list[dict[str, Any]]:
