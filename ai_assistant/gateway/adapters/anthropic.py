@@ -59,9 +59,9 @@ async def answer(
 		source = http.objects_or_without(
 			lambda: request(provider, sent),
 			names,
-			lambda: message.stop_reason,
-			lambda: message.has_calls,
-			lambda: bool(sent.pop("context_management", None)),
+			ended=lambda: message.stop_reason,
+			calls=lambda: message.has_calls,
+			remove=lambda: bool(sent.pop("context_management", None)),
 		)
 		async with aclosing(source):
 			async for events in source:

@@ -62,7 +62,10 @@ async def answer(
 	sent, dropped = parameters(provider, ask, listed)
 	partial = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
 	source = http.objects(
-		*request(provider, ask.model, sent), names, lambda: partial.finish, lambda: partial.has_calls
+		*request(provider, ask.model, sent),
+		names,
+		ended=lambda: partial.finish,
+		calls=lambda: partial.has_calls,
 	)
 	async with aclosing(source):
 		async for responses in source:

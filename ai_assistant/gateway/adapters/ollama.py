@@ -78,9 +78,9 @@ def _lines(
 	return http.objects_or_without(
 		lambda: _request(provider, sent),
 		names,
-		lambda: message.done,
-		lambda: message.has_calls,
-		lambda: bool(sent.pop("think", False)),
+		ended=lambda: message.done,
+		calls=lambda: message.has_calls,
+		remove=lambda: bool(sent.pop("think", False)),
 	)
 
 

@@ -96,7 +96,9 @@ def _events(
 		url, headers, _body = request(provider, {})
 		# 0 is the number of the event that creates the response.
 		url = f"{url}/{quote(ask.attach_to.id, safe='')}?stream=true&starting_after=0"
-		return http.objects(url, headers, None, names, lambda: response.end, lambda: response.has_calls)
+		return http.objects(
+			url, headers, None, names, ended=lambda: response.end, calls=lambda: response.has_calls
+		)
 
 	def remove_part() -> bool:
 		reasoning = sent.get("reasoning", {})
@@ -108,9 +110,9 @@ def _events(
 	return http.objects_or_without(
 		lambda: request(provider, sent),
 		names,
-		lambda: response.end,
-		lambda: response.has_calls,
-		remove_part,
+		ended=lambda: response.end,
+		calls=lambda: response.has_calls,
+		remove=remove_part,
 	)
 
 
