@@ -16,6 +16,7 @@ import frappe
 from frappe.model.workflow import get_workflow_name
 
 from .ai_request import LOGS
+from .for_tests import FIELD
 from ai_assistant.bench_tests import (
 	COUNTS_FOR_ANYBODY,
 	FRAPPE,
@@ -40,12 +41,6 @@ CANARY = f"{BEGINS} {SECRET}"
 SHAPES = ("a dict", "a list", "a heatmap")
 # What has other forms, too.
 SHAPED = "filters|^(doc|docs|chart|card|args|data)$"
-TEXT = {
-	LOGS[0]: "response",
-	LOGS[1]: "text",
-	"AI Provider": "api_key",
-	"AI Assistant Settings": "default_provider",
-}
 HEATMAP = "frappe.desk.doctype.dashboard_chart.dashboard_chart.get"
 # Methods of Frappe that count the rows of any DocType for any user, and the shape of the parameters that makes them do
 # so (SECURITY.md says what that exposes).
@@ -92,7 +87,7 @@ def methods() -> Iterator[tuple[str, str, Callable[..., Any]]]:
 
 def value(parameter: str, doctype: str, name: str, begins: str, shape: str) -> Any:
 	"""What a parameter of that name may be, so that the rows whose text begins so are asked for."""
-	text = TEXT.get(doctype, "name")
+	text = FIELD.get(doctype, "name")
 	filters: Any = {text: ["like", f"{begins}%"]}
 	if shape != "a dict":
 		filters = [[doctype, text, "like", f"{begins}%"]]
@@ -234,7 +229,7 @@ class TestIsolation(TestCase):
 
 	def ways(self, doctype: str, name: str, begins: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
 		"""The REST interfaces, their pages, and what they take."""
-		text = TEXT.get(doctype, "name")
+		text = FIELD.get(doctype, "name")
 		filters = json.dumps([[doctype, text, "like", f"{begins}%"]])
 		listing: list[dict[str, Any]] = [
 			{"fields": '["*"]', "filters": filters, "limit_page_length": 0},
