@@ -13,10 +13,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page pot demo serve test test-browser test-clients test-vscode test-bench bench soak lint lock audit clean
+.PHONY: help setup page pot demo serve test test-browser test-clients test-open-responses test-vscode test-bench bench soak lint lock audit clean
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv with all that the project needs
 
@@ -81,6 +81,24 @@ ifdef BENCH
 else
 	@AI_ASSISTANT_CLIENTS=1 $(BIN)/python -m pytest tests/clients
 endif
+
+test-open-responses: $(STAMP) ## Open Responses' compliance suite asks the site: SUITE=folder, your checkout of it; or a bench: BENCH=folder SITE=name [URL=…]
+	@[ -e "$(SUITE)/bin/compliance-test.ts" ] \
+		|| { echo "make: name a checkout of Open Responses' public repository, which has the suite: git clone https://github.com/openresponses/openresponses, then SUITE=openresponses"; exit 1; }
+	@$(MAKE) --silent --no-print-directory build/open-responses/.installed
+ifdef BENCH
+	@$(BIN)/python -m tests.bench_site --open-responses $(abspath $(SUITE)) $(BENCH) $(SITE) $(if $(URL),--url $(URL)) $(if $(SOCKETIO_URL),--socketio-url $(SOCKETIO_URL))
+else
+	@AI_ASSISTANT_OPEN_RESPONSES=$(abspath $(SUITE)) $(BIN)/python -m pytest tests/clients/test_open_responses.py
+endif
+
+# The program that the suite is written for, and the one package that it imports, in the version of its package.json.
+build/open-responses/.installed:
+	@echo "→ installing Bun in build/open-responses"
+	@mkdir -p build/open-responses
+	@echo '{"private": true}' > build/open-responses/package.json
+	@cd build/open-responses && npm install --silent --no-audit --no-fund bun 'zod@^3.25.76'
+	@touch $@
 
 test-bench: $(STAMP) page ## the app on a Frappe bench that stands: BENCH=folder SITE=name [URL=… SOCKETIO_URL=…]
 	@$(if $(NPM),tests/browser/setup.sh)

@@ -46,21 +46,27 @@ def main() -> int:
 		action="store_true",
 		help="only the clients of other makers, on the app that the bench has, from whatever checkout",
 	)
+	parser.add_argument(
+		"--open-responses",
+		metavar="SUITE",
+		help="only Open Responses' compliance suite, of which SUITE is a checkout, as --clients",
+	)
 	options = parser.parse_args()
+	only_clients = options.clients or options.open_responses
 	if not options.bench or not options.site:
 		raise Unusable("Name a bench and a site of it: BENCH=folder SITE=name.")
 	bench = Bench(options.bench, options.site)
 	url = options.url or f"http://{options.site}:{bench.setting('webserver_port', 8000)}"
 	socketio_url = options.socketio_url or f"http://{options.site}:{bench.setting('socketio_port', 9000)}"
-	if not options.clients:
+	if not only_clients:
 		bench.install()
 	_expect_app(url)
 
 	bench.inside("allow_tests")
-	if options.clients:
+	if only_clients:
 		print(f"→ the clients ask {url}, Frappe {bench.frappe_version()}")
 		try:
-			return _clients(bench, url, socketio_url)[0]
+			return _clients(bench, url, socketio_url, options.open_responses)
 		finally:
 			bench.inside("restore")
 	try:
@@ -125,9 +131,14 @@ def _prepared(bench: Bench, url: str, socketio_url: str, config: dict[str, Any])
 	}
 
 
-def _clients(bench: Bench, url: str, socketio_url: str) -> tuple[int, str]:
+def _clients(bench: Bench, url: str, socketio_url: str, suite: str | None) -> int:
+	"""Runs the clients of other makers, or Open Responses' suite in a folder. Returns the exit code."""
 	environment = _prepared(bench, url, socketio_url, clients_config(ScriptedProvider(PROVIDER_PORT)))
-	return _pytest("tests/clients", AI_ASSISTANT_CLIENTS="1", **environment)
+	if suite:
+		return _pytest(
+			"tests/clients/test_open_responses.py", AI_ASSISTANT_OPEN_RESPONSES=suite, **environment
+		)[0]
+	return _pytest("tests/clients", AI_ASSISTANT_CLIENTS="1", **environment)[0]
 
 
 def _outside(bench: Bench, url: str, socketio_url: str) -> dict[str, tuple[int, str]]:
