@@ -35,6 +35,20 @@ test("a user without the role is told which one is needed", async (t) => {
 	assert.equal(await page.locator("#prompt").count(), 0);
 });
 
+test("the link of the header stands on one line with the buttons", async (t) => {
+	const page = await open(t, { viewport: { width: 900, height: 600 } });
+	const middles = await page.evaluate(() =>
+		[...document.querySelectorAll("#head nav > *")].flatMap((item) => {
+			const words = document.createRange();
+			words.selectNodeContents(item);
+			const { top, bottom } = words.getBoundingClientRect();
+			return bottom ? [Math.round((top + bottom) / 2)] : [];
+		}),
+	);
+	assert.ok(middles.length >= 4, String(middles));
+	assert.equal(new Set(middles).size, 1, String(middles));
+});
+
 test("the indicator counts each second, reasoning comes before text, and at the first text it goes away", async (t) => {
 	const page = await open(t);
 	const [thought, wrote] = [unique("gate"), unique("gate")];
