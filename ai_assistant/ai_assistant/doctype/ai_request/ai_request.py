@@ -13,7 +13,6 @@ from ai_assistant.store.mariadb import keep_binary
 from ai_assistant.store.serialization import to_json
 from ai_assistant.view_log import LogsViews
 
-LOGS = ("AI Request", "AI Request Event")
 SHOWN_ON_FORMS = 20
 """The number of requests in the timeline of a document."""
 

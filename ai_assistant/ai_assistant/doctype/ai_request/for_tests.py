@@ -4,7 +4,6 @@ from typing import Any
 
 import frappe
 
-from .ai_request import LOGS
 from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.store.frappe_store import FrappeStore
@@ -12,6 +11,8 @@ from ai_assistant.store.frappe_store import FrappeStore
 ANN, BOB, CHIEF, STRANGER, WEB = (
 	f"{name}@permissions.test" for name in ("ann", "bob", "chief", "stranger", "web")
 )
+
+LOGS = ("AI Request", "AI Request Event")
 
 # Of each DocType, a field that is nobody else's business.
 FIELD = {

@@ -12,8 +12,8 @@ import frappe
 from frappe.database.database import Database
 
 from ai_assistant import api
-from .ai_request import LOGS, AIRequest
-from .for_tests import ANN, BOB, CHIEF, FIELD, STRANGER, WEB, LoggedRequestsTestCase
+from .ai_request import AIRequest
+from .for_tests import ANN, BOB, CHIEF, FIELD, LOGS, STRANGER, WEB, LoggedRequestsTestCase
 from ai_assistant.bench_tests import (
 	COUNTS_FOR_ANYBODY,
 	FRAPPE,

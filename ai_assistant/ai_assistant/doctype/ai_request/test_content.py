@@ -6,8 +6,8 @@ from typing import Any
 
 import frappe
 
-from .ai_request import LOGS, AIRequest
-from .for_tests import ANN, BOB, CHIEF, FIELD, STRANGER, LoggedRequestsTestCase
+from .ai_request import AIRequest
+from .for_tests import ANN, BOB, CHIEF, FIELD, LOGS, STRANGER, LoggedRequestsTestCase
 from ai_assistant.bench_tests import FRAPPE, commit, rest
 
 test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]

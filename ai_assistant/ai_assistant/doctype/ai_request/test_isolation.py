@@ -15,8 +15,7 @@ from typing import Any
 import frappe
 from frappe.model.workflow import get_workflow_name
 
-from .ai_request import LOGS
-from .for_tests import FIELD
+from .for_tests import FIELD, LOGS
 from ai_assistant.bench_tests import (
 	COUNTS_FOR_ANYBODY,
 	FRAPPE,
