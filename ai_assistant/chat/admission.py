@@ -14,7 +14,7 @@ from .request import ChatRequest
 MINUTE_S = 60.0
 
 
-def check(user: str, status: str, settings: Settings, is_continuation: bool = False) -> None:
+def check(user: str, status: str, settings: Settings, is_continuation: bool = False) -> float:
 	"""Checks the limits and budgets of a user, of the site, and of the AI Key of the request at hand.
 
 	It takes the store's admission lock, so that of several requests at the same moment each counts the ones before
@@ -26,48 +26,48 @@ def check(user: str, status: str, settings: Settings, is_continuation: bool = Fa
 		settings: the site's settings.
 		is_continuation: whether the request's last message answers a tool call.
 
+	Returns:
+		The UNIX time by the database's clock, in seconds.
+
 	Raises:
 		ChatError: `rate_limited` or `busy` beyond a limit, `budget_exceeded` beyond a budget.
 	"""
-	current = store.current()
-	now = current.now()
-	load = current.admission_load(user, now, now - MINUTE_S, is_continuation)
-	check_limits(load, settings.limits, status, now, is_continuation)
+	current, limits = store.current(), settings.limits
+	limit = limits.continuations_per_minute if is_continuation else limits.requests_per_minute
+	load = current.admission_load(user, MINUTE_S, limit, is_continuation)
+	check_limits(load, limits, status, is_continuation)
 	key = keys.current()
 	if key and key.requests_per_minute:
-		recent = current.recent_of_key(key.name, now - MINUTE_S)
-		if seconds := _seconds_to_wait(recent, key.requests_per_minute, now):
+		nth_newest = current.nth_newest_of_key(key.name, load.now - MINUTE_S, key.requests_per_minute)
+		if seconds := _seconds_to_wait(nth_newest, load.now):
 			message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
 			raise _rate_limited(message, key.requests_per_minute, seconds)
 	budgets.check(user, settings.budgets, key)
+	return load.now
 
 
-def check_limits(
-	load: store.Load, limits: Limits, status: str, now: float, is_continuation: bool = False
-) -> None:
+def check_limits(load: store.Load, limits: Limits, status: str, is_continuation: bool = False) -> None:
 	"""Checks whether one more request fits into the limits.
 
 	A queued request counts towards the limit of its user, which bounds the queue. It counts towards the limit of the
 	site once a worker runs it.
 
 	Args:
-		load: the requests that are queued, running or recent.
+		load: the requests that are queued, running or recent. Its `nth_newest` is that of the limit for a minute.
 		limits: the site's limits.
 		status: `running` or `queued`, the status that the request would have.
-		now: the UNIX time by the database's clock, in seconds.
 		is_continuation: whether the request's last message answers a tool call.
 
 	Raises:
 		ChatError: `rate_limited` or `busy`.
 	"""
-	limit = limits.continuations_per_minute if is_continuation else limits.requests_per_minute
-	if seconds := _seconds_to_wait(load.recent, limit, now):
+	if seconds := _seconds_to_wait(load.nth_newest, load.now):
 		# Frappe reads the translations from Redis for the first sentence of a request, so only a refusal translates one.
 		if is_continuation:
 			message = _("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
-		else:
-			message = _("You may ask {0} times a minute; ask again in {1} seconds.")
-		raise _rate_limited(message, limit, seconds)
+			raise _rate_limited(message, limits.continuations_per_minute, seconds)
+		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
+		raise _rate_limited(message, limits.requests_per_minute, seconds)
 	if load.own >= limits.concurrent_per_user:
 		message = _(
 			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
@@ -78,17 +78,15 @@ def check_limits(
 		raise ChatError("busy", message.format(limits.concurrent_per_site), BUSY_S)
 
 
-def _seconds_to_wait(recent: list[float], limit: int, now: float) -> int:
-	"""Returns 0 if less than `limit` requests are younger than a minute, or the seconds until it is so.
+def _seconds_to_wait(nth_newest: float | None, now: float) -> int:
+	"""Returns the seconds until fewer requests than a limit are younger than a minute, 0 if it is so now.
 
 	Args:
-		recent: when these requests began, by the database's clock, the oldest first.
-		limit: the most requests in a minute.
-		now: the UNIX time by the database's clock, in seconds.
+		nth_newest: when the newest request but (limit - 1) began, None if that is a minute ago. Both times are UNIX times by
+			the database's clock, in seconds.
+		now: the time now.
 	"""
-	if len(recent) < limit:
-		return 0
-	return max(1, math.ceil(recent[-limit] + MINUTE_S - now))
+	return 0 if nth_newest is None else max(1, math.ceil(nth_newest + MINUTE_S - now))
 
 
 def _rate_limited(message: str, limit: int, seconds: int) -> ChatError:

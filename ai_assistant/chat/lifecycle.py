@@ -298,7 +298,7 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 	Raises:
 		ChatError: `conflict` for a request_id that is in use, and the errors of `admission.check`.
 	"""
-	user, key, current = frappe.session.user, keys.current(), store.current()
+	user, key = frappe.session.user, keys.current()
 	# Redis is checked before the admission lock is taken, so that no request waits for Redis while it holds
 	# the lock.
 	redis_health.why_not()
@@ -323,11 +323,10 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		**conversations.columns_of(user, request, settings.retention),
 	}
 	try:
-		admission.check(user, status, settings, request.is_continuation)
-		now = current.now()
+		now = admission.check(user, status, settings, request.is_continuation)
 		row.update(created=now, lease=now + LEASE_S)
 		question = asdict(replace(request, sent=None)) if status == "queued" else None
-		name = current.open(row, question, request.sent)
+		name = store.current().open(row, question, request.sent)
 	except (store.RequestExists, ChatError) as refused:
 		# The rollback releases the admission lock; it would be held until the end of the HTTP request otherwise.
 		frappe.db.rollback()

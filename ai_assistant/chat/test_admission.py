@@ -128,7 +128,7 @@ class TestAdmission(TestCase):
 		self.ask(3, concurrent_per_user=1)
 
 	def test_the_queue_of_a_user_is_bounded_and_counts_to_the_site_when_it_runs(self) -> None:
-		others = store.current().admission_load(USERS[0], time.time(), 0).running
+		others = store.current().admission_load(USERS[0], 60, 1).running
 		frappe.db.rollback()
 		for n in range(2):
 			self.ask(n, status="queued", concurrent_per_user=2, concurrent_per_site=1)

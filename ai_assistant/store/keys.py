@@ -28,6 +28,6 @@ class Keys(Protocol):
 		"""Stores that an AI Key is used now. It writes at most once a minute."""
 		...
 
-	def recent_of_key(self, name: str, since: float) -> list[float]:
-		"""Returns when the requests with an AI Key after the UNIX time `since` were accepted, the oldest first."""
+	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:
+		"""Returns when the `nth` newest request with an AI Key was accepted; None if not after the UNIX time `since`."""
 		...

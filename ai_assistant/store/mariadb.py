@@ -24,6 +24,9 @@ COST_IS_KNOWN = "unknown_figures not like '%%cost_usd%%'"
 ERROR_WITHOUT_CONTENT = "JSON_REMOVE(error, '$.explanation')"
 """The error of an AI Request without the words of the model."""
 
+NOW = "UNIX_TIMESTAMP(NOW(6))"
+"""The UNIX time by the database's clock, in seconds. It is the same in all parts of a statement."""
+
 PAYLOAD_WITHOUT_CONTENT = (
 	"JSON_REPLACE(payload, '$.arguments', '', '$.tool_calls', JSON_ARRAY(),"
 	" '$.sources', JSON_ARRAY(), '$.images', JSON_ARRAY(), '$.error.explanation', '')"
@@ -41,7 +44,7 @@ def sql(statement: str, values: Any = (), **options: Any) -> Any:
 
 def database_now() -> float:
 	"""Returns the UNIX time by the database's clock."""
-	((now,),) = sql("SELECT UNIX_TIMESTAMP(NOW(6))")
+	((now,),) = sql(f"SELECT {NOW}")
 	return float(now)
 
 

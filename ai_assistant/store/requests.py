@@ -103,12 +103,15 @@ def decision_in(value: str | None, approval: str) -> bool | None:
 class Load(NamedTuple):
 	"""How many requests there are when a user asks for one more."""
 
+	now: float
+	"""The UNIX time by the database's clock, in seconds."""
 	own: int
 	"""The user's requests that are queued, or that run and have a lease."""
 	running: int
 	"""The requests of all users that run and have a lease."""
-	recent: list[float]
-	"""When the user's latest requests of the same sort were accepted (`created`), the oldest first."""
+	nth_newest: float | None
+	"""When the user's `nth` newest request of the same sort was accepted (`created`). None if it is older than the window,
+	or if the user has fewer."""
 
 
 class Requests(Protocol):
@@ -136,7 +139,7 @@ class Requests(Protocol):
 		"""
 		...
 
-	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
+	def admission_load(self, user: str, window_s: float, nth: int, is_continuation: bool = False) -> Load:
 		"""Counts the requests that matter for admission.
 
 		Commits, and then holds a lock of the whole site until the next commit or rollback: the next caller counts what
@@ -144,8 +147,8 @@ class Requests(Protocol):
 
 		Args:
 			user: whose requests are counted apart.
-			now: the UNIX time at which a lease must not have run out.
-			since: the UNIX time after which a request is recent.
+			window_s: for how many seconds a request is recent.
+			nth: which of the recent requests is looked up, 1 for the newest.
 			is_continuation: whether the recent requests are those that continue a task, or the others.
 		"""
 		...

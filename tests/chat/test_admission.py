@@ -15,18 +15,16 @@ NOW = 1000.0
 class Requests:
 	"""A store with the times at which requests came."""
 
-	recent = (NOW - 61, NOW - 50, NOW - 20)
-
-	def now(self) -> float:
-		return NOW
+	newest_first = (NOW - 20, NOW - 50, NOW - 61)
 
 	def admission_load(
-		self, user: str, now: float, since: float, is_continuation: bool = False
+		self, user: str, window_s: float, nth: int, is_continuation: bool = False
 	) -> store.Load:
-		return store.Load(0, 0, [])
+		return store.Load(NOW, 0, 0, None)
 
-	def recent_of_key(self, ai_key: str, since: float) -> list[float]:
-		return [created for created in self.recent if ai_key == "abc" and created > since]
+	def nth_newest_of_key(self, ai_key: str, since: float, nth: int) -> float | None:
+		recent = [created for created in self.newest_first if ai_key == "abc" and created > since]
+		return recent[nth - 1] if nth <= len(recent) else None
 
 
 @pytest.fixture(autouse=True)

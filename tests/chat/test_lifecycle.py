@@ -78,7 +78,7 @@ def test_a_request_beyond_a_limit_is_refused_and_leaves_no_row_and_no_lock(
 	assert refused.value.code == code
 	assert chat_site.store.get(ANN, request.request_id) is None
 	assert len(chat_site.sent) == 1
-	elsewhere(chat_site, lambda: chat_site.store.admission_load(BOB, 0, 0))
+	elsewhere(chat_site, lambda: chat_site.store.admission_load(BOB, 60, 1))
 
 
 def test_answers_to_calls_are_counted_apart_from_questions(chat_site: ChatSite) -> None:
@@ -111,7 +111,7 @@ def test_a_request_id_that_is_in_use_is_a_conflict(chat_site: ChatSite) -> None:
 	with pytest.raises(ChatError) as refused:
 		lifecycle.accept(request, settings, "running", 0.0)
 	assert refused.value.code == "conflict" and "request-1" in str(refused.value)
-	elsewhere(chat_site, lambda: chat_site.store.admission_load(BOB, 0, 0))
+	elsewhere(chat_site, lambda: chat_site.store.admission_load(BOB, 60, 1))
 
 
 # Running

@@ -259,7 +259,7 @@ def test_of_many_new_requests_one_waits_beside_those_that_run(tmp_path: Path) ->
 	database.begin()
 
 	def ask(user: str) -> None:
-		store.admission_load(user, 0, 0)
+		store.admission_load(user, 60, 1)
 		database.commit()
 		database.close()
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Database:
 		# WAL lets readers and a writer work at the same time. The setting is stored in the file.
 		self._held().connection.execute("PRAGMA journal_mode = WAL")
 
-	def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+	def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
 		"""Returns all rows of a query, as tuples."""
 		return self._held().connection.execute(sql, parameters).fetchall()
 

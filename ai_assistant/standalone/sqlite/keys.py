@@ -20,11 +20,12 @@ class SqliteKeys(Rows):
 	def key_used(self, name: str) -> None:
 		"""Does nothing: the config file does not say when a key was used."""
 
-	def recent_of_key(self, name: str, since: float) -> list[float]:
+	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:
 		rows = self._database.read(
-			"SELECT created FROM request WHERE ai_key = ? AND created > ? ORDER BY created", [name, since]
+			"SELECT created FROM request WHERE ai_key = ? AND created > ? ORDER BY created DESC LIMIT 1 OFFSET ?",
+			[name, since, nth - 1],
 		)
-		return [created for (created,) in rows]
+		return rows[0][0] if rows else None
 
 
 def _rows() -> list[Row]:

@@ -49,20 +49,24 @@ class SqliteRequests(SqliteUsage):
 			raise
 		return name
 
-	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
+	def admission_load(self, user: str, window_s: float, nth: int, is_continuation: bool = False) -> Load:
 		self._database.commit()
 		self._database.begin(is_new=True)
-		((own, running),) = self._database.read(
-			"SELECT COALESCE(SUM(user = ?), 0), COALESCE(SUM(status = 'running'), 0) FROM request"
-			" WHERE (status = 'queued' AND user = ?) OR (status = 'running' AND lease > ?)",
-			[user, user, now],
+		now = self.now()
+		(counts,) = self._database.read(
+			"SELECT COALESCE(SUM(user = :user), 0), COALESCE(SUM(status = 'running'), 0),"
+			" (SELECT created FROM request WHERE user = :user AND created > :since"
+			" AND COALESCE(is_continuation, 0) = :continues ORDER BY created DESC LIMIT 1 OFFSET :before)"
+			" FROM request WHERE (status = 'queued' AND user = :user) OR (status = 'running' AND lease > :now)",
+			{
+				"user": user,
+				"now": now,
+				"since": now - window_s,
+				"continues": int(is_continuation),
+				"before": nth - 1,
+			},
 		)
-		recent = self._database.read(
-			"SELECT created FROM request WHERE user = ? AND created > ? AND COALESCE(is_continuation, 0) = ?"
-			" ORDER BY created",
-			[user, since, int(is_continuation)],
-		)
-		return Load(own, running, [created for (created,) in recent])
+		return Load(now, *counts)
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		self._update(name, {"status": "running", "lease": lease}, ("queued",))

@@ -17,9 +17,9 @@ class FiguresContract(Contract):
 		self.assertEqual(self.store.booked(f"{KEY}k1", day), [Booked(day, 36, 0.5)])
 		self.assertEqual(self.store.booked(f"{KEY}k2", day), [Booked(day, 18, 0.25)])
 		self.assertEqual(self.store.booked(ANN, day), [Booked(day, 72, 1.0)])
-		self.assertEqual(self.store.recent_of_key("k1", 1.0), [2.0])
-		self.assertEqual(self.store.recent_of_key("k1", 0.5), [1.0, 2.0])
-		self.assertEqual(self.store.recent_of_key("unknown", 0.0), [])
+		self.assertEqual([self.store.nth_newest_of_key("k1", 0.5, n) for n in (1, 2, 3)], [2.0, 1.0, None])
+		self.assertIsNone(self.store.nth_newest_of_key("k1", 1.0, 2))
+		self.assertIsNone(self.store.nth_newest_of_key("unknown", 0.0, 1))
 
 	def test_what_a_request_has_used_is_booked_on_the_day_on_which_it_ends(self) -> None:
 		first, second, third = date(2001, 11, 30), date(2001, 12, 1), date(2001, 12, 2)

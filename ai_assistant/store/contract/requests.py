@@ -168,7 +168,7 @@ class RequestsContract(Contract):
 	def test_of_many_at_once_that_open_the_same_id_one_is_accepted(self) -> None:
 		def attempt() -> str:
 			# As everybody does who accepts a request. Without the lock MariaDB can call the race a deadlock.
-			self.store.admission_load(ANN, 0, 0)
+			self.store.admission_load(ANN, 60, 1)
 			return self.store.open(row())
 
 		results = self.at_once(*[attempt] * 6)
@@ -271,28 +271,37 @@ class RequestsContract(Contract):
 				late()
 
 	def test_admission_counts_the_requests_that_matter_and_lets_the_next_caller_wait(self) -> None:
-		before = self.store.admission_load(BOB, 100.0, 0).running
+		before = self.store.admission_load(BOB, 60, 1)
+		# A float of a binary fraction is the same in every database.
+		now = float(int(before.now))
+		self.assertAlmostEqual(before.now, self.store.now(), delta=20)
 		requests: dict[str, dict[str, Any]] = {
-			"queued-1": {"status": "queued", "created": 50.0},
-			"running-1": {"lease": 100.5, "created": 60.0},
-			"dead-0001": {"lease": 99.5, "created": 70.0},
-			"ended-001": {"status": "completed", "lease": 100.5, "created": 40.0},
+			"queued-1": {"status": "queued", "created": now - 50},
+			"running-1": {"lease": now + 60, "created": now - 40},
+			"dead-0001": {"lease": now - 1, "created": now - 30},
+			"ended-001": {"status": "completed", "lease": now + 60, "created": now - 120},
 		}
 		for request_id, values in requests.items():
 			self.store.open(row(request_id=request_id, **values))
-		self.store.open(row(user=BOB, lease=100.5))
-		load = self.store.admission_load(ANN, 100.0, 45.0)
-		self.assertEqual(load, (2, before + 2, [50.0, 60.0, 70.0]))
-		self.store.open(row(request_id="continues", status="completed", created=65.0, is_continuation=1))
-		self.assertEqual(self.store.admission_load(ANN, 100.0, 45.0).recent, [50.0, 60.0, 70.0])
-		self.assertEqual(self.store.admission_load(ANN, 100.0, 45.0, True), (2, before + 2, [65.0]))
+		self.store.open(row(user=BOB, lease=now + 60))
+		load = self.store.admission_load(ANN, 90, 1)
+		self.assertEqual(load[1:], (2, before.running + 2, now - 30))
+
+		def nth_newest(nth: int, is_continuation: bool = False) -> float | None:
+			return self.store.admission_load(ANN, 90, nth, is_continuation).nth_newest
+
+		# The continuation does not count among the others.
+		continues = row(request_id="continues", status="completed", created=now - 35, is_continuation=1)
+		self.store.open(continues)
+		self.assertEqual([nth_newest(n) for n in (1, 2, 3, 4)], [now - 30, now - 40, now - 50, None])
+		self.assertEqual([nth_newest(n, True) for n in (1, 2)], [now - 35, None])
 		started, counted = threading.Event(), threading.Event()
 		loads = []
 
 		def count() -> None:
 			with self.connection():
 				started.set()
-				loads.append(self.store.admission_load(ANN, 100.0, 45.0).own)
+				loads.append(self.store.admission_load(ANN, 90, 1).own)
 				counted.set()
 				self.rollback()
 

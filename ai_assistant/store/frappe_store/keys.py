@@ -39,13 +39,14 @@ class FrappeKeys:
 			{"name": name, "now": now, "before": frappe.utils.add_to_date(now, minutes=-1)},
 		)
 
-	def recent_of_key(self, name: str, since: float) -> list[float]:
+	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:
 		created: list[float] = sql(
-			f"SELECT created FROM `tab{REQUEST}` WHERE ai_key = %s AND created > %s ORDER BY created",
-			(name, since),
+			f"SELECT created FROM `tab{REQUEST}` WHERE ai_key = %s AND created > %s"
+			" ORDER BY created DESC LIMIT 1 OFFSET %s",
+			(name, since, nth - 1),
 			pluck=True,
 		)
-		return created
+		return created[0] if created else None
 
 
 def _select(column: str, value: str) -> Row | None:

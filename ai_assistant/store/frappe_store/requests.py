@@ -8,7 +8,14 @@ import frappe
 from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
 from ..errors import LeaseLost, RequestExists
-from ..mariadb import BY_STATUS, ERROR_WITHOUT_CONTENT, PAYLOAD_WITHOUT_CONTENT, database_now, sql, take_lock
+from ..mariadb import (
+	BY_STATUS,
+	ERROR_WITHOUT_CONTENT,
+	NOW,
+	PAYLOAD_WITHOUT_CONTENT,
+	sql,
+	take_lock,
+)
 from ..requests import (
 	CONTENT_FIELDS,
 	LIVE_FIELDS,
@@ -64,24 +71,23 @@ class FrappeRequests:
 			invalidate_distinct_link_doctypes(REQUEST, "reference_doctype", reference)
 		return name
 
-	def admission_load(self, user: str, now: float, since: float, is_continuation: bool = False) -> Load:
+	def admission_load(self, user: str, window_s: float, nth: int, is_continuation: bool = False) -> Load:
 		# Frappe may read the time zone from the database here: while Redis is away, for instance.
 		timestamp = frappe.utils.now()
 		# A transaction sees what was committed at its first read without a lock, so that read must follow the lock.
 		# A lock of the counted rows would deadlock with the processes that renew their leases.
 		frappe.db.commit()  # nosemgrep: frappe-manual-commit
 		take_lock(LOCK, "admission", timestamp, LOCK_WAIT_S)
-		((own, running),) = sql(
-			f"SELECT COUNT(CASE WHEN user = %(user)s THEN 1 END), COUNT(CASE WHEN status = 'running' THEN 1 END) FROM `tab{REQUEST}`"
-			" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > %(now)s)",
-			{"user": user, "now": now},
+		# One statement instead of three: each costs a chat 0.1 to 0.3 ms before its first chunk.
+		((now, own, running, nth_newest),) = sql(
+			f"SELECT {NOW}, COUNT(CASE WHEN user = %(user)s THEN 1 END), COUNT(CASE WHEN status = 'running' THEN 1 END),"
+			f" (SELECT created FROM `tab{REQUEST}` WHERE user = %(user)s AND created > {NOW} - %(window)s"
+			" AND is_continuation = %(continues)s ORDER BY created DESC LIMIT 1 OFFSET %(before)s)"
+			f" FROM `tab{REQUEST}`"
+			f" WHERE (status = 'queued' AND user = %(user)s) OR (status = 'running' AND lease > {NOW})",
+			{"user": user, "window": window_s, "continues": int(is_continuation), "before": nth - 1},
 		)
-		recent = sql(
-			f"SELECT created FROM `tab{REQUEST}` WHERE user = %s AND created > %s AND is_continuation = %s"
-			" ORDER BY created",
-			(user, since, int(is_continuation)),
-		)
-		return Load(int(own), int(running), [created for (created,) in recent])
+		return Load(float(now), int(own), int(running), nth_newest)
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		_lock_request(name, ("queued",))
@@ -183,7 +189,7 @@ class FrappeRequests:
 		return newest or 0
 
 	def renew(self, name: str, lease: float) -> bool:
-		cancel_asked = _lock_request(name, ("running",), "cancel_asked")
+		(cancel_asked,) = _lock_request(name, ("running",), "`cancel_asked`")
 		sql(f"UPDATE `tab{REQUEST}` SET lease = %s WHERE name = %s", (lease, name))
 		return bool(cancel_asked)
 
@@ -216,19 +222,21 @@ class FrappeRequests:
 		return select_requests("status = 'running' AND lease < %(now)s", {"now": now})
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
-		unknown = _lock_request(name, UNENDED, "unknown_figures")
+		unknown, user, ai_key, now = _lock_request(
+			name, UNENDED, f"`unknown_figures`, `user`, `ai_key`, {NOW}"
+		)
 		columns, long = split_long(
 			{
 				"modified": frappe.utils.now(),
 				"question": None,
-				**columns_of({"ended": database_now(), **values}, unknown),
+				**columns_of({"ended": float(now), **values}, unknown),
 			}
 		)
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
 		sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
 		append_long(name, long)
 		if usage := values.get("usage"):
-			book(name, usage)
+			book(user, ai_key, usage)
 
 	def sent(self, name: str) -> dict[str, Any] | None:
 		((text,),) = sql(f"SELECT sent FROM `tab{REQUEST}` WHERE name = %s", (name,))
@@ -258,19 +266,20 @@ class FrappeRequests:
 		return {"queued": int(queued), "running": int(running)}
 
 
-def _lock_request(name: str, statuses: tuple[str, ...], column: str = "name") -> Any:
+def _lock_request(name: str, statuses: tuple[str, ...], columns: str = "`name`") -> tuple[Any, ...]:
 	"""Locks the row of a request until the end of the transaction.
 
 	Returns:
-		The value of a column of the row.
+		The values of some columns of the row.
 
 	Raises:
 		LeaseLost: the request has none of the `statuses`.
 	"""
 	rows = sql(
-		f"SELECT `{column}` FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
+		f"SELECT {columns} FROM `tab{REQUEST}` WHERE name = %s AND status IN %s FOR UPDATE",
 		(name, statuses),
 	)
 	if not rows:
 		raise LeaseLost(name)
-	return rows[0][0]
+	row: tuple[Any, ...] = rows[0]
+	return row

@@ -10,7 +10,6 @@ import frappe
 from ..keys import KEY
 from ..mariadb import insert_or_add, sql
 from ..usage import SITE, Booked
-from .rows import REQUEST
 
 USAGE = "AI Usage"
 
@@ -28,20 +27,19 @@ class FrappeUsage:
 		return [Booked(day, int(tokens), float(cost)) for day, tokens, cost in rows]
 
 
-def book(name: str, usage: Mapping[str, Any]) -> None:
+def book(user: str, ai_key: str | None, usage: Mapping[str, Any]) -> None:
 	"""Adds the usage of a request to today's rows of its user, of SITE and of its AI Key, always in that order.
 
 	The names of the rows are hashes. Two transactions that create the same row meet only in its primary key, which locks
 	no gap beside it. A name made of the user's would fold case, and could be too long.
 	"""
-	((user, ai_key),) = sql(f"SELECT user, ai_key FROM `tab{REQUEST}` WHERE name = %s", (name,))
 	day = frappe.utils.now()[:10]
 	used = {
 		"requests": 1,
 		"tokens": usage.get("total_tokens") or 0,
 		**{name: usage.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens", "cost_usd")},
 	}
-	accounts = [(user, user, None), (SITE, SITE, None)]
+	accounts: list[tuple[str, str, str | None]] = [(user, user, None), (SITE, SITE, None)]
 	if ai_key:
 		accounts.append((KEY + ai_key, user, ai_key))
 	rows = [

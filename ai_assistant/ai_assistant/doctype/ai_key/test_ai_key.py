@@ -266,5 +266,5 @@ class TestAIKey(TestCase):
 		self.assertEqual((tokens, cost), (7, 0.5))
 		((_day, tokens, cost),) = rows.booked(ANN, since)
 		self.assertEqual((tokens, cost), (12, 1.0))
-		self.assertEqual(rows.recent_of_key(doc.name, 0.5), [1.0])
-		self.assertEqual(rows.recent_of_key(doc.name, 1.0), [])
+		self.assertEqual(rows.nth_newest_of_key(doc.name, 0.5, 1), 1.0)
+		self.assertIsNone(rows.nth_newest_of_key(doc.name, 1.0, 1))
