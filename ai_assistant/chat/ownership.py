@@ -75,6 +75,8 @@ def find_same(request: ChatRequest) -> store.Row | None:
 	Raises:
 		ChatError: `conflict` if the request_id was used for a different request.
 	"""
+	if not request.names_id:
+		return None
 	row = store.current().get(frappe.session.user, request.request_id)
 	if row and row["fingerprint"] != request.fingerprint:
 		raise conflict(request)

@@ -47,14 +47,16 @@ class SharedState:
 
 		return self._or_locally(ask, lambda: self._local.put(name, value, seconds, if_absent))
 
-	def add(self, name: str, seconds: float) -> int:
+	def add(self, name: str, seconds: float, without: Sequence[str] = ()) -> int:
 		def ask() -> int:
 			pipe = self._redis.pipeline()
 			pipe.set(self._prefix + name, 0, px=max(1, round(seconds * 1000)), nx=True)
 			pipe.incr(self._prefix + name)
+			if without:
+				pipe.delete(*(self._prefix + other for other in without))
 			return int(pipe.execute()[1])
 
-		return self._or_locally(ask, lambda: self._local.add(name, seconds))
+		return self._or_locally(ask, lambda: self._local.add(name, seconds, without))
 
 	def delete(self, names: Sequence[str]) -> None:
 		self._or_locally(

@@ -13,7 +13,7 @@ import frappe
 from frappe import _
 
 from ai_assistant.config.settings import Limits, Mode, Settings
-from ai_assistant.gateway import Ask, Gateway, ProviderError, model_details, tracing
+from ai_assistant.gateway import Ask, Gateway, ProviderError, context_window, tracing
 from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options, reference
@@ -59,6 +59,7 @@ class ChatRequest(Ask):
 	`reference_doctype` and `reference_name` name the document to which the request belongs.
 	`trace` has the headers of the trace to which the request belongs, None if the process exports no spans.
 	`keeps_question` is whether its question may be kept, if the site keeps questions.
+	`names_id` is whether the client chose the `request_id`, so that an earlier request may have the same.
 	`names_provider` is whether the client named a provider or a model, so that the task's earlier provider does not
 	matter. `last_key` is the label of the key with which `provider` answered the task last.
 	"""
@@ -74,6 +75,7 @@ class ChatRequest(Ask):
 	keeps_chunks: bool = False
 	metadata: dict[str, str] | None = None
 	unknown: tuple[str, ...] = ()
+	names_id: bool = True
 	names_provider: bool = True
 	last_key: str = ""
 	reference_doctype: str | None = None
@@ -122,7 +124,8 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	values = {name: None if value == "" else value for name, value in fields.items()}
 	be_ready(settings, values.get("provider"))
 
-	request_id = request_id_of(values.get("request_id")) or str(uuid.uuid4())
+	own_id = request_id_of(values.get("request_id"))
+	request_id = own_id or str(uuid.uuid4())
 	name = one_of(values.get("mode") or "chat", "mode", list(settings.modes))
 	mode = settings.modes[name]
 	provider = values.get("provider")
@@ -156,6 +159,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	fingerprint = hashlib.sha256(encoded.encode()).hexdigest()
 	return ChatRequest(
 		request_id=request_id,
+		names_id=own_id is not None,
 		background=background,
 		fingerprint=fingerprint,
 		stream_tool_calls=flag(values.get("stream_tool_calls"), "stream_tool_calls"),
@@ -230,7 +234,7 @@ def _messages(
 		return messages_of(value, limits_of(provider, model, mode, settings))
 	except TooManyCharacters as error:
 		candidates = Gateway(settings.providers).route(provider, model)
-		sizes = [model_details(*candidate)["context_window"] for candidate in candidates]
+		sizes = [context_window(*candidate) for candidate in candidates]
 		window = max((size for size in sizes if size is not None), default=0)
 		if error.most != CHARS_PER_TOKEN * window:
 			# The limit is another one.
@@ -260,7 +264,7 @@ def limits_of(provider: str | None, model: str | None, mode: Mode | None, settin
 	if mode and (mode.trim or mode.compact):
 		return replace(limits, max_chars=MAX_TRIMMED_CHARS)
 	candidates = Gateway(settings.providers).route(provider, model)
-	windows = (model_details(*candidate)["context_window"] for candidate in candidates)
+	windows = (context_window(*candidate) for candidate in candidates)
 	return replace(
 		limits, max_chars=max(CHARS_PER_TOKEN * window if window else MAX_CHARS for window in windows)
 	)

@@ -38,6 +38,7 @@ from .detached import cancel as cancel_detached
 from .errors import ProviderError
 from .gateway import Gateway
 from .model_info import as_dict as model_details
+from .model_info import context_window
 from .models import takes_tools
 from .probe import first_chunk_ms
 from .timing import Pacing, Timeouts
@@ -77,6 +78,7 @@ __all__ = [
 	"Usage",
 	"apis",
 	"cancel_detached",
+	"context_window",
 	"count_tokens",
 	"cut_call",
 	"first_chunk_ms",

@@ -26,7 +26,7 @@ def is_done_by(provider: Provider, ask: Ask) -> bool:
 
 def trigger_tokens(provider: Provider, model: str) -> int | None:
 	"""Returns the tokens of a prompt at which it is compacted; None if the model's context window is unknown."""
-	window = model_info.known(provider, model).context_window
+	window = model_info.context_window(provider, model)
 	return window and round(window * FULL)
 
 

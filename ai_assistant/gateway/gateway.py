@@ -299,6 +299,9 @@ class Gateway:
 		with_keys = [
 			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)
 		]
+		if len(with_keys) == 1:
+			# It is asked in any case, so what is known of it does not matter.
+			return Standing(with_keys, {}, (), {}), [(with_keys[0], models_of[with_keys[0].name])]
 		first = (route[0][0].name, self.last_key)
 		with_keys.sort(key=lambda variant: (variant.name, variant.key_label) != first)
 		standing = self.health.standing(with_keys, named, models_of)

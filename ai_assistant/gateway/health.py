@@ -56,8 +56,8 @@ class State(Protocol):
 		"""Stores a value for some seconds. Returns False if `if_absent` is set and there is a value."""
 		...
 
-	def add(self, name: str, seconds: float) -> int:
-		"""Adds 1 to a number that starts at 0 and expires after `seconds`. Returns the sum."""
+	def add(self, name: str, seconds: float, without: Sequence[str] = ()) -> int:
+		"""Adds 1 to a number that starts at 0 and expires after `seconds`, and deletes the names `without`. Returns the sum."""
 		...
 
 	def delete(self, names: Sequence[str]) -> None: ...
@@ -88,8 +88,9 @@ class LocalState:
 			self._put(name, value, now + seconds, now)
 			return True
 
-	def add(self, name: str, seconds: float) -> int:
+	def add(self, name: str, seconds: float, without: Sequence[str] = ()) -> int:
 		now = time.monotonic()
+		self.delete(without)
 		with self._lock:
 			value, until = self._values.get(name, ("0", -math.inf))
 			total = int(value) + 1 if until > now else 1
@@ -205,10 +206,9 @@ class Health:
 
 	def succeeded(self, provider: Provider, model: str = "", first_s: float = 0.0) -> None:
 		"""Records that a provider has begun to answer for a model, `first_s` seconds after it was asked."""
-		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S)
 		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "claim", "hung")]
-		silent = _silent(provider, model)
-		self._state.delete([*of_provider, _key(provider), _forbidden(provider, model), silent])
+		over = [*of_provider, _key(provider), _forbidden(provider, model), _silent(provider, model)]
+		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S, over)
 		if first_s > SILENCE_S:
 			name = _usual(provider, model)
 			before = float(self._state.get([name]).get(name, 0))

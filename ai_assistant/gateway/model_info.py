@@ -32,6 +32,15 @@ def known(provider: Provider, model: str) -> ModelInfo:
 	return ModelInfo(**chosen)
 
 
+def context_window(provider: Provider, model: str) -> int | None:
+	"""Returns the context window of `known`, in tokens. This is read for each question, the other figures are not."""
+	own = provider.details.get(model)
+	if own is not None and own.context_window is not None:
+		return own.context_window
+	api = provider.api.removeprefix("litellm/")
+	return _number(models.entry(models.NAMES.get(api, api), model).get("max_input_tokens"))
+
+
 def price(provider: Provider, model: str) -> Price | None:
 	"""Returns the administrator's price of a model, else that of litellm's list."""
 	return provider.price(model) or listed_price(models.entry(provider.api, model))

@@ -71,6 +71,6 @@ def prepare(provider: Provider, ask: Ask) -> Iterator[Prepared]:
 	if ask.trim is None:
 		yield Prepared(provider, question, effort=replaced)
 		return
-	window = None if compacts else model_info.known(provider, ask.model).context_window
+	window = None if compacts else model_info.context_window(provider, ask.model)
 	for size in chain([window], islice(trimming.smaller_windows(question, window), MAX_TRIMS)):
 		yield Prepared(provider, *trimming.fit(question, size), effort=replaced)

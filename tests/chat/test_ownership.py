@@ -79,6 +79,16 @@ def test_a_repeated_request_gets_the_answer_that_it_had(chat_site: ChatSite) -> 
 	assert ownership.earlier_answer(request) is None
 
 
+def test_an_id_that_the_site_chose_is_not_looked_up(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	looked_up: list[str] = []
+	monkeypatch.setattr(type(chat_site.store), "get", lambda _store, _user, name: looked_up.append(name))
+	assert ownership.earlier_answer(chat_site.request("hello")) is None
+	assert ownership.earlier_answer(chat_site.request("hello", request_id="request-1")) is None
+	assert looked_up == ["request-1"]
+
+
 def test_a_request_whose_process_has_died_is_ended_by_its_first_reader(chat_site: ChatSite) -> None:
 	publisher = accept(chat_site, "request-1")
 	publisher.forward(Text("Half"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ai_assistant.gateway import Gateway, Provider, ProviderError, Tick
+from ai_assistant.gateway import Completion, Gateway, Provider, ProviderError, Tick
 from ai_assistant.gateway.health import MAX_LOCAL, SILENCE_S, Health, LocalState, by_weight
 from tests.support.provider import ScriptedProvider
 
@@ -263,9 +263,9 @@ class Recording(LocalState):
 		self.reads += 1
 		return super().get(names)
 
-	def add(self, name: str, seconds: float) -> int:
+	def add(self, name: str, seconds: float, without: Sequence[str] = ()) -> int:
 		self.writes += 1
-		return super().add(name, seconds)
+		return super().add(name, seconds, without)
 
 
 def test_before_the_first_chunk_the_state_is_read_once_and_not_written(server: ScriptedProvider) -> None:
@@ -278,3 +278,11 @@ def test_before_the_first_chunk_the_state_is_read_once_and_not_written(server: S
 	# A caller that wants no other chunk tells the same of the provider.
 	stream.close()  # type: ignore[attr-defined]
 	assert (state.reads, state.writes) == (1, 1)
+
+
+def test_the_state_is_not_read_for_the_only_provider_and_key(server: ScriptedProvider) -> None:
+	state = Recording()
+	gateway = Gateway([family(server, "openai")], health=Health(state))
+	*_others, completion = gateway.stream_generate(scripted([{"text": "Hi"}]))
+	assert isinstance(completion, Completion)
+	assert (state.reads, state.writes) == (0, 1)
