@@ -1,11 +1,13 @@
 """Tests the messages that addresses of the configuration get when a request ends, with a real receiver on loopback."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
+import frappe
 import openai
 import pytest
 
@@ -107,6 +109,22 @@ def test_a_completed_request_is_told_in_a_signed_message_without_its_text(
 	assert deliveries(chat_site) == [("delivered", 1, None)]
 	webhooks.deliver()
 	assert len(receiver.got) == 1
+
+
+def test_the_client_does_not_wait_until_the_job_is_enqueued(
+	chat_site: ChatSite, receiver: Receiver, enqueued: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+	after_response: list[Callable[[], None]] = []
+	callbacks = SimpleNamespace(add=after_response.append)
+	# A bench has it, the standalone site has not.
+	monkeypatch.setattr(
+		frappe.local, "request", SimpleNamespace(after_response=callbacks, headers={}), raising=False
+	)
+	assert ask(chat_site, script({"text": "Yes."}), receiver.url)["status"] == "completed"
+	assert enqueued == []
+	for run_callback in after_response:
+		run_callback()
+	assert enqueued == [webhooks.JOB]
 
 
 def test_each_address_gets_each_end(chat_site: ChatSite, receiver: Receiver, enqueued: list[str]) -> None:
