@@ -89,5 +89,9 @@ user_data_fields = [
 doc_events = {
 	"Personal Data Deletion Request": {"on_update": "ai_assistant.operations.personal_data.erase_requested"},
 	"Scheduled Job Type": {"before_save": "ai_assistant.operations.scheduled.keep_no_log"},
+	("AI Assistant Settings", "AI MCP Server", "AI Model Alias", "AI Provider"): {
+		"on_change": "ai_assistant.config.forms.changed",
+		"after_delete": "ai_assistant.config.forms.changed",
+	},
 }
 scheduler_events = {"cron": {"* * * * *": ["ai_assistant.operations.scheduled.run"]}}

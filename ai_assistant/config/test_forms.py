@@ -1,6 +1,8 @@
 """Which changes of the forms the settings notice."""
 
+import time
 from collections.abc import Callable
+from unittest.mock import patch
 
 import frappe
 from frappe.utils.password import set_encrypted_password
@@ -28,23 +30,32 @@ class TestForms(TestCase):
 				"api_keys": [{"label": "blue", "api_key": "first", "enabled": 1}],
 			}
 		)
-		changes: dict[str, Callable[[], object]] = {
+		of_documents: dict[str, Callable[[], object]] = {
 			"a new provider": provider.insert,
+			"a saved provider": lambda: provider.update({"priority": 8}).save(),
+			"a setting": lambda: frappe.get_doc("AI Assistant Settings").update({"max_tokens": 1234}).save(),
+		}
+		by_scripts: dict[str, Callable[[], object]] = {
 			"a column": lambda: self.set_value("AI Provider", NAME, "priority", 9),
 			"the key of a row": lambda: set_encrypted_password(
 				"AI Provider Key", provider.api_keys[0].name, "second", "api_key"
 			),
 			"a row": lambda: self.set_value("AI Provider Key", provider.api_keys[0].name, "enabled", 0),
 			"a setting": lambda: frappe.db.set_single_value("AI Assistant Settings", "max_tokens", 4321),
-			"a deleted provider": lambda: frappe.delete_doc("AI Provider", NAME),
 		}
-		before = forms.version()
-		self.assertEqual(forms.version(), before)
-		for what, change in changes.items():
-			change()
-			after = forms.version()
-			self.assertNotEqual(after, before, what)
-			before = after
+		deletion: dict[str, Callable[[], object]] = {
+			"a deleted provider": lambda: frappe.delete_doc("AI Provider", NAME)
+		}
+		before, clock = forms.version(), time.monotonic()
+		with patch("time.monotonic", lambda: clock):
+			for what, change in {**of_documents, **by_scripts, **deletion}.items():
+				change()
+				if what in by_scripts:
+					self.assertEqual(forms.version(), before, what)
+					clock += forms.VERSION_S
+				after = forms.version()
+				self.assertNotEqual(after, before, what)
+				before = after
 
 	@staticmethod
 	def set_value(doctype: str, name: str, field: str, value: object) -> None:
