@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup page pot demo serve test test-browser test-clients test-open-responses test-vscode test-bench bench soak lint lock audit clean
+.PHONY: help setup page pot demo serve test test-browser test-clients test-open-responses test-vscode test-bench bench soak soak-hour lint lock audit clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ bench: $(STAMP) build/proxy/.installed build/peers/.installed ## measure, and wr
 
 soak: $(STAMP) ## ten minutes of an agent before a provider that fails all the time; on a Frappe bench: BENCH=folder SITE=name
 	@$(BIN)/python -m tests.soak $(BENCH) $(SITE)
+
+soak-hour: $(STAMP) ## an hour of requests in the background, in real time; on a Frappe bench: BENCH=folder SITE=name
+	@$(BIN)/python -m tests.soak.hour $(BENCH) $(SITE)
 
 # What the project is measured against, apart from its own packages: the newest of each.
 build/proxy/.installed:

@@ -4,10 +4,12 @@ import os
 import platform
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,14 @@ class OnBench:
 
 	def configure(self, config: Config) -> None:
 		self._stack.bench.inside("configure", config=config)
+
+	def leases(self) -> dict[str, float]:
+		"""The seconds that the lease of each running request has left, by the id of the request."""
+		query = (
+			"SELECT request_id, lease - UNIX_TIMESTAMP(NOW(6)) FROM `tabAI Request` WHERE status = 'running'"
+		)
+		lines = self._stack.sql(query).communicate()[0].splitlines()[1:]
+		return {request_id: float(left_s) for request_id, left_s in (line.split("\t") for line in lines)}
 
 	def memory_mb(self) -> dict[str, float]:
 		return {name: self._stack.figures(name)["memory"] / 1024 for name in ("web", "worker")}
@@ -122,6 +132,14 @@ class Standalone:
 
 	def configure(self, config: Config) -> None:
 		self._process.configure(config)
+
+	def leases(self) -> dict[str, float]:
+		"""The seconds that the lease of each running request has left, by the id of the request."""
+		with closing(sqlite3.connect(self._process.data / "site.sqlite")) as database:
+			rows = database.execute(
+				"SELECT request_id, lease FROM request WHERE status = 'running'"
+			).fetchall()
+		return {request_id: lease - time.time() for request_id, lease in rows}
 
 	def memory_mb(self) -> dict[str, float]:
 		return {"site": resident_mb([self._process.pid])}
