@@ -24,7 +24,7 @@ class Conversation:
 	@property
 	def messages(self) -> list[dict[str, Any]]:
 		self._show_images()
-		return self._messages
+		return _with_results_after_calls(self._messages)
 
 	def add(self, role: str, content: str | list[dict[str, Any]]) -> None:
 		"""A message of the user, or instructions. Content of no length is left out."""
@@ -72,6 +72,23 @@ class Conversation:
 		if self._images:
 			images, self._images = self._images, []
 			self._append({"role": "user", "content": images})
+
+
+def _with_results_after_calls(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+	"""Returns the messages with each result after the message that has its call.
+
+	The chat API requires this order. In the Responses API other items may stand between a call and its output.
+	"""
+	turns: list[list[dict[str, Any]]] = []
+	# The turns of the calls that have no result yet, by the ids of the calls.
+	open_calls: dict[Any, list[dict[str, Any]]] = {}
+	for message in messages:
+		if message["role"] == "tool" and (turn := open_calls.pop(message["tool_call_id"], None)):
+			turn.append(message)
+			continue
+		turns.append([message])
+		open_calls |= {call["id"]: turns[-1] for call in message.get("tool_calls") or ()}
+	return [message for turn in turns for message in turn]
 
 
 def task_label(label: Any) -> str | None:

@@ -1,5 +1,6 @@
 """Reads a field of the body of a standard API. The error names the field and what it accepts."""
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 from frappe import _
@@ -29,6 +30,26 @@ def string_in(item: dict[str, Any], name: str, where: str) -> str:
 	if not isinstance(value, str):
 		raise invalid(_("{0}.{1} accepts a string."), where, name)
 	return value
+
+
+def unread(body: dict[str, Any], read: Container[str], neutral: Mapping[str, Any]) -> list[str]:
+	"""Returns the names of the fields that the site ignores.
+
+	Args:
+		body: the body of a request.
+		read: the names of the fields that the site reads.
+		neutral: values of other fields that ask for what the site does anyway.
+	"""
+	return [
+		name
+		for name, value in body.items()
+		if name not in read and value is not None and value != neutral.get(name)
+	]
+
+
+def schema_of(value: Any) -> Any:
+	"""Returns the schema of a tool's arguments with the type of an object, which some clients leave out."""
+	return {"type": "object", **value} if isinstance(value, dict) else value
 
 
 def effort_of(value: Any) -> Any:

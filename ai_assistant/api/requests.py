@@ -111,7 +111,8 @@ def send(
 		The response. It has an HTTP error status if the request failed before its first chunk.
 	"""
 	created = int(time.time() if created is None else created)
-	headers = {"X-Request-Id": request_id}
+	# Anthropic's SDKs read the second.
+	headers = {"X-Request-Id": request_id, "Request-Id": request_id}
 	hung_up = hang_up.watcher(frappe.request.environ)
 	first: list[Chunk] = []
 	ended: dict[str, Any] | None = None

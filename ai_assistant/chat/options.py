@@ -15,7 +15,7 @@ from .tools import MAX_CHARS, json_schema
 from .validators import flag, one_of, real_number, whole_number
 
 FORMATS = ("text", "json_object", "json_schema")
-SERVICE_TIERS = ("auto", "default", "flex", "priority", "scale", "standard_only")
+SERVICE_TIERS = ("auto", "default", "flex", "priority", "scale", "fast", "standard_only")
 VERBOSITIES = ("low", "medium", "high")
 MAX_STOPS, MAX_STOP_CHARS = 4, 500
 # JavaScript holds larger numbers only approximately.

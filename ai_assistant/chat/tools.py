@@ -110,6 +110,8 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
 			raise invalid(_("{0}.description accepts a string."), where)
 		made["description"] = join_surrogates(description)
 	made["parameters"] = _parameters(function.get("parameters"), f"{where}.parameters")
+	# OpenAI refuses the schema of an object without properties.
+	made["parameters"].setdefault("properties", {})
 	if (strict := function.get("strict")) is not None:
 		if not isinstance(strict, bool):
 			raise invalid(_("{0}.strict accepts true or false."), where)

@@ -27,6 +27,7 @@ def option(name: str, value: Any) -> Any:
 			{"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
 		),
 		("stop", "END", ["END"]),
+		("service_tier", "fast", "fast"),
 		("stop", ["a", "\ud800"], ["a", "\ufffd"]),
 		("stop", [], None),
 		("top_p", "0.5", 0.5),

@@ -56,14 +56,16 @@ def test_a_tool_without_parameters_takes_none() -> None:
 	for parameters in (
 		{"name": "clock"},
 		{"name": "clock", "parameters": {}, "description": None, "colour": "red"},
+		{"name": "clock", "parameters": {"type": "object"}},
 	):
 		assert tools_of([{"type": "function", "function": parameters}]) == [tool("clock", none)]
 	assert tools_of(None) is None
 
 
 def test_lone_surrogates_are_replaced() -> None:
-	converted = tools_of([tool(parameters={"type": "object", "description": "\ud83d"}, description="\ud83d")])
-	assert converted == [tool(parameters={"type": "object", "description": "\ufffd"}, description="\ufffd")]
+	empty = {"type": "object", "properties": {}}
+	converted = tools_of([tool(parameters={**empty, "description": "\ud83d"}, description="\ud83d")])
+	assert converted == [tool(parameters={**empty, "description": "\ufffd"}, description="\ufffd")]
 
 
 def schema(**values: Any) -> list[Any]:

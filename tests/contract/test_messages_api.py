@@ -38,6 +38,7 @@ def test_an_answer_is_streamed_and_whole_alike(package: anthropic.Anthropic) -> 
 		assert message.content[0].thinking == "Let me think." and message.content[1].text == "Hello there."
 		assert (message.role, message.model, message.stop_reason) == ("assistant", "scripted", "end_turn")
 		assert (message.usage.input_tokens, message.usage.output_tokens) == (11, 7)
+	assert whole.id == f"msg_{whole._request_id}"
 
 
 def test_what_claude_code_sends_is_taken(site: Site, provider: ScriptedProvider) -> None:

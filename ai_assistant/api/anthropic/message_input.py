@@ -13,7 +13,7 @@ from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway.continuation import is_continuation
 
 from ..conversation import Conversation
-from ..fields import string_in
+from ..fields import schema_of, string_in
 
 ROLES = ("user", "assistant", "system")
 BLOCKS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")
@@ -46,6 +46,22 @@ def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 		else:
 			conversation.add("system", _content(message.get("content"), f"{where}.content"))
 	return conversation.messages
+
+
+def with_marker(messages: list[dict[str, Any]], marker: Any) -> list[dict[str, Any]]:
+	"""Marks the end of a conversation for the provider's cache, as a `cache_control` beside `messages` does.
+
+	Args:
+		messages: in the form of the OpenAI chat API.
+		marker: the `cache_control`; None for none.
+	"""
+	if marker is None or not messages or not (content := messages[-1]["content"]):
+		return messages
+	parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+	return [
+		*messages[:-1],
+		{**messages[-1], "content": [*parts[:-1], {**parts[-1], "cache_control": marker}]},
+	]
 
 
 def _user(conversation: Conversation, content: Any, where: str) -> None:
@@ -155,15 +171,25 @@ def _url(source: dict[str, Any], where: str) -> str:
 
 
 def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list[dict[str, Any]]:
-	where = f"{where}.source"
-	if source.get("type") == "text":
-		return [{"type": "text", "text": string_in(source, "data", where)}]
-	if source.get("type") == "content":
+	where, kind = f"{where}.source", source.get("type")
+	title, context = (
+		block.get(name) if isinstance(block.get(name), str) else "" for name in ("title", "context")
+	)
+	if kind == "base64":
+		named = {"filename": title} if title else {}
+		file = {"type": "file", "file": {**named, "file_data": _url(source, where)}}
+		return [*_texts(context), file]
+	if kind == "text":
+		return [*_texts(title, context), {"type": "text", "text": string_in(source, "data", where)}]
+	if kind == "content":
 		inner = _blocks(source.get("content"), f"{where}.content")
-		return [part for path, piece in inner for part in _parts(piece, path)]
-	title = block.get("title")
-	named = {"filename": title} if isinstance(title, str) and title else {}
-	return [{"type": "file", "file": {**named, "file_data": _url(source, where)}}]
+		return [*_texts(title, context), *(part for path, piece in inner for part in _parts(piece, path))]
+	raise invalid(_("{0}.type accepts one of: {1}; files are not kept here."), where, "base64, text, content")
+
+
+def _texts(*texts: Any) -> list[dict[str, Any]]:
+	"""What a document says of itself, as parts; the chat API has no fields for it."""
+	return [{"type": "text", "text": text} for text in texts if text]
 
 
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
@@ -184,10 +210,11 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 		if tool.get("type") not in (None, "custom"):
 			dropped.append(f"tools.{tool['type']}")
 			continue
-		schema = tool.get("input_schema")
-		if isinstance(schema, dict):
-			schema = {"type": "object", **schema}
-		function = {"name": tool.get("name"), "description": tool.get("description"), "parameters": schema}
+		function = {
+			"name": tool.get("name"),
+			"description": tool.get("description"),
+			"parameters": schema_of(tool.get("input_schema")),
+		}
 		mark = {"cache_control": tool["cache_control"]} if tool.get("cache_control") else {}
 		tools.append({"type": "function", "function": function, **mark})
 	return tools, _choice(body.get("tool_choice")) if tools else None, tuple(dropped)

@@ -19,17 +19,23 @@ from ai_assistant.gateway.efforts import BUDGETS
 
 from ..conversation import task_label
 from ..dialect import Parsed
-from ..fields import object_in
+from ..fields import object_in, unread
 from .errors import error
-from .message_input import messages_of, tools_of
+from .message_input import messages_of, tools_of, with_marker
 from .message_object import input_of, stop_reason, usage_of
 from .message_stream import Writer
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
 SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
-# Fields that the site ignores.
-NOT_CARRIED_OUT = ("container", "context_management", "mcp_servers", "top_k")
+# Fields that are read, or that change nothing here.
+READ = (
+	*("cache_control", "max_tokens", "messages", "metadata", "model", "output_config", "output_format"),
+	*("service_tier", "stop_sequences", "stream", "system", "temperature", "thinking", "thread"),
+	*("tool_choice", "tools", "top_p"),
+)
+# Values of other fields that ask for what the site does anyway.
+NEUTRAL: dict[str, Any] = {"mcp_servers": [], "speed": "standard"}
 
 
 def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
@@ -44,7 +50,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	tool_choice = body.get("tool_choice")
 	fields = {
-		"messages": messages_of(body),
+		"messages": with_marker(messages_of(body), body.get("cache_control")),
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
@@ -56,7 +62,8 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"parallel_tool_calls": False
 		if tools and tool_choice and tool_choice.get("disable_parallel_tool_use")
 		else None,
-		"response_format": _response_format(config.get("format")),
+		# The second is the name in the beta of 2025, which older SDKs send.
+		"response_format": _response_format(config.get("format") or body.get("output_format")),
 		"service_tier": body.get("service_tier"),
 		"request_id": metadata.get("request_id"),
 		"task_id": metadata.get("task_id") or _session(metadata.get("user_id")),
@@ -65,7 +72,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		fields={name: value for name, value in fields.items() if value is not None},
 		stream=flag(body.get("stream"), "stream"),
 		options={"shows_thinking": thinking.get("display") != "omitted"},
-		dropped=(*dropped, *(name for name in NOT_CARRIED_OUT if body.get(name) is not None)),
+		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
 	)
 
 

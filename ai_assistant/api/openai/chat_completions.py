@@ -11,7 +11,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
-from ai_assistant.api.fields import effort_of, list_in, object_in
+from ai_assistant.api.fields import effort_of, list_in, object_in, schema_of, unread
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
@@ -47,7 +47,7 @@ READ = {
 	*("tools", "user"),
 }
 # Values that ask for what the site does anyway.
-NEUTRAL = {"logprobs": False, "top_logprobs": 0}
+NEUTRAL: dict[str, Any] = {"logit_bias": {}, "logprobs": False, "modalities": ["text"], "top_logprobs": 0}
 DONE = "data: [DONE]\n\n"
 
 
@@ -57,27 +57,29 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		raise invalid(_("n accepts 1."))
 	metadata = object_in(body, "metadata")
 	tools = [_tool(tool) for tool in list_in(body, "tools") if _is_function(tool)]
+	choice, allowed = _choice(body.get("tool_choice"))
+	if allowed is not None:
+		tools = [tool for tool in tools if _name(tool) in allowed]
 	effort = body.get("reasoning_effort")
 	fields = {
 		"messages": [_message(message) for message in list_in(body, "messages")],
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
-		"max_tokens": body.get("max_completion_tokens", body.get("max_tokens")),
+		"max_tokens": next(
+			(body[name] for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None),
+			None,
+		),
 		# OpenRouter's form is an object.
 		"reasoning_effort": effort_of(
 			object_in(body, "reasoning").get("effort") if effort is None else effort
 		),
 		"tools": tools or None,
-		"tool_choice": _choice(body.get("tool_choice")) if tools else None,
+		"tool_choice": choice if tools else None,
 		**{name: body.get(name) for name in SAME},
 		**{name: metadata.get(name) for name in ("request_id", "task_id", "mode")},
 	}
-	dropped = [
-		name
-		for name, value in body.items()
-		if name not in READ and value is not None and value != NEUTRAL.get(name)
-	]
-	if len(tools) < len(list_in(body, "tools")):
+	dropped = unread(body, READ, NEUTRAL)
+	if not all(_is_function(tool) for tool in list_in(body, "tools")):
 		dropped.append("tools")
 	for_writer = {
 		"include_usage": bool(object_in(body, "stream_options").get("include_usage")),
@@ -198,18 +200,24 @@ def _is_function(tool: Any) -> bool:
 def _tool(tool: Any) -> Any:
 	"""Returns the tool in the form of `chat.tools`, in which `parameters` has `"type": "object"`."""
 	function = tool.get("function") if isinstance(tool, dict) else None
-	if not isinstance(function, dict) or not isinstance(function.get("parameters"), dict):
+	if not isinstance(function, dict):
 		return tool
-	return {**tool, "function": {**function, "parameters": {"type": "object", **function["parameters"]}}}
+	return {**tool, "function": {**function, "parameters": schema_of(function.get("parameters"))}}
 
 
-def _choice(choice: Any) -> Any:
+def _choice(choice: Any) -> tuple[Any, list[Any] | None]:
+	"""Returns the tool_choice in the form of `chat.tools`, and the names of the tools that it allows, None for all."""
 	if choice == "any":
-		return "required"
+		return "required", None
 	if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
-		allowed = choice.get("allowed_tools")
-		return allowed.get("mode") if isinstance(allowed, dict) else None
-	return choice
+		allowed = object_in(choice, "allowed_tools")
+		return allowed.get("mode"), [_name(tool) for tool in list_in(allowed, "tools")]
+	return choice, None
+
+
+def _name(tool: Any) -> Any:
+	function = tool.get("function") if isinstance(tool, dict) else None
+	return function.get("name") if isinstance(function, dict) else None
 
 
 def _message(message: Any) -> Any:

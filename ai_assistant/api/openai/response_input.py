@@ -160,6 +160,10 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 			raise invalid(_("{0}.file_data accepts a data URL; files are not kept here."), where)
 		named = {"filename": part["filename"]} if isinstance(part.get("filename"), str) else {}
 		return {"type": "file", "file": {**named, "file_data": part["file_data"]}}
+	if kind == "input_audio":
+		return {"type": kind, kind: part.get(kind)}
 	raise invalid(
-		_("{0}.type accepts one of: {1}."), where, "input_text, input_image, input_file, output_text"
+		_("{0}.type accepts one of: {1}."),
+		where,
+		"input_text, input_image, input_file, input_audio, output_text",
 	)

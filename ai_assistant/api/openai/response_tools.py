@@ -13,6 +13,8 @@ from frappe import _
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import freeform
 
+from ..fields import schema_of
+
 ADDITIONAL = "additional_tools"
 # Tools in this namespace are known by their own names.
 PLAIN = "functions"
@@ -112,8 +114,8 @@ def _flat(tools: list[Any]) -> Iterator[tuple[str, Any, str | None]]:
 
 def _function(tool: dict[str, Any]) -> dict[str, Any]:
 	function = tool["function"] if isinstance(tool.get("function"), dict) else tool
-	named = ("name", "description", "parameters", "strict")
-	return {"type": "function", "function": {name: function.get(name) for name in named}}
+	named = {name: function.get(name) for name in ("name", "description", "strict")}
+	return {"type": "function", "function": {**named, "parameters": schema_of(function.get("parameters"))}}
 
 
 def _custom(tool: dict[str, Any]) -> dict[str, Any]:

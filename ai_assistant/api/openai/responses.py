@@ -18,7 +18,7 @@ from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..conversation import task_label
 from ..dialect import Parsed
-from ..fields import effort_of, object_in
+from ..fields import effort_of, object_in, unread
 from .errors import error
 from .response_input import messages_of
 from .response_object import REPEATED, whole
@@ -27,13 +27,20 @@ from .response_tools import tools_of, with_additional_tools
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
-# Fields that the site ignores, with the values that change nothing.
-NOT_CARRIED_OUT: dict[str, tuple[Any, ...]] = {
-	"top_logprobs": (None, 0),
-	"max_tool_calls": (None,),
-	"truncation": (None, "disabled"),
-	"context_management": (None, []),
-	"moderation": (None,),
+# Fields that are read, or that change nothing here.
+READ = (
+	*("background", "generate", "include", "input", "instructions", "max_output_tokens", "metadata", "model"),
+	*("parallel_tool_calls", "previous_response_id", "prompt_cache_key", "reasoning", "safety_identifier"),
+	*("service_tier", "store", "stream", "stream_options", "temperature", "text", "tool_choice", "tools"),
+	*("top_p", "type", "user"),
+)
+# Values of other fields that ask for what the site does anyway.
+NEUTRAL: dict[str, Any] = {
+	"context_management": [],
+	"frequency_penalty": 0,
+	"presence_penalty": 0,
+	"top_logprobs": 0,
+	"truncation": "disabled",
 }
 
 # The characters of the fields that the response repeats, and that are stored with it. Tools alone may have 200,000.
@@ -90,7 +97,7 @@ def parse(
 		background=background,
 		store=flag(body.get("store"), "store"),
 		options={"repeated": _repeated(body)},
-		dropped=(*dropped, *(name for name, idle in NOT_CARRIED_OUT.items() if body.get(name) not in idle)),
+		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
 	)
 
 

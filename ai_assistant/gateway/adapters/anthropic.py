@@ -222,7 +222,10 @@ def _tools(ask: Ask) -> dict[str, Any]:
 
 
 def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The system's blocks, and the turns. Consecutive messages of one role become one turn."""
+	"""The system's blocks, and the turns. Consecutive messages of one role become one turn.
+
+	The API requires a turn, so instructions without one are the turn of the user.
+	"""
 	system: list[dict[str, Any]] = []
 	turns: list[dict[str, Any]] = []
 	own = OwnIds()
@@ -248,6 +251,8 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 			turns[-1]["content"] += parts
 		elif parts:
 			turns.append({"role": role, "content": parts})
+	if system and not turns:
+		return [], [{"role": "user", "content": system}]
 	return system, turns
 
 

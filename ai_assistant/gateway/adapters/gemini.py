@@ -246,7 +246,10 @@ def _tools(ask: Ask) -> dict[str, Any]:
 
 
 def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The system's parts, and the turns. Consecutive messages of one role become one turn."""
+	"""The system's parts, and the turns. Consecutive messages of one role become one turn.
+
+	The API requires a turn, so instructions without one are the turn of the user.
+	"""
 	system: list[dict[str, Any]] = []
 	turns: list[dict[str, Any]] = []
 	# The API identifies the result of a call by the name of its function.
@@ -270,6 +273,8 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 			turns[-1]["parts"] += parts
 		elif parts:
 			turns.append({"role": role, "parts": parts})
+	if system and not turns:
+		return [], [{"role": "user", "parts": system}]
 	return system, turns
 
 

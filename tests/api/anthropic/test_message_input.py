@@ -91,6 +91,35 @@ def test_contents_of_any_form_are_read() -> None:
 	]
 
 
+def test_what_a_document_says_of_itself_is_read() -> None:
+	named = {"type": "document", "title": "Rules", "context": "Of 2026.", "citations": {"enabled": True}}
+	text = {**named, "source": {"type": "text", "media_type": "text/plain", "data": "Be kind."}}
+	blocks = {**named, "source": {"type": "content", "content": "Be kind."}}
+	pdf = {**named, "source": {**PNG, "media_type": "application/pdf"}}
+	assert (
+		messages(("user", [text]), ("user", [blocks]))
+		== [{"role": "user", "content": "Rules\n\nOf 2026.\n\nBe kind."}] * 2
+	)
+	((context, file),) = [message["content"] for message in messages(("user", [pdf]))]
+	assert (context["text"], file["file"]["filename"]) == ("Of 2026.", "Rules")
+
+
+@pytest.mark.parametrize("content", ["Long.", [{"type": "text", "text": "Long."}], [IMAGE]])
+def test_a_mark_beside_the_messages_is_at_their_end(content: Any) -> None:
+	marker = {"type": "ephemeral", "ttl": "1h"}
+	turns = [USER, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": content}]
+	first, _answer, last = parse(messages=turns, cache_control=marker).fields["messages"]
+	assert first == USER
+	assert [part.get("cache_control") for part in last["content"]] == [marker]
+
+
+@pytest.mark.parametrize("where", ["output_config", "output_format"])
+def test_a_format_may_have_its_name_of_the_beta(where: str) -> None:
+	form = {"type": "json_schema", "schema": {"type": "object"}}
+	sent = {where: {"format": form} if where == "output_config" else form}
+	assert parse(**sent).fields["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
 def test_the_system_is_a_string_or_blocks() -> None:
 	assert parse(system="Be brief.").fields["messages"][0] == {"role": "system", "content": "Be brief."}
 	blocks = [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "Be kind."}]
@@ -110,9 +139,12 @@ def test_the_fields_have_the_names_of_the_chat_api() -> None:
 		tool_choice={"type": "any", "disable_parallel_tool_use": True},
 		thinking={"type": "enabled", "budget_tokens": 2048},
 		metadata={"user_id": "u", "task_id": "t"},
+		inference_geo="eu",
+		speed="standard",
+		mcp_servers=[],
 	)
 	assert parsed.stream and not parsed.background and not parsed.store
-	assert parsed.dropped == ("tools.web_search_20250305", "top_k")
+	assert parsed.dropped == ("tools.web_search_20250305", "top_k", "inference_geo")
 	fields = dict(parsed.fields)
 	parameters = {"type": "object", "properties": {}}
 	named = {"name": "clock", "description": "Says the time.", "parameters": parameters}
@@ -182,6 +214,22 @@ def test_each_choice_of_a_tool_is_the_chat_apis(value: dict[str, Any], choice: A
 				]
 			},
 			"messages[0].content[0].source.type accepts",
+		),
+		(
+			{
+				"messages": [
+					{
+						"role": "user",
+						"content": [
+							{
+								"type": "document",
+								"source": {"type": "url", "url": "https://example.com/a.pdf"},
+							}
+						],
+					}
+				]
+			},
+			"messages[0].content[0].source.type accepts one of: base64, text, content",
 		),
 		({"system": 3}, "system accepts"),
 		({"tools": [3]}, "tools[0] accepts"),

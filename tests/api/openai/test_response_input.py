@@ -72,6 +72,32 @@ def test_each_turn_of_the_model_is_a_message_of_its_own() -> None:
 	assert [len(message["tool_calls"]) for message in converted[::2]] == [1, 1]
 
 
+def test_an_output_follows_its_call_whatever_the_client_sends_between_them() -> None:
+	call = {"type": "function_call", "call_id": "a", "name": "shot", "arguments": "{}"}
+	output = {"type": "function_call_output", "call_id": "a", "output": "done"}
+	note = {"role": "developer", "content": "Be brief."}
+	converted = messages(USER, call, note, {**call, "call_id": "b"}, output, {**output, "call_id": "b"})
+	assert [message["role"] for message in converted] == [
+		*("user", "assistant", "tool"),
+		*("system", "assistant", "tool"),
+	]
+	assert [message.get("tool_call_id") for message in converted[2::3]] == ["a", "b"]
+	# An id may come twice: each output belongs to the last call before it.
+	converted = messages(call, output, call, USER, output)
+	assert [message["role"] for message in converted] == ["assistant", "tool", "assistant", "tool", "user"]
+
+
+def test_a_schema_may_lack_its_type() -> None:
+	schema = {"properties": {"zone": {"type": "string"}}}
+	(tool,) = parse(tools=[{"type": "function", "name": "clock", "parameters": schema}]).fields["tools"]
+	assert tool["function"]["parameters"] == {"type": "object", **schema}
+
+
+def test_audio_is_a_part_of_a_message() -> None:
+	audio = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+	assert messages({"role": "user", "content": [audio]}) == [{"role": "user", "content": [audio]}]
+
+
 def test_the_images_of_a_tool_follow_all_answers() -> None:
 	image = {"type": "input_image", "image_url": "https://example.com/a.png"}
 	converted = messages(
@@ -120,10 +146,13 @@ def test_the_fields_have_the_names_of_the_chat_api() -> None:
 		store=True,
 		include=["reasoning.encrypted_content"],
 		truncation="auto",
+		frequency_penalty=0,
+		a_field_of_tomorrow=1,
+		stream_options={"include_obfuscation": False},
 		user="u",
 	)
 	assert (parsed.stream, parsed.background, parsed.store) == (True, True, True)
-	assert parsed.dropped == ("tools.web_search", "truncation")
+	assert parsed.dropped == ("tools.web_search", "truncation", "a_field_of_tomorrow")
 	fields = dict(parsed.fields)
 	(tool,) = fields.pop("tools")
 	assert (tool["type"], tool["function"]["name"], tool["function"]["strict"]) == ("function", "clock", True)

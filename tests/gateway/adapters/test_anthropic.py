@@ -99,6 +99,12 @@ def test_turns_of_one_role_are_one_and_empty_texts_are_left_out() -> None:
 	assert text == {"type": "text", "text": "And?"}
 
 
+def test_instructions_alone_are_the_turn_of_the_user() -> None:
+	sent = body_of(Ask([{"role": "system", "content": "Write a poem."}], "claude-sonnet-4-5"))
+	assert sent["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Write a poem."}]}]
+	assert "system" not in sent
+
+
 def test_tools_whose_calls_are_answered_are_named_where_the_client_sends_none() -> None:
 	messages = [{"role": "user", "content": "Read a."}, {"role": "assistant", "tool_calls": [CALL]}, ANSWER]
 	sent = body_of(Ask(messages, "claude-sonnet-4-5"))

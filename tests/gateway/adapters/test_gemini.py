@@ -61,6 +61,12 @@ def test_a_schema_is_sent_as_it_came() -> None:
 	assert declared == {"name": "read", "parametersJsonSchema": schema}
 
 
+def test_instructions_alone_are_the_turn_of_the_user() -> None:
+	sent = body_of(Ask([{"role": "system", "content": "Write a poem."}], "gemini-2.5-pro"))
+	assert sent["contents"] == [{"role": "user", "parts": [{"text": "Write a poem."}]}]
+	assert "systemInstruction" not in sent
+
+
 def test_calls_of_another_model_are_taken_by_one_that_signs_its_own() -> None:
 	calls = [
 		{"id": name, "type": "function", "function": {"name": "read", "arguments": "{}"}} for name in "ab"
