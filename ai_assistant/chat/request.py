@@ -1,6 +1,5 @@
 """Validates the fields of a client. The result is safe to store, to log and to send."""
 
-import hashlib
 import json
 import re
 import unicodedata
@@ -18,6 +17,7 @@ from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options, reference
 from .errors import ChatError, invalid, translated
+from .fingerprint import fingerprint_of
 from .messages import MAX_CHARS, TooManyCharacters, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
@@ -147,21 +147,18 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 	}
 	tools = tools_of(values.get("tools"))
 	if tools:
-		# Without tools the fingerprint stays what it was before tools existed.
 		own.update(tools=tools, tool_choice=choice_of(values.get("tool_choice"), tools))
 	elif values.get("tool_choice") is not None:
 		raise invalid(_("tool_choice accepts a value beside tools alone; leave it out."))
 	own |= options.checked(values) | reference.reference_of(values)
 	background = flag(values.get("background"), "background")
-	encoded = json.dumps(own, sort_keys=True, check_circular=False)
-	if background and len(encoded) > MAX_QUEUED_BYTES:
+	if background and len(json.dumps(own)) > MAX_QUEUED_BYTES:
 		raise invalid(_("messages accepts at most {0} bytes of JSON in the background."), MAX_QUEUED_BYTES)
-	fingerprint = hashlib.sha256(encoded.encode()).hexdigest()
 	return ChatRequest(
 		request_id=request_id,
 		names_id=own_id is not None,
 		background=background,
-		fingerprint=fingerprint,
+		fingerprint=fingerprint_of(own),
 		stream_tool_calls=flag(values.get("stream_tool_calls"), "stream_tool_calls"),
 		unknown=_unknown(values),
 		trace=tracing.carrier(getattr(getattr(frappe.local, "request", None), "headers", {})),
