@@ -34,7 +34,9 @@ class Agent:
 		self.cached_tokens = self.prompt_tokens = 0
 		self.overhead_ms: list[float] = []
 		self.frappe_ms: list[float] = []
-		"""A request to Frappe's own `get_logged_user` with the same token, after each of these rounds."""
+		"""A request to Frappe's own `get_logged_user` with the same token and body, after each of these rounds."""
+		self.without_body_ms: list[float] = []
+		"""The same without the body."""
 		self.cpu_ms: list[float] = []
 		"""The CPU time of the site's web process, for each round in the request."""
 		self.wrong: list[str] = providers.wrong
@@ -132,9 +134,15 @@ class Agent:
 			(request,) = received
 			its_own = request.written[-1][0] - request.time
 			self.overhead_ms.append((ended - began - its_own) * 1000)
-			began = time.perf_counter()
-			self.client.http.get("/api/method/frappe.auth.get_logged_user").raise_for_status()
-			self.frappe_ms.append((time.perf_counter() - began) * 1000)
+			body = {"messages": self._messages, "tools": TOOLS}
+			self.frappe_ms.append(self._frappes_own(json=body))
+			self.without_body_ms.append(self._frappes_own())
+
+	def _frappes_own(self, **body: Any) -> float:
+		"""Returns how many milliseconds a request to a method of Frappe takes."""
+		began = time.perf_counter()
+		self.client.http.post("/api/method/frappe.auth.get_logged_user", **body).raise_for_status()
+		return (time.perf_counter() - began) * 1000
 
 
 def _content(event: dict[str, Any]) -> str:
