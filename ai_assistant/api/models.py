@@ -40,8 +40,12 @@ def resolve(name: Any, settings: Settings) -> tuple[str | None, str | None]:
 			return provider.name, model
 		if name != "*" and any(provider.allows(name) for provider in settings.providers):
 			return None, name
-	names = ", ".join(known_name for known_name, _provider, _model in _listed(settings))
-	raise ChatError("unknown_model", _("model accepts one of: {0}.").format(names))
+	raise _unknown(settings)
+
+
+def _unknown(settings: Settings) -> ChatError:
+	names = ", ".join(name for name, _provider, _model in listed(settings))
+	return ChatError("unknown_model", _("model accepts one of: {0}.").format(names))
 
 
 def mode_of(model: str | None, settings: Settings) -> str | None:
@@ -50,7 +54,7 @@ def mode_of(model: str | None, settings: Settings) -> str | None:
 	return alias.mode if alias else None
 
 
-def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
+def listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 	"""Yields the name, the provider and the model of each listed model. A name that is taken gets the provider as prefix."""
 	seen: set[str] = set()
 	for alias in settings.aliases.values():
@@ -66,33 +70,33 @@ def _listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 			yield name, provider, model
 
 
-def as_openai(settings: Settings) -> list[dict[str, Any]]:
-	"""Lists the models in the form of OpenAI, with what is known of each; null is unknown."""
-	return [
-		{
-			"id": name,
-			"object": "model",
-			"created": 0,
-			"owned_by": provider.name,
-			**model_details(provider, model),
-		}
-		for name, provider, model in _listed(settings)
-	]
+def find(name: str, settings: Settings) -> tuple[str, Provider, str]:
+	"""Returns the name, the provider and the model of any name that a request may have. Raises ChatError `unknown_model`."""
+	for entry in listed(settings):
+		if entry[0] == name:
+			return entry
+	prefix, model = resolve(name, settings)
+	providers = sorted(settings.providers, key=lambda provider: provider.priority)
+	for provider in providers:
+		if model and prefix in (None, provider.name) and provider.allows(model):
+			return name, provider, model
+	raise _unknown(settings)
 
 
-def as_anthropic(settings: Settings) -> list[dict[str, Any]]:
-	"""Lists the models in the form of Anthropic, with what is known of each; null is unknown."""
-	models = []
-	for name, provider, model in _listed(settings):
-		known = model_details(provider, model)
-		models.append(
-			{
-				"type": "model",
-				"id": name,
-				"display_name": name,
-				"created_at": "1970-01-01T00:00:00Z",
-				"max_input_tokens": known["context_window"],
-				"max_tokens": known["max_output_tokens"],
-			}
-		)
-	return models
+def as_openai(name: str, provider: Provider, model: str) -> dict[str, Any]:
+	"""Returns a model in the form of OpenAI, with what is known of it; null is unknown."""
+	details = model_details(provider, model)
+	return {"id": name, "object": "model", "created": 0, "owned_by": provider.name, **details}
+
+
+def as_anthropic(name: str, provider: Provider, model: str) -> dict[str, Any]:
+	"""Returns a model in the form of Anthropic, with what is known of it; null is unknown."""
+	known = model_details(provider, model)
+	return {
+		"type": "model",
+		"id": name,
+		"display_name": name,
+		"created_at": "1970-01-01T00:00:00Z",
+		"max_input_tokens": known["context_window"],
+		"max_tokens": known["max_output_tokens"],
+	}

@@ -34,20 +34,18 @@ Handler = Callable[..., Response]
 
 
 def _list_models() -> Response:
+	entries = models.listed(access.load_permitted())
 	if "anthropic-version" in frappe.request.headers:
-		listed = models.as_anthropic(access.load_permitted())
-		ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]} if listed else {}
-		return json_response(200, {"data": listed, "has_more": False, **ends}, {})
-	return json_response(200, {"object": "list", "data": models.as_openai(access.load_permitted())}, {})
+		data = [models.as_anthropic(*entry) for entry in entries]
+		ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+		return json_response(200, {"data": data, "has_more": False, **ends}, {})
+	return json_response(200, {"object": "list", "data": [models.as_openai(*entry) for entry in entries]}, {})
 
 
 def _get_model(name: str) -> Response:
 	in_anthropics = "anthropic-version" in frappe.request.headers
-	listed = (models.as_anthropic if in_anthropics else models.as_openai)(access.load_permitted())
-	for model in listed:
-		if model["id"] == name:
-			return json_response(200, model, {})
-	raise ChatError("unknown_model", _("There is no such model; GET /models lists them."))
+	form = models.as_anthropic if in_anthropics else models.as_openai
+	return json_response(200, form(*models.find(name, access.load_permitted())), {})
 
 
 def _count_message_tokens() -> Response:

@@ -28,8 +28,9 @@ MAX_PARTS = 10_000
 MAX_CALLS = 10_000
 # What the messages may have where no model's window is known.
 MAX_CHARS = 400_000
-# The names of tools that all providers accept, and the ids that providers give to calls.
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# The names of tools, and the ids that providers give to calls. OpenAI accepts names of 64 characters, Anthropic of 128. A
+# tool of an MCP server often has a long name in Claude Code.
+NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 CALL_ID = re.compile(r"[!-~]{1,512}")
 # A continuation is base64 of reasoning that the provider encrypted or signed, so it is as long as the reasoning.
 CONTINUATION = re.compile(r"[A-Za-z0-9+/_=-]+")
@@ -278,7 +279,7 @@ def _call(call: Any, where: str) -> dict[str, Any]:
 
 def plain_name(value: Any, where: str) -> str:
 	if not isinstance(value, str) or not NAME.fullmatch(value):
-		raise invalid(_("{0} accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."), where)
+		raise invalid(_("{0} accepts 1 to 128 characters of A-Z, a-z, 0-9, _ and -."), where)
 	return value
 
 

@@ -199,13 +199,13 @@ BAD: list[tuple[str, list[Any], str]] = [
 	("the same id twice", [calls(call(), call())], "messages[0].tool_calls accepts each id once"),
 	("a call without a function", [calls({**call(), "function": None})], "tool_calls[0].function accepts"),
 	("arguments that are no text", [calls(call(arguments={}))], "tool_calls[0].function accepts"),  # type: ignore[arg-type]
-	("a name with a space", [calls(call(name="a b"))], "tool_calls[0].function.name accepts 1 to 64"),
+	("a name with a space", [calls(call(name="a b"))], "tool_calls[0].function.name accepts 1 to 128"),
 	(
 		"a name with a line break",
 		[calls(call(name="clock\n"))],
-		"tool_calls[0].function.name accepts 1 to 64",
+		"tool_calls[0].function.name accepts 1 to 128",
 	),
-	("a name too long", [calls(call(name="x" * 65))], "tool_calls[0].function.name accepts 1 to 64"),
+	("a name too long", [calls(call(name="x" * 129))], "tool_calls[0].function.name accepts 1 to 128"),
 	(
 		"a continuation of no text",
 		[{**ASKED, "role": "assistant", "continuation": {}}],

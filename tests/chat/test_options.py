@@ -55,7 +55,7 @@ def test_a_field_is_part_of_the_question(name: str, value: Any, checked: Any) ->
 		(
 			"response_format",
 			{"type": "json_schema", "json_schema": {"name": "a b", "schema": SCHEMA}},
-			"response_format.json_schema.name accepts 1 to 64 characters",
+			"response_format.json_schema.name accepts 1 to 128 characters",
 		),
 		(
 			"response_format",

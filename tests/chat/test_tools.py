@@ -44,6 +44,7 @@ def nested(depth: int) -> dict[str, Any]:
 			)
 		],
 		[tool(f"tool_{n}") for n in range(MAX_TOOLS)],
+		[tool("x" * 128)],
 	],
 )
 def test_what_is_valid_stays_as_it_was_sent(tools: list[dict[str, Any]]) -> None:
@@ -94,12 +95,12 @@ BAD: list[tuple[str, Any, str]] = [
 		"tools[0] accepts an object",
 	),
 	("a function that is none", [tool(), {"type": "function", "function": "x"}], "tools[1].function accepts"),
-	("no name", [tool(None)], "tools[0].function.name accepts 1 to 64 characters"),
-	("an empty name", [tool("")], "tools[0].function.name accepts 1 to 64 characters"),
-	("a name with a dot", [tool("a.b")], "tools[0].function.name accepts 1 to 64 characters"),
-	("a name with a line break", [tool("a\n")], "tools[0].function.name accepts 1 to 64 characters"),
-	("a name with an accent", [tool("é")], "tools[0].function.name accepts 1 to 64 characters"),
-	("a name too long", [tool("x" * 65)], "tools[0].function.name accepts 1 to 64 characters"),
+	("no name", [tool(None)], "tools[0].function.name accepts 1 to 128 characters"),
+	("an empty name", [tool("")], "tools[0].function.name accepts 1 to 128 characters"),
+	("a name with a dot", [tool("a.b")], "tools[0].function.name accepts 1 to 128 characters"),
+	("a name with a line break", [tool("a\n")], "tools[0].function.name accepts 1 to 128 characters"),
+	("a name with an accent", [tool("é")], "tools[0].function.name accepts 1 to 128 characters"),
+	("a name too long", [tool("x" * 129)], "tools[0].function.name accepts 1 to 128 characters"),
 	("a name twice", [tool(), tool()], "tools[1].function.name accepts a name that no other tool has"),
 	("a description of no text", [tool(description=["x"])], "tools[0].function.description accepts a string"),
 	("a strict of no truth", [tool(strict="yes")], "tools[0].function.strict accepts true or false"),

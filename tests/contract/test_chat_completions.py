@@ -303,11 +303,15 @@ def test_models_are_listed_in_the_form_of_who_asks(site: Site) -> None:
 	assert listed["object"] == "list"
 	names = [model["id"] for model in listed["data"]]
 	assert {"scripted", "scripted-2", "claude-sonnet-4-5"} <= set(names)
-	assert ask(site, "/v1/models/scripted").json() == listed["data"][names.index("scripted")]
+	scripted = listed["data"][names.index("scripted")]
+	assert ask(site, "/v1/models/scripted").json() == scripted
+	# Any name that a request may have.
+	by_provider = ask(site, "/models/scripted/scripted").json()
+	assert by_provider == {**scripted, "id": "scripted/scripted"}
 	known = dict(zip(names, listed["data"], strict=True))
-	claude, scripted = known["claude-sonnet-4-5"], known["scripted-2"]
+	claude, dear = known["claude-sonnet-4-5"], known["scripted-2"]
 	assert claude["context_window"] >= 200_000 and claude["tools"] is True and claude["vision"] is True
-	assert (scripted["context_window"], scripted["prices"]["input"]) == (None, DEAR)
+	assert (dear["context_window"], dear["prices"]["input"]) == (None, DEAR)
 	theirs = ask(site, "/models", headers={"anthropic-version": "2023-06-01"}).json()
 	assert [model["id"] for model in theirs["data"]] == names and theirs["has_more"] is False
 	assert theirs["data"][0]["type"] == "model"

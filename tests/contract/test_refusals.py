@@ -142,7 +142,7 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], list[str]]] = [
 	("no tools in the list", {"tools": []}, ["tools", "at least one"]),
 	("too many tools", {"tools": [tool(f"t{n}") for n in range(129)]}, ["tools", "128"]),
 	("two tools of a name", {"tools": [tool("a"), tool("a")]}, ["tools[1].function.name"]),
-	("a tool with a dot in its name", {"tools": [tool("a.b")]}, ["tools[0].function.name", "1 to 64"]),
+	("a tool with a dot in its name", {"tools": [tool("a.b")]}, ["tools[0].function.name", "1 to 128"]),
 	(
 		"a tool with a schema that is none",
 		{"tools": [tool("a", {"type": "object", "properties": {"b": {"type": "wrong"}}})]},
