@@ -44,7 +44,7 @@ def test_two_values_have_the_same_fingerprint_if_their_json_is_the_same(one: Any
 		[["ab", "c"], ["a", "bc"], ["abc"], "abc", [["ab"], "c"], ["ab", ["c"]], {"ab": "c"}, {"a": "bc"}],
 		[1, 1.0, True, "1", "True", [1], None, "null", "None", 0, False, -1, 11, [1, 1]],
 		[{}, [], "", None, 0, {"": ""}, {"": None}, [""], [[]], [{}], "d0:", "l0:", "s0:", "None;"],
-		["s1:a", {"s1": "a"}, "a", ["s1:", "a"], "d1:s1:a"],
+		["s1:a", {"s1": "a"}, "a", ["s1:", "a"], "d1:s1:a", ["as", "b"], ["a", "sb"]],
 	],
 )
 def test_values_that_look_alike_have_other_fingerprints(alike: list[Any]) -> None:
