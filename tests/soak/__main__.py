@@ -62,6 +62,7 @@ def main() -> int:
 			client.connect()
 			agent = Agent(client, providers)
 			memory = run(site, agent, providers, config, arguments.rounds, arguments.seconds)
+			agent.measure_body()
 	rows = report.rows(agent, providers, site.faults, memory)
 	print("\n".join(["", *report.table(rows)]))
 	for sentence in agent.wrong[:20]:

@@ -15,6 +15,7 @@ from .task import TOOLS, Round, question
 ROUNDS_PER_TASK = 25
 """At 30 kB a round this is about the window of 200,000 tokens. Then an agent begins anew."""
 MAX_ATTEMPTS = 6
+BODIES = 60
 
 
 class Agent:
@@ -34,9 +35,9 @@ class Agent:
 		self.cached_tokens = self.prompt_tokens = 0
 		self.overhead_ms: list[float] = []
 		self.frappe_ms: list[float] = []
-		"""A request to Frappe's own `get_logged_user` with the same token and body, after each of these rounds."""
-		self.without_body_ms: list[float] = []
-		"""The same without the body."""
+		"""A request to Frappe's own `get_logged_user` with the same token, after each of these rounds."""
+		self.body_ms = 0.0
+		"""How much longer that request takes with the body of a round in the middle of a task, p50."""
 		self.cpu_ms: list[float] = []
 		"""The CPU time of the site's web process, for each round in the request."""
 		self.wrong: list[str] = providers.wrong
@@ -134,9 +135,23 @@ class Agent:
 			(request,) = received
 			its_own = request.written[-1][0] - request.time
 			self.overhead_ms.append((ended - began - its_own) * 1000)
-			body = {"messages": self._messages, "tools": TOOLS}
-			self.frappe_ms.append(self._frappes_own(json=body))
-			self.without_body_ms.append(self._frappes_own())
+			self.frappe_ms.append(self._frappes_own())
+
+	def measure_body(self) -> None:
+		"""Measures `body_ms`. Call it after the rounds, because Frappe frees such bodies late, and memory is measured."""
+		messages: list[dict[str, Any]] = [{"role": "user", "content": question(0)}]
+		for n in range(ROUNDS_PER_TASK // 2):
+			this = Round(0, n)
+			messages += [
+				{"role": "assistant", "content": this.text, "tool_calls": this.calls},
+				*this.results(),
+			]
+		body = {"messages": messages, "tools": TOOLS}
+		with_body, without = [], []
+		for _turn in range(BODIES):
+			with_body.append(self._frappes_own(json=body))
+			without.append(self._frappes_own())
+		self.body_ms = statistics.median(with_body) - statistics.median(without)
 
 	def _frappes_own(self, **body: Any) -> float:
 		"""Returns how many milliseconds a request to a method of Frappe takes."""
