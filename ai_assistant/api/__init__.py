@@ -40,7 +40,7 @@ from . import conversations as conversations
 from . import python
 from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
-# What Frappe itself reads or adds.
+# Parameters that Frappe itself reads or adds.
 FRAPPE_FIELDS = frozenset(("cmd", "csrf_token", "sid", "_lang", "data"))
 
 
@@ -159,7 +159,7 @@ def watch(cursor: Field = None) -> Answer:
 	"""Returns the new events of all requests of the user. A System Manager gets those of all users.
 
 	Args:
-		cursor: the `cursor` of the answer before. A client that sends each answer's cursor gets each event once.
+		cursor: the `cursor` of the previous answer. A client that sends each answer's cursor gets each event once.
 	"""
 	return event_feed.page(cursor)
 

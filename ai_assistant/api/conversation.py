@@ -27,31 +27,31 @@ class Conversation:
 		return _with_results_after_calls(self._messages)
 
 	def add(self, role: str, content: str | list[dict[str, Any]]) -> None:
-		"""A message of the user, or instructions. Content of no length is left out."""
+		"""Adds a message of the user, or instructions. Empty content is left out."""
 		self._show_images()
 		if content:
 			self._append({"role": role, "content": content})
 
 	def say(self, text: str) -> None:
-		"""Text of the model. Texts of one message are paragraphs."""
+		"""Adds text of the model. The texts of one message become paragraphs."""
 		message = self._assistant()
 		if text:
 			message["content"] = f"{message['content']}\n\n{text}" if message["content"] else text
 
 	def call(self, identity: Any, name: Any, arguments: str) -> None:
-		"""A call that the model makes of a tool."""
+		"""Adds a call of a tool by the model."""
 		function = {"name": name, "arguments": arguments}
 		calls = self._assistant().setdefault("tool_calls", [])
 		calls.append({"id": identity, "type": "function", "function": function})
 
 	def think(self, continuation: str) -> None:
-		"""The continuation that came with an answer. It may stand before or after the rest of the answer."""
+		"""Adds the continuation of an answer. It may come before or after the rest of the answer."""
 		self._assistant()["continuation"] = continuation
 
 	def result(
 		self, identity: Any, content: str | list[dict[str, Any]], images: list[dict[str, Any]]
 	) -> None:
-		"""What a tool answered, with the image parts that belong to it."""
+		"""Adds the result of a tool, with the image parts that belong to it."""
 		self._append({"role": "tool", "tool_call_id": identity, "content": content})
 		if images:
 			text = f"The images in the answer to the tool call {identity}:"
@@ -92,7 +92,7 @@ def _with_results_after_calls(messages: list[dict[str, Any]]) -> list[dict[str, 
 
 
 def task_label(label: Any) -> str | None:
-	"""A client's label for a conversation as a task_id, None if it cannot be one.
+	"""Returns a client's label for a conversation as a task_id, None if the label cannot be one.
 
 	A provider's cache and the choice of a provider depend on the task.
 	"""

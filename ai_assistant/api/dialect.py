@@ -1,5 +1,5 @@
-"""What a standard API (a dialect) offers, so that one router (`v1`) and one implementation of a request (`requests`) serve all
-of them.
+"""Defines the interface of a standard API (a dialect). One router (`v1`) and one implementation of a request
+(`requests`) serve all dialects.
 
 A dialect is a module with `parse`, `whole`, `error` and `Writer`. It knows JSON and Server-Sent Events and nothing of
 HTTP, of Frappe's request or of the store: `ai_assistant.api.v1` does that part.
@@ -53,8 +53,8 @@ class Parsed:
 	fields: dict[str, Any]
 	"""The arguments of `chat_completion`: `messages` as in the OpenAI chat API (an assistant's may have a
 	`continuation`), `model` as the client names it (`MODEL`, `PROVIDER/MODEL` or an alias), `temperature`, `max_tokens`,
-	`reasoning_effort`, `tools`, `tool_choice`, `request_id`, `task_id`. What is left out is the site's to choose.
-	`max_tokens` above the site's limit is lowered to it."""
+	`reasoning_effort`, `tools`, `tool_choice`, `request_id`, `task_id`. The site chooses the value of a field
+	that is left out. `max_tokens` above the site's limit is lowered to it."""
 	stream: bool
 	background: bool = False
 	"""A worker answers it, and the stream follows its journal."""
@@ -110,7 +110,7 @@ class Dialect(Protocol):
 		...
 
 	def Writer(self, parsed: Parsed, request_id: str, model: str, created: int) -> StreamWriter:
-		"""`model` is what the client asked for, or what answers where it named none."""
+		"""`model` is the name that the client sent, or the model that answers if the client sent none."""
 		...
 
 

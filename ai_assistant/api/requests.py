@@ -81,7 +81,7 @@ def run(
 
 
 def complete(parsed: Parsed, request: ChatRequest, settings: Settings, started: float) -> dict[str, Any]:
-	"""The answer object of a valid request, once there is one. Errors are those of `answer`."""
+	"""Waits for the answer object of a valid request and returns it. Errors are those of `answer`."""
 	hung_up = hang_up.watcher(frappe.request.environ)
 	return _last(_chunks(request, parsed, settings, started), hung_up)
 

@@ -82,8 +82,8 @@ def _seconds_to_wait(nth_newest: float | None, now: float) -> int:
 	"""Returns the seconds until fewer requests than a limit are younger than a minute, 0 if it is so now.
 
 	Args:
-		nth_newest: when the newest request but (limit - 1) began, None if that is a minute ago. Both times are UNIX times by
-			the database's clock, in seconds.
+		nth_newest: when the nth newest request began, n being the limit; None if that was more than a minute ago.
+			Both times are UNIX times by the database's clock, in seconds.
 		now: the time now.
 	"""
 	return 0 if nth_newest is None else max(1, math.ceil(nth_newest + MINUTE_S - now))

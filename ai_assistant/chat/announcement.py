@@ -1,4 +1,4 @@
-"""Tells those who listen that a request has ended: webhooks, Frappe's doc events, and hooks of other apps."""
+"""Announces that a request has ended: to webhooks, Frappe's doc events, and hooks of other apps."""
 
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from . import conversations, doc_events, other_apps, webhooks
 
 
 def announce(name: str, user: str, answer: dict[str, Any], settings: Settings) -> None:
-	"""Tells them of the end of a request that is stored. Nothing that fails here fails the request.
+	"""Announces the end of a request that is stored. A failure here does not change the request.
 
 	Args:
 		name: the name of the request's row.

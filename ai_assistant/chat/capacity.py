@@ -1,4 +1,4 @@
-"""Limits how many threads of this web process chats and waiting calls may hold, so that others are left for the site.
+"""Limits how many threads of this web process chats and waiting calls may hold. The site keeps the other threads.
 
 A chat holds a thread until its answer is complete, a waiting get_events until an event comes, and a WebSocket until it
 closes. A web server distributes requests to its processes at random, so each process counts its own, in memory.
@@ -61,7 +61,8 @@ def busy() -> ChatError:
 def for_wait(limits: Limits) -> Iterator[bool]:
 	"""Hold a thread for a waiting get_events or a WebSocket as long as the context lasts, if one is free.
 
-	A user may hold two for each chat that they may run, so that one user cannot block all others.
+	A user may hold twice as many threads as chats at once (`concurrent_per_user`), so that one user cannot block
+	all others.
 
 	Yields:
 		Whether a thread was free.
@@ -85,13 +86,13 @@ def serve(threads: int) -> None:
 
 
 def reserve(threads: int) -> None:
-	"""Set how many threads chats and waiting calls may hold, whatever the share in the settings is: they are reserved for them."""
+	"""Reserve threads for chats and waiting calls. The share in the settings then does not apply."""
 	global _reserved
 	_reserved = threads
 
 
 def _allowed(limits: Limits) -> float:
-	"""How many threads may be held. Unlimited if their number is unknown: no request is refused because of a guess."""
+	"""Returns how many threads may be held: unlimited if their number is unknown."""
 	if _reserved is not None:
 		return _reserved
 	threads = limits.web_threads or _threads

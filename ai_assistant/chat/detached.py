@@ -18,7 +18,8 @@ from .answer import answer_of
 if TYPE_CHECKING:
 	from .lifecycle import Chat
 
-# The most times that an answer is read again. If reading it kills a process, it does not kill one after the other for ever.
+# The most times that an answer is read again. An answer that kills each process that reads it must not do so for
+# ever.
 MOST = 3
 
 

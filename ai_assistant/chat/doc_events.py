@@ -1,7 +1,8 @@
 """Runs Frappe's doc events of AI Request when a request has ended.
 
-The rows are written in SQL, so Frappe's Notification, Webhook and Server Script would not hear of them. A job calls
-them once for each request, as if the document had been saved. It is enqueued only if somebody listens.
+The rows are written in SQL, so Frappe would not run its Notifications, Webhooks and Server Scripts. A job runs
+them once for each request, as if the document had been saved. The job is enqueued only if there is such a
+listener.
 """
 
 import frappe

@@ -156,7 +156,7 @@ class Chat:
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
 			failure = internal_error()
 		if self.request.attach_to:
-			# The answer is not to be had any more.
+			# The answer cannot be read any more.
 			failure = worker_lost()
 		# If all providers failed, the error is that of the first. The completion names the provider of the error.
 		name = error.values.get("provider") if isinstance(error, ProviderError) else None

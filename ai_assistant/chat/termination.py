@@ -40,7 +40,7 @@ def cancel(rows: Iterable[store.Row]) -> list[str]:
 def end_if_dead(row: store.Row) -> store.Row:
 	"""Ends a running request whose lease has run out, because its process has died.
 
-	A request that runs in this process is alive, whatever the clock says of its lease.
+	A request that runs in this process is alive, even if its lease has run out by the clock.
 
 	Returns:
 		The row as it is afterwards.

@@ -1,4 +1,4 @@
-"""The tokens and the cost of a request as they are booked, and what the log says of its answer."""
+"""The tokens and the cost of a request as they are booked, and the log lines about its question."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any

@@ -44,7 +44,7 @@ class AttemptFailed(Exception):
 
 	Args:
 		is_final: whether no other provider may be asked: part of an answer has been given, or the time is up.
-		race: what became of the attempt if a second provider was to be asked as well.
+		race: the race of this attempt with that of a second provider, None if no second provider was to be asked.
 	"""
 
 	def __init__(self, error: ProviderError, is_final: bool, race: hedging.Race | None = None) -> None:

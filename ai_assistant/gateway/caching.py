@@ -42,7 +42,7 @@ def _unmarked(message: dict[str, Any]) -> dict[str, Any]:
 	if not isinstance(content, list) or not any(MARKER in part for part in content):
 		return message
 	if message["role"] in ("system", "tool"):
-		# Many models accept only one text for these roles.
+		# For these roles many models accept a text and no list of parts.
 		return {**message, "content": "\n\n".join(part["text"] for part in content)}
 	return {**message, "content": [_without(part) for part in content]}
 

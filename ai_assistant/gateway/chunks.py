@@ -304,8 +304,8 @@ def spelling(model: str) -> str:
 class Provider:
 	"""A configured provider. `api` is its name in litellm; `models` are those allowed, `*` for any.
 
-	`prices` are by model, `*` for those without one of their own. `details` are by model, too. Both are the
-	administrator's and win over litellm's list.
+	`prices` are by model, `*` for those without one of their own. `details` are by model, too. The administrator
+	enters both, and they take precedence over litellm's list.
 	"""
 
 	name: Name

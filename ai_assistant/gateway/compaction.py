@@ -20,7 +20,7 @@ FULL = 0.75
 
 
 def is_done_by(provider: Provider, ask: Ask) -> bool:
-	"""Whether the provider is asked to compact the conversation. The administrator's own setting for it wins."""
+	"""Whether the provider is asked to compact the conversation. An administrator's own setting has precedence."""
 	return ask.compact and provider.api in APIS and "context_management" not in provider.extra
 
 

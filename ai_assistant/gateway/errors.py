@@ -181,7 +181,7 @@ class ProviderError(Exception):
 		retry_after: seconds until the provider accepts requests again, where it says so.
 		values: what the sentence's template has in braces.
 
-	`explanation` is the provider's own, of why the model refused to answer; None for every other error.
+	`explanation` is the provider's explanation why the model refused to answer; None for every other error.
 	`code` is the contract's error code. `attempts` lists the failed attempts in order, with this one.
 	`hung_up_on` is the provider and the model that were also asked, and that the failing one was faster than.
 	"""

@@ -182,8 +182,8 @@ class Gateway:
 				break
 			if waiting[0][0].name != provider.name:
 				yield Fallback(attempts[-1], waiting[0][0].name, waiting[0][1])
-		# If all providers failed, the first error counts, because that provider was meant to answer. After a
-		# final failure, that failure counts.
+		# If all providers failed, the first error counts, because its provider was meant to answer. A final failure
+		# counts before it.
 		error = errors[-1] if is_final else errors[0]
 		error.attempts = tuple(attempts)
 		raise error
@@ -346,5 +346,5 @@ class Gateway:
 
 
 def _may_succeed_later(error: ProviderError) -> bool:
-	"""Whether the same question may have an answer in a moment. A provider that hung has had its time."""
+	"""Whether the same question may succeed in a moment. A provider that hung is not asked again."""
 	return error.retryable and error.kind not in HUNG and (error.retry_after or 0) <= MAX_RETRY_AFTER_S

@@ -1,7 +1,7 @@
 """Cool-down: a provider or a key that has just failed rests, and the others are asked first.
 
 The state is small and short-lived, so it is kept in a cache (`State`) that all processes of a site can share. It is
-advice: if everything rests, or if the state is lost, providers are asked as if nothing was known.
+only advice: if everything rests, or if the state is lost, providers are asked in their usual order.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ class State(Protocol):
 
 
 class LocalState:
-	"""The state of one process: what a site without Redis has, and what a site has while Redis does not answer."""
+	"""The state of one process, for a site without Redis and for a site whose Redis does not answer."""
 
 	def __init__(self) -> None:
 		self._values: dict[str, tuple[str, float]] = {}

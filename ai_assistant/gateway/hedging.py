@@ -1,4 +1,5 @@
-"""Hedging: if the first provider is silent, a second one gets the same question, and the first to answer wins.
+"""Hedging: if the first provider is silent, a second one gets the same question. The gateway uses the answer that
+begins first.
 
 The connection to the other provider is closed at once. A provider that is tried again after a rest is hedged, too, and so
 is one whose other chats also wait for their first chunk. The app reads from it until its first chunk, because only that

@@ -45,8 +45,8 @@ async def request(
 ) -> "AsyncIterator[aiohttp.ClientResponse]":
 	"""The response with status 200 to a POST of a JSON body, or to a GET if there is no body.
 
-	Raises ProviderError for any other status (a redirect is not followed: it would take the key along to wherever it
-	points), ProtocolError for a page, and what aiohttp raises (`without_secrets`).
+	Raises ProviderError for any other status, ProtocolError for a page, and what aiohttp raises
+	(`without_secrets`). A redirect is not followed, because the request to the new address would contain the key.
 	"""
 	async with _post(await load(), url, headers, body) as response:
 		if response.status != 200:
@@ -287,7 +287,7 @@ def runs_tools(provider: Provider) -> bool:
 
 
 def with_extra(provider: Provider, sent: dict[str, Any]) -> dict[str, Any]:
-	"""Returns `sent` with the parameters of the provider's `extra`. `sent` wins, and null removes a parameter."""
+	"""Returns `sent` with the parameters of the provider's `extra`. `sent` takes precedence. Null removes one."""
 	extra = provider.extra
 	configured = {name: value for name, value in extra.items() if name not in OWN}
 	configured |= extra.get("extra_body") or {}

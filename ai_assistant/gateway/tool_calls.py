@@ -9,9 +9,9 @@ A piece belongs to a call by, in this order:
 - its name, which begins a call unless the last call is not whole and has the same name.
 - the order: a piece without all of these belongs to the last call.
 
-A call is whole as soon as its arguments are a JSON object. Finding that costs time in proportion to their length: each
-character is scanned once and parsed twice. An empty object counts only at the end of the answer, because some gateways
-send one first and the arguments after it.
+A call is whole as soon as its arguments are a JSON object. Finding the end of the object costs time in proportion
+to its length: each character is scanned once and parsed twice. An empty object counts only at the end of the
+answer, because some gateways send one first and the arguments after it.
 """
 
 import json

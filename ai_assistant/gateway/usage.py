@@ -102,7 +102,7 @@ class Price:
 	tiers: tuple[Tier, ...] = ()
 
 	def cost_usd(self, usage: Usage, hour_tokens: int = 0, service_tier: str | None = None) -> float:
-		"""What an answer costs.
+		"""Returns the cost of an answer.
 
 		Args:
 			usage: the tokens of the answer.
@@ -129,7 +129,8 @@ class Price:
 			for tier in self.tiers
 			if prompt_tokens > tier.above_tokens and tier.service_tier in (None, service_tier)
 		]
-		# The last one wins: tiers for a service tier come last, and longer prompts after shorter ones.
+		# The last tier that applies counts: those for a service tier come last, and longer prompts after shorter
+		# ones.
 		applying.sort(key=lambda tier: (tier.service_tier is not None, tier.above_tokens))
 
 		def rate(name: str) -> float | None:

@@ -51,8 +51,8 @@ class Batcher:
 			self._due = now + self._window
 		self._pieces.append(text)
 		self._size += len(text)
-		# This bounds what a fast provider sends within a window. A character takes at most 4 bytes, and _split counts
-		# them exactly.
+		# This limits the text that a fast provider sends within a window. A character takes at most 4 bytes;
+		# _split counts the bytes exactly.
 		if self._size * 4 >= MAX_BYTES or now >= self._due:
 			ready = self._leave()
 		return ready

@@ -1,4 +1,4 @@
-"""The names and the shape of events (section 3 of the contract), for the site and the client."""
+"""The names and the shape of events (docs/streaming.md), for the site and the client."""
 
 import hashlib
 from collections.abc import Iterable, Mapping

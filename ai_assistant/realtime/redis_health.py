@@ -18,7 +18,7 @@ from typing import Any
 import frappe
 
 TIMEOUT_S = 0.25
-# If a publish takes longer, Redis has frozen after the question.
+# If a publish takes longer than this, Redis has frozen after it was asked for the subscribers.
 PUBLISH_S = 0.5
 QUIET_S = 60
 # Shorter than the shortest window of a batch (FIRST_WINDOW_S in `batcher`).

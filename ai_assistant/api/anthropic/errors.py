@@ -24,7 +24,7 @@ TOO_LONG = "prompt is too long"
 
 
 def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-	"""The HTTP status and the body for the contract's `error` object."""
+	"""Returns the HTTP status and the body for the contract's `error` object."""
 	code, message = error["code"], error["message"]
 	status = STATUSES.get(code, HTTP_STATUS.get(code, 500))
 	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")

@@ -1,4 +1,4 @@
-"""Takes the messages and the tools of a request to Anthropic's Messages API apart.
+"""Reads the messages and the tools of a request to Anthropic's Messages API.
 
 The wire is the one of Anthropic's public API reference, version 2023-06-01: a content is a string or a list of blocks
 (text, image, document, thinking, tool_use, tool_result).
@@ -17,14 +17,15 @@ from ..fields import schema_of, string_in
 
 ROLES = ("user", "assistant", "system")
 BLOCKS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")
-# Calls of tools that a provider runs, and what they gave. The site offers none of them, another server may have.
+# Calls of tools that a provider runs, and their results. The site has no such tools, but another server may have
+# them.
 FOREIGN = ("server_tool_use", "container_upload", "compaction", "mcp_tool_use", "mcp_tool_result")
 FOREIGN_RESULT = "_tool_result"
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-	"""The `system` and the `messages` of a request, in the form of the OpenAI chat API.
+	"""Returns the `system` and the `messages` of a request, in the form of the OpenAI chat API.
 
 	Raises:
 		ChatError: `invalid_request`, with the path of the field.
@@ -65,7 +66,7 @@ def with_marker(messages: list[dict[str, Any]], marker: Any) -> list[dict[str, A
 
 
 def _user(conversation: Conversation, content: Any, where: str) -> None:
-	"""A turn of the user. Answers of tools come first, as the chat API wants them."""
+	"""Adds a turn of the user. Results of tools come first, because the chat API requires that."""
 	blocks = _blocks(content, where)
 	for path, block in blocks:
 		if block["type"] == "tool_result":
@@ -121,7 +122,7 @@ def _plain(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 
 def _blocks(content: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
-	"""The blocks of a content with their paths. Those of tools that a provider runs are left out."""
+	"""Returns the blocks of a content with their paths, without those of tools that a provider runs."""
 	if content is None or content == "":
 		return []
 	if isinstance(content, str):
@@ -139,7 +140,7 @@ def _blocks(content: Any, where: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
-	"""What the user or a tool says, as parts of the chat API. A mark for the provider's cache stays where it is."""
+	"""Returns a block of the user or of a tool as parts of the chat API. A cache marker stays where it is."""
 	kind, source = block["type"], block.get("source")
 	if kind == "tool_result":
 		return []
@@ -162,7 +163,7 @@ def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
 
 
 def _url(source: dict[str, Any], where: str) -> str:
-	"""The address of a source: a link, or a data URL."""
+	"""Returns the address of a source: a link, or a data URL."""
 	if source.get("type") == "base64":
 		return f"data:{string_in(source, 'media_type', where)};base64,{string_in(source, 'data', where)}"
 	if source.get("type") == "url":
@@ -193,7 +194,7 @@ def _texts(*texts: Any) -> list[dict[str, Any]]:
 
 
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
-	"""The `tools` and the `tool_choice` in the form of the chat API, and what is left out of them.
+	"""Returns the `tools` and the `tool_choice` in the form of the chat API, and the names that are left out.
 
 	Tools with a type are Anthropic's own: the provider runs them, or knows their schema. They are left out, by name.
 

@@ -17,7 +17,7 @@ def stop_reason(answer: dict[str, Any]) -> str:
 
 
 def usage_of(usage: dict[str, Any] | None) -> dict[str, Any]:
-	"""The tokens as Anthropic has them: those of its cache are no part of `input_tokens`."""
+	"""Returns the tokens in Anthropic's form, in which `input_tokens` does not include those of the cache."""
 	usage = usage or {}
 	cached, written = (usage.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens"))
 	return {
@@ -30,7 +30,7 @@ def usage_of(usage: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def prompt_tokens(parsed: Parsed) -> int:
-	"""The tokens of a request, estimated by its length."""
+	"""Estimates the tokens of a request from its length."""
 	tools = json.dumps(parsed.fields.get("tools") or "", ensure_ascii=False)
 	return estimated_tokens(bytes_of(parsed.fields["messages"]) + len(tools))
 

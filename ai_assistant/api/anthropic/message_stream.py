@@ -14,7 +14,8 @@ from .message_object import input_of, prompt_tokens, stop_reason, usage_of
 class Writer:
 	"""The stream of one message. Its methods are those of `ai_assistant.api.dialect.StreamWriter`.
 
-	A text or thinking ends with the first chunk of another type. Calls that a model writes at once stay open together.
+	A text or thinking ends with the first chunk of another type. Calls that a model writes at the same time stay
+	open together.
 	"""
 
 	def __init__(self, parsed: Parsed, request_id: str, model: str, created: int) -> None:
@@ -29,7 +30,7 @@ class Writer:
 		self._calls: dict[str, int] = {}
 
 	def begin(self) -> str:
-		# The provider counts the tokens at the end. Cline reads those of the prompt here alone.
+		# The provider counts the tokens at the end. Cline reads the tokens of the prompt only here.
 		usage = usage_of({"prompt_tokens": self._prompt_tokens})
 		message: dict[str, Any] = {
 			"id": f"msg_{self._request_id}",

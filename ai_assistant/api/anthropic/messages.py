@@ -77,7 +77,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 
 
 def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
-	"""The effort that a `thinking` asks for; None where there is none, which leaves it to the site."""
+	"""Returns the effort that a `thinking` asks for. None if it asks for none; the site then chooses."""
 	kind = thinking.get("type")
 	if kind is None:
 		return None
@@ -98,18 +98,18 @@ def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
 
 
 def _session(user_id: Any) -> str | None:
-	"""The session that Claude Code names in its `user_id`: the requests of one session are one task."""
+	"""Returns the session that Claude Code names in its `user_id`. The requests of one session are one task."""
 	named = SESSION.search(user_id) if isinstance(user_id, str) else None
 	return task_label(named[1]) if named else None
 
 
 def _stops(stop_sequences: Any) -> Any:
-	"""As many of the `stop_sequences` as the chat API takes."""
+	"""Returns as many of the `stop_sequences` as the chat API accepts."""
 	return stop_sequences[:MAX_STOPS] if isinstance(stop_sequences, list) else stop_sequences
 
 
 def _response_format(output_format: Any) -> dict[str, Any] | None:
-	"""An `output_config.format` as the chat API's `response_format`."""
+	"""Returns an `output_config.format` as the chat API's `response_format`."""
 	if output_format is None:
 		return None
 	if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
@@ -118,7 +118,7 @@ def _response_format(output_format: Any) -> dict[str, Any] | None:
 
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
-	"""The message that the contract's answer object comes to."""
+	"""Builds the message for the contract's answer object."""
 	content: list[dict[str, Any]] = []
 	thought = answer["reasoning"] if parsed.options.get("shows_thinking", True) else ""
 	sealed = answer.get("continuation")

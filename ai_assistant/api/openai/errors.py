@@ -22,7 +22,7 @@ CODES = {
 
 
 def error_object(error: dict[str, Any]) -> dict[str, Any]:
-	"""The value of `error` in a body or an event, for the contract's `error` object."""
+	"""Returns the value of `error` in a body or an event, for the contract's `error` object."""
 	code = error["code"]
 	status = HTTP_STATUS.get(code, 500)
 	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
@@ -30,5 +30,5 @@ def error_object(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-	"""The HTTP status and the body for the contract's `error` object."""
+	"""Returns the HTTP status and the body for the contract's `error` object."""
 	return HTTP_STATUS.get(error["code"], 500), {"error": error_object(error)}

@@ -1,4 +1,4 @@
-"""Takes the input of a request to OpenAI's Responses API apart.
+"""Reads the input of a request to OpenAI's Responses API.
 
 The wire is the one of OpenAI's public API reference, and of Open Responses: an input is a string or a list of items
 (message, function_call, function_call_output, reasoning). The site answers with items of the same types.
@@ -33,7 +33,7 @@ DETAILS = {"low": "low", "high": "high", "original": "high"}
 
 
 def messages_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
-	"""The messages of an `input` after those of `history`, in the form of the OpenAI chat API.
+	"""Returns the messages of `history` and then those of an `input`, in the form of the OpenAI chat API.
 
 	Raises:
 		ChatError: `invalid_request`, with the path of the field.

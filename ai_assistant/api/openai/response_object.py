@@ -1,4 +1,4 @@
-"""The response of OpenAI's Responses API: its items, what it repeats of the request, and what became of it."""
+"""The response of OpenAI's Responses API: its items, the fields that it repeats, and its outcome."""
 
 import json
 from base64 import b64decode, urlsafe_b64encode
@@ -14,7 +14,8 @@ from .response_tools import CalledTool, called_tools
 
 ID_PREFIX = "resp_"
 ITEM_PREFIXES = {"reasoning": "rs", "message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}
-# What a response repeats of its request, with the values that a request leaves out. Open Responses wants all of them.
+# The fields of the request that a response repeats, and the value if the request has none. Open Responses
+# requires all.
 REPEATED: dict[str, Any] = {
 	"background": False,
 	"frequency_penalty": 0,
@@ -44,7 +45,7 @@ TOOL = {"description": None, "parameters": None, "strict": False}
 
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
-	"""The response that the contract's answer object comes to, in whatever status."""
+	"""Builds the response for the contract's answer object in any status."""
 	request_id, output, status = answer["request_id"], [], "completed"
 	if answer["reasoning"] or answer.get("continuation"):
 		sealed = answer.get("continuation")
@@ -104,7 +105,7 @@ def call_item(
 
 
 def compaction_item(identity: str, summary: str) -> dict[str, Any]:
-	"""An item that stands for a conversation. Its content is encoded as clients expect it, and no secret."""
+	"""Builds an item that replaces a conversation. Its content is encoded, as clients expect, but not encrypted."""
 	text = json.dumps({SUMMARY: summary}, ensure_ascii=False)
 	return {
 		"type": "compaction",
@@ -114,7 +115,7 @@ def compaction_item(identity: str, summary: str) -> dict[str, Any]:
 
 
 def summary_of(sealed: Any) -> str | None:
-	"""The summary in the content of a compaction item; None for one of another server."""
+	"""Returns the summary in the content of a compaction item, None for an item of another server."""
 	try:
 		summary = json.loads(b64decode(sealed, altchars=b"-_", validate=True))[SUMMARY]
 	except (ValueError, TypeError, LookupError, RecursionError):
@@ -141,7 +142,7 @@ def resource(parsed: Parsed, request_id: str, model: str, created: int) -> dict[
 
 
 def outcome(answer: dict[str, Any], created: int) -> dict[str, Any]:
-	"""What became of a request: the fields of a response that are known at its end."""
+	"""Returns the outcome of a request: the fields of a response that are known at its end."""
 	status, failed, why = answer["status"], answer.get("error"), None
 	status = {"running": "in_progress"}.get(status, status)
 	if status == "completed" and answer.get("finish_reason") == "length":

@@ -31,7 +31,8 @@ PARTS = {
 class Writer:
 	"""The stream of one response. Its methods are those of `ai_assistant.api.dialect.StreamWriter`.
 
-	A message or reasoning ends with the first chunk of another type. Calls that a model writes at once stay open together.
+	A message or reasoning ends with the first chunk of another type. Calls that a model writes at the same time
+	stay open together.
 	"""
 
 	def __init__(self, parsed: Parsed, request_id: str, model: str, created: int) -> None:
@@ -93,7 +94,8 @@ class Writer:
 			text += self._end_call(call_id, status)
 		response = {**self._resource, **ended, "output": self._output}
 		if (answer.get("error") or {}).get("code") == "worker_lost" and not self._background:
-			# The direct stream may have had more events than the journal: its client gets the end all the same.
+			# The direct stream may have had more events than the journal. Its client gets the last event
+			# nevertheless.
 			self._sequence_number = max(self._sequence_number, self._after + 1)
 		# There is no event for a response that was cancelled.
 		kind = "incomplete" if ended["status"] == "cancelled" else ended["status"]
@@ -107,7 +109,7 @@ class Writer:
 		)
 
 	def _append(self, kind: str, make: Callable[[str], dict[str, Any]]) -> str:
-		"""Begins an item, which `make` makes of its id."""
+		"""Begins an item, which `make` builds from its id."""
 		# The calls of both types are numbered as one, as in the stored answer.
 		of_kind = CALLS if kind in CALLS else (kind,)
 		n = sum(item["type"] in of_kind for item in self._output)
@@ -163,7 +165,7 @@ class Writer:
 		return {"logprobs": []} if self._open == "message" else {}
 
 	def _reasoning_of(self, sealed: str) -> str:
-		"""An item without text, for what a provider gave once its reasoning was over."""
+		"""Returns an item without text, with the data that a provider sent after its reasoning."""
 		added = self._append("reasoning", lambda identity: reasoning_item(identity, "", sealed))
 		return added + self._event_of_item("done", len(self._output) - 1)
 

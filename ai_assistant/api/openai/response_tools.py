@@ -1,4 +1,4 @@
-"""Takes the tools of a request to OpenAI's Responses API apart.
+"""Reads the tools of a request to OpenAI's Responses API.
 
 A tool is a function, or a custom tool, whose input is text. A namespace holds several tools. Codex sends its tools for
 OpenAI's newer models in namespaces, in an item `additional_tools` of the input.
@@ -22,7 +22,7 @@ PLAIN = "functions"
 
 @dataclass(frozen=True)
 class CalledTool:
-	"""What the item of a call says of its tool."""
+	"""The fields in the item of a call that name its tool."""
 
 	name: str
 	namespace: str | None = None
@@ -35,7 +35,7 @@ def model_name(name: str, namespace: Any) -> str:
 
 
 def with_additional_tools(body: dict[str, Any]) -> dict[str, Any]:
-	"""A request with the tools of its input among its `tools`. Of those with the same name the last one counts."""
+	"""Returns a request with the tools of its input in `tools`. Of tools with the same name the last one counts."""
 	items, tools = body.get("input"), body.get("tools")
 	additional: dict[tuple[str, str], Any] = {}
 	for item in items if isinstance(items, list) else ():

@@ -102,13 +102,13 @@ def parse(
 
 
 def _repeated(body: dict[str, Any]) -> dict[str, Any]:
-	"""What the response repeats of its request, without lone surrogates: JSON can say them, and a stream cannot."""
+	"""Returns the fields that the response repeats, without lone surrogates, which UTF-8 cannot encode."""
 	repeated = {name: body[name] for name in REPEATED if body.get(name) is not None}
 	try:
 		text = json.dumps(repeated, ensure_ascii=False)
 	except RecursionError:
 		raise invalid(_("The body accepts objects and lists in each other to a depth of {0}."), 32) from None
-	# The limits of messages hold for the instructions.
+	# The limits of messages apply to the instructions too.
 	if len(text) - len(json.dumps(repeated.get("instructions"), ensure_ascii=False)) > MAX_REPEATED:
 		raise invalid(
 			_("The fields beside input and instructions accept at most {0} characters in all."), MAX_REPEATED

@@ -146,7 +146,7 @@ def delete(response_id: str) -> Response:
 
 
 def _find(response_id: str) -> store.Row:
-	"""The row of the user's own response. Raises ChatError `not_found`."""
+	"""Returns the row of the user's own response. Raises ChatError `not_found`."""
 	return _find_with_sent(response_id)[0]
 
 
@@ -183,7 +183,7 @@ def _whole(row: store.Row, sent: dict[str, Any]) -> Response:
 
 
 def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
-	"""What is kept of a request beside its answer; of its content nothing unless it is to be stored."""
+	"""Returns what is stored of a request besides its answer. Its content is stored only if `stores` is true."""
 	sent: dict[str, Any] = {"background": parsed.background}
 	repeated = parsed.options["repeated"]
 	if stores:
@@ -253,7 +253,7 @@ def _resolved(input_items: Any) -> Any:
 
 
 def _items(item: Any, where: str, known: Known) -> Sequence[Any]:
-	"""What an item stands for. Each response is looked up once, and put into `known`."""
+	"""Returns the items for which an item stands. Each response is looked up once, and put into `known`."""
 	if not isinstance(item, dict) or not (item.get("type") == "item_reference" or item.keys() == {"id"}):
 		return [item]
 	identity = str(item.get("id"))
@@ -273,7 +273,7 @@ def _items(item: Any, where: str, known: Known) -> Sequence[Any]:
 	if kind == ITEM_PREFIXES["reasoning"]:
 		return [reasoning_item(identity, "", row["continuation"])] if row["continuation"] else []
 	if kind == ITEM_PREFIXES["message"]:
-		# A stream may have cut the text in several items; the first stands for all of it.
+		# A stream may have split the text into several items. The first stands for the whole text.
 		return [message_item(identity, row["response"], "completed")] if number == 0 else []
 	calls = row["tool_calls"] or []
 	if number >= len(calls):

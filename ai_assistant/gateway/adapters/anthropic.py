@@ -27,12 +27,12 @@ BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 # The API wants a limit with each request; this is one that every model takes.
 DEFAULT_MAX_TOKENS = 4096
-# The most times that a message is continued which the provider paused for a tool of its own.
+# A message that the provider pauses for a tool of its own is continued at most this many times.
 MAX_PAUSES = 8
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Models that think unless they are told not to: Sonnet 5, Opus 5 and later. They show it only if `display` asks for it.
 THINKS_UNASKED = re.compile(r"claude-[a-z]+-([5-9]|\d\d)(?!\d)")
-# The edit of a context that compacts it, the header that permits it, and its smallest trigger.
+# The context edit that compacts a conversation, the header that permits this edit, and its smallest trigger.
 COMPACTION, COMPACTION_BETA, MIN_TRIGGER_TOKENS = "compact_20260112", "compact-2026-01-12", 50_000
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 
@@ -41,7 +41,7 @@ NO_ARGUMENTS = {"type": "object", "properties": {}}
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""The provider's answer in the pieces in which it comes, always streamed.
+	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
 		provider: the provider to ask. Its `api_base` is the address before `/v1/messages`.
@@ -184,7 +184,7 @@ def _thinking(
 
 
 def _lacks_its_thinking(messages: list[dict[str, Any]]) -> bool:
-	"""Whether the last calls, whose results the messages have, lack the thinking that led to them."""
+	"""Whether the messages contain the last calls and their results, but not the thinking before these calls."""
 	if len(messages) < 2 or messages[-1]["content"][0]["type"] != "tool_result":
 		return False
 	return not any(part["type"] in THINKING for part in messages[-2]["content"])
@@ -305,12 +305,12 @@ def _tool_result(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _marker(part: dict[str, Any]) -> dict[str, Any]:
-	"""The client's own cache marker, if a part of a content or a tool has one."""
+	"""Returns the client's own cache marker of a content part or a tool, if there is one."""
 	return {MARKER: part[MARKER]} if MARKER in part else {}
 
 
 def _call_id(call_id: str) -> str:
-	"""An id as the API takes it; another provider's may have other characters."""
+	"""Returns an id in the form that the API accepts. An id of another provider may have other characters."""
 	return call_id if CALL_ID.fullmatch(call_id) else f"toolu_{sha256(call_id.encode()).hexdigest()[:24]}"
 
 

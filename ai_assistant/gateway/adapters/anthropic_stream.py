@@ -21,7 +21,7 @@ ROUND = 100_000
 
 @dataclass
 class Message(PartialAnswer):
-	"""A message, with those that continue it, as far as its events have arrived.
+	"""The events of a message, and of the messages that continue it, that have arrived so far.
 
 	`pauses` says whether the provider runs tools of its own, after which a message may pause.
 	"""
@@ -43,7 +43,7 @@ class Message(PartialAnswer):
 	# Where the text of an open block begins, and its citations.
 	_starts: dict[int, int] = field(default_factory=dict)
 	_citations: dict[int, list[Any]] = field(default_factory=dict)
-	# All blocks as they arrived, by their number, and how long they are together.
+	# All blocks as they arrived, by their number, and their total length.
 	_blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
 	_size: int = 0
 
@@ -71,7 +71,7 @@ class Message(PartialAnswer):
 		elif kind == "message_stop":
 			self.stopped = True
 		elif kind == "ping" and self._compactions:
-			# Nothing else shows for a while that the provider is at work.
+			# For a while no other event shows that the provider works.
 			yield self.reasoning("")
 
 	def _start(self, message: dict[str, Any]) -> None:

@@ -38,7 +38,8 @@ THINKS_ALWAYS = re.compile(r"gemini-2\.5-pro")
 # The most characters of a text in which the positions of citations are looked up.
 MAX_CITED_CHARS = 1_000_000
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-# Google's own word for a call that another model made, and that has no signature (Gemini 3 refuses it without).
+# Google's own placeholder for the signature of a call that another model made. Gemini 3 refuses a call without a
+# signature.
 NO_SIGNATURE = "skip_thought_signature_validator"
 
 
@@ -46,7 +47,7 @@ NO_SIGNATURE = "skip_thought_signature_validator"
 async def answer(
 	provider: Provider, ask: Ask, names: dict[str, str]
 ) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
-	"""The provider's answer in the pieces in which it comes, always streamed.
+	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
 		provider: the provider to ask. Its `api_base` is the address before `/models/…`; None for Google's.

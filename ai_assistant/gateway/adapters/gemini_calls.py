@@ -22,7 +22,7 @@ class StreamedCall:
 	arguments: dict[str, Any]
 
 	def add(self, parts: Iterable[dict[str, Any]]) -> None:
-		"""Puts each part into its place; a string goes on where it ended. Raises ProtocolError."""
+		"""Puts each part into its place. A part of a string is appended to the string. Raises ProtocolError."""
 		for part in parts:
 			*way, last = _steps(part.get("jsonPath"))
 			place: Any = self.arguments

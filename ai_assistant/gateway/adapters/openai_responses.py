@@ -34,7 +34,7 @@ TEXT = ("response.output_text.delta", "response.refusal.delta")
 ARGUMENTS = "response.function_call_arguments.delta"
 INPUT = "response.custom_tool_call_input.delta"
 ANNOTATION = "response.output_text.annotation.added"
-# What is shown of an output; its other items are calls of the provider's own tools, and what they gave.
+# The items of an output that are shown. The others are calls of the provider's own tools, and their results.
 SHOWN = ("message", "reasoning", "function_call", compaction.FIELD)
 CALLS = ("function_call", "custom_tool_call")
 # An approval request comes first, because the other items wait for it.

@@ -31,7 +31,8 @@ class FrappeFigures:
 		)
 		if not names:
 			return 0
-		# This read locks the rows by their keys. Through the other index, requests that end meanwhile would wait.
+		# This read locks the rows by their keys. A read by the other index would make requests wait that end
+		# meanwhile.
 		rows = select_requests(
 			"name IN %(names)s AND counted = 0 AND status NOT IN %(unended)s FOR UPDATE",
 			{"names": tuple(names), "unended": UNENDED},

@@ -72,7 +72,7 @@ class FrappeRequests:
 		return name
 
 	def admission_load(self, user: str, window_s: float, nth: int, is_continuation: bool = False) -> Load:
-		# Frappe may read the time zone from the database here: while Redis is away, for instance.
+		# Frappe may read the time zone from the database here, for example while Redis is down.
 		timestamp = frappe.utils.now()
 		# A transaction sees what was committed at its first read without a lock, so that read must follow the lock.
 		# A lock of the counted rows would deadlock with the processes that renew their leases.

@@ -1,4 +1,4 @@
-"""Imports litellm, and says what it is asked with.
+"""Imports litellm, and translates a question into its arguments.
 
 The import takes 2 to 4 s and 160 to 250 MB. It happens at the first question, on a thread of its own, so that the loop
 serves other streams meanwhile.
@@ -167,7 +167,8 @@ def connection(provider: Provider) -> dict[str, Any]:
 		**provider.extra,
 		"api_key": provider.api_key,
 		"api_base": provider.api_base,
-		# Deadlines and fallback are the gateway's: litellm's would ask a hanging provider again, unseen.
+		# The gateway itself has deadlines and fallback. litellm would ask a provider that hangs again, and the
+		# gateway would not know.
 		"max_retries": 0,
 		"timeout": 3600,
 	}
