@@ -97,12 +97,16 @@ class StreamWriter(Protocol):
 class Dialect(Protocol):
 	"""What the module of a dialect has."""
 
+	FILTERED_IS_ANSWER: bool
+	"""Whether an answer that the provider filtered after it had begun has a body of its own, and is no error."""
+
 	def parse(self, body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"""Raises ChatError `invalid_request` for a body that is refused. Names in `headers` are case-insensitive."""
 		...
 
 	def whole(self, answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
-		"""The body of a request that was not streamed and has no `error`. `created` is a UNIX time in seconds."""
+		"""The body of a request that was not streamed and has no `error`, unless FILTERED_IS_ANSWER. `created` is a UNIX time
+		in seconds."""
 		...
 
 	def error(self, error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -126,6 +130,12 @@ def is_vs_code(headers: Mapping[str, str]) -> bool:
 	contained no choices" and hides the text before it, unless a `finish_reason` follows. Seen with Code 1.139.1.
 	"""
 	return bool(VS_CODE.search(headers.get("User-Agent", "")))
+
+
+def is_cut(answer: dict[str, Any]) -> bool:
+	"""Whether an answer with an `error` is one that the provider filtered after it had begun."""
+	has_begun = any(answer.get(name) for name in ("reasoning", "response", "tool_calls"))
+	return has_begun and answer["error"]["code"] == "content_filtered"
 
 
 def event(data: Mapping[str, Any], name: str | None = None) -> str:

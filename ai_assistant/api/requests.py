@@ -21,7 +21,7 @@ from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
 
 from . import hang_up, models
-from .dialect import Dialect, Parsed, StreamWriter, is_vs_code
+from .dialect import Dialect, Parsed, StreamWriter, is_cut, is_vs_code
 from .responses import refusal_of
 
 # Seconds for which deltas are gathered before they are written.
@@ -123,7 +123,7 @@ def send(
 	dropped = [*parsed.dropped, *((ended or {}).get("dropped") or [])][:MAX_DROPPED]
 	if dropped:
 		headers["X-Dropped"] = ", ".join(field for field in dropped if FIELD.fullmatch(field))
-	if ended and ended.get("error") and not first:
+	if ended and ended.get("error") and not first and not (dialect.FILTERED_IS_ANSWER and is_cut(ended)):
 		return refusal(dialect, ended["error"], headers)
 	if ended and not parsed.stream:
 		return json_response(200, dialect.whole(ended, parsed, created), headers)

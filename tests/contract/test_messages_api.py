@@ -136,6 +136,17 @@ def test_an_error_in_mid_stream_is_raised_with_its_sentence(package: anthropic.A
 				pass
 
 
+def test_a_filtered_answer_is_a_refusal_streamed_and_whole_alike(package: anthropic.Anthropic) -> None:
+	sent = body(script({"text": "Half"}, {"finish": "content_filter"}))
+	with package.messages.stream(**sent) as stream:
+		streamed = stream.get_final_message()
+	for message in (package.messages.create(**sent), streamed):
+		assert (message.stop_reason, message.content[0].text) == ("refusal", "Half")
+	# Before it begins, it is an error.
+	with pytest.raises(anthropic.BadRequestError, match="filtered the content"):
+		package.messages.create(**body(script({"finish": "content_filter"})))
+
+
 def test_a_wrong_key_and_a_body_that_is_none_are_refused_in_anthropics_form(site: Site) -> None:
 	wrong = ask(site, "/messages", body("Hi."), headers={"Authorization": "token wrong:key"})
 	assert (wrong.status_code, wrong.json()["error"]["type"]) == (401, "authentication_error")

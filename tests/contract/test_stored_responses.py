@@ -230,6 +230,15 @@ def test_what_has_not_ended_cannot_be_continued(package: openai.OpenAI, provider
 	ended(package, response.id)
 
 
+def test_a_filtered_answer_is_incomplete_streamed_and_whole_alike(package: openai.OpenAI) -> None:
+	sent = {"model": "scripted", "input": script({"text": "Half"}, {"finish": "content_filter"})}
+	with package.responses.stream(**sent) as stream:
+		*_others, last = stream
+	for response in (package.responses.create(**sent), last.response):
+		assert (response.status, response.output_text) == ("incomplete", "Half")
+		assert response.incomplete_details.reason == "content_filter"
+
+
 def test_a_response_of_another_user_looks_as_if_there_were_none(site: Site, package: openai.OpenAI) -> None:
 	answer = package.responses.create(model="scripted", input=script({"text": "Mine."}))
 	other = openai_client(site, site.second)

@@ -12,8 +12,15 @@ from ..dialect import Parsed
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
-def stop_reason(answer: dict[str, Any]) -> str:
-	return STOP_REASONS.get(answer["finish_reason"], "end_turn")
+def end_of(answer: dict[str, Any]) -> dict[str, Any]:
+	"""Why a message ended. One that the provider filtered has the stop reason `refusal`."""
+	if failure := answer.get("error"):
+		details = {"type": "refusal", "category": None, "explanation": failure["message"]}
+		return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
+	return {
+		"stop_reason": STOP_REASONS.get(answer["finish_reason"], "end_turn"),
+		"stop_sequence": None,
+	}
 
 
 def usage_of(usage: dict[str, Any] | None) -> dict[str, Any]:

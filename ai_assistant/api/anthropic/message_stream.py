@@ -8,7 +8,7 @@ from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta
 
 from ..dialect import Parsed, event
 from .errors import error
-from .message_object import input_of, prompt_tokens, stop_reason, usage_of
+from .message_object import end_of, input_of, prompt_tokens, usage_of
 
 
 class Writer:
@@ -79,11 +79,7 @@ class Writer:
 				)
 		for identity in list(self._calls):
 			text += self._stop(self._calls.pop(identity))
-		delta: dict[str, Any] = {"stop_reason": stop_reason(answer), "stop_sequence": None}
-		if failure:
-			details = {"type": "refusal", "category": None, "explanation": failure["message"]}
-			delta |= {"stop_reason": "refusal", "stop_details": details}
-		text += _event("message_delta", delta=delta, usage=usage_of(answer.get("usage")))
+		text += _event("message_delta", delta=end_of(answer), usage=usage_of(answer.get("usage")))
 		return text + _event("message_stop")
 
 	def _in(self, kind: str) -> str:

@@ -22,11 +22,13 @@ from ..dialect import Parsed
 from ..fields import object_in, unread
 from .errors import error
 from .message_input import messages_of, tools_of, with_marker
-from .message_object import input_of, stop_reason, usage_of
+from .message_object import end_of, input_of, usage_of
 from .message_stream import Writer
 
-__all__ = ["Writer", "error", "parse", "whole"]
+__all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
 
+# The message has the stop reason `refusal`.
+FILTERED_IS_ANSWER = True
 SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
 # Fields that are read, or that change nothing here.
 READ = (
@@ -139,7 +141,6 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 		"role": "assistant",
 		"model": parsed.fields.get("model") or answer["model"],
 		"content": content,
-		"stop_reason": stop_reason(answer),
-		"stop_sequence": None,
+		**end_of(answer),
 		"usage": usage_of(answer.get("usage")),
 	}

@@ -18,7 +18,9 @@ from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta
 
 from .errors import error, error_object
 
-__all__ = ["Writer", "error", "parse", "whole"]
+__all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
+
+FILTERED_IS_ANSWER = False
 
 # Fields of `chat_completion` that have the same name and form here. The API's `metadata` has no limits of this app.
 SAME = tuple(name for name in options.FIELDS if name != "metadata")

@@ -25,7 +25,10 @@ from .response_object import REPEATED, whole
 from .response_stream import Writer
 from .response_tools import tools_of, with_additional_tools
 
-__all__ = ["Writer", "error", "parse", "whole"]
+__all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
+
+# The response is incomplete, for the reason `content_filter`.
+FILTERED_IS_ANSWER = True
 
 # Fields that are read, or that change nothing here.
 READ = (
