@@ -14,7 +14,7 @@ class Conversation:
 	"""
 
 	def __init__(self, history: Sequence[dict[str, Any]] = ()) -> None:
-		"""`history` are the messages before the first item; none of them changes."""
+		"""Begins after the messages of `history`, none of which changes."""
 		self._messages = list(history)
 		# The message of the model that is being built.
 		self._answer: dict[str, Any] | None = None

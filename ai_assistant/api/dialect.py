@@ -87,9 +87,10 @@ class StreamWriter(Protocol):
 		...
 
 	def end(self, answer: dict[str, Any]) -> str:
-		"""`answer` is the contract's answer object, with `status`, `finish_reason`, `usage` and perhaps `error`.
+		"""Ends the stream. `answer` is the contract's answer object.
 
-		It has `error` for every `status` but `completed`: a request that was cancelled has the code `cancelled`.
+		It has `status`, `finish_reason` and `usage`, and an `error` for every `status` but `completed`: a request
+		that was cancelled has the code `cancelled`.
 		"""
 		...
 
@@ -105,16 +106,18 @@ class Dialect(Protocol):
 		...
 
 	def whole(self, answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
-		"""The body of a request that was not streamed and has no `error`, unless FILTERED_IS_ANSWER. `created` is a UNIX time
-		in seconds."""
+		"""Builds the body of a request that was not streamed and has no `error`, unless FILTERED_IS_ANSWER.
+
+		`created` is a UNIX time in seconds.
+		"""
 		...
 
 	def error(self, error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-		"""The HTTP status and the body for the contract's `error` object, of a code in HTTP_STATUS."""
+		"""Returns the HTTP status and the body for the contract's `error` object, of a code in HTTP_STATUS."""
 		...
 
 	def Writer(self, parsed: Parsed, request_id: str, model: str, created: int) -> StreamWriter:
-		"""`model` is the name that the client sent, or the model that answers if the client sent none."""
+		"""Makes a writer. `model` is the name that the client sent, or else that of the model that answers."""
 		...
 
 
@@ -139,6 +142,6 @@ def is_cut(answer: dict[str, Any]) -> bool:
 
 
 def event(data: Mapping[str, Any], name: str | None = None) -> str:
-	"""One Server-Sent Event with an object as its data."""
+	"""Returns one Server-Sent Event with an object as its data."""
 	text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 	return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"

@@ -204,7 +204,7 @@ def _id_of_key(key: str | None) -> str | None:
 
 
 def model_shown(parsed: Parsed, request: ChatRequest, settings: Settings) -> str:
-	"""The name of the model that a stream shows: the client's own, or that of the model which is asked first."""
+	"""Returns the name of the model that a stream shows: the client's own, or that of the model which is asked first."""
 	_provider, default = settings.first_for(settings.modes.get(MODE) or Mode(MODE))
 	return parsed.fields.get("model") or request.model or default or ""
 

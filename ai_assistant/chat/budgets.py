@@ -99,7 +99,7 @@ def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:
 
 
 def fullest(period: str) -> str:
-	"""The percentage used of the user's fullest budget of a period, as a text for Desk.
+	"""Returns the percentage used of the user's fullest budget of a period, as a text for Desk.
 
 	Users who see the usage of all users see the site's budget if that is fuller.
 	"""

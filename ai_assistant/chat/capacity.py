@@ -30,7 +30,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def for_chat(limits: Limits) -> Iterator[None]:
-	"""Hold a thread for a chat as long as the context lasts.
+	"""Holds a thread for a chat as long as the context lasts.
 
 	One chat is always allowed. Otherwise a process with a single thread could answer none.
 
@@ -59,7 +59,7 @@ def busy() -> ChatError:
 
 @contextmanager
 def for_wait(limits: Limits) -> Iterator[bool]:
-	"""Hold a thread for a waiting get_events or a WebSocket as long as the context lasts, if one is free.
+	"""Holds a thread for a waiting get_events or a WebSocket as long as the context lasts, if one is free.
 
 	A user may hold twice as many threads as chats at once (`concurrent_per_user`), so that one user cannot block
 	all others.
@@ -80,13 +80,13 @@ def for_wait(limits: Limits) -> Iterator[bool]:
 
 
 def serve(threads: int) -> None:
-	"""Set how many requests this process serves at a time."""
+	"""Sets how many requests this process serves at a time."""
 	global _threads
 	_threads = threads
 
 
 def reserve(threads: int) -> None:
-	"""Reserve threads for chats and waiting calls. The share in the settings then does not apply."""
+	"""Reserves threads for chats and waiting calls. The share in the settings then does not apply."""
 	global _reserved
 	_reserved = threads
 
@@ -112,7 +112,7 @@ def _release(user: tuple[str, str]) -> None:
 
 
 def _threads_of_this_process() -> int | None:
-	"""How many requests this process serves at a time, if it belongs to gunicorn; None for other servers.
+	"""Returns how many requests this process serves at a time, if it belongs to gunicorn; None for other servers.
 
 	A worker keeps gunicorn's `sys.argv`, whatever its title is.
 	"""

@@ -195,7 +195,7 @@ def _part(part: Any, where: str, attachments: bool) -> dict[str, Any]:
 
 
 def cache_marker(part: dict[Any, Any], where: str) -> dict[str, Any]:
-	"""The `cache_control` of a content part or a tool, up to which the provider caches; empty if it has none."""
+	"""Returns the `cache_control` of a content part or a tool, up to which the provider caches; empty if it has none."""
 	marker = part.get("cache_control")
 	if marker is None:
 		return {}

@@ -72,7 +72,7 @@ def _format_of(value: Any) -> dict[str, Any] | None:
 
 
 def _decoded(value: Any, name: str) -> dict[str, Any]:
-	"""An object, also as the JSON string of a form-encoded client."""
+	"""Returns an object, which a form-encoded client sends as a JSON string."""
 	if isinstance(value, str) and len(value) <= MAX_CHARS:
 		try:
 			value = json.loads(value)

@@ -102,7 +102,7 @@ def take(name: str) -> lifecycle.Chat | None:
 
 
 def _key_of(row: store.Row) -> keys.Key | None:
-	"""The AI Key that a queued request came with, if any. Raises ChatError `not_permitted` if it is not valid any more."""
+	"""Returns the AI Key of a queued request, if any. Raises ChatError `not_permitted` if it is no longer valid."""
 	if not row["ai_key"]:
 		return None
 	key = keys.named(row["ai_key"])

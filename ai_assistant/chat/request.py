@@ -167,7 +167,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 
 
 def _unknown(fields: Mapping[str, Any]) -> tuple[str, ...]:
-	"""The names of the fields that were sent and are not read. A name that cannot be shown is left out."""
+	"""Returns the names of the fields that were sent and are not read. A name that cannot be shown is left out."""
 	names = sorted(name for name, value in fields.items() if name not in FIELDS and value is not None)
 	return tuple(name for name in names if FIELD.fullmatch(name))[:MAX_UNKNOWN]
 

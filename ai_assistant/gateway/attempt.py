@@ -184,7 +184,7 @@ def _received(
 
 
 def _silence_limit(assembly: Assembly, timeouts: Timeouts) -> tuple[str, float]:
-	"""The kind of error that a silence is at this point, and how many seconds it may last."""
+	"""Returns the kind of error that a silence is at this point, and how many seconds it may last."""
 	if not assembly.begun:
 		return "first_token", timeouts.first_token_s
 	if assembly.is_thinking:

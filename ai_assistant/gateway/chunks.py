@@ -340,6 +340,6 @@ class Provider:
 		return "*" in self.models and spelling(model) not in [spelling(name) for name in self.withheld]
 
 	def price(self, model: str) -> Price | None:
-		"""The administrator's price of a model in any spelling, or else the one for all models."""
+		"""Returns the administrator's price of a model in any spelling, or else the one for all models."""
 		prices = {spelling(name): price for name, price in self.prices.items()}
 		return self.prices.get(model) or prices.get(spelling(model)) or self.prices.get("*")

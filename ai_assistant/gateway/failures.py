@@ -215,7 +215,7 @@ def finish_reason(reason: object, names: dict[str, str], explanation: str | None
 
 
 def _status(status: int | None, text: str) -> int | None:
-	"""The status that an error means, from its body where the response's own is missing or says too little."""
+	"""Returns the status that an error means: from its body if the response's own is missing or too general."""
 	if status not in (None, 400):
 		return status
 	numbers = (int(number) for number in _STATUS.findall(text))

@@ -141,7 +141,7 @@ class Standing:
 		return provider.name in self.probes and not self.is_resting(provider)
 
 	def silence_s(self, provider: Provider) -> float:
-		"""How many seconds a provider may be silent before it may hang."""
+		"""Returns how many seconds a provider may be silent before it may hang."""
 		return max(SILENCE_S, SLOW_FACTOR * self.usual_s.get(provider.name, 0.0))
 
 
@@ -311,7 +311,7 @@ def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tupl
 
 
 def _name(kind: str, provider: Provider) -> str:
-	"""A name in the state: it changes with the address, because another server has another health."""
+	"""Returns a name in the state: it changes with the address, because another server has another health."""
 	address = f"{provider.api}\0{provider.api_base}".encode(errors="surrogatepass")
 	return f"{kind}:{provider.name}:{hashlib.sha256(address).hexdigest()[:8]}"
 
@@ -321,12 +321,12 @@ def _bucket(kind: str, provider: Provider, back: int = 0) -> str:
 
 
 def _key(provider: Provider) -> str:
-	"""The name of a key in the state: it changes with the key and the address, and does not reveal the key."""
+	"""Returns the name of a key in the state: it changes with the key and the address, and does not reveal the key."""
 	return f"{_name('key', provider)}:{hashlib.sha256(provider.api_key.encode()).hexdigest()[:24]}"
 
 
 def _forbidden(provider: Provider, model: str) -> str:
-	"""The name of a key that was refused for a model."""
+	"""Returns the name of a key that was refused for a model."""
 	return f"{_key(provider)}:{_hash(model)}"
 
 
@@ -335,15 +335,15 @@ def _hash(model: str) -> str:
 
 
 def _silent(provider: Provider, model: str) -> str:
-	"""The name of how many chats wait for a provider's first chunk."""
+	"""Returns the name of the count of chats that wait for a provider's first chunk."""
 	return f"{_name('silent', provider)}:{_hash(model)}"
 
 
 def _usual(provider: Provider, model: str) -> str:
-	"""The name of a slow provider's usual time to the first chunk."""
+	"""Returns the name of a slow provider's usual time to the first chunk."""
 	return f"{_name('usual', provider)}:{_hash(model)}"
 
 
 def _last_forbidden(provider: Provider) -> str:
-	"""The name of the model for which a key was refused last."""
+	"""Returns the name of the model for which a key was refused last."""
 	return _name("forbidden", provider) + _key(provider)

@@ -43,7 +43,7 @@ _proxy = lru_cache(proxy_for)
 async def request(
 	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str]
 ) -> "AsyncIterator[aiohttp.ClientResponse]":
-	"""The response with status 200 to a POST of a JSON body, or to a GET if there is no body.
+	"""Yields the response with status 200 to a POST of a JSON body, or to a GET if there is no body.
 
 	Raises ProviderError for any other status, ProtocolError for a page, and what aiohttp raises
 	(`without_secrets`). A redirect is not followed, because the request to the new address would contain the key.
@@ -262,7 +262,7 @@ def broke_off(error: Exception) -> bool:
 
 
 def base_url(provider: Provider, default: str | None) -> str:
-	"""The provider's address without a slash at its end. Raises ProviderError `misconfigured`."""
+	"""Returns the provider's address without a slash at its end. Raises ProviderError `misconfigured`."""
 	base = (provider.api_base or default or "").rstrip("/")
 	if not base.startswith(("http://", "https://")):
 		raise ProviderError("misconfigured", provider=provider.name, model=provider.default_model)
@@ -270,7 +270,7 @@ def base_url(provider: Provider, default: str | None) -> str:
 
 
 def headers(provider: Provider, ours: dict[str, str]) -> dict[str, str]:
-	"""The headers of a request: ours, in lower case, and those of the provider's `extra` that are not ours."""
+	"""Returns the headers of a request: ours, in lower case, and those of the provider's `extra` that are not ours."""
 	extra = provider.extra
 	configured = {**(extra.get("headers") or {}), **(extra.get("extra_headers") or {})}
 	return {name.lower(): str(value).strip() for name, value in configured.items()} | {

@@ -68,7 +68,7 @@ def new_client(certificates: "ssl.SSLContext", *, force_close: bool = False) -> 
 
 
 async def load() -> "aiohttp.ClientSession":
-	"""What a first question needs, on this loop: 0.2 s of imports, certificates and the list of models, once.
+	"""Loads what a first question needs on this loop, once: 0.2 s of imports, certificates and the list of models.
 
 	One client a loop, and so a process: a forked child's loop is its own.
 	"""

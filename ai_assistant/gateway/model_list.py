@@ -82,7 +82,7 @@ def fetch(provider: Provider) -> list[ListedModel]:
 
 
 def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
-	"""The URL and the headers. Raises ProviderError `misconfigured`."""
+	"""Returns the URL and the headers. Raises ProviderError `misconfigured`."""
 	api = provider.api
 	if api == "anthropic":
 		url, headers, _body = anthropic.request(provider, {})

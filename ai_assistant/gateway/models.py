@@ -90,7 +90,7 @@ def _is_used(key: str) -> bool:
 
 
 def _listed_as(api: str) -> str:
-	"""The list's name of an API. litellm's `ollama_chat` and `cohere_chat` have entries of their own."""
+	"""Returns the list's name of an API. litellm's `ollama_chat` and `cohere_chat` have entries of their own."""
 	if api in ("ollama_chat", "cohere_chat"):
 		return api
 	return NAMES.get(api, api.removeprefix("litellm/"))
@@ -123,7 +123,7 @@ def takes_tools(provider: Provider, model: str) -> bool | None:
 def priced(
 	usage: Usage, provider: Provider, model: str, hour_tokens: int = 0, service_tier: str | None = None
 ) -> Usage:
-	"""The usage with its cost, at the administrator's price or else at the listed one.
+	"""Returns the usage with its cost, at the administrator's price or else at the listed one.
 
 	Args:
 		usage: the tokens of the answer.

@@ -47,7 +47,7 @@ def count_tokens(provider: Provider, ask: Ask) -> TokenCount:
 
 
 def _counted(provider: Provider, ask: Ask) -> tuple[str, dict[str, str], bytes, dict[str, str]] | None:
-	"""The arguments of `http.json_object` for the endpoint that counts; None if the API has none."""
+	"""Returns the arguments of `http.json_object` for the endpoint that counts; None if the API has none."""
 	names = {"provider": provider.name, "model": ask.model}
 	listed = models.entry(provider.api, ask.model)
 	try:

@@ -184,7 +184,7 @@ class ToolCalls:
 			yield ToolCallDelta(self._id(call), text)
 
 	def _id(self, call: "_Call") -> str:
-		"""The call's id in this answer. Some providers send none, and some the same for all calls."""
+		"""Returns the call's id in this answer. Some providers send none, and some the same for all calls."""
 		if not call.own_id:
 			call.own_id = _joined(call.id)
 			if not call.own_id or call.own_id in self._ids:
@@ -287,7 +287,7 @@ class _Call:
 			self._pending.append(text)
 
 	def _end(self, text: str) -> int | None:
-		"""The position in the text at which all brackets are closed; None if they are not."""
+		"""Returns the position in the text at which all brackets are closed; None if they are not."""
 		at = 0
 		while at < len(text):
 			if self._escaped:

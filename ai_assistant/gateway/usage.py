@@ -65,7 +65,7 @@ def tokens(count: Any) -> int:
 
 
 def estimated_tokens(size: int) -> int:
-	"""An estimate of the tokens in a text of `size` bytes."""
+	"""Estimates the tokens in a text of `size` bytes."""
 	return tokens(math.ceil(size / BYTES_PER_TOKEN))
 
 
@@ -155,7 +155,7 @@ class Price:
 
 
 def listed_price(entry: Mapping[str, Any]) -> Price | None:
-	"""The price of a model in litellm's list; None where the entry names no price for input or output."""
+	"""Returns the price of a model in litellm's list; None where the entry names no price for input or output."""
 	prices: dict[tuple[int, str | None], dict[str, float]] = {}
 	for above, service_tier, name, dollars in _listed(entry):
 		prices.setdefault((above, service_tier), {}).setdefault(name, dollars * MILLION)
@@ -171,7 +171,7 @@ def listed_price(entry: Mapping[str, Any]) -> Price | None:
 
 
 def _listed(entry: Mapping[str, Any]) -> Iterator[tuple[int, str | None, str, float]]:
-	"""The prices of an entry: above how many tokens, in which service tier, the field, and US dollars a token."""
+	"""Yields the prices of an entry: above how many tokens, in which service tier, the field, and US dollars a token."""
 	for part in entry.get("tiered_pricing") or ():
 		for key, name in LISTED.items():
 			if key in part and "range" in part:

@@ -189,7 +189,7 @@ def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list
 
 
 def _texts(*texts: Any) -> list[dict[str, Any]]:
-	"""What a document says of itself, as parts; the chat API has no fields for it."""
+	"""Returns the title and the context of a document as parts; the chat API has no fields for them."""
 	return [{"type": "text", "text": text} for text in texts if text]
 
 

@@ -43,6 +43,6 @@ def prompt_tokens(parsed: Parsed) -> int:
 
 
 def input_of(arguments: str) -> dict[str, Any]:
-	"""The `input` of a call. Arguments that are no JSON object become the field `arguments` of one, as in the adapters."""
+	"""Returns the `input` of a call. Arguments that are no JSON object become its field `arguments`."""
 	read = object_of(arguments)
 	return {"arguments": arguments} if read is None else read

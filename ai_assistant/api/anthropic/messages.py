@@ -41,7 +41,7 @@ NEUTRAL: dict[str, Any] = {"mcp_servers": [], "speed": "standard"}
 
 
 def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
-	"""A request to create a message.
+	"""Reads a request to create a message.
 
 	Raises:
 		ChatError: `invalid_request`, with the field and what it accepts; `threads_unsupported`.

@@ -71,7 +71,7 @@ def _message(conversation: Conversation, item: dict[str, Any], where: str) -> No
 
 
 def _name(item: dict[str, Any], where: str) -> str:
-	"""The name by which the model knows the tool of a call."""
+	"""Returns the name by which the model knows the tool of a call."""
 	return model_name(string_in(item, "name", where), item.get("namespace"))
 
 
@@ -131,7 +131,7 @@ ITEMS: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {
 
 
 def _content(content: Any, where: str) -> tuple[str, list[dict[str, Any]]]:
-	"""All text of a content, and its parts in the form of the chat API."""
+	"""Returns the text of a content, and its parts in the form of the chat API."""
 	if content is None:
 		return "", []
 	if isinstance(content, str):

@@ -60,7 +60,7 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 
 
 def item_id(kind: str, request_id: str, n: int) -> str:
-	"""The id of the nth item of its type in a response. The site finds the response by it."""
+	"""Returns the id of the nth item of its type in a response. The site finds the response by it."""
 	return f"{ITEM_PREFIXES[kind]}_{request_id}_{n}"
 
 
@@ -75,17 +75,17 @@ def message_item(identity: str, text: str | None, status: str) -> dict[str, Any]
 
 
 def tools_of(parsed: Parsed) -> Mapping[str, CalledTool]:
-	"""The tools of a request, by the names by which the model knows them."""
+	"""Returns the tools of a request, by the names by which the model knows them."""
 	return called_tools(parsed.options.get("repeated", {}).get("tools"))
 
 
 def call_kind(name: str, tools: Mapping[str, CalledTool]) -> str:
-	"""The type of the item of a call."""
+	"""Returns the type of the item of a call."""
 	return "custom_tool_call" if name in tools and tools[name].is_custom else "function_call"
 
 
 def call_of(request_id: str, n: int, call: dict[str, Any], tools: Mapping[str, CalledTool]) -> dict[str, Any]:
-	"""The item of the nth call of a stored answer."""
+	"""Returns the item of the nth call of a stored answer."""
 	name, arguments = call["function"]["name"], call["function"]["arguments"]
 	identity = item_id(call_kind(name, tools), request_id, n)
 	return call_item(identity, call["id"], name, arguments, "completed", tools)
@@ -94,7 +94,7 @@ def call_of(request_id: str, n: int, call: dict[str, Any], tools: Mapping[str, C
 def call_item(
 	identity: str, call_id: str, name: str, arguments: str, status: str, tools: Mapping[str, CalledTool]
 ) -> dict[str, Any]:
-	"""The item of a call, which names the tool as the client does. If it calls a custom tool, `arguments` contains the input."""
+	"""Builds the item of a call, with the client's name of the tool. `arguments` of a custom tool are its input."""
 	kind, tool = call_kind(name, tools), tools.get(name) or CalledTool(name)
 	written = (
 		{"input": freeform.input_of(arguments)} if kind == "custom_tool_call" else {"arguments": arguments}
@@ -130,7 +130,7 @@ def part(kind: str, text: str) -> dict[str, Any]:
 
 
 def resource(parsed: Parsed, request_id: str, model: str, created: int) -> dict[str, Any]:
-	"""A response without its output and its outcome."""
+	"""Builds a response without its output and its outcome."""
 	repeated = {**REPEATED, **parsed.options.get("repeated", {})}
 	repeated["tools"] = [
 		{**TOOL, **tool} if tool.get("type") == "function" else tool for tool in repeated["tools"]
@@ -162,7 +162,7 @@ def outcome(answer: dict[str, Any], created: int) -> dict[str, Any]:
 
 
 def _code(code: str) -> str:
-	"""OpenAI's name for the error of a response. Codex decides by it whether it asks again."""
+	"""Returns OpenAI's name for the error of a response, by which Codex decides whether it asks again."""
 	if code == "invalid_request":
 		return "invalid_prompt"
 	if code == "busy":

@@ -177,7 +177,7 @@ def _ask(application: Any, environ: dict[str, Any], socket: Socket, body: dict[s
 
 
 def _refusal(status: int, content: bytes, body: dict[str, Any]) -> str:
-	"""The event for the HTTP error with which the site answered a turn."""
+	"""Returns the event for the HTTP error with which the site answered a turn."""
 	try:
 		error = json.loads(content)["error"]
 	except (ValueError, TypeError, LookupError):

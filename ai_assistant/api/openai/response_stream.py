@@ -120,7 +120,7 @@ class Writer:
 		return self._event(f"response.output_item.{name}", output_index=index, item=self._output[index])
 
 	def _event_of_part(self, name: str, **fields: Any) -> str:
-		"""An event of the only part of the item that is being written."""
+		"""Returns an event of the only part of the item that is being written."""
 		index = len(self._output) - 1
 		_part, _text, numbered = PARTS[self._open or "message"]
 		return self._event(
@@ -193,7 +193,7 @@ class Writer:
 		)
 
 	def _input(self, index: int, delta: str) -> str:
-		"""An event with a piece of the input of a custom tool, "" for none."""
+		"""Returns an event with a piece of the input of a custom tool, "" for none."""
 		if not delta:
 			return ""
 		item_id = self._output[index]["id"]

@@ -30,7 +30,7 @@ class CalledTool:
 
 
 def model_name(name: str, namespace: Any) -> str:
-	"""The name by which the model knows a tool. Tools of different namespaces may have the same name."""
+	"""Returns the name by which the model knows a tool. Tools of different namespaces may have the same name."""
 	return f"{namespace}__{name}" if isinstance(namespace, str) and namespace != PLAIN else name
 
 
@@ -49,7 +49,7 @@ def with_additional_tools(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def called_tools(tools: Any) -> Mapping[str, CalledTool]:
-	"""The tools of a request that was read before, by the names by which the model knows them."""
+	"""Returns the tools of a request that was read before, by the names by which the model knows them."""
 	called = {}
 	for _where, tool, namespace in _flat(tools if isinstance(tools, list) else []):
 		if isinstance(tool, dict) and isinstance(tool.get("name"), str):
@@ -59,7 +59,7 @@ def called_tools(tools: Any) -> Mapping[str, CalledTool]:
 
 
 def names_of(tools: Any) -> list[dict[str, Any]]:
-	"""The custom tools and the namespaces among the tools of a request, by their types and names alone."""
+	"""Returns the custom tools and the namespaces of a request, with their types and names only."""
 	named: list[dict[str, Any]] = []
 	for called in called_tools(tools).values():
 		tool = {"type": "custom" if called.is_custom else "function", "name": called.name}
@@ -71,7 +71,7 @@ def names_of(tools: Any) -> list[dict[str, Any]]:
 
 
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
-	"""The functions in `tools` and the `tool_choice` in the form of the chat API, and the fields that are left out.
+	"""Returns functions of `tools` and `tool_choice` in the form of the chat API, and the fields that are left out.
 
 	The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
 	web search to every server.
@@ -125,7 +125,7 @@ def _custom(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
-	"""A `tool_choice` in the form of the chat API, and the names of the tools that it allows, None for all."""
+	"""Returns a `tool_choice` in the form of the chat API, and the names of the tools that it allows, None for all."""
 	if not isinstance(tool_choice, dict):
 		return tool_choice, None
 	if tool_choice.get("type") == "allowed_tools" and isinstance(tool_choice.get("tools"), list):

@@ -53,7 +53,7 @@ MAX_REPEATED = 500_000
 def parse(
 	body: dict[str, Any], headers: Mapping[str, str], history: Sequence[dict[str, Any]] | None = None
 ) -> Parsed:
-	"""A request to create a response.
+	"""Reads a request to create a response.
 
 	Args:
 		history: the messages that end with the response that `previous_response_id` names, without its instructions.
@@ -121,7 +121,7 @@ def _repeated(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _response_format(text_format: Any) -> dict[str, Any] | None:
-	"""The `text.format` of a request as the chat API's `response_format`, which has a schema one level below."""
+	"""Returns the `text.format` of a request as the chat API's `response_format`, which has a schema one level below."""
 	kind = text_format.get("type") if isinstance(text_format, dict) else None
 	if text_format is None or kind == "text":
 		return None

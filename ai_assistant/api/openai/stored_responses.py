@@ -80,7 +80,7 @@ def create() -> Response:
 
 
 def _unasked(request: ChatRequest) -> requests.Chunks:
-	"""The answer of a request that asks no provider and is not stored, with which a client of WebSocket mode prepares a turn."""
+	"""Answers a request that asks no provider and is not stored: a client of WebSocket mode prepares a turn with it."""
 	yield from ()
 	return answer_of(
 		{
@@ -106,7 +106,7 @@ def read(sent: dict[str, Any]) -> Parsed:
 
 
 def retrieve(response_id: str) -> Response:
-	"""A stored response in whatever status; with `stream=true` its events, those after `starting_after` alone."""
+	"""Returns a stored response in any status; with `stream=true` its events, or only those after `starting_after`."""
 	row, sent = _find_with_sent(response_id)
 	query = frappe.request.args
 	if not flag(query.get("stream"), "stream"):
@@ -151,7 +151,7 @@ def _find(response_id: str) -> store.Row:
 
 
 def _find_with_sent(response_id: str) -> tuple[store.Row, dict[str, Any]]:
-	"""The row of the user's own response, and what is kept of its request. Raises ChatError `not_found`."""
+	"""Returns the row of the user's own response, and what is kept of its request. Raises ChatError `not_found`."""
 	unknown = ChatError("not_found", _("There is no response {0}.").format(escaped(response_id)))
 	if not response_id.startswith(ID_PREFIX):
 		raise unknown
@@ -172,7 +172,7 @@ def _stream(row: store.Row, sent: dict[str, Any], parsed: Parsed) -> Response:
 
 
 def _created(row: store.Row, sent: dict[str, Any]) -> float:
-	"""When a response was created, in UNIX seconds. A direct stream began before the row was stored."""
+	"""Returns when a response was created, in UNIX seconds. A direct stream began before the row was stored."""
 	return float(sent["created"] if "created" in sent else row["created"])
 
 
@@ -199,7 +199,7 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 
 
 def _parsed(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
-	"""The request of a stored response, of which `sent` is kept."""
+	"""Returns the request of a stored response, of which `sent` is kept."""
 	return Parsed(
 		fields={"model": sent.get("model") or row["model"] or ""},
 		stream=stream,
@@ -209,7 +209,7 @@ def _parsed(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
 
 
 def _previous(sent: dict[str, Any]) -> store.Row | None:
-	"""The response that a request continues. Raises ChatError."""
+	"""Returns the response that a request continues. Raises ChatError."""
 	response_id = sent.get("previous_response_id")
 	if response_id is None:
 		return None
@@ -224,7 +224,7 @@ def _previous(sent: dict[str, Any]) -> store.Row | None:
 
 
 def _conversation(row: store.Row) -> list[dict[str, Any]]:
-	"""The messages up to a response and with it. Raises ChatError `not_kept`."""
+	"""Returns the messages up to a response and with it. Raises ChatError `not_kept`."""
 	messages = (store.current().sent(row["name"]) or {}).get("messages")
 	if messages is None:
 		raise _not_kept(f"{ID_PREFIX}{row['request_id']}")
@@ -243,7 +243,7 @@ def _not_kept(response_id: str) -> ChatError:
 
 
 def _resolved(input_items: Any) -> Any:
-	"""An input with the stored items in the place of the references to them. Raises ChatError."""
+	"""Returns an input with the stored items in the place of the references to them. Raises ChatError."""
 	if not isinstance(input_items, list):
 		return input_items
 	known: Known = {}

@@ -41,7 +41,7 @@ def answer(provider: Provider, ask: Ask) -> Stream:
 
 
 def apis() -> tuple[str, ...]:
-	"""The names that a Provider's `api` may have: our adapters, litellm's, and litellm's with `litellm/` before them.
+	"""Returns the names that an `api` may have: our adapters, litellm's, and litellm's with the prefix `litellm/`.
 
 	Returns: the names in order; empty if those of litellm cannot be read, and any name may work then.
 	"""

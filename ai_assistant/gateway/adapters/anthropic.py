@@ -98,7 +98,7 @@ def _go_on(messages: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> None
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The body of the request, and the names of the Ask's fields that the model does not accept.
+	"""Returns the body of the request, and the names of the Ask's fields that the model does not accept.
 
 	Anthropic refuses a temperature beside thinking, a budget that is not below `max_tokens`, thinking where a call is
 	forced, and any temperature for its models since Opus 4.7 (`supports_sampling_params` of litellm's list is false).
@@ -148,7 +148,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 
 
 def _compaction(provider: Provider, ask: Ask) -> dict[str, Any]:
-	"""The edit that compacts a conversation. Without a trigger the API does so at 150,000 tokens."""
+	"""Returns the edit that compacts a conversation. Without a trigger the API does so at 150,000 tokens."""
 	tokens = compaction.trigger_tokens(provider, ask.model)
 	if tokens is None:
 		return {"type": COMPACTION}
@@ -159,7 +159,7 @@ def _compaction(provider: Provider, ask: Ask) -> dict[str, Any]:
 def _thinking(
 	ask: Ask, listed: models.Entry, messages: list[dict[str, Any]], max_tokens: int
 ) -> dict[str, Any]:
-	"""The fields that ask the model to think and to show its thoughts; none for a model that does not think.
+	"""Returns the fields that ask the model to think and to show its thoughts; none for a model that does not think.
 
 	Models since Opus 4.7 show no thoughts unless `display` asks for them, and take no budget. Sonnet 5 and later think
 	unless they are told not to.
@@ -222,7 +222,7 @@ def _tools(ask: Ask) -> dict[str, Any]:
 
 
 def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The system's blocks, and the turns. Consecutive messages of one role become one turn.
+	"""Returns the system's blocks, and the turns. Consecutive messages of one role become one turn.
 
 	The API requires a turn, so instructions without one are the turn of the user.
 	"""
@@ -257,7 +257,7 @@ def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], l
 
 
 def _parts(content: Any) -> list[dict[str, Any]]:
-	"""Content as blocks; the API refuses a text that is empty."""
+	"""Returns a content as blocks, without empty texts, which the API refuses."""
 	if isinstance(content, str):
 		return [{"type": "text", "text": content}] if content.strip() else []
 	return [
@@ -315,7 +315,7 @@ def _call_id(call_id: str) -> str:
 
 
 def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
-	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	headers = {"x-api-key": provider.api_key, "anthropic-version": VERSION, "accept": "text/event-stream"}
 	url = base if base.endswith("/messages") else f"{base.removesuffix('/v1')}/v1/messages"

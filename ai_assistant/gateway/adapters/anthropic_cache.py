@@ -67,8 +67,10 @@ def _blocks(sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _history_end(messages: list[dict[str, Any]]) -> int:
-	"""The index of the last message before this turn; -1 if there is none. A turn begins with the last message in which the
-	user writes something."""
+	"""Returns the index of the last message before this turn, -1 if there is none.
+
+	A turn begins with the last message in which the user writes something.
+	"""
 	for index in range(len(messages) - 1, -1, -1):
 		message = messages[index]
 		if message["role"] == "user" and any(block["type"] != "tool_result" for block in message["content"]):
@@ -77,10 +79,10 @@ def _history_end(messages: list[dict[str, Any]]) -> int:
 
 
 def _anchor(messages: list[dict[str, Any]]) -> int:
-	"""The index of the last message before the newest whose number is a multiple of 15; -1 if there is none."""
+	"""Returns the index of the last message before the newest whose number is a multiple of 15; -1 if there is none."""
 	return (len(messages) - 1) // ANCHOR * ANCHOR - 1
 
 
 def _last_markable(message: dict[str, Any]) -> dict[str, Any] | None:
-	"""The last block that takes a marker: a thought takes none, and an empty text is refused."""
+	"""Returns the last block that takes a marker: a thought takes none, and an empty text is refused."""
 	return next((block for block in reversed(message["content"]) if block["type"] not in THINKING), None)

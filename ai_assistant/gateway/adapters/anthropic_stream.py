@@ -181,7 +181,7 @@ class Message(PartialAnswer):
 
 
 def _sendable(block: dict[str, Any]) -> dict[str, Any]:
-	"""A block as the API takes it back."""
+	"""Returns a block in the form in which the API accepts it again."""
 	arguments = block["partial_json"]
 	sent = {name: value for name, value in block.items() if name != "partial_json" and value is not None}
 	if arguments:

@@ -23,7 +23,7 @@ def usage_of(message: Message, provider: Provider, model: str) -> Usage | None:
 
 
 def _usage(counts: dict[str, Any], estimate: int, provider: Provider, model: str) -> Usage:
-	"""The tokens of one message. The API counts those read from its cache and written to it apart from the others."""
+	"""Returns the tokens of one message. The API counts those of its cache, read and written, separately."""
 	cached = tokens(counts.get("cache_read_input_tokens"))
 	by_age = counts.get("cache_creation")
 	five_minutes, hour = (
@@ -50,7 +50,7 @@ def _usage(counts: dict[str, Any], estimate: int, provider: Provider, model: str
 
 
 def _compactions(counts: dict[str, Any]) -> list[dict[str, Any]]:
-	"""The counts of the summaries that the API made of the conversation, which its totals leave out."""
+	"""Returns the counts of the summaries that the API made of the conversation, which its totals leave out."""
 	rounds = counts.get("iterations")
 	return [
 		entry

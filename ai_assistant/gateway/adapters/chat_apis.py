@@ -64,7 +64,7 @@ OPENAI = ("openai", "azure")
 
 
 def url_of(provider: Provider) -> str:
-	"""The address of a provider's chat completions. Raises ProviderError `misconfigured`.
+	"""Returns the address of a provider's chat completions. Raises ProviderError `misconfigured`.
 
 	An address of Azure with a query, as its older versions of the API have it, keeps the query.
 	"""
@@ -81,7 +81,7 @@ def url_of(provider: Provider) -> str:
 
 
 def headers_of(provider: Provider) -> dict[str, str]:
-	"""The headers that carry the key."""
+	"""Returns the headers that carry the key."""
 	if provider.api == "azure":
 		return {"api-key": provider.api_key}
 	return {"authorization": f"Bearer {provider.api_key}"}

@@ -21,7 +21,7 @@ def counts_in(place: dict[str, Any]) -> dict[str, Any] | None:
 def usage_of(
 	counts: dict[str, Any] | None, provider: Provider, model: str, service_tier: str | None
 ) -> Usage | None:
-	"""The tokens of an answer, in the shapes of OpenAI, DeepSeek, Moonshot, Groq, OpenRouter and Perplexity.
+	"""Returns the tokens of an answer, in the shapes of OpenAI, DeepSeek, Moonshot, Groq, OpenRouter and Perplexity.
 
 	Some servers (xAI, Perplexity, Gemini's) count the reasoning apart from the completion. It is recognised by the total, or
 	by more tokens of reasoning than of the completion.
@@ -66,7 +66,7 @@ def usage_of(
 
 
 def _charged_usd(counts: dict[str, Any]) -> float | None:
-	"""What the provider itself charges: OpenRouter's `cost`, Perplexity's within it, xAI's in units of 1e-10 US dollars.
+	"""Returns the provider's own charge: OpenRouter's `cost`, Perplexity's in it, xAI's in units of 1e-10 US dollars.
 
 	Where OpenRouter uses the site's own key of a provider, its `cost` is its fee, and the provider's price is beside it.
 	"""

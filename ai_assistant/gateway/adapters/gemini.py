@@ -108,7 +108,7 @@ class _Answer(PartialAnswer):
 	open_call: StreamedCall | None = None
 
 	def pieces(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What a response says. Raises ProtocolError."""
+		"""Yields the pieces in a response. Raises ProtocolError."""
 		if not response.keys() & RESPONSE_FIELDS:
 			raise ProtocolError()
 		self.begun = True
@@ -144,7 +144,7 @@ class _Answer(PartialAnswer):
 			yield self.text(text)
 
 	def _call(self, call: dict[str, Any], signature: Any) -> Iterator[ToolPiece]:
-		"""A call, whole or a part of one. One that arrives in parts ends with a part that has no `willContinue`."""
+		"""Yields a call when its last part has come, which is the part without `willContinue`."""
 		self.has_calls = True
 		if self.open_call is None:
 			identity = string(call.get("id") or f"call_{uuid4().hex}")
@@ -181,7 +181,7 @@ class _Answer(PartialAnswer):
 
 
 def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
-	"""The address and the title of a page, a map or a document that was found."""
+	"""Returns the address and the title of a page, a map or a document that was found."""
 	for kind in ("web", "retrievedContext", "maps"):
 		if isinstance(page := chunk.get(kind), dict):
 			return page.get("uri"), page.get("title")
@@ -189,7 +189,7 @@ def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
-	"""The body of the request, and the names of the Ask's fields that the model does not accept."""
+	"""Returns the body of the request, and the names of the Ask's fields that the model does not accept."""
 	system, contents = _conversation(provider, ask)
 	thinking, takes_effort = _thinking(ask, listed)
 	config = {
@@ -209,7 +209,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 
 
 def _thinking(ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], bool]:
-	"""The `thinkingConfig`, and whether it has the effort of the question.
+	"""Returns the `thinkingConfig`, and whether it has the effort of the question.
 
 	A thinking model thinks by default. It shows its thoughts if `includeThoughts` is set.
 	"""
@@ -247,7 +247,7 @@ def _tools(ask: Ask) -> dict[str, Any]:
 
 
 def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""The system's parts, and the turns. Consecutive messages of one role become one turn.
+	"""Returns the system's parts, and the turns. Consecutive messages of one role become one turn.
 
 	The API requires a turn, so instructions without one are the turn of the user.
 	"""
@@ -295,7 +295,7 @@ def _inline(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signed(parts: list[dict[str, Any]], fields: continuation.Fields) -> list[dict[str, Any]]:
-	"""The parts of an answer, the last of them with the signature of the answer."""
+	"""Returns the parts of an answer, the last of them with the signature of the answer."""
 	signatures = continuation.strings(fields.get("thought_signatures"))
 	if not signatures or not parts:
 		return parts
@@ -329,7 +329,7 @@ def is_vertex(url: str) -> bool:
 
 
 def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
-	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	if urlsplit(base).path in ("", "/"):
 		base += VERTEX_PATH if is_vertex(base) else API_VERSION

@@ -8,7 +8,7 @@ from ..usage import Usage, tokens
 
 
 def usage_of(counts: dict[str, Any], provider: Provider, model: str) -> Usage | None:
-	"""The tokens of an answer. The API counts thoughts apart from the answer, and tools' results apart from the prompt.
+	"""Returns the tokens of an answer. The API counts thoughts and the results of tools separately.
 
 	A server that counts the thoughts within the answer says so by its total.
 	"""
@@ -39,6 +39,6 @@ def usage_of(counts: dict[str, Any], provider: Provider, model: str) -> Usage | 
 
 
 def _service_tier(counts: dict[str, Any]) -> str | None:
-	"""`flex` or `priority` where the answer is charged as such; Vertex AI names it as a type of traffic."""
+	"""Returns `flex` or `priority` if the answer is charged as such; Vertex AI names it as a type of traffic."""
 	named = str(counts.get("serviceTier") or counts.get("trafficType") or "").lower()
 	return next((tier for tier in ("flex", "priority") if tier in named), None)

@@ -170,7 +170,7 @@ def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
-	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE).removesuffix("/chat").removesuffix("/api")
 	headers = {"authorization": f"Bearer {provider.api_key}", "accept": "application/x-ndjson"}
 	added = http.with_extra(provider, {})

@@ -139,7 +139,7 @@ class _Response(PartialAnswer):
 	drawn: set[Any] = field(default_factory=set)
 
 	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
-		"""What an event says. Raises ProviderError for one that reports a failure, and ProtocolError."""
+		"""Yields the pieces in an event. Raises ProviderError for an event that reports a failure, and ProtocolError."""
 		self.begun = True
 		kind, index = event.get("type"), event.get("output_index")
 		# Nearly all events are text.
@@ -237,7 +237,7 @@ class _Response(PartialAnswer):
 			raise failure(self.names, body=response.get("error"))
 
 	def _thought(self, part: tuple[Any, ...], text: Any) -> Iterator[Reasoning]:
-		"""A piece of a part of the reasoning; the parts are paragraphs."""
+		"""Yields a piece of a part of the reasoning; the parts are paragraphs."""
 		if text:
 			begins, self.part = self.part not in (None, part), part
 			self.spoke = True
@@ -297,7 +297,7 @@ def _without_options(ask: Ask) -> Ask:
 
 
 def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
-	"""The URL, the headers and the body. Raises ProviderError `misconfigured`."""
+	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
 	headers = {"authorization": f"Bearer {provider.api_key}", "accept": "text/event-stream"}
 	if organization := provider.extra.get("organization"):
@@ -311,7 +311,7 @@ def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, st
 
 
 def _reason(response: dict[str, Any]) -> str | None:
-	"""The finish reason of a response: `stopped` if it was cancelled, `content_filter` or `length` if it is incomplete, or None."""
+	"""Returns the finish reason: `stopped` after a cancel, `content_filter` or `length` if incomplete, else None."""
 	if response.get("status") == "cancelled":
 		return "stopped"
 	if response.get("status") != "incomplete":
@@ -321,7 +321,7 @@ def _reason(response: dict[str, Any]) -> str | None:
 
 
 def _unshown(output: Iterable[dict[str, Any]]) -> str | None:
-	"""The kind of error for the content of an output that is not shown, for an answer without other content; else None."""
+	"""Returns the kind of error of content that is not shown, for an answer without other content; else None."""
 	kinds = {item.get("type") for item in output} - {*SHOWN}
 	known = (failing for kind, failing in UNSHOWN.items() if kind in kinds)
 	return next(known, "only_unknown_calls" if kinds else None)

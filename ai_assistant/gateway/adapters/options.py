@@ -27,7 +27,7 @@ Body = dict[str, Any]
 
 
 def options_of(ask: Ask) -> Body:
-	"""The OPTIONS that the question has."""
+	"""Returns the OPTIONS that the question has."""
 	fields = {name: getattr(ask, name) for name in OPTIONS}
 	if not ask.tools:
 		# Without tools the field has no meaning, and some APIs refuse it.
@@ -36,7 +36,7 @@ def options_of(ask: Ask) -> Body:
 
 
 def for_chat(api: str, ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
-	"""For chat completions.
+	"""Returns the options for chat completions.
 
 	Args:
 		reasons: whether the model is one of OpenAI's that reason: they take no sampling parameters and no `stop`.
@@ -58,7 +58,7 @@ def for_chat(api: str, ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 
 
 def for_responses(ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
-	"""For OpenAI's Responses. `reasons` is as for `for_chat`."""
+	"""Returns the options for OpenAI's Responses. `reasons` is as for `for_chat`."""
 	fields = options_of(ask)
 	names = ["parallel_tool_calls", "service_tier", *(() if reasons else ("top_p",))]
 	sent: Body = {name: fields[name] for name in names if name in fields}
@@ -75,7 +75,7 @@ def for_responses(ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 
 
 def for_anthropic(ask: Ask, listed: models.Entry, thinks: bool) -> tuple[Body, tuple[str, ...]]:
-	"""For Messages.
+	"""Returns the options for Messages.
 
 	A format goes into `output_config` and `parallel_tool_calls` into `tool_choice`, where the caller merges them.
 
@@ -109,7 +109,7 @@ def for_anthropic(ask: Ask, listed: models.Entry, thinks: bool) -> tuple[Body, t
 
 
 def for_gemini(ask: Ask) -> tuple[Body, tuple[str, ...]]:
-	"""For `generationConfig` of Gemini."""
+	"""Returns the options for `generationConfig` of Gemini."""
 	fields = options_of(ask)
 	names = {
 		"stop": "stopSequences",
@@ -133,7 +133,7 @@ def for_gemini(ask: Ask) -> tuple[Body, tuple[str, ...]]:
 
 
 def for_ollama(ask: Ask) -> tuple[Body, tuple[str, ...]]:
-	"""For Ollama: `format`, and `options` for the caller to merge."""
+	"""Returns the options for Ollama: `format`, and `options` for the caller to merge."""
 	fields = options_of(ask)
 	names = ("stop", "top_p", "seed", "presence_penalty", "frequency_penalty")
 	sent: Body = {"options": {name: fields[name] for name in names if name in fields}}

@@ -54,7 +54,7 @@ class _Custom:
 def _items(
 	message: dict[str, Any], fields: continuation.Fields, custom: _Custom, compact: bool
 ) -> Iterator[dict[str, Any]]:
-	"""A chat message as input items. A call is an item of its own, and so is the result of a call."""
+	"""Yields a chat message as input items. A call is an item of its own, and so is the result of a call."""
 	if message["role"] == "tool":
 		output, identity = _content("user", message["content"]), message["tool_call_id"]
 		kind = "custom_tool_call" if identity in custom.calls else "function_call"
@@ -76,7 +76,7 @@ def _items(
 
 
 def _content(role: str, content: Any) -> Any:
-	"""The parts of a content have other names there."""
+	"""Returns a content with the names that its parts have in this API."""
 	return [_part(role, part) for part in content] if isinstance(content, list) else content
 
 

@@ -8,7 +8,7 @@ from ..usage import Usage, estimated_tokens, tokens
 
 
 def usage_of(end: dict[str, Any], thought_bytes: int, provider: Provider, model: str) -> Usage | None:
-	"""The tokens of an answer. The prompt's include those of the cache, and the completion's include those of the reasoning."""
+	"""Returns the tokens of an answer: the prompt's with those of the cache, the completion's with the reasoning."""
 	counts = end.get("usage")
 	if not counts:
 		return None

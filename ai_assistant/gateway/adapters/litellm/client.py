@@ -26,7 +26,7 @@ TAKES_NO_CHOICE = ("ollama", "ollama_chat")
 
 
 def load() -> Any:
-	"""litellm, imported once and set up so that it streams and does nothing else."""
+	"""Imports litellm once, and sets it up so that it streams and does nothing else."""
 	# Before the import: else it fetches a price list from the network, and loads a .env file of the folder.
 	os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 	os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
@@ -162,7 +162,7 @@ async def litellm() -> Any:
 
 
 def connection(provider: Provider) -> dict[str, Any]:
-	"""The arguments that every question to this provider shares."""
+	"""Returns the arguments that every question to this provider shares."""
 	return {
 		**provider.extra,
 		"api_key": provider.api_key,
@@ -248,7 +248,7 @@ def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
 
 
 def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thought: int = 0) -> Usage | None:
-	"""litellm's usage as ours; `thought` are the bytes of the reasoning."""
+	"""Converts litellm's usage. `thought` is the number of bytes of the reasoning."""
 	if raw is None:
 		return None
 	prompt, completion = tokens(raw.prompt_tokens), tokens(raw.completion_tokens)
