@@ -38,6 +38,7 @@ NAMES = [
 	),
 	*("instructions", "function", "parameters", "input_schema", "tool_use_id", "output_config", "file_data"),
 	*("detail", "mode", "title", "cache_control", "filename", "refusal", "is_error", "background", "store"),
+	*("allowed_tools", "context", "input_audio", "max_completion_tokens", "output_format"),
 ]
 TYPES = [
 	*(
@@ -74,6 +75,7 @@ TYPES = [
 	),
 	*(
 		"input_file",
+		"input_audio",
 		"search_result",
 		"any",
 		"auto",
