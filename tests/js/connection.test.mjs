@@ -94,48 +94,6 @@ describe("a socket", { concurrency: 3 }, () => {
 	});
 });
 
-test("a socket that has connected again and brings nothing is trusted for one second", async (t) => {
-	const wire = await Wire.over(t);
-	const { manager: client } = manager(t, wire.options);
-	await client.connect();
-	let now = Date.now();
-	t.mock.method(Date, "now", () => now);
-	const first = next(client, "text");
-	const gate = unique("gate");
-	const chat = client.chat(script({ text: "one" }, { gate }, { text: "two" }));
-	await first;
-	// Frappe's realtime server may leave the new connection in a namespace without events.
-	wire.onFrame = (text, pass) => /"ai_(progress|status)"/.test(text) || pass();
-	const ask = globalThis.fetch;
-	const journal = { message: { events: [], status: "running" } };
-	const asks = t.mock.method(globalThis, "fetch", (...args) =>
-		String(args[0]).includes("get_events") ? Response.json(journal) : ask(...args),
-	);
-	// Time passes only when the test says so. socket.io has the real timers.
-	const timer = globalThis.setTimeout;
-	const back = next(client, "reconnect");
-	const waits = new Promise((resolve, reject) => {
-		t.mock.method(globalThis, "setTimeout", (call, ms) => ms === 1000 && resolve(call));
-		const none = new Error("the client does not wait for 1,000 ms");
-		back.then(() => timer(reject, 10_000, none).unref());
-	});
-	wire.cut();
-	await back;
-	const pass = await waits;
-	globalThis.setTimeout.mock.restore();
-	const read = new Promise((resolve) =>
-		asks.mock.mockImplementation((...args) => {
-			if (String(args[0]).includes("get_events")) resolve(args[0]);
-			return ask(...args);
-		}),
-	);
-	now += 1000;
-	pass();
-	await read;
-	await openGate(gate);
-	assert.equal((await chat).response, "onetwo");
-});
-
 test("a second connect() leaves one socket, also where the first was about to come back", async (t) => {
 	const { manager: client } = manager(t);
 	const refused = client.connect();
