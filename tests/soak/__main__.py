@@ -6,7 +6,6 @@ In the middle a worker is killed and Redis is restarted. Writes its table to doc
 import argparse
 import sys
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.support.site import PROVIDER_PORT
 from . import report
 from .agent import Agent
 from .providers import Providers
-from .sites import OnBench, Standalone, on_bench, standalone
+from .sites import OnBench, Standalone, started
 
 WHOLE = 400
 ANSWER_S = 0.8
@@ -53,12 +52,7 @@ def main() -> int:
 	providers = Providers(PROVIDER_PORT if arguments.bench else 0, ANSWER_S, arguments.seed)
 	with providers.server:
 		config: dict[str, Any] = {"providers": providers.config(), "limits": LIMITS, "timeouts": TIMEOUTS}
-		place: AbstractContextManager[OnBench | Standalone]
-		if arguments.bench:
-			place = on_bench(arguments.bench, arguments.site, config)
-		else:
-			place = standalone(config)
-		with place as site, site.client() as client:
+		with started(arguments.bench, arguments.site, config) as site, site.client() as client:
 			client.connect()
 			agent = Agent(client, providers)
 			memory = run(site, agent, providers, config, arguments.rounds, arguments.seconds)

@@ -10,7 +10,6 @@ import math
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from tests.support.site import PROVIDER_PORT
 from tests.support.wire import Step
 
 from .report import Row, table
-from .sites import OnBench, Standalone, on_bench, standalone
+from .sites import OnBench, Standalone, started
 
 MINUTES = 60
 """The default of `total_background_s`."""
@@ -115,12 +114,7 @@ def main() -> int:
 		timeouts["total_background_s"] = total_s
 	with ScriptedProvider(PROVIDER_PORT if arguments.bench else 0, _plan(total_s)) as server:
 		config = {"providers": _providers(server), "timeouts": timeouts}
-		place: AbstractContextManager[OnBench | Standalone]
-		if arguments.bench:
-			place = on_bench(arguments.bench, arguments.site, config)
-		else:
-			place = standalone(config)
-		with place as site, site.client() as client:
+		with started(arguments.bench, arguments.site, config) as site, site.client() as client:
 			client.connect()
 			requests = {name: Followed(client, server, name) for name in ADAPTERS}
 			run(site, client, requests, total_s)

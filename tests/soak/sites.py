@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +160,10 @@ def standalone(config: Config) -> Iterator[Standalone]:
 			yield site
 		finally:
 			site.stop()
+
+
+def started(
+	bench: Path | None, site: str, config: Config
+) -> AbstractContextManager[OnBench] | AbstractContextManager[Standalone]:
+	"""Starts a copy of a bench's site, or the standalone site if there is no bench."""
+	return on_bench(bench, site, config) if bench else standalone(config)
