@@ -14,8 +14,7 @@ def known(provider: Provider, model: str) -> ModelInfo:
 	A button in Desk fills the administrator's figures from the provider's own list of models (`model_list`).
 	"""
 	own = provider.details.get(model) or ModelInfo()
-	api = provider.api.removeprefix("litellm/")
-	entry = models.entry(models.NAMES.get(api, api), model)
+	entry = _entry(provider, model)
 	listed = ModelInfo(
 		context_window=_number(entry.get("max_input_tokens")),
 		max_output_tokens=_number(entry.get("max_output_tokens")),
@@ -37,8 +36,7 @@ def context_window(provider: Provider, model: str) -> int | None:
 	own = provider.details.get(model)
 	if own is not None and own.context_window is not None:
 		return own.context_window
-	api = provider.api.removeprefix("litellm/")
-	return _number(models.entry(models.NAMES.get(api, api), model).get("max_input_tokens"))
+	return _number(_entry(provider, model).get("max_input_tokens"))
 
 
 def price(provider: Provider, model: str) -> Price | None:
@@ -50,6 +48,12 @@ def as_dict(provider: Provider, model: str) -> dict[str, Any]:
 	"""Returns what is known of a model as JSON, with its `prices` in US dollars a million tokens."""
 	prices = price(provider, model)
 	return {**asdict(known(provider, model)), "prices": asdict(prices) if prices else None}
+
+
+def _entry(provider: Provider, model: str) -> models.Entry:
+	"""Returns what litellm's list has of a provider's model."""
+	api = provider.api.removeprefix("litellm/")
+	return models.entry(models.NAMES.get(api, api), model)
 
 
 def _number(value: Any) -> int | None:
