@@ -7,8 +7,8 @@ from typing import Any
 def fingerprint_of(value: Any) -> str:
 	"""Returns a hash of a JSON value. It does not depend on the order of names in objects.
 
-	The texts are hashed as they are. To write them as JSON first takes four times as long (1.7 against 0.5 ms for a
-	conversation of 0.5 MB).
+	The texts are hashed as they are. To write them as JSON first takes longer: 1.7 instead of 0.5 ms for 0.5 MB in texts
+	of about 11 kB, 9 instead of 5 ms for 2 MB in texts of about 0.7 kB.
 
 	Args:
 		value: as `json.loads` returns it, without lone surrogates.
