@@ -37,6 +37,7 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 		"images",
 		"dropped",
 		"trimmed",
+		"stop_sequence",
 		"metadata",
 		"reference_doctype",
 		"reference_name",

@@ -69,6 +69,7 @@ class Chat:
 		self.earlier: Completion | None = None
 		self.cancel = Cancel()
 		self.abandoned = False
+		self.stop_sequence: str | None = None  # It is part of the answer and is not stored.
 		self.detached: Detached | None = request.attach_to
 		self.replay = Replay(publisher.transcript) if request.attach_to else None
 		self._renew_at = time.monotonic() + RENEW_S
@@ -113,6 +114,7 @@ class Chat:
 			The answer object.
 		"""
 		usage.log_changes(self.request, completion)
+		self.stop_sequence = completion.stop_sequence
 		status, finish_reason, error = "completed", completion.finish_reason, None
 		if finish_reason == "cancelled":
 			status = "cancelled"
@@ -211,9 +213,9 @@ class Chat:
 		return answer
 
 	def _answer(self, row: store.Row) -> dict[str, Any]:
-		request = self.request
 		names = ("request_id", "task_id", "metadata", "reference_doctype", "reference_name")
-		return answer_of({**{name: getattr(request, name) for name in names}, **row})
+		own = {name: getattr(self.request, name) for name in names}
+		return answer_of({"stop_sequence": self.stop_sequence, **own, **row})
 
 
 def run(

@@ -147,6 +147,7 @@ class Completion:
 	provider answered first.
 	`unshown` is the kind of content that no chunk can show, as a kind of error. The gateway raises that error if the answer
 	has no other content.
+	`stop_sequence` is the one of the question's `stop` at which the model stopped, if the provider names it.
 	"""
 
 	finish_reason: str
@@ -164,6 +165,7 @@ class Completion:
 	trimmed: Trimmed | None = None
 	compacted: bool = False
 	hung_up_on: tuple[str, str] | None = None
+	stop_sequence: str | None = None
 
 
 Chunk = (

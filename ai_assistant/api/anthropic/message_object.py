@@ -17,10 +17,9 @@ def end_of(answer: dict[str, Any]) -> dict[str, Any]:
 	if failure := answer.get("error"):
 		details = {"type": "refusal", "category": None, "explanation": failure["message"]}
 		return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
-	return {
-		"stop_reason": STOP_REASONS.get(answer["finish_reason"], "end_turn"),
-		"stop_sequence": None,
-	}
+	if sequence := answer.get("stop_sequence"):
+		return {"stop_reason": "stop_sequence", "stop_sequence": sequence}
+	return {"stop_reason": STOP_REASONS.get(answer["finish_reason"], "end_turn"), "stop_sequence": None}
 
 
 def usage_of(usage: dict[str, Any] | None) -> dict[str, Any]:

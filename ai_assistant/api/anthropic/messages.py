@@ -51,12 +51,14 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	tools, choice, dropped = tools_of(body)
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	tool_choice = body.get("tool_choice")
+	warms_cache = _warms_cache(body, config, choice)
 	fields = {
 		"messages": with_marker(messages_of(body), body.get("cache_control")),
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
-		"max_tokens": body.get("max_tokens"),
+		# No provider's chat API answers with nothing. One token is the least.
+		"max_tokens": 1 if warms_cache else body.get("max_tokens"),
 		"stop": _stops(body.get("stop_sequences")),
 		"reasoning_effort": _effort(thinking, config),
 		"tools": tools or None,
@@ -73,7 +75,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	return Parsed(
 		fields={name: value for name, value in fields.items() if value is not None},
 		stream=flag(body.get("stream"), "stream"),
-		options={"shows_thinking": thinking.get("display") != "omitted"},
+		options={"shows_thinking": thinking.get("display") != "omitted", "warms_cache": warms_cache},
 		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
 	)
 
@@ -99,6 +101,19 @@ def _effort(thinking: dict[str, Any], config: dict[str, Any]) -> str | None:
 	return effort or "high"
 
 
+def _warms_cache(body: dict[str, Any], config: dict[str, Any], choice: Any) -> bool:
+	"""Whether a request only puts its prompt into the provider's cache: `max_tokens` is 0, and the message is empty.
+
+	Anthropic refuses this beside a stream, a format and a `tool_choice` that forces a call.
+	"""
+	if body.get("max_tokens") != 0 or isinstance(body["max_tokens"], bool):
+		return False
+	if body.get("stream") or config.get("format") or choice not in (None, "auto", "none"):
+		beside = "stream, output_config.format, tool_choice"
+		raise invalid(_("{0} accepts 0 only without {1}."), "max_tokens", beside)
+	return True
+
+
 def _session(user_id: Any) -> str | None:
 	"""Returns the session that Claude Code names in its `user_id`. The requests of one session are one task."""
 	named = SESSION.search(user_id) if isinstance(user_id, str) else None
@@ -121,6 +136,9 @@ def _response_format(output_format: Any) -> dict[str, Any] | None:
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
 	"""Builds the message for the contract's answer object."""
+	if parsed.options.get("warms_cache"):
+		answer = {**answer, "reasoning": "", "response": "", "tool_calls": [], "finish_reason": "length"}
+		answer |= {"continuation": None, "stop_sequence": None}
 	content: list[dict[str, Any]] = []
 	thought = answer["reasoning"] if parsed.options.get("shows_thinking", True) else ""
 	sealed = answer.get("continuation")

@@ -86,6 +86,7 @@ async def answer(
 		continuation=message.continuation.encoded(provider, ask.model),
 		sources=message.sources,
 		compacted=compaction.FIELD in message.continuation,
+		stop_sequence=message.stop_sequence,
 	)
 
 

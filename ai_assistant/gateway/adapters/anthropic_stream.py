@@ -29,6 +29,7 @@ class Message(PartialAnswer):
 	pauses: bool = False
 	id: str | None = None
 	stop_reason: str | None = None
+	stop_sequence: str | None = None
 	stop_details: Any = None
 	stopped: bool = False
 	usage: dict[str, Any] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Message(PartialAnswer):
 		elif kind == "message_delta":
 			delta = event.get("delta") or {}
 			self.stop_reason = delta.get("stop_reason") or self.stop_reason
+			self.stop_sequence = string(delta.get("stop_sequence") or "") or self.stop_sequence
 			self.stop_details = delta.get("stop_details") or self.stop_details
 			self._count(event.get("usage"))
 		elif kind == "message_stop":

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from ai_assistant.api.anthropic import messages as dialect
 from ai_assistant.api.dialect import HTTP_STATUS
+from ai_assistant.chat.errors import ChatError
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall
 from tests.api.answers import (
 	ALL,
@@ -222,6 +223,35 @@ def test_each_end_has_anthropics_name(reason: str, named: str) -> None:
 	answer = answer_of([Text("Yes.")], finish_reason=reason)
 	assert dialect.whole(answer, parse(), 1)["stop_reason"] == named
 	assert read(stream([Text("Yes.")], answer)).stop_reason == named
+
+
+def test_a_stop_sequence_is_the_reason_and_is_named() -> None:
+	answer = answer_of([Text("Yes.")], stop_sequence="END")
+	whole = dialect.whole(answer, parse(), 1)
+	assert (whole["stop_reason"], whole["stop_sequence"]) == ("stop_sequence", "END")
+	final = read(stream([Text("Yes.")], answer))
+	assert (final.stop_reason, final.stop_sequence) == ("stop_sequence", "END")
+
+
+def test_a_request_for_no_tokens_gets_an_empty_message() -> None:
+	parsed = parse(max_tokens=0)
+	assert parsed.fields["max_tokens"] == 1
+	body = dialect.whole(answer_of(ALL, continuation=SEALED), parsed, 1)
+	Message.model_validate(body)
+	assert (body["content"], body["stop_reason"]) == ([], "max_tokens")
+
+
+@pytest.mark.parametrize(
+	"more",
+	[
+		{"stream": True},
+		{"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+		{"tools": [{"name": "clock", "input_schema": {}}], "tool_choice": {"type": "any"}},
+	],
+)
+def test_a_request_for_no_tokens_is_refused_as_at_anthropic(more: dict[str, Any]) -> None:
+	with pytest.raises(ChatError, match="max_tokens accepts 0 only without stream"):
+		parse(max_tokens=0, **more)
 
 
 def test_the_first_event_has_an_estimate_of_the_prompt() -> None:

@@ -87,7 +87,8 @@ class Anthropic(Family):
 		if "error" in step:
 			return self._event("error", error={"type": "overloaded_error", "message": step["error"]})
 		usage = {**USAGE, **step.get("usage", {})}
-		reason = {"stop_reason": self.stop.get(step["finish"], step["finish"]), "stop_sequence": None}
+		reason = {"stop_reason": self.stop.get(step["finish"], step["finish"])}
+		reason["stop_sequence"] = step.get("stop_sequence")
 		counts = {"output_tokens": usage["completion"]}
 		if "cached" in usage:
 			counts |= {
