@@ -72,6 +72,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("GET", re.compile("/responses/([^/]+)"), responses, stored_responses.retrieve),
 	("DELETE", re.compile("/responses/([^/]+)"), responses, stored_responses.delete),
 	("POST", re.compile("/responses/([^/]+)/cancel"), responses, stored_responses.cancel),
+	("GET", re.compile("/responses/([^/]+)/input_items"), responses, stored_responses.list_input),
 	("POST", re.compile("/messages"), messages, partial(answer, messages)),
 	("POST", re.compile("/messages/count_tokens"), messages, _count_message_tokens),
 	("GET", re.compile("/models"), chat_completions, _list_models),

@@ -34,6 +34,7 @@ PATHS = (
 	"//",
 	"/responses/compact",
 	"/responses/input_tokens",
+	"/responses/response-1/input_items",
 )
 TEXT = {"type": "text", "text": PROMPTS[1]}
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}

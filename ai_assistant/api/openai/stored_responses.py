@@ -29,6 +29,7 @@ from ai_assistant.log import escaped
 from .. import requests
 from ..dialect import Parsed
 from . import responses
+from .input_items import items_of, page_of
 from .response_object import (
 	ID_PREFIX,
 	ITEM_PREFIXES,
@@ -119,6 +120,19 @@ def retrieve(response_id: str) -> Response:
 			raise ChatError("not_kept", message.format(response_id, "starting_after"))
 		parsed.options["starting_after"] = after
 	return _stream(row, sent, parsed)
+
+
+def list_input(response_id: str) -> Response:
+	"""Returns the items of a response's input, and of the responses that it continues, as pages.
+
+	Raises:
+		ChatError: `not_kept` if the site has not stored the input.
+	"""
+	row, sent = _find_with_sent(response_id)
+	if sent.get("messages") is None:
+		raise _not_kept(response_id)
+	items = items_of(sent["messages"], row["request_id"], tools_of(_parsed(row, sent, stream=False)))
+	return requests.json_response(200, page_of(items, frappe.request.args), {})
 
 
 def cancel(response_id: str) -> Response:
