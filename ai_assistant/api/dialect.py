@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from ai_assistant.gateway import Chunk
 
+from .paths import Paths
+
 HTTP_STATUS = {
 	"invalid_request": 400,
 	"unauthenticated": 401,
@@ -64,6 +66,8 @@ class Parsed:
 	"""What the writer needs to know, such as `include_usage`."""
 	dropped: tuple[str, ...] = ()
 	"""The names of the fields of the body that the site ignores."""
+	paths: Paths | None = None
+	"""Where the client sent the `fields`, for errors; None if their names are the client's."""
 
 
 class StreamWriter(Protocol):

@@ -20,7 +20,7 @@ from ai_assistant.config import access
 from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
 
-from . import hang_up, models
+from . import hang_up, models, paths
 from .dialect import Dialect, Parsed, StreamWriter, is_cut, is_vs_code
 from .responses import refusal_of
 
@@ -189,7 +189,8 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	most = fields.get("max_tokens")
 	if isinstance(most, int) and most > settings.limits.max_tokens:
 		fields["max_tokens"] = settings.limits.max_tokens
-	request = validate(fields, replace(settings, modes=modes))
+	with paths.as_sent(parsed.paths):
+		request = validate(fields, replace(settings, modes=modes))
 	unwanted = frappe.request.headers.get("X-AI-Progress", "").lower() == "off"
 	publishes = settings.realtime.standard_apis and not unwanted
 	request = replace(request, publishes=publishes, stream_tool_calls=parsed.stream)

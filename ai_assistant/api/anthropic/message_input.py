@@ -24,14 +24,14 @@ FOREIGN_RESULT = "_tool_result"
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+def conversation_of(body: dict[str, Any]) -> Conversation:
 	"""Returns the `system` and the `messages` of a request, in the form of the OpenAI chat API.
 
 	Raises:
 		ChatError: `invalid_request`, with the path of the field.
 	"""
 	conversation = Conversation()
-	conversation.add("system", _content(body.get("system"), "system"))
+	_add(conversation, "system", body.get("system"), "system", "system")
 	messages = body.get("messages")
 	if not isinstance(messages, list) or not messages:
 		raise invalid(_("{0} accepts a list of at least one {1}."), "messages", "{role, content}")
@@ -42,11 +42,9 @@ def messages_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 			raise invalid(_("{0}.role accepts one of: {1}."), where, ", ".join(ROLES))
 		if role == "assistant":
 			_assistant(conversation, message.get("content"), f"{where}.content")
-		elif role == "user":
-			_user(conversation, message.get("content"), f"{where}.content")
 		else:
-			conversation.add("system", _content(message.get("content"), f"{where}.content"))
-	return conversation.messages
+			_add(conversation, role, message.get("content"), f"{where}.content", where)
+	return conversation
 
 
 def with_marker(messages: list[dict[str, Any]], marker: Any) -> list[dict[str, Any]]:
@@ -65,14 +63,23 @@ def with_marker(messages: list[dict[str, Any]], marker: Any) -> list[dict[str, A
 	]
 
 
-def _user(conversation: Conversation, content: Any, where: str) -> None:
-	"""Adds a turn of the user. Results of tools come first, because the chat API requires that."""
-	blocks = _blocks(content, where)
-	for path, block in blocks:
-		if block["type"] == "tool_result":
-			_result(conversation, block, path)
-	parts = [part for path, block in blocks for part in _parts(block, path) if block["type"] != "tool_result"]
-	conversation.add("user", _plain(parts))
+def _add(conversation: Conversation, role: str, content: Any, where: str, path: str) -> None:
+	"""Adds a turn of the user, or instructions. Results of tools come first, because the chat API requires that.
+
+	Args:
+		where: the path of the content.
+		path: the path of the turn.
+	"""
+	parts: list[dict[str, Any]] = []
+	paths: list[str] = []
+	for block_path, block in _blocks(content, where):
+		if block["type"] == "tool_result" and role == "user":
+			_result(conversation, block, block_path)
+			continue
+		own = _parts(block, block_path)
+		parts += own
+		paths += [block_path] * len(own)
+	conversation.add(role, _plain(parts), path, paths)
 
 
 def _assistant(conversation: Conversation, content: Any, where: str) -> None:
@@ -81,15 +88,15 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 		if kind in ("thinking", "redacted_thinking"):
 			sealed = block.get("signature" if kind == "thinking" else "data")
 			if isinstance(sealed, str) and is_continuation(sealed):
-				conversation.think(sealed)
+				conversation.think(sealed, path)
 		elif kind == "tool_use":
 			tool_input = block.get("input")
 			# Most models write the arguments in this form, so a provider finds its own earlier text in its cache.
 			compact = json.dumps(tool_input or {}, ensure_ascii=False, separators=(",", ":"))
 			arguments = tool_input if isinstance(tool_input, str) else compact
-			conversation.call(string_in(block, "id", path), string_in(block, "name", path), arguments)
+			conversation.call(string_in(block, "id", path), string_in(block, "name", path), arguments, path)
 		elif kind == "text":
-			conversation.say(string_in(block, "text", path))
+			conversation.say(string_in(block, "text", path), path)
 		else:
 			raise invalid(
 				_("{0}.type accepts one of: {1}."), path, "text, thinking, redacted_thinking, tool_use"
@@ -107,11 +114,7 @@ def _result(conversation: Conversation, block: dict[str, Any], where: str) -> No
 	if text and block.get("cache_control"):
 		content = [{"type": "text", "text": text, "cache_control": block["cache_control"]}]
 	images = [part for part in parts if part["type"] != "text"]
-	conversation.result(string_in(block, "tool_use_id", where), content, images)
-
-
-def _content(content: Any, where: str) -> str | list[dict[str, Any]]:
-	return _plain([part for path, block in _blocks(content, where) for part in _parts(block, path)])
+	conversation.result(string_in(block, "tool_use_id", where), content, images, where)
 
 
 def _plain(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
@@ -219,6 +222,15 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 		mark = {"cache_control": tool["cache_control"]} if tool.get("cache_control") else {}
 		tools.append({"type": "function", "function": function, **mark})
 	return tools, _choice(body.get("tool_choice")) if tools else None, tuple(dropped)
+
+
+def tool_paths_of(body: dict[str, Any]) -> list[str]:
+	"""Returns the paths of the tools that `tools_of` returned."""
+	return [
+		f"tools[{n}]"
+		for n, tool in enumerate(body.get("tools") or [])
+		if tool.get("type") in (None, "custom")
+	]
 
 
 def _choice(tool_choice: Any) -> Any:

@@ -20,8 +20,9 @@ from ai_assistant.gateway.efforts import BUDGETS
 from ..conversation import task_label
 from ..dialect import Parsed
 from ..fields import object_in, unread
+from ..paths import Paths, of_messages, of_tools
 from .errors import error
-from .message_input import messages_of, tools_of, with_marker
+from .message_input import conversation_of, tool_paths_of, tools_of, with_marker
 from .message_object import end_of, input_of, usage_of
 from .message_stream import Writer
 
@@ -38,6 +39,22 @@ READ = (
 )
 # Values of other fields that ask for what the site does anyway.
 NEUTRAL: dict[str, Any] = {"mcp_servers": [], "speed": "standard"}
+# The names of this API for fields of the chat API, and for the ends of their paths.
+NAMES = {
+	"reasoning_effort": "output_config.effort",
+	"request_id": "metadata.request_id",
+	"response_format.json_schema": "output_config.format",
+	"stop": "stop_sequences",
+	"task_id": "metadata.task_id",
+}
+ENDINGS = {
+	".file.file_data": ".source",
+	".function.name": ".name",
+	".image_url": ".source",
+	".image_url.url": ".source",
+	".parameters": ".input_schema",
+	".tool_call_id": ".tool_use_id",
+}
 
 
 def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
@@ -52,8 +69,13 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	tool_choice = body.get("tool_choice")
 	warms_cache = _warms_cache(body, config, choice)
+	conversation = conversation_of(body)
+
+	def paths() -> dict[str, str]:
+		return NAMES | of_messages(conversation.sources) | of_tools(tool_paths_of(body))
+
 	fields = {
-		"messages": with_marker(messages_of(body), body.get("cache_control")),
+		"messages": with_marker(conversation.messages, body.get("cache_control")),
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
@@ -77,6 +99,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		stream=flag(body.get("stream"), "stream"),
 		options={"shows_thinking": thinking.get("display") != "omitted", "warms_cache": warms_cache},
 		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
+		paths=Paths(paths, ENDINGS),
 	)
 
 

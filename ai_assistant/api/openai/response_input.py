@@ -32,7 +32,7 @@ FOREIGN = (
 DETAILS = {"low": "low", "high": "high", "original": "high"}
 
 
-def messages_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+def conversation_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> Conversation:
 	"""Returns the messages of `history` and then those of an `input`, in the form of the OpenAI chat API.
 
 	Raises:
@@ -40,8 +40,8 @@ def messages_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> lis
 	"""
 	conversation = Conversation(history)
 	if isinstance(input_items, str):
-		conversation.add("user", input_items)
-		return conversation.messages
+		conversation.add("user", input_items, "input")
+		return conversation
 	if not isinstance(input_items, list):
 		raise invalid(_("{0} accepts a string or a list of items."), "input")
 	for n, item in enumerate(input_items):
@@ -54,7 +54,7 @@ def messages_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> lis
 		if not isinstance(kind, str) or kind not in ITEMS:
 			raise invalid(_("{0}.type accepts one of: {1}."), where, ", ".join(ITEMS))
 		ITEMS[kind](conversation, item, where)
-	return conversation.messages
+	return conversation
 
 
 def _message(conversation: Conversation, item: dict[str, Any], where: str) -> None:
@@ -63,11 +63,13 @@ def _message(conversation: Conversation, item: dict[str, Any], where: str) -> No
 		raise invalid(_("{0}.role accepts one of: {1}."), where, ", ".join(ROLES))
 	text, others = _content(item.get("content"), f"{where}.content")
 	if role == "user":
-		conversation.add("user", others if any(part["type"] != "text" for part in others) else text)
+		paths = [f"{where}.content[{n}]" for n in range(len(others))]
+		content = others if any(part["type"] != "text" for part in others) else text
+		conversation.add("user", content, where, paths)
 	elif role == "assistant":
-		conversation.say(text)
+		conversation.say(text, where)
 	else:
-		conversation.add("system", text)
+		conversation.add("system", text, where)
 
 
 def _name(item: dict[str, Any], where: str) -> str:
@@ -81,30 +83,30 @@ def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 		arguments = json.dumps(arguments, ensure_ascii=False)
 	if not isinstance(arguments, str):
 		raise invalid(_("{0}.arguments accepts a string with a JSON object."), where)
-	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments or "{}")
+	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments or "{}", where)
 
 
 def _custom_call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	arguments = freeform.arguments_of(string_in(item, "input", where))
-	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments)
+	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments, where)
 
 
 def _output(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	text, parts = _content(item.get("output"), f"{where}.output")
 	images = [part for part in parts if part["type"] != "text"]
-	conversation.result(string_in(item, "call_id", where), text, images)
+	conversation.result(string_in(item, "call_id", where), text, images, where)
 
 
 def _reasoning(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	sealed = item.get("encrypted_content")
 	if isinstance(sealed, str) and is_continuation(sealed):
-		conversation.think(sealed)
+		conversation.think(sealed, where)
 
 
 def _compaction(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	summary = summary_of(item.get("encrypted_content"))
 	if summary is not None:
-		conversation.add("user", f"Summary of the conversation so far:\n\n{summary}")
+		conversation.add("user", f"Summary of the conversation so far:\n\n{summary}", where)
 
 
 def _reference(conversation: Conversation, item: dict[str, Any], where: str) -> None:

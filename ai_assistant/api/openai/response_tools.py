@@ -18,6 +18,7 @@ from ..fields import schema_of
 ADDITIONAL = "additional_tools"
 # Tools in this namespace are known by their own names.
 PLAIN = "functions"
+RUN_BY_CLIENT = ("function", "custom")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 		kind = tool.get("type") if isinstance(tool, dict) else None
 		if not isinstance(kind, str):
 			raise invalid(_('{0} accepts an object {{"type": "function", "name", "parameters"}}.'), where)
-		if kind not in ("function", "custom"):
+		if kind not in RUN_BY_CLIENT:
 			dropped.append(f"tools.{kind}")
 			continue
 		tools.append(_custom(tool) if kind == "custom" else _function(tool))
@@ -99,6 +100,16 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	if allowed is not None:
 		tools = [tool for tool in tools if tool["function"]["name"] in allowed]
 	return tools, choice if tools else None, tuple(dropped)
+
+
+def tool_paths_of(body: dict[str, Any]) -> list[str]:
+	"""Returns the paths of the tools that `tools_of` returned; none if `tool_choice` may have left out some of them."""
+	_chosen_tool, allowed = _choice(body.get("tool_choice"))
+	if allowed is not None:
+		return []
+	return [
+		where for where, tool, _namespace in _flat(body.get("tools") or []) if tool["type"] in RUN_BY_CLIENT
+	]
 
 
 def _flat(tools: list[Any]) -> Iterator[tuple[str, Any, str | None]]:

@@ -19,11 +19,12 @@ from ai_assistant.gateway.surrogates import join_surrogates
 from ..conversation import task_label
 from ..dialect import Parsed
 from ..fields import effort_of, object_in, unread
+from ..paths import Paths, Source, of_messages, of_tools
 from .errors import error
-from .response_input import messages_of
+from .response_input import conversation_of
 from .response_object import REPEATED, whole
 from .response_stream import Writer
-from .response_tools import tools_of, with_additional_tools
+from .response_tools import tool_paths_of, tools_of, with_additional_tools
 
 __all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
 
@@ -49,6 +50,24 @@ NEUTRAL: dict[str, Any] = {
 # The characters of the fields that the response repeats, and that are stored with it. Tools alone may have 200,000.
 MAX_REPEATED = 500_000
 
+# The names of this API for fields of the chat API, and for the ends of their paths.
+NAMES = {
+	"max_tokens": "max_output_tokens",
+	"messages": "input",
+	"reasoning_effort": "reasoning.effort",
+	"request_id": "metadata.request_id",
+	"response_format.json_schema": "text.format",
+	"task_id": "metadata.task_id",
+	"verbosity": "text.verbosity",
+}
+ENDINGS = {
+	".file.file_data": ".file_data",
+	".function.name": ".name",
+	".id": ".call_id",
+	".image_url.url": ".image_url",
+	".tool_call_id": ".call_id",
+}
+
 
 def parse(
 	body: dict[str, Any], headers: Mapping[str, str], history: Sequence[dict[str, Any]] | None = None
@@ -72,13 +91,19 @@ def parse(
 		raise invalid(_("{0} cannot be used here; send all of the input."), "previous_response_id")
 	reasoning, text, metadata = (object_in(body, name) for name in ("reasoning", "text", "metadata"))
 	input_items = body.get("input")
-	messages = messages_of([] if input_items is None and history else input_items, history or ())
+	conversation = conversation_of([] if input_items is None and history else input_items, history or ())
 	instructions = body.get("instructions")
 	if instructions is not None and not isinstance(instructions, str):
 		raise invalid(_("{0} accepts a string."), "instructions")
 	tools, choice, dropped = tools_of(body)
+	own = [{"role": "system", "content": instructions}] if instructions else []
+
+	def paths() -> dict[str, str]:
+		sources = [*([Source("instructions")] if instructions else []), *conversation.sources]
+		return NAMES | of_messages(sources) | of_tools(tool_paths_of(body))
+
 	fields = {
-		"messages": [*([{"role": "system", "content": instructions}] if instructions else []), *messages],
+		"messages": [*own, *conversation.messages],
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
@@ -101,6 +126,7 @@ def parse(
 		store=flag(body.get("store"), "store"),
 		options={"repeated": _repeated(body)},
 		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
+		paths=Paths(paths, ENDINGS),
 	)
 
 
