@@ -102,17 +102,14 @@ class StreamWriter(Protocol):
 class Dialect(Protocol):
 	"""What the module of a dialect has."""
 
-	FILTERED_IS_ANSWER: bool
-	"""Whether an answer that the provider filtered after it had begun has a body of its own, and is no error."""
-
 	def parse(self, body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"""Raises ChatError `invalid_request` for a body that is refused. Names in `headers` are case-insensitive."""
 		...
 
 	def whole(self, answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
-		"""Builds the body of a request that was not streamed and has no `error`, unless FILTERED_IS_ANSWER.
+		"""Builds the body of a request that was not streamed.
 
-		`created` is a UNIX time in seconds.
+		Its only `error` is that of an answer which the provider filtered (`is_cut`). `created` is a UNIX time in seconds.
 		"""
 		...
 

@@ -123,7 +123,7 @@ def send(
 	dropped = [*parsed.dropped, *((ended or {}).get("dropped") or [])][:MAX_DROPPED]
 	if dropped:
 		headers["X-Dropped"] = ", ".join(field for field in dropped if FIELD.fullmatch(field))
-	if ended and ended.get("error") and not first and not (dialect.FILTERED_IS_ANSWER and is_cut(ended)):
+	if ended and ended.get("error") and not first and not is_cut(ended):
 		return refusal(dialect, ended["error"], headers)
 	if ended and not parsed.stream:
 		return json_response(200, dialect.whole(ended, parsed, created), headers)

@@ -219,6 +219,21 @@ def test_an_error_in_mid_stream_is_an_event_and_no_invented_end(site: Site, end:
 	assert deltas(chunks, "content") == "Half an answer." and finishes(chunks) == []
 
 
+def test_a_filtered_answer_ends_with_content_filter_streamed_and_whole_alike(package: openai.OpenAI) -> None:
+	sent = body(script({"text": "Half"}, {"finish": "content_filter"}))
+	with package.chat.completions.stream(**sent, stream_options={"include_usage": True}) as stream:
+		for _event in stream:
+			pass
+		streamed = stream.current_completion_snapshot
+	for completion in (package.chat.completions.create(**sent), streamed):
+		(choice,) = completion.choices
+		assert (choice.finish_reason, choice.message.content) == ("content_filter", "Half")
+		assert completion.usage
+	# Before it begins, it is an error.
+	with pytest.raises(openai.BadRequestError, match="filtered the content"):
+		package.chat.completions.create(**body(script({"finish": "content_filter"})))
+
+
 def test_where_a_client_hides_errors_the_sentence_is_content_too(site: Site) -> None:
 	sent = body(script({"text": "Half."}, {"error": "scripted"}))
 	chunks = chunks_of(site, sent, **{"User-Agent": "GitHubCopilotChat/0.67.0"})

@@ -26,10 +26,8 @@ from .message_input import conversation_of, tool_paths_of, tools_of, with_marker
 from .message_object import end_of, input_of, usage_of
 from .message_stream import Writer
 
-__all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
+__all__ = ["Writer", "error", "parse", "whole"]
 
-# The message has the stop reason `refusal`.
-FILTERED_IS_ANSWER = True
 SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
 # Fields that are read, or that change nothing here.
 READ = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from frappe import _
 
-from ai_assistant.api.dialect import COMMENT, Parsed, event, is_vs_code
+from ai_assistant.api.dialect import COMMENT, Parsed, event, is_cut, is_vs_code
 from ai_assistant.api.fields import effort_of, list_in, object_in, schema_of, unread
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
@@ -18,9 +18,7 @@ from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta
 
 from .errors import error, error_object
 
-__all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
-
-FILTERED_IS_ANSWER = False
+__all__ = ["Writer", "error", "parse", "whole"]
 
 # Fields of `chat_completion` that have the same name and form here. The API's `metadata` has no limits of this app.
 SAME = tuple(name for name in options.FIELDS if name != "metadata")
@@ -104,7 +102,7 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 		]
 	elif message["content"] is None:
 		message["content"] = ""
-	choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer["finish_reason"]}
+	choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(answer)}
 	return {
 		"id": f"chatcmpl-{answer['request_id']}",
 		"object": "chat.completion",
@@ -166,7 +164,8 @@ class Writer:
 		return COMMENT
 
 	def end(self, answer: dict[str, Any]) -> str:
-		if failure := answer.get("error"):
+		failure = answer.get("error")
+		if failure and (self._options["hides_errors"] or not is_cut(answer)):
 			error_event = event({"error": error_object(failure)})
 			if not self._options["hides_errors"]:
 				return error_event + DONE
@@ -174,7 +173,7 @@ class Writer:
 			# The finish_reason `length` says that the answer is not whole. Without a finish_reason the client shows neither the text
 			# nor the sentence.
 			return sentence + error_event + self._delta({}, "length") + DONE
-		ends = self._delta({}, answer["finish_reason"])
+		ends = self._delta({}, _finish_reason(answer))
 		if self._options["include_usage"]:
 			ends += event({**self._chunk, "choices": [], "usage": usage_of(answer)})
 		return ends + DONE
@@ -192,6 +191,11 @@ class Writer:
 	def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> str:
 		choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 		return event({**self._chunk, "choices": [choice]})
+
+
+def _finish_reason(answer: dict[str, Any]) -> str:
+	"""Returns why an answer ended. Only an answer that its provider filtered has an error here."""
+	return "content_filter" if answer.get("error") else answer["finish_reason"]
 
 
 def _is_function(tool: Any) -> bool:

@@ -26,10 +26,7 @@ from .response_object import REPEATED, whole
 from .response_stream import Writer
 from .response_tools import tool_paths_of, tools_of, with_additional_tools
 
-__all__ = ["FILTERED_IS_ANSWER", "Writer", "error", "parse", "whole"]
-
-# The response is incomplete, for the reason `content_filter`.
-FILTERED_IS_ANSWER = True
+__all__ = ["Writer", "error", "parse", "whole"]
 
 # Fields that are read, or that change nothing here.
 READ = (
