@@ -5,7 +5,7 @@ import math
 from frappe import _
 
 from ai_assistant import keys, store
-from ai_assistant.config.settings import Limits, Settings
+from ai_assistant.config.settings import Settings
 
 from . import budgets
 from .errors import BUSY_S, ChatError
@@ -19,6 +19,8 @@ def check(user: str, status: str, settings: Settings, is_continuation: bool = Fa
 
 	It takes the store's admission lock, so that of several requests at the same moment each counts the ones before
 	it. The next commit or rollback releases the lock.
+	A queued request counts towards the limit of its user, which bounds the queue. It counts towards the limit of the
+	site once a worker runs it.
 
 	Args:
 		user: who asks.
@@ -33,41 +35,16 @@ def check(user: str, status: str, settings: Settings, is_continuation: bool = Fa
 		ChatError: `rate_limited` or `busy` beyond a limit, `budget_exceeded` beyond a budget.
 	"""
 	current, limits = store.current(), settings.limits
-	limit = limits.continuations_per_minute if is_continuation else limits.requests_per_minute
-	load = current.admission_load(user, MINUTE_S, limit, is_continuation)
-	check_limits(load, limits, status, is_continuation)
-	key = keys.current()
-	if key and key.requests_per_minute:
-		nth_newest = current.nth_newest_of_key(key.name, load.now - MINUTE_S, key.requests_per_minute)
-		if seconds := _seconds_to_wait(nth_newest, load.now):
-			message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
-			raise _rate_limited(message, key.requests_per_minute, seconds)
-	budgets.check(user, settings.budgets, key)
-	return load.now
-
-
-def check_limits(load: store.Load, limits: Limits, status: str, is_continuation: bool = False) -> None:
-	"""Checks whether one more request fits into the limits.
-
-	A queued request counts towards the limit of its user, which bounds the queue. It counts towards the limit of the
-	site once a worker runs it.
-
-	Args:
-		load: the requests that are queued, running or recent. Its `nth_newest` is that of the limit for a minute.
-		limits: the site's limits.
-		status: `running` or `queued`, the status that the request would have.
-		is_continuation: whether the request's last message answers a tool call.
-
-	Raises:
-		ChatError: `rate_limited` or `busy`.
-	"""
+	per_minute = limits.continuations_per_minute if is_continuation else limits.requests_per_minute
+	load = current.admission_load(user, MINUTE_S, per_minute, is_continuation)
 	if seconds := _seconds_to_wait(load.nth_newest, load.now):
 		# Frappe reads the translations from Redis for the first sentence of a request, so only a refusal translates one.
-		if is_continuation:
-			message = _("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
-			raise _rate_limited(message, limits.continuations_per_minute, seconds)
-		message = _("You may ask {0} times a minute; ask again in {1} seconds.")
-		raise _rate_limited(message, limits.requests_per_minute, seconds)
+		message = (
+			_("You may answer tool calls {0} times a minute; ask again in {1} seconds.")
+			if is_continuation
+			else _("You may ask {0} times a minute; ask again in {1} seconds.")
+		)
+		raise _rate_limited(message, per_minute, seconds)
 	if load.own >= limits.concurrent_per_user:
 		message = _(
 			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
@@ -76,6 +53,14 @@ def check_limits(load: store.Load, limits: Limits, status: str, is_continuation:
 	if status == "running" and load.running >= limits.concurrent_per_site:
 		message = _("The site answers {0} chats at once, and has as many; ask again in a moment.")
 		raise ChatError("busy", message.format(limits.concurrent_per_site), BUSY_S)
+	key = keys.current()
+	if key and key.requests_per_minute:
+		nth_newest = current.nth_newest_of_key(key.name, load.now - MINUTE_S, key.requests_per_minute)
+		if seconds := _seconds_to_wait(nth_newest, load.now):
+			message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
+			raise _rate_limited(message, key.requests_per_minute, seconds)
+	budgets.check(user, settings.budgets, key)
+	return load.now
 
 
 def _seconds_to_wait(nth_newest: float | None, now: float) -> int:
