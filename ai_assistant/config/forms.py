@@ -1,8 +1,8 @@
 """Reads the forms of a bench: AI Assistant Settings, AI Provider and their tables.
 
-They are read from the tables, without Frappe's caches of documents, whenever their checksum has changed. A process reads the
-checksum at most once in VERSION_S seconds: so a change takes effect in every process at once for a person, and a chat costs
-one statement at most instead of nine and more. Documents would cost ten times as much as the tables.
+They are read from the tables, without Frappe's caches of documents, whenever their checksum has changed. A process keeps the
+checksum for VERSION_S seconds: so a change takes effect in every process at once for a person, and a chat costs one
+statement at most instead of nine and more. Documents would cost ten times as much as the tables.
 """
 
 import json
@@ -85,7 +85,7 @@ def exist() -> bool:
 def version() -> tuple[Any, ...]:
 	"""Returns what differs after each change of the forms, of a key in them, or of the site's encryption key.
 
-	A change of the tables by other means than documents, or in another process, shows after VERSION_S seconds.
+	A change that another transaction commits shows after VERSION_S seconds at most, a saved document of this process at once.
 	"""
 	if not _has_forms:
 		return ()
@@ -95,12 +95,20 @@ def version() -> tuple[Any, ...]:
 		if site not in _statements:
 			_statements[site] = checksums(TABLES, WHERE)
 		read = sql(_statements[site])
-		_checksums[site] = (now + VERSION_S, read)
+		# Other threads must not use what this transaction may roll back.
+		if not frappe.db.transaction_writes:
+			_checksums[site] = (now + VERSION_S, read)
 	return (read, frappe.conf.get("encryption_key"))
 
 
 def changed(_doc: Any = None, _event: str | None = None) -> None:
 	"""Makes this process read the checksums again. Frappe calls it when a document of the forms has changed."""
+	_forget_checksums()
+	# Until the commit another thread may keep the checksums of before.
+	frappe.db.after_commit.add(_forget_checksums)
+
+
+def _forget_checksums() -> None:
 	_checksums.pop(frappe.local.site, None)
 
 

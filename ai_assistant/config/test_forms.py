@@ -30,32 +30,55 @@ class TestForms(TestCase):
 				"api_keys": [{"label": "blue", "api_key": "first", "enabled": 1}],
 			}
 		)
-		of_documents: dict[str, Callable[[], object]] = {
+		changes: dict[str, Callable[[], object]] = {
 			"a new provider": provider.insert,
 			"a saved provider": lambda: provider.update({"priority": 8}).save(),
 			"a setting": lambda: frappe.get_doc("AI Assistant Settings").update({"max_tokens": 1234}).save(),
-		}
-		by_scripts: dict[str, Callable[[], object]] = {
-			"a column": lambda: self.set_value("AI Provider", NAME, "priority", 9),
+			"a column by a script": lambda: self.set_value("AI Provider", NAME, "priority", 9),
 			"the key of a row": lambda: set_encrypted_password(
 				"AI Provider Key", provider.api_keys[0].name, "second", "api_key"
 			),
 			"a row": lambda: self.set_value("AI Provider Key", provider.api_keys[0].name, "enabled", 0),
-			"a setting": lambda: frappe.db.set_single_value("AI Assistant Settings", "max_tokens", 4321),
+			"a setting by a script": lambda: frappe.db.set_single_value(
+				"AI Assistant Settings", "max_tokens", 4321
+			),
+			"a deleted provider": lambda: frappe.delete_doc("AI Provider", NAME),
 		}
-		deletion: dict[str, Callable[[], object]] = {
-			"a deleted provider": lambda: frappe.delete_doc("AI Provider", NAME)
-		}
-		before, clock = forms.version(), time.monotonic()
+		before = forms.version()
+		for what, change in changes.items():
+			change()
+			after = forms.version()
+			self.assertNotEqual(after, before, what)
+			before = after
+
+	def test_a_transaction_reads_the_checksum_again_after_a_while(self) -> None:
+		clock = time.monotonic()
+		with patch("time.monotonic", lambda: clock), patch.object(forms, "sql", wraps=forms.sql) as sql:
+			forms.changed()
+			forms.version()
+			statements = sql.call_count
+			forms.version()
+			self.assertEqual(sql.call_count, statements)
+			clock += forms.VERSION_S
+			forms.version()
+			self.assertEqual(sql.call_count, statements + 1)
+
+	def test_a_change_that_is_rolled_back_is_not_kept(self) -> None:
+		clock = time.monotonic()
 		with patch("time.monotonic", lambda: clock):
-			for what, change in {**of_documents, **by_scripts, **deletion}.items():
-				change()
-				if what in by_scripts:
-					self.assertEqual(forms.version(), before, what)
-					clock += forms.VERSION_S
-				after = forms.version()
-				self.assertNotEqual(after, before, what)
-				before = after
+			before = forms.version()
+			clock += forms.VERSION_S
+			frappe.db.set_single_value("AI Assistant Settings", "max_tokens", 4321)
+			self.assertNotEqual(forms.version(), before)
+			frappe.db.rollback()
+			self.assertEqual(forms.version(), before)
+
+	def test_a_checksum_of_before_the_commit_is_not_kept_after_it(self) -> None:
+		frappe.get_doc("AI Assistant Settings").save()
+		# As another thread keeps it until the commit.
+		forms._checksums[frappe.local.site] = (time.monotonic() + 60, "stale")
+		frappe.db.commit()
+		self.assertNotIn(frappe.local.site, forms._checksums)
 
 	@staticmethod
 	def set_value(doctype: str, name: str, field: str, value: object) -> None:
