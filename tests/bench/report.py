@@ -280,7 +280,7 @@ The table shows the CPU time for each chunk of answers of 100 to 100,000 chunks 
 
 Chats of 4 s at 50 chunks a second, started within one second. The table shows the time from the provider's write of the first
 chunk to the client's receipt, the growth of the process's memory for each chat, and the cores used. The gunicorn of a bench has 32
-threads. Further chats wait for a thread; the figures do not include this wait.
+threads. The other chats wait until a thread is free; the figures do not include this wait.
 
 {table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
 
