@@ -16,6 +16,8 @@ ROUNDS_PER_TASK = 25
 """At 30 kB a round this is about the window of 200,000 tokens. Then an agent begins anew."""
 MAX_ATTEMPTS = 6
 BODIES = 60
+PAUSE_S = 0.2
+"""The pause before a request and before those with which it is compared, because a processor that has rested is slower."""
 
 
 class Agent:
@@ -44,6 +46,8 @@ class Agent:
 		self._providers = providers
 		self._made: set[str] = set()
 		self._messages: list[dict[str, Any]] = []
+		self._middle: list[dict[str, Any]] = []
+		"""The messages of the newest round that is at most in the middle of its task."""
 
 	@property
 	def cached_percent(self) -> float:
@@ -63,6 +67,8 @@ class Agent:
 		this = Round(*divmod(self.rounds, ROUNDS_PER_TASK))
 		if this.number == 0:
 			self._messages = [{"role": "user", "content": question(this.task)}]
+		if this.number <= ROUNDS_PER_TASK // 2:
+			self._middle = list(self._messages)
 		for _attempt in range(MAX_ATTEMPTS):
 			answer = self._ask(this, background, midway)
 			midway = None
@@ -76,6 +82,7 @@ class Agent:
 		"""Asks once, and checks what came against the journal and against the contract."""
 		self.requests += 1
 		self._providers.server.requests.clear()
+		time.sleep(PAUSE_S)
 		began = time.perf_counter()
 		stream = self.client.chat(
 			self._messages,
@@ -139,14 +146,7 @@ class Agent:
 
 	def measure_body(self) -> None:
 		"""Measures `body_ms`. Call it after the rounds, because Frappe frees such bodies late, and memory is measured."""
-		messages: list[dict[str, Any]] = [{"role": "user", "content": question(0)}]
-		for n in range(ROUNDS_PER_TASK // 2):
-			this = Round(0, n)
-			messages += [
-				{"role": "assistant", "content": this.text, "tool_calls": this.calls},
-				*this.results(),
-			]
-		body = {"messages": messages, "tools": TOOLS}
+		body = {"messages": self._middle, "tools": TOOLS}
 		with_body, without = [], []
 		for _turn in range(BODIES):
 			with_body.append(self._frappes_own(json=body))
@@ -155,6 +155,7 @@ class Agent:
 
 	def _frappes_own(self, **body: Any) -> float:
 		"""Returns how many milliseconds a request to a method of Frappe takes."""
+		time.sleep(PAUSE_S)
 		began = time.perf_counter()
 		self.client.http.post("/api/method/frappe.auth.get_logged_user", **body).raise_for_status()
 		return (time.perf_counter() - began) * 1000
