@@ -8,6 +8,7 @@ import frappe
 from frappe.utils.password import set_encrypted_password
 
 from ai_assistant.bench_tests import TestCase
+from ai_assistant.store.mariadb import sql
 
 from . import forms
 
@@ -53,15 +54,15 @@ class TestForms(TestCase):
 
 	def test_a_transaction_reads_the_checksum_again_after_a_while(self) -> None:
 		clock = time.monotonic()
-		with patch("time.monotonic", lambda: clock), patch.object(forms, "sql", wraps=forms.sql) as sql:
+		with patch("time.monotonic", lambda: clock), patch.object(forms, "sql", wraps=sql) as counted:
 			forms.changed()
 			forms.version()
-			statements = sql.call_count
+			statements = counted.call_count
 			forms.version()
-			self.assertEqual(sql.call_count, statements)
+			self.assertEqual(counted.call_count, statements)
 			clock += forms.VERSION_S
 			forms.version()
-			self.assertEqual(sql.call_count, statements + 1)
+			self.assertEqual(counted.call_count, statements + 1)
 
 	def test_a_change_that_is_rolled_back_is_not_kept(self) -> None:
 		clock = time.monotonic()

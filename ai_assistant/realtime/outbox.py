@@ -1,8 +1,7 @@
 """Holds what waits for the store while the store is unavailable, and stores each event once."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ai_assistant import store
 from ai_assistant.gateway import ToolApproval, ToolCall, ToolCallStart, ToolResult
@@ -20,24 +19,29 @@ Item = Batch | ToolCallStart | ToolCall | ToolApproval | ToolResult
 
 
 class Outbox:
-	"""The queue of one request. Nothing in it is lost while the store is unavailable, and the stream goes on."""
+	"""The queue of one request. Nothing in it is lost while the store is unavailable, and the stream goes on.
 
-	def __init__(self, name: str, user: str, request_id: str, deliver: Callable[[Item], None]) -> None:
+	Events that leave at the same moment are stored in one transaction.
+	"""
+
+	def __init__(
+		self, name: str, user: str, request_id: str, deliver: Callable[[Sequence[Item]], None]
+	) -> None:
 		"""Makes an empty outbox.
 
 		Args:
 			name: the request's key in the store.
 			user: the user of the request, for the log.
 			request_id: the id of the request, for the log.
-			deliver: stores and publishes one item. It calls `store_event`.
+			deliver: stores and publishes some items. It calls `store_events`.
 		"""
 		self._name = name
 		self._ids = fields(request=request_id, user=user)
 		self._deliver = deliver
-		self._waiting: deque[Item] = deque()
+		self._waiting: list[Item] = []
 		self._retry_at: float | None = None
-		# The event whose last attempt failed. It may have been stored nevertheless.
-		self.unsure: store.Event | None = None
+		# The events whose last attempt failed. They may have been stored nevertheless.
+		self.unsure: list[store.Event] = []
 
 	def add(self, items: Iterable[Item]) -> None:
 		"""Adds items behind those that wait."""
@@ -73,23 +77,24 @@ class Outbox:
 		"""Returns the seconds until the store is tried again, None if it is available."""
 		return None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
 
-	def store_event(self, event: store.Event, also: Callable[[], None]) -> None:
-		"""Stores an event in one transaction, exactly once however often it is tried.
+	def store_events(self, events: list[store.Event], also: Callable[[], None]) -> None:
+		"""Stores events in one transaction, exactly once however often it is tried.
 
 		Args:
-			event: the event. After an attempt that failed it must be `unsure`.
+			events: at least one event. After an attempt that failed they must be those in `unsure`.
 			also: writes what belongs to the same transaction.
 
 		Raises:
-			store.StoreUnavailable: the event may be stored or not; it is `unsure` then.
+			store.StoreUnavailable: the events may be stored or not; they are in `unsure` then.
 			store.LeaseLost: somebody else has stored an event of that number.
 		"""
-		repeated, self.unsure = self.unsure is not None, event
+		repeated, self.unsure = bool(self.unsure), events
 		with store.transaction() as current:
-			if not (repeated and self._is_stored(event)):
-				current.append(self._name, event)
+			if not (repeated and self._is_stored(events[0])):
+				for event in events:
+					current.append(self._name, event)
 				also()
-		self.unsure = self._retry_at = None
+		self.unsure, self._retry_at = [], None
 
 	def _is_stored(self, event: store.Event) -> bool:
 		stored = store.current().events(self._name, event["seq"] - 1)
@@ -98,10 +103,11 @@ class Outbox:
 		return bool(stored)
 
 	def _send_all(self) -> None:
-		# An item leaves once it is stored: one that the store refused is sent with what comes next.
+		# Items leave once they are stored: those that the store refused are sent with what comes next.
 		while self._waiting:
-			self._deliver(self._waiting[0])
-			self._waiting.popleft()
+			together = self._waiting[: len(self.unsure) or None]
+			self._deliver(together)
+			del self._waiting[: len(together)]
 
 	def _put_off(self, error: store.StoreUnavailable) -> None:
 		if self._retry_at is None:

@@ -6,7 +6,7 @@ any socket may join, a guest's too (frappe/realtime.py, `publish_realtime`); so 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -126,7 +126,7 @@ class Publisher:
 		Args:
 			asked_at: when the request reached this process, by `time.monotonic()`; None to measure nothing.
 		"""
-		self._emit("reasoning", {"text": "", "partial": True})
+		self._emit([("reasoning", {"text": "", "partial": True})])
 		if self.enabled and asked_at is not None:
 			# Frappe's number columns have no NULL: 0 means that nothing was measured.
 			self.first_event_ms = max(1, round((time.monotonic() - asked_at) * 1000))
@@ -238,7 +238,7 @@ class Publisher:
 		"""
 		event = completion_of(row)
 		self._also = also
-		self._outbox.send_until_done(lambda: self._emit("completion", event, row))
+		self._outbox.send_until_done(lambda: self._emit([("completion", event)], row))
 
 	def status(self, phase: str, **more: Any) -> None:
 		"""Sends an `ai_status`, unless the publisher is not enabled or does not publish."""
@@ -251,43 +251,47 @@ class Publisher:
 			self._outbox.add(items)
 			self._outbox.send()
 
-	def _deliver(self, item: Item) -> None:
+	def _deliver(self, items: Sequence[Item]) -> None:
+		self._emit([self._event_of(item) for item in items])
+
+	def _event_of(self, item: Item) -> tuple[str, dict[str, Any]]:
+		"""Returns the type of an item's event, and the values of that type."""
 		if isinstance(item, Batch):
 			more: dict[str, Any] = {"id": item.call_id} if item.call_id else {}
 			if self._keeps_chunks and item.ends is not None:
 				more["chunk_ends"] = item.ends
-			self._emit(item.kind, {"text": item.text, "partial": True, **more})
-		else:
-			values = {name: value for name, value in asdict(item).items() if value is not None}
-			self._emit(KINDS[type(item)], {"text": "", "partial": True, **values})
+			return item.kind, {"text": item.text, "partial": True, **more}
+		values = {name: value for name, value in asdict(item).items() if value is not None}
+		return KINDS[type(item)], {"text": "", "partial": True, **values}
 
-	def _emit(self, kind: str, values: dict[str, Any], row: dict[str, Any] | None = None) -> None:
-		"""Stores the next event and finishes the `row` with it, then publishes and logs the event."""
+	def _emit(self, parts: Sequence[tuple[str, dict[str, Any]]], row: dict[str, Any] | None = None) -> None:
+		"""Stores the next events and finishes the `row` with them, then publishes and logs each event."""
 		if not self.enabled:
 			with store.transaction():
 				self._finish(row, 0, 0)
 			return
-		seq = self.last_seq + 1
-		event = self._outbox.unsure or {
+		events = self._outbox.unsure or [self._numbered(*part, after) for after, part in enumerate(parts)]
+		reason = redis_health.why_not() if self._publishes else None
+		last_seq, failed = events[-1]["seq"], self.failed + (len(events) if reason else 0)
+		self._outbox.store_events(events, lambda: self._finish(row, last_seq, failed))
+		# Events whose transaction failed leave their numbers to the next attempt.
+		self.last_seq, self.failed = last_seq, failed
+		self._last_sent = time.monotonic()
+		for event in events if self._publishes else ():
+			why_not = reason or _publish(EVENT, event, self.user)
+			self.failed += reason is None and why_not is not None
+			self._log(event, why_not)
+
+	def _numbered(self, kind: str, values: dict[str, Any], after: int) -> store.Event:
+		"""Returns the event that follows the last one and `after` others."""
+		return {
 			"type": kind,
 			**values,
 			**self.ids,
-			"seq": seq,
+			"seq": self.last_seq + 1 + after,
 			"elapsed_ms": self.transcript.elapsed_ms(),
 			"timestamp": frappe.utils.now(),
 		}
-		reason = redis_health.why_not() if self._publishes else None
-		failed = self.failed + (reason is not None)
-		self._outbox.store_event(event, lambda: self._finish(row, seq, failed))
-		# An event whose transaction failed leaves its number to the next attempt.
-		self.last_seq, self.failed = seq, failed
-		self._last_sent = time.monotonic()
-		if not self._publishes:
-			return
-		if reason is None:
-			reason = _publish(EVENT, event, self.user)
-			self.failed += reason is not None
-		self._log(kind, len(event["arguments" if kind == "tool_call" else "text"]), seq, reason)
 
 	def _finish(self, row: dict[str, Any] | None, last_seq: int, failed: int) -> None:
 		if row is None:
@@ -310,13 +314,15 @@ class Publisher:
 		)
 		store.current().forget(self.name)
 
-	def _log(self, kind: str, characters: int, seq: int, reason: str | None) -> None:
-		ids = {"task": self.ids["task_id"], "request": self.ids["request_id"], "seq": seq, "user": self.user}
+	def _log(self, event: store.Event, reason: str | None) -> None:
+		kind = event["type"]
+		shown = fields(task=event["task_id"], request=event["request_id"], seq=event["seq"], user=self.user)
 		if reason:
-			logger().warning(f"[WebSocket] ❌ {kind} not emitted: {reason} {fields(**ids)}")
+			logger().warning(f"[WebSocket] ❌ {kind} not emitted: {reason} {shown}")
 			return
+		characters = len(event["arguments" if kind == "tool_call" else "text"])
 		size = "" if kind == "completion" else f": {characters} chars"
-		logger().info(f"[WebSocket] {MARKS[kind]} emitted{size} {fields(**ids)}")
+		logger().info(f"[WebSocket] {MARKS[kind]} emitted{size} {shown}")
 
 
 def send_status(user: str, ids: dict[str, str], phase: str, elapsed_ms: int, **more: Any) -> None:

@@ -10,7 +10,7 @@ import redis
 from frappe.utils import background_jobs
 
 from ai_assistant import log, store
-from ai_assistant.gateway import Reasoning, Text, Tick
+from ai_assistant.gateway import Reasoning, Text, Tick, ToolCall
 from ai_assistant.realtime import outbox, redis_health
 from ai_assistant.realtime.publisher import Publisher
 from tests.realtime.test_redis_health import redis_that
@@ -84,6 +84,39 @@ def test_a_store_that_is_away_is_sent_everything_once_when_it_is_back(
 	one.complete(one.row(OUTCOME))
 	assert [event["seq"] for event in site.stored] == list(range(1, len(site.stored) + 1))
 	assert "".join(event["text"] for event in site.stored) == "Hm.still whole"
+	assert site.sent == [
+		{"event": "ai_progress", "room": "user:a@example.com", **stored_event} for stored_event in site.stored
+	]
+
+
+def test_events_that_leave_together_are_stored_in_one_transaction(site: FakeSite) -> None:
+	one = publisher(tools=True)
+	one.accepted()
+	one.forward(Text("I "))
+	one.forward(Text("read it."))
+	site.done.clear()
+	one.forward(ToolCall("call_1", "read", "{}"))
+	assert site.done == ["append", "append", "commit", "send", "send"]
+	assert [event["type"] for event in site.sent] == ["reasoning", "text", "text", "tool_call"]
+
+
+@pytest.mark.parametrize("broken", ["append", "commit"])
+def test_events_that_leave_together_are_sent_once_when_the_store_is_back(
+	site: FakeSite, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+	monkeypatch.setattr(outbox, "RETRY_S", 0.0)
+	one = publisher(tools=True)
+	one.accepted()
+	one.forward(Text("I "))
+	one.forward(Text("read it."))
+	site.away = {broken}
+	one.forward(ToolCall("call_1", "read", "{}"))
+	one.forward(ToolCall("call_2", "read", "{}"))
+	site.away = set()
+	one.forward(Tick())
+	types = [event["type"] for event in site.stored]
+	assert types == ["reasoning", "text", "text", "tool_call", "tool_call"]
+	assert [event["seq"] for event in site.stored] == [1, 2, 3, 4, 5]
 	assert site.sent == [
 		{"event": "ai_progress", "room": "user:a@example.com", **stored_event} for stored_event in site.stored
 	]
