@@ -21,7 +21,6 @@ from ai_assistant.gateway import (
 	warm,
 )
 from ai_assistant.log import fields, logger
-from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
 
 from . import (
@@ -301,9 +300,6 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		ChatError: `conflict` for a request_id that is in use, and the errors of `admission.check`.
 	"""
 	user, key = frappe.session.user, keys.current()
-	# Redis is checked before the admission lock is taken, so that no request waits for Redis while it holds
-	# the lock.
-	redis_health.why_not()
 	row = {
 		"user": user,
 		"request_id": request.request_id,
