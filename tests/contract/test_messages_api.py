@@ -109,7 +109,7 @@ def test_the_arguments_of_a_call_come_in_pieces(package: anthropic.Anthropic, mo
 	[
 		({"model": "claude-nobody-has"}, anthropic.NotFoundError, "not_found_error"),
 		({"messages": []}, anthropic.BadRequestError, "invalid_request_error"),
-		({"max_tokens": 0}, anthropic.BadRequestError, "invalid_request_error"),
+		({"max_tokens": -1}, anthropic.BadRequestError, "invalid_request_error"),
 		(body(script({"status": 429})), anthropic.RateLimitError, "rate_limit_error"),
 		(body(script({"status": 500})), anthropic.APIStatusError, "overloaded_error"),
 	],
