@@ -15,7 +15,7 @@ from ai_assistant.chat.errors import ChatError
 FIELD = re.compile(r"\b[a-z_]+(?:\[\d+\]|\.[a-z_]+)*")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Source:
 	"""Where a client sent a message of the chat API: the path of the message, and those of its content parts and calls."""
 
