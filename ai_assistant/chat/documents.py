@@ -13,6 +13,7 @@ from .validators import one_of
 MAX_FILES, MAX_FILE_MB = 20, 5
 PDF = re.compile(r"data:application/pdf[^,]{0,100};base64,")
 PDF_BEGINS = b"%PDF-"
+DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 FORMATS = ("wav", "mp3")
 DEFAULT_NAME = "document.pdf"
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
@@ -48,6 +49,18 @@ def data_of(part: Any) -> Any:
 		if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), dict):
 			return part[kind].get(name)
 	return None
+
+
+def text_of(url: str) -> str | None:
+	"""Returns the text of a data URL with a file in UTF-8, None for any other file."""
+	head = DATA_URL.match(url)
+	content = _decoded(url[head.end() :]) if head else b""
+	try:
+		text = content.decode("utf-8-sig")
+	except UnicodeDecodeError:
+		return None
+	# Text has no NUL, but the header of many binary files does.
+	return None if not text or "\0" in text else text
 
 
 def _file(content: dict[str, Any], where: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from frappe import _
 
+from ai_assistant.chat import documents
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import freeform
 from ai_assistant.gateway.continuation import is_continuation
@@ -158,10 +159,7 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 		image = {"url": part["image_url"], "detail": DETAILS.get(str(part.get("detail")), "auto")}
 		return {"type": "image_url", "image_url": image}
 	if kind == "input_file":
-		if not isinstance(part.get("file_data"), str):
-			raise invalid(_("{0}.file_data accepts a data URL; files are not kept here."), where)
-		named = {"filename": part["filename"]} if isinstance(part.get("filename"), str) else {}
-		return {"type": "file", "file": {**named, "file_data": part["file_data"]}}
+		return _file(part, where)
 	if kind == "input_audio":
 		return {"type": kind, kind: part.get(kind)}
 	raise invalid(
@@ -169,3 +167,21 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 		where,
 		"input_text, input_image, input_file, input_audio, output_text",
 	)
+
+
+def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
+	"""Returns a PDF as a file, and a text as the text of the message, because few providers accept other files than PDFs.
+
+	OpenAI does so too: https://developers.openai.com/api/docs/guides/file-inputs.
+	"""
+	url, name = part.get("file_data"), part.get("filename")
+	if isinstance(url, str) and documents.PDF.match(url):
+		named = {"filename": name} if isinstance(name, str) else {}
+		return {"type": "file", "file": {**named, "file_data": url}}
+	text = documents.text_of(url) if isinstance(url, str) else None
+	if text is None:
+		raise invalid(
+			_("{0}.file_data accepts a data URL with a PDF or a UTF-8 text; files are not kept here."), where
+		)
+	title = f"{name}\n\n" if isinstance(name, str) and name else ""
+	return {"type": "text", "text": f"\n\n{title}{text}\n\n"}

@@ -1,5 +1,6 @@
 """Tests what the Responses dialect reads of a request."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -96,6 +97,38 @@ def test_a_schema_may_lack_its_type() -> None:
 def test_audio_is_a_part_of_a_message() -> None:
 	audio = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
 	assert messages({"role": "user", "content": [audio]}) == [{"role": "user", "content": [audio]}]
+
+
+def data_url(kind: str, content: bytes) -> str:
+	return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def test_a_file_with_text_is_text_of_the_message_and_a_pdf_is_a_file() -> None:
+	asked = {"type": "input_text", "text": "Sum it up."}
+	notes = {"type": "input_file", "filename": "notes.csv", "file_data": data_url("text/csv", "é,1".encode())}
+	unnamed = {"type": "input_file", "file_data": data_url("application/json", b"{}")}
+	read = messages({"role": "user", "content": [asked, notes, unnamed]})
+	assert read == [{"role": "user", "content": "Sum it up.\n\nnotes.csv\n\né,1\n\n\n\n{}\n\n"}]
+	url = data_url("application/pdf", b"%PDF-1.4")
+	pdf = {"type": "input_file", "filename": "a.pdf", "file_data": url}
+	assert messages({"role": "user", "content": [pdf]})[0]["content"] == [
+		{"type": "file", "file": {"filename": "a.pdf", "file_data": url}}
+	]
+
+
+@pytest.mark.parametrize(
+	"file",
+	[
+		{"file_data": data_url("application/zip", b"PK\x03\x04\x00\xff")},
+		{"file_data": data_url("text/plain", b"a\x00b")},
+		{"file_data": data_url("text/plain", b"")},
+		{"file_data": "data:text/plain,Hi"},
+		{"file_id": "file_1"},
+	],
+)
+def test_a_file_that_is_neither_text_nor_a_pdf_is_refused(file: dict[str, Any]) -> None:
+	with pytest.raises(ChatError, match="accepts a data URL with a PDF or a UTF-8 text"):
+		messages({"role": "user", "content": [{"type": "input_file", **file}]})
 
 
 def test_the_images_of_a_tool_follow_all_answers() -> None:
