@@ -97,6 +97,7 @@ def as_anthropic(name: str, provider: Provider, model: str) -> dict[str, Any]:
 		"id": name,
 		"display_name": name,
 		"created_at": "1970-01-01T00:00:00Z",
+		"lifecycle": "active",
 		"max_input_tokens": known["context_window"],
 		"max_tokens": known["max_output_tokens"],
 	}

@@ -5,6 +5,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from anthropic.types import ModelInfo
 
 from tests.support import script, unique
 from tests.support.provider import ScriptedProvider
@@ -185,3 +186,15 @@ def test_a_hang_up_closes_the_providers_connection(site: Site, provider: Scripte
 	with streaming(site, "/messages", body(script({"text": marker}, {"hang": True}))) as response:
 		next(data for name, data in events(response) if name == "content_block_delta")
 	assert provider.wait_for(marker).hung_up.wait(10)
+
+
+def test_anthropics_client_lists_models_with_all_fields_that_it_requires(
+	package: anthropic.Anthropic,
+) -> None:
+	listed = list(package.models.list())
+	for model in listed:
+		# The client itself accepts a body that lacks a field.
+		ModelInfo.model_validate(model.to_dict())
+	known = package.models.retrieve("claude-sonnet-4-5")
+	assert known in listed and known.lifecycle == "active"
+	assert known.max_input_tokens and known.max_input_tokens >= 200_000
