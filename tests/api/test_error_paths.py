@@ -55,6 +55,13 @@ RESPONSES: list[tuple[dict[str, Any], str]] = [
 		"tools[0].parameters accepts",
 	),
 ]
+CHAT: list[tuple[dict[str, Any], str]] = [
+	({"max_completion_tokens": -1}, "max_completion_tokens accepts"),
+	({"max_tokens": -1}, "max_tokens accepts"),
+	({"reasoning": {"effort": "much"}}, "reasoning.effort accepts"),
+	({"reasoning_effort": "much"}, "reasoning_effort accepts"),
+	({"metadata": {"mode": "much"}}, "metadata.mode accepts"),
+]
 MESSAGES: list[tuple[dict[str, Any], str]] = [
 	(
 		{"messages": [USER, {"role": "assistant", "content": USES}, USER], "system": "S."},
@@ -95,6 +102,7 @@ MESSAGES: list[tuple[dict[str, Any], str]] = [
 	("path", "body", "begins"),
 	[
 		*(("/responses", *case) for case in RESPONSES),
+		*(("/chat/completions", {"messages": [USER], **body}, begins) for body, begins in CHAT),
 		*(("/messages", {"max_tokens": 9, **body}, begins) for body, begins in MESSAGES),
 		(
 			"/messages/count_tokens",

@@ -12,6 +12,7 @@ from frappe import _
 
 from ai_assistant.api.dialect import COMMENT, Parsed, event, is_cut, is_vs_code
 from ai_assistant.api.fields import effort_of, list_in, object_in, schema_of, unread
+from ai_assistant.api.paths import Paths
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
@@ -46,6 +47,8 @@ READ = {
 	),
 	*("tools", "user"),
 }
+# Fields of `chat_completion` that are in `metadata` here.
+IN_METADATA = ("request_id", "task_id", "mode")
 # Values that ask for what the site does anyway.
 NEUTRAL: dict[str, Any] = {"logit_bias": {}, "logprobs": False, "modalities": ["text"], "top_logprobs": 0}
 DONE = "data: [DONE]\n\n"
@@ -76,8 +79,13 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		"tools": tools or None,
 		"tool_choice": choice if tools else None,
 		**{name: body.get(name) for name in SAME},
-		**{name: metadata.get(name) for name in ("request_id", "task_id", "mode")},
+		**{name: metadata.get(name) for name in IN_METADATA},
 	}
+	names = {name: f"metadata.{name}" for name in IN_METADATA}
+	if body.get("max_completion_tokens") is not None:
+		names["max_tokens"] = "max_completion_tokens"
+	if effort is None:
+		names["reasoning_effort"] = "reasoning.effort"
 	dropped = unread(body, READ, NEUTRAL)
 	if not all(_is_function(tool) for tool in list_in(body, "tools")):
 		dropped.append("tools")
@@ -88,7 +96,8 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	stream = body.get("stream") or False
 	if not isinstance(stream, bool):
 		raise invalid(_("stream accepts true or false."))
-	return Parsed(fields, stream, options=for_writer, dropped=tuple(dropped))
+	paths = Paths(lambda: names, {})
+	return Parsed(fields, stream, options=for_writer, dropped=tuple(dropped), paths=paths)
 
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
