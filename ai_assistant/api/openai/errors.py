@@ -19,6 +19,8 @@ CODES = {
 	"unauthenticated": "invalid_api_key",
 	"unknown_model": "model_not_found",
 }
+# OpenAI's words. Clients that do not read the code, such as pi, shorten their conversation when they read these.
+TOO_LONG = "Your input exceeds the context window of this model"
 
 
 def error_object(error: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +28,13 @@ def error_object(error: dict[str, Any]) -> dict[str, Any]:
 	code = error["code"]
 	status = HTTP_STATUS.get(code, 500)
 	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-	return {"message": error["message"], "type": kind, "param": None, "code": CODES.get(code, code)}
+	return {"message": message_of(error), "type": kind, "param": None, "code": CODES.get(code, code)}
+
+
+def message_of(error: dict[str, Any]) -> str:
+	"""Returns the message for the contract's `error` object."""
+	message: str = error["message"]
+	return f"{TOO_LONG}: {message}" if error["code"] == "context_too_long" else message
 
 
 def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -9,7 +9,7 @@ from ai_assistant.gateway import freeform
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from ..dialect import Parsed
-from .errors import CODES
+from .errors import CODES, message_of
 from .response_tools import CalledTool, called_tools
 
 ID_PREFIX = "resp_"
@@ -156,7 +156,7 @@ def outcome(answer: dict[str, Any], created: int) -> dict[str, Any]:
 		"status": status,
 		"completed_at": created + took_ms // 1000 if status == "completed" else None,
 		"incomplete_details": why and {"reason": why},
-		"error": failed and {"code": _code(failed["code"]), "message": failed["message"]},
+		"error": failed and {"code": _code(failed["code"]), "message": message_of(failed)},
 		"usage": usage_of(answer.get("usage")),
 	}
 
