@@ -19,8 +19,9 @@ CODES = {
 	"unauthenticated": "invalid_api_key",
 	"unknown_model": "model_not_found",
 }
-# OpenAI's words. Clients that do not read the code, such as pi, shorten their conversation when they read these.
-TOO_LONG = "Your input exceeds the context window of this model"
+# OpenAI's words, and Anthropic's. Clients that do not read the code recognise the first (pi, and LangChain in a stream) or
+# the second (LangChain and LiteLLM before a stream).
+TOO_LONG = "Your input exceeds the context window of this model: prompt is too long"
 
 
 def error_object(error: dict[str, Any]) -> dict[str, Any]:
