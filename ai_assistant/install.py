@@ -86,6 +86,8 @@ def before_uninstall() -> None:
 	frappe.db.delete("Singles", {"field": "default_app", "value": APP})
 	for grant in ("Has Role", "DocPerm", "Custom DocPerm"):
 		frappe.db.delete(grant, {"role": USER})
+	# Otherwise Frappe would skip these patches when the site has installed an older version and upgrades it.
+	frappe.db.delete("Patch Log", {"patch": ("like", f"{APP}.patches.%")})
 	_delete("Role", USER)
 	_delete("User", canary_user.USER)
 	_delete("Custom HTML Block", FIRST_STEPS)

@@ -234,4 +234,5 @@ class TestInstall(TestCase):
 		for table in ("Has Role", "DocPerm", "Custom DocPerm"):
 			self.assertFalse(frappe.db.get_all(table, filters={"role": USER}), table)
 		self.assertFalse(frappe.db.exists("Role", USER))
+		self.assertFalse(frappe.db.exists("Patch Log", {"patch": ("like", "ai_assistant.patches.%")}))
 		self.assertFalse(frappe.db.get_value("User", "Administrator", "default_app"))
