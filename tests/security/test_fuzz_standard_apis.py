@@ -159,7 +159,8 @@ def test_any_request_has_an_answer_of_its_api(in_process: InProcess) -> None:
 	fuzz()
 	in_process.wsgi.jobs.close(20)
 	assert sum(tally.values()) >= 10_000
-	for answered in ("whole", "streamed, ended", "streamed, failed", "400", "401", "403", "404", "409"):
-		# How often depends on the seeds of the run: 5 to 19 streams fail.
-		assert tally[answered], tally
+	for answered in ("whole", "streamed, ended", "400", "401", "403", "404", "409"):
+		assert tally[answered] > 5, tally
+	# Fewer streams fail, by the seeds of the run: 5 to 19.
+	assert tally["streamed, failed"], tally
 	left_behind(in_process)
