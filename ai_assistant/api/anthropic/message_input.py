@@ -21,6 +21,8 @@ BLOCKS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_us
 # them.
 FOREIGN = ("server_tool_use", "container_upload", "compaction", "mcp_tool_use", "mcp_tool_result")
 FOREIGN_RESULT = "_tool_result"
+# The types of the tools that a client runs itself.
+RUN_BY_CLIENT = (None, "custom")
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
@@ -211,7 +213,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	for n, tool in enumerate(definitions or []):
 		if not isinstance(tool, dict):
 			raise invalid(_("{0} accepts an object {1}."), f"tools[{n}]", "{name, description, input_schema}")
-		if tool.get("type") not in (None, "custom"):
+		if tool.get("type") not in RUN_BY_CLIENT:
 			dropped.append(f"tools.{tool['type']}")
 			continue
 		function = {
@@ -226,11 +228,8 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 
 def tool_paths_of(body: dict[str, Any]) -> list[str]:
 	"""Returns the paths of the tools that `tools_of` returned."""
-	return [
-		f"tools[{n}]"
-		for n, tool in enumerate(body.get("tools") or [])
-		if tool.get("type") in (None, "custom")
-	]
+	definitions = enumerate(body.get("tools") or [])
+	return [f"tools[{n}]" for n, tool in definitions if tool.get("type") in RUN_BY_CLIENT]
 
 
 def _choice(tool_choice: Any) -> Any:

@@ -64,9 +64,11 @@ def _message(conversation: Conversation, item: dict[str, Any], where: str) -> No
 		raise invalid(_("{0}.role accepts one of: {1}."), where, ", ".join(ROLES))
 	text, others = _content(item.get("content"), f"{where}.content")
 	if role == "user":
-		paths = [f"{where}.content[{n}]" for n in range(len(others))]
-		content = others if any(part["type"] != "text" for part in others) else text
-		conversation.add("user", content, where, paths)
+		if any(part["type"] != "text" for part in others):
+			paths = [f"{where}.content[{n}]" for n in range(len(others))]
+			conversation.add("user", others, where, paths)
+		else:
+			conversation.add("user", text, where)
 	elif role == "assistant":
 		conversation.say(text, where)
 	else:
