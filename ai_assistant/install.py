@@ -59,7 +59,7 @@ def after_migrate() -> None:
 
 
 def before_uninstall() -> None:
-	"""Deletes what Frappe leaves behind: records about the app's documents, its settings, passwords, jobs and role.
+	"""Deletes what Frappe leaves behind: records about the app's documents and patches, its settings, passwords, jobs and role.
 
 	Frappe deletes the DocTypes with their tables, Custom Fields, Property Setters, Client Scripts and Reports, and what
 	belongs to the module (frappe/installer.py `remove_app`, frappe/model/delete_doc.py). Documents of others that name

@@ -68,7 +68,8 @@ class Chat:
 		self.earlier: Completion | None = None
 		self.cancel = Cancel()
 		self.abandoned = False
-		self.stop_sequence: str | None = None  # It is part of the answer and is not stored.
+		# It is part of the answer and is not stored.
+		self.stop_sequence: str | None = None
 		self.detached: Detached | None = request.attach_to
 		self.replay = Replay(publisher.transcript) if request.attach_to else None
 		self._renew_at = time.monotonic() + RENEW_S

@@ -35,7 +35,7 @@ class EventSocket:
 		Raises:
 			socketio.exceptions.ConnectionError: The server refuses the socket or does not answer.
 		"""
-		# websocket-client checks UTF-8 in Python, byte by byte, for 0.1 ms a kB. `str` checks it, too.
+		# websocket-client checks UTF-8 in Python, byte by byte, for 0.17 ms a kB. `str` checks it, too.
 		options = {"origin": origin, "skip_utf8_validation": True}
 		socket = socketio.SimpleClient(websocket_extra_options=options)
 		socket.client_class = _ClosableClient
