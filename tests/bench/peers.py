@@ -260,7 +260,7 @@ def against(peers: dict[str, Any]) -> list[list[str]]:
 				most = [_most(row["at_once"]) for row in (ours, theirs)]
 				better = "yes" if most[0] > most[1] or most == [LEVELS[-1]] * 2 else "no"
 				values = [str(count) for count in most]
-				goal = f"more, or {LEVELS[-1]} each"
+				goal = f"more, or both reach {LEVELS[-1]} (the most that is tried)"
 				shown.append([f"{api}, against {name}: chats at once", " and ".join(values), goal, better])
 	return shown
 
