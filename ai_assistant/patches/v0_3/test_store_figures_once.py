@@ -22,7 +22,7 @@ class TestStoreFiguresOnce(TestCase):
 		if not store_figures_once._columns():
 			self.addCleanup(
 				frappe.db.sql_ddl,
-				f"alter table `tabAI Request` {', '.join(f'drop column `{field}`' for field in OBJECTS[:3])}",
+				f"alter table `tabAI Request` {', '.join(f'drop column if exists `{field}`' for field in OBJECTS[:3])}",
 			)
 
 	def finished(self, request_id: str, **figures: Any) -> Row:
