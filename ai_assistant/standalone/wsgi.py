@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 	from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 
+SEND_S = 0.05
+"""How long a thread waits until the loop has sent the first part of a stream. A client may be slow to read."""
+
+
 class WsgiServer:
 	"""An ASGI application that answers with a WSGI application."""
 
@@ -51,13 +55,13 @@ class WsgiServer:
 		environ["wsgi.input"] = io.BytesIO(body)
 		loop = asyncio.get_running_loop()
 		answer: asyncio.Queue[list[dict[str, Any]] | BaseException] = asyncio.Queue()
-		hung_up = threading.Event()
+		hung_up, begun = threading.Event(), threading.Event()
 		environ["ai_assistant.hung_up"] = hung_up.is_set
 
 		def put(messages: list[dict[str, Any]] | BaseException) -> None:
 			loop.call_soon_threadsafe(answer.put_nowait, messages)
 
-		self._threads.submit(self._answer, environ, put, hung_up)
+		self._threads.submit(self._answer, environ, put, hung_up, begun)
 		# Receiving while the body is not read would invite the client to send the rest of it.
 		watcher = None if more else asyncio.create_task(_watch(receive, hung_up))
 		try:
@@ -68,6 +72,7 @@ class WsgiServer:
 					raise messages
 				for message in messages:
 					await send(message)
+				begun.set()
 				more = message["more_body"]
 		finally:
 			hung_up.set()
@@ -79,14 +84,22 @@ class WsgiServer:
 		environ: WSGIEnvironment,
 		put: Callable[[list[dict[str, Any]] | BaseException], None],
 		hung_up: threading.Event,
+		begun: threading.Event,
 	) -> None:
-		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does."""
+		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does.
+
+		`begun` is set once the head and the first part of the body are sent.
+		"""
 		# The head waits for the first part, so that the loop takes one turn for both.
 		messages: list[dict[str, Any]] = []
+		is_stream = False
 
 		def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
 			raw = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
 			messages.append({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
+			# A body of unknown length comes in several parts.
+			nonlocal is_stream
+			is_stream = all(name != b"content-length" for name, _value in raw)
 
 		try:
 			parts: Any = self._application(environ, start_response)
@@ -95,6 +108,9 @@ class WsgiServer:
 					if hung_up.is_set():
 						break
 					put([*messages, _body(part, more=True)])
+					if messages and is_stream:
+						# While this thread works on the next part it keeps the GIL, and the loop could not send this one.
+						begun.wait(SEND_S)
 					messages.clear()
 		except BaseException as error:
 			put(error)
