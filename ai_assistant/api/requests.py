@@ -5,7 +5,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import frappe
@@ -30,6 +29,7 @@ GATHER_S = 0.1
 LOOK_S, PING_S = 0.5, 5.0
 # The mode of these APIs. It has no system prompt, unless the site configures a mode of this name.
 MODE = "api"
+MODES = {MODE: Mode(MODE)}
 # The names that the header X-Dropped may contain, and how many. A client may send any number of fields of any name.
 FIELD, MAX_DROPPED = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
 
@@ -178,7 +178,6 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	Raises:
 		ChatError: `unknown_model`, and the errors of `chat.request.validate`.
 	"""
-	modes = {MODE: Mode(MODE), **settings.modes}
 	fields = dict(parsed.fields)
 	fields["provider"], fields["model"] = models.resolve(fields.get("model"), settings)
 	fields["mode"] = fields.get("mode") or models.mode_of(fields["model"], settings) or MODE
@@ -189,11 +188,10 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	most = fields.get("max_tokens")
 	if isinstance(most, int) and most > settings.limits.max_tokens:
 		fields["max_tokens"] = settings.limits.max_tokens
-	with paths.as_sent(parsed.paths):
-		request = validate(fields, replace(settings, modes=modes))
+	fields["stream_tool_calls"] = parsed.stream
 	unwanted = frappe.request.headers.get("X-AI-Progress", "").lower() == "off"
-	publishes = settings.realtime.standard_apis and not unwanted
-	request = replace(request, publishes=publishes, stream_tool_calls=parsed.stream)
+	with paths.as_sent(parsed.paths):
+		request = validate(fields, settings, MODES, settings.realtime.standard_apis and not unwanted)
 	return continuations.restore(request, frappe.session.user, settings.retention.keep_content)
 
 
@@ -206,7 +204,7 @@ def _id_of_key(key: str | None) -> str | None:
 
 def model_shown(parsed: Parsed, request: ChatRequest, settings: Settings) -> str:
 	"""Returns the name of the model that a stream shows: the client's own, or that of the model which is asked first."""
-	_provider, default = settings.first_for(settings.modes.get(MODE) or Mode(MODE))
+	_provider, default = settings.first_for(settings.modes.get(MODE, MODES[MODE]))
 	return parsed.fields.get("model") or request.model or default or ""
 
 

@@ -236,9 +236,8 @@ def run(
 	"""
 	closed = False
 	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
-	chunks = detached.followed(chat, tool_rounds.stream(chat, pacing))
 	try:
-		for chunk in chunks:
+		for chunk in detached.followed(chat, tool_rounds.stream(chat, pacing)):
 			chat.renew_lease()
 			if isinstance(chunk, Completion):
 				return chat.completed(chunk)

@@ -112,10 +112,21 @@ class ChatRequest(Ask):
 		return words[:MAX_EXCERPT] or None
 
 
-def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
+def validate(
+	fields: Mapping[str, Any],
+	settings: Settings,
+	more_modes: Mapping[str, Mode] | None = None,
+	publishes: bool = True,
+) -> ChatRequest:
 	"""Validates the `fields`, which are the parameters of chat_completion by name.
 
 	It has no effects.
+
+	Args:
+		fields: the parameters of chat_completion by name.
+		settings: what the request may use.
+		more_modes: modes by name that the request may have as well, unless the settings have a mode of the same name.
+		publishes: whether the events of the request go to the user's sockets.
 
 	Raises:
 		ChatError: `invalid_request`, which names the field and what it accepts; `context_too_long`; and the errors of
@@ -126,8 +137,9 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 
 	own_id = request_id_of(values.get("request_id"))
 	request_id = own_id or str(uuid.uuid4())
-	name = one_of(values.get("mode") or "chat", "mode", list(settings.modes))
-	mode = settings.modes[name]
+	modes = {**(more_modes or {}), **settings.modes}
+	name = one_of(values.get("mode") or "chat", "mode", list(modes))
+	mode = modes[name]
 	provider = values.get("provider")
 	if provider is not None:
 		provider = one_of(provider, "provider", [configured.name for configured in settings.providers])
@@ -161,6 +173,7 @@ def validate(fields: Mapping[str, Any], settings: Settings) -> ChatRequest:
 		fingerprint=fingerprint_of(own),
 		stream_tool_calls=flag(values.get("stream_tool_calls"), "stream_tool_calls"),
 		unknown=_unknown(values),
+		publishes=publishes,
 		trace=tracing.carrier(getattr(getattr(frappe.local, "request", None), "headers", {})),
 		**_with_defaults(own, mode, settings),
 	)

@@ -65,12 +65,15 @@ def stream(chat: "Chat", pacing: Pacing) -> Iterator[Chunk]:
 	The one Completion at the end has the usage of all rounds. Raises the errors of `Gateway.stream`.
 	"""
 	request = chat.request
-	tools = _tools_for(chat)
-	if not tools:
-		yield from chat.gateway.stream(
-			request, request.provider, chat.cancel, pacing, request.names_provider, chat.trace
-		)
-		return
+	if tools := _tools_for(chat):
+		return _rounds(chat, pacing, tools)
+	return chat.gateway.stream(
+		request, request.provider, chat.cancel, pacing, request.names_provider, chat.trace
+	)
+
+
+def _rounds(chat: "Chat", pacing: Pacing, tools: dict[str, Tool]) -> Iterator[Chunk]:
+	request = chat.request
 	calls = _Calls(chat, tools, pacing, time.monotonic() + chat.settings.timeouts.total_s)
 	ask: Ask = replace(
 		request,

@@ -90,7 +90,8 @@ class Bridge(Generic[T]):
 		self._loop = provider_loop()
 		self._pump_waits = False
 		self._room = asyncio.Event()
-		self._task = asyncio.run_coroutine_threadsafe(self._pump(source), self._loop)
+		self._task: asyncio.Task[None] | None = None
+		self._loop.call_soon_threadsafe(self._start, source)
 
 	def take(self, timeout: float, gathers: bool = False) -> list[T]:
 		"""Returns all items that have come, and waits for the first if there is none.
@@ -130,7 +131,15 @@ class Bridge(Generic[T]):
 		self._bell.put(None)
 
 	def close(self) -> None:
-		self._task.cancel()
+		# The loop runs this after `_start`.
+		self._loop.call_soon_threadsafe(self._stop)
+
+	def _start(self, source: AsyncGenerator[T, None]) -> None:
+		self._task = self._loop.create_task(self._pump(source))
+
+	def _stop(self) -> None:
+		if self._task:
+			self._task.cancel()
 
 	def _is_due(self) -> bool:
 		if self._woken or self._end is not None or len(self._items) >= HIGH_WATER // 2:

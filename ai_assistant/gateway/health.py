@@ -293,7 +293,7 @@ def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:
 		share = (int.from_bytes(hashlib.sha256(words).digest()[:8], "big") + 1) / (2**64 + 1)
 		return -math.log(share) / max(1 if provider.weight is None else provider.weight, 1e-9)
 
-	return sorted(providers, key=score)
+	return sorted(providers, key=score) if len(providers) > 1 else [*providers]
 
 
 def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tuple[str, str], Rest]:
