@@ -149,7 +149,10 @@ def smoke(context: frappe._dict) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
 @pass_context
 def watch(context: frappe._dict, as_json: bool) -> None:
-	"""Print the events of all users' requests as they are stored, until Ctrl-C."""
+	"""Print the events of all users' requests as they are stored, until Ctrl-C.
+
+	It reads as Administrator. View Log gets a row for each request of another user whose events are printed.
+	"""
 	from ai_assistant.chat import event_feed
 
 	def page(cursor: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 The fields with content have the permission level CONTENT_LEVEL, and no role has that level. So lists, reports, exports
 and filters do not contain them, for any user. A user who may read a document reads its content only in the document
 itself. Frappe's View Log gets a row when that is not the user whose content it is.
+
+`watch` reads events in SQL and not as documents. It calls `add_row` through the store (`ai_assistant.chat.event_feed`).
 """
 
 from typing import Any
@@ -50,3 +52,34 @@ class LogsViews(WrittenByApp):
 			return None
 		self.flags.is_viewed = True
 		return super().add_viewed(*arguments, **options)
+
+	def after_delete(self) -> None:
+		"""Empties the content, because Frappe keeps the document as a Deleted Document.
+
+		A System Manager would read the content there, and View Log would get no row. Nobody can restore the document
+		(`WrittenByApp`), so its content is of no use. Frappe calls it before it makes the copy
+		(frappe/model/delete_doc.py, `delete_doc`).
+		"""
+		for field in self.meta.get_high_permlevel_fields():
+			self.set(field.fieldname, None)
+
+
+def add_row(reader: str, doctype: str, name: str) -> None:
+	"""Adds a row to View Log, as Frappe's `Document.add_viewed` does (frappe/model/document.py). It does not commit.
+
+	Frappe 16 adds its row after the response. This row is in the transaction, so the caller can commit it before. While
+	the site is in a maintenance mode that allows reads, Frappe keeps the row in Redis and adds it later.
+
+	Args:
+		reader: the user who reads.
+		doctype: the DocType of the document that is read.
+		name: the name of the document.
+	"""
+	view = frappe.get_doc(
+		{"doctype": "View Log", "viewed_by": reader, "reference_doctype": doctype, "reference_name": name}
+	)
+	if frappe.flags.read_only:
+		view.deferred_insert()
+	else:
+		# The request may have been deleted since it was read.
+		view.insert(ignore_permissions=True, ignore_links=True)

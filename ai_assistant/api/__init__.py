@@ -158,6 +158,8 @@ def get_events(
 def watch(cursor: Field = None) -> Answer:
 	"""Returns the new events of all requests of the user. A System Manager gets those of all users.
 
+	Frappe's View Log gets a row for each request of another user whose events are returned (docs/privacy.md).
+
 	Args:
 		cursor: the `cursor` of the previous answer. A client that sends each answer's cursor gets each event once.
 	"""

@@ -1,7 +1,12 @@
-"""Answers watch: the events of all running requests of a user, or of everybody."""
+"""Answers watch: the events of all running requests of a user, or of everybody.
+
+The site logs which requests of others a user reads here (docs/privacy.md).
+"""
 
 import math
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import frappe
@@ -18,12 +23,20 @@ MAX_REQUESTS = 1000
 # The most characters of one answer. The next answer continues where it ends.
 MAX_CHARS = 1_000_000
 MAX_TIME, MAX_SEQ = 1e12, 2**31
+# Clients ask each second. For this long a process does not log again that a user reads a request, and it remembers at
+# most so many requests. A forgotten request is logged once more.
+LOG_AGAIN_S, MAX_LOGGED = 3600.0, 10_000
+
+# By site, reader and name of the request, when this process logged it (`time.monotonic()`), the oldest first.
+_logged: dict[tuple[str, str, str], float] = {}
+_lock = threading.Lock()
 
 
 def page(cursor: Any) -> dict[str, Any]:
 	"""Returns the events that were stored since a cursor.
 
-	A System Manager gets the events of all users, everybody else those of their own requests.
+	A System Manager gets the events of all users, everybody else those of their own requests. Before it returns events
+	of another user, it logs that the session's user reads them, and commits.
 
 	Args:
 		cursor: the `cursor` of the answer before; None to begin with the requests that run.
@@ -33,12 +46,14 @@ def page(cursor: Any) -> dict[str, Any]:
 
 	Raises:
 		ChatError: `invalid_request` for a malformed cursor.
+		store.StoreUnavailable: the log cannot be written.
 	"""
 	now = store.current().now()
 	since, seen = (now, {}) if cursor is None else _read(cursor)
 	user = None if sees_all() else frappe.session.user
 	events: list[store.Event] = []
 	known: dict[str, int] = {}
+	of_others: list[str] = []
 	rows = store.current().live(user, since, list(seen)[:MAX_REQUESTS], MAX_REQUESTS)
 	until, room = now - OVERLAP_S, MAX_CHARS
 	if len(rows) == MAX_REQUESTS:
@@ -50,11 +65,39 @@ def page(cursor: Any) -> dict[str, Any]:
 		new = store.current().events(name, after) if has_room else []
 		room -= sum(len(event["text"]) for event in new)
 		events += [{**event, "user": row["user"]} for event in new]
+		if new and row["user"] != frappe.session.user:
+			of_others.append(name)
 		ended = row["status"] not in store.UNENDED and row["created"] < until
 		if not (ended and has_room):
 			known[name] = new[-1]["seq"] if new else after
+	_log_views(of_others)
 	events.sort(key=lambda event: str(event.get("timestamp")))
 	return {"events": events, "cursor": {"since": max(since, until), "seen": known}}
+
+
+def _log_views(names: Iterable[str]) -> None:
+	"""Logs that the session's user reads events of these requests, unless this process has logged it lately. Commits.
+
+	Only what this process has logged counts. A cursor is the client's own and may name any events.
+
+	Raises:
+		store.StoreUnavailable: the log cannot be written.
+	"""
+	reader, now = frappe.session.user, time.monotonic()
+	views = [(frappe.local.site, reader, name) for name in names]
+	new = [view for view in views if now - _logged.get(view, -math.inf) >= LOG_AGAIN_S]
+	if not new:
+		return
+	with store.transaction() as current:
+		for _site, _reader, name in new:
+			current.log_view(reader, name)
+	with _lock:
+		for view in new:
+			# The newest is the last.
+			_logged.pop(view, None)
+			_logged[view] = now
+		while len(_logged) > MAX_LOGGED:
+			del _logged[next(iter(_logged))]
 
 
 def _read(cursor: Any) -> tuple[float, dict[str, int]]:

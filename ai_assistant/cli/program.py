@@ -185,6 +185,9 @@ def smoke(at: Address | None) -> None:
 @addressed
 @click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
 def watch(at: Address | None, as_json: bool) -> None:
-	"""Print the events of your requests as they are stored, until Ctrl-C. A System Manager sees those of all users."""
+	"""Print the events of your requests as they are stored, until Ctrl-C. A System Manager sees those of all users.
+
+	The site logs whose requests a System Manager reads.
+	"""
 	with client_at(at) as client:
 		actions.watch(lambda cursor: client.post("watch", cursor=cursor), as_json)

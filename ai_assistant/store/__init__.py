@@ -25,6 +25,7 @@ from .requests import (
 	Row,
 )
 from .usage import SITE, Booked, Usage
+from .views import Views
 
 __all__ = [
 	"CONTENT_FIELDS",
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 
-class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, Protocol):
+class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, Views, Protocol):
 	"""The store of a site."""
 
 	def now(self) -> float:

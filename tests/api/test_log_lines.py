@@ -27,6 +27,7 @@ from ai_assistant.hooks import scheduler_events
 from ai_assistant.operations import alerts
 from ai_assistant.realtime import redis_health
 from ai_assistant.realtime.publisher import Publisher
+from ai_assistant.standalone.sqlite.views import SqliteViews
 from ai_assistant.tools import functions, mcp
 from ai_assistant.tools.tool import Caller, Tool, ToolError
 from tests.support.fake_site import OUTCOME, FakeSite
@@ -170,6 +171,8 @@ def log_all(site: Refusing, patch: pytest.MonkeyPatch) -> None:
 			context.setattr(site, name, lambda *_given, answer=answer: answer, raising=False)
 		context.setattr(webhooks, "_send", lambda *_given: "it answered 500")
 		webhooks._deliver_to(SimpleNamespace(url="https://hooks.example/path"))  # type: ignore[arg-type]
+	database: Any = SimpleNamespace(read=lambda *_given: [(EVIL, EVIL, EVIL)])
+	SqliteViews(database).log_view(EVIL, EVIL)
 
 
 def log_tools(patch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,11 @@ def test_a_system_manager_watches_everybody_and_others_themselves(
 		assert {event["user"] for event in until_the_end(chief)} == {site.second.user}
 		first.wait()
 		theirs.wait()
+	log = process[0].log_file.read_text()
+	for stream, user in ((first, site.first.user), (theirs, site.second.user)):
+		line = f"read reader=chief@example.com request={stream.request_id} user={user}\n"
+		assert log.count(line) == 1
+	assert "[Watch]" in log and f"reader={site.second.user}" not in log
 
 
 def test_what_a_model_writes_stays_on_its_line(

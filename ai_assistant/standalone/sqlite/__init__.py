@@ -11,6 +11,7 @@ from .deliveries import SqliteDeliveries
 from .figures import SqliteFigures
 from .keys import SqliteKeys
 from .requests import SqliteRequests
+from .views import SqliteViews
 
 __all__ = ["Database", "SqliteStore"]
 
@@ -19,7 +20,13 @@ UNREACHABLE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR,
 
 
 class SqliteStore(
-	SqliteRequests, SqliteFigures, SqliteAlerts, SqliteKeys, SqliteDeliveries, SqliteConversations
+	SqliteRequests,
+	SqliteFigures,
+	SqliteAlerts,
+	SqliteKeys,
+	SqliteDeliveries,
+	SqliteConversations,
+	SqliteViews,
 ):
 	"""`ai_assistant.store.Store` on a Database. SQLite compares keys byte by byte, as the interface demands.
 

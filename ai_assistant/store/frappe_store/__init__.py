@@ -12,6 +12,7 @@ from .figures import FrappeFigures
 from .keys import FrappeKeys
 from .requests import FrappeRequests
 from .usage import FrappeUsage
+from .views import FrappeViews
 
 # MariaDB's error numbers. In order: the row has changed since it was read (Frappe 15 calls that a deadlock, 16 does not),
 # too many connections, shutdown, four network errors, read only, query or connection killed; the client's: no server,
@@ -27,6 +28,7 @@ class FrappeStore(
 	FrappeKeys,
 	FrappeDeliveries,
 	FrappeConversations,
+	FrappeViews,
 ):
 	"""`ai_assistant.store.Store` on MariaDB. `mariadb.keep_binary` makes its keys binary.
 

@@ -1,0 +1,20 @@
+import json
+
+import frappe
+
+COPIES = "Deleted Document"
+
+
+def execute() -> None:
+	"""Empties the content in Frappe's copies of deleted requests and events (`ai_assistant.view_log`).
+
+	Older versions left the content in the copy, where a System Manager read it and View Log got no row.
+	"""
+	for doctype in ("AI Request", "AI Request Event"):
+		content = {field.fieldname for field in frappe.get_meta(doctype).get_high_permlevel_fields()}
+		for copy in frappe.get_all(COPIES, {"deleted_doctype": doctype}, ["name", "data"], limit=0):
+			values = json.loads(copy.data)
+			emptied = {name: None if name in content else value for name, value in values.items()}
+			if emptied != values:
+				data = json.dumps(emptied, indent=1)
+				frappe.db.set_value(COPIES, copy.name, "data", data, update_modified=False)

@@ -1,0 +1,33 @@
+import json
+
+import frappe
+
+from ai_assistant.bench_tests import TestCase
+
+from .empty_deleted_documents import COPIES, execute
+
+
+class TestEmptyDeletedDocuments(TestCase):
+	def copy(self, doctype: str, **values: str) -> str:
+		"""Makes a copy of a deleted document, and returns its name."""
+		fields = {"doctype": COPIES, "deleted_doctype": doctype, "data": json.dumps(values)}
+		copy = frappe.get_doc(fields).insert()
+		return str(copy.name)
+
+	def test_copies_of_requests_and_events_lose_their_content_alone(self) -> None:
+		copies = {
+			self.copy("AI Request", user="ann", response="said", sent="asked"): {
+				"user": "ann",
+				"response": None,
+				"sent": None,
+			},
+			self.copy("AI Request Event", request="r", text="said", payload="{}"): {
+				"request": "r",
+				"text": None,
+				"payload": None,
+			},
+			self.copy("ToDo", response="of another app"): {"response": "of another app"},
+		}
+		execute()
+		for name, expected in copies.items():
+			self.assertEqual(json.loads(frappe.db.get_value(COPIES, name, "data")), expected)
