@@ -1,15 +1,38 @@
 """What DocTypes of the app have in common."""
 
+from typing import Any
+
 import frappe
 from frappe import _
 from frappe.model.document import Document
 
 
 class WrittenByApp(Document):
-	"""A document whose row only the app writes, in SQL."""
+	"""A document whose row only the app writes, in SQL.
+
+	Frappe lets clients call these methods of each document that the user may read, and answers with all fields of the
+	document, whatever their permission level (frappe/handler.py, `run_doc_method`). An override is not whitelisted, so
+	clients cannot call it.
+	"""
 
 	def validate(self) -> None:
 		frappe.throw(_("Only the app writes this document; it cannot be edited."), frappe.PermissionError)
+
+	def submit(self) -> None:
+		self.validate()
+
+	def cancel(self) -> None:
+		self.validate()
+
+	def discard(self) -> None:
+		self.validate()
+
+	def rename(self, *arguments: Any, **options: Any) -> None:
+		self.validate()
+
+	def add_comment(self, *arguments: Any, **options: Any) -> Any:
+		"""Adds a comment. Desk does not call it over HTTP (frappe/desk/form/utils.py, `add_comment`)."""
+		return super().add_comment(*arguments, **options)
 
 
 class KeepsSecrets(Document):

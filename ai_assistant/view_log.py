@@ -41,6 +41,19 @@ class LogsViews(WrittenByApp):
 		"""Frappe calls it for each print view and PDF (frappe/www/printview.py)."""
 		self.log_view()
 
+	def check_permission(self, permtype: str = "read", *arguments: Any, **options: Any) -> None:
+		"""Logs the view of a user who may print. The new Print Format Builder does not call `before_print`.
+
+		It checks this permission, which only Administrator has by default (frappe/utils/weasyprint.py).
+		"""
+		super().check_permission(permtype, *arguments, **options)
+		if permtype == "print":
+			self.log_view()
+
+	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
+		"""Refuses. `frappe.client.get_password` shows System Managers any field, and View Log gets no row."""
+		raise frappe.PermissionError
+
 	def log_view(self) -> None:
 		"""Logs the view if the session's user reads the content of another user."""
 		if self.content_user() != frappe.session.user:

@@ -5,10 +5,12 @@ import json
 from typing import Any
 
 import frappe
+from frappe.model.base_document import get_controller
 
 from .ai_request import AIRequest
 from .for_tests import ANN, BOB, CHIEF, FIELD, LOGS, STRANGER, LoggedRequestsTestCase
 from ai_assistant.bench_tests import FRAPPE, commit, rest
+from ai_assistant.doctypes import WrittenByApp
 
 test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
 
@@ -104,3 +106,60 @@ class TestContent(LoggedRequestsTestCase):
 					self.assertEqual(frappe.get_all("View Log", views, pluck="viewed_by"), expected)
 				frappe.db.delete("View Log", views)
 				commit()
+
+	def test_no_method_of_a_document_shows_content_without_a_row(self) -> None:
+		# Each with arguments with which Frappe's own method succeeds, if it can.
+		methods: dict[str, dict[str, Any]] = {
+			"add_comment": {"text": "x"},
+			"rename": {"name": "renamed", "force": True, "validate_rename": False},
+			"submit": {},
+			"cancel": {},
+			"discard": {},
+		}
+		for doctype in LOGS:
+			name = self.names(doctype)[0]
+			ways: list[tuple[str, dict[str, Any]]] = [
+				(
+					"method/frappe.client.get_password",
+					{"doctype": doctype, "name": name, "fieldname": FIELD[doctype]},
+				),
+				("method/frappe.desk.form.save.discard", {"doctype": doctype, "name": name}),
+				("method/frappe.desk.form.save.cancel", {"doctype": doctype, "name": name}),
+			]
+			for method, arguments in methods.items():
+				called = {"dt": doctype, "dn": name, "method": method, "args": json.dumps(arguments)}
+				ways += [
+					("method/run_doc_method", called),
+					(f"v2/document/{doctype}/{name}/method/{method}", arguments),
+					(f"resource/{doctype}/{name}", {"run_method": method, **arguments}),
+				]
+			for way, fields in ways:
+				with self.subTest(way, **fields):
+					status, body = rest("POST", f"/api/{way}", CHIEF, **fields)
+					self.assertGreaterEqual(status, 400, body)
+					self.assertNotIn("said to", str(body))
+			frappe.db.rollback()
+			self.assertTrue(frappe.db.exists(doctype, name))
+			self.assertFalse(
+				frappe.db.exists("Comment", {"reference_doctype": doctype, "reference_name": name})
+			)
+
+	def test_not_even_administrator_discards_a_request(self) -> None:
+		frappe.set_user("Administrator")
+		for doctype in LOGS:
+			document: Any = frappe.get_doc(doctype, self.names(doctype)[0])
+			self.assertRaises(frappe.PermissionError, document.discard)
+
+	def test_clients_call_no_method_of_a_document_that_the_app_writes(self) -> None:
+		for doctype in frappe.get_all("DocType", {"module": "AI Assistant"}, pluck="name"):
+			controller = get_controller(doctype)
+			if issubclass(controller, WrittenByApp):
+				methods = filter(callable, (getattr(controller, name, None) for name in dir(controller)))
+				self.assertEqual([method for method in methods if method in frappe.whitelisted], [], doctype)
+
+	def test_who_may_print_is_logged(self) -> None:
+		views = {"reference_doctype": "AI Request", "reference_name": self.anns}
+		frappe.set_user("Administrator")
+		frappe.db.delete("View Log", views)
+		frappe.get_doc("AI Request", self.anns).check_permission("print")
+		self.assertEqual(frappe.get_all("View Log", views, pluck="viewed_by"), ["Administrator"])
