@@ -43,7 +43,8 @@ def erase(user: str) -> None:
 		frappe.db.delete("Version", {"ref_doctype": "AI Key", "docname": ("in", ai_keys)})
 	for doctype in DOCTYPES:
 		frappe.db.delete(doctype, {"user": user})
-	# Frappe keeps a copy of a document that somebody deletes in Desk.
-	copies = {"deleted_doctype": ("in", DOCTYPES), "data": ("like", f'%"user": "{user}"%')}
-	frappe.db.delete("Deleted Document", copies)
+	# Frappe keeps a copy of a document that somebody deletes in Desk. An event names its user only as its owner.
+	for doctypes, field in ((DOCTYPES, "user"), (("AI Request Event",), "owner")):
+		copies = {"deleted_doctype": ("in", doctypes), "data": ("like", f'%"{field}": "{user}"%')}
+		frappe.db.delete("Deleted Document", copies)
 	frappe.cache.delete_keys(f"ai_assistant:continuation:{user}:")

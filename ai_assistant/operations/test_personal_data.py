@@ -63,6 +63,7 @@ class TestPersonalData(TestCase):
 		commit()
 		first, second = frappe.get_all("AI Request", {"user": PERSON}, pluck="name")
 		store.current().add_deliveries(second, ["https://example.com"], f'{{"user": "{PERSON}"}}')
+		frappe.delete_doc("AI Request Event", f"{second}:1", ignore_permissions=True)
 		frappe.delete_doc("AI Request", first, ignore_permissions=True)
 		commit()
 
