@@ -97,7 +97,13 @@ def be(user: str) -> None:
 
 def running(site: ChatSite, user: str, *texts: str) -> str:
 	"""Stores a request that runs, with an event for each text. Returns its name."""
-	row = {"user": user, "request_id": f"of-{user}", "task_id": "t", "status": "running", "created": time.time()}
+	row = {
+		"user": user,
+		"request_id": f"of-{user}",
+		"task_id": "t",
+		"status": "running",
+		"created": time.time(),
+	}
 	name = site.store.open(row)
 	for seq, text in enumerate(texts, 1):
 		site.store.append(name, event(seq, text))

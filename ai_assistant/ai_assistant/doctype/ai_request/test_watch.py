@@ -113,9 +113,17 @@ class TestWatch(LoggedRequestsTestCase):
 		self.assertEqual(self.readers(self.anns), [CHIEF])
 
 	def test_a_deleted_request_leaves_no_content_to_read_without_a_row(self) -> None:
-		fields = {"user": BOB, "request_id": "deleted", "task_id": "t1", "status": "completed", "created": 1.0}
+		fields = {
+			"user": BOB,
+			"request_id": "deleted",
+			"task_id": "t1",
+			"status": "completed",
+			"created": 1.0,
+		}
 		with store.transaction() as current:
-			name = current.open({**fields, "response": "to delete", "new_messages": [{"content": "to delete"}]})
+			name = current.open(
+				{**fields, "response": "to delete", "new_messages": [{"content": "to delete"}]}
+			)
 			for seq in (1, 2):
 				current.append(name, {"seq": seq, "type": "text", "text": "to delete", "more": "to delete"})
 		for doctype, deleted in (("AI Request Event", f"{name}:1"), ("AI Request", name)):
