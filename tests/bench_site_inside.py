@@ -10,6 +10,8 @@ APP = "ai_assistant"
 KEPT = "before_test_bench"
 # The first name of the suite's users: one without it is a real user's and left alone.
 OWN = "Contract suite"
+# A background job of Frappe may write the Contact of a user that is deleted here.
+ATTEMPTS = 3
 
 
 def main(step: str, site: str, arguments: dict[str, Any]) -> Any:
@@ -26,9 +28,15 @@ def main(step: str, site: str, arguments: dict[str, Any]) -> Any:
 			"configure": _configure,
 			"restore": _restore,
 		}
-		answer = steps[step](**arguments)
-		frappe.db.commit()
-		return answer
+		for attempt in range(ATTEMPTS):
+			try:
+				answer = steps[step](**arguments)
+				frappe.db.commit()
+				return answer
+			except frappe.QueryDeadlockError:
+				frappe.db.rollback()
+				if attempt == ATTEMPTS - 1:
+					raise
 	finally:
 		frappe.destroy()
 
