@@ -107,7 +107,8 @@ def authenticate() -> None:
 		_refuse(_("This AI Key is revoked or has expired; make another on the page Connect your editor."))
 	_log_in(row["user"])
 	use(_key(row))
-	_note_use(row["name"])
+	if not row["used_lately"]:
+		_note_use(row["name"])
 
 
 def _sent() -> str | None:

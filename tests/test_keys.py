@@ -26,6 +26,7 @@ ROW = {
 	"cost_per_day": 0.0,
 	"cost_per_month": 0.0,
 	"usable": 1,
+	"used_lately": 0,
 }
 CHAT = "/api/method/ai_assistant.api.chat_completion"
 
@@ -189,3 +190,12 @@ def test_a_site_in_maintenance_is_not_written_to(rows: Keys) -> None:
 	frappe.local.flags.read_only = True
 	assert authenticate(**{"x-api-key": KEY}) == ANN
 	assert rows.used == []
+
+
+@pytest.mark.parametrize(("used_lately", "stored"), [(0, ["abc"]), (1, [])])
+def test_a_use_is_stored_unless_one_was_stored_lately(
+	rows: Keys, used_lately: int, stored: list[str]
+) -> None:
+	rows.row = {**ROW, "used_lately": used_lately}
+	assert authenticate(**{"x-api-key": KEY}) == ANN
+	assert rows.used == stored

@@ -15,8 +15,8 @@ class Keys(Protocol):
 		"""Returns the AI Key with a SHA-256 hash, None if there is none.
 
 		Returns:
-			The fields of `ai_assistant.keys.Key`, `key_hash`, and `usable`: whether the key is enabled and has not
-			expired, and its user is enabled.
+			The fields of `ai_assistant.keys.Key`, `key_hash`, `usable`: whether the key is enabled and has not
+			expired, and its user is enabled; and `used_lately`: whether nothing is to be stored about its use now.
 		"""
 		...
 
@@ -25,7 +25,7 @@ class Keys(Protocol):
 		...
 
 	def key_used(self, name: str) -> None:
-		"""Stores that an AI Key is used now. It writes at most once a minute."""
+		"""Stores that an AI Key is used now, unless `used_lately`: the site stores it once a minute."""
 		...
 
 	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:

@@ -1,5 +1,7 @@
 """AI Keys of the standalone site: those of its users in the config file, one a user and without limits."""
 
+from collections.abc import Iterator
+
 from ai_assistant.standalone import stand_in
 from ai_assistant.store import Row
 
@@ -11,11 +13,11 @@ class SqliteKeys(Rows):
 
 	def key_of_hash(self, key_hash: str) -> Row | None:
 		"""Returns the AI Key with a SHA-256 hash, None if there is none."""
-		return next((row for row in _rows() if row["key_hash"] == key_hash), None)
+		return next((_row(*key) for key in _keys() if key[1] == key_hash), None)
 
 	def key_named(self, name: str) -> Row | None:
 		"""Returns the AI Key of that name, None if there is none."""
-		return next((row for row in _rows() if row["name"] == name), None)
+		return next((_row(*key) for key in _keys() if key[0] == name), None)
 
 	def key_used(self, name: str) -> None:
 		"""Does nothing: the config file does not say when a key was used."""
@@ -28,28 +30,28 @@ class SqliteKeys(Rows):
 		return rows[0][0] if rows else None
 
 
-def _rows() -> list[Row]:
+def _keys() -> Iterator[tuple[str, str]]:
+	"""Yields the user and the SHA-256 hash of each key."""
 	# It imports frappe, for which the stand-in is not in place when this module is imported.
 	from ai_assistant import keys
 
-	users = stand_in.local.settings.users.values()
-	limits = {
+	for user in stand_in.local.settings.users.values():
+		if user.ai_key:
+			yield user.name, keys.digest(user.ai_key)
+
+
+def _row(user: str, key_hash: str) -> Row:
+	return {
+		"name": user,
+		"user": user,
+		"key_hash": key_hash,
+		"usable": True,
+		"used_lately": True,
 		"models": (),
 		"requests_per_minute": 0,
 		"tokens_per_day": 0,
 		"tokens_per_month": 0,
+		"cost_per_day": 0.0,
+		"cost_per_month": 0.0,
 		"site_tools": False,
 	}
-	costs = {"cost_per_day": 0.0, "cost_per_month": 0.0}
-	return [
-		{
-			"name": user.name,
-			"user": user.name,
-			"key_hash": keys.digest(user.ai_key),
-			"usable": True,
-			**limits,
-			**costs,
-		}
-		for user in users
-		if user.ai_key
-	]

@@ -1,5 +1,7 @@
 """AI Keys in the table of their DocType."""
 
+from datetime import datetime
+
 import frappe
 
 from ..mariadb import sql
@@ -31,12 +33,11 @@ class FrappeKeys:
 		return _select("name", name)
 
 	def key_used(self, name: str) -> None:
-		now = frappe.utils.now_datetime()
 		# Without the document, whose `modified` would change under a form that is open.
 		sql(
 			f"UPDATE `tab{AI_KEY}` SET last_used = %(now)s"
 			" WHERE name = %(name)s AND (last_used IS NULL OR last_used < %(before)s)",
-			{"name": name, "now": now, "before": frappe.utils.add_to_date(now, minutes=-1)},
+			{"name": name, "now": frappe.utils.now(), "before": _a_minute_ago()},
 		)
 
 	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:
@@ -52,9 +53,10 @@ class FrappeKeys:
 def _select(column: str, value: str) -> Row | None:
 	columns = ", ".join(f"ai_key.`{field}`" for field in FIELDS)
 	rows = sql(
-		f"SELECT {columns}, ai_key.enabled AND user.enabled AND (expires IS NULL OR expires > %s) AS usable"
+		f"SELECT {columns}, ai_key.enabled AND user.enabled AND (expires IS NULL OR expires > %s) AS usable,"
+		" COALESCE(last_used >= %s, 0) AS used_lately"
 		f" FROM `tab{AI_KEY}` ai_key JOIN `tabUser` user ON user.name = ai_key.user WHERE ai_key.`{column}` = %s",
-		(frappe.utils.now(), value),
+		(frappe.utils.now(), _a_minute_ago(), value),
 		as_dict=True,
 	)
 	return (
@@ -66,3 +68,8 @@ def _select(column: str, value: str) -> Row | None:
 		if rows
 		else None
 	)
+
+
+def _a_minute_ago() -> datetime:
+	ago: datetime = frappe.utils.add_to_date(frappe.utils.now_datetime(), minutes=-1)
+	return ago

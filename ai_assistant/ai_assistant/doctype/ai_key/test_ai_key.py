@@ -72,6 +72,21 @@ class TestAIKey(TestCase):
 		self.assertEqual(str(frappe.db.get_value("AI Key", doc.name, "modified")), doc.modified)
 		self.assertTrue(frappe.db.get_value("AI Key", doc.name, "last_used"))
 
+	def test_a_use_is_stored_once_a_minute(self) -> None:
+		doc, key = self.make()
+		minutes = {0.5: True, 2: False}
+		for ago, used_lately in minutes.items():
+			used = add_to_date(now_datetime(), minutes=-ago)
+			frappe.db.set_value("AI Key", doc.name, "last_used", used, update_modified=False)
+			frappe.db.commit()
+			row = store.current().key_of_hash(keys.digest(key))
+			assert row
+			self.assertEqual(bool(row["used_lately"]), used_lately)
+			self.assertEqual(rest_with({"x-api-key": key}, "GET", LIST_MODELS)[0], 200)
+			frappe.db.rollback()
+			is_the_same = frappe.db.get_value("AI Key", doc.name, "last_used") == used
+			self.assertEqual(is_the_same, used_lately)
+
 	def test_a_post_with_a_key_needs_no_csrf_token(self) -> None:
 		_doc, key = self.make()
 		status, body = rest_with({"x-api-key": key}, "POST", "/api/method/ai_assistant.api.watch")
