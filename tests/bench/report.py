@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import re
+import textwrap
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +23,7 @@ OVERVIEW = ("<!-- make bench writes this table -->", "<!-- end of the table -->"
 STEPS = (Path(__file__).parent / "steps.md").read_text()
 COLOURS = ("#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#7f7f7f", "#17becf", "#bcbd22")
 WIDTH, HEIGHT, MARGIN = 640, 360, 60
+COLUMNS = 110
 
 
 def number(value: float | None) -> str:
@@ -32,6 +35,27 @@ def number(value: float | None) -> str:
 def table(heads: list[str], rows: list[list[str]]) -> str:
 	lines = [heads, ["---"] * len(heads), *rows]
 	return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def wrapped(page: str) -> str:
+	"""Breaks the lines of a page's paragraphs and lists at COLUMNS."""
+	return "\n\n".join(
+		block if block.startswith(("#", "|", "!")) else _wrapped(block) for block in page.split("\n\n")
+	)
+
+
+def _wrapped(block: str) -> str:
+	items = re.split(r"\n(?=- )", block.strip("\n"))
+	return "\n".join(
+		textwrap.fill(
+			" ".join(item.split()),
+			COLUMNS,
+			subsequent_indent="  " if item.startswith("- ") else "",
+			break_long_words=False,
+			break_on_hyphens=False,
+		)
+		for item in items
+	)
 
 
 def goals(figures: dict[str, Any]) -> list[list[str]]:
@@ -298,7 +322,7 @@ read from its cache.
 {table(["what", "measured", "target", "reached"], alone)}
 
 {STEPS}"""
-	(DOCS / "performance.md").write_text(text)
+	(DOCS / "performance.md").write_text(wrapped(text) + "\n")
 	write_overview(results, figures)
 	KEPT.write_text(json.dumps(results, indent=1) + "\n")
 	(DOCS / "images" / "performance.svg").write_text(plot(results))
