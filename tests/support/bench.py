@@ -54,11 +54,13 @@ class Bench:
 			command, cwd=self.sites, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
 		)
 		assert process.stdout
+		said = ""
 		for line in process.stdout:
 			if "Listening on" in line:
 				break
+			said = line.strip() or said
 		else:
-			raise Unusable(f"The bench's AI worker ended at once, with {process.wait()}.")
+			raise Unusable(f"The bench's AI worker ended at once, with {process.wait()}: {said}")
 		# Read on, or a full pipe would stop it.
 		reader = threading.Thread(target=process.stdout.read, daemon=True)
 		reader.start()
