@@ -138,8 +138,10 @@ class Bridge(Generic[T]):
 		self._task = self._loop.create_task(self._pump(source))
 
 	def _stop(self) -> None:
-		if self._task:
-			self._task.cancel()
+		# Only once: a second cancel would end the generator while it closes the provider's connection.
+		task, self._task = self._task, None
+		if task:
+			task.cancel()
 
 	def _is_due(self) -> bool:
 		if self._woken or self._end is not None or len(self._items) >= HIGH_WATER // 2:

@@ -6,8 +6,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import AsyncGenerator, Awaitable
-from typing import TypeVar
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -16,61 +15,7 @@ from ai_assistant.gateway.tool_calls import ToolPiece
 from tests.support.provider import ScriptedProvider
 
 from .asking import family, gateway, hear, scripted
-
-T = TypeVar("T")
-
-# Longer than a test may take: a read that is not woken fails by pytest's own limit.
-FOR_EVER = 3600.0
-
-
-def on_the_loop(work: Awaitable[T]) -> T:
-	async def run() -> T:
-		return await work
-
-	return asyncio.run_coroutine_threadsafe(run(), provider_loop()).result(timeout=20)
-
-
-async def many_turns() -> None:
-	"""When this is over, all the others on the loop have done what they could without waiting."""
-	for _ in range(10 * HIGH_WATER):
-		await asyncio.sleep(0)
-
-
-class Source:
-	"""An async generator that says what it has given out, and when it was closed."""
-
-	def __init__(self, items: int | None = None, then: BaseException | None = None) -> None:
-		self.yielded = 0
-		self.started = threading.Event()
-		self.closed = threading.Event()
-		self._items = items
-		self._then = then
-
-	async def numbers(self) -> AsyncGenerator[int, None]:
-		self.started.set()
-		try:
-			while self._items is None or self.yielded < self._items:
-				self.yielded += 1
-				yield self.yielded
-			if self._then:
-				raise self._then
-			await asyncio.Event().wait()
-		finally:
-			self.closed.set()
-
-
-async def from_one_to(last: int) -> AsyncGenerator[int, None]:
-	for n in range(1, last + 1):
-		yield n
-
-
-def read_to_the_end(bridge: Bridge[int]) -> list[int]:
-	items: list[int] = []
-	while True:
-		try:
-			items += bridge.take(FOR_EVER)
-		except StopAsyncIteration:
-			return items
+from .bridging import FOR_EVER, Source, from_one_to, left, many_turns, on_the_loop, read_to_the_end, tasks
 
 
 def test_items_come_in_their_order_to_the_end() -> None:
@@ -221,60 +166,6 @@ def test_an_exception_comes_after_what_was_given_before_it() -> None:
 	assert bridge.take(FOR_EVER) == [1, 2]
 	with pytest.raises(ValueError, match="spilt"):
 		bridge.take(FOR_EVER)
-
-
-def test_closing_before_the_first_item_closes_the_generator() -> None:
-	source = Source(items=0)
-	bridge = Bridge(source.numbers())
-	assert source.started.wait(20)
-	bridge.close()
-	assert source.closed.wait(20)
-
-
-def test_closing_between_two_items_closes_the_generator() -> None:
-	source = Source(items=1)
-	bridge = Bridge(source.numbers())
-	assert bridge.take(FOR_EVER) == [1]
-	assert not source.closed.is_set()
-	bridge.close()
-	assert source.closed.wait(20)
-
-
-def test_closing_while_it_waits_for_room_closes_the_generator() -> None:
-	source = Source()
-	bridge = Bridge(source.numbers())
-	on_the_loop(many_turns())
-	assert not source.closed.is_set()
-	bridge.close()
-	assert source.closed.wait(20)
-	assert source.yielded == HIGH_WATER
-
-
-def test_closing_at_once_leaves_nothing_running() -> None:
-	before = on_the_loop(tasks())
-	for _ in range(100):
-		Bridge(Source().numbers()).close()
-	assert on_the_loop(left(before)) == set()
-
-
-def test_closing_twice_and_after_the_end_does_no_harm() -> None:
-	bridge = Bridge(from_one_to(3))
-	assert read_to_the_end(bridge) == [1, 2, 3]
-	bridge.close()
-	bridge.close()
-
-
-async def tasks() -> set["asyncio.Task[object]"]:
-	return asyncio.all_tasks()
-
-
-async def left(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"]:
-	"""The tasks that have been started since and do not end."""
-	while new := asyncio.all_tasks() - before - {asyncio.current_task()}:
-		_, pending = await asyncio.wait(new, timeout=10)
-		if pending:
-			return pending
-	return set()
 
 
 def test_a_hundred_streams_leave_no_task_and_no_thread_behind(server: ScriptedProvider) -> None:
