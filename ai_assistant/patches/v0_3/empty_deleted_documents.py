@@ -12,9 +12,11 @@ def execute() -> None:
 	"""
 	for doctype in ("AI Request", "AI Request Event"):
 		content = {field.fieldname for field in frappe.get_meta(doctype).get_high_permlevel_fields()}
-		for copy in frappe.get_all(COPIES, {"deleted_doctype": doctype}, ["name", "data"], limit=0):
-			values = json.loads(copy.data)
+		for copy in frappe.get_all(COPIES, {"deleted_doctype": doctype}, pluck="name", limit=0):
+			# One at a time, because all answers of a site may be in them.
+			data = frappe.db.get_value(COPIES, copy, "data")
+			values = json.loads(data) if data else {}
 			emptied = {name: None if name in content else value for name, value in values.items()}
 			if emptied != values:
 				data = json.dumps(emptied, indent=1)
-				frappe.db.set_value(COPIES, copy.name, "data", data, update_modified=False)
+				frappe.db.set_value(COPIES, copy, "data", data, update_modified=False)

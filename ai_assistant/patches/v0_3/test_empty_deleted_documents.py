@@ -10,8 +10,10 @@ from .empty_deleted_documents import COPIES, execute
 class TestEmptyDeletedDocuments(TestCase):
 	def copy(self, doctype: str, **values: str) -> str:
 		"""Makes a copy of a deleted document, and returns its name."""
-		fields = {"doctype": COPIES, "deleted_doctype": doctype, "data": json.dumps(values)}
-		copy = frappe.get_doc(fields).insert()
+		return self.copy_with(doctype, json.dumps(values))
+
+	def copy_with(self, doctype: str, data: str | None) -> str:
+		copy = frappe.get_doc({"doctype": COPIES, "deleted_doctype": doctype, "data": data}).insert()
 		return str(copy.name)
 
 	def test_copies_of_requests_and_events_lose_their_content_alone(self) -> None:
@@ -31,3 +33,11 @@ class TestEmptyDeletedDocuments(TestCase):
 		execute()
 		for name, expected in copies.items():
 			self.assertEqual(json.loads(frappe.db.get_value(COPIES, name, "data")), expected)
+
+	def test_copies_without_data_stay(self) -> None:
+		empty = [self.copy_with("AI Request", data) for data in (None, "")]
+		full = self.copy("AI Request", response="said")
+		execute()
+		for name in empty:
+			self.assertFalse(frappe.db.get_value(COPIES, name, "data"))
+		self.assertEqual(json.loads(frappe.db.get_value(COPIES, full, "data")), {"response": None})
