@@ -10,9 +10,9 @@ from frappe.model.document import Document
 class WrittenByApp(Document):
 	"""A document whose row only the app writes, in SQL.
 
-	Frappe lets clients call these methods of each document that the user may read, and answers with all fields of the
-	document, whatever their permission level (frappe/handler.py, `run_doc_method`). An override is not whitelisted, so
-	clients cannot call it.
+	Frappe lets clients call `submit`, `cancel`, `discard`, `rename` and `add_comment` of each document that the user may
+	read. It answers with all fields of the document, whatever their permission level (frappe/handler.py,
+	`run_doc_method`). The overrides here are not whitelisted, so clients cannot call them.
 	"""
 
 	def validate(self) -> None:

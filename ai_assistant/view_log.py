@@ -44,7 +44,7 @@ class LogsViews(WrittenByApp):
 	def check_permission(self, permtype: str = "read", *arguments: Any, **options: Any) -> None:
 		"""Logs the view of a user who may print. The new Print Format Builder does not call `before_print`.
 
-		It checks this permission, which only Administrator has by default (frappe/utils/weasyprint.py).
+		The builder checks this permission, which only Administrator has by default (frappe/utils/weasyprint.py).
 		"""
 		super().check_permission(permtype, *arguments, **options)
 		if permtype == "print":

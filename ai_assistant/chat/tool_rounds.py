@@ -60,7 +60,7 @@ RULES = (
 
 
 def stream(chat: "Chat", pacing: Pacing) -> Iterator[Chunk]:
-	"""Yields the chunks of an answer as `Gateway.stream` does, with those of the tools of the site in between.
+	"""Returns a generator of the chunks of an answer, as `Gateway.stream` does, with those of the site's tools in between.
 
 	The one Completion at the end has the usage of all rounds. Raises the errors of `Gateway.stream`.
 	"""

@@ -1,7 +1,7 @@
 """Erases what this app keeps of a person when Frappe runs a Personal Data Deletion Request. docs/privacy.md lists it.
 
-Frappe itself can only replace texts field by field. Rows of this app have JSON that must stay readable, and the events
-of a request name their user only through it. So the rows are deleted.
+Frappe itself can only replace texts field by field. Rows of this app have JSON that must stay readable, so the rows are
+deleted. The events of a request are found through the request, because the scheduler owns some of them.
 """
 
 from typing import Any

@@ -15,8 +15,11 @@ class Keys(Protocol):
 		"""Returns the AI Key with a SHA-256 hash, None if there is none.
 
 		Returns:
-			The fields of `ai_assistant.keys.Key`, `key_hash`, `usable`: whether the key is enabled and has not
-			expired, and its user is enabled; and `used_lately`: whether nothing is to be stored about its use now.
+			The fields of `ai_assistant.keys.Key`, and:
+
+			- `key_hash`,
+			- `usable`: whether the key is enabled and has not expired, and its user is enabled,
+			- `used_lately`: whether a use was stored within the last minute. A site that stores no use says yes.
 		"""
 		...
 
@@ -25,7 +28,7 @@ class Keys(Protocol):
 		...
 
 	def key_used(self, name: str) -> None:
-		"""Stores that an AI Key is used now, unless `used_lately`: the site stores it once a minute."""
+		"""Stores that an AI Key is used now. The caller asks for it unless `used_lately`, so about once a minute."""
 		...
 
 	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:
