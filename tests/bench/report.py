@@ -283,7 +283,7 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
 
 A row with *against* and one figure is a ratio. If a row has two figures, the first is this site's. *Unpaced* is at full speed.
 *Over SSE* is the standard API Chat Completions. *Added to the first chunk* is the time to the first chunk
-beyond that of *the wire*.
+beyond that of *the wire*. Its p99 is the difference of two percentiles, so it can be smaller than its p50.
 
 {table(["what", "measured", "target", "reached"], goals(results))}
 
