@@ -71,7 +71,7 @@ def goals(figures: dict[str, Any]) -> list[list[str]]:
 	hundred = direct["at_once"].get("100", {})
 	rows = [
 		(
-			"CPU a chunk, unpaced, against a litellm loop",
+			"CPU a chunk of an answer of 3,000 chunks, unpaced, against a litellm loop",
 			direct["cpu"]["3000"] / litellm["cpu"]["3000"],
 			0.15,
 		),
@@ -314,8 +314,8 @@ threads. The other chats wait until a thread is free; the figures do not include
 
 ## The site alone
 
-These figures are from a standalone site that is started before the comparison, so they differ a little from the tables above.
-*Paced* is 50 chunks a second. A *phase* is the reasoning or the text. An *adaptive model* is a model of Anthropic's that decides
+These figures are from another standalone site. The app's own Python client measures them, and it takes longer than the
+client of the comparison. *Paced* is 50 chunks a second. A *phase* is the reasoning or the text. An *adaptive model* is a model of Anthropic's that decides
 by itself how long it thinks. *Read from the cache* is the share of the tokens sent that the provider
 read from its cache.
 
