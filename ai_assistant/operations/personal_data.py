@@ -4,6 +4,8 @@ Frappe itself can only replace texts field by field. Rows of this app have JSON 
 deleted. The events of a request are found through the request, because the scheduler owns some of them.
 """
 
+import json
+import re
 from typing import Any
 
 import frappe
@@ -13,6 +15,9 @@ from ai_assistant import store
 from . import metrics
 
 DOCTYPES = ("AI Request", "AI Usage", "AI Key")
+
+# What has a meaning of its own in SQL's LIKE and in the patterns of Redis.
+LIKE, GLOB = r"[\\%_]", r"[\\*?\[\]]"
 
 
 def erase_requested(doc: Any, method: str | None = None) -> None:
@@ -43,8 +48,17 @@ def erase(user: str) -> None:
 		frappe.db.delete("Version", {"ref_doctype": "AI Key", "docname": ("in", ai_keys)})
 	for doctype in DOCTYPES:
 		frappe.db.delete(doctype, {"user": user})
-	# Frappe keeps a copy of a document that somebody deletes in Desk. An event names its user only as its owner.
-	for doctypes, field in ((DOCTYPES, "user"), (("AI Request Event",), "owner")):
-		copies = {"deleted_doctype": ("in", doctypes), "data": ("like", f'%"{field}": "{user}"%')}
+	# Older versions made the first user of a day the owner of the site's usage.
+	owners = {"owner": "Administrator", "modified_by": "Administrator"}
+	frappe.db.set_value("AI Usage", {"owner": user}, owners, update_modified=False)
+	# Frappe keeps a copy of a document that somebody deletes in Desk. Those without a user have the user as their owner.
+	for doctypes, field in ((DOCTYPES, "user"), (("AI Request Event", "AI Webhook Delivery"), "owner")):
+		named = _literally(f'"{field}": {json.dumps(user)}', LIKE)
+		copies = {"deleted_doctype": ("in", doctypes), "data": ("like", f"%{named}%")}
 		frappe.db.delete("Deleted Document", copies)
-	frappe.cache.delete_keys(f"ai_assistant:continuation:{user}:")
+	frappe.cache.delete_keys(f"ai_assistant:continuation:{_literally(user, GLOB)}:")
+
+
+def _literally(text: str, special: str) -> str:
+	"""Escapes the special characters of a text, so that a pattern matches them alone."""
+	return re.sub(special, r"\\\g<0>", text)

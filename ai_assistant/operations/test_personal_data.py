@@ -12,6 +12,8 @@ from ai_assistant.api.test_python import provider
 from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, start_without_requests
 from ai_assistant.permissions import USER
 
+from .personal_data import erase
+
 PERSON, OTHER = "erased@privacy.example", "kept@privacy.example"
 SECRET = "my-secret-words-4711"
 
@@ -63,6 +65,14 @@ class TestPersonalData(TestCase):
 		commit()
 		first, second = frappe.get_all("AI Request", {"user": PERSON}, pluck="name")
 		store.current().add_deliveries(second, ["https://example.com"], f'{{"user": "{PERSON}"}}')
+		# The request's own session owns it.
+		frappe.set_user(PERSON)
+		store.current().add_deliveries(second, ["https://example.org"], f'{{"user": "{PERSON}"}}')
+		frappe.set_user("Administrator")
+		deleted = frappe.get_all(
+			"AI Webhook Delivery", {"request": second, "url": "https://example.org"}, pluck="name"
+		)
+		frappe.delete_doc("AI Webhook Delivery", deleted[0], ignore_permissions=True)
 		frappe.delete_doc("AI Request Event", f"{second}:1", ignore_permissions=True)
 		frappe.delete_doc("AI Request", first, ignore_permissions=True)
 		commit()
@@ -82,6 +92,8 @@ class TestPersonalData(TestCase):
 			*("AI Request.new_messages", "AI Request.title"),
 		):
 			self.assertIn(column, before)
+		# As an older version left it.
+		frappe.db.set_value("AI Usage", {"user": ""}, {"owner": PERSON, "modified_by": PERSON})
 		with patch.object(frappe, "sendmail"):
 			request: Any = frappe.get_doc({"doctype": "Personal Data Deletion Request", "email": PERSON})
 			request.insert(ignore_permissions=True)
@@ -99,6 +111,37 @@ class TestPersonalData(TestCase):
 		self.assertEqual(set(places), owners)
 		self.assertEqual(len(frappe.get_all("AI Request", {"user": OTHER})), 1)
 		self.assertTrue(frappe.db.exists("AI Usage", {"user": OTHER}))
+
+	def test_copies_and_reasoning_of_users_with_a_similar_name_stay(self) -> None:
+		cases = (
+			("a_b@privacy.example", "axb@privacy.example"),
+			("a%b@privacy.example", "axxb@privacy.example"),
+			("a*b@privacy.example", "ayb@privacy.example"),
+			("a\\b@privacy.example", "ab@privacy.example"),
+			('ä"b@privacy.example', "äb@privacy.example"),
+		)
+		for erased, kept in cases:
+			copies = {user: self.copies_of(user) for user in (erased, kept)}
+			for user in (erased, kept):
+				frappe.cache.set_value(f"ai_assistant:continuation:{user}:key", "x")
+			erase(erased)
+			with self.subTest(erased):
+				for user in (erased, kept):
+					left = frappe.get_all("Deleted Document", {"name": ("in", copies[user])})
+					self.assertEqual(len(left), 2 if user == kept else 0, user)
+				self.assertIsNone(frappe.cache.get_value(f"ai_assistant:continuation:{erased}:key"))
+				self.assertEqual(frappe.cache.get_value(f"ai_assistant:continuation:{kept}:key"), "x")
+			frappe.cache.delete_value(f"ai_assistant:continuation:{kept}:key")
+
+	@staticmethod
+	def copies_of(user: str) -> list[str]:
+		"""Makes a Deleted Document of a request and of an event of the user, and returns their names."""
+		names = []
+		for doctype, field in (("AI Request", "user"), ("AI Request Event", "owner")):
+			data = frappe.as_json({"doctype": doctype, field: user, "name": "x"})
+			copy = {"doctype": "Deleted Document", "deleted_doctype": doctype, "data": data}
+			names.append(frappe.get_doc(copy).insert().name)
+		return names
 
 	@staticmethod
 	def remove(name: str) -> None:

@@ -16,7 +16,7 @@ class TestEmptyDeletedDocuments(TestCase):
 		copy = frappe.get_doc({"doctype": COPIES, "deleted_doctype": doctype, "data": data}).insert()
 		return str(copy.name)
 
-	def test_copies_of_requests_and_events_lose_their_content_alone(self) -> None:
+	def test_copies_of_requests_events_and_deliveries_lose_their_content_alone(self) -> None:
 		copies = {
 			self.copy("AI Request", user="ann", response="said", sent="asked"): {
 				"user": "ann",
@@ -28,6 +28,7 @@ class TestEmptyDeletedDocuments(TestCase):
 				"text": None,
 				"payload": None,
 			},
+			self.copy("AI Webhook Delivery", request="r", payload="ann"): {"request": "r", "payload": None},
 			self.copy("ToDo", response="of another app"): {"response": "of another app"},
 		}
 		execute()

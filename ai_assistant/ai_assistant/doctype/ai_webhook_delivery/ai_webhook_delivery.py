@@ -24,6 +24,13 @@ class AIWebhookDelivery(WrittenByApp):
 		url: DF.Data | None
 	# end: auto-generated types
 
+	def after_delete(self) -> None:
+		"""Empties the payload, because Frappe keeps the document as a Deleted Document (frappe/model/delete_doc.py).
+
+		The payload names the user, and an erasure does not look into it there.
+		"""
+		self.payload = None
+
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
 		"""Deletes old messages. Log Settings calls it (frappe/core/doctype/log_settings)."""
