@@ -7,9 +7,12 @@ itself. Frappe's View Log gets a row when that is not the user whose content it 
 `watch` reads events in SQL and not as documents. It calls `add_row` through the store (`ai_assistant.chat.event_feed`).
 """
 
+import json
 from typing import Any
 
 import frappe
+from frappe import _
+from frappe.deferred_insert import queue_prefix
 
 from ai_assistant.doctypes import WrittenByApp
 
@@ -38,33 +41,44 @@ class LogsViews(WrittenByApp):
 		self.log_view()
 
 	def before_print(self, settings: Any = None) -> None:
-		"""Frappe calls it for each print view and PDF (frappe/www/printview.py)."""
+		"""Frappe calls it for each print view and PDF (frappe/www/printview.py).
+
+		With the key of a Document Share Key, Frappe prints a document for visitors. The log could not say who they are.
+		"""
+		if frappe.session.user == "Guest":
+			frappe.throw(_("Log in to read this document."), frappe.PermissionError)
 		self.log_view()
 
 	def check_permission(self, permtype: str = "read", *arguments: Any, **options: Any) -> None:
-		"""Logs the view of a user who may print. The new Print Format Builder does not call `before_print`.
+		"""Logs the view of a user who may read or print, because the caller may then show any field.
 
-		The builder checks this permission, which only Administrator has by default (frappe/utils/weasyprint.py).
+		Frappe's preview of Auto Repeat does so, and the new Print Format Builder, which does not call `before_print`
+		(frappe/automation/doctype/auto_repeat, frappe/utils/weasyprint.py).
 		"""
 		super().check_permission(permtype, *arguments, **options)
-		if permtype == "print":
+		if permtype in ("read", "print"):
 			self.log_view()
 
 	def get_password(self, fieldname: str = "password", raise_exception: bool = True) -> None:
 		"""Refuses. `frappe.client.get_password` shows System Managers any field, and View Log gets no row."""
-		raise frappe.PermissionError
+		frappe.throw(_("This document has no password."), frappe.PermissionError)
 
 	def log_view(self) -> None:
 		"""Logs the view if the session's user reads the content of another user."""
 		if self.content_user() != frappe.session.user:
 			self.add_viewed()
 
-	def add_viewed(self, *arguments: Any, **options: Any) -> Any:
-		"""Logs the view, once for each document that is loaded."""
+	def add_viewed(self, user: str | None = None, *arguments: Any, **options: Any) -> Any:
+		"""Logs the view, once for each document that is loaded, also if *Track Views* of the DocType is off."""
 		if self.flags.is_viewed:
 			return None
+		if frappe.flags.read_only:
+			add_row(user or frappe.session.user, self.doctype, self.name)
+			view = None
+		else:
+			view = super().add_viewed(user, force=True)
 		self.flags.is_viewed = True
-		return super().add_viewed(*arguments, **options)
+		return view
 
 	def after_delete(self) -> None:
 		"""Empties the content, because Frappe keeps the document as a Deleted Document.
@@ -87,12 +101,18 @@ def add_row(reader: str, doctype: str, name: str) -> None:
 		reader: the user who reads.
 		doctype: the DocType of the document that is read.
 		name: the name of the document.
+
+	Raises:
+		redis.ConnectionError: Redis cannot be reached, in that maintenance mode.
 	"""
 	view = frappe.get_doc(
 		{"doctype": "View Log", "viewed_by": reader, "reference_doctype": doctype, "reference_name": name}
 	)
 	if frappe.flags.read_only:
-		view.deferred_insert()
+		# As `Document.deferred_insert`, which drops the row without an error if Redis cannot be reached.
+		view.set_user_and_timestamp()
+		values = view.get_valid_dict(convert_dates_to_str=True, ignore_virtual=True)
+		frappe.cache.rpush(f"{queue_prefix}{view.doctype}", json.dumps(values))
 	else:
 		# The request may have been deleted since it was read.
 		view.insert(ignore_permissions=True, ignore_links=True)
