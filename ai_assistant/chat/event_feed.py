@@ -15,7 +15,7 @@ from frappe import _
 from ai_assistant import store
 from ai_assistant.permissions import sees_all
 
-from .errors import invalid
+from .errors import ChatError, invalid
 
 # A request stays in the cursor for this long after it was accepted, so that a late commit is not missed.
 OVERLAP_S = 60.0
@@ -45,7 +45,8 @@ def page(cursor: Any) -> dict[str, Any]:
 		`{"events": […], "cursor": …}`. The events come the oldest first, each with its `user`.
 
 	Raises:
-		ChatError: `invalid_request` for a malformed cursor.
+		ChatError: `invalid_request` for a malformed cursor, `not_permitted` for events of others where nothing may be
+			committed.
 		store.StoreUnavailable: the log cannot be written.
 	"""
 	now = store.current().now()
@@ -81,6 +82,7 @@ def _log_views(names: Iterable[str]) -> None:
 	Only what this process has logged counts. A cursor is the client's own and may name any events.
 
 	Raises:
+		ChatError: `not_permitted` in a Server Script or a document event, which may not commit.
 		store.StoreUnavailable: the log cannot be written.
 	"""
 	reader, now = frappe.session.user, time.monotonic()
@@ -88,6 +90,10 @@ def _log_views(names: Iterable[str]) -> None:
 	new = [view for view in views if now - _logged.get(view, -math.inf) >= LOG_AGAIN_S]
 	if not new:
 		return
+	# In a document event, Frappe 16 ignores a commit, and Frappe 15 commits half a document.
+	if frappe.flags.in_safe_exec or getattr(frappe.db, "_disable_transaction_control", False):
+		message = _("A Server Script or a document event cannot read the events of other users.")
+		raise ChatError("not_permitted", message)
 	with store.transaction() as current:
 		for _site, _reader, name in new:
 			current.log_view(reader, name)

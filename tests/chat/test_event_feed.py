@@ -11,6 +11,7 @@ import pytest
 
 from ai_assistant import store
 from ai_assistant.chat import event_feed
+from ai_assistant.chat.errors import ChatError
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import Database, SqliteStore
 
@@ -85,6 +86,7 @@ class Log:
 def log(chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch) -> Log:
 	"""The log of a site whose session is that of a System Manager."""
 	monkeypatch.setattr(event_feed, "_logged", {})
+	monkeypatch.setattr(stand_in.local, "flags", stand_in._dict(), raising=False)
 	roles = {CHIEF: ["System Manager"]}
 	monkeypatch.setattr(frappe, "get_roles", lambda user=None: roles.get(user or frappe.session.user, []))
 	be(CHIEF)
@@ -187,5 +189,20 @@ def test_without_an_entry_there_are_no_events(chat_site: ChatSite, log: Log) -> 
 		with pytest.raises(OSError, match="the log is full"):
 			event_feed.page(None)
 	log.fails = False
+	assert texts(event_feed.page(None)) == ["a1"]
+	assert log.views == [(CHIEF, of_ann)]
+
+
+def test_where_nothing_may_be_committed_there_are_no_events_of_others(chat_site: ChatSite, log: Log) -> None:
+	of_ann = running(chat_site, ANN, "a1")
+	frappe.flags.in_safe_exec = True
+	with pytest.raises(ChatError) as refused:
+		event_feed.page(None)
+	assert refused.value.code == "not_permitted"
+	assert log.views == []
+	be(ANN)
+	assert texts(event_feed.page({"since": 0, "seen": {}})) == ["a1"]
+	be(CHIEF)
+	frappe.flags.in_safe_exec = False
 	assert texts(event_feed.page(None)) == ["a1"]
 	assert log.views == [(CHIEF, of_ann)]

@@ -4,12 +4,15 @@ from typing import Any
 from unittest.mock import patch
 
 import frappe
+import redis
 from frappe import deferred_insert
+from frappe.utils.redis_wrapper import RedisWrapper
 
 from .for_tests import ANN, BOB, CHIEF, LoggedRequestsTestCase
 from ai_assistant import keys, store
 from ai_assistant.bench_tests import commit, rest, rest_with
 from ai_assistant.chat import event_feed
+from ai_assistant.chat.errors import ChatError
 
 test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
 
@@ -110,6 +113,28 @@ class TestWatch(LoggedRequestsTestCase):
 		frappe.set_user("Administrator")
 		deferred_insert.save_to_db()
 		commit()
+		self.assertEqual(self.readers(self.anns), [CHIEF])
+
+	def test_a_maintenance_without_redis_keeps_the_events_back(self) -> None:
+		frappe.set_user(CHIEF)
+		down = patch.object(RedisWrapper, "rpush", side_effect=redis.ConnectionError("down"))
+		with patch.dict(frappe.local.flags, read_only=True), down:
+			for _poll in range(2):
+				frappe.db.rollback()
+				self.assertRaises(redis.ConnectionError, event_feed.page, {"since": 0, "seen": {}})
+
+	def test_where_nothing_may_be_committed_there_are_no_events_of_others(self) -> None:
+		frappe.set_user(CHIEF)
+		cursor = {"since": 0, "seen": {}}
+		in_script = patch.dict(frappe.local.flags, in_safe_exec=True)
+		# As Frappe 16 does in a document event.
+		in_event = patch.object(frappe.local.db, "_disable_transaction_control", 1, create=True)
+		for where in (in_script, in_event):
+			with where, self.assertRaises(ChatError) as refused:
+				event_feed.page(cursor)
+			self.assertEqual(refused.exception.code, "not_permitted")
+		self.assertEqual(self.readers(self.anns), [])
+		self.assertIn("said to ann", str(event_feed.page(cursor)))
 		self.assertEqual(self.readers(self.anns), [CHIEF])
 
 	def test_a_deleted_request_leaves_no_content_to_read_without_a_row(self) -> None:
