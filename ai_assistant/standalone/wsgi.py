@@ -92,14 +92,10 @@ class WsgiServer:
 		"""
 		# The head waits for the first part, so that the loop takes one turn for both.
 		messages: list[dict[str, Any]] = []
-		is_stream = False
 
 		def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
 			raw = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
 			messages.append({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
-			# A body of unknown length comes in several parts.
-			nonlocal is_stream
-			is_stream = all(name != b"content-length" for name, _value in raw)
 
 		try:
 			parts: Any = self._application(environ, start_response)
@@ -108,7 +104,8 @@ class WsgiServer:
 					if hung_up.is_set():
 						break
 					put([*messages, _body(part, more=True)])
-					if messages and is_stream:
+					# A body of unknown length comes in several parts.
+					if messages and not any(name == b"content-length" for name, _ in messages[0]["headers"]):
 						# While this thread works on the next part it keeps the GIL, and the loop could not send this one.
 						begun.wait(SEND_S)
 					messages.clear()
