@@ -278,7 +278,7 @@ def goals(found: dict[str, Any]) -> list[list[str]]:
 		added, seconds = found["request"]["added_ms"], max(found["hang_up"].values())
 		name = f"a request of {found['request']['kb']:.0f} KB with 40 tools: own time, ms"
 		shown.append([name, f"{added:.1f}", "≤ 15", "yes" if added <= 15 else "no"])
-		name = "hang-up to the provider's connection closed, s"
+		name = "from the client's hang-up until the provider's connection is closed, s"
 		shown.append([name, f"{seconds:.2f}", "≤ 1", "yes" if seconds <= 1 else "no"])
 	return shown
 
