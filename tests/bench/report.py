@@ -119,11 +119,12 @@ def goals(figures: dict[str, Any]) -> list[list[str]]:
 
 def against_gateways(figures: dict[str, Any]) -> str:
 	"""Returns the section about other gateways."""
-	levels = ", ".join(map(str, peers.LEVELS))
-	return f"""The gateways stream from one provider over Server-Sent Events, in the API that they are asked in. A bare aiohttp loop
-that only passes bytes on shows the best that a gateway in Python can reach. *The wire* is a client that reads the provider directly. The time to the first
+	*most, last = map(str, peers.LEVELS)
+	levels = f"{', '.join(most)} and {last}"
+	return f"""The gateways stream from one provider over Server-Sent Events, in the API that they are asked in. A bare aiohttp loop,
+which only forwards bytes, shows the best that a gateway in Python can reach. *The wire* is a client that reads the provider directly. The time to the first
 chunk of a gateway is the time beyond that of the wire. Its p99 is the difference of two percentiles, so it can be below 0.
-*Chats at once* is the most of {levels} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
+*Chats at once* is the largest of the numbers {levels} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
 Bifrost is not measured: its npm package downloads the program.
 
 {table(peers.HEADS, peers.rows(figures))}"""
