@@ -193,8 +193,9 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 			*(times(one, "first_ms") for one in columns.values()),
 		],
 		[
-			f"CPU for each chunk at full speed (a bare litellm loop: {number(results['litellm']['cpu']['1000'])} µs;"
-			f" through litellm with one event for each chunk: {number(results['naive']['cpu']['1000'])} µs)",
+			"CPU for each chunk at full speed (for comparison: a bare litellm loop"
+			f" {number(results['litellm']['cpu']['1000'])} µs; this site, if it asks through litellm and sends each chunk as an event"
+			f" of its own, {number(results['naive']['cpu']['1000'])} µs)",
 			*(f"{number(one['cpu']['1000'])} µs" for one in columns.values()),
 		],
 		[
@@ -202,7 +203,10 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 			f" (litellm's proxy: {late(proxy, '50')})",
 			*(late(one, "50") for one in columns.values()),
 		],
-		["100 chats at once: the same", *(late(one, "100") for one in columns.values())],
+		[
+			"100 chats at once at 50 tokens a second: first chunk, p99",
+			*(late(one, "100") for one in columns.values()),
+		],
 		["number of events in an answer of 1 / 4 / 12 s at 50 tokens a second", counts, *empty],
 		["longest time from the provider's write of a character to the client", f"{wait_s:.2f} s", *empty],
 	]
@@ -273,8 +277,8 @@ the machine share the cores with what is measured, so the ratios are more reliab
 
 The tables compare these contenders (`tests/bench/compare.py`); `performance.json` has all figures of the comparison:
 
-- *direct* is the standalone site with its own adapter. *direct, on Frappe* with a version is the same on a bench of
-  that version.
+- *direct* is the standalone site with its own adapter. *direct, on Frappe 16.17.0* (or another version) is the same
+  adapter on a bench of that version.
 - *by litellm* is the standalone site when it asks the same provider through litellm.
 - *naive* is *by litellm*, but stores and publishes each chunk as an event of its own.
 - *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging; *litellm's proxy* is its own server.
