@@ -121,7 +121,8 @@ def against_gateways(figures: dict[str, Any]) -> str:
 	"""Returns the section about other gateways."""
 	*most, last = map(str, peers.LEVELS)
 	levels = f"{', '.join(most)} and {last}"
-	return f"""The gateways stream from one provider over Server-Sent Events, in the API that they are asked in. A bare aiohttp loop,
+	return f"""The client asks each gateway over Server-Sent Events, in the API of the second column. All gateways ask the same
+provider, in the same API. A bare aiohttp loop,
 which only forwards bytes, shows the best that a gateway in Python can reach. *The wire* is a client that reads the provider directly. The time to the first
 chunk of a gateway is the time beyond that of the wire. Its p99 is the difference of two percentiles, so it can be below 0.
 *Chats at once* is the largest of the numbers {levels} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
