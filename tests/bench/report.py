@@ -322,8 +322,8 @@ threads. The other chats wait until a thread is free; the figures do not include
 
 These figures are from another standalone site. The app's own Python client measures them, and it takes longer than the
 client of the comparison. *Paced* is 50 chunks a second. A *phase* is the reasoning or the text. An *adaptive model* is a model of Anthropic's that decides
-by itself how long it thinks. *Read from the cache* is the share of the tokens sent that the provider
-read from its cache.
+by itself how long it thinks. *Read from the cache* is the share of the sent tokens that the provider
+had in its cache.
 
 {table(["what", "measured", "target", "reached"], alone)}
 
