@@ -59,7 +59,6 @@ class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, V
 
 	def now(self) -> float:
 		"""Returns the UNIX time by the database's clock, by which all processes judge what others have written."""
-		...
 
 	def reset_if_unreachable(self, error: Exception) -> bool:
 		"""Gives up the connection if an error says that the database cannot be reached, or not just now.
@@ -69,7 +68,6 @@ class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, V
 		Returns:
 			Whether the error says so.
 		"""
-		...
 
 
 _store: Store | None = None

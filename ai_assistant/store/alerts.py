@@ -11,12 +11,9 @@ class Alerts(Protocol):
 
 	def alerts(self) -> dict[AlertKey, float]:
 		"""Returns the open alerts, and the UNIX time at which each was last seen."""
-		...
 
 	def keep_alert(self, kind: str, subject: str, message: str, now: float) -> None:
 		"""Opens an alert, or updates the open one: it was seen `now` and has this message."""
-		...
 
 	def end_alert(self, kind: str, subject: str, now: float) -> None:
 		"""Ends the open alert."""
-		...

@@ -26,12 +26,9 @@ class Conversations(Protocol):
 			before: only conversations whose newest request was accepted before this UNIX time; None for all.
 			limit: the most to return.
 		"""
-		...
 
 	def title(self, user: str, task_id: str) -> str | None:
 		"""Returns the title of a task, None if it has none."""
-		...
 
 	def rename(self, user: str, task_id: str, title: str) -> None:
 		"""Gives all requests of a task a title."""
-		...

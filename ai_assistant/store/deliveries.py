@@ -26,11 +26,9 @@ class Deliveries(Protocol):
 			urls: the addresses.
 			payload: the body of the message.
 		"""
-		...
 
 	def due_deliveries(self, url: str, now: float, limit: int) -> list[Delivery]:
 		"""Returns the messages for an address that are due at the UNIX time `now`, the longest due first."""
-		...
 
 	def begin_delivery(self, delivery: Delivery, next_at: float) -> bool:
 		"""Counts an attempt, after which the message is due again at the UNIX time `next_at`.
@@ -38,7 +36,6 @@ class Deliveries(Protocol):
 		Returns:
 			Whether the caller may send it. Of several callers with the same Delivery, one may.
 		"""
-		...
 
 	def end_delivery(self, name: str, status: str, error: str | None = None) -> None:
 		"""Stores how an attempt ended.
@@ -48,4 +45,3 @@ class Deliveries(Protocol):
 			status: `delivered`, `failed`, or `waiting` for a message that is sent again.
 			error: why the address did not take it.
 		"""
-		...

@@ -35,7 +35,6 @@ class Figures(Protocol):
 
 		At most `limit` of them are returned, the newest first.
 		"""
-		...
 
 	def count(self, sums_of: SumsOf, limit: int, only: Sequence[str] | None = None) -> int:
 		"""Adds ended requests to the sums. Each request is added once, however many callers there are.
@@ -48,8 +47,6 @@ class Figures(Protocol):
 		Returns:
 			How many requests were added.
 		"""
-		...
 
 	def sums(self) -> dict[Series, float]:
 		"""Returns all sums."""
-		...

@@ -21,16 +21,12 @@ class Keys(Protocol):
 			- `usable`: whether the key is enabled and has not expired, and its user is enabled,
 			- `used_lately`: whether a use was stored within the last minute. A site that stores no use says yes.
 		"""
-		...
 
 	def key_named(self, name: str) -> Row | None:
 		"""Returns the AI Key of that name in the same form, None if there is none."""
-		...
 
 	def key_used(self, name: str) -> None:
 		"""Stores that an AI Key is used now. The caller asks for it unless `used_lately`, so about once a minute."""
-		...
 
 	def nth_newest_of_key(self, name: str, since: float, nth: int) -> float | None:
 		"""Returns when the `nth` newest request with an AI Key was accepted; None if not after the UNIX time `since`."""
-		...

@@ -137,7 +137,6 @@ class Requests(Protocol):
 		Raises:
 			RequestExists: the user already has a request with that id. The transaction can continue.
 		"""
-		...
 
 	def admission_load(self, user: str, window_s: float, nth: int, is_continuation: bool = False) -> Load:
 		"""Counts the requests that matter for admission.
@@ -151,7 +150,6 @@ class Requests(Protocol):
 			nth: which of the recent requests is looked up, 1 for the newest.
 			is_continuation: whether the recent requests are those that continue a task, or the others.
 		"""
-		...
 
 	def start(self, name: str, lease: float) -> tuple[Row, dict[str, Any]]:
 		"""Makes a queued request a running one, with a lease until the UNIX time `lease`.
@@ -162,7 +160,6 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request is not queued. Of several callers, one succeeds.
 		"""
-		...
 
 	def detach(self, name: str, detached: Mapping[str, Any]) -> None:
 		"""Stores what another process needs to read the answer of a running request again, as JSON values.
@@ -170,7 +167,6 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request does not run any more.
 		"""
-		...
 
 	def requeue(self, name: str, now: float) -> None:
 		"""Makes a running request a queued one again, with its question and its events.
@@ -182,19 +178,15 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request does not run any more, or has a lease.
 		"""
-		...
 
 	def queued(self) -> list[Row]:
 		"""Returns the queued requests of all users, in the order in which they were accepted."""
-		...
 
 	def get(self, user: str, request_id: str) -> Row | None:
 		"""Returns the user's request of that id, None if the user has none."""
-		...
 
 	def continuations(self, user: str, keys: Sequence[str]) -> dict[str, str]:
 		"""Returns the `continuation` of the user's newest request of each `call_key` that has one."""
-		...
 
 	def of_task(
 		self,
@@ -213,7 +205,6 @@ class Requests(Protocol):
 			limit: the most requests to return, None for all.
 			wanted: the fields to read besides `name`. Those with the texts of an answer may have megabytes.
 		"""
-		...
 
 	def live(self, user: str | None, since: float, names: Sequence[str], limit: int) -> list[Row]:
 		"""Returns the requests that have not ended, were accepted after `since`, or are among `names`.
@@ -227,7 +218,6 @@ class Requests(Protocol):
 		Returns:
 			`name` and LIVE_FIELDS of the oldest of them, the oldest first.
 		"""
-		...
 
 	def append(self, name: str, event: Event) -> None:
 		"""Stores the next event of a request.
@@ -235,15 +225,12 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request has an event of that `seq`.
 		"""
-		...
 
 	def events(self, name: str, after_seq: int = 0) -> list[Event]:
 		"""Returns the events of a request with a `seq` above `after_seq`, in order."""
-		...
 
 	def last_seq(self, name: str) -> int:
 		"""Returns the `seq` of a request's newest event, 0 if it has none."""
-		...
 
 	def renew(self, name: str, lease: float) -> bool:
 		"""Extends the lease of a running request until the UNIX time `lease`.
@@ -254,11 +241,9 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request does not run any more.
 		"""
-		...
 
 	def ask_to_cancel(self, name: str) -> None:
 		"""Tells the process that runs a request to cancel it. The process reads that when it renews the lease."""
-		...
 
 	def ask_approval(self, name: str, approval: str) -> None:
 		"""Stores that a running request waits until its user approves a call, which `approval` identifies.
@@ -266,7 +251,6 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request does not run any more.
 		"""
-		...
 
 	def decide(self, name: str, approval: str, approved: bool) -> bool:
 		"""Stores the user's decision on the call that a running request waits for.
@@ -274,15 +258,12 @@ class Requests(Protocol):
 		Returns:
 			Whether the request waited for a decision on this call.
 		"""
-		...
 
 	def decision(self, name: str, approval: str) -> bool | None:
 		"""Returns what the user decided on a call, None if there is no decision yet."""
-		...
 
 	def lapsed(self, now: float) -> list[Row]:
 		"""Returns the running requests of all users whose lease had run out at the UNIX time `now`."""
-		...
 
 	def finish(self, name: str, values: Mapping[str, Any]) -> None:
 		"""Stores the outcome of a request and books its `usage` for today, on the accounts of its user and of SITE.
@@ -294,20 +275,15 @@ class Requests(Protocol):
 		Raises:
 			LeaseLost: the request has ended already.
 		"""
-		...
 
 	def sent(self, name: str) -> dict[str, Any] | None:
 		"""Returns what `open` was given as `sent`: None for nothing, and an empty object for an erased request."""
-		...
 
 	def erase(self, name: str) -> None:
 		"""Deletes what was asked and answered from an ended request and its events. Its figures and its events stay."""
-		...
 
 	def forget(self, name: str) -> None:
 		"""Empties the content of a request's events: `text`, `arguments`, `tool_calls`, `sources` and `images`."""
-		...
 
 	def unended(self, now: float) -> dict[str, int]:
 		"""Counts the requests of all users that are `queued`, and those that are `running` with a lease at `now`."""
-		...

@@ -20,4 +20,3 @@ class Usage(Protocol):
 
 	def booked(self, account: str, since: date) -> list[Booked]:
 		"""Returns the usage of an account (a user's, SITE, or KEY with a name) on each day from `since` on."""
-		...

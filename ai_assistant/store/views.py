@@ -13,4 +13,3 @@ class Views(Protocol):
 			reader: the user who reads.
 			name: the `name` of the request.
 		"""
-		...
