@@ -14,18 +14,8 @@ from .deliveries import Deliveries, Delivery
 from .errors import LeaseLost, RequestExists, StoreUnavailable
 from .figures import MEASURED_FIELDS, Figures, Series, SumsOf
 from .keys import KEY, Keys
-from .requests import (
-	CONTENT_FIELDS,
-	LIVE_FIELDS,
-	REQUEST_FIELDS,
-	UNENDED,
-	Event,
-	Load,
-	Requests,
-	Row,
-)
+from .requests import CONTENT_FIELDS, LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Requests, Row
 from .usage import SITE, Booked, Usage
-from .views import Views
 
 __all__ = [
 	"CONTENT_FIELDS",
@@ -54,7 +44,7 @@ __all__ = [
 ]
 
 
-class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, Views, Protocol):
+class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, Protocol):
 	"""The store of a site."""
 
 	def now(self) -> float:

@@ -42,12 +42,6 @@ def sql(statement: str, values: Any = (), **options: Any) -> Any:
 	return frappe.db.sql(statement, values, **options)  # nosemgrep: frappe-using-db-sql
 
 
-def database_now() -> float:
-	"""Returns the UNIX time by the database's clock."""
-	((now,),) = sql(f"SELECT {NOW}")
-	return float(now)
-
-
 def checksums(tables: Iterable[str], where: Mapping[str, str]) -> str:
 	"""Returns the statement for the number of rows and the checksum of each table, over all columns.
 

@@ -287,3 +287,11 @@ class Requests(Protocol):
 
 	def unended(self, now: float) -> dict[str, int]:
 		"""Counts the requests of all users that are `queued`, and those that are `running` with a lease at `now`."""
+
+	def log_view(self, reader: str, name: str) -> None:
+		"""Logs that a user reads the content of another user's request. docs/privacy.md says where the log is.
+
+		Args:
+			reader: the user who reads.
+			name: the request.
+		"""

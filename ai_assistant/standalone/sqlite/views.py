@@ -4,7 +4,7 @@ from .rows import Rows
 
 
 class SqliteViews(Rows):
-	"""`ai_assistant.store.views.Views` without a table, because nothing on the standalone site would show it."""
+	"""`ai_assistant.store.Store.log_view` without a table, because nothing on the standalone site would show it."""
 
 	def log_view(self, reader: str, name: str) -> None:
 		# It imports frappe, for which the stand-in is not in place when this module is imported.

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import frappe
 
-from ..mariadb import database_now
+from ..mariadb import NOW, sql
 from .alerts import FrappeAlerts
 from .conversations import FrappeConversations
 from .deliveries import FrappeDeliveries
@@ -12,7 +12,6 @@ from .figures import FrappeFigures
 from .keys import FrappeKeys
 from .requests import FrappeRequests
 from .usage import FrappeUsage
-from .views import FrappeViews
 
 # MariaDB's error numbers. In order: the row has changed since it was read (Frappe 15 calls that a deadlock, 16 does not),
 # too many connections, shutdown, four network errors, read only, query or connection killed; the client's: no server,
@@ -28,7 +27,6 @@ class FrappeStore(
 	FrappeKeys,
 	FrappeDeliveries,
 	FrappeConversations,
-	FrappeViews,
 ):
 	"""`ai_assistant.store.Store` on MariaDB. `mariadb.keep_binary` makes its keys binary.
 
@@ -36,18 +34,18 @@ class FrappeStore(
 	"""
 
 	def now(self) -> float:
-		return database_now()
+		((now,),) = sql(f"SELECT {NOW}")
+		return float(now)
 
 	def reset_if_unreachable(self, error: Exception) -> bool:
+		kind, number = type(error).__name__, error.args[0] if error.args else None
 		# InterfaceError is what every driver raises on a closed connection.
-		if not (
-			type(error).__name__ == "InterfaceError"
+		is_unreachable = (
+			kind == "InterfaceError"
 			or isinstance(error, frappe.QueryDeadlockError | frappe.QueryTimeoutError)
-			or (
-				type(error).__name__ == "OperationalError" and error.args[:1] and error.args[0] in UNREACHABLE
-			)
-		):
-			return False
-		with suppress(Exception):
-			frappe.db.close()
-		return True
+			or (kind == "OperationalError" and number in UNREACHABLE)
+		)
+		if is_unreachable:
+			with suppress(Exception):
+				frappe.db.close()
+		return is_unreachable

@@ -59,15 +59,10 @@ def _select(column: str, value: str) -> Row | None:
 		(frappe.utils.now(), _a_minute_ago(), value),
 		as_dict=True,
 	)
-	return (
-		{
-			**rows[0],
-			"site_tools": bool(rows[0].site_tools),
-			"models": tuple((rows[0].models or "").splitlines()),
-		}
-		if rows
-		else None
-	)
+	if not rows:
+		return None
+	(row,) = rows
+	return {**row, "site_tools": bool(row.site_tools), "models": tuple((row.models or "").splitlines())}
 
 
 def _a_minute_ago() -> datetime:

@@ -7,15 +7,10 @@ from typing import Any
 import frappe
 from frappe.model.dynamic_links import invalidate_distinct_link_doctypes
 
+from ai_assistant import view_log
+
 from ..errors import LeaseLost, RequestExists
-from ..mariadb import (
-	BY_STATUS,
-	ERROR_WITHOUT_CONTENT,
-	NOW,
-	PAYLOAD_WITHOUT_CONTENT,
-	sql,
-	take_lock,
-)
+from ..mariadb import BY_STATUS, ERROR_WITHOUT_CONTENT, NOW, PAYLOAD_WITHOUT_CONTENT, sql, take_lock
 from ..requests import (
 	CONTENT_FIELDS,
 	LIVE_FIELDS,
@@ -28,15 +23,7 @@ from ..requests import (
 	decision_in,
 )
 from ..serialization import to_json
-from .rows import (
-	EVENT,
-	REQUEST,
-	append_long,
-	columns_of,
-	insert,
-	select_requests,
-	split_long,
-)
+from .rows import EVENT, REQUEST, append_long, columns_of, insert, select_requests, split_long
 from .usage import book
 
 LOCK = "AI Lock"
@@ -264,6 +251,9 @@ class FrappeRequests:
 			(now,),
 		)
 		return {"queued": int(queued), "running": int(running)}
+
+	def log_view(self, reader: str, name: str) -> None:
+		view_log.add_row(reader, REQUEST, name)
 
 
 def _lock_request(name: str, statuses: tuple[str, ...], columns: str = "`name`") -> tuple[Any, ...]:
