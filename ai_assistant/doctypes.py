@@ -7,6 +7,11 @@ from frappe import _
 from frappe.model.document import Document
 
 
+def refuse(sentence: str, *values: object) -> None:
+	"""Raises ValidationError with a translated sentence, in which `values` replace the placeholders."""
+	frappe.throw(sentence.format(*values))
+
+
 class WrittenByApp(Document):
 	"""A document whose row only the app writes, in SQL.
 

@@ -5,11 +5,12 @@ from frappe.utils import cint
 
 from ai_assistant.config import forms
 from ai_assistant.config.settings import MODES
+from ai_assistant.config.webhook import is_address, signing_key
+from ai_assistant.doctypes import refuse
 from ai_assistant.tools.tool import NAME as TOOL_NAME
 
 from ..ai_mode.ai_mode import AIMode
 from ..ai_webhook.ai_webhook import AIWebhook
-from ai_assistant.config.webhook import is_address, signing_key
 from ..ai_mode_tool.ai_mode_tool import AIModeTool
 
 # The smallest and the largest value of each field.
@@ -96,25 +97,22 @@ class AIAssistantSettings(Document):
 	def validate(self) -> None:
 		for field, (low, high) in BOUNDS.items():
 			if not low <= cint(self.get(field)) <= high:
-				frappe.throw(
-					_("{0} accepts a whole number from {1} to {2}.").format(
-						_(self.meta.get_label(field)), low, high
-					)
+				refuse(
+					_("{0} accepts a whole number from {1} to {2}."), _(self.meta.get_label(field)), low, high
 				)
 		if self.default_provider and not frappe.db.get_value("AI Provider", self.default_provider, "enabled"):
-			frappe.throw(
-				_("Default Provider accepts an enabled provider; {0} is disabled.").format(
-					frappe.bold(self.default_provider)
-				)
+			refuse(
+				_("Default Provider accepts an enabled provider; {0} is disabled."),
+				frappe.bold(self.default_provider),
 			)
 		names: set[str] = set()
 		for row in self.modes:
 			_check_mode(row)
 			if row.mode in names:
-				frappe.throw(
-					_("Modes, row {0}: {1} is there already; give each mode a name of its own.").format(
-						row.idx, frappe.bold(row.mode)
-					)
+				refuse(
+					_("Modes, row {0}: {1} is there already; give each mode a name of its own."),
+					row.idx,
+					frappe.bold(row.mode),
 				)
 			names.add(row.mode)
 		for row in self.tools:
@@ -123,9 +121,7 @@ class AIAssistantSettings(Document):
 		for webhook in self.webhooks:
 			_check_webhook(webhook)
 			if webhook.url in urls:
-				frappe.throw(
-					_("Webhooks names {0} twice; name each address once.").format(frappe.bold(webhook.url))
-				)
+				refuse(_("Webhooks names {0} twice; name each address once."), frappe.bold(webhook.url))
 			urls.add(webhook.url)
 
 	def on_update(self) -> None:
@@ -135,50 +131,44 @@ class AIAssistantSettings(Document):
 def _check_webhook(row: AIWebhook) -> None:
 	row.url, row.secret = (row.url or "").strip(), (row.secret or "").strip() or None
 	if not is_address(row.url):
-		frappe.throw(
+		refuse(
 			_(
 				"Webhooks, row {0}: URL accepts an address that begins with http:// or https://, without a user and a fragment (#)."
-			).format(row.idx)
+			),
+			row.idx,
 		)
 	if not row.secret or (not row.is_dummy_password(row.secret) and signing_key(row.secret) is None):
-		frappe.throw(
-			_("Webhooks, row {0}: Secret accepts a text; after whsec_ the rest is base64.").format(row.idx)
-		)
+		refuse(_("Webhooks, row {0}: Secret accepts a text; after whsec_ the rest is base64."), row.idx)
 
 
 def _check_mode(row: AIMode) -> None:
 	for field in ("mode", "model", "temperature"):
 		row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
 	if not row.mode:
-		frappe.throw(_("Modes, row {0}: Mode accepts a name.").format(row.idx))
+		refuse(_("Modes, row {0}: Mode accepts a name."), row.idx)
 	if row.temperature is not None and not _is_temperature(row.temperature):
-		frappe.throw(
-			_("Modes, row {0}: Temperature accepts a number from 0 to 2, or nothing.").format(row.idx)
-		)
+		refuse(_("Modes, row {0}: Temperature accepts a number from 0 to 2, or nothing."), row.idx)
 	if row.provider and row.model:
 		allowed = frappe.get_all("AI Provider Model", filters={"parent": row.provider}, pluck="model")
 		if row.model not in allowed and "*" not in allowed:
-			frappe.throw(
-				_("Modes, row {0}: {1} is no model of {2}; accepted: {3}.").format(
-					row.idx, frappe.bold(row.model), frappe.bold(row.provider), ", ".join(allowed)
-				)
+			refuse(
+				_("Modes, row {0}: {1} is no model of {2}; accepted: {3}."),
+				row.idx,
+				frappe.bold(row.model),
+				frappe.bold(row.provider),
+				", ".join(allowed),
 			)
 
 
 def _check_tool(row: AIModeTool, modes: set[str]) -> None:
 	row.mode, row.tool = (row.mode or "").strip(), (row.tool or "").strip()
 	if row.mode not in modes:
-		frappe.throw(
-			_("Tools of the Site, row {0}: Mode accepts one of {1}.").format(
-				row.idx, ", ".join(sorted(modes))
-			)
-		)
+		refuse(_("Tools of the Site, row {0}: Mode accepts one of {1}."), row.idx, ", ".join(sorted(modes)))
 	# Apps and servers may come and go, so a name that is not known yet is only reported by the doctor.
 	if not TOOL_NAME.fullmatch(row.tool):
-		frappe.throw(
-			_(
-				"Tools of the Site, row {0}: Tool accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."
-			).format(row.idx)
+		refuse(
+			_("Tools of the Site, row {0}: Tool accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."),
+			row.idx,
 		)
 
 

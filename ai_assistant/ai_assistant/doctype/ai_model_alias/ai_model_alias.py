@@ -4,6 +4,7 @@ from frappe.model.document import Document
 
 from ai_assistant.chat.request import MODEL
 from ai_assistant.config.settings import load
+from ai_assistant.doctypes import refuse
 
 
 class AIModelAlias(Document):
@@ -31,11 +32,11 @@ class AIModelAlias(Document):
 			)
 		self.mode = (self.mode or "").strip() or None
 		if self.mode and self.mode not in load().modes:
-			frappe.throw(_("Mode accepts one of: {0}.").format(", ".join(load().modes)))
+			refuse(_("Mode accepts one of: {0}."), ", ".join(load().modes))
 		models = frappe.get_all("AI Provider Model", filters={"parent": self.provider}, pluck="model")
 		if self.model not in models and not ("*" in models and MODEL.fullmatch(self.model)):
-			frappe.throw(
-				_("Model accepts one of the models of {0}: {1}.").format(
-					frappe.bold(frappe.utils.escape_html(self.provider)), ", ".join(models)
-				)
+			refuse(
+				_("Model accepts one of the models of {0}: {1}."),
+				frappe.bold(frappe.utils.escape_html(self.provider)),
+				", ".join(models),
 			)

@@ -8,10 +8,13 @@ from frappe.utils import cint, flt
 from frappe.utils.password import delete_all_passwords_for
 
 from ai_assistant.chat.errors import provider_failure
-from ai_assistant.config.settings import Wrong, load, provider_of
+from ai_assistant.config import forms
+from ai_assistant.config.parsing import Wrong
+from ai_assistant.config.provider import provider_of
+from ai_assistant.config.settings import load
+from ai_assistant.doctypes import KeepsSecrets, refuse
 from ai_assistant.gateway import ProviderError, apis, first_chunk_ms, model_list
 from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
-from ai_assistant.config import forms
 
 ANY_MODEL = "*"
 # The parameters that the app sends with each request, and other names that litellm has for them.
@@ -31,8 +34,6 @@ TAKEN = (
 )
 MAX_PRIORITY = 10_000
 MAX_WEIGHT = 1000
-
-from ai_assistant.doctypes import KeepsSecrets
 
 
 class AIProvider(KeepsSecrets):
@@ -98,21 +99,22 @@ class AIProvider(KeepsSecrets):
 		if not self.api or not known or self.api in known:
 			return
 		near = difflib.get_close_matches(self.api.lower(), known, n=3) or ["openai", "anthropic", "gemini"]
-		frappe.throw(
-			_("API {0} is not known; accepted is a provider's name in litellm, as {1}.").format(
-				frappe.bold(frappe.utils.escape_html(self.api)), ", ".join(near)
-			)
+		refuse(
+			_("API {0} is not known; accepted is a provider's name in litellm, as {1}."),
+			frappe.bold(frappe.utils.escape_html(self.api)),
+			", ".join(near),
 		)
 
 	def _check_api_base(self) -> None:
 		if not self.api_base:
 			return
 		if not is_api_base(self.api or "", self.api_base):
-			frappe.throw(
+			refuse(
 				_(
 					"API Base accepts a URL that begins with http:// or https://, as {0}, without a user, a query (?)"
 					" or a fragment (#)."
-				).format("https://api.example.com/v1")
+				),
+				"https://api.example.com/v1",
 			)
 
 	def _check_key(self) -> None:
@@ -142,27 +144,25 @@ class AIProvider(KeepsSecrets):
 		for row in self.api_keys:
 			row.label, row.api_key = (row.label or "").strip(), (row.api_key or "").strip() or None
 			if not row.api_key or not is_key(row.api_key):
-				frappe.throw(
+				refuse(
 					_(
 						"Keys, row {0}: API Key accepts a key without a line end or another control character."
-					).format(row.idx)
+					),
+					row.idx,
 				)
 			# The row of another provider brings a stored key with it, which must not be sent to another server.
 			if row.is_dummy_password(row.api_key) and (moved or row.name not in own):
-				frappe.throw(
-					_(
-						"Keys, row {0}: enter the API Key again: it was given for another API or API Base."
-					).format(row.idx)
+				refuse(
+					_("Keys, row {0}: enter the API Key again: it was given for another API or API Base."),
+					row.idx,
 				)
 			if not 0 < flt(row.weight) <= MAX_WEIGHT:
-				frappe.throw(
-					_("Keys, row {0}: Weight accepts a number above 0 and at most {1}.").format(
-						row.idx, MAX_WEIGHT
-					)
+				refuse(
+					_("Keys, row {0}: Weight accepts a number above 0 and at most {1}."), row.idx, MAX_WEIGHT
 				)
 		labels = [row.label for row in self.api_keys]
 		if twice := next((label for label in labels if labels.count(label) > 1), None):
-			frappe.throw(_("Keys names {0} twice; give each key its own label.").format(frappe.bold(twice)))
+			refuse(_("Keys names {0} twice; give each key its own label."), frappe.bold(twice))
 
 	def _check_models(self) -> None:
 		for row in self.models:
@@ -170,18 +170,16 @@ class AIProvider(KeepsSecrets):
 			row.check_prices()
 		names = [row.model for row in self.models]
 		if twice := next((name for name in names if names.count(name) > 1), None):
-			frappe.throw(
-				_("Allowed Models names {0} twice; name each model once.").format(frappe.bold(twice))
-			)
+			refuse(_("Allowed Models names {0} twice; name each model once."), frappe.bold(twice))
 		if self.default_model == ANY_MODEL:
-			frappe.throw(_("Default Model accepts the name of one model, not {0}.").format(ANY_MODEL))
+			refuse(_("Default Model accepts the name of one model, not {0}."), ANY_MODEL)
 		if not names and self.default_model:
 			self.append("models", {"model": self.default_model})
 		elif self.default_model and self.default_model not in names and ANY_MODEL not in names:
-			frappe.throw(
-				_("Default Model {0} is not allowed; choose one of the Allowed Models: {1}.").format(
-					frappe.bold(self.default_model), ", ".join(names)
-				)
+			refuse(
+				_("Default Model {0} is not allowed; choose one of the Allowed Models: {1}."),
+				frappe.bold(self.default_model),
+				", ".join(names),
 			)
 
 	def _check_roles(self) -> None:
@@ -189,10 +187,10 @@ class AIProvider(KeepsSecrets):
 		for row in self.roles:
 			row.model = (row.model or "").strip() or None
 			if row.model and row.model not in names and ANY_MODEL not in names:
-				frappe.throw(
-					_("Permitted Roles, row {0}: Model accepts one of the Allowed Models: {1}.").format(
-						row.idx, ", ".join(names)
-					)
+				refuse(
+					_("Permitted Roles, row {0}: Model accepts one of the Allowed Models: {1}."),
+					row.idx,
+					", ".join(names),
 				)
 
 	def _check_extra(self) -> None:
@@ -205,12 +203,11 @@ class AIProvider(KeepsSecrets):
 		except ValueError:
 			extra = None
 		if not isinstance(extra, dict):
-			frappe.throw(_("Extra Parameters accepts a JSON object, as {0}.").format('{"top_p": 0.9}'))
+			refuse(_("Extra Parameters accepts a JSON object, as {0}."), '{"top_p": 0.9}')
 		if taken := next((name for name in extra if name in TAKEN), None):
-			frappe.throw(
-				_("Extra Parameters accepts what the app does not give itself, so not {0}.").format(
-					frappe.bold(taken)
-				)
+			refuse(
+				_("Extra Parameters accepts what the app does not give itself, so not {0}."),
+				frappe.bold(taken),
 			)
 		if asks_for_several(extra):
 			frappe.throw(_("Extra Parameters accepts 1 for n: one answer is read."))
@@ -227,16 +224,18 @@ class AIProvider(KeepsSecrets):
 			self.priority = max((other.priority for other in others), default=0) + 1
 			return
 		if not 1 <= cint(self.priority) <= MAX_PRIORITY:
-			frappe.throw(_("Priority accepts a whole number from 1 to {0}.").format(MAX_PRIORITY))
+			refuse(_("Priority accepts a whole number from 1 to {0}."), MAX_PRIORITY)
 		if not self.enabled:
 			return
 		for other in others:
 			shared = flt(self.weight) and flt(other.weight)
 			if other.enabled and other.priority == cint(self.priority) and not shared:
-				frappe.throw(
+				refuse(
 					_(
 						"Priority {0} is taken by {1}; give each enabled provider one of its own, or both a weight."
-					).format(self.priority, frappe.bold(other.name))
+					),
+					self.priority,
+					frappe.bold(other.name),
 				)
 
 

@@ -7,6 +7,7 @@ from frappe.model.document import Document
 from ai_assistant.config import forms
 from ai_assistant.config.parsing import Wrong, build
 from ai_assistant.config.sections import PriceTiers
+from ai_assistant.doctypes import refuse
 
 MAX_PRICE = 1_000_000
 
@@ -44,22 +45,20 @@ class AIProviderModel(Document):
 		for field in forms.PRICES:
 			self.set(field, str(self.get(field) if self.get(field) is not None else "").strip() or None)
 		if bool(self.input_price) != bool(self.output_price):
-			frappe.throw(
-				_("Allowed Models, row {0}: give both prices, or none for those of litellm's list.").format(
-					self.idx
-				)
+			refuse(
+				_("Allowed Models, row {0}: give both prices, or none for those of litellm's list."), self.idx
 			)
 		if not self.input_price and (self.price_tiers or any(self.get(field) for field in forms.PRICES)):
-			frappe.throw(
-				_("Allowed Models, row {0}: the other prices need an input and an output price.").format(
-					self.idx
-				)
+			refuse(
+				_("Allowed Models, row {0}: the other prices need an input and an output price."), self.idx
 			)
 		if not all(_is_price(self.get(field)) for field in forms.PRICES if self.get(field)):
-			frappe.throw(
+			refuse(
 				_(
 					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
-				).format(self.idx, MAX_PRICE)
+				),
+				self.idx,
+				MAX_PRICE,
 			)
 		self._check_tiers()
 
@@ -74,7 +73,7 @@ class AIProviderModel(Document):
 		except Wrong as wrong:
 			frappe.throw(str(wrong))
 		except ValueError:
-			frappe.throw(_("Allowed Models, row {0}: Price Tiers accepts a JSON list.").format(self.idx))
+			refuse(_("Allowed Models, row {0}: Price Tiers accepts a JSON list."), self.idx)
 		if not isinstance(self.price_tiers, str):
 			self.price_tiers = json.dumps(tiers)
 
