@@ -37,7 +37,8 @@ PAYLOAD_WITHOUT_CONTENT = (
 def sql(statement: str, values: Any = (), **options: Any) -> Any:
 	"""Runs a statement on the site's database, as `frappe.db.sql` does.
 
-	The query builder has no locks, upserts, index hints and JSON functions, and some statements run for every event.
+	The query builder has no locks, upserts, index hints and JSON functions, and takes no conditions in SQL, as Frappe's
+	`build_match_conditions` returns them. Some statements run for every event.
 	"""
 	return frappe.db.sql(statement, values, **options)  # nosemgrep: frappe-using-db-sql
 

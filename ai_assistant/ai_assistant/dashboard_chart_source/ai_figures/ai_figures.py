@@ -6,10 +6,8 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.desk.reportview import build_match_conditions
-from frappe.utils import add_days, format_date, getdate, nowdate
 
-from ..ai_requests_by_day.ai_requests_by_day import DAYS
+from ai_assistant.ai_assistant import desk
 
 PROVIDERS = "AI Provider Failures"
 
@@ -18,33 +16,12 @@ PROVIDERS = "AI Provider Failures"
 def get(chart_name: str) -> dict[str, Any] | None:
 	"""Returns the figures of a chart for the requests that the user may see; None if there are none ("No Data" in Desk)."""
 	frappe.has_permission("AI Request", throw=True)
-	first = getdate(add_days(nowdate(), 1 - DAYS))
-	# What `get_list` adds: `permission_query_conditions`, and the site's user permissions.
-	mine = build_match_conditions("AI Request") or "1 = 1"
-	where = f"creation >= %(first)s and ({mine})"
 	if chart_name == PROVIDERS:
-		return _of_providers(where, {"first": first})
+		return _of_providers()
 	charts = by_day()
 	if chart_name not in charts:
 		frappe.throw(_("There is no chart {0} of AI Assistant.").format(chart_name))
-	lines = charts[chart_name]
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	rows = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
-		f"select date(creation), {', '.join(lines.values())} from `tabAI Request` where {where} group by 1",
-		{"first": first},
-	)
-	values_by_day = {day: values for day, *values in rows}
-	if not any(any(values) for values in values_by_day.values()):
-		return None
-	days = [getdate(add_days(first, number)) for number in range(DAYS)]
-	nothing = [0] * len(lines)
-	return {
-		"labels": [format_date(day) for day in days],
-		"datasets": [
-			{"name": name, "values": [float(values_by_day.get(day, nothing)[n] or 0) for day in days]}
-			for n, name in enumerate(lines)
-		],
-	}
+	return desk.by_day(charts[chart_name])
 
 
 def by_day() -> dict[str, dict[str, str]]:
@@ -63,13 +40,9 @@ def by_day() -> dict[str, dict[str, str]]:
 	}
 
 
-def _of_providers(where: str, values: dict[str, Any]) -> dict[str, Any] | None:
+def _of_providers() -> dict[str, Any] | None:
 	failures, fallbacks = Counter[str](), Counter[str]()
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	rows = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
-		f"select status, attempts from `tabAI Request` where {where} and attempts like '[{{%%'", values
-	)
-	for status, attempts in rows:
+	for status, attempts in desk.of_chart("status, attempts", "and attempts like '[{%%'"):
 		names = [attempt["provider"] for attempt in json.loads(attempts)]
 		failures.update(names)
 		# After the last failure of a failed request no other provider was asked.

@@ -6,10 +6,10 @@ from typing import Any
 import frappe
 from frappe.utils import now_datetime
 
+from ai_assistant.ai_assistant.desk import DAYS
 from ai_assistant.bench_tests import TestCase, commit, delete_requests, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
 
-from ..ai_requests_by_day.ai_requests_by_day import DAYS
 from .ai_figures import PROVIDERS, by_day
 
 READERS = readers("figures.test")

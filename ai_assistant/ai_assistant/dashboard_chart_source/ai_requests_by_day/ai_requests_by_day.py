@@ -4,10 +4,8 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.desk.reportview import build_match_conditions
-from frappe.utils import add_days, format_date, getdate, nowdate
 
-DAYS = 30
+from ai_assistant.ai_assistant import desk
 
 
 @frappe.whitelist()
@@ -17,34 +15,14 @@ def get() -> dict[str, Any] | None:
 	In SQL, because releases of Frappe differ in how `get_list` takes a count.
 	"""
 	frappe.has_permission("AI Request", throw=True)
-	first = getdate(add_days(nowdate(), 1 - DAYS))
-	# What `get_list` adds: `permission_query_conditions`, and the site's user permissions.
-	mine = build_match_conditions("AI Request") or "1 = 1"
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	counted = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
-		f"""select date(creation), status, count(*) from `tabAI Request`
-		where creation >= %(first)s and ({mine}) group by 1, 2""",
-		{"first": first},
-	)
-	if not counted:
-		return None
-	counts = {(day, status): count for day, status, count in counted}
-	days = [getdate(add_days(first, number)) for number in range(DAYS)]
-	return {
-		"labels": [format_date(day) for day in days],
-		"datasets": [
-			{"name": label, "values": [counts.get((day, status), 0) for day in days]}
-			for status, label in _statuses().items()
-		],
-	}
-
-
-def _statuses() -> dict[str, str]:
-	"""Returns the label of each status, in the order of the colours in the chart's `custom_options`."""
-	return {
+	# In the order of the colours in the chart's `custom_options`.
+	labels = {
 		"completed": _("Completed"),
 		"failed": _("Failed"),
 		"cancelled": _("Cancelled"),
 		"running": _("Running"),
 		"queued": _("Queued"),
 	}
+	return desk.by_day(
+		{label: f"count(case when status = '{status}' then 1 end)" for status, label in labels.items()}, int
+	)

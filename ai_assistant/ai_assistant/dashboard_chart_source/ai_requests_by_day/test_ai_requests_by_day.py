@@ -7,10 +7,9 @@ from typing import Any
 import frappe
 from frappe.utils import now_datetime
 
+from ai_assistant.ai_assistant.desk import DAYS
 from ai_assistant.bench_tests import TestCase, commit, delete_user, make_user, readers, rest
 from ai_assistant.store.frappe_store import FrappeStore
-
-from .ai_requests_by_day import DAYS
 
 READERS = readers("chart.test")
 ANN, BOB, CHIEF, STRANGER, NEW = READERS

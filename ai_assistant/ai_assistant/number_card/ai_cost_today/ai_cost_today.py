@@ -1,10 +1,10 @@
 """The card of today's cost, on the workspace AI Assistant."""
 
 import frappe
-from frappe.desk.reportview import build_match_conditions
 from frappe.utils import fmt_money, nowdate
 
-from ai_assistant.store.mariadb import COST_IS_KNOWN
+from ai_assistant.ai_assistant.desk import visible
+from ai_assistant.store.mariadb import COST_IS_KNOWN, sql
 
 
 @frappe.whitelist()
@@ -15,11 +15,9 @@ def get() -> str:
 	tokens were used and the price of none is known.
 	"""
 	frappe.has_permission("AI Request", throw=True)
-	mine = build_match_conditions("AI Request") or "1 = 1"
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	((total, priced, used),) = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
+	((total, priced, used),) = sql(
 		f"select sum(cost_usd), count(case when {COST_IS_KNOWN} then 1 end), count(case when total_tokens > 0 then 1 end)"
-		f" from `tabAI Request` where creation >= %(today)s and ({mine})",
+		f" from `tabAI Request` where creation >= %(today)s and {visible('AI Request')}",
 		{"today": nowdate()},
 	)
 	if used and not priced:

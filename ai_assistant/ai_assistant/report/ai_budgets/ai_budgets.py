@@ -3,14 +3,13 @@
 from datetime import date
 from typing import Any
 
-import frappe
 from frappe import _
-from frappe.desk.reportview import build_match_conditions
 
+from ai_assistant.ai_assistant.desk import column, visible
 from ai_assistant.chat import budgets
 from ai_assistant.config.settings import load
 from ai_assistant.store import SITE
-from ai_assistant.store.mariadb import COST_IS_KNOWN
+from ai_assistant.store.mariadb import COST_IS_KNOWN, sql
 
 
 def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -23,14 +22,12 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 		filters: what Frappe passes to each script report; this one has no filters.
 	"""
 	today, month = budgets.begins()
-	mine = build_match_conditions("AI Usage") or "1 = 1"
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	used = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
+	used: list[Any] = sql(
 		f"""select user,
 			sum(case when day >= %(today)s then tokens else 0 end) tokens_today, sum(tokens) tokens_month,
 			sum(cached_tokens) cached_month,
 			sum(case when day >= %(today)s then cost_usd else 0 end) cost_today, sum(cost_usd) cost_month
-		from `tabAI Usage` where ai_key is null and day >= %(month)s and ({mine})
+		from `tabAI Usage` where ai_key is null and day >= %(month)s and {visible("AI Usage")}
 		group by user order by user != %(site)s, cost_month desc, tokens_month desc, user""",
 		{"today": today, "month": month, "site": SITE},
 		as_dict=True,
@@ -44,11 +41,11 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 		whose = "site" if row.user == SITE else "user"
 		row.user = row.user or _("All users")
 		for unit in (budgets.TOKENS, budgets.COST):
-			for period, column in ((budgets.DAY, "today"), (budgets.MONTH, "month")):
+			for period, when in ((budgets.DAY, "today"), (budgets.MONTH, "month")):
 				if limit := getattr(configured, f"{whose}_{unit}_per_{period}"):
-					percent = 100 * float(row[f"{unit}_{column}"] or 0) / limit
+					percent = 100 * float(row[f"{unit}_{when}"] or 0) / limit
 					# As text: Desk shows an empty Percent as 0 %.
-					row[f"{unit}_{column}_percent"] = f"{percent:.0f} %"
+					row[f"{unit}_{when}_percent"] = f"{percent:.0f} %"
 	return _columns(), used
 
 
@@ -57,11 +54,9 @@ def _priced(today: date, month: date) -> dict[str, set[str]]:
 
 	AI Usage adds up costs and has no NULL. The requests say which costs are known, for as long as they are kept.
 	"""
-	mine = build_match_conditions("AI Request") or "1 = 1"
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	rows = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
+	rows = sql(
 		"select user, max(case when creation >= %(today)s then 1 else 0 end) from `tabAI Request`"
-		f" where creation >= %(month)s and {COST_IS_KNOWN} and ({mine}) group by user",
+		f" where creation >= %(month)s and {COST_IS_KNOWN} and {visible('AI Request')} group by user",
 		{"today": today, "month": month},
 	)
 	priced = {
@@ -72,21 +67,18 @@ def _priced(today: date, month: date) -> dict[str, set[str]]:
 
 
 def _columns() -> list[dict[str, Any]]:
-	def column(name: str, label: str, kind: str, width: int) -> dict[str, Any]:
-		return {"fieldname": name, "label": label, "fieldtype": kind, "width": width}
-
 	def of_budget(name: str) -> dict[str, Any]:
-		return {**column(f"{name}_percent", _("of Budget"), "Data", 105), "align": "right"}
+		return column(f"{name}_percent", _("of Budget"), "Data", 105, align="right")
 
 	return [
 		column("user", _("User"), "Data", 200),
 		column("tokens_today", _("Tokens Today"), "Int", 135),
 		of_budget("tokens_today"),
-		{**column("cost_today", _("USD Today"), "Float", 120), "precision": 4},
+		column("cost_today", _("USD Today"), "Float", 120, precision=4),
 		of_budget("cost_today"),
 		column("tokens_month", _("Tokens This Month"), "Int", 175),
 		of_budget("tokens_month"),
 		column("cached_month", _("Cached This Month"), "Int", 175),
-		{**column("cost_month", _("USD This Month"), "Float", 155), "precision": 4},
+		column("cost_month", _("USD This Month"), "Float", 155, precision=4),
 		of_budget("cost_month"),
 	]

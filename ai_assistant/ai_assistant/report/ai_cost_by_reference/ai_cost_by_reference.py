@@ -2,10 +2,11 @@
 
 from typing import Any
 
-import frappe
 from frappe import _
-from frappe.desk.reportview import build_match_conditions
 from frappe.utils import add_days
+
+from ai_assistant.ai_assistant.desk import column, visible
+from ai_assistant.store.mariadb import sql
 
 
 def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -17,7 +18,7 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 		filters: `from_date` and `to_date`, both included, and `reference_doctype`; each may be missing.
 	"""
 	values = dict(filters or {})
-	conditions = ["reference_name is not null"]
+	conditions = ["reference_name is not null", visible("AI Request")]
 	if values.get("reference_doctype"):
 		conditions.append("reference_doctype = %(reference_doctype)s")
 	if values.get("from_date"):
@@ -25,10 +26,7 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 	if values.get("to_date"):
 		values["before"] = add_days(values["to_date"], 1)
 		conditions.append("creation < %(before)s")
-	if mine := build_match_conditions("AI Request"):
-		conditions.append(f"({mine})")
-	# `build_match_conditions` is SQL, which the query builder does not take.
-	rows: list[dict[str, Any]] = frappe.db.sql(  # nosemgrep: frappe-using-db-sql
+	rows: list[dict[str, Any]] = sql(
 		f"""select reference_doctype, reference_name, count(*) requests, count(distinct `user`) users,
 			sum(total_tokens) tokens, sum(cost_usd) cost_usd
 		from `tabAI Request` where {" and ".join(conditions)}
@@ -37,14 +35,7 @@ def execute(filters: dict[str, Any] | None = None) -> tuple[list[dict[str, Any]]
 		values,
 		as_dict=True,
 	)
-	return _columns(), rows
-
-
-def _columns() -> list[dict[str, Any]]:
-	def column(name: str, label: str, kind: str, width: int, **more: Any) -> dict[str, Any]:
-		return {"fieldname": name, "label": label, "fieldtype": kind, "width": width, **more}
-
-	return [
+	columns = [
 		column("reference_doctype", _("Reference DocType"), "Link", 180, options="DocType"),
 		column("reference_name", _("Reference Name"), "Dynamic Link", 220, options="reference_doctype"),
 		column("requests", _("Requests"), "Int", 110),
@@ -52,3 +43,4 @@ def _columns() -> list[dict[str, Any]]:
 		column("tokens", _("Tokens"), "Int", 130),
 		column("cost_usd", _("Cost (USD)"), "Float", 130, precision=4),
 	]
+	return columns, rows

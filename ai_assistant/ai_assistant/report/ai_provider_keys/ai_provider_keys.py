@@ -6,6 +6,7 @@ from typing import Any
 from frappe import _
 from frappe.utils import cint, convert_utc_to_system_timezone
 
+from ai_assistant.ai_assistant.desk import column
 from ai_assistant.operations import provider_figures
 
 HOURS, MAX_HOURS = 24, 24 * 90
@@ -49,9 +50,6 @@ def _milliseconds(value: int | None) -> str:
 
 
 def _columns() -> list[dict[str, Any]]:
-	def column(name: str, label: str, kind: str, width: int, **more: str) -> dict[str, Any]:
-		return {"fieldname": name, "label": label, "fieldtype": kind, "width": width, **more}
-
 	return [
 		column("provider", _("Provider"), "Data", 130),
 		column("key", _("Key"), "Data", 90),
