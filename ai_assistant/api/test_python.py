@@ -13,7 +13,7 @@ import frappe
 
 import ai_assistant
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, start_without_requests
-from ai_assistant.config import access, settings
+from ai_assistant.config import access, sections, settings
 from ai_assistant.gateway import Text
 from ai_assistant.permissions import USER
 
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 	def log_message(self, *args: Any) -> None: ...
 
 
-def configured(*providers: settings.ConfiguredProvider) -> Any:
+def configured(*providers: sections.ConfiguredProvider) -> Any:
 	"""The site has these providers alone."""
 	site = replace(settings.load(), providers=providers, no_chats=None)
 	return patch.object(access, "load", return_value=site)
@@ -84,7 +84,7 @@ def provider(*deltas: str, calls: list[tuple[str, dict[str, Any]]] | None = None
 	server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
 	thread = threading.Thread(target=server.serve_forever, daemon=True)
 	thread.start()
-	only = settings.ConfiguredProvider(
+	only = sections.ConfiguredProvider(
 		"local", "openai", "none", "m", api_base=f"http://127.0.0.1:{server.server_port}/v1"
 	)
 	try:
@@ -151,7 +151,7 @@ class TestPython(TestCase):
 		self.assertEqual(frappe.get_all("AI Request", {"user": ASKER}, pluck="status"), ["cancelled"])
 
 	def test_a_provider_of_another_role_is_not_used(self) -> None:
-		only = settings.ConfiguredProvider("local", "openai", "none", "m", roles=("System Manager",))
+		only = sections.ConfiguredProvider("local", "openai", "none", "m", roles=("System Manager",))
 		with configured(only), self.assertRaises(ai_assistant.ChatError) as refused:
 			ai_assistant.ask("Hi", user=ASKER)
 		self.assertEqual(refused.exception.code, "not_permitted")

@@ -9,7 +9,8 @@ import frappe
 from ai_assistant import app_hooks, keys
 from ai_assistant.keys import Key
 
-from .settings import ConfiguredProvider, Settings, load
+from .sections import ConfiguredProvider, Settings
+from .settings import load
 
 
 def load_permitted() -> Settings:

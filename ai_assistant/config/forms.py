@@ -37,12 +37,7 @@ DETAILS = ("context_window", "max_output_tokens", "vision", "documents", "tools"
 ANSWERS = {"Yes": True, "No": False}
 
 
-class _Unreadable:
-	def __repr__(self) -> str:
-		return "UNREADABLE"
-
-
-UNREADABLE = _Unreadable()
+UNREADABLE = object()
 """Stands for a key that cannot be decrypted."""
 
 _has_forms = True

@@ -19,6 +19,8 @@ TYPES = {
 }
 T = TypeVar("T")
 Schema = dict[str, Any]
+# The parts that are wrong: the name of each, and a sentence without secrets.
+Aside = list[tuple[str, str]]
 # The keys and indices that lead to a field in the JSON.
 Location = tuple[int | str, ...]
 
@@ -27,7 +29,7 @@ class Wrong(ValueError):
 	"""A part of the configuration is wrong. The message is one sentence: the field and what it accepts."""
 
 
-def list_of(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> list[Any]:
+def list_of(conf: Mapping[str, Any], key: str, aside: Aside) -> list[Any]:
 	"""Returns the list under `key`. A value that is not a list is set aside in `aside`."""
 	values = conf.get(key)
 	if not isinstance(values, list | None):
@@ -36,15 +38,13 @@ def list_of(conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> 
 	return values or []
 
 
-def section(kind: type[T], conf: Mapping[str, Any], key: str, aside: list[tuple[str, str]]) -> T:
+def section(kind: type[T], conf: Mapping[str, Any], key: str, aside: Aside) -> T:
 	"""Builds a section from the fields that are right. Wrong fields are set aside in `aside`."""
 	values = conf.get(key)
 	return kind(**usable(kind, {} if values is None else values, key, key, aside))
 
 
-def usable(
-	kind: type[Any], values: Any, where: str, name: str, aside: list[tuple[str, str]]
-) -> dict[str, Any]:
+def usable(kind: type[Any], values: Any, where: str, name: str, aside: Aside) -> dict[str, Any]:
 	"""Returns the fields that are right. The others are set aside in `aside` under `name`."""
 	try:
 		_validated(kind, values)

@@ -11,9 +11,9 @@ is kept.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import frappe
 from frappe import _
@@ -24,7 +24,7 @@ from ai_assistant.log import logger
 from ai_assistant.printing import printable
 
 from . import forms
-from .parsing import Wrong, accepts, build, list_of, section, usable
+from .parsing import Aside, Wrong, accepts, build, list_of, section, usable
 from .provider import provider_of
 from .sections import (
 	MODES,
@@ -45,29 +45,11 @@ from .sections import (
 )
 from .webhook import webhooks_of
 
-__all__ = [
-	"CONF_KEY",
-	"MODES",
-	"Alerts",
-	"Alias",
-	"Budgets",
-	"ConfiguredProvider",
-	"Failover",
-	"Limits",
-	"McpServer",
-	"Metrics",
-	"Mode",
-	"Realtime",
-	"Retention",
-	"Settings",
-	"Webhook",
-	"Wrong",
-	"load",
-	"of",
-	"provider_of",
-]
+# Of the sections, what modules import from here.
+__all__ = ["MODES", "Alerts", "Budgets", "Limits", "McpServer", "Mode", "Settings", "Webhook"]
 
 CONF_KEY = "ai_assistant"
+Part = TypeVar("Part", ConfiguredProvider, Alias, McpServer)
 
 SECTIONS: dict[str, type[Any]] = {
 	"limits": Limits,
@@ -110,101 +92,99 @@ def load() -> Settings:
 
 def of(forms: Mapping[str, Any], from_file: Any) -> Settings:
 	"""Builds the settings from the site's `forms` and from the key `ai_assistant` of its site_config.json (`from_file`)."""
-	aside: list[tuple[str, str]] = []
-	unreadable = not isinstance(from_file, Mapping | None)
-	if unreadable:
-		aside.append((CONF_KEY, accepts(CONF_KEY, "an object")))
-	conf = {**forms, **({} if unreadable else from_file or {})}
+	unreadable: Aside = []
+	if not isinstance(from_file, Mapping | None):
+		unreadable.append((CONF_KEY, accepts(CONF_KEY, "an object")))
+		from_file = None
+	aside: Aside = []
+	conf = {**forms, **(from_file or {})}
 	default = conf.get("default_provider")
 	if not isinstance(default, str | None):
 		aside.append(("default_provider", accepts("default_provider", "the name of a provider")))
 		default = None
-	providers = _providers(list_of(conf, "providers", aside), aside)
+	providers = _parts(conf, "providers", aside, _provider)
 	modes = _modes(list_of(conf, "modes", aside), aside)
 	webhooks = webhooks_of(list_of(conf, "webhooks", aside), aside)
-	aliases = _aliases(list_of(conf, "aliases", aside), providers, modes, aside)
-	mcp_servers = _mcp_servers(list_of(conf, "mcp_servers", aside), aside)
-	wrong: list[tuple[str, str]] = []
+	aliases = _parts(conf, "aliases", aside, _alias, providers, modes)
+	mcp_servers = _parts(conf, "mcp_servers", aside, _mcp_server)
+	wrong: Aside = []
 	sections = {name: section(kind, conf, name, wrong) for name, kind in SECTIONS.items()}
 	sections["timeouts"] = _within_web(sections["timeouts"])
 	if any(name == "retention" for name, _reason in wrong):
 		sections["retention"] = Retention(keep_content=False)
-	budgets = [reason for name, reason in wrong if name == "budgets"]
-	if unreadable:
-		budgets.append(accepts(CONF_KEY, "an object"))
+	budgets = [reason for name, reason in (*wrong, *unreadable) if name in ("budgets", CONF_KEY)]
+	no_chats = _("No chat is accepted, because a budget may be missing: {0}").format(" ".join(budgets))
 	return Settings(
-		providers=providers,
+		providers=tuple(providers.values()),
 		aliases=aliases,
 		modes=modes,
 		webhooks=webhooks,
 		mcp_servers=mcp_servers,
 		default_provider=default,
-		set_aside=(*aside, *wrong),
-		no_chats=_("No chat is accepted, because a budget may be missing: {0}").format(" ".join(budgets))
-		if budgets
-		else None,
+		set_aside=(*unreadable, *aside, *wrong),
+		no_chats=no_chats if budgets else None,
 		**sections,
 	)
 
 
-def _providers(items: list[Any], aside: list[tuple[str, str]]) -> tuple[ConfiguredProvider, ...]:
-	providers: dict[str, ConfiguredProvider] = {}
-	for n, values in enumerate(items):
+def _parts(
+	conf: Mapping[str, Any], key: str, aside: Aside, part_of: Callable[..., Part], *context: Any
+) -> dict[str, Part]:
+	"""Returns the parts of a list that are right, by their names. The others are set aside in `aside`.
+
+	Args:
+		conf: the configuration.
+		key: the key of the list.
+		aside: the name of each part that is wrong, or else its place, and the reason.
+		part_of: builds a part from its JSON, its place, the parts before it and `context`. Raises Wrong.
+		context: what else a part depends on.
+	"""
+	parts: dict[str, Part] = {}
+	for n, values in enumerate(list_of(conf, key, aside)):
+		where = f"{key}[{n}]"
 		try:
-			provider = provider_of(values)
-			if provider.name in providers:
-				raise Wrong(accepts("name", "a name that no other provider has"))
-			providers[provider.name] = provider
+			part = part_of(values, where, parts, *context)
+			parts[part.name] = part
 		except Wrong as wrong:
-			aside.append((_name(values, f"providers[{n}]"), str(wrong)))
-	return tuple(providers.values())
+			name = values.get("name") if isinstance(values, Mapping) else None
+			aside.append((name if isinstance(name, str) and name else where, str(wrong)))
+	return parts
 
 
-def _aliases(
-	items: list[Any],
-	providers: tuple[ConfiguredProvider, ...],
-	modes: Mapping[str, Mode],
-	aside: list[tuple[str, str]],
-) -> dict[str, Alias]:
-	by_name = {provider.name: provider for provider in providers}
-	aliases: dict[str, Alias] = {}
-	for n, values in enumerate(items):
-		where = f"aliases[{n}]"
-		try:
-			alias = build(Alias, values, where)
-			provider = by_name.get(alias.provider)
-			if provider is None:
-				raise Wrong(accepts(f"{where}.provider", "the name of a provider that can be used"))
-			if not provider.allows(alias.model):
-				raise Wrong(accepts(f"{where}.model", "one of the models of its provider"))
-			if alias.mode and alias.mode not in modes:
-				raise Wrong(accepts(f"{where}.mode", "the name of a mode"))
-			aliases[alias.name] = alias
-		except Wrong as wrong:
-			aside.append((_name(values, where), str(wrong)))
-	return aliases
+def _provider(values: Any, _where: str, others: dict[str, ConfiguredProvider]) -> ConfiguredProvider:
+	provider = provider_of(values)
+	if provider.name in others:
+		raise Wrong(accepts("name", "a name that no other provider has"))
+	return provider
 
 
-def _mcp_servers(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, McpServer]:
-	servers: dict[str, McpServer] = {}
-	for n, values in enumerate(items):
-		where = f"mcp_servers[{n}]"
-		try:
-			if isinstance(values, Mapping) and not isinstance(values.get("token"), str | None):
-				# It was encrypted with another encryption key.
-				raise Wrong(accepts(f"{where}.token", "a string"))
-			server = build(McpServer, values, where)
-			if not SERVER_NAME.fullmatch(server.name) or server.name in servers:
-				raise Wrong(accepts(f"{where}.name", "a name of 1 to 20 of a-z, 0-9 and - that no other has"))
-			if not server.url.startswith(("https://", "http://")):
-				raise Wrong(accepts(f"{where}.url", "an address that begins with https:// or http://"))
-			servers[server.name] = server
-		except Wrong as wrong:
-			aside.append((_name(values, where), str(wrong)))
-	return servers
+def _alias(
+	values: Any, where: str, _others: Any, providers: dict[str, ConfiguredProvider], modes: dict[str, Mode]
+) -> Alias:
+	alias = build(Alias, values, where)
+	provider = providers.get(alias.provider)
+	if provider is None:
+		raise Wrong(accepts(f"{where}.provider", "the name of a provider that can be used"))
+	if not provider.allows(alias.model):
+		raise Wrong(accepts(f"{where}.model", "one of the models of its provider"))
+	if alias.mode and alias.mode not in modes:
+		raise Wrong(accepts(f"{where}.mode", "the name of a mode"))
+	return alias
 
 
-def _modes(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
+def _mcp_server(values: Any, where: str, others: dict[str, McpServer]) -> McpServer:
+	if isinstance(values, Mapping) and not isinstance(values.get("token"), str | None):
+		# It was encrypted with another encryption key.
+		raise Wrong(accepts(f"{where}.token", "a string"))
+	server = build(McpServer, values, where)
+	if not SERVER_NAME.fullmatch(server.name) or server.name in others:
+		raise Wrong(accepts(f"{where}.name", "a name of 1 to 20 of a-z, 0-9 and - that no other has"))
+	if not server.url.startswith(("https://", "http://")):
+		raise Wrong(accepts(f"{where}.url", "an address that begins with https:// or http://"))
+	return server
+
+
+def _modes(items: list[Any], aside: Aside) -> dict[str, Mode]:
 	modes = {mode.name: mode for mode in MODES}
 	for n, item in enumerate(items):
 		where = f"modes[{n}]"
@@ -215,12 +195,6 @@ def _modes(items: list[Any], aside: list[tuple[str, str]]) -> dict[str, Mode]:
 			# The fields that are left out of a mode of the app keep the app's values.
 			modes[name] = replace(modes.get(name, Mode(name)), **values)
 	return modes
-
-
-def _name(values: Any, where: str) -> str:
-	"""Returns the name under which a part is set aside: its own, or else its place."""
-	name = values.get("name") if isinstance(values, Mapping) else None
-	return name if isinstance(name, str) and name else where
 
 
 def _within_web(timeouts: SiteTimeouts) -> SiteTimeouts:

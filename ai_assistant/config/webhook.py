@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ai_assistant.gateway.endpoint import is_http
 
-from .parsing import Wrong, accepts, build
+from .parsing import Aside, Wrong, accepts, build
 from .sections import Webhook
 
 SECRET_PREFIX = "whsec_"
@@ -16,7 +16,7 @@ URL = "a URL that begins with http:// or https://, without a user and a fragment
 SECRET = "a string that is not empty; after whsec_ the rest is base64"
 
 
-def webhooks_of(items: list[Any], aside: list[tuple[str, str]]) -> tuple[Webhook, ...]:
+def webhooks_of(items: list[Any], aside: Aside) -> tuple[Webhook, ...]:
 	"""Builds the webhooks that are right. The others are set aside in `aside`, without their secrets."""
 	webhooks: dict[str, Webhook] = {}
 	for n, values in enumerate(items):

@@ -18,7 +18,7 @@ from ai_assistant.bench_tests import (
 	rest_with,
 )
 from ai_assistant.chat import queue
-from ai_assistant.config import access, settings
+from ai_assistant.config import access, sections
 
 from .for_tests import (
 	ANN,
@@ -55,8 +55,8 @@ class TestToolsInChats(ToolsTestCase):
 		calls = [("get_doc", {"doctype": DOCTYPE, "name": "Alpha"})]
 		with provider("Two.") as handler:
 			site = frappe.get_attr("ai_assistant.config.access.load")()
-			modes = {**site.modes, "erp": settings.Mode("erp", tools=("get_doc",))}
-			aliases = {"erp": settings.Alias("erp", "local", "m", "erp")}
+			modes = {**site.modes, "erp": sections.Mode("erp", tools=("get_doc",))}
+			aliases = {"erp": sections.Alias("erp", "local", "m", "erp")}
 			with patch.object(access, "load", return_value=replace(site, modes=modes, aliases=aliases)):
 				for model, key_of, offered in (("m", 1, False), ("erp", 0, False), ("erp", 1, True)):
 					handler.bodies.clear()

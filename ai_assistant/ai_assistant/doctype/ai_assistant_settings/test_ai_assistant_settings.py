@@ -6,7 +6,7 @@ from unittest.mock import patch
 import frappe
 
 from ai_assistant.bench_tests import TestCase, provider
-from ai_assistant.config import settings
+from ai_assistant.config import sections, settings
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import validate
 from ai_assistant.config import forms
@@ -16,7 +16,7 @@ test_ignore = IGNORE_TEST_RECORD_DEPENDENCIES = ["User"]
 HELLO = [{"role": "user", "content": "hello"}]
 
 
-def load(**conf: Any) -> settings.Settings:
+def load(**conf: Any) -> sections.Settings:
 	"""As a request loads it, with this under `ai_assistant` in site_config.json."""
 	with patch.dict(frappe.local.conf, {settings.CONF_KEY: conf}):
 		return settings.load()
@@ -42,14 +42,14 @@ class TestAIAssistantSettings(TestCase):
 			self.save(**values)
 
 	def test_without_being_touched_it_is_as_the_app_ships(self) -> None:
-		self.assertEqual(load(), settings.Settings(modes={mode.name: mode for mode in settings.MODES}))
+		self.assertEqual(load(), sections.Settings(modes={mode.name: mode for mode in settings.MODES}))
 		self.save()
-		self.assertEqual(load(), settings.Settings(modes={mode.name: mode for mode in settings.MODES}))
+		self.assertEqual(load(), sections.Settings(modes={mode.name: mode for mode in settings.MODES}))
 
 	def test_a_webhook_is_used_and_its_secret_cannot_be_read_back(self) -> None:
 		row = {"url": " https://example.com/hook ", "secret": "whsec_c2VjcmV0"}
 		doc = self.save(webhooks=[row])
-		used = settings.Webhook("https://example.com/hook", "whsec_c2VjcmV0")
+		used = sections.Webhook("https://example.com/hook", "whsec_c2VjcmV0")
 		self.assertEqual(load().webhooks, (used,))
 		doc.reload()
 		self.assertNotIn("c2VjcmV0", str(doc.as_dict()))
@@ -125,13 +125,13 @@ class TestAIAssistantSettings(TestCase):
 		)
 		self.assertEqual(loaded.timeouts.thinking_idle_s, 16)
 		self.assertEqual(loaded.timeouts.total_background_s, 700)
-		self.assertEqual(loaded.failover, settings.Failover(hedge_s=25))
+		self.assertEqual(loaded.failover, sections.Failover(hedge_s=25))
 		self.assertEqual((loaded.realtime.enabled, loaded.realtime.max_delay_ms), (False, 200))
-		self.assertEqual(loaded.limits, settings.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
-		self.assertEqual(loaded.budgets, settings.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
+		self.assertEqual(loaded.limits, sections.Limits(8, 9, 10, 15, 11, 24, 12, 13, 14))
+		self.assertEqual(loaded.budgets, sections.Budgets(16, 17, 0.18, 0.19, 20, 3_000_000_000, 0.22, 0.23))
 		self.assertFalse(loaded.retention.keep_content)
-		self.assertEqual(loaded.alerts, settings.Alerts(17, 18, 19, 20, True, 21))
-		self.assertEqual(loaded.modes["poet"], settings.Mode("poet", "<verse>", "p", "m", 0.0, None))
+		self.assertEqual(loaded.alerts, sections.Alerts(17, 18, 19, 20, True, 21))
+		self.assertEqual(loaded.modes["poet"], sections.Mode("poet", "<verse>", "p", "m", 0.0, None))
 		(only,) = loaded.providers
 		self.assertEqual(
 			(only.name, only.models, only.priority, only.extra), ("p", ("m",), 3, {"top_p": 0.5})

@@ -12,7 +12,7 @@ from frappe.utils.password import get_decrypted_password
 
 from .ai_provider import test_connection as ask
 from ai_assistant.bench_tests import TestCase, delete_user, make_user, provider, rest
-from ai_assistant.config.settings import provider_of
+from ai_assistant.config.provider import provider_of
 from ai_assistant.gateway import Price, Tier
 from ai_assistant.permissions import MANAGER, USER
 from ai_assistant.config import forms
