@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import frappe
@@ -34,16 +35,13 @@ def tool_of(function: Callable[..., Any]) -> Tool:
 	if schema.get("type") != "object":
 		raise ValueError(f"the parameters of {name} are not given by name")
 	reads_only = bool(getattr(function, READS_ONLY, False))
-
-	def start(arguments: dict[str, Any], caller: Caller) -> "Future[str]":
-		return _start(name, adapter, arguments, caller, reads_only)
-
+	start = partial(_start, name, adapter, reads_only)
 	description = (inspect.getdoc(function) or "")[:MAX_DESCRIPTION_CHARS]
 	return Tool(name, description, Inliner().inlined(schema), not reads_only, start)
 
 
 def _start(
-	name: str, adapter: "TypeAdapter[Any]", arguments: dict[str, Any], caller: Caller, reads_only: bool
+	name: str, adapter: "TypeAdapter[Any]", reads_only: bool, arguments: dict[str, Any], caller: Caller
 ) -> "Future[str]":
 	"""Calls a function on a thread with its own connection, as the user of the request.
 
@@ -54,7 +52,9 @@ def _start(
 
 	def run() -> str:
 		keys.use(caller.key)
-		_limit_connection(reads_only)
+		frappe.db.set_execution_timeout(STATEMENT_S)
+		if reads_only:
+			forbid_writes()
 		text = as_text(adapter.validate_python(ArgsKwargs((), arguments)))
 		if not future.set_running_or_notify_cancel():
 			frappe.db.rollback()
@@ -74,13 +74,6 @@ def _start(
 
 	own_connection.start(run, done, caller.user)
 	return future
-
-
-def _limit_connection(reads_only: bool) -> None:
-	"""Limits the time of each statement of this thread's connection, and makes it read-only for a tool that reads."""
-	frappe.db.set_execution_timeout(STATEMENT_S)
-	if reads_only:
-		forbid_writes()
 
 
 def _explained(name: str, caller: Caller, error: Exception) -> ToolError:
