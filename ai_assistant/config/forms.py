@@ -148,20 +148,18 @@ def provider(name: str) -> dict[str, Any]:
 
 
 def _providers(where: str, *values: str) -> list[dict[str, Any]]:
-	rows = sql(
+	rows = _rows(
 		"SELECT name, api, api_base, default_model, priority, weight, extra, prompt_cache,"
 		f" EXISTS (SELECT 1 FROM `tab{KEY}` AS k WHERE k.parent = p.name AND k.enabled = 1) AS has_keys"
-		f" FROM `tab{PROVIDER}` AS p"
-		f" WHERE {where} ORDER BY priority, name",
-		values,
-		as_dict=True,
+		f" FROM `tab{PROVIDER}` AS p WHERE {where} ORDER BY priority, name",
+		*values,
 	)
 	models: dict[str, list[str]] = {}
 	prices: dict[str, dict[str, dict[str, Any]]] = {}
 	details: dict[str, dict[str, dict[str, Any]]] = {}
 	columns = ", ".join((*PRICES, *DETAILS))
-	for row in sql(
-		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx", as_dict=True
+	for row in _rows(
+		f"SELECT parent, model, {columns}, price_tiers FROM `tabAI Provider Model` ORDER BY idx"
 	):
 		models.setdefault(row.parent, []).append(row.model)
 		if figures := {name: ANSWERS.get(row[name], row[name]) for name in DETAILS if row[name]}:
@@ -198,6 +196,11 @@ def _providers(where: str, *values: str) -> list[dict[str, Any]]:
 		}
 		for row in rows
 	]
+
+
+def _rows(statement: str, *values: str) -> list[Any]:
+	rows: list[Any] = sql(statement, values, as_dict=True)
+	return rows
 
 
 def know_encryption_key() -> None:
@@ -248,19 +251,15 @@ def _parsed(parse: Callable[[str], Any], value: str) -> Any:
 
 def _keys(provider: str) -> list[dict[str, Any]]:
 	"""Returns the enabled rows of the table Keys of a provider."""
-	rows = sql(
-		f"SELECT name, label, weight FROM `tab{KEY}` WHERE parent = %s AND enabled = 1 ORDER BY idx",
-		(provider,),
-		as_dict=True,
+	rows = _rows(
+		f"SELECT name, label, weight FROM `tab{KEY}` WHERE parent = %s AND enabled = 1 ORDER BY idx", provider
 	)
 	return [{"label": row.label, "api_key": _key(KEY, row.name), "weight": row.weight or 1} for row in rows]
 
 
 def _webhooks() -> list[dict[str, Any]]:
-	rows = sql(
-		f"SELECT name, url FROM `tab{WEBHOOK}` WHERE parent = %s AND enabled = 1 ORDER BY idx",
-		(SETTINGS,),
-		as_dict=True,
+	rows = _rows(
+		f"SELECT name, url FROM `tab{WEBHOOK}` WHERE parent = %s AND enabled = 1 ORDER BY idx", SETTINGS
 	)
 	return [{"url": row.url, "secret": _key(WEBHOOK, row.name, "secret")} for row in rows]
 
@@ -282,23 +281,14 @@ def _key(doctype: str, name: str, field: str = "api_key") -> Any:
 
 
 def _aliases() -> list[dict[str, Any]]:
-	rows = sql(
-		"SELECT alias AS name, provider, model, mode FROM `tabAI Model Alias` ORDER BY alias", as_dict=True
-	)
+	rows = _rows("SELECT alias AS name, provider, model, mode FROM `tabAI Model Alias` ORDER BY alias")
 	return [{field: value for field, value in row.items() if value} for row in rows]
 
 
 def _mcp_servers() -> list[dict[str, Any]]:
-	rows = sql(
-		f"SELECT name, url, ask_first FROM `tab{MCP_SERVER}` WHERE enabled = 1 ORDER BY name", as_dict=True
-	)
+	rows = _rows(f"SELECT name, url, ask_first FROM `tab{MCP_SERVER}` WHERE enabled = 1 ORDER BY name")
 	return [
-		{
-			"name": row.name,
-			"url": row.url,
-			"token": _key(MCP_SERVER, row.name, "token"),
-			"ask_first": bool(row.ask_first),
-		}
+		{**row, "token": _key(MCP_SERVER, row.name, "token"), "ask_first": bool(row.ask_first)}
 		for row in rows
 	]
 
@@ -309,11 +299,10 @@ def _modes() -> list[dict[str, Any]]:
 		"SELECT mode, tool FROM `tabAI Mode Tool` WHERE parenttype = %s ORDER BY idx", (SETTINGS,)
 	):
 		tools.setdefault(mode, []).append(tool)
-	rows = sql(
+	rows = _rows(
 		"SELECT mode AS name, system_prompt, provider, model, temperature, reasoning_effort, trim, compact FROM `tabAI Mode`"
 		" WHERE parenttype = %s AND parentfield = 'modes' ORDER BY idx",
-		(SETTINGS,),
-		as_dict=True,
+		SETTINGS,
 	)
 	for row in rows:
 		row.compact = bool(row.compact)
