@@ -4,23 +4,14 @@ from datetime import datetime
 
 import frappe
 
+from ai_assistant.keys import Key
+
 from ..mariadb import sql
 from ..requests import Row
 from .rows import REQUEST
 
 AI_KEY = "AI Key"
-FIELDS = (
-	"name",
-	"user",
-	"key_hash",
-	"models",
-	"requests_per_minute",
-	"tokens_per_day",
-	"tokens_per_month",
-	"cost_per_day",
-	"cost_per_month",
-	"site_tools",
-)
+FIELDS = ("key_hash", *Key.__dataclass_fields__)
 
 
 class FrappeKeys:
