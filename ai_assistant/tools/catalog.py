@@ -9,6 +9,7 @@ from ai_assistant.config import forms
 from ai_assistant.config.settings import Settings
 
 from . import mcp
+from .functions import tool_of
 from .tool import Tool
 
 BUILT_IN = ("get_doc", "get_list", "search", "run_report", "get_schema")
@@ -40,25 +41,20 @@ def tools_named(names: Sequence[str], settings: Settings) -> tuple[dict[str, Too
 
 def _tools(name: str, settings: Settings) -> list[Tool]:
 	if name in BUILT_IN:
-		return [_built_in(name)] if forms.exist() else []
+		if not forms.exist():
+			return []
+		# Imported at the first use: the standalone site has no documents.
+		from . import documents, reports
+
+		return [tool_of(getattr(reports if name == "run_report" else documents, name))]
 	if tool := _of_app(name):
 		return [tool]
 	return mcp.tools_of(name, settings)
 
 
-def _built_in(name: str) -> Tool:
-	# Imported at the first use: the standalone site has no documents.
-	from . import documents, reports
-	from .functions import tool_of
-
-	return tool_of(getattr(reports if name == "run_report" else documents, name))
-
-
 def _of_app(name: str) -> Tool | None:
 	for path in app_hooks.declared(app_hooks.TOOLS):
 		if path.rpartition(".")[2] == name:
-			from .functions import tool_of
-
 			try:
 				return tool_of(frappe.get_attr(path))
 			except Exception as error:
