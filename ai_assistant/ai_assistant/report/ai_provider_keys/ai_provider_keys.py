@@ -1,12 +1,12 @@
 """The report AI Provider Keys: how each provider and key has answered lately, and what rests."""
 
-from datetime import datetime, timezone
 from typing import Any
 
 from frappe import _
-from frappe.utils import cint, convert_utc_to_system_timezone
+from frappe.utils import cint
 
 from ai_assistant.ai_assistant.desk import column
+from ai_assistant.chat.budgets import local
 from ai_assistant.operations import provider_figures
 
 HOURS, MAX_HOURS = 24, 24 * 90
@@ -31,18 +31,13 @@ def _row(name: str, label: str, figures: provider_figures.KeyFigures) -> dict[st
 		"asked": figures.asked,
 		"failed": figures.failed.total(),
 		"failures": ", ".join(f"{code}: {count}" for code, count in figures.failed.most_common()) or "–",
-		"resting_until": _local_time(rest.until) if rest else None,
+		"resting_until": local(rest.until).replace(tzinfo=None) if rest else None,
 		"reason": rest.kind if rest else "–",
 		# As text: Desk shows an empty number as 0.
 		"cached": "–" if percent is None else f"{percent:.0f} %",
 		"p50": _milliseconds(figures.percentile_ms(50)),
 		"p95": _milliseconds(figures.percentile_ms(95)),
 	}
-
-
-def _local_time(seconds: float) -> Any:
-	"""Returns a UNIX time as the site shows it."""
-	return convert_utc_to_system_timezone(datetime.fromtimestamp(seconds, timezone.utc)).replace(tzinfo=None)
 
 
 def _milliseconds(value: int | None) -> str:
