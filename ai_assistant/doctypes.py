@@ -12,6 +12,14 @@ def refuse(sentence: str, *values: object) -> None:
 	frappe.throw(sentence.format(*values))
 
 
+def is_number(text: str, most: float) -> bool:
+	"""Whether a text is a number from 0 to `most`."""
+	try:
+		return 0 <= float(text) <= most
+	except ValueError:
+		return False
+
+
 class WrittenByApp(Document):
 	"""A document whose row only the app writes, in SQL.
 

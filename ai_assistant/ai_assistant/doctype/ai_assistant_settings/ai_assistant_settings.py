@@ -6,7 +6,7 @@ from frappe.utils import cint
 from ai_assistant.config import forms
 from ai_assistant.config.settings import MODES
 from ai_assistant.config.webhook import is_address, signing_key
-from ai_assistant.doctypes import refuse
+from ai_assistant.doctypes import is_number, refuse
 from ai_assistant.tools.tool import NAME as TOOL_NAME
 
 from ..ai_mode.ai_mode import AIMode
@@ -146,7 +146,7 @@ def _check_mode(row: AIMode) -> None:
 		row.set(field, str(row.get(field) if row.get(field) is not None else "").strip() or None)
 	if not row.mode:
 		refuse(_("Modes, row {0}: Mode accepts a name."), row.idx)
-	if row.temperature is not None and not _is_temperature(row.temperature):
+	if row.temperature is not None and not is_number(row.temperature, 2):
 		refuse(_("Modes, row {0}: Temperature accepts a number from 0 to 2, or nothing."), row.idx)
 	if row.provider and row.model:
 		allowed = frappe.get_all("AI Provider Model", filters={"parent": row.provider}, pluck="model")
@@ -170,10 +170,3 @@ def _check_tool(row: AIModeTool, modes: set[str]) -> None:
 			_("Tools of the Site, row {0}: Tool accepts 1 to 64 characters of A-Z, a-z, 0-9, _ and -."),
 			row.idx,
 		)
-
-
-def _is_temperature(value: str) -> bool:
-	try:
-		return 0 <= float(value) <= 2
-	except ValueError:
-		return False

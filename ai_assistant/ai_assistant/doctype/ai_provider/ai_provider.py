@@ -18,19 +18,9 @@ from ai_assistant.gateway.endpoint import asks_for_several, is_api_base, is_key
 
 ANY_MODEL = "*"
 # The parameters that the app sends with each request, and other names that litellm has for them.
-TAKEN = (
-	"api_base",
-	"api_key",
-	"base_url",
-	"custom_llm_provider",
-	"drop_params",
-	"input",
-	"max_retries",
-	"messages",
-	"model",
-	"store",
-	"stream",
-	"timeout",
+TAKEN = frozenset(
+	"api_base api_key base_url custom_llm_provider drop_params input max_retries messages model store stream"
+	" timeout".split()
 )
 MAX_PRIORITY = 10_000
 MAX_WEIGHT = 1000
@@ -106,9 +96,7 @@ class AIProvider(KeepsSecrets):
 		)
 
 	def _check_api_base(self) -> None:
-		if not self.api_base:
-			return
-		if not is_api_base(self.api or "", self.api_base):
+		if self.api_base and not is_api_base(self.api or "", self.api_base):
 			refuse(
 				_(
 					"API Base accepts a URL that begins with http:// or https://, as {0}, without a user, a query (?)"
@@ -258,15 +246,13 @@ def test_connection(provider: str) -> dict[str, Any]:
 	name = frappe.get_doc("AI Provider", provider).name
 	try:
 		took = first_chunk_ms(provider_of(forms.provider(name)))
-	except Wrong as error:
-		return {"success": False, "message": str(error), "first_chunk_ms": None}
-	except ProviderError as error:
-		return {"success": False, "message": provider_failure(error, True)["message"], "first_chunk_ms": None}
+	except (Wrong, ProviderError) as error:
+		return {"success": False, "message": _reason(error), "first_chunk_ms": None}
 	if took is None:
 		message = _("{0} ended its answer without a word.").format(name)
-		return {"success": False, "message": message, "first_chunk_ms": None}
-	message = _("{0} answered; its first chunk came after {1} ms.").format(name, took)
-	return {"success": True, "message": message, "first_chunk_ms": took}
+	else:
+		message = _("{0} answered; its first chunk came after {1} ms.").format(name, took)
+	return {"success": took is not None, "message": message, "first_chunk_ms": took}
 
 
 @frappe.whitelist(methods=["POST"])
@@ -304,9 +290,11 @@ def fetch_models(
 		}
 	try:
 		listed = model_list.fetch(provider_of(values))
-	except Wrong as error:
-		return {"success": False, "message": str(error), "models": []}
-	except ProviderError as error:
-		return {"success": False, "message": provider_failure(error, True)["message"], "models": []}
+	except (Wrong, ProviderError) as error:
+		return {"success": False, "message": _reason(error), "models": []}
 	message = _("{0} has {1} models.").format(name, len(listed))
 	return {"success": True, "message": message, "models": [model.as_row() for model in listed]}
+
+
+def _reason(error: Wrong | ProviderError) -> str:
+	return provider_failure(error, True)["message"] if isinstance(error, ProviderError) else str(error)

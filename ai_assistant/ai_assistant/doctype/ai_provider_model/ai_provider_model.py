@@ -7,7 +7,7 @@ from frappe.model.document import Document
 from ai_assistant.config import forms
 from ai_assistant.config.parsing import Wrong, build
 from ai_assistant.config.sections import PriceTiers
-from ai_assistant.doctypes import refuse
+from ai_assistant.doctypes import is_number, refuse
 
 MAX_PRICE = 1_000_000
 
@@ -52,7 +52,7 @@ class AIProviderModel(Document):
 			refuse(
 				_("Allowed Models, row {0}: the other prices need an input and an output price."), self.idx
 			)
-		if not all(_is_price(self.get(field)) for field in forms.PRICES if self.get(field)):
+		if not all(is_number(self.get(field), MAX_PRICE) for field in forms.PRICES if self.get(field)):
 			refuse(
 				_(
 					"Allowed Models, row {0}: a price is a number from 0 to {1}, in US dollars a million tokens."
@@ -76,10 +76,3 @@ class AIProviderModel(Document):
 			refuse(_("Allowed Models, row {0}: Price Tiers accepts a JSON list."), self.idx)
 		if not isinstance(self.price_tiers, str):
 			self.price_tiers = json.dumps(tiers)
-
-
-def _is_price(value: str) -> bool:
-	try:
-		return 0 <= float(value) <= MAX_PRICE
-	except ValueError:
-		return False
