@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as OutOfTime
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,7 +62,7 @@ def listed(server: McpServer) -> list[Tool]:
 	future = _submit(server, _list, LIST_S)
 	try:
 		tools_found = future.result(LIST_S + 1)
-	except TimeoutError:
+	except OutOfTime:
 		future.cancel()
 		raise ToolError(_("The server takes longer than {0} seconds.").format(f"{LIST_S:g}")) from None
 	return [tool for entry in tools_found[:MAX_TOOLS] if (tool := _tool(server, entry))]

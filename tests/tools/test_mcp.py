@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import frappe
@@ -132,6 +133,15 @@ def test_a_call_that_takes_long_is_ended(wiki: Wiki, monkeypatch: pytest.MonkeyP
 	(tool,) = mcp.tools_of("wiki__slow_page", settings(server_of(wiki)))
 	with pytest.raises(ToolError, match=r"longer than 0\.5 seconds"):
 		tool.start({}, CALLER).result(10)
+
+
+def test_a_loop_that_does_not_answer_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+	pending: Future[Any] = Future()
+	monkeypatch.setattr(mcp, "_submit", lambda *_arguments: pending)
+	monkeypatch.setattr(mcp, "LIST_S", -0.9)
+	with pytest.raises(ToolError, match="takes longer"):
+		mcp.listed(McpServer("wiki", "http://127.0.0.1:1"))
+	assert pending.cancelled()
 
 
 def test_a_server_that_fails_has_no_tools_and_the_reason_has_no_secret(
