@@ -1,8 +1,9 @@
 """Who may use which provider and model: limited by the roles of the user, the AI Key of the request, and other apps."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import frappe
 
@@ -26,10 +27,10 @@ def permitted(settings: Settings, roles: Iterable[str], key: Key | None = None) 
 		roles: the roles of the user.
 		key: the AI Key that limits the models further, if any.
 	"""
-	of_user = [_for_roles(provider, set(roles)) for provider in settings.providers]
+	limited = _limited(settings, partial(_for_roles, roles=set(roles)))
 	if key and key.models:
-		of_user = [provider and _for_key(provider, key.models, settings) for provider in of_user]
-	return _limited(settings, tuple(provider for provider in of_user if provider))
+		limited = _limited(limited, partial(_for_key, names=key.models, settings=settings))
+	return limited
 
 
 def filtered(settings: Settings, user: str) -> Settings:
@@ -42,37 +43,34 @@ def filtered(settings: Settings, user: str) -> Settings:
 			chosen = app_hooks.call(app_hooks.MODELS, path, user, user, names.copy())
 			if not isinstance(chosen, list | tuple | set):
 				raise app_hooks.skipped(app_hooks.MODELS, path, "returned no list", user)
-			withheld = set(names) - set(chosen)
-			providers = (_without(provider, withheld) for provider in settings.providers)
-			settings = _limited(settings, tuple(provider for provider in providers if provider))
+			settings = _limited(settings, partial(_without, withheld=set(names) - set(chosen)))
 	return settings
 
 
-def _limited(settings: Settings, providers: tuple[ConfiguredProvider, ...]) -> Settings:
-	"""The settings with some of their providers, and with the aliases that these serve."""
+def _limited(
+	settings: Settings, limit: Callable[[ConfiguredProvider], ConfiguredProvider | None]
+) -> Settings:
+	"""The settings with what `limit` leaves of each provider, and with the aliases that these serve."""
+	providers = tuple(left for provider in settings.providers if (left := limit(provider)))
+	if providers == settings.providers:
+		return settings
 	by_name = {provider.name: provider for provider in providers}
 	aliases = {
 		name: alias
 		for name, alias in settings.aliases.items()
 		if alias.provider in by_name and by_name[alias.provider].allows(alias.model)
 	}
-	if providers == settings.providers:
-		return settings
 	return replace(settings, providers=providers, aliases=aliases, is_limited=True)
 
 
 def _without(provider: ConfiguredProvider, withheld: set[str]) -> ConfiguredProvider | None:
 	"""Returns the provider without the models in `withheld`, whose names include the provider; None if none is left."""
-
-	def is_withheld(model: str) -> bool:
-		return f"{provider.name}/{model}" in withheld
-
-	listed = provider.listed_models
-	if not any(is_withheld(model) for model in listed):
+	of_provider = [model for model in provider.listed_models if f"{provider.name}/{model}" in withheld]
+	if not of_provider:
 		return provider
+	models = tuple(model for model in provider.listed_models if model not in of_provider)
 	# A default model that `*` alone allows stays when `*` does not.
-	models = tuple(model for model in listed if not is_withheld(model))
-	more = (model for model in listed if model != "*" and is_withheld(model))
+	more = (model for model in of_provider if model != "*")
 	return _with_models(provider, models, tuple(dict.fromkeys((*provider.withheld, *more))))
 
 
