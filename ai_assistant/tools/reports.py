@@ -28,12 +28,8 @@ def run_report(
 	"""Run a Query Report or a Script Report and return its first 100 rows."""
 	from frappe.desk.query_report import run
 
-	values = frappe.db.get_value(
-		"Report",
-		{"name": report},
-		["name", "ref_doctype", "report_type", "module", "is_standard"],
-		as_dict=True,
-	)
+	wanted = ["name", "ref_doctype", "report_type", "module", "is_standard"]
+	values = frappe.db.get_value("Report", {"name": report}, wanted, as_dict=True)
 	unknown = ToolError(_("There is no report {0} that you may run.").format(report))
 	if not values or (values.is_standard == "Yes" and is_of_closed_app(values.module)):
 		raise unknown
