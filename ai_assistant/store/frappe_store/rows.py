@@ -17,15 +17,7 @@ from .figure_columns import COLUMNS, figures_in, to_figure_columns
 REQUEST, EVENT = "AI Request", "AI Request Event"
 
 # The fields with columns of numbers, which have no NULL.
-NUMBERS = (
-	"created",
-	"lease",
-	"cancel_asked",
-	"is_continuation",
-	"prompt_bytes",
-	"ended",
-	"first_event_ms",
-)
+NUMBERS = ("created", "lease", "cancel_asked", "is_continuation", "prompt_bytes", "ended", "first_event_ms")
 # Names from a configuration or a provider. They are cut to COLUMN characters, so that no answer is lost for their length.
 CUT = ("mode", "provider", "key_label", "model", "finish_reason", "title")
 COLUMN = 140
