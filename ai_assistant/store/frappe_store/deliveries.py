@@ -15,16 +15,9 @@ class FrappeDeliveries:
 	"""`ai_assistant.store.deliveries.Deliveries` on MariaDB."""
 
 	def add_deliveries(self, request: str, urls: Sequence[str], payload: str) -> None:
+		columns = {"request": request, "payload": payload, "status": "waiting", "attempts": 0, "next_at": 0}
 		for url in urls:
-			columns = {
-				"request": request,
-				"url": url,
-				"payload": payload,
-				"status": "waiting",
-				"attempts": 0,
-				"next_at": 0,
-			}
-			insert(DELIVERY, frappe.generate_hash(length=20), frappe.utils.now(), columns)
+			insert(DELIVERY, frappe.generate_hash(length=20), frappe.utils.now(), {**columns, "url": url})
 
 	def due_deliveries(self, url: str, now: float, limit: int) -> list[Delivery]:
 		rows = sql(

@@ -118,15 +118,11 @@ class FrappeRequests:
 		wanted: Sequence[str] = REQUEST_FIELDS,
 	) -> list[Row]:
 		only = " AND status IN %(open)s" if unended else ""
+		# MariaDB has no LIMIT that means all.
+		most = 2**63 if limit is None else limit
 		return select_requests(
 			f"user = %(user)s AND task_id = %(task)s{only} ORDER BY created DESC, creation DESC LIMIT %(limit)s",
-			{
-				"user": user,
-				"task": task_id,
-				"open": UNENDED,
-				# MariaDB has no LIMIT that means all.
-				"limit": 2**63 if limit is None else limit,
-			},
+			{"user": user, "task": task_id, "open": UNENDED, "limit": most},
 			wanted,
 			BY_STATUS if unended else "",
 		)
@@ -212,13 +208,8 @@ class FrappeRequests:
 		unknown, user, ai_key, now = _lock_request(
 			name, UNENDED, f"`unknown_figures`, `user`, `ai_key`, {NOW}"
 		)
-		columns, long = split_long(
-			{
-				"modified": frappe.utils.now(),
-				"question": None,
-				**columns_of({"ended": float(now), **values}, unknown),
-			}
-		)
+		ended = columns_of({"ended": float(now), **values}, unknown)
+		columns, long = split_long({"modified": frappe.utils.now(), "question": None, **ended})
 		changes = ", ".join(f"`{field}` = %s" for field in columns)
 		sql(f"UPDATE `tab{REQUEST}` SET {changes} WHERE name = %s", (*columns.values(), name))
 		append_long(name, long)
