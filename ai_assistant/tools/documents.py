@@ -203,13 +203,12 @@ def _readable_doctypes() -> list[dict[str, str]]:
 
 
 def _described(fieldname: str, field: Any) -> dict[str, Any]:
+	has_options = field.fieldtype in ("Link", "Dynamic Link", "Select", *table_fields)
 	values = {
 		"field": fieldname,
 		"type": field.fieldtype,
 		"label": field.label,
-		"options": field.options
-		if field.fieldtype in ("Link", "Dynamic Link", "Select", *table_fields)
-		else "",
+		"options": field.options if has_options else "",
 		"required": bool(field.reqd),
 	}
 	return {name: value for name, value in values.items() if value}
