@@ -83,6 +83,5 @@ class AIAlert(Document):
 	@staticmethod
 	def clear_old_logs(days: int = 90) -> None:
 		"""Deletes old alerts that have ended. Log Settings calls it (frappe/core/doctype/log_settings)."""
-		alert = frappe.qb.DocType("AI Alert")
-		old = alert.creation < add_days(now_datetime(), -days)
-		frappe.db.delete(alert, old & (alert.status == "over"))
+		before = add_days(now_datetime(), -days)
+		frappe.db.delete("AI Alert", {"creation": ("<", before), "status": "over"})

@@ -6,6 +6,7 @@ from frappe.model.document import Document
 
 from ai_assistant import keys
 from ai_assistant.permissions import ROLES
+from ai_assistant.store.mariadb import keep_binary
 
 
 class AIKey(Document):
@@ -45,33 +46,25 @@ class AIKey(Document):
 
 	def validate(self) -> None:
 		self.label = (self.label or "").strip()
-		self._check_user()
-		self.models = "\n".join(dict.fromkeys(models_of(self.models))) or None
+		before = self.get_doc_before_save()
+		if before and before.user != self.user:
+			frappe.throw(_("User cannot be changed; make a key for the other user."), frappe.PermissionError)
+		if not ROLES & set(frappe.get_roles(self.user)):
+			frappe.throw(_("User accepts a user with the role AI Assistant User."))
+		models = (line.strip() for line in (self.models or "").splitlines())
+		self.models = "\n".join(dict.fromkeys(filter(None, models))) or None
 		if self.is_new():
 			self._key = keys.generate()
 			self.key_start = self._key[: keys.SHOWN_CHARS]
 			self.key_hash = keys.digest(self._key)
 			self.last_used = None
 			return
-		before = self.get_doc_before_save()
 		for field in ("key_hash", "key_start", "last_used"):
 			self.set(field, before.get(field))
 
 	def on_trash(self) -> None:
 		# Frappe keeps the document as a Deleted Document; restored, it gets a new hash.
 		self.key_hash = None
-
-	def _check_user(self) -> None:
-		before = self.get_doc_before_save()
-		if before and before.user != self.user:
-			frappe.throw(_("User cannot be changed; make a key for the other user."), frappe.PermissionError)
-		if not ROLES & set(frappe.get_roles(self.user)):
-			frappe.throw(_("User accepts a user with the role AI Assistant User."))
-
-
-def models_of(lines: str | None) -> list[str]:
-	"""The models in a text that has one a line."""
-	return [model for line in (lines or "").splitlines() if (model := line.strip())]
 
 
 @frappe.whitelist(methods=["POST"])
@@ -84,6 +77,4 @@ def make(label: str) -> dict[str, Any]:
 
 def on_doctype_update() -> None:
 	"""Users are compared byte by byte, as in AI Request."""
-	from ai_assistant.store.mariadb import keep_binary
-
 	keep_binary("AI Key", {"user": 140})

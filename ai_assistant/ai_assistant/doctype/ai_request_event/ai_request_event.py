@@ -33,8 +33,7 @@ class AIRequestEvent(LogsViews):
 	@staticmethod
 	def clear_old_logs(days: int = 1) -> None:
 		"""Deletes old events. Log Settings calls it (frappe/core/doctype/log_settings)."""
-		event = frappe.qb.DocType("AI Request Event")
-		frappe.db.delete(event, event.creation < add_days(now_datetime(), -days))
+		frappe.db.delete("AI Request Event", {"creation": ("<", add_days(now_datetime(), -days))})
 
 
 def on_doctype_update() -> None:

@@ -34,8 +34,7 @@ class AIWebhookDelivery(WrittenByApp):
 	@staticmethod
 	def clear_old_logs(days: int = 30) -> None:
 		"""Deletes old messages. Log Settings calls it (frappe/core/doctype/log_settings)."""
-		delivery = frappe.qb.DocType("AI Webhook Delivery")
-		frappe.db.delete(delivery, delivery.creation < add_days(now_datetime(), -days))
+		frappe.db.delete("AI Webhook Delivery", {"creation": ("<", add_days(now_datetime(), -days))})
 
 
 def on_doctype_update() -> None:
