@@ -17,6 +17,7 @@ from .keys import KEY, Keys
 from .requests import CONTENT_FIELDS, LIVE_FIELDS, REQUEST_FIELDS, UNENDED, Event, Load, Requests, Row
 from .usage import SITE, Booked, Usage
 
+# Of the parts, what other modules import from here.
 __all__ = [
 	"CONTENT_FIELDS",
 	"KEY",
@@ -35,12 +36,8 @@ __all__ = [
 	"RequestExists",
 	"Row",
 	"Series",
-	"Store",
 	"StoreUnavailable",
 	"SumsOf",
-	"current",
-	"transaction",
-	"use",
 ]
 
 
