@@ -80,22 +80,14 @@ class AIProvider(KeepsSecrets):
 
 	def check_connection(self) -> None:
 		"""Raises ValidationError if the API, its address or the key are wrong."""
-		self._check_api()
-		self._check_api_base()
-		self._check_key()
-
-	def _check_api(self) -> None:
 		known = apis()
-		if not self.api or not known or self.api in known:
-			return
-		near = difflib.get_close_matches(self.api.lower(), known, n=3) or ["openai", "anthropic", "gemini"]
-		refuse(
-			_("API {0} is not known; accepted is a provider's name in litellm, as {1}."),
-			frappe.bold(frappe.utils.escape_html(self.api)),
-			", ".join(near),
-		)
-
-	def _check_api_base(self) -> None:
+		if self.api and known and self.api not in known:
+			near = difflib.get_close_matches(self.api.lower(), known, n=3)
+			refuse(
+				_("API {0} is not known; accepted is a provider's name in litellm, as {1}."),
+				frappe.bold(frappe.utils.escape_html(self.api)),
+				", ".join(near or ("openai", "anthropic", "gemini")),
+			)
 		if self.api_base and not is_api_base(self.api or "", self.api_base):
 			refuse(
 				_(
@@ -104,17 +96,14 @@ class AIProvider(KeepsSecrets):
 				),
 				"https://api.example.com/v1",
 			)
-
-	def _check_key(self) -> None:
 		if not self.api_key:
 			if self.enabled and not any(row.enabled for row in self.api_keys):
 				frappe.throw(
 					_("API Key is missing: enter the provider's key, or none for a server that needs no key.")
 				)
-			return
-		if not is_key(self.api_key):
+		elif not is_key(self.api_key):
 			frappe.throw(_("API Key accepts no line end and no other control character; paste it again."))
-		if self.is_dummy_password(self.api_key) and self._is_moved():
+		elif self.is_dummy_password(self.api_key) and self._is_moved():
 			# Otherwise a System Manager could have the key sent to a server of their own, and read it there.
 			frappe.throw(_("Enter the API Key again: it was given for another API or API Base."))
 

@@ -60,9 +60,6 @@ class AIProviderModel(Document):
 				self.idx,
 				MAX_PRICE,
 			)
-		self._check_tiers()
-
-	def _check_tiers(self) -> None:
 		# A JSON column takes no empty string.
 		self.price_tiers = self.price_tiers or None
 		if self.price_tiers is None:
