@@ -12,7 +12,7 @@ is kept.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import frappe
@@ -32,12 +32,9 @@ from .sections import (
 	Alias,
 	Budgets,
 	ConfiguredProvider,
-	Failover,
 	Limits,
 	McpServer,
-	Metrics,
 	Mode,
-	Realtime,
 	Retention,
 	Settings,
 	SiteTimeouts,
@@ -51,15 +48,9 @@ __all__ = ["MODES", "Alerts", "Budgets", "Limits", "McpServer", "Mode", "Setting
 CONF_KEY = "ai_assistant"
 Part = TypeVar("Part", ConfiguredProvider, Alias, McpServer)
 
-SECTIONS: dict[str, type[Any]] = {
-	"limits": Limits,
-	"budgets": Budgets,
-	"timeouts": SiteTimeouts,
-	"failover": Failover,
-	"realtime": Realtime,
-	"retention": Retention,
-	"metrics": Metrics,
-	"alerts": Alerts,
+# The sections, each with its type: the fields of Settings that are dataclasses themselves.
+SECTIONS: dict[str, Any] = {
+	field.name: field.default_factory for field in fields(Settings) if is_dataclass(field.default_factory)
 }
 
 # gunicorn kills the process of a request after this many seconds and nginx gives up, unless the bench's configuration has

@@ -20,7 +20,7 @@ from ai_assistant.chat import detached, lifecycle, queue, termination, tool_roun
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import forms, settings
-from ai_assistant.config.settings import McpServer, Realtime, Settings
+from ai_assistant.config.sections import McpServer, Realtime, Settings
 from ai_assistant.gateway import Completion, Pacing, Text, ToolCall
 from ai_assistant.gateway.chunks import Trimmed
 from ai_assistant.hooks import scheduler_events
