@@ -1,6 +1,7 @@
 """Finds the tools that a request may use, by the names that its mode or its Python caller gave."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import frappe
 
@@ -28,15 +29,11 @@ def tools_named(names: Sequence[str], settings: Settings) -> tuple[dict[str, Too
 		The tools by name, and the names of those that there are not. A tool of this app wins over a function of the same
 		name.
 	"""
+	found = {name: _tools(name, settings) for name in dict.fromkeys(names)}
 	tools: dict[str, Tool] = {}
-	missing: list[str] = []
-	for name in dict.fromkeys(names):
-		found = _tools(name, settings)
-		if not found:
-			missing.append(name)
-		for tool in found:
-			tools.setdefault(tool.name, tool)
-	return tools, missing
+	for tool in chain.from_iterable(found.values()):
+		tools.setdefault(tool.name, tool)
+	return tools, [name for name, of_name in found.items() if not of_name]
 
 
 def _tools(name: str, settings: Settings) -> list[Tool]:
