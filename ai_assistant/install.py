@@ -12,7 +12,7 @@ from ai_assistant.ai_assistant.doctype.ai_request_event import ai_request_event
 from ai_assistant.ai_assistant.doctype.ai_usage import ai_usage
 from ai_assistant.ai_assistant.doctype.ai_webhook_delivery import ai_webhook_delivery
 from ai_assistant.config.forms import know_encryption_key
-from ai_assistant.config.settings import MODES
+from ai_assistant.config.sections import MODES
 from ai_assistant.operations import canary_user
 from ai_assistant.permissions import MANAGER, USER
 

@@ -8,7 +8,7 @@ import frappe
 from ai_assistant import install
 from ai_assistant.bench_tests import FRAPPE, TestCase, delete_user, make_user, provider
 from ai_assistant.config import forms
-from ai_assistant.config.settings import MODES
+from ai_assistant.config.sections import MODES
 from ai_assistant.permissions import MANAGER, USER
 
 

@@ -43,7 +43,7 @@ from .sections import (
 from .webhook import webhooks_of
 
 # Of the sections, what modules import from here.
-__all__ = ["MODES", "Alerts", "Budgets", "Limits", "McpServer", "Mode", "Settings", "Webhook"]
+__all__ = ["Alerts", "Budgets", "ConfiguredProvider", "Limits", "McpServer", "Mode", "Settings", "Webhook"]
 
 CONF_KEY = "ai_assistant"
 Part = TypeVar("Part", ConfiguredProvider, Alias, McpServer)

@@ -4,7 +4,7 @@ from frappe.model.document import Document
 from frappe.utils import cint
 
 from ai_assistant.config import forms
-from ai_assistant.config.settings import MODES
+from ai_assistant.config.sections import MODES
 from ai_assistant.config.webhook import is_address, signing_key
 from ai_assistant.doctypes import is_number, refuse
 from ai_assistant.tools.tool import NAME as TOOL_NAME

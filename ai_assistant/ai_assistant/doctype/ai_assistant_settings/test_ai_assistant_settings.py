@@ -42,9 +42,9 @@ class TestAIAssistantSettings(TestCase):
 			self.save(**values)
 
 	def test_without_being_touched_it_is_as_the_app_ships(self) -> None:
-		self.assertEqual(load(), sections.Settings(modes={mode.name: mode for mode in settings.MODES}))
+		self.assertEqual(load(), sections.Settings(modes={mode.name: mode for mode in sections.MODES}))
 		self.save()
-		self.assertEqual(load(), sections.Settings(modes={mode.name: mode for mode in settings.MODES}))
+		self.assertEqual(load(), sections.Settings(modes={mode.name: mode for mode in sections.MODES}))
 
 	def test_a_webhook_is_used_and_its_secret_cannot_be_read_back(self) -> None:
 		row = {"url": " https://example.com/hook ", "secret": "whsec_c2VjcmV0"}
