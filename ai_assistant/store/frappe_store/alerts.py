@@ -11,7 +11,7 @@ class FrappeAlerts:
 	"""`ai_assistant.store.alerts.Alerts` on MariaDB."""
 
 	def alerts(self) -> dict[AlertKey, float]:
-		rows = frappe.get_all(ALERT, {"status": "open"}, ["kind", "subject", "seen"], limit=0)
+		rows = frappe.get_all(ALERT, {"status": "open"}, ["kind", "subject", "seen"])
 		return {(row.kind, row.subject or ""): row.seen for row in rows}
 
 	def keep_alert(self, kind: str, subject: str, message: str, now: float) -> None:
@@ -28,5 +28,5 @@ class FrappeAlerts:
 		frappe.get_doc(ALERT, self._alert(kind, subject)).end()
 
 	def _alert(self, kind: str, subject: str) -> str | None:
-		rows = frappe.get_all(ALERT, {"kind": kind, "status": "open"}, ["name", "subject"], limit=0)
+		rows = frappe.get_all(ALERT, {"kind": kind, "status": "open"}, ["name", "subject"])
 		return next((row.name for row in rows if (row.subject or "") == subject), None)

@@ -50,11 +50,9 @@ class AIAlert(Document):
 		self._notify(_("AI Assistant: it is over. {0}").format(self.message))
 
 	def _notify(self, subject: str) -> None:
-		managers = frappe.get_all(
-			"Has Role", {"role": MANAGER, "parenttype": "User"}, pluck="parent", limit=0
-		)
+		managers = frappe.get_all("Has Role", {"role": MANAGER, "parenttype": "User"}, pluck="parent")
 		users = frappe.get_all(
-			"User", {"name": ("in", ["Administrator", *managers]), "enabled": 1}, ["name", "email"], limit=0
+			"User", {"name": ("in", ["Administrator", *managers]), "enabled": 1}, ["name", "email"]
 		)
 		for user in users:
 			frappe.get_doc(
