@@ -34,9 +34,8 @@ class AIUsage(WrittenByApp):
 	@staticmethod
 	def clear_old_logs(days: int = 400) -> None:
 		"""Log Settings calls this (frappe/core/doctype/log_settings). The current month stays: budgets need it."""
-		usage = frappe.qb.DocType("AI Usage")
 		first_day = min(getdate(add_days(nowdate(), -days)), getdate(get_first_day(nowdate())))
-		frappe.db.delete(usage, usage.day < first_day)
+		frappe.db.delete("AI Usage", {"day": ("<", first_day)})
 
 
 def on_doctype_update() -> None:
