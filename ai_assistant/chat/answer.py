@@ -3,7 +3,11 @@
 from typing import Any
 
 from ai_assistant import store
-from ai_assistant.realtime.event import calls_in
+from ai_assistant.realtime.event import IF_ANY, calls_in
+
+from . import reference
+
+MAY_BE_NULL = ("provider", "model", "finish_reason", "usage", "timing", "realtime")
 
 
 def answer_of(row: store.Row) -> dict[str, Any]:
@@ -16,37 +20,17 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 		"task_id": row["task_id"],
 		"response": row.get("response") or "",
 		"reasoning": row.get("reasoning") or "",
-		"provider": row.get("provider"),
-		"model": row.get("model"),
-		"finish_reason": row.get("finish_reason"),
-		"usage": row.get("usage"),
-		"timing": row.get("timing"),
-		"realtime": row.get("realtime"),
+		**{name: row.get(name) for name in MAY_BE_NULL},
 		"attempts": row.get("attempts") or [],
 	}
-	# A client that sent no tools gets no fields about tool calls.
+	# A client that sent no tools gets no fields about tool calls, but a continuation if the provider has compacted the
+	# conversation.
 	if row.get("tool_calls") is not None:
 		answer["tool_calls"] = row["tool_calls"]
+	if "tool_calls" in answer or row.get("continuation"):
 		answer["continuation"] = row.get("continuation")
-	elif row.get("continuation"):
-		# The provider has compacted the conversation.
-		answer["continuation"] = row["continuation"]
-	for name in (
-		"tool_runs",
-		"sources",
-		"images",
-		"dropped",
-		"trimmed",
-		"stop_sequence",
-		"metadata",
-		"reference_doctype",
-		"reference_name",
-	):
-		if row.get(name):
-			answer[name] = row[name]
-	if row.get("error"):
-		answer["error"] = row["error"]
-	return answer
+	if_any = (*IF_ANY, "stop_sequence", "metadata", *reference.FIELDS, "error")
+	return {**answer, **{name: row[name] for name in if_any if row.get(name)}}
 
 
 def current_answer(row: store.Row) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from . import (
 	detached,
 	other_apps,
 	provider_health,
+	reference,
 	running,
 	task_provider,
 	tool_rounds,
@@ -213,7 +214,7 @@ class Chat:
 		return answer
 
 	def _answer(self, row: store.Row) -> dict[str, Any]:
-		names = ("request_id", "task_id", "metadata", "reference_doctype", "reference_name")
+		names = ("request_id", "task_id", "metadata", *reference.FIELDS)
 		own = {name: getattr(self.request, name) for name in names}
 		return answer_of({"stop_sequence": self.stop_sequence, **own, **row})
 

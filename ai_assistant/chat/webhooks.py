@@ -19,26 +19,16 @@ from ai_assistant import store
 from ai_assistant.config.settings import Webhook, load
 from ai_assistant.config.webhook import signing_key
 from ai_assistant.log import fails_quietly, fields, logger
+from ai_assistant.realtime.event import OUTCOME
 
-from . import jobs
+from . import jobs, reference
 
 JOB = f"{__name__}.deliver"
 RETRIES_S = (60, 5 * 60, 30 * 60, 2 * 3600, 6 * 3600, 24 * 3600)
 """The seconds from a failed attempt to the next. After the last one the message has failed."""
 TIMEOUT_S = 10.0
 BATCH = 100
-SHOWN = (
-	"request_id",
-	"task_id",
-	"status",
-	"finish_reason",
-	"provider",
-	"model",
-	"usage",
-	"timing",
-	"reference_doctype",
-	"reference_name",
-)
+SHOWN = ("request_id", "task_id", *OUTCOME, *reference.FIELDS)
 """The fields of the answer that the message has."""
 
 

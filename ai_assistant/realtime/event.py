@@ -13,6 +13,12 @@ FIELDS = {"type", "text", "partial", "task_id", "request_id", "seq", "elapsed_ms
 MAX_BYTES = 32 * 1024
 """The most bytes of UTF-8 in the text of one event."""
 
+OUTCOME = ("status", "finish_reason", "provider", "model", "usage", "timing")
+"""The fields that a completion and a webhook's message have in common."""
+
+IF_ANY = ("tool_runs", "sources", "images", "dropped", "trimmed")
+"""The fields that a completion and an answer have only if they are not empty, as an `error`."""
+
 
 def as_called(call: Mapping[str, Any]) -> dict[str, Any]:
 	"""Turns a tool call of an event or of the gateway into the form that an assistant message of the OpenAI chat API has."""
@@ -29,15 +35,13 @@ def calls_in(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def completion_of(row: Mapping[str, Any]) -> dict[str, Any]:
 	"""Returns the values of the completion of a finished request, from the values of its row."""
-	shown = ("status", "finish_reason", "provider", "model", "usage", "timing")
-	if_any = ("tool_runs", "sources", "images", "dropped", "trimmed", "error")
 	return {
 		"text": "",
 		"partial": False,
-		**{name: row[name] for name in shown},
+		**{name: row[name] for name in OUTCOME},
 		"reasoning_length": len(row["reasoning"]),
 		"text_length": len(row["response"]),
 		"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
 		**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
-		**{name: row[name] for name in if_any if row.get(name)},
+		**{name: row[name] for name in (*IF_ANY, "error") if row.get(name)},
 	}
