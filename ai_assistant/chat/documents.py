@@ -1,14 +1,12 @@
 """Validates the documents and the audio in a message: the parts `file` and `input_audio` of the OpenAI chat API."""
 
-import base64
-import binascii
 import re
 from typing import Any
 
 from frappe import _
 
 from .errors import invalid
-from .validators import one_of
+from .validators import decoded, one_of
 
 MAX_FILES, MAX_FILE_MB = 20, 5
 PDF = re.compile(r"data:application/pdf[^,]{0,100};base64,")
@@ -79,9 +77,5 @@ def _file(content: dict[str, Any], where: str) -> dict[str, str]:
 
 def _decoded(data: Any) -> bytes:
 	"""Decodes base64 of at most MAX_FILE_MB; empty for anything else."""
-	if not isinstance(data, str) or len(data) > MAX_FILE_MB * 2**20 * 4 // 3 + 4:
-		return b""
-	try:
-		return base64.b64decode(data, validate=True)
-	except (binascii.Error, ValueError):
-		return b""
+	fits = isinstance(data, str) and len(data) <= MAX_FILE_MB * 2**20 * 4 // 3 + 4
+	return decoded(data) if fits else b""

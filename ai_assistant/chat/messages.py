@@ -3,8 +3,6 @@
 Numbers and sizes are checked before any content.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -18,7 +16,7 @@ from ai_assistant.gateway.surrogates import join_surrogates
 
 from . import documents
 from .errors import ChatError, invalid
-from .validators import listed, one_of
+from .validators import decoded, listed, one_of
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 MESSAGE = "{role, content}"
@@ -220,10 +218,7 @@ def _image(value: Any, where: str) -> dict[str, str]:
 
 def _image_url(url: Any, where: str) -> str:
 	if isinstance(url, str) and (head := DATA_URL.match(url)):
-		try:
-			data = base64.b64decode(url[head.end() :], validate=True)
-		except (binascii.Error, ValueError):
-			data = b""
+		data = decoded(url[head.end() :])
 		if not data:
 			raise invalid(_("{0} is no valid base64."), where)
 		if len(data) > MAX_IMAGE_MB * 2**20:

@@ -11,7 +11,7 @@ from ai_assistant.gateway.surrogates import join_surrogates
 
 from .errors import invalid
 from .messages import plain_name
-from .tools import MAX_CHARS, json_schema
+from .tools import MAX_CHARS, description_of, json_schema
 from .validators import flag, one_of, real_number, whole_number
 
 FORMATS = ("text", "json_object", "json_schema")
@@ -61,11 +61,8 @@ def _format_of(value: Any) -> dict[str, Any] | None:
 	checked: dict[str, Any] = {
 		"name": plain_name(form.get("name", "answer"), f"{where}.name"),
 		"schema": json_schema(form.get("schema"), f"{where}.schema"),
+		**description_of(form, where),
 	}
-	if (description := form.get("description")) is not None:
-		if not isinstance(description, str) or len(description) > MAX_CHARS:
-			raise invalid(_("{0}.description accepts a string."), where)
-		checked["description"] = join_surrogates(description)
 	if (strict := form.get("strict")) is not None:
 		checked["strict"] = flag(strict, f"{where}.strict")
 	return {"type": "json_schema", "json_schema": checked}

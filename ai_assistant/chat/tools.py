@@ -66,12 +66,20 @@ def choice_of(value: Any, tools: list[dict[str, Any]]) -> str | dict[str, Any] |
 	raise invalid(_("tool_choice accepts one of: {0}, or an object {1}."), ", ".join(CHOICES), form)
 
 
+def description_of(described: dict[str, Any], where: str) -> dict[str, str]:
+	"""Returns the `description` of a tool or a schema, empty if it has none. Raises ChatError `invalid_request`."""
+	description = described.get("description")
+	if description is None:
+		return {}
+	if not isinstance(description, str) or len(description) > MAX_CHARS:
+		raise invalid(_("{0}.description accepts a string."), where)
+	return {"description": join_surrogates(description)}
+
+
 def json_schema(value: Any, where: str) -> dict[str, Any]:
 	"""Checks a JSON Schema for an object. `where` names its field. Raises ChatError `invalid_request`."""
 	_measure([value], where)
-	if not value:
-		raise invalid(_('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.'), where)
-	return _parameters(value, where)
+	return _schema(value, where)
 
 
 def _measure(items: list[Any], name: str) -> None:
@@ -105,11 +113,11 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
 	if not isinstance(function, dict):
 		raise invalid(_("{0} accepts an object with name, description and parameters."), where)
 	made: dict[str, Any] = {"name": plain_name(function.get("name"), f"{where}.name")}
-	if (description := function.get("description")) is not None:
-		if not isinstance(description, str):
-			raise invalid(_("{0}.description accepts a string."), where)
-		made["description"] = join_surrogates(description)
-	made["parameters"] = _parameters(function.get("parameters"), f"{where}.parameters")
+	made |= description_of(function, where)
+	parameters = function.get("parameters")
+	if parameters is None or parameters == {}:
+		parameters = {"type": "object"}
+	made["parameters"] = _schema(parameters, f"{where}.parameters")
 	# OpenAI refuses the schema of an object without properties.
 	made["parameters"].setdefault("properties", {})
 	if (strict := function.get("strict")) is not None:
@@ -134,9 +142,7 @@ def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
 	raise invalid(_("{0} accepts one of: {1}."), f"{where}.format", f'{{"type": "text"}}, {GRAMMAR}')
 
 
-def _parameters(value: Any, where: str) -> dict[str, Any]:
-	if value is None or value == {}:
-		return {"type": "object", "properties": {}}
+def _schema(value: Any, where: str) -> dict[str, Any]:
 	if not isinstance(value, dict) or value.get("type") != "object":
 		raise invalid(_('{0} accepts a JSON Schema {{"type": "object", "properties": {{…}}}}.'), where)
 	try:

@@ -1,5 +1,6 @@
 """Validates one field that a client sent. The error names the field and what it accepts."""
 
+import base64
 import json
 import math
 from collections.abc import Sequence
@@ -47,6 +48,14 @@ def flag(value: Any, name: str) -> bool:
 	if isinstance(key, list | dict) or key not in known:
 		raise invalid(_("{0} accepts true or false."), name)
 	return known[key]
+
+
+def decoded(data: str) -> bytes:
+	"""Decodes base64, empty for anything else."""
+	try:
+		return base64.b64decode(data, validate=True)
+	except ValueError:
+		return b""
 
 
 def listed(value: Any, name: str, longest: int, of: str) -> list[Any]:
