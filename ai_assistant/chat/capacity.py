@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import frappe
@@ -40,15 +40,10 @@ def for_chat(limits: Limits) -> Iterator[None]:
 	if HELD in getattr(getattr(frappe.local, "request", None), "environ", ()):
 		yield
 		return
-	user = _user()
-	with _lock:
-		if _held.total() >= max(1, _allowed(limits)):
+	with _thread(max(1, _allowed(limits))) as free:
+		if not free:
 			raise busy()
-		_held[user] += 1
-	try:
 		yield
-	finally:
-		_release(user)
 
 
 def busy() -> ChatError:
@@ -57,26 +52,35 @@ def busy() -> ChatError:
 	return ChatError("busy", message, BUSY_S)
 
 
-@contextmanager
-def for_wait(limits: Limits) -> Iterator[bool]:
+def for_wait(limits: Limits) -> AbstractContextManager[bool]:
 	"""Holds a thread for a waiting get_events or a WebSocket as long as the context lasts, if one is free.
 
 	A user may hold twice as many threads as chats at once (`concurrent_per_user`), so that one user cannot block
 	all others.
 
-	Yields:
-		Whether a thread was free.
+	Returns:
+		A context that says whether a thread was free.
 	"""
-	user = _user()
+	return _thread(_allowed(limits), 2 * limits.concurrent_per_user)
+
+
+@contextmanager
+def _thread(most: float, most_of_user: float = math.inf) -> Iterator[bool]:
+	"""Holds a thread as long as the context lasts, if fewer than `most` are held. Yields whether it does."""
+	# One process of a bench serves many sites.
+	user = (frappe.local.site, frappe.session.user)
 	with _lock:
-		free = _held.total() < _allowed(limits) and _held[user] < 2 * limits.concurrent_per_user
+		free = _held.total() < most and _held[user] < most_of_user
 		if free:
 			_held[user] += 1
 	try:
 		yield free
 	finally:
 		if free:
-			_release(user)
+			with _lock:
+				_held[user] -= 1
+				if not _held[user]:
+					del _held[user]
 
 
 def serve(threads: int) -> None:
@@ -97,18 +101,6 @@ def _allowed(limits: Limits) -> float:
 		return _reserved
 	threads = limits.web_threads or _threads
 	return math.inf if threads is None else threads * min(limits.web_percent, 100) // 100
-
-
-def _user() -> tuple[str, str]:
-	# One process of a bench serves many sites.
-	return (frappe.local.site, frappe.session.user)
-
-
-def _release(user: tuple[str, str]) -> None:
-	with _lock:
-		_held[user] -= 1
-		if not _held[user]:
-			del _held[user]
 
 
 def _threads_of_this_process() -> int | None:

@@ -1,6 +1,7 @@
 """Answers get_events, and waits for the next event of a request that may run in any process."""
 
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from ai_assistant import store
@@ -20,11 +21,8 @@ def answer(row: store.Row, after_seq: int, wait_s: float) -> dict[str, Any]:
 		after_seq: the newest `seq` that the client has.
 		wait_s: the seconds to wait for an event. Without a free thread for that, the answer comes at once.
 	"""
-	if wait_s > 0:
-		with capacity.for_wait(load().limits) as has_thread:
-			row, events = _events_after(row, after_seq, wait_s if has_thread else 0)
-	else:
-		row, events = _events_after(row, after_seq, 0)
+	with capacity.for_wait(load().limits) if wait_s > 0 else nullcontext() as has_thread:
+		row, events = _events_after(row, after_seq, wait_s if has_thread else 0)
 	# An event that came after the last read is not counted: a client that goes on from `last_seq` would miss it.
 	last_seq = events[-1]["seq"] if events else min(after_seq, store.current().last_seq(row["name"]))
 	ids = {"request_id": row["request_id"], "task_id": row["task_id"]}
