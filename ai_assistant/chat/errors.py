@@ -41,12 +41,12 @@ class ChatError(Exception):
 
 	def as_dict(self) -> dict[str, Any]:
 		"""Returns the contract's `error` object."""
-		refusal = {
-			"code": self.code,
-			"message": str(self),
-			"retryable": self.code in ("rate_limited", "busy"),
-		}
-		return refusal if self.retry_after is None else {**refusal, "retry_after": self.retry_after}
+		return _failure(self.code, str(self), self.code in ("rate_limited", "busy"), self.retry_after)
+
+
+def _failure(code: str, message: str, retryable: bool, retry_after: int | None) -> dict[str, Any]:
+	failure = {"code": code, "message": message, "retryable": retryable}
+	return failure if retry_after is None else {**failure, "retry_after": retry_after}
 
 
 def invalid(message: str, *values: object) -> ChatError:
@@ -74,16 +74,8 @@ def provider_failure(error: ProviderError, background: bool) -> dict[str, Any]:
 			"The answer of {provider} took longer than {seconds} seconds in all; one that does can be asked for"
 			" in the background (background: true)."
 		).format(**error.values)
-	failure = {
-		"code": error.code,
-		"message": message,
-		"retryable": error.retryable,
-	}
-	if error.retry_after is not None:
-		failure["retry_after"] = error.retry_after
-	if error.explanation:
-		failure["explanation"] = error.explanation
-	return failure
+	failure = _failure(error.code, message, error.retryable, error.retry_after)
+	return {**failure, "explanation": error.explanation} if error.explanation else failure
 
 
 def internal_error() -> dict[str, Any]:
