@@ -44,7 +44,7 @@ def check(user: str, status: str, settings: Settings, is_continuation: bool = Fa
 			if is_continuation
 			else _("You may ask {0} times a minute; ask again in {1} seconds.")
 		)
-		raise _rate_limited(message, per_minute, seconds)
+		raise ChatError("rate_limited", message.format(per_minute, seconds), seconds)
 	if load.own >= limits.concurrent_per_user:
 		message = _(
 			"You may have {0} chats at once, queued ones included; wait for one to end, or cancel it."
@@ -58,7 +58,7 @@ def check(user: str, status: str, settings: Settings, is_continuation: bool = Fa
 		nth_newest = current.nth_newest_of_key(key.name, load.now - MINUTE_S, key.requests_per_minute)
 		if seconds := _seconds_to_wait(nth_newest, load.now):
 			message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
-			raise _rate_limited(message, key.requests_per_minute, seconds)
+			raise ChatError("rate_limited", message.format(key.requests_per_minute, seconds), seconds)
 	budgets.check(user, settings.budgets, key)
 	return load.now
 
@@ -72,11 +72,6 @@ def _seconds_to_wait(nth_newest: float | None, now: float) -> int:
 		now: the time now.
 	"""
 	return 0 if nth_newest is None else max(1, math.ceil(nth_newest + MINUTE_S - now))
-
-
-def _rate_limited(message: str, limit: int, seconds: int) -> ChatError:
-	"""Makes the refusal of a request beyond a rate. `message` is translated, with placeholders for both numbers."""
-	return ChatError("rate_limited", message.format(limit, seconds), seconds)
 
 
 def conflict(request: ChatRequest) -> ChatError:

@@ -55,13 +55,7 @@ def check(user: str, budgets: Budgets, key: Key | None = None) -> None:
 	now = time.time()
 	ends = _begins(_next(worst.period, local(now).date()), now)
 	at = local(ends)
-	message = _used_up(worst.whose, worst.period).format(worst, f"{at:%Y-%m-%d %H:%M} {at.tzname()}")
-	raise ChatError("budget_exceeded", message, max(1, math.ceil(ends - now)))
-
-
-def _used_up(whose: str, period: str) -> str:
-	"""Returns the sentence for a budget that is used up; its placeholders are the budget and its end."""
-	sentences: dict[tuple[str, str], str] = {
+	sentences = {
 		(USER, DAY): _("Your budget of {0} a day is used up until {1}."),
 		(USER, MONTH): _("Your budget of {0} a month is used up until {1}."),
 		(KEY, DAY): _("The budget of {0} a day of this AI Key is used up until {1}."),
@@ -69,7 +63,8 @@ def _used_up(whose: str, period: str) -> str:
 		(SITE, DAY): _("The site's budget of {0} a day, for all its users, is used up until {1}."),
 		(SITE, MONTH): _("The site's budget of {0} a month, for all its users, is used up until {1}."),
 	}
-	return sentences[whose, period]
+	message = sentences[worst.whose, worst.period].format(worst, f"{at:%Y-%m-%d %H:%M} {at.tzname()}")
+	raise ChatError("budget_exceeded", message, max(1, math.ceil(ends - now)))
 
 
 def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:

@@ -97,11 +97,11 @@ def restore(request: ChatRequest, user: str, keep_content: bool) -> ChatRequest:
 
 def keys_in(request: ChatRequest) -> dict[int, str]:
 	"""Returns the keys of the assistant messages that have tool calls and no continuation, by their number in the request."""
-	keys: dict[int, str] = {}
-	for n, message in enumerate(request.messages):
-		if not message.get("continuation") and (key := key_of(message.get("tool_calls"))):
-			keys[n] = key
-	return keys
+	return {
+		n: key
+		for n, message in enumerate(request.messages)
+		if not message.get("continuation") and (key := key_of(message.get("tool_calls")))
+	}
 
 
 def _encrypted(text: str) -> str:

@@ -27,13 +27,13 @@ def count_tokens(request: ChatRequest, settings: Settings) -> tuple[Provider, st
 	Raises:
 		ChatError: `rate_limited` beyond the limit of the user or of the AI Key, `busy` if chats hold all web threads.
 	"""
-	_check_limits(frappe.session.user, settings.limits)
+	_check_limits(settings.limits)
 	provider, model = Gateway(settings.providers).route(request.provider, request.model)[0]
 	with capacity.for_chat(settings.limits):
 		return provider, model, gateway.count_tokens(provider, replace(request, model=model))
 
 
-def _check_limits(user: str, limits: Limits) -> None:
+def _check_limits(limits: Limits) -> None:
 	"""Counts this count. Raises ChatError `rate_limited` if there are too many in this minute of the clock.
 
 	The limit is that of answers to tool calls, because agents count before they ask.
@@ -42,7 +42,7 @@ def _check_limits(user: str, limits: Limits) -> None:
 	minute, seconds = divmod(time.time(), MINUTE_S)
 	left = math.ceil(MINUTE_S - seconds)
 	message = _("You may count tokens {0} times a minute; ask again in {1} seconds.")
-	counted = [(f"user {user}", limits.continuations_per_minute, message)]
+	counted = [(f"user {frappe.session.user}", limits.continuations_per_minute, message)]
 	if key and key.requests_per_minute:
 		message = _("This AI Key may ask {0} times a minute; ask again in {1} seconds.")
 		counted.append((f"key {key.name}", key.requests_per_minute, message))

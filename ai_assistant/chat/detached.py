@@ -13,8 +13,6 @@ from ai_assistant import store
 from ai_assistant.gateway import Chunk, Completion, Detached, Tick, cancel_detached
 from ai_assistant.log import fields, logger
 
-from .answer import answer_of
-
 if TYPE_CHECKING:
 	from .lifecycle import Chat
 
@@ -62,8 +60,7 @@ def hand_over(chat: "Chat") -> dict[str, Any]:
 	with store.transaction() as current:
 		current.requeue(chat.publisher.name, math.inf)
 	logger().info(f"[Chat] handed over {fields(request=chat.request.request_id, user=chat.user)}")
-	row = store.current().get(chat.user, chat.request.request_id)
-	return answer_of(row) if row else chat.ended_elsewhere()
+	return chat.ended_elsewhere()
 
 
 def stop(chat: "Chat") -> None:
