@@ -42,13 +42,14 @@ def current_answer(row: store.Row) -> dict[str, Any]:
 	return answer_of(
 		{
 			**row,
-			"response": _joined(events, "text"),
-			"reasoning": _joined(events, "reasoning"),
+			"response": joined(events, "text"),
+			"reasoning": joined(events, "reasoning"),
 			"tool_calls": calls_in(events) or row["tool_calls"],
 			"realtime": {"events": last_seq, "failed": 0, "last_seq": last_seq},
 		}
 	)
 
 
-def _joined(events: list[store.Event], kind: str) -> str:
+def joined(events: list[store.Event], kind: str) -> str:
+	"""Returns the texts of the events of a type."""
 	return "".join(event["text"] for event in events if event["type"] == kind)

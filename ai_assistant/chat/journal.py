@@ -7,19 +7,10 @@ from typing import Any
 from frappe import _
 
 from ai_assistant import store
-from ai_assistant.gateway import (
-	Chunk,
-	Reasoning,
-	Text,
-	Tick,
-	ToolApproval,
-	ToolCall,
-	ToolCallDelta,
-	ToolCallStart,
-	ToolResult,
-)
+from ai_assistant.gateway import Chunk, Tick
+from ai_assistant.realtime.transcript import chunk_of
 
-from .answer import current_answer
+from .answer import current_answer, joined
 from .errors import ChatError, deleted
 from .polling import read_again
 from .written import Written
@@ -58,14 +49,9 @@ def keeps_chunks(row: store.Row) -> bool:
 	events = store.current().events(row["name"])
 	if row["status"] in store.UNENDED or not events:
 		return bool(events)
-	lengths = {"reasoning": 0, "text": 0}
-	for event in events:
-		if event["type"] in lengths:
-			lengths[event["type"]] += len(event["text"])
-	completion = events[-1]
-	return all(length == completion.get(f"{kind}_length") for kind, length in lengths.items()) and all(
-		event["arguments"] for event in events if event["type"] == "tool_call"
-	)
+	return all(
+		len(joined(events, kind)) == events[-1].get(f"{kind}_length") for kind in ("reasoning", "text")
+	) and all(event["arguments"] for event in events if event["type"] == "tool_call")
 
 
 class _Read:
@@ -83,25 +69,18 @@ class _Read:
 		kind = event["type"]
 		if kind == "completion":
 			self._completion = event
-		elif kind == "tool_call":
-			# An emptied event has no arguments.
-			if event["arguments"]:
-				call = ToolCall(event["id"], event["name"], event["arguments"], event.get("arguments_error"))
-				self._written.add(call)
-				yield call
-		elif kind == "tool_call_start":
-			yield ToolCallStart(event["id"], event["name"])
-		elif kind == "tool_call_delta":
-			yield from (ToolCallDelta(event["id"], delta) for delta in self._deltas(event))
-		elif kind == "tool_approval":
-			yield ToolApproval(**{name: event[name] for name in ToolApproval.__dataclass_fields__})
-		elif kind == "tool_result":
-			yield ToolResult(**{name: event[name] for name in ToolResult.__dataclass_fields__})
-		else:
+		elif kind in ("reasoning", "text", "tool_call_delta"):
 			for delta in self._deltas(event):
-				chunk = Reasoning(delta) if kind == "reasoning" else Text(delta)
-				self._written.add(chunk)
-				yield chunk
+				yield self._read(chunk_of({**event, "text": delta}))
+		elif kind != "tool_call":
+			yield chunk_of(event)
+		elif event["arguments"]:
+			# An emptied event has no arguments.
+			yield self._read(chunk_of(event))
+
+	def _read(self, chunk: Chunk) -> Chunk:
+		self._written.add(chunk)
+		return chunk
 
 	def _deltas(self, event: store.Event) -> Generator[str, None, None]:
 		"""Yields the texts of the chunks that end in an event: none if the event was emptied."""
@@ -117,8 +96,7 @@ class _Read:
 	def rest(self, answer: dict[str, Any]) -> Generator[Chunk, None, None]:
 		"""Yields the content of the answer that no event had. Events are kept for a shorter time than answers, or not at all."""
 		for chunk in self._written.missing(answer):
-			self._written.add(chunk)
-			yield chunk
+			yield self._read(chunk)
 
 	def whole(self, answer: dict[str, Any]) -> bool:
 		"""Whether the whole answer was read. Without `keep_content` the events are emptied when the request ends."""

@@ -136,27 +136,22 @@ class Publisher:
 		now = time.monotonic()
 		if isinstance(chunk, Reasoning | Text):
 			self.transcript.add(chunk)
-			kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
-			self._send(*self._batcher.add(kind, chunk.text, now))
-			return
-		if isinstance(chunk, ToolCallStart | ToolCallDelta):
+			self._send(*self._batcher.add(KINDS[type(chunk)], chunk.text, now))
+		elif isinstance(chunk, ToolCallStart | ToolCallDelta):
 			self._forward_call(chunk, now)
-			return
-		if isinstance(chunk, ToolCall):
+		elif isinstance(chunk, ToolCall):
 			self.transcript.add(chunk)
 			# The text before the call leaves before it.
 			self._send(*self._batcher.flush(), chunk)
-			return
-		if isinstance(chunk, ToolStep):
+		elif isinstance(chunk, ToolStep):
 			self._forward_tool(chunk)
-			return
-		self._send(*self._batcher.due(now))
-		if isinstance(chunk, Fallback):
-			self.status(
-				"fallback", failed=chunk.failed.provider, error=chunk.failed.error, provider=chunk.provider
-			)
-		elif now - self._last_sent >= HEARTBEAT_S:
-			self._heartbeat()
+		else:
+			self._send(*self._batcher.due(now))
+			if isinstance(chunk, Fallback):
+				failed = chunk.failed
+				self.status("fallback", failed=failed.provider, error=failed.error, provider=chunk.provider)
+			elif now - self._last_sent >= HEARTBEAT_S:
+				self._heartbeat()
 
 	def _forward_call(self, chunk: ToolCallStart | ToolCallDelta, now: float) -> None:
 		"""Takes a part of a call that the provider writes. A client that did not ask for its events gets a status."""
@@ -172,17 +167,16 @@ class Publisher:
 
 	def _forward_tool(self, chunk: ToolStep) -> None:
 		"""Takes a step of a call of a tool of the site. The start of a run is a status only."""
-		self.transcript.add_tool(chunk)
+		self.transcript.add(chunk)
 		self._tool = None if isinstance(chunk, ToolResult) else chunk
 		self._send(*self._batcher.flush(), *([chunk] if isinstance(chunk, ToolApproval | ToolResult) else []))
 		if self._tool:
 			self._heartbeat()
 
 	def _heartbeat(self) -> None:
-		if isinstance(self._tool, ToolApproval):
-			self.status("approval", **asdict(self._tool))
-		elif self._tool:
-			self.status("tool", **asdict(self._tool))
+		if self._tool:
+			phase = "approval" if isinstance(self._tool, ToolApproval) else "tool"
+			self.status(phase, **asdict(self._tool))
 		elif calling := self.transcript.calling:
 			name, characters = calling
 			self.status("calling", name=name, characters=characters)
@@ -300,19 +294,15 @@ class Publisher:
 		if self.keep_content:
 			store.current().finish(self.name, row)
 		else:
-			self._finish_without_content(row)
+			calls: list[Any] | None = None if row["tool_calls"] is None else []
+			error = row["error"] and {
+				name: row["error"][name] for name in row["error"] if name != "explanation"
+			}
+			emptied = {**dict.fromkeys(store.CONTENT_FIELDS), "tool_calls": calls, "error": error}
+			store.current().finish(self.name, {**row, **emptied})
+			store.current().forget(self.name)
 		if self._also:
 			self._also()
-
-	def _finish_without_content(self, row: dict[str, Any]) -> None:
-		calls: list[Any] | None = None if row["tool_calls"] is None else []
-		error = row["error"] and {
-			name: value for name, value in row["error"].items() if name != "explanation"
-		}
-		store.current().finish(
-			self.name, {**row, **dict.fromkeys(store.CONTENT_FIELDS), "tool_calls": calls, "error": error}
-		)
-		store.current().forget(self.name)
 
 	def _log(self, event: store.Event, reason: str | None) -> None:
 		kind = event["type"]

@@ -19,18 +19,31 @@ from ai_assistant.gateway import (
 )
 from ai_assistant.store import Event
 
-from .event import as_called, calls_in
+from .event import as_called
+
+Said = Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall | ToolApproval | ToolResult
+"""A chunk that has events."""
 
 # What is stored with the request of a call of a tool of the site.
 RUN_FIELDS = ("name", "outcome", "duration_ms")
-# The types of the events of a call.
+# The types of the events of each chunk.
 KINDS: dict[type, str] = {
+	Reasoning: "reasoning",
+	Text: "text",
 	ToolCallStart: "tool_call_start",
 	ToolCallDelta: "tool_call_delta",
 	ToolCall: "tool_call",
 	ToolApproval: "tool_approval",
 	ToolResult: "tool_result",
 }
+CHUNKS: dict[str, Any] = {kind: chunk for chunk, kind in KINDS.items()}
+
+
+def chunk_of(event: Event) -> Said:
+	"""Returns the chunk that an event has, or whose end it has."""
+	chunk = CHUNKS[event["type"]]
+	made: Said = chunk(**{name: event[name] for name in chunk.__dataclass_fields__ if name in event})
+	return made
 
 
 @dataclass
@@ -66,48 +79,36 @@ class Transcript:
 
 	def restore(self, events: Iterable[Event]) -> None:
 		"""Adds what the stored events of the request hold."""
-		events = list(events)
 		for event in events:
-			kind, text = event["type"], event["text"]
-			if kind.startswith("tool_call"):
-				self._first_ms.setdefault("tool_call", event["elapsed_ms"])
-				self._write(kind, event)
-			elif kind in ("tool_approval", "tool_result"):
-				self._first_ms.setdefault("tool_call", event["elapsed_ms"])
-				if kind == "tool_result":
-					self.runs.append({name: event[name] for name in RUN_FIELDS})
-			elif text:
-				self._first_ms.setdefault(kind, event["elapsed_ms"])
-			if kind in self._pieces:
-				self._pieces[kind].append(text)
-		if calls := calls_in(events):
-			self.calls = calls
+			kind = event["type"]
+			# Event 1 has no text. Another process may have added the completion, which is no chunk.
+			if event["text"] or (kind in CHUNKS and kind not in self._pieces):
+				self.add(chunk_of(event), event["elapsed_ms"])
 
-	def add(self, chunk: Reasoning | Text | ToolCallStart | ToolCallDelta | ToolCall) -> None:
-		"""Adds a chunk of the gateway."""
-		if isinstance(chunk, ToolCallStart | ToolCallDelta | ToolCall):
-			self._first_ms.setdefault("tool_call", self.elapsed_ms())
-			self._write(KINDS[type(chunk)], asdict(chunk))
-			if isinstance(chunk, ToolCall):
-				self.calls = [*(self.calls or []), as_called(asdict(chunk))]
-			return
-		kind = "reasoning" if isinstance(chunk, Reasoning) else "text"
-		self._first_ms.setdefault(kind, self.elapsed_ms())
-		self._pieces[kind].append(chunk.text)
+	def add(self, chunk: Said | ToolStep, at_ms: int | None = None) -> None:
+		"""Adds a chunk that came now, or so many milliseconds after the request was accepted."""
+		if isinstance(chunk, Reasoning | Text):
+			kind = KINDS[type(chunk)]
+			self._pieces[kind].append(chunk.text)
+		else:
+			kind = "tool_call"
+			self._add_call(chunk)
+		if kind not in self._first_ms:
+			self._first_ms[kind] = self.elapsed_ms() if at_ms is None else at_ms
 
-	def add_tool(self, chunk: ToolStep) -> None:
-		"""Records a step of a call of a tool of the site."""
-		self._first_ms.setdefault("tool_call", self.elapsed_ms())
-		if isinstance(chunk, ToolResult):
+	def _add_call(self, chunk: Said | ToolStep) -> None:
+		"""Adds a part of a call, or a step of a call of a tool of the site."""
+		if isinstance(chunk, ToolCallStart):
+			self._writing[chunk.id] = _Writing(chunk.name)
+		elif isinstance(chunk, ToolCallDelta):
+			if call := self._writing.pop(chunk.id, None):
+				call.pieces.append(chunk.text)
+				self._writing[chunk.id] = call
+		elif isinstance(chunk, ToolCall):
+			self._writing.pop(chunk.id, None)
+			self.calls = [*(self.calls or []), as_called(asdict(chunk))]
+		elif isinstance(chunk, ToolResult):
 			self.runs.append({name: getattr(chunk, name) for name in RUN_FIELDS})
-
-	def _write(self, kind: str, part: Event) -> None:
-		"""Records a part of a call, or its end."""
-		if kind == "tool_call_start":
-			self._writing[part["id"]] = _Writing(part["name"])
-		elif (call := self._writing.pop(part["id"], None)) and kind == "tool_call_delta":
-			call.pieces.append(part["text"])
-			self._writing[part["id"]] = call
 
 	@property
 	def calling(self) -> tuple[str, int] | None:
