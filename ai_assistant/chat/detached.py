@@ -10,8 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ai_assistant import store
-from ai_assistant.gateway import Chunk, Completion, Detached, Tick, cancel_detached
+from ai_assistant.gateway import Chunk, Completion, Detached, Tick
 from ai_assistant.log import fields, logger
+
+from .replay import Replay
 
 if TYPE_CHECKING:
 	from .lifecycle import Chat
@@ -41,6 +43,7 @@ def followed(chat: "Chat", chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 	A chat that will be handed over ends here. The next process reads the rest, and the calls that this one has cut.
 	"""
+	replay = Replay(chat.publisher.transcript) if chat.request.attach_to else None
 	for chunk in chunks:
 		if isinstance(chunk, Detached):
 			chat.detached = chunk
@@ -51,7 +54,7 @@ def followed(chat: "Chat", chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 		if chat.abandoned and chat.detached and not isinstance(chunk, Completion):
 			yield Tick()
 			continue
-		rest = chat.replay.rest(chunk) if chat.replay else chunk
+		rest = replay.rest(chunk) if replay else chunk
 		yield Tick() if rest is None else rest
 
 
@@ -61,9 +64,3 @@ def hand_over(chat: "Chat") -> dict[str, Any]:
 		current.requeue(chat.publisher.name, math.inf)
 	logger().info(f"[Chat] handed over {fields(request=chat.request.request_id, user=chat.user)}")
 	return chat.ended_elsewhere()
-
-
-def stop(chat: "Chat") -> None:
-	"""Asks the provider to stop an answer that nobody waits for any more. Does not wait for it."""
-	if chat.detached:
-		cancel_detached(chat.settings.providers, chat.detached)

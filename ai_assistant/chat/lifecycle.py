@@ -18,6 +18,7 @@ from ai_assistant.gateway import (
 	Gateway,
 	Pacing,
 	ProviderError,
+	cancel_detached,
 	warm,
 )
 from ai_assistant.log import fields, logger
@@ -40,7 +41,6 @@ from . import (
 )
 from .answer import answer_of
 from .errors import ChatError, deleted, internal_error, provider_failure, worker_lost
-from .replay import Replay
 from .request import ChatRequest, most_answer_chars
 
 # A process that has not renewed its lease for this long counts as dead. This is longer than a restart of the
@@ -72,7 +72,6 @@ class Chat:
 		# It is part of the answer and is not stored.
 		self.stop_sequence: str | None = None
 		self.detached: Detached | None = request.attach_to
-		self.replay = Replay(publisher.transcript) if request.attach_to else None
 		self._renew_at = time.monotonic() + RENEW_S
 		self.gateway = Gateway(
 			settings.providers,
@@ -123,18 +122,14 @@ class Chat:
 				return detached.hand_over(self)
 			if self.abandoned:
 				status, finish_reason, error = "failed", "error", worker_lost()
-		counted = completion.usage if completion.usage and completion.usage.total_tokens else None
+		used = usage.used(self, completion.usage, completion.provider, completion.model)
 		return self._end(
 			status=status,
 			finish_reason=finish_reason,
 			provider=completion.provider,
 			key_label=completion.key or None,
 			model=completion.model,
-			usage=usage.booked(
-				self,
-				counted or usage.estimate(self, completion.provider, completion.model),
-				completion.hung_up_on,
-			),
+			usage=usage.booked(self, used, completion.hung_up_on),
 			attempts=[attempt.as_dict() for attempt in completion.attempts],
 			error=error,
 			continuation=completion.continuation if self.request.tools or completion.compacted else None,
@@ -150,31 +145,31 @@ class Chat:
 		Returns:
 			The answer object.
 		"""
-		attempts = (
-			[attempt.as_dict() for attempt in error.attempts] if isinstance(error, ProviderError) else []
-		)
+		attempts: list[dict[str, str]] = []
+		named: dict[str, str] = {}
 		if isinstance(error, ProviderError):
 			failure = provider_failure(error, self.request.background)
+			attempts = [attempt.as_dict() for attempt in error.attempts]
+			# If all providers failed, the error is that of the first. The completion names the provider of the error.
+			provider = error.values.get("provider")
+			named = next((attempt for attempt in attempts if attempt["provider"] == provider), {})
 		else:
 			logger().exception(f"[Chat] failed {fields(request=self.request.request_id, user=self.user)}")
 			failure = internal_error()
 		if self.request.attach_to:
 			# The answer cannot be read any more.
 			failure = worker_lost()
-		# If all providers failed, the error is that of the first. The completion names the provider of the error.
-		name = error.values.get("provider") if isinstance(error, ProviderError) else None
-		attempt = next((attempt for attempt in attempts if attempt["provider"] == name), {})
-		provider, model = attempt.get("provider"), attempt.get("model")
+		provider, model = named.get("provider"), named.get("model")
+		booked = None
+		if self.publisher.transcript.begun:
+			used = usage.used(self, None, provider, model)
+			booked = usage.booked(self, used, getattr(error, "hung_up_on", None))
 		return self._end(
 			status="failed",
 			finish_reason="error",
 			provider=provider,
 			model=model,
-			usage=usage.booked(
-				self, usage.estimate(self, provider, model), getattr(error, "hung_up_on", None)
-			)
-			if self.publisher.transcript.begun
-			else None,
+			usage=booked,
 			attempts=attempts,
 			error=failure,
 		)
@@ -191,8 +186,9 @@ class Chat:
 		return answer_of(row)
 
 	def _end(self, **outcome: Any) -> dict[str, Any]:
-		if outcome["status"] != "completed":
-			detached.stop(self)
+		if outcome["status"] != "completed" and self.detached:
+			# Nobody waits for the provider's answer any more. The cancel is not waited for.
+			cancel_detached(self.settings.providers, self.detached)
 		row = self.publisher.row(outcome)
 		if self.trace:
 			self.trace.outcome(row["finish_reason"], row["error"] and row["error"]["code"])

@@ -25,17 +25,13 @@ class Replay:
 
 	def rest(self, chunk: Chunk) -> Chunk | None:
 		"""Returns the part of a chunk that is new, None if there is none."""
-		if isinstance(chunk, Reasoning | Text):
-			return self._new_text(type(chunk), chunk)
+		if isinstance(chunk, ToolCallStart | ToolCallDelta | ToolCall) and chunk.id in self._whole:
+			return None
 		if isinstance(chunk, ToolCallStart):
-			return None if chunk.id in self._whole or chunk.id in self._left else chunk
-		if isinstance(chunk, ToolCallDelta):
-			return None if chunk.id in self._whole else self._new_text(chunk.id, chunk)
-		if isinstance(chunk, ToolCall):
-			return None if chunk.id in self._whole else chunk
-		return chunk
-
-	def _new_text(self, key: type | str, chunk: Reasoning | Text | ToolCallDelta) -> Chunk | None:
+			return None if chunk.id in self._left else chunk
+		if not isinstance(chunk, Reasoning | Text | ToolCallDelta):
+			return chunk
+		key = chunk.id if isinstance(chunk, ToolCallDelta) else type(chunk)
 		left = self._left.get(key, 0)
 		self._left[key] = max(0, left - len(chunk.text))
 		return replace(chunk, text=chunk.text[left:]) if len(chunk.text) > left else None

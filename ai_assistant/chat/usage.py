@@ -12,19 +12,18 @@ if TYPE_CHECKING:
 	from .lifecycle import Chat
 
 
-def estimate(chat: "Chat", provider: str | None, model: str | None) -> Usage:
-	"""Estimates the tokens of an answer that its provider has not counted.
+def used(chat: "Chat", counted: Usage | None, provider: str | None, model: str | None) -> Usage:
+	"""Returns the usage of an answer: what its provider has counted, or else an estimate.
 
 	After rounds with tools of the site it returns what was counted for these rounds.
 	"""
+	if counted and counted.total_tokens:
+		return counted
 	if chat.earlier and chat.earlier.usage:
 		return chat.earlier.usage
-	return chat.gateway.estimate(
-		provider or chat.request.provider,
-		model or chat.request.model,
-		chat.request.prompt_bytes,
-		*chat.publisher.transcript.sizes(),
-	)
+	provider, model = provider or chat.request.provider, model or chat.request.model
+	sizes = chat.publisher.transcript.sizes()
+	return chat.gateway.estimate(provider, model, chat.request.prompt_bytes, *sizes)
 
 
 def booked(chat: "Chat", usage: Usage, hung_up_on: tuple[str, str] | None) -> dict[str, Any]:
