@@ -12,7 +12,7 @@ from ai_assistant.realtime.transcript import chunk_of
 
 from .answer import current_answer, joined
 from .errors import ChatError, deleted
-from .polling import read_again
+from .long_poll import read_again
 from .written import Written
 
 

@@ -1,15 +1,18 @@
-"""Answers get_events, and waits for the next event of a request that may run in any process."""
+"""Answers get_events, and reads a request again and again for callers that wait for what its process stores."""
 
 import time
 from contextlib import nullcontext
 from typing import Any
 
+import frappe
+
 from ai_assistant import store
 from ai_assistant.config.settings import load
 
 from . import capacity
-from .polling import INTERVAL_S, read_again
+from .termination import end_if_dead
 
+INTERVAL_S = 0.2
 MAX_WAIT_S = 25
 
 
@@ -41,3 +44,22 @@ def _events_after(row: store.Row, after_seq: int, wait_s: float) -> tuple[store.
 		if events or row["status"] not in store.UNENDED or now >= until:
 			return row, events
 		row = read_again(row, min(INTERVAL_S, until - now)) or {**row, "status": "deleted"}
+
+
+def read_again(row: store.Row, wait_s: float = INTERVAL_S) -> store.Row | None:
+	"""Waits, and reads a request again in a new transaction.
+
+	MariaDB reads repeatably: a transaction never sees what others commit after its first read. An open transaction would
+	also keep old rows from being purged while this one waits.
+
+	Args:
+		row: the request.
+		wait_s: the seconds to wait.
+
+	Returns:
+		The row, after `end_if_dead`; None if the request was deleted.
+	"""
+	frappe.db.rollback()
+	time.sleep(wait_s)
+	again = store.current().get(row["user"], row["request_id"])
+	return again and end_if_dead(again)
