@@ -1,6 +1,5 @@
 """The requests that run in this process."""
 
-import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,36 +10,31 @@ from ai_assistant import store
 if TYPE_CHECKING:
 	from .lifecycle import Chat
 
-# By site, user and request id. The thread of a chat adds and removes it; the thread that serves a cancel reads it.
+# By site, user and request id. The thread of a chat adds and removes it; the thread that serves a cancel reads it. Each
+# operation on the dictionary is atomic.
 _running: dict[tuple[str, str, str], "Chat"] = {}
-_lock = threading.Lock()
 
 
 def register(chat: "Chat") -> "Chat":
 	"""Makes a chat known to `cancel` and `abandon`, until `unregister`."""
-	with _lock:
-		_running[_key(chat.user, chat.request.request_id)] = chat
+	_running[_key(chat.user, chat.request.request_id)] = chat
 	return chat
 
 
 def unregister(chat: "Chat") -> None:
 	"""Forgets a chat that no longer runs in this process."""
-	with _lock:
-		_running.pop(_key(chat.user, chat.request.request_id), None)
+	_running.pop(_key(chat.user, chat.request.request_id), None)
 
 
 def is_here(row: store.Row) -> bool:
 	"""Returns whether a request runs in this process."""
-	with _lock:
-		return _key(row["user"], row["request_id"]) in _running
+	return _key(row["user"], row["request_id"]) in _running
 
 
 def cancel(rows: Iterable[store.Row]) -> None:
 	"""Cancels those of the requests that run in this process."""
-	with _lock:
-		chats = [_running.get(_key(row["user"], row["request_id"])) for row in rows]
-	for chat in chats:
-		if chat:
+	for row in rows:
+		if chat := _running.get(_key(row["user"], row["request_id"])):
 			chat.cancel()
 
 
@@ -50,11 +44,10 @@ def abandon(job_id: str | None = None) -> None:
 	Args:
 		job_id: the job of Frappe's queue whose chat is meant; None for all chats.
 	"""
-	with _lock:
-		chats = [chat for chat in _running.values() if job_id is None or job_id.endswith(chat.publisher.name)]
-	for chat in chats:
-		chat.abandoned = True
-		chat.cancel()
+	for chat in list(_running.values()):
+		if job_id is None or job_id.endswith(chat.publisher.name):
+			chat.abandoned = True
+			chat.cancel()
 
 
 def _key(user: str, request_id: str) -> tuple[str, str, str]:
