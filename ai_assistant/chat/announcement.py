@@ -1,6 +1,5 @@
 """Announces that a request has ended: to webhooks, Frappe's doc events, and hooks of other apps."""
 
-from functools import partial
 from typing import Any
 
 import frappe
@@ -19,18 +18,17 @@ def announce(name: str, user: str, answer: dict[str, Any], settings: Settings) -
 		answer: the answer object.
 		settings: the settings with which it ended. The deliveries to its webhooks are stored.
 	"""
-	start = partial(_start_jobs, name, user, answer, settings)
+
+	def start_jobs() -> None:
+		if settings.webhooks:
+			webhooks.start()
+		doc_events.start(name)
+		conversations.start_title(name, user, answer, settings.retention)
+
 	after_response = getattr(getattr(frappe.local, "request", None), "after_response", None)
 	if after_response is None:
-		start()
+		start_jobs()
 	else:
 		# The client does not wait for it (frappe/app.py, `after_response_wrapper`).
-		after_response.add(start)
+		after_response.add(start_jobs)
 	other_apps.after(user, answer)
-
-
-def _start_jobs(name: str, user: str, answer: dict[str, Any], settings: Settings) -> None:
-	if settings.webhooks:
-		webhooks.start()
-	doc_events.start(name)
-	conversations.start_title(name, user, answer, settings.retention)

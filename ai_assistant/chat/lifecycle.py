@@ -297,22 +297,16 @@ def accept(request: ChatRequest, settings: Settings, status: str, asked_at: floa
 		ChatError: `conflict` for a request_id that is in use, and the errors of `admission.check`.
 	"""
 	user, key = frappe.session.user, keys.current()
+	names = ("request_id", "task_id", "mode", "provider", "fingerprint", "prompt_bytes", *reference.FIELDS)
 	row = {
+		**{name: getattr(request, name) for name in names},
 		"user": user,
-		"request_id": request.request_id,
-		"task_id": request.task_id,
-		"mode": request.mode,
-		"provider": request.provider,
 		"model": request.model or None,
 		"status": status,
-		"fingerprint": request.fingerprint,
 		"cancel_asked": 0,
 		"ai_key": key.name if key else None,
 		"is_continuation": int(request.is_continuation),
 		"tool_calls": [] if request.tools else None,
-		"prompt_bytes": request.prompt_bytes,
-		"reference_doctype": request.reference_doctype,
-		"reference_name": request.reference_name,
 		"metadata": request.metadata if settings.retention.keep_content else None,
 		"excerpt": request.excerpt if settings.retention.keep_content else None,
 		**conversations.columns_of(user, request, settings.retention),

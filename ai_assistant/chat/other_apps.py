@@ -15,6 +15,7 @@ from ai_assistant.config.settings import Settings
 
 from .errors import ChatError
 from .messages import MAX_CHARS, messages_of, with_system_prompt
+from .reference import FIELDS
 from .request import ChatRequest, limits_of
 
 # A refusal is one sentence. A longer text is cut.
@@ -110,13 +111,8 @@ def _is_system(message: dict[str, Any]) -> bool:
 def _offered(request: ChatRequest, messages: list[dict[str, Any]], user: str) -> dict[str, Any]:
 	return {
 		"user": user,
-		"request_id": request.request_id,
-		"task_id": request.task_id,
-		"mode": request.mode,
-		"provider": request.provider,
+		**{name: getattr(request, name) for name in ("request_id", "task_id", "mode", "provider", *FIELDS)},
 		"model": request.model or None,
-		"reference_doctype": request.reference_doctype,
-		"reference_name": request.reference_name,
 		"messages": deepcopy(messages),
 		"tools": deepcopy(request.tools),
 	}
