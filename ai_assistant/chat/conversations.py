@@ -10,6 +10,7 @@ from ai_assistant.gateway import model_details
 from ai_assistant.log import fails_quietly
 
 from . import jobs
+from .messages import parts_of
 from .request import ChatRequest
 
 JOB = "ai_assistant.api.conversations.make_title"
@@ -55,10 +56,8 @@ def question_for(row: store.Row) -> list[dict[str, Any]]:
 
 def text_of(messages: list[dict[str, Any]]) -> str:
 	"""Returns the text of the user's messages."""
-	contents = [message["content"] for message in messages if message["role"] == "user"]
-	parts = [part for content in contents for part in (content if isinstance(content, list) else [content])]
-	texts = [part if isinstance(part, str) else part.get("text") or "" for part in parts]
-	return "\n".join(text for text in texts if text)
+	asked = [message["content"] for message in messages if message["role"] == "user"]
+	return "\n".join(part["text"] for content in asked for part in parts_of(content) if part.get("text"))
 
 
 def cheapest(settings: Settings) -> tuple[ConfiguredProvider, str] | None:

@@ -84,20 +84,19 @@ def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> li
 	The content is one text, unless a client has set cache markers in it.
 	"""
 	own = [*takewhile(lambda message: message["role"] == "system", messages)]
-	parts = [part for message in own for part in _parts(message["content"])]
+	parts = [part for message in own for part in parts_of(message["content"])]
+	content: Any
 	if any("cache_control" in part for part in parts):
-		first = {"role": "system", "content": [*(_parts(prompt) if prompt else []), *parts]}
-		return [first, *messages[len(own) :]]
-	texts = [prompt or "", *(_text(message["content"]) for message in own)]
-	joined = "\n\n".join(text for text in texts if text)
-	return [*([{"role": "system", "content": joined}] if joined else []), *messages[len(own) :]]
+		content = [*(parts_of(prompt) if prompt else []), *parts]
+	else:
+		texts = ["".join(part["text"] for part in parts_of(message["content"])) for message in own]
+		content = "\n\n".join(text for text in [prompt, *texts] if text)
+	first = [{"role": "system", "content": content}] if content else []
+	return [*first, *messages[len(own) :]]
 
 
-def _text(content: str | list[dict[str, Any]]) -> str:
-	return content if isinstance(content, str) else "".join(part["text"] for part in content)
-
-
-def _parts(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+def parts_of(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+	"""Returns the parts of a content, a single one if the content is a text."""
 	return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
@@ -163,9 +162,8 @@ def _message(message_sent: Any, where: str) -> dict[str, Any]:
 	elif isinstance(content, str):
 		message["content"] = join_surrogates(content)
 	elif isinstance(content, list) and content:
-		message["content"] = [
-			_part(part, f"{where}.content[{n}]", role == "user") for n, part in enumerate(content)
-		]
+		parts = enumerate(content)
+		message["content"] = [_part(part, f"{where}.content[{n}]", role == "user") for n, part in parts]
 	else:
 		raise invalid(_("{0}.content accepts a string or a list of content parts."), where)
 	if calls:

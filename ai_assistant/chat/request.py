@@ -18,7 +18,7 @@ from ai_assistant.gateway.efforts import EFFORTS
 from . import options, reference
 from .errors import ChatError, invalid, translated
 from .fingerprint import fingerprint_of
-from .messages import MAX_CHARS, TooManyCharacters, messages_of, with_system_prompt
+from .messages import MAX_CHARS, TooManyCharacters, messages_of, parts_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
 
@@ -104,11 +104,8 @@ class ChatRequest(Ask):
 	@property
 	def excerpt(self) -> str | None:
 		"""The beginning of the last question on one line; None if it has no text."""
-		content: Any = next(
-			(message["content"] for message in reversed(self.messages) if message["role"] == "user"), None
-		)
-		parts = content if isinstance(content, list) else [{"text": content}]
-		words = " ".join(" ".join(part.get("text") or "" for part in parts).split())
+		asked = (message["content"] for message in reversed(self.messages) if message["role"] == "user")
+		words = " ".join(" ".join(part.get("text") or "" for part in parts_of(next(asked, ""))).split())
 		return words[:MAX_EXCERPT] or None
 
 
