@@ -16,7 +16,6 @@ from frappe import _
 from ai_assistant import store
 from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import (
-	Ask,
 	Chunk,
 	Completion,
 	Pacing,
@@ -33,6 +32,7 @@ from ai_assistant.gateway import (
 from ai_assistant.gateway.strict_json import object_of
 from ai_assistant.log import fields, logger
 from ai_assistant.realtime.event import as_called
+from ai_assistant.realtime.transcript import Transcript
 from ai_assistant.tools.catalog import tools_named
 from ai_assistant.tools.tool import Caller, Tool, ToolError, as_text
 
@@ -75,19 +75,20 @@ def stream(chat: "Chat", pacing: Pacing) -> Iterator[Chunk]:
 def _rounds(chat: "Chat", pacing: Pacing, tools: dict[str, Tool]) -> Iterator[Chunk]:
 	request = chat.request
 	calls = _Calls(chat, tools, pacing, time.monotonic() + chat.settings.timeouts.total_s)
-	ask: Ask = replace(
+	ask = replace(
 		request,
 		messages=with_system_prompt(RULES, request.messages),
 		tools=[*(request.tools or []), *(tool.offered() for tool in tools.values())],
 	)
 	provider, insists, earlier = request.provider, request.names_provider, None
 	for number in range(1, MAX_ROUNDS + 2):
-		answer = _Round(tools, chat.publisher.transcript.text, chat.publisher.transcript.reasoning)
-		for chunk in chat.gateway.stream(
-			ask, provider, chat.cancel, pacing, insists, chat.trace, calls.deadline
-		):
-			yield from answer.shown(chunk)
-		completion = answer.end(chat, ask)
+		answer = _Round(tools, chat.publisher.transcript)
+		chunks = chat.gateway.stream(ask, provider, chat.cancel, pacing, insists, chat.trace, calls.deadline)
+		for chunk in chunks:
+			if isinstance(chunk, Completion):
+				completion = answer.counted(chat, ask.prompt_bytes, chunk)
+			else:
+				yield from answer.shown(chunk)
 		earlier = chat.earlier = completion if earlier is None else _together(earlier, completion)
 		if answer.calls_client or not answer.calls or completion.finish_reason != "tool_calls":
 			# What the provider signed refers to the calls that were left out.
@@ -106,7 +107,7 @@ def _rounds(chat: "Chat", pacing: Pacing, tools: dict[str, Tool]) -> Iterator[Ch
 		ask = replace(
 			ask,
 			model=completion.model,
-			messages=[*ask.messages, answer.message(), *results],
+			messages=[*ask.messages, answer.message(completion.continuation), *results],
 			# A choice that forces a call would force one in each round.
 			tool_choice="none" if number == MAX_ROUNDS or calls.are_used_up else None,
 		)
@@ -150,22 +151,18 @@ def _tools_for(chat: "Chat") -> dict[str, Tool]:
 class _Round:
 	"""One answer of the provider: what of it is shown, and the calls of tools of the site in it."""
 
-	def __init__(self, tools: dict[str, Tool], text: str, reasoning: str) -> None:
+	def __init__(self, tools: dict[str, Tool], earlier: Transcript) -> None:
 		self.calls: list[ToolCall] = []
 		self.calls_client = False
 		self._tools = tools
 		self._hidden: set[str] = set()
-		self._completion: Completion | None = None
 		self._pieces: list[str] = []
 		self._reasoning_bytes = 0
 		# A paragraph begins where the text of an earlier round ends.
-		self._breaks = {Text: "\n\n" if text else "", Reasoning: "\n\n" if reasoning else ""}
+		self._breaks = {Text: "\n\n" if earlier.text else "", Reasoning: "\n\n" if earlier.reasoning else ""}
 
 	def shown(self, chunk: Chunk) -> Iterator[Chunk]:
 		"""Takes the next chunk, and yields what the client gets of it."""
-		if isinstance(chunk, Completion):
-			self._completion = chunk
-			return
 		if isinstance(chunk, Text | Reasoning):
 			if isinstance(chunk, Text):
 				self._pieces.append(chunk.text)
@@ -173,13 +170,12 @@ class _Round:
 				self._reasoning_bytes += len(chunk.text.encode())
 			if gap := self._breaks.pop(type(chunk), ""):
 				yield type(chunk)(gap)
-		elif isinstance(chunk, ToolCallStart) and chunk.name in self._tools:
-			self._hidden.add(chunk.id)
-			yield Tick()
-			return
-		elif isinstance(chunk, ToolCallDelta) and chunk.id in self._hidden:
-			yield Tick()
-			return
+		elif isinstance(chunk, ToolCallStart | ToolCallDelta):
+			if isinstance(chunk, ToolCallStart) and chunk.name in self._tools:
+				self._hidden.add(chunk.id)
+			if chunk.id in self._hidden:
+				yield Tick()
+				return
 		elif isinstance(chunk, ToolCall):
 			if chunk.name in self._tools:
 				self.calls.append(chunk)
@@ -187,29 +183,27 @@ class _Round:
 			self.calls_client = True
 		yield chunk
 
-	def end(self, chat: "Chat", ask: Ask) -> Completion:
-		"""Returns the Completion of the round. It has an estimated usage if the provider counted none."""
-		assert self._completion, "the gateway ends with a Completion or an error"
-		completion = self._completion
+	def counted(self, chat: "Chat", prompt_bytes: int, completion: Completion) -> Completion:
+		"""Returns the Completion of the round, with an estimated usage if the provider counted none."""
 		if completion.usage and completion.usage.total_tokens:
 			return completion
 		calls = sum(len(call.arguments.encode()) for call in self.calls)
 		size = len("".join(self._pieces).encode()) + calls
 		usage = chat.gateway.estimate(
-			completion.provider, completion.model, ask.prompt_bytes, self._reasoning_bytes, size
+			completion.provider, completion.model, prompt_bytes, self._reasoning_bytes, size
 		)
 		return replace(completion, usage=usage)
 
-	def message(self) -> dict[str, Any]:
+	def message(self, continuation: str | None) -> dict[str, Any]:
 		"""Returns the message of the model for the next question."""
-		assert self._completion
-		message: dict[str, Any] = {"role": "assistant", "content": "".join(self._pieces)}
 		# A provider refuses arguments that are no object.
 		calls = (replace(call, arguments="{}") if call.arguments_error else call for call in self.calls)
-		message["tool_calls"] = [as_called(asdict(replace(call, arguments_error=None))) for call in calls]
-		if self._completion.continuation:
-			message["continuation"] = self._completion.continuation
-		return message
+		return {
+			"role": "assistant",
+			"content": "".join(self._pieces),
+			"tool_calls": [as_called(asdict(replace(call, arguments_error=None))) for call in calls],
+			**({"continuation": continuation} if continuation else {}),
+		}
 
 
 class _Calls:
@@ -233,10 +227,7 @@ class _Calls:
 		"""Runs one call, after the user has approved it if it needs that. Yields the steps and Ticks."""
 		started = time.monotonic()
 		if is_last_round or self.are_used_up or self._chat.cancel.requested:
-			outcome, text = (
-				"not_run",
-				"The call was not run: a limit is reached. Answer with what you have.",
-			)
+			outcome, text = "not_run", "The call was not run: a limit is reached. Answer with what you have."
 		else:
 			self._calls += 1
 			outcome, text, started = yield from self._run(call)
