@@ -7,7 +7,7 @@ any socket may join, a guest's too (frappe/realtime.py, `publish_realtime`); so 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import InitVar, asdict, dataclass
 from typing import Any
 
 import frappe
@@ -38,47 +38,41 @@ HEARTBEAT_S = 3.0
 CALLING_S = 0.9
 
 
+@dataclass(eq=False)
 class Publisher:
-	"""The events of one request, from acceptance to completion. Only the thread of the request may use it."""
+	"""The events of one request, from acceptance to completion. Only the thread of the request may use it.
 
-	def __init__(
-		self,
-		name: str,
-		user: str,
-		task_id: str,
-		request_id: str,
-		max_delay_s: float,
-		enabled: bool,
-		keep_content: bool,
-		tools: bool = False,
-		age_s: float = 0.0,
-		publishes: bool = True,
-		stream_tool_calls: bool = False,
-		keeps_chunks: bool = False,
+	Args:
+		name: the request's key in the store.
+		user: who gets the events.
+		task_id: the client's id of the task.
+		request_id: the id of the request.
+		max_delay_s: the most seconds that a delta waits in a batch.
+		enabled: without it the publisher makes no events. It records the answer and finishes the row.
+		keep_content: without it no text of the request stays in the store after its end.
+		tools: whether the client sent tools. Without them the answer has no fields about tool calls.
+		age_s: the seconds since the request was accepted.
+		publishes: without it the events are stored and not published.
+		stream_tool_calls: whether a tool call has events while the provider writes it.
+		keeps_chunks: whether an event says where the chunks in its text end (`chunk_ends`).
+	"""
+
+	name: str
+	user: str
+	task_id: InitVar[str]
+	request_id: InitVar[str]
+	max_delay_s: InitVar[float]
+	enabled: bool
+	keep_content: bool
+	tools: InitVar[bool] = False
+	age_s: InitVar[float] = 0.0
+	publishes: bool = True
+	stream_tool_calls: bool = False
+	keeps_chunks: bool = False
+
+	def __post_init__(
+		self, task_id: str, request_id: str, max_delay_s: float, tools: bool, age_s: float
 	) -> None:
-		"""Makes the publisher of a request that has no events yet.
-
-		Args:
-			name: the request's key in the store.
-			user: who gets the events.
-			task_id: the client's id of the task.
-			request_id: the id of the request.
-			max_delay_s: the most seconds that a delta waits in a batch.
-			enabled: without it the publisher makes no events. It records the answer and finishes the row.
-			keep_content: without it no text of the request stays in the store after its end.
-			tools: whether the client sent tools. Without them the answer has no fields about tool calls.
-			age_s: the seconds since the request was accepted.
-			publishes: without it the events are stored and not published.
-			stream_tool_calls: whether a tool call has events while the provider writes it.
-			keeps_chunks: whether an event says where the chunks in its text end (`chunk_ends`).
-		"""
-		self.name = name
-		self.user = user
-		self.enabled = enabled
-		self._publishes = publishes
-		self._stream_tool_calls = stream_tool_calls
-		self._keeps_chunks = keeps_chunks
-		self.keep_content = keep_content
 		self.ids = {"task_id": task_id, "request_id": request_id}
 		self.last_seq = 0
 		self.failed = 0
@@ -86,7 +80,7 @@ class Publisher:
 		self.transcript = Transcript(tools, age_s)
 		self._also: Callable[[], None] | None = None
 		self._batcher = Batcher(max_delay_s)
-		self._outbox = Outbox(name, user, request_id, self._deliver)
+		self._outbox = Outbox(self.name, self.user, request_id, self._deliver)
 		self._last_sent = self._last_status = time.monotonic()
 		# The step of a call of a tool of the site that goes on now.
 		self._tool: ToolStep | None = None
@@ -101,7 +95,7 @@ class Publisher:
 		publishes: bool = True,
 		stream_tool_calls: bool = False,
 	) -> "Publisher":
-		"""Makes the publisher of a stored request, which continues after its `events`. `__init__` has the arguments."""
+		"""Makes the publisher of a stored request, which continues after its `events`. The class has the arguments."""
 		publisher = cls(
 			row["name"],
 			row["user"],
@@ -156,7 +150,7 @@ class Publisher:
 	def _forward_call(self, chunk: ToolCallStart | ToolCallDelta, now: float) -> None:
 		"""Takes a part of a call that the provider writes. A client that did not ask for its events gets a status."""
 		self.transcript.add(chunk)
-		if not self._stream_tool_calls:
+		if not self.stream_tool_calls:
 			self._send(*self._batcher.due(now))
 		elif isinstance(chunk, ToolCallStart):
 			self._send(*self._batcher.flush(), chunk)
@@ -237,7 +231,7 @@ class Publisher:
 	def status(self, phase: str, **more: Any) -> None:
 		"""Sends an `ai_status`, unless the publisher is not enabled or does not publish."""
 		self._last_sent = self._last_status = time.monotonic()
-		if self.enabled and self._publishes:
+		if self.enabled and self.publishes:
 			send_status(self.user, self.ids, phase, self.transcript.elapsed_ms(), **more)
 
 	def _send(self, *items: Item) -> None:
@@ -252,7 +246,7 @@ class Publisher:
 		"""Returns the type of an item's event, and the values of that type."""
 		if isinstance(item, Batch):
 			more: dict[str, Any] = {"id": item.call_id} if item.call_id else {}
-			if self._keeps_chunks and item.ends is not None:
+			if self.keeps_chunks and item.ends is not None:
 				more["chunk_ends"] = item.ends
 			return item.kind, {"text": item.text, "partial": True, **more}
 		values = {name: value for name, value in asdict(item).items() if value is not None}
@@ -265,13 +259,13 @@ class Publisher:
 				self._finish(row, 0, 0)
 			return
 		events = self._outbox.unsure or [self._numbered(*part, after) for after, part in enumerate(parts)]
-		reason = redis_health.why_not() if self._publishes else None
+		reason = redis_health.why_not() if self.publishes else None
 		last_seq, failed = events[-1]["seq"], self.failed + (len(events) if reason else 0)
 		self._outbox.store_events(events, lambda: self._finish(row, last_seq, failed))
 		# Events whose transaction failed leave their numbers to the next attempt.
 		self.last_seq, self.failed = last_seq, failed
 		self._last_sent = time.monotonic()
-		for event in events if self._publishes else ():
+		for event in events if self.publishes else ():
 			why_not = reason or _publish(EVENT, event, self.user)
 			self.failed += reason is None and why_not is not None
 			self._log(event, why_not)
