@@ -20,7 +20,7 @@ from ai_assistant.realtime.publisher import Publisher
 from . import budgets, detached, jobs, lifecycle, other_apps, running, task_provider, termination
 from .answer import answer_of
 from .errors import ChatError, internal_error
-from .request import ChatRequest, be_ready
+from .request import ChatRequest, be_ready, is_allowed
 
 JOB = "ai_assistant.api.answer_queued"
 OWN_QUEUE, FALLBACK_QUEUE = "ai", "long"
@@ -82,7 +82,7 @@ def take(name: str) -> lifecycle.Chat | None:
 		ids = fields(request=row["request_id"], user=row["user"])
 		logger().error(f"[Queue] not run: {failure['code']} {ids}", exc_info=not isinstance(error, ChatError))
 		# Nothing of an answer has arrived, so there is no content to remove.
-		termination.end(row, "failed", failure, keep_content=True)
+		termination.end(row, failure, keep_content=True)
 		return None
 	# The provider may run the answer by itself, unless the request has tools of the site, whose answer has several
 	# rounds. If the provider runs the answer already, it is read again.
@@ -117,8 +117,7 @@ def _still_permitted(request: ChatRequest, settings: Settings) -> ChatRequest:
 	Raises:
 		ChatError: `not_permitted` if the client named what may not be asked any more.
 	"""
-	candidates = [provider for provider in settings.providers if request.provider in (None, provider.name)]
-	if candidates and (not request.model or any(provider.allows(request.model) for provider in candidates)):
+	if is_allowed(request.model, request.provider, settings):
 		return request
 	if request.names_provider:
 		message = _("The provider or model of this request may not be used any more; choose another.")
@@ -160,8 +159,7 @@ def enqueue_again() -> None:
 
 		settings = load()
 		for row in rows:
-			job_id = _job_of(row)
-			if not is_job_enqueued(job_id):
+			if not is_job_enqueued(job_id := _job_of(row)):
 				_enqueue(row["name"], settings, job_id)
 
 

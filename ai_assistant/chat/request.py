@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ai_assistant.config.settings import Limits, Mode, Settings
+from ai_assistant.config.settings import ConfiguredProvider, Limits, Mode, Settings
 from ai_assistant.gateway import Ask, Gateway, ProviderError, context_window, tracing
 from ai_assistant.gateway.efforts import EFFORTS
 
@@ -142,12 +142,12 @@ def validate(
 		provider = one_of(provider, "provider", [configured.name for configured in settings.providers])
 	effort = values.get("reasoning_effort")
 	model = _model(values.get("model"), provider, settings)
+	# An alias is resolved, but not in `own`: so the fingerprint stays the same if the alias gets another model.
+	route = _route(provider, model, mode, settings)
 	own: dict[str, Any] = {
 		"task_id": task_id_of(values.get("task_id")) or request_id,
 		"mode": name,
-		"messages": _messages(
-			values.get("messages"), *_route(provider, model, mode, settings), mode, settings
-		),
+		"messages": _messages(values.get("messages"), *route, mode, settings),
 		"provider": provider,
 		"model": model,
 		"temperature": real_number(values.get("temperature"), "temperature", 0, 2),
@@ -172,7 +172,7 @@ def validate(
 		unknown=_unknown(values),
 		publishes=publishes,
 		trace=tracing.carrier(getattr(getattr(frappe.local, "request", None), "headers", {})),
-		**_with_defaults(own, mode, settings),
+		**_with_defaults(own, *route, mode),
 	)
 
 
@@ -197,10 +197,11 @@ def be_ready(settings: Settings, provider: Any = None) -> None:
 		raise ChatError("not_configured", " ".join([translated(ProviderError("none")), *reasons]))
 
 
-def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[str, Any]:
-	"""Returns the client's fields with the defaults of the mode."""
-	# An alias is resolved after the fingerprint is made. So the fingerprint stays the same if the alias gets another model.
-	provider, model = _route(own["provider"], own["model"], mode, settings)
+def _with_defaults(
+	own: dict[str, Any], provider: str | None, model: str | None, mode: Mode
+) -> dict[str, Any]:
+	"""Returns the client's fields with the provider and the model to ask for, and the defaults of the mode."""
+	defaults = ("temperature", "reasoning_effort")
 	return {
 		**own,
 		"messages": with_system_prompt(mode.system_prompt, own["messages"]),
@@ -210,10 +211,7 @@ def _with_defaults(own: dict[str, Any], mode: Mode, settings: Settings) -> dict[
 		"trim": mode.trim,
 		"compact": mode.compact,
 		"site_tools": mode.tools,
-		"temperature": mode.temperature if own["temperature"] is None else own["temperature"],
-		"reasoning_effort": mode.reasoning_effort
-		if own["reasoning_effort"] is None
-		else own["reasoning_effort"],
+		**{name: getattr(mode, name) for name in defaults if own[name] is None},
 	}
 
 
@@ -227,7 +225,9 @@ def _route(
 		provider, model = alias.provider, alias.model
 	if provider is None and settings.provider(mode.provider or ""):
 		provider = mode.provider
-	model = model or _mode_model(mode.model, provider, settings)
+	# A client can prefer a provider that does not allow the mode's model.
+	if model is None and mode.model and is_allowed(mode.model, provider, settings):
+		model = mode.model
 	if provider is None and default and (model is None or default.allows(model)):
 		provider = default.name
 	return provider, model
@@ -315,18 +315,20 @@ def _model(value: Any, provider: str | None, settings: Settings) -> str | None:
 	alias = settings.aliases.get(value) if isinstance(value, str) else None
 	if alias and provider in (None, alias.provider):
 		return alias.name
-	candidates = [candidate for candidate in settings.providers if provider in (None, candidate.name)]
-	if isinstance(value, str):
-		if any(value in candidate.models for candidate in candidates if value != "*"):
-			return value
-		if MODEL.fullmatch(value) and any(candidate.allows(value) for candidate in candidates):
+	candidates = _candidates(provider, settings)
+	if isinstance(value, str) and value != "*":
+		is_named = any(value in candidate.models for candidate in candidates)
+		if is_named or (MODEL.fullmatch(value) and is_allowed(value, provider, settings)):
 			return value
 	aliases = [alias.name for alias in settings.aliases.values() if provider in (None, alias.provider)]
 	allowed = sorted({*aliases, *(model for candidate in candidates for model in candidate.models)})
 	raise invalid(_("model accepts one of: {0}."), ", ".join(allowed))
 
 
-def _mode_model(model: str | None, provider: str | None, settings: Settings) -> str | None:
-	"""Returns the mode's model if a provider that may be asked allows it. A client can prefer one that does not."""
-	candidates = [candidate for candidate in settings.providers if provider in (None, candidate.name)]
-	return model if model and any(candidate.allows(model) for candidate in candidates) else None
+def is_allowed(model: str, provider: str | None, settings: Settings) -> bool:
+	"""Returns whether a provider that may be asked allows a model. An empty name is the provider's default model."""
+	return any(not model or candidate.allows(model) for candidate in _candidates(provider, settings))
+
+
+def _candidates(provider: str | None, settings: Settings) -> list[ConfiguredProvider]:
+	return [candidate for candidate in settings.providers if provider in (None, candidate.name)]

@@ -28,11 +28,10 @@ def cancel(rows: Iterable[store.Row]) -> list[str]:
 	with store.transaction() as current:
 		for row in rows:
 			current.ask_to_cancel(row["name"])
-	if queued := [row for row in rows if row["status"] == "queued"]:
-		keep_content = load().retention.keep_content
-		for row in queued:
+	for row in rows:
+		if row["status"] == "queued":
 			# A worker that takes the request at this moment loses it again at its next event.
-			end(row, "cancelled", None, keep_content)
+			end(row)
 	running.cancel(rows)
 	return [row["request_id"] for row in rows]
 
@@ -67,44 +66,42 @@ def _end_dead(row: store.Row) -> None:
 		with suppress(store.LeaseLost), store.transaction() as current:
 			current.requeue(row["name"], current.now())
 		return
-	settings = load()
-	end(row, "failed", worker_lost(), settings.retention.keep_content, Gateway(settings.providers))
+	end(row, worker_lost(), has_run=True)
 
 
 def end(
 	row: store.Row,
-	status: str,
-	error: dict[str, Any] | None,
-	keep_content: bool,
-	gateway: Gateway | None = None,
+	error: dict[str, Any] | None = None,
+	keep_content: bool | None = None,
+	has_run: bool = False,
 ) -> None:
 	"""Ends a request that runs nowhere and publishes its completion, unless somebody else has ended it.
 
 	Args:
 		row: the row of the request.
-		status: `failed` or `cancelled`.
-		error: the contract's error object of a failed request.
-		keep_content: whether the store keeps the text of the answer.
-		gateway: estimates the usage of a request that may have reached a provider; None for one that has not.
+		error: the contract's error object of a failed request, None for a cancelled one.
+		keep_content: whether the store keeps the text of the answer, None for what the site's settings say.
+		has_run: whether the request may have reached a provider, so that its usage is estimated.
 	"""
+	settings = load()
+	if keep_content is None:
+		keep_content = settings.retention.keep_content
 	publisher = Publisher.resume(row, store.current().events(row["name"]), keep_content)
-	usage = None
-	if gateway:
-		prompt_bytes = row["prompt_bytes"] or 0
-		usage = rounded(
-			gateway.estimate(row["provider"], row["model"], prompt_bytes, *publisher.transcript.sizes())
-		)
+	provider, model, usage = row["provider"], row["model"], None
+	if has_run:
+		sizes = publisher.transcript.sizes()
+		estimated = Gateway(settings.providers).estimate(provider, model, row["prompt_bytes"] or 0, *sizes)
+		usage = rounded(estimated)
 	outcome = {
-		"status": status,
-		"finish_reason": "error" if error else status,
-		"provider": row["provider"],
-		"model": row["model"],
+		"status": "failed" if error else "cancelled",
+		"finish_reason": "error" if error else "cancelled",
+		"provider": provider,
+		"model": model,
 		"usage": usage,
 		"attempts": [],
 		"error": error,
 	}
 	values = publisher.row(outcome)
-	settings = load()
 	told = webhooks.delivery_of(row["name"], row["user"], answer_of({**row, **values}), settings.webhooks)
 	try:
 		publisher.complete(values, told)

@@ -184,7 +184,7 @@ def test_a_request_that_another_process_has_ended_answers_with_that_end(chat_sit
 	chat = begin(chat_site, script({"reasoning": "Hm."}, {"text": "Yes."}))
 	row = {**chat_site.row(chat.request.request_id)}
 	error = {"code": "worker_lost", "message": "It died.", "retryable": True}
-	termination.end(row, "failed", error, keep_content=True)
+	termination.end(row, error, keep_content=True)
 	_chunks, answer = run(lifecycle.run(chat))
 	assert (answer["status"], answer["error"]) == ("failed", error)
 	events = chat_site.store.events(chat.publisher.name)
@@ -249,7 +249,7 @@ def test_a_call_that_another_process_reads_on_is_not_ended(chat_site: ChatSite, 
 	begun = ["reasoning", "tool_call_start", "tool_call_delta"]
 	assert types_of_events(chat_site, chat) == begun
 	# A cancel before another process has taken it.
-	termination.end(chat_site.row(chat.request.request_id), "cancelled", None, keep_content)
+	termination.end(chat_site.row(chat.request.request_id), None, keep_content)
 	assert types_of_events(chat_site, chat) == [*begun, "tool_call", "completion"]
 	calls = chat_site.row(chat.request.request_id)["tool_calls"]
 	assert [call["function"]["arguments"] for call in calls] == (['{"zone": '] if keep_content else [])
