@@ -43,10 +43,9 @@ def part_of(part: dict[str, Any], where: str) -> dict[str, Any]:
 
 def data_of(part: Any) -> Any:
 	"""Returns the data of a part that has not been validated, if it is a document or audio."""
-	for kind, name in (("file", "file_data"), ("input_audio", "data")):
-		if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), dict):
-			return part[kind].get(name)
-	return None
+	kind = part.get("type") if isinstance(part, dict) else None
+	content = part.get(kind) if kind in ("file", "input_audio") else None
+	return content.get("file_data" if kind == "file" else "data") if isinstance(content, dict) else None
 
 
 def text_of(url: str) -> str | None:

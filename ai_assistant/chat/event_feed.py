@@ -107,8 +107,7 @@ def _log_views(names: Iterable[str]) -> None:
 
 
 def _read(cursor: Any) -> tuple[float, dict[str, int]]:
-	since = cursor.get("since") if isinstance(cursor, Mapping) else None
-	seen = cursor.get("seen") if isinstance(cursor, Mapping) else None
+	since, seen = (cursor.get("since"), cursor.get("seen")) if isinstance(cursor, Mapping) else (None, None)
 	if (
 		not isinstance(since, int | float)
 		# NaN and infinity are outside these bounds too.

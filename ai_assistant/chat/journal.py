@@ -37,9 +37,15 @@ def follow(row: dict[str, Any], total_s: float) -> Generator[Chunk, None, dict[s
 		answer = current_answer(row)
 		if ended:
 			yield from read.rest(answer)
-			return answer if read.whole(answer) else {**answer, "error": _not_kept()}
+			if read.whole(answer):
+				return answer
+			message = _("The answer was given, and this site keeps no answers; ask again with another key.")
+			return {**answer, "error": ChatError("not_kept", message).as_dict()}
 		if time.monotonic() >= until:
-			return {**answer, "error": _goes_on(total_s)}
+			message = _(
+				"The answer takes longer than {0} seconds and goes on; ask again with the same Idempotency-Key."
+			).format(f"{total_s:g}")
+			return {**answer, "error": {"code": "timeout", "message": message, "retryable": True}}
 		yield Tick()
 		row = read_again(row) or {**row, "status": "failed", "error": deleted().as_dict()}
 
@@ -106,15 +112,3 @@ class _Read:
 		return not calls and all(
 			length >= self._completion[f"{kind}_length"] for kind, length in self._written.lengths.items()
 		)
-
-
-def _not_kept() -> dict[str, Any]:
-	message = _("The answer was given, and this site keeps no answers; ask again with another key.")
-	return ChatError("not_kept", message).as_dict()
-
-
-def _goes_on(seconds: float) -> dict[str, Any]:
-	message = _(
-		"The answer takes longer than {0} seconds and goes on; ask again with the same Idempotency-Key."
-	)
-	return {"code": "timeout", "message": message.format(f"{seconds:g}"), "retryable": True}

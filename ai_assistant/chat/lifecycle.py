@@ -115,13 +115,12 @@ class Chat:
 		"""
 		usage.log_changes(self.request, completion)
 		self.stop_sequence = completion.stop_sequence
-		status, finish_reason, error = "completed", completion.finish_reason, None
-		if finish_reason == "cancelled":
-			status = "cancelled"
-			if self.abandoned and self.detached:
+		finish_reason, error = completion.finish_reason, None
+		status = "cancelled" if finish_reason == "cancelled" else "completed"
+		if status == "cancelled" and self.abandoned:
+			if self.detached:
 				return detached.hand_over(self)
-			if self.abandoned:
-				status, finish_reason, error = "failed", "error", worker_lost()
+			status, finish_reason, error = "failed", "error", worker_lost()
 		used = usage.used(self, completion.usage, completion.provider, completion.model)
 		return self._end(
 			status=status,
