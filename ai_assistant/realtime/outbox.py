@@ -49,7 +49,7 @@ class Outbox:
 
 	def send(self) -> None:
 		"""Delivers what waits, unless the store was unavailable within the last RETRY_S seconds."""
-		if self._retry_at is not None and time.monotonic() < self._retry_at:
+		if self.retry_in():
 			return
 		try:
 			self._send_all()
