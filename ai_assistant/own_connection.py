@@ -18,28 +18,21 @@ def start(function: Callable[[], Any], done: Callable[[Any], None], user: str) -
 	Returns:
 		The started thread.
 	"""
-	caller = frappe.local
-	arguments = (function, done, user, caller.site, caller.sites_path, caller.lang)
-	thread = threading.Thread(target=_run, args=arguments, daemon=True)
+	# `frappe.local` is another one on the thread.
+	site, sites_path, lang = frappe.local.site, frappe.local.sites_path, frappe.local.lang
+
+	def run() -> None:
+		try:
+			frappe.init(site, sites_path=sites_path)
+			frappe.connect()
+			frappe.set_user(user)
+			frappe.local.lang = lang
+			done(function())
+		except Exception as error:
+			done(error)
+		finally:
+			frappe.destroy()
+
+	thread = threading.Thread(target=run, daemon=True)
 	thread.start()
 	return thread
-
-
-def _run(
-	function: Callable[[], Any],
-	done: Callable[[Any], None],
-	user: str,
-	site: str,
-	sites_path: str,
-	lang: str,
-) -> None:
-	try:
-		frappe.init(site, sites_path=sites_path)
-		frappe.connect()
-		frappe.set_user(user)
-		frappe.local.lang = lang
-		done(function())
-	except Exception as error:
-		done(error)
-	finally:
-		frappe.destroy()
