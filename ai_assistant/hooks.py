@@ -43,10 +43,10 @@ after_request = ["ai_assistant.api.v1.after_request", "ai_assistant.api.memory.f
 website_route_rules = [{"from_route": "/ai-assistant/connect", "to_route": "ai-assistant-connect"}]
 
 permission_query_conditions = {
-	"AI Request": "ai_assistant.permissions.requests_of",
+	"AI Request": "ai_assistant.permissions.rows_of",
 	"AI Request Event": "ai_assistant.permissions.events_of",
-	"AI Usage": "ai_assistant.permissions.usage_of",
-	"AI Key": "ai_assistant.permissions.keys_of",
+	"AI Usage": "ai_assistant.permissions.rows_of",
+	"AI Key": "ai_assistant.permissions.rows_of",
 }
 has_permission = {
 	"AI Request": "ai_assistant.permissions.is_own",

@@ -18,9 +18,9 @@ def may_use() -> bool:
 	return bool(ROLES & set(frappe.get_roles()))
 
 
-def requests_of(user: str | None = None) -> str:
-	"""The condition on lists of AI Request."""
-	return "" if sees_all(user) else f"`tabAI Request`.`user` = {_escaped(user)}"
+def rows_of(user: str | None, doctype: str) -> str:
+	"""The condition on lists of AI Request, AI Usage and AI Key."""
+	return "" if sees_all(user) else f"`tab{doctype}`.`user` = {_escaped(user)}"
 
 
 def events_of(user: str | None = None) -> str:
@@ -31,16 +31,6 @@ def events_of(user: str | None = None) -> str:
 		"`tabAI Request Event`.`request` in"
 		f" (select `name` from `tabAI Request` where `user` = {_escaped(user)})"
 	)
-
-
-def usage_of(user: str | None = None) -> str:
-	"""The condition on lists of AI Usage."""
-	return "" if sees_all(user) else f"`tabAI Usage`.`user` = {_escaped(user)}"
-
-
-def keys_of(user: str | None = None) -> str:
-	"""The condition on lists of AI Key."""
-	return "" if sees_all(user) else f"`tabAI Key`.`user` = {_escaped(user)}"
 
 
 def is_own(doc: Any, user: str | None = None) -> bool:
