@@ -105,7 +105,10 @@ def authenticate() -> None:
 		_refuse(_("This AI Key is not known; make one on the page Connect your editor."))
 	if not row["usable"]:
 		_refuse(_("This AI Key is revoked or has expired; make another on the page Connect your editor."))
-	_log_in(row["user"])
+	# `set_user` empties the parameters of the request.
+	form_dict = frappe.local.form_dict
+	frappe.set_user(row["user"])
+	frappe.local.form_dict = form_dict
 	use(_key(row))
 	if not row["used_lately"]:
 		_note_use(row["name"])
@@ -132,13 +135,6 @@ def _is_for_keys() -> bool:
 	With a parameter `cmd` Frappe calls the method of that name, whatever the path (frappe/app.py, `application`).
 	"""
 	return bool(METHODS.fullmatch(frappe.local.request.path)) and "cmd" not in frappe.local.form_dict
-
-
-def _log_in(user: str) -> None:
-	# `set_user` empties the parameters of the request.
-	form_dict = frappe.local.form_dict
-	frappe.set_user(user)
-	frappe.local.form_dict = form_dict
 
 
 def _key(row: dict[str, Any]) -> Key:
