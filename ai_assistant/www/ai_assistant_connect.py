@@ -19,46 +19,23 @@ def get_context(context: Any) -> None:
 	context.clients = _clients()
 
 
-def _clients() -> list[dict[str, str]]:
-	"""The clients of the page: `id` as in connect/configurations.js, `title`, `note`, and the `api` that they ask."""
+def _clients() -> list[tuple[str, str, str, str]]:
+	"""The clients of the page: the id as in connect/configurations.js, the title, the API that they ask, and a note."""
+	vscode = _(
+		"Run “Chat: Manage Language Models”, then open chatLanguageModels.json from there and paste this."
+	)
+	llm = _("extra-openai-models.yaml in the folder that “llm logs path” names.")
 	return [
-		{
-			"id": "vscode",
-			"title": "VS Code",
-			"api": "chat",
-			"note": _(
-				"Run “Chat: Manage Language Models”, then open chatLanguageModels.json from there and paste this."
-			),
-		},
-		{"id": "continue", "title": "Continue", "api": "chat", "note": "~/.continue/config.yaml"},
-		{
-			"id": "cline",
-			"title": "Cline",
-			"api": "chat",
-			"note": _("Enter these values in the settings of Cline."),
-		},
-		{"id": "opencode", "title": "opencode", "api": "chat", "note": "opencode.json"},
-		{"id": "codex", "title": "Codex", "api": "responses", "note": "~/.codex/config.toml"},
-		{"id": "claude", "title": "Claude Code", "api": "messages", "note": _("Run this in a terminal.")},
-		{"id": "aider", "title": "aider", "api": "chat", "note": _("Run this in a terminal.")},
-		{
-			"id": "llm",
-			"title": "llm",
-			"api": "chat",
-			"note": _("extra-openai-models.yaml in the folder that “llm logs path” names."),
-		},
-		{"id": "openai_python", "title": "OpenAI SDK, Python", "api": "chat", "note": "pip install openai"},
-		{"id": "openai_node", "title": "OpenAI SDK, Node", "api": "chat", "note": "npm install openai"},
-		{
-			"id": "anthropic_python",
-			"title": "Anthropic SDK, Python",
-			"api": "messages",
-			"note": "pip install anthropic",
-		},
-		{
-			"id": "ai_sdk",
-			"title": "AI SDK",
-			"api": "chat",
-			"note": "npm install ai @ai-sdk/openai-compatible",
-		},
+		("vscode", "VS Code", "chat", vscode),
+		("continue", "Continue", "chat", "~/.continue/config.yaml"),
+		("cline", "Cline", "chat", _("Enter these values in the settings of Cline.")),
+		("opencode", "opencode", "chat", "opencode.json"),
+		("codex", "Codex", "responses", "~/.codex/config.toml"),
+		("claude", "Claude Code", "messages", _("Run this in a terminal.")),
+		("aider", "aider", "chat", _("Run this in a terminal.")),
+		("llm", "llm", "chat", llm),
+		("openai_python", "OpenAI SDK, Python", "chat", "pip install openai"),
+		("openai_node", "OpenAI SDK, Node", "chat", "npm install openai"),
+		("anthropic_python", "Anthropic SDK, Python", "messages", "pip install anthropic"),
+		("ai_sdk", "AI SDK", "chat", "npm install ai @ai-sdk/openai-compatible"),
 	]
