@@ -9,15 +9,18 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from ai_assistant.realtime.event import EVENT, STATUS
 from ai_assistant.store import UNENDED
 
-from .event_socket import EventSocket, Inbox
-from .rest import ApiError, RestClient
+from .event_socket import Inbox
+from .rest import ApiError
+
+if TYPE_CHECKING:
+	from .client import Client
 
 # An event may be late on its way. After that time it is read from the journal.
 GAP_S = 1.0
@@ -49,16 +52,15 @@ class ChatStream:
 		read_back: Number of events that were read from the journal because the socket did not bring them.
 	"""
 
-	def __init__(self, rest: RestClient, events: EventSocket, body: dict[str, Any]) -> None:
+	def __init__(self, client: "Client", body: dict[str, Any]) -> None:
 		"""Send the request. `body` has the fields of chat_completion, with a request_id."""
 		self.request_id: str = body["request_id"]
 		self.answer: dict[str, Any] | None = None
 		self.error: Exception | None = None
 		self.read_back = 0
-		self._rest = rest
-		self._socket = events
+		self._client = client
+		self._events = events = client.events
 		self._inbox: Inbox = queue.SimpleQueue()
-		self._has_inbox = True
 		self._next_seq = 1
 		# Events that arrived before one with a lower `seq`.
 		self._early: dict[int, dict[str, Any]] = {}
@@ -83,15 +85,13 @@ class ChatStream:
 
 	def __iter__(self) -> Iterator[dict[str, Any]]:
 		"""Yield the events. `ai_status` messages come in between, with the type `ai_status`."""
-		if not self._has_inbox:
-			self._has_inbox = True
-			self._socket.add_inbox(self._inbox, self.request_id)
+		self._events.add_inbox(self._inbox, self.request_id)
 		try:
-			yield from self._events()
+			yield from self._arriving()
 		finally:
-			self._socket.remove_inbox(self._inbox, self.request_id)
+			self._events.remove_inbox(self._inbox, self.request_id)
 			# As after a reconnect: the next iteration reads from the journal what it misses.
-			self._has_inbox, self._sid = False, None
+			self._sid = None
 
 	def wait(self) -> dict[str, Any]:
 		"""Wait for the end and return the answer object. Raises what `error` holds if there is no answer."""
@@ -101,7 +101,7 @@ class ChatStream:
 			raise self.error or AssertionError("a chat ends with an answer or an error")
 		return self.answer
 
-	def _events(self) -> Iterator[dict[str, Any]]:
+	def _arriving(self) -> Iterator[dict[str, Any]]:
 		while not self._done:
 			try:
 				kind, message = self._inbox.get(timeout=self._timeout_s())
@@ -132,14 +132,14 @@ class ChatStream:
 		if not self._early and not self._answered.is_set():
 			return CHECK_S
 		if self._gap_until is None:
-			self._gap_until = time.monotonic() + (GAP_S if self._socket.socket else 0.0)
+			self._gap_until = time.monotonic() + (GAP_S if self._events.socket else 0.0)
 		return max(0.0, self._gap_until - time.monotonic())
 
 	def _nothing_is_missing(self) -> bool:
 		"""Whether the next event can be expected from the socket, because the provider is just slow."""
 		if self._early or self._answered.is_set():
 			return False
-		socket = self._socket.socket
+		socket = self._events.socket
 		if not socket:
 			return True
 		# The event is cleared during a reconnect, and `connected` after the last attempt.
@@ -168,7 +168,7 @@ class ChatStream:
 
 	def _read_journal(self) -> Iterator[dict[str, Any]]:
 		try:
-			page = self._rest.get("get_events", request_id=self.request_id, after_seq=self._next_seq - 1)
+			page = self._client.get("get_events", request_id=self.request_id, after_seq=self._next_seq - 1)
 		except (ApiError, httpx.HTTPError):
 			return
 		for event in page["events"]:
@@ -180,7 +180,7 @@ class ChatStream:
 		after = 0
 		while not self._completed.is_set():
 			try:
-				page = self._rest.get(
+				page = self._client.get(
 					"get_events", request_id=self.request_id, after_seq=after, wait=LONG_POLL_S
 				)
 			except (ApiError, httpx.HTTPError, RuntimeError):
@@ -214,9 +214,12 @@ class ChatStream:
 		"""
 		is_second = self.error is not None
 		try:
-			answer = self._rest.post("chat_completion", **body)
-			self.answer = self._wait_for_end(answer) if answer["status"] in UNENDED else answer
-			self.error = None
+			answer = self._client.post("chat_completion", **body)
+			# The request may run in the background.
+			while answer["status"] in UNENDED:
+				self._completed.wait(SILENCE_S)
+				answer = self._read_answer()
+			self.answer, self.error = answer, None
 		except ApiError as error:
 			self.error = error
 			if error.answer.get("request_id"):
@@ -229,13 +232,6 @@ class ChatStream:
 			self.error = error
 			return self._recover()
 		return False
-
-	def _wait_for_end(self, answer: dict[str, Any]) -> dict[str, Any]:
-		"""The answer of a request that runs in the background, once it has ended."""
-		while answer["status"] in UNENDED:
-			self._completed.wait(SILENCE_S)
-			answer = self._read_answer()
-		return answer
 
 	def _recover(self) -> bool:
 		"""Read the answer of a request whose POST has failed: the request continues without its connection.
@@ -261,7 +257,7 @@ class ChatStream:
 	def _read_answer(self) -> dict[str, Any]:
 		"""The answer object. If the site cannot be reached, the request counts as running."""
 		try:
-			answer: dict[str, Any] = self._rest.get("get_request", request_id=self.request_id)
+			answer: dict[str, Any] = self._client.get("get_request", request_id=self.request_id)
 		except (ApiError, httpx.HTTPError) as error:
 			if isinstance(error, ApiError) and error.status < 500:
 				raise

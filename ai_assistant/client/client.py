@@ -1,14 +1,20 @@
 """The Python client: it asks over REST and receives events over Socket.IO."""
 
 import uuid
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from .chat_stream import ChatStream
 from .event_socket import EventSocket, Inbox
-from .rest import RestClient
+from .rest import message_of
+
+# Longer than any web request may take: gunicorn and nginx end one after two minutes.
+REQUEST_TIMEOUT_S = 180
 
 
 def assistant_message(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,7 +23,7 @@ def assistant_message(answer: Mapping[str, Any]) -> dict[str, Any]:
 	return message | {name: answer[name] for name in ("tool_calls", "continuation") if answer.get(name)}
 
 
-class Client(RestClient):
+class Client:
 	"""A user of one site. As a context manager it closes the socket and the connections at the end."""
 
 	def __init__(
@@ -41,9 +47,20 @@ class Client(RestClient):
 			ApiError: The login is refused.
 			httpx.HTTPError: The site does not answer.
 		"""
-		super().__init__(url, user, password, token, sid)
+		self.url = url.rstrip("/")
 		self.site = site
 		self.events = EventSocket(socketio_url or url, site)
+		self.http = httpx.Client(base_url=self.url, timeout=REQUEST_TIMEOUT_S)
+		if token:
+			self.http.headers["Authorization"] = f"token {token}"
+		elif sid:
+			self.http.cookies.set("sid", sid)
+		else:
+			try:
+				message_of(self.http.post("/api/method/login", data={"usr": user, "pwd": password}))
+			except BaseException:
+				self.http.close()
+				raise
 
 	def __enter__(self) -> "Client":
 		return self
@@ -86,9 +103,29 @@ class Client(RestClient):
 			headers["Authorization"] = token
 		self.events.connect(f"{parts.scheme}://{parts.netloc}", headers)
 
-	def inbox(self, request_id: str) -> AbstractContextManager[Inbox]:
+	@contextmanager
+	def inbox(self, request_id: str) -> Iterator[Inbox]:
 		"""An inbox that receives the socket's messages of a request as long as the context lasts."""
-		return self.events.inbox(request_id)
+		inbox: Inbox = SimpleQueue()
+		self.events.add_inbox(inbox, request_id)
+		try:
+			yield inbox
+		finally:
+			self.events.remove_inbox(inbox, request_id)
+
+	def get(self, method: str, **params: Any) -> Any:
+		"""Call a GET method of `ai_assistant.api` and return its `message`. Raises ApiError and httpx.HTTPError."""
+		path = f"/api/method/ai_assistant.api.{method}"
+		try:
+			response = self.http.get(path, params=params)
+		except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+			# The server may close an idle connection just when it is used again.
+			response = self.http.get(path, params=params)
+		return message_of(response)
+
+	def post(self, method: str, **fields: Any) -> Any:
+		"""Call a POST method of `ai_assistant.api` and return its `message`. Raises ApiError and httpx.HTTPError."""
+		return message_of(self.http.post(f"/api/method/ai_assistant.api.{method}", json=fields))
 
 	def chat(self, messages: list[dict[str, Any]] | str, **fields: Any) -> ChatStream:
 		"""Start a chat.
@@ -104,4 +141,4 @@ class Client(RestClient):
 			messages = [{"role": "user", "content": messages}]
 		request_id = fields.pop("request_id", None) or str(uuid.uuid4())
 		present = {name: value for name, value in fields.items() if value is not None}
-		return ChatStream(self, self.events, {"messages": messages, "request_id": request_id, **present})
+		return ChatStream(self, {"messages": messages, "request_id": request_id, **present})

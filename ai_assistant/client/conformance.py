@@ -73,11 +73,7 @@ def _streamed_call_violations(events: Sequence[Mapping[str, Any]]) -> list[str]:
 def _completion_violations(completion: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
 	wrong = []
 	expected = {
-		"status": answer["status"],
-		"finish_reason": answer["finish_reason"],
-		"provider": answer["provider"],
-		"model": answer["model"],
-		"usage": answer["usage"],
+		**{name: answer[name] for name in ("status", "finish_reason", "provider", "model", "usage")},
 		"reasoning_length": len(answer["reasoning"]),
 		"text_length": len(answer["response"]),
 		"text_sha256": hashlib.sha256(answer["response"].encode()).hexdigest(),

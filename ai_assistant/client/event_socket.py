@@ -2,8 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import socketio
@@ -22,12 +21,8 @@ class EventSocket:
 		self.url = url.rstrip("/")
 		self._site = site
 		self._inboxes: dict[str, list[Inbox]] = {}
-		self._socket: Any = None
-
-	@property
-	def socket(self) -> Any:
-		"""The socketio.SimpleClient, None before `connect()`."""
-		return self._socket
+		# The socketio.SimpleClient, None before `connect()`.
+		self.socket: Any = None
 
 	def connect(self, origin: str, headers: Mapping[str, str]) -> None:
 		"""Open the socket, and close one that was open before.
@@ -52,12 +47,12 @@ class EventSocket:
 			# If the server closed the connection meanwhile, the client would try again in the background.
 			socket.client.shutdown()
 			raise socketio.exceptions.ConnectionError(socket.client.refusal or str(error)) from None
-		self._socket = socket
+		self.socket = socket
 		threading.Thread(target=self.listen, args=(socket,), name="ai-assistant-socket", daemon=True).start()
 
 	def close(self) -> None:
 		"""Close the socket, if one is open."""
-		socket, self._socket = self._socket, None
+		socket, self.socket = self.socket, None
 		if socket:
 			socket.client.shutdown()
 			# Neither of the two wakes a `receive()` that waits.
@@ -65,19 +60,11 @@ class EventSocket:
 			socket.connected_event.set()
 			socket.input_event.set()
 
-	@contextmanager
-	def inbox(self, request_id: str) -> Iterator[Inbox]:
-		"""An inbox that receives the messages of a request as long as the context lasts."""
-		inbox: Inbox = queue.SimpleQueue()
-		self.add_inbox(inbox, request_id)
-		try:
-			yield inbox
-		finally:
-			self.remove_inbox(inbox, request_id)
-
 	def add_inbox(self, inbox: Inbox, request_id: str) -> None:
-		"""Put the messages of a request into the inbox from now on."""
-		self._inboxes.setdefault(request_id, []).append(inbox)
+		"""Put the messages of a request into the inbox from now on. Does nothing for an inbox that has them already."""
+		inboxes = self._inboxes.setdefault(request_id, [])
+		if inbox not in inboxes:
+			inboxes.append(inbox)
 
 	def remove_inbox(self, inbox: Inbox, request_id: str) -> None:
 		"""Stop what `add_inbox` has started. Does nothing for an unknown inbox."""
@@ -89,7 +76,7 @@ class EventSocket:
 
 	def listen(self, socket: Any) -> None:
 		"""Receive and deliver messages until the socket ends. It runs on a thread of its own."""
-		while self._socket is socket:
+		while self.socket is socket:
 			try:
 				name, message = socket.receive()
 			except socketio.exceptions.SocketIOError:

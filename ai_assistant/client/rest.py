@@ -1,11 +1,8 @@
-"""The REST half of the client: login, GET and POST, and the errors of a site."""
+"""What a site answers over REST: a message, or an error."""
 
 from typing import Any
 
 import httpx
-
-# Longer than any web request may take: gunicorn and nginx end one after two minutes.
-REQUEST_TIMEOUT_S = 180
 
 
 class ApiError(Exception):
@@ -37,52 +34,8 @@ def _sentence_for_frappe(body: Any) -> str:
 	return "the server gave no reason"
 
 
-class RestClient:
-	"""A logged-in user of one site, over REST."""
-
-	def __init__(
-		self,
-		url: str,
-		user: str | None = None,
-		password: str | None = None,
-		token: str | None = None,
-		sid: str | None = None,
-	) -> None:
-		"""Log in with `user` and `password`, with a `token` "key:secret", or with the `sid` of a session.
-
-		Raises:
-			ApiError: The login is refused.
-			httpx.HTTPError: The site does not answer.
-		"""
-		self.url = url.rstrip("/")
-		self.http = httpx.Client(base_url=self.url, timeout=REQUEST_TIMEOUT_S)
-		if token:
-			self.http.headers["Authorization"] = f"token {token}"
-		elif sid:
-			self.http.cookies.set("sid", sid)
-		else:
-			try:
-				_message_of(self.http.post("/api/method/login", data={"usr": user, "pwd": password}))
-			except BaseException:
-				self.http.close()
-				raise
-
-	def get(self, method: str, **params: Any) -> Any:
-		"""Call a GET method of `ai_assistant.api` and return its `message`. Raises ApiError and httpx.HTTPError."""
-		path = f"/api/method/ai_assistant.api.{method}"
-		try:
-			response = self.http.get(path, params=params)
-		except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-			# The server may close an idle connection just when it is used again.
-			response = self.http.get(path, params=params)
-		return _message_of(response)
-
-	def post(self, method: str, **fields: Any) -> Any:
-		"""Call a POST method of `ai_assistant.api` and return its `message`. Raises ApiError and httpx.HTTPError."""
-		return _message_of(self.http.post(f"/api/method/ai_assistant.api.{method}", json=fields))
-
-
-def _message_of(response: httpx.Response) -> Any:
+def message_of(response: httpx.Response) -> Any:
+	"""The `message` of an answer. Raises ApiError, or RemoteProtocolError if it does not come from a site of Frappe."""
 	try:
 		body = response.json()
 	except ValueError:

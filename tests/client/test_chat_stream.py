@@ -12,9 +12,10 @@ from ai_assistant.client.event_socket import EventSocket
 
 
 class Site:
-	"""The REST half of a site whose answer does not come before the test ends. It stores an event after each reading."""
+	"""The client of a site whose answer does not come before the test ends. It stores an event after each reading."""
 
-	def __init__(self, *journal: dict[str, Any]) -> None:
+	def __init__(self, events: EventSocket, *journal: dict[str, Any]) -> None:
+		self.events = events
 		self.journal = list(journal)
 		self.stored: list[dict[str, Any]] = []
 		self.ended = threading.Event()
@@ -45,9 +46,9 @@ def test_a_new_connection_that_has_brought_nothing_is_not_trusted_for_long(
 	connected = threading.Event()
 	connected.set()
 	sockets = EventSocket("http://127.0.0.1", "site")
-	socket = sockets._socket = SimpleNamespace(sid="first", connected=True, connected_event=connected)
-	site = Site(event(2))
-	stream = ChatStream(site, sockets, {"request_id": "r"})  # type: ignore[arg-type]
+	socket = sockets.socket = SimpleNamespace(sid="first", connected=True, connected_event=connected)
+	site = Site(sockets, event(2))
+	stream = ChatStream(site, {"request_id": "r"})  # type: ignore[arg-type]
 	try:
 		events = iter(stream)
 		sockets.deliver("ai_progress", event(1))
