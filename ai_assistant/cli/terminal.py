@@ -35,18 +35,16 @@ class Answer:
 				return ""
 			self._drawn = call_id
 			return printable_text("\n" + CALL.format(name=event["name"], arguments=""))
-		if kind == "tool_approval":
+		if kind == "tool_call_delta" and call_id != self._drawn:
+			return ""
+		if kind == "tool_call" and self._drawn is not None and call_id == self._drawn:
+			self._drawn = None
+			return "\n"
+		if kind in ("tool_call", "tool_approval"):
 			return printable_text(f"\n{CALL.format_map(event)}\n")
 		if kind == "tool_result":
 			return printable_text(f"\n{SITE_CALL.format_map(event)}\n")
-		if kind == "tool_call_delta" and call_id != self._drawn:
-			return ""
-		if kind != "tool_call":
-			return printable_text(event["text"])
-		if self._drawn is not None and call_id == self._drawn:
-			self._drawn = None
-			return "\n"
-		return printable_text(f"\n{CALL.format_map(event)}\n")
+		return printable_text(event["text"])
 
 
 class View(Protocol):
@@ -56,7 +54,7 @@ class View(Protocol):
 		"""Show the next event."""
 
 	def close(self) -> None:
-		"""Show what is left when the chat has ended."""
+		"""End the thinking on the screen. The answer begins, or the chat has ended."""
 
 
 class Drawn:
@@ -86,15 +84,9 @@ class Drawn:
 			elif event["phase"] == "tool":
 				self._note = f" (the site runs {event['name']})"
 		else:
-			self._end_of_thinking()
-			self._console.print(
-				self._answer.shown(event), end="", markup=False, highlight=False, soft_wrap=True
-			)
-			if kind == "completion":
-				self._console.print()
-
-	def close(self) -> None:
-		self._end_of_thinking()
+			self.close()
+			text, end = self._answer.shown(event), "\n" if kind == "completion" else ""
+			self._console.print(text, end=end, markup=False, highlight=False, soft_wrap=True)
 
 	def _thinking(self) -> Group:
 		# It is drawn four times a second. So wrap only the part that may be visible, from the beginning of a line.
@@ -103,7 +95,7 @@ class Drawn:
 		seconds = int(time.monotonic() - self._started)
 		return Group(*lines[-LINES_OF_REASONING:], Text(INDICATOR.format(seconds) + self._note))
 
-	def _end_of_thinking(self) -> None:
+	def close(self) -> None:
 		live, self._live = self._live, None
 		if not live:
 			return
@@ -133,13 +125,8 @@ class Plain:
 				self._counter = threading.Thread(target=self._count, daemon=True)
 				self._counter.start()
 		elif kind != STATUS:
-			self._end_of_thinking()
-			self._print(self._answer.shown(event), end="")
-			if kind == "completion":
-				self._print("")
-
-	def close(self) -> None:
-		self._end_of_thinking()
+			self.close()
+			self._print(self._answer.shown(event), end="\n" if kind == "completion" else "")
 
 	def _count(self) -> None:
 		seconds = 0
@@ -148,7 +135,7 @@ class Plain:
 			seconds += 1
 			self._print(INDICATOR.format(seconds))
 
-	def _end_of_thinking(self) -> None:
+	def close(self) -> None:
 		if self._thinking_ended.is_set():
 			return
 		self._thinking_ended.set()
@@ -165,12 +152,9 @@ class Plain:
 class Json:
 	"""For a program: one event a line."""
 
-	def __init__(self, console: Console) -> None:
-		self._file = console.file
-
 	def show(self, event: dict[str, Any]) -> None:
 		# json.dumps writes ASCII, which every terminal and pipe accepts.
-		print(json.dumps(event), file=self._file, flush=True)
+		print(json.dumps(event), flush=True)
 
 	def close(self) -> None:
 		"""Do nothing: every event is printed at once."""
@@ -179,7 +163,7 @@ class Json:
 def view_for(console: Console, as_json: bool) -> View:
 	"""The view that suits the console."""
 	if as_json:
-		return Json(console)
+		return Json()
 	return Drawn(console) if console.is_terminal else Plain(console)
 
 
