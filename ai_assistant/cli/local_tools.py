@@ -48,20 +48,17 @@ class LocalTools:
 		for name, function in functions.items():
 			try:
 				self._adapters[name] = TypeAdapter(function)  # type: ignore[arg-type]
-				tool = self._describe(name, function)
+				parameters = self._adapters[name].json_schema()
 			except Exception as error:
 				raise ValueError(f"{name}() of {path} cannot be a tool: {_one_line(error)}") from error
-			if tool["function"]["parameters"].get("type") != "object":
+			if parameters.get("type") != "object":
 				raise ValueError(
 					f"{name}() of {path} cannot be a tool: its parameters are not given by name."
 				)
-			self.offered.append(tool)
-
-	def _describe(self, name: str, function: Any) -> dict[str, Any]:
-		definition = {"name": name, "parameters": self._adapters[name].json_schema()}
-		if description := inspect.getdoc(function):
-			definition["description"] = description
-		return {"type": "function", "function": definition}
+			definition = {"name": name, "parameters": parameters}
+			if description := inspect.getdoc(function):
+				definition["description"] = description
+			self.offered.append({"type": "function", "function": definition})
 
 	def run(self, call: Mapping[str, Any]) -> str:
 		"""Run a tool call of an answer.
