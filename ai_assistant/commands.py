@@ -110,9 +110,7 @@ def nginx(context: frappe._dict, address: str) -> None:
 
 
 @ai_assistant.command()
-@click.option(
-	"--json", "as_json", is_flag=True, help="Print one object a line with name, ok, seen and remedy."
-)
+@actions.results_as_json
 @pass_context
 def doctor(context: frappe._dict, as_json: bool) -> None:
 	"""Check what a chat on this site needs, and print what is wrong and how to correct it.
@@ -146,7 +144,7 @@ def smoke(context: frappe._dict) -> None:
 
 
 @ai_assistant.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+@actions.events_as_json
 @pass_context
 def watch(context: frappe._dict, as_json: bool) -> None:
 	"""Print the events of all users' requests as they are stored, until Ctrl-C.

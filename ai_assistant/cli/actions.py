@@ -22,6 +22,11 @@ SUCCESS, FAILED, VIOLATED = 0, 1, 3
 POLL_S = 0.5
 MARKS = {True: "✓", False: "✗", None: "·"}
 
+events_as_json = click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+results_as_json = click.option(
+	"--json", "as_json", is_flag=True, help="Print one object a line with name, ok, seen and remedy."
+)
+
 
 def doctor(checks: Iterable[Check], as_json: bool) -> int:
 	"""Run the checks and print one line for each.

@@ -19,6 +19,8 @@ from .local_tools import LocalTools
 # As the person has called it, so that printed commands can be pasted.
 PROGRAM = sys.argv[0] if sys.argv[0].endswith("ai-assistant") else "ai-assistant"
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ai-assistant")
@@ -35,11 +37,7 @@ def main() -> None:
 @click.option(
 	"--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."
 )
-@click.option(
-	"--site-config",
-	type=click.Path(exists=True, dir_okay=False, path_type=Path),
-	help="The site's configuration, as site_config.json of a bench.",
-)
+@click.option("--site-config", type=FILE, help="The site's configuration, as site_config.json of a bench.")
 @click.option(
 	"--data", type=click.Path(file_okay=False, path_type=Path), help="The folder of its database and logs."
 )
@@ -90,10 +88,10 @@ def serve(
 @click.option(
 	"--tools",
 	"tools_file",
-	type=click.Path(exists=True, dir_okay=False, path_type=Path),
+	type=FILE,
 	help="A Python file with functions that the model may call. They run here, without asking.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+@actions.events_as_json
 def chat(
 	prompt: str,
 	at: Address | None,
@@ -132,14 +130,8 @@ def chat(
 
 @main.command()
 @addressed
-@click.option(
-	"--site-config",
-	type=click.Path(exists=True, dir_okay=False, path_type=Path),
-	help="A configuration file, as site_config.json of a bench.",
-)
-@click.option(
-	"--json", "as_json", is_flag=True, help="Print one object a line with name, ok, seen and remedy."
-)
+@click.option("--site-config", type=FILE, help="A configuration file, as site_config.json of a bench.")
+@actions.results_as_json
 def doctor(at: Address | None, site_config: Path | None, as_json: bool) -> None:
 	"""Check what a chat needs, and print what is wrong and how to correct it.
 
@@ -183,7 +175,7 @@ def smoke(at: Address | None) -> None:
 
 @main.command()
 @addressed
-@click.option("--json", "as_json", is_flag=True, help="Print the events, one a line.")
+@actions.events_as_json
 def watch(at: Address | None, as_json: bool) -> None:
 	"""Print the events of your requests as they are stored, until Ctrl-C. A System Manager sees those of all users.
 
