@@ -8,6 +8,7 @@ A refused request has no row, so no metric counts it. Each refusal passes throug
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ai_assistant import store
@@ -27,22 +28,13 @@ MAX_PER_MINUTE = 5000
 # Requests that one scrape adds. After an upgrade there may be more; then the next scrape continues.
 MAX_PER_SCRAPE = 1000
 
-# The field of the usage, by the label `kind`.
-TOKENS = {
-	"prompt": "prompt_tokens",
-	"cached": "cached_tokens",
-	"cache_write": "cache_write_tokens",
-	"completion": "completion_tokens",
-	"reasoning": "reasoning_tokens",
-}
+# The values of the label `kind`. The field of the usage is `prompt_tokens`, and so on.
+TOKENS = ("prompt", "cached", "cache_write", "completion", "reasoning")
 
 COUNTERS = {
 	"requests": ("Requests that have ended.", ("status",)),
 	"request_errors": ("Requests that failed, by the code of the error.", ("code",)),
-	"events": (
-		"Events of ended requests, by whether a realtime server was subscribed.",
-		("outcome",),
-	),
+	"events": ("Events of ended requests, by whether a realtime server was subscribed.", ("outcome",)),
 	"provider_requests": ("How often a provider was asked.", ("provider", "key")),
 	"provider_errors": (
 		"How often a provider failed, by the code of the error.",
@@ -56,23 +48,21 @@ COUNTERS = {
 	),
 	"cost_usd": ("US dollars, where the price of the model is known.", ("provider",)),
 }
+# Bounds for what a provider's answer takes.
+SECONDS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 HISTOGRAMS = {
 	"first_event": (
 		"From the request's arrival in the site's code to event 1.",
 		(),
 		(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 	),
-	"first_reasoning": (
-		"From acceptance to the first reasoning.",
-		(),
-		(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
-	),
-	"first_text": ("From acceptance to the first text.", (), (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)),
+	"first_reasoning": ("From acceptance to the first reasoning.", (), SECONDS),
+	"first_text": ("From acceptance to the first text.", (), SECONDS),
 	"duration": ("From acceptance to the end.", (), (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1200)),
 	"first_chunk": (
 		"From acceptance to the first reasoning or text of a request that was asked once.",
 		("provider", "key"),
-		(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+		(0.1, *SECONDS),
 	),
 }
 """By name: the description, the labels, and the upper bounds of the buckets in seconds."""
@@ -134,13 +124,14 @@ def _values_of(row: store.Row) -> Iterator[tuple[store.Series, float]]:
 		# The last failure of a failed request has no fallback.
 		yield ("fallbacks", failure["provider"]), int(row["status"] != "failed" or number < len(failures))
 	if answered:
-		yield ("provider_requests", answered, *_key_of(row.get("key_label"))), 1
+		key = _key_of(row.get("key_label"))
+		yield ("provider_requests", answered, *key), 1
 		usage = row["usage"] or {}
-		for kind, field in TOKENS.items():
-			yield ("tokens", answered, kind, *_key_of(row.get("key_label"))), usage.get(field) or 0
+		for kind in TOKENS:
+			yield ("tokens", answered, kind, *key), usage.get(f"{kind}_tokens") or 0
 		yield ("cost_usd", answered), usage.get("cost_usd") or 0
 		for ms in provider_figures.first_chunk_ms(row):
-			yield from _observation("first_chunk", ms, answered, *_key_of(row.get("key_label")))
+			yield from _observation("first_chunk", ms, answered, *key)
 	for run in row.get("tool_runs") or []:
 		yield ("tool_calls", run["name"], run["outcome"]), 1
 	timing = row["timing"] or {}
@@ -224,8 +215,6 @@ def _buckets(
 	sums: Mapping[store.Series, float], name: str, bounds: Sequence[float], *labels: str
 ) -> tuple[list[tuple[str, float]], float]:
 	"""Returns the buckets of a histogram, each with those below it, and the sum."""
-	below, buckets = 0.0, []
-	for bound in (*(str(bound) for bound in bounds), ABOVE):
-		below += sums.get((name, bound, *labels), 0)
-		buckets.append((bound, below))
-	return buckets, sums.get((name, SUM, *labels), 0)
+	names = [*map(str, bounds), ABOVE]
+	below = accumulate(sums.get((name, bound, *labels), 0) for bound in names)
+	return list(zip(names, below, strict=True)), sums.get((name, SUM, *labels), 0)
