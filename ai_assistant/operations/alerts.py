@@ -19,6 +19,7 @@ from ai_assistant.realtime import redis_health
 
 from . import metrics, provider_figures
 from .doctor.check import CheckFailed
+from .provider_figures import KeyFigures
 
 WINDOW_S = 300
 # With fewer requests, providers and percentiles are not checked.
@@ -109,9 +110,7 @@ def _late_first_event(first_events_ms: list[int], limits: Alerts) -> str | None:
 	return message.format(len(first_events_ms), p95, limits.first_event_ms)
 
 
-def _provider_failing(
-	figures: Sequence[provider_figures.KeyFigures], name: str, limits: Alerts
-) -> str | None:
+def _provider_failing(figures: Sequence[KeyFigures], name: str, limits: Alerts) -> str | None:
 	requests = sum(of_key.asked for of_key in figures)
 	if requests < MIN_REQUESTS:
 		return None
@@ -122,9 +121,7 @@ def _provider_failing(
 	return message.format(name, failed, requests)
 
 
-def _low_cached_share(
-	figures: Sequence[provider_figures.KeyFigures], name: str, limits: Alerts
-) -> str | None:
+def _low_cached_share(figures: Sequence[KeyFigures], name: str, limits: Alerts) -> str | None:
 	answers = sum(of_key.asked - of_key.failed.total() for of_key in figures)
 	prompt = sum(of_key.prompt_tokens for of_key in figures)
 	if answers < MIN_REQUESTS or not prompt:
@@ -147,18 +144,12 @@ def of_keys(state: Mapping[tuple[str, str], Rest | None]) -> Verdicts:
 		kind = "key_refused" if rest.kind in REFUSED else "key_limited"
 		key = _("key {0}").format(label) if label else _("key")
 		if kind == "key_limited":
-			seconds = max(1, round(rest.until - time.time()))
-			message = _("Provider {0} limits its {1}. The key rests for {2} more seconds.").format(
-				name, key, seconds
-			)
+			sentence = _("Provider {0} limits its {1}. The key rests for {2} more seconds.")
 		elif rest.kind == "refused_key":
-			message = _("Provider {0} refuses its {1}. The key rests until somebody edits it.").format(
-				name, key
-			)
+			sentence = _("Provider {0} refuses its {1}. The key rests until somebody edits it.")
 		else:
-			message = _("Provider {0} has no credit for its {1}. The key rests for ten minutes.").format(
-				name, key
-			)
+			sentence = _("Provider {0} has no credit for its {1}. The key rests for ten minutes.")
+		message = sentence.format(name, key, max(1, round(rest.until - time.time())))
 		earlier = verdicts.get((kind, name))
 		verdicts[kind, name] = f"{earlier} {message}" if earlier else message
 	return verdicts
