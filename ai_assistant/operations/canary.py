@@ -5,8 +5,7 @@ Its client logs in with the API key of a user of its own (`canary_user.py`), so 
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from queue import Empty
 from urllib.request import getproxies
 
@@ -29,13 +28,8 @@ EVENT = "ai_canary"
 WEB_PORT, SOCKETIO_PORT = 8000, 9000
 UNTRUSTED = "its certificate is not trusted"
 
-_SET_HOST_NAME = (
-	"Set host_name to the address that browsers use: bench --site {site} set-config host_name https://…"
-)
 
-
-@contextmanager
-def client() -> Iterator[Client]:
+def client() -> Client:
 	"""A client of this site, logged in as the canary's user. Its socket is not connected yet.
 
 	Raises:
@@ -43,8 +37,7 @@ def client() -> Iterator[Client]:
 	"""
 	token = canary_user.token()
 	url = _url(token)
-	with Client(url, frappe.local.site, _socketio_url(url), token=token) as connected:
-		yield connected
+	return Client(url, frappe.local.site, _socketio_url(url), token=token)
 
 
 def delivery_ms() -> float:
@@ -97,7 +90,8 @@ def _url(token: str) -> str:
 	local = f"http://127.0.0.1:{cint(frappe.conf.get('webserver_port')) or WEB_PORT}"
 	if _logged_in_user(local, token, {"Host": site, "X-Frappe-Site-Name": site}) == canary_user.USER:
 		raise CheckFailed(
-			f"the site does not answer at {url} ({answer}), but at {local}", _SET_HOST_NAME.format(site=site)
+			f"the site does not answer at {url} ({answer}), but at {local}",
+			f"Set host_name to the address that browsers use: bench --site {site} set-config host_name https://…",
 		)
 	proxied = " HTTP_PROXY sends this request elsewhere: name the site in NO_PROXY." if getproxies() else ""
 	raise CheckFailed(
