@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import logging
-import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
@@ -67,12 +66,11 @@ def of_bench(frozen: CheckFailed | None = None) -> list[Check]:
 	return [Check("redis_cache", fail), *others]
 
 
-def installed() -> str:
+def installed() -> None:
 	"""Check that the app is on this site. Its commands are there on every site of the bench."""
 	if APP not in frappe.get_installed_apps():
 		site = frappe.local.site
 		raise CheckFailed(f"the site {site} has no app {APP}", f"bench --site {site} install-app {APP}.")
-	return "yes"
 
 
 def maintenance() -> str:
@@ -102,8 +100,7 @@ def versions() -> str:
 	for name in ("litellm", "python-socketio", "redis", "rq"):
 		with suppress(importlib.metadata.PackageNotFoundError):
 			versions[name] = importlib.metadata.version(name)
-	if node := shutil.which("node"):
-		with suppress(OSError, subprocess.SubprocessError):
-			done = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=NODE_TIMEOUT_S)
-			versions["node"] = done.stdout.strip().removeprefix("v")
+	with suppress(OSError, subprocess.SubprocessError):
+		done = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=NODE_TIMEOUT_S)
+		versions["node"] = done.stdout.strip().removeprefix("v")
 	return ", ".join(f"{name} {version}" for name, version in versions.items())

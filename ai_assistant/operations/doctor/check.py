@@ -4,7 +4,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 DEADLINE_S = 10.0
@@ -49,7 +49,7 @@ class Check:
 	look: Callable[[], str]
 	needs: tuple[str, ...] = ()
 	deadline_s: float = DEADLINE_S
-	then: Callable[[], "Iterable[Check]"] = field(default=tuple)
+	then: Callable[[], "Iterable[Check]"] = tuple
 
 	def run(self) -> CheckResult:
 		"""Run the check on the current thread. Does not raise."""

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import frappe
@@ -44,72 +46,58 @@ def configuration(load: Callable[[], settings.Settings] = settings.load) -> str:
 
 def providers(load: Callable[[], settings.Settings] = settings.load) -> Iterable[Check]:
 	"""A check for each provider, and a failing one for each part of the configuration that is set aside."""
-
-	def ask(name: Provider) -> Callable[[], str]:
-		return lambda: provider(name)
-
-	def fail(reason: str) -> Callable[[], str]:
-		def look() -> str:
-			raise CheckFailed(f"not used: {reason}", CORRECT)
-
-		return look
-
 	loaded = load()
 	return [
-		*(Check(name, fail(reason)) for name, reason in loaded.set_aside),
+		*(Check(name, partial(_set_aside, reason)) for name, reason in loaded.set_aside),
 		*(
-			Check(f"provider {provider.name}", ask(provider), deadline_s=PROVIDER_DEADLINE_S)
-			for provider in loaded.providers
+			Check(f"provider {one.name}", partial(provider, one), deadline_s=PROVIDER_DEADLINE_S)
+			for one in loaded.providers
 		),
 	]
 
 
+def _set_aside(reason: str) -> NoReturn:
+	raise CheckFailed(f"not used: {reason}", CORRECT)
+
+
 def resting() -> Iterable[Check]:
 	"""Makes a failing check for each provider or key of this site that rests, from the state that its processes share."""
-
-	def fail(name: str, rest: Rest) -> Callable[[], str]:
-		def look() -> str:
-			reason = "is refused" if rest.kind in REFUSED else "has failed"
-			seconds = max(1, round(rest.until - time.time()))
-			raise CheckFailed(
-				f"it {reason} ({rest.kind}) and rests for {counted(seconds, 'second')} more",
-				f"Enter another key: AI Provider {name}."
-				if rest.kind in REFUSED
-				else "Wait, and look again.",
-			)
-
-		return look
-
 	return [
-		Check(f"key {label} of {name}" if label else f"rest of {name}", fail(name, rest))
+		Check(f"key {label} of {name}" if label else f"rest of {name}", partial(_rests, name, rest))
 		for (name, label), rest in provider_health.state_of(settings.load().providers).items()
 		if rest
 	]
 
 
+def _rests(name: str, rest: Rest) -> NoReturn:
+	if rest.kind in REFUSED:
+		reason, remedy = "is refused", f"Enter another key: AI Provider {name}."
+	else:
+		reason, remedy = "has failed", "Wait, and look again."
+	seconds = max(1, round(rest.until - time.time()))
+	raise CheckFailed(f"it {reason} ({rest.kind}) and rests for {counted(seconds, 'second')} more", remedy)
+
+
 def asked() -> Iterable[Check]:
 	"""Makes a check for each key that was asked in the last day, which prints its figures."""
-
-	def tell(figures: provider_figures.KeyFigures) -> Callable[[], str]:
-		def look() -> str:
-			failures = ", ".join(f"{count} {code}" for code, count in figures.failed.most_common())
-			parts = [
-				f"asked {counted(figures.asked, 'time')} in the last day",
-				f"failed {counted(figures.failed.total(), 'time')}" + (f" ({failures})" if failures else ""),
-			]
-			if figures.cached_percent is not None:
-				parts.append(f"{figures.cached_percent:.0f} % of the prompts from the cache")
-			if (middle := figures.percentile_ms(50)) is not None:
-				parts.append(f"first chunk after {middle} ms (p50) and {figures.percentile_ms(95)} ms (p95)")
-			return ", ".join(parts)
-
-		return look
-
 	return [
-		Check(f"use of key {label} of {name}" if label else f"use of {name}", tell(figures))
+		Check(f"use of key {label} of {name}" if label else f"use of {name}", partial(_use, figures))
 		for (name, label), figures in provider_figures.of_site().items()
 		if figures.asked
 	]
+
+
+def _use(figures: provider_figures.KeyFigures) -> str:
+	failures = ", ".join(f"{count} {code}" for code, count in figures.failed.most_common())
+	parts = [
+		f"asked {counted(figures.asked, 'time')} in the last day",
+		f"failed {counted(figures.failed.total(), 'time')}" + (f" ({failures})" if failures else ""),
+	]
+	if figures.cached_percent is not None:
+		parts.append(f"{figures.cached_percent:.0f} % of the prompts from the cache")
+	if (middle := figures.percentile_ms(50)) is not None:
+		parts.append(f"first chunk after {middle} ms (p50) and {figures.percentile_ms(95)} ms (p95)")
+	return ", ".join(parts)
 
 
 def provider(provider: Provider) -> str:

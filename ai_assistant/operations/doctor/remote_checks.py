@@ -7,7 +7,7 @@ from contextlib import suppress
 import httpx
 import socketio
 
-from ai_assistant.client import ApiError, ChatStream, Client
+from ai_assistant.client import ApiError, Client
 from ai_assistant.gateway.probe import QUESTION
 
 from .check import Check, CheckFailed, ms_since
@@ -38,10 +38,7 @@ def of_site(url: str, socketio_url: str, log_in: Callable[[], Client]) -> list[C
 		),
 		Check("realtime server", lambda: realtime_server(socketio_url), needs=("web server",)),
 		Check(
-			"event",
-			lambda: event(log_in),
-			needs=("login", "realtime server"),
-			deadline_s=LOGIN_DEADLINE_S,
+			"event", lambda: event(log_in), needs=("login", "realtime server"), deadline_s=LOGIN_DEADLINE_S
 		),
 	]
 
@@ -134,11 +131,12 @@ def event(log_in: Callable[[], Client]) -> str:
 			raise socket_refused(client, str(error))
 		began = time.monotonic()
 		stream = client.chat(QUESTION)
-		for _first in stream:
-			break
+		next(iter(stream), None)
 		# `read_back` also counts later events, because the iteration has ended.
 		took, was_read_back = ms_since(began), stream.read_back
-		_cancel(client, stream)
+		with suppress(ApiError, httpx.HTTPError):
+			client.post("cancel", request_id=stream.request_id)
+			stream.wait()
 		if was_read_back:
 			raise CheckFailed(
 				f"a socket is connected at {client.socketio_url}, and event 1 had to be read from the journal",
@@ -191,9 +189,3 @@ def _logged_in(log_in: Callable[[], Client]) -> Client:
 		}.get(error.status, "The site's log says more.")
 		raise CheckFailed(f"refused: {error}", remedy)
 	return client
-
-
-def _cancel(client: Client, stream: ChatStream) -> None:
-	with suppress(ApiError, httpx.HTTPError):
-		client.post("cancel", request_id=stream.request_id)
-		stream.wait()

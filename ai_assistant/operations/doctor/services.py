@@ -118,14 +118,12 @@ def _connections() -> str:
 
 	port = cint(frappe.conf.get("socketio_port")) or canary.SOCKETIO_PORT
 	try:
-		connections = [
-			connection
-			for connection in psutil.net_connections("tcp")
-			if connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
-		]
+		connections = psutil.net_connections("tcp")
 	except (psutil.Error, OSError):
 		return ""
-	return f"; {counted(len(connections), 'connection')} to its port {port}"
+	established = [one for one in connections if one.status == psutil.CONN_ESTABLISHED]
+	number = sum(one.laddr.port == port for one in established)
+	return f"; {counted(number, 'connection')} to its port {port}"
 
 
 def _settings(*keys: str) -> str:

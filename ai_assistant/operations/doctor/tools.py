@@ -1,6 +1,7 @@
 """Checks of the tools of the site: the names in modes, and the servers of the Model Context Protocol."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 
 from ai_assistant.config import settings
 from ai_assistant.config.settings import McpServer, Settings
@@ -11,19 +12,16 @@ from ai_assistant.tools.tool import ToolError
 from .check import Check, CheckFailed, counted
 
 
-def tools(load: Callable[[], Settings] = settings.load) -> Iterable[Check]:
+def tools() -> Iterable[Check]:
 	"""Makes a check for each MCP server, and one for the tools that modes name, if there are any."""
-	loaded = load()
-	servers = [
-		Check(f"MCP server {server.name}", _asks(server), deadline_s=2 * mcp.LIST_S)
+	loaded = settings.load()
+	checks = [
+		Check(f"MCP server {server.name}", partial(mcp_server, server), deadline_s=2 * mcp.LIST_S)
 		for server in loaded.mcp_servers.values()
 	]
-	named = any(mode.tools for mode in loaded.modes.values())
-	return [*servers, *([Check("tools", lambda: modes(loaded), deadline_s=30.0)] if named else [])]
-
-
-def _asks(server: McpServer) -> Callable[[], str]:
-	return lambda: mcp_server(server)
+	if any(mode.tools for mode in loaded.modes.values()):
+		checks.append(Check("tools", partial(modes, loaded), deadline_s=30.0))
+	return checks
 
 
 def mcp_server(server: McpServer) -> str:
