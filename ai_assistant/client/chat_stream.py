@@ -78,7 +78,7 @@ class ChatStream:
 		self._done = False
 		events.add_inbox(self._inbox, self.request_id)
 		# For a stream that is dropped without an iteration.
-		weakref.finalize(self, events.remove_inbox, self._inbox, self.request_id).atexit = False
+		weakref.finalize(self, events.remove_inbox, self._inbox).atexit = False
 		threading.Thread(target=self._post, args=(body,), name="ai-assistant-post", daemon=True).start()
 		if not events.socket:
 			threading.Thread(target=self._poll_journal, name="ai-assistant-journal", daemon=True).start()
@@ -89,7 +89,7 @@ class ChatStream:
 		try:
 			yield from self._arriving()
 		finally:
-			self._events.remove_inbox(self._inbox, self.request_id)
+			self._events.remove_inbox(self._inbox)
 			# As after a reconnect: the next iteration reads from the journal what it misses.
 			self._sid = None
 

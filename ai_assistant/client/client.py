@@ -111,7 +111,7 @@ class Client:
 		try:
 			yield inbox
 		finally:
-			self.events.remove_inbox(inbox, request_id)
+			self.events.remove_inbox(inbox)
 
 	def get(self, method: str, **params: Any) -> Any:
 		"""Call a GET method of `ai_assistant.api` and return its `message`. Raises ApiError and httpx.HTTPError."""

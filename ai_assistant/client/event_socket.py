@@ -20,7 +20,8 @@ class EventSocket:
 		"""`url` is the realtime server's address, `site` the name of the site."""
 		self.url = url.rstrip("/")
 		self._site = site
-		self._inboxes: dict[str, list[Inbox]] = {}
+		# The id of its request, by the inbox.
+		self._inboxes: dict[Inbox, str] = {}
 		# The socketio.SimpleClient, None before `connect()`.
 		self.socket: Any = None
 
@@ -61,18 +62,12 @@ class EventSocket:
 			socket.input_event.set()
 
 	def add_inbox(self, inbox: Inbox, request_id: str) -> None:
-		"""Put the messages of a request into the inbox from now on. Does nothing for an inbox that has them already."""
-		inboxes = self._inboxes.setdefault(request_id, [])
-		if inbox not in inboxes:
-			inboxes.append(inbox)
+		"""Put the messages of a request into the inbox from now on. An inbox has one request."""
+		self._inboxes[inbox] = request_id
 
-	def remove_inbox(self, inbox: Inbox, request_id: str) -> None:
+	def remove_inbox(self, inbox: Inbox) -> None:
 		"""Stop what `add_inbox` has started. Does nothing for an unknown inbox."""
-		inboxes = self._inboxes.get(request_id, [])
-		if inbox in inboxes:
-			inboxes.remove(inbox)
-		if not inboxes:
-			self._inboxes.pop(request_id, None)
+		self._inboxes.pop(inbox, None)
 
 	def listen(self, socket: Any) -> None:
 		"""Receive and deliver messages until the socket ends. It runs on a thread of its own."""
@@ -86,8 +81,9 @@ class EventSocket:
 
 	def deliver(self, name: str, message: dict[str, Any]) -> None:
 		"""Put a message into the inboxes of its request."""
-		for inbox in list(self._inboxes.get(str(message.get("request_id")), [])):
-			inbox.put((name, message))
+		for inbox, request_id in list(self._inboxes.items()):
+			if request_id == message.get("request_id"):
+				inbox.put((name, message))
 
 
 class _ClosableClient(socketio.Client):
