@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import click
@@ -50,24 +50,17 @@ def addressed(command: Callable[..., None]) -> Callable[..., None]:
 	"""Give a command these options as the argument `at`: an Address, or None without --url."""
 
 	@functools.wraps(command)
-	def run(
-		url: str | None,
-		socketio_url: str | None,
-		site: str | None,
-		user: str | None,
-		password: str | None,
-		token: str | None,
-		**others: Any,
-	) -> None:
-		if not url:
-			if user or site or socketio_url:
+	def run(**options: Any) -> None:
+		given = {field.name: options.pop(field.name) for field in fields(Address)}
+		if not given["url"]:
+			if given["user"] or given["site"] or given["socketio_url"]:
 				raise click.UsageError("--user, --site and --socketio-url go with --url.")
-			return command(at=None, **others)
-		if not token and not (user and password):
+			return command(at=None, **options)
+		if not given["token"] and not (given["user"] and given["password"]):
 			raise click.UsageError("--url needs --token, or --user and --password.")
 		with as_click_error():
-			host = httpx.URL(url).host
-		command(at=Address(url, socketio_url, site or host, user, password, token), **others)
+			given["site"] = given["site"] or httpx.URL(given["url"]).host
+		command(at=Address(**given), **options)
 
 	for option in reversed(OPTIONS):
 		run = option(run)
