@@ -54,12 +54,10 @@ has_permission = {
 	"AI Usage": "ai_assistant.permissions.is_own",
 	"AI Key": "ai_assistant.permissions.is_own",
 }
-standard_queries = {
-	"AI Request": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
-	"AI Request Event": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
-	"AI Usage": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
-	"AI Key": "ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
-}
+standard_queries = dict.fromkeys(
+	("AI Request", "AI Request Event", "AI Usage", "AI Key"),
+	"ai_assistant.ai_assistant.doctype.ai_request.ai_request.find",
+)
 # Each form shows the chats that belong to its document.
 additional_timeline_content = {"*": ["ai_assistant.ai_assistant.doctype.ai_request.ai_request.timeline_of"]}
 override_whitelisted_methods = {
