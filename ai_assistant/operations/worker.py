@@ -61,8 +61,7 @@ class ChatWorker(SimpleWorker):
 		try:
 			while not self._stop_requested:
 				try:
-					if not self._is_registered():
-						self._begin(logging_level)
+					self._stay_registered(logging_level)
 					self._take()
 				except RedisError as error:
 					self.log.error("Worker %s: Redis: %s", self.name, error)
@@ -113,14 +112,13 @@ class ChatWorker(SimpleWorker):
 		# RQ's own method raises in the main thread at any point: a job that was just taken would be lost.
 		self._stop_requested = True
 
-	def _is_registered(self) -> bool:
-		"""Whether Redis still lists this worker, and commands reach it."""
-		return self._listens() and bool(self.connection.hexists(self.key, "birth"))
-
 	def _listens(self) -> bool:
 		return self.pubsub_thread is not None and self.pubsub_thread.is_alive()
 
-	def _begin(self, logging_level: str) -> None:
+	def _stay_registered(self, logging_level: str) -> None:
+		"""Register the worker, unless Redis still lists it and commands reach it."""
+		if self._listens() and self.connection.hexists(self.key, "birth"):
+			return
 		if self.pubsub is not None:
 			self.register_death()
 		self.bootstrap(logging_level)
