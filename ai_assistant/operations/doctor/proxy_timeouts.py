@@ -19,11 +19,8 @@ def timeouts() -> str:
 	total_s = settings.load().timeouts.total_s
 	sites = Path(frappe.local.sites_path).resolve()
 	servers = gunicorn(sites)
-	limits = {
-		"gunicorn": min(
-			(server.timeout_s for server in servers if server.timeout_s is not None), default=None
-		)
-	}
+	of_gunicorn = [server.timeout_s for server in servers if server.timeout_s is not None]
+	limits = {"gunicorn": min(of_gunicorn, default=None)}
 	with suppress(OSError):
 		limits["nginx"] = nginx_s((sites.parent / "config" / "nginx.conf").read_text())
 	known = {name: seconds for name, seconds in limits.items() if seconds is not None}

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 
-from ai_assistant.config import settings
-from ai_assistant.config.settings import McpServer, Settings
+from ai_assistant.config.settings import McpServer, Settings, load
 from ai_assistant.tools import mcp
 from ai_assistant.tools.catalog import tools_named
 from ai_assistant.tools.tool import ToolError
@@ -14,7 +13,7 @@ from .check import Check, CheckFailed, counted
 
 def tools() -> Iterable[Check]:
 	"""Makes a check for each MCP server, and one for the tools that modes name, if there are any."""
-	loaded = settings.load()
+	loaded = load()
 	checks = [
 		Check(f"MCP server {server.name}", partial(mcp_server, server), deadline_s=2 * mcp.LIST_S)
 		for server in loaded.mcp_servers.values()
