@@ -118,12 +118,16 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 	usage = answer["usage"]
 	tokens = counted(usage["total_tokens"], "token") if usage else "an unknown number of tokens"
 	figures = f"{tokens}, {seconds:.1f} s"
+	lines = []
+	if trimmed := answer.get("trimmed"):
+		results = counted(trimmed["tool_results"], "result")
+		lines.append(
+			f"Left out: {results} of tools, about {trimmed['tokens']} tokens, because the model's context window is full."
+		)
 	if not answer["realtime"]["last_seq"]:
-		return SUCCESS, [
-			*_notes(answer),
-			f"✓ {who} answered, without events: realtime is switched off on this site; {figures}.",
-		]
-	wrong, lines = violations(events, answer), _notes(answer)
+		line = f"✓ {who} answered, without events: realtime is switched off on this site; {figures}."
+		return SUCCESS, [*lines, line]
+	wrong = violations(events, answer)
 	if stream.read_back:
 		if len(events) == stream.read_back:
 			wrong.append("No event came over Socket.IO; all were read back from the journal.")
@@ -134,16 +138,6 @@ def verdict(stream: ChatStream, events: list[dict[str, Any]], seconds: float) ->
 		return VIOLATED, [*lines, *(f"✗ {sentence}" for sentence in wrong)]
 	line = f"✓ {who} answered: {counted(len(events), 'event')} over Socket.IO, whole and in order; {figures}."
 	return SUCCESS, [*lines, line]
-
-
-def _notes(answer: dict[str, Any]) -> list[str]:
-	"""The lines about what the provider did not get."""
-	if not (trimmed := answer.get("trimmed")):
-		return []
-	results = counted(trimmed["tool_results"], "result")
-	return [
-		f"Left out: {results} of tools, about {trimmed['tokens']} tokens, because the model's context window is full."
-	]
 
 
 def watch(page: Callable[[Any], dict[str, Any]], as_json: bool) -> None:

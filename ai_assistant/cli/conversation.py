@@ -38,12 +38,7 @@ def converse(
 	"""
 	messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
 	if tools:
-		fields = {
-			**fields,
-			"tools": tools.offered,
-			"stream_tool_calls": True,
-			"task_id": str(uuid.uuid4()),
-		}
+		fields = {**fields, "tools": tools.offered, "stream_tool_calls": True, "task_id": str(uuid.uuid4())}
 	for _round in range(MAX_ROUNDS):
 		started = time.monotonic()
 		stream = client.chat(messages, **fields)
