@@ -30,25 +30,21 @@ class Address:
 		return Client(self.url, self.site, self.socketio_url, self.user, self.password, self.token)
 
 
-OPTIONS = (
-	click.option("--url", help="The address of a running site."),
-	click.option(
-		"--socketio-url", help="The address of its realtime server, if that has its own port (bench: 9000)."
-	),
-	click.option("--site", help="The name of the site, if it is not the host of --url."),
-	click.option("--user", help="Log in as this user, with --password."),
-	click.option("--password", envvar="AI_ASSISTANT_PASSWORD", help="Also read from AI_ASSISTANT_PASSWORD."),
-	click.option(
-		"--token",
-		envvar="AI_ASSISTANT_TOKEN",
-		help='An API key "key:secret" instead of a user. Also read from AI_ASSISTANT_TOKEN.',
-	),
-)
-
-
 def addressed(command: Callable[..., None]) -> Callable[..., None]:
 	"""Give a command these options as the argument `at`: an Address, or None without --url."""
 
+	@click.option("--url", help="The address of a running site.")
+	@click.option(
+		"--socketio-url", help="The address of its realtime server, if that has its own port (bench: 9000)."
+	)
+	@click.option("--site", help="The name of the site, if it is not the host of --url.")
+	@click.option("--user", help="Log in as this user, with --password.")
+	@click.option("--password", envvar="AI_ASSISTANT_PASSWORD", help="Also read from AI_ASSISTANT_PASSWORD.")
+	@click.option(
+		"--token",
+		envvar="AI_ASSISTANT_TOKEN",
+		help='An API key "key:secret" instead of a user. Also read from AI_ASSISTANT_TOKEN.',
+	)
 	@functools.wraps(command)
 	def run(**options: Any) -> None:
 		given = {field.name: options.pop(field.name) for field in fields(Address)}
@@ -62,8 +58,6 @@ def addressed(command: Callable[..., None]) -> Callable[..., None]:
 			given["site"] = given["site"] or httpx.URL(given["url"]).host
 		command(at=Address(**given), **options)
 
-	for option in reversed(OPTIONS):
-		run = option(run)
 	return run
 
 

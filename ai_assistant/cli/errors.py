@@ -24,25 +24,22 @@ def as_click_error() -> Iterator[None]:
 		yield
 	except ModuleNotFoundError as error:
 		checkout = Path(ai_assistant.__file__).parent.parent
-		raise click.ClickException(
+		sentence = (
 			f"The standalone site needs {error.name}, which this Python lacks. In a virtual environment without Frappe:"
 			f" pip install '{checkout}[standalone]'"
-		) from None
+		)
 	except (BadSiteConfig, ModelUnavailable, ApiError, RuntimeError) as error:
-		raise click.ClickException(str(error)) from None
+		sentence = str(error)
 	except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-		raise click.ClickException(
-			f"--url accepts an address such as http://127.0.0.1:8000: {error}"
-		) from None
+		sentence = f"--url accepts an address such as http://127.0.0.1:8000: {error}"
 	except httpx.HTTPError as error:
-		raise click.ClickException(
-			f"The site does not answer: {error}. Start it, or correct --url."
-		) from None
+		sentence = f"The site does not answer: {error}. Start it, or correct --url."
 	except BrokenPipeError:
 		actions.end_unread()
 	except socketio.exceptions.ConnectionError as error:
-		raise click.ClickException(
-			f"The realtime server refuses the socket: {error}. ai-assistant doctor --url … says more."
-		) from None
+		sentence = f"The realtime server refuses the socket: {error}. ai-assistant doctor --url … says more."
 	except OSError as error:
-		raise click.ClickException(f"The site cannot start: {error.strerror or error}") from None
+		sentence = f"The site cannot start: {error.strerror or error}"
+	else:
+		return
+	raise click.ClickException(sentence)
