@@ -59,8 +59,10 @@ def call(hook: str, path: str, user: str, *arguments: Any) -> Any:
 		result = results.get(timeout=LIMIT_S)
 	except Empty:
 		raise skipped(hook, path, f"takes longer than {LIMIT_S:g} s", user) from None
-	if hook == BEFORE_REQUEST and _is_refusal(result):
-		raise Refused(str(result))
+	if hook == BEFORE_REQUEST and isinstance(result, frappe.ValidationError | frappe.PermissionError):
+		# A document that the function does not find is a ValidationError too, and a failure of the function.
+		if not isinstance(result, frappe.DoesNotExistError):
+			raise Refused(str(result))
 	if isinstance(result, Exception):
 		raise skipped(hook, path, "failed", user, result) from result
 	return result
@@ -70,10 +72,3 @@ def skipped(hook: str, path: str, reason: str, user: str, error: Exception | Non
 	"""Logs that a function of another app is skipped, and makes the exception for it."""
 	logger().error(f"[Hook] {hook}: {path} {reason}; it is skipped {fields(user=user)}", exc_info=error)
 	return Skipped(path)
-
-
-def _is_refusal(result: Any) -> bool:
-	# A document that a function does not find is a ValidationError too, and a failure of the function.
-	return isinstance(result, frappe.ValidationError | frappe.PermissionError) and not isinstance(
-		result, frappe.DoesNotExistError
-	)
