@@ -16,16 +16,12 @@ def get_context(context: Any) -> None:
 	context.boot = page.boot(context, "/ai-assistant/connect")
 	# The standalone site has its keys in its configuration.
 	context.makes_keys = forms.exist()
-	context.clients = _clients()
-
-
-def _clients() -> list[tuple[str, str, str, str]]:
-	"""The clients of the page: the id as in connect/configurations.js, the title, the API that they ask, and a note."""
 	vscode = _(
 		"Run “Chat: Manage Language Models”, then open chatLanguageModels.json from there and paste this."
 	)
 	llm = _("extra-openai-models.yaml in the folder that “llm logs path” names.")
-	return [
+	# The id as in connect/configurations.js, the title, the API that they ask, and a note.
+	context.clients = [
 		("vscode", "VS Code", "chat", vscode),
 		("continue", "Continue", "chat", "~/.continue/config.yaml"),
 		("cline", "Cline", "chat", _("Enter these values in the settings of Cline.")),
