@@ -36,16 +36,11 @@ class LocalTools:
 			spec.loader.exec_module(module)
 		except (Exception, SystemExit) as error:
 			raise ValueError(f"{path} cannot be loaded: {_one_line(error)}") from error
-		functions = {
-			name: function
-			for name, function in inspect.getmembers(module, inspect.isfunction)
-			if function.__module__ == module.__name__ and not name.startswith("_")
-		}
-		if not functions:
-			raise ValueError(f"{path} defines no function that could be a tool.")
 		self._adapters: dict[str, TypeAdapter[Any]] = {}
 		self.offered: list[dict[str, Any]] = []
-		for name, function in functions.items():
+		for name, function in inspect.getmembers(module, inspect.isfunction):
+			if function.__module__ != module.__name__ or name.startswith("_"):
+				continue
 			try:
 				self._adapters[name] = TypeAdapter(function)  # type: ignore[arg-type]
 				parameters = self._adapters[name].json_schema()
@@ -59,6 +54,8 @@ class LocalTools:
 			if description := inspect.getdoc(function):
 				definition["description"] = description
 			self.offered.append({"type": "function", "function": definition})
+		if not self.offered:
+			raise ValueError(f"{path} defines no function that could be a tool.")
 
 	def run(self, call: Mapping[str, Any]) -> str:
 		"""Run a tool call of an answer.
