@@ -58,7 +58,7 @@ def converse(
 		messages.append(assistant_message(stream.answer))
 		for call in calls:
 			result = tools.run(call)
-			say(f"🔧 {call['function']['name']} → {printable_text(result)}")
+			say(f"🔧 {call['function']['name']} → {result}")
 			messages.append({"role": "tool", "tool_call_id": call["id"], "content": result})
 	say(f"✗ The model still calls tools after {MAX_ROUNDS} rounds. Ask again with a narrower question.")
 	return actions.FAILED
@@ -79,7 +79,7 @@ def _decided(client: Client, stream: ChatStream, as_json: bool) -> Iterator[dict
 			f"The model asks to run {printable_text(event['name'])}. Approve?", err=True
 		)
 		if not asks:
-			say(f"✗ {printable_text(event['name'])} needs approval in a terminal; it is refused.")
+			say(f"✗ {event['name']} needs approval in a terminal; it is refused.")
 		try:
 			client.post(
 				"approve", request_id=stream.request_id, approval=event["approval"], approved=approved

@@ -10,6 +10,7 @@ import socketio
 
 import ai_assistant
 from ai_assistant.client import ApiError
+from ai_assistant.printing import printable_text
 
 from . import actions
 
@@ -42,4 +43,5 @@ def as_click_error() -> Iterator[None]:
 		sentence = f"The site cannot start: {error.strerror or error}"
 	else:
 		return
-	raise click.ClickException(sentence)
+	# A site may have written it.
+	raise click.ClickException(printable_text(sentence))

@@ -11,6 +11,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ai_assistant.printing import printable_text
+
 from .address import Address
 from .errors import as_click_error
 
@@ -29,8 +31,11 @@ _stderr = Console(stderr=True, highlight=False)
 
 
 def say(line: str) -> None:
-	"""Print a line for the person on standard error, apart from the output of the command."""
-	_stderr.print(line, markup=False, soft_wrap=True)
+	"""Print a line for the person on standard error, apart from the output of the command.
+
+	The line may hold what a site or a model wrote.
+	"""
+	_stderr.print(printable_text(line), markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,11 +1,17 @@
-"""Tests what the command line prints of an answer besides its text."""
+"""Tests what the command line prints besides the text of an answer."""
 
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 
 from ai_assistant.cli import actions
+from ai_assistant.cli.conversation import converse
+from ai_assistant.cli.errors import as_click_error
+from ai_assistant.client import ApiError
+
+EVIL = "\x1b[2J\x1b]0;title\x07gone"
 
 
 @pytest.mark.parametrize(
@@ -32,3 +38,19 @@ def test_what_was_left_out_of_the_conversation_is_said(
 	code, lines = actions.verdict(stream, [], 1.0)
 	assert code == actions.SUCCESS and len(lines) == len(expected) + 1
 	assert all(line.startswith(start) for line, start in zip(lines, expected, strict=False))
+
+
+class Failed(list[dict[str, Any]]):
+	"""A chat without events, whose site answers with control characters."""
+
+	request_id = "request-1"
+	answer: dict[str, Any] = {"status": "failed", "response": "", "error": {"message": EVIL}}  # noqa: RUF012
+
+
+def test_a_site_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+	client: Any = SimpleNamespace(chat=lambda _messages, **_fields: Failed())
+	assert converse(client, "hello", None, True, {}) == actions.FAILED
+	assert capsys.readouterr().err == "✗ [2J]0;titlegone\n"
+	with pytest.raises(click.ClickException) as refused, as_click_error():
+		raise ApiError(417, {"message": EVIL})
+	assert refused.value.message == "[2J]0;titlegone (HTTP 417)"
