@@ -95,9 +95,7 @@ class Client:
 		"""
 		parts = urlsplit(self.url)
 		token = self.http.headers.get("Authorization")
-		cookies = (
-			{"socket": "1"} if token else {cookie.name: cookie.value for cookie in self.http.cookies.jar}
-		)
+		cookies = {"socket": "1"} if token else {one.name: one.value for one in self.http.cookies.jar}
 		headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
 		if token:
 			headers["Authorization"] = token

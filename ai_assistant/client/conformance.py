@@ -71,7 +71,6 @@ def _streamed_call_violations(events: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _completion_violations(completion: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
-	wrong = []
 	expected = {
 		**{name: answer[name] for name in ("status", "finish_reason", "provider", "model", "usage")},
 		"reasoning_length": len(answer["reasoning"]),
@@ -79,11 +78,11 @@ def _completion_violations(completion: Mapping[str, Any], answer: Mapping[str, A
 		"text_sha256": hashlib.sha256(answer["response"].encode()).hexdigest(),
 		"tool_calls": answer.get("tool_calls"),
 	}
-	for name, value in expected.items():
-		if completion.get(name) != value:
-			wrong.append(
-				f"The completion's {name} is {completion.get(name)!r}, and the answer's is {value!r}."
-			)
+	wrong = [
+		f"The completion's {name} is {completion.get(name)!r}, and the answer's is {value!r}."
+		for name, value in expected.items()
+		if completion.get(name) != value
+	]
 	if (answer["status"] == "failed") != ("error" in completion):
 		wrong.append(
 			f"The completion of a request that {answer['status']} has the error {completion.get('error')!r}."
