@@ -7,7 +7,7 @@ from string import Formatter
 
 import pytest
 
-from ai_assistant.languages import PAGES, sentences
+from ai_assistant.page import PAGES, sentences
 
 from .catalog import LOCALE, TEMPLATE, read
 from .extraction import APP, HTML, JAVASCRIPT, ROOT, calls, extract, messages, sources

@@ -55,7 +55,7 @@ def test_a_page_has_the_translations_of_its_scripts_alone(
 	ann: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
 	translations = {"Copied": "Kopiert", "A sentence of another app": "Ein Satz"}
-	monkeypatch.setattr("ai_assistant.languages.get_all_translations", lambda lang: translations)
+	monkeypatch.setattr("ai_assistant.page.get_all_translations", lambda lang: translations)
 	(boot,) = re.findall(r'<script type="application/json" id="boot">(.*?)</script>', ann.get(path).text)
 	assert json.loads(boot)["messages"] == {"Copied": "Kopiert"}
 
