@@ -15,160 +15,112 @@ def N_(message: str) -> str:
 	return message
 
 
-SENTENCES = {
-	"refused_key": (
-		"provider_auth",
-		N_(
+_BY_CODE = {
+	"provider_auth": {
+		"refused_key": N_(
 			"{provider} refused its API key; an administrator can correct it in the provider's configuration."
 		),
-	),
-	"out_of_credit": (
-		"provider_error",
-		N_(
+	},
+	"provider_error": {
+		"out_of_credit": N_(
 			"The account at {provider} has no credit or quota left; an administrator can look at its billing there."
 		),
-	),
-	"country": (
-		"provider_error",
-		N_("{provider} does not serve the country that this site asks from; choose another provider."),
-	),
-	"no_access": (
-		"provider_error",
-		N_(
+		"country": N_(
+			"{provider} does not serve the country that this site asks from; choose another provider."
+		),
+		"no_access": N_(
 			"{provider} gives its API key no access to {model}; choose another model, or let an administrator ask"
 			" for it there."
 		),
-	),
-	"rate_limited": ("rate_limited", N_("{provider} is limiting requests at the moment; try again later.")),
-	"too_long": (
-		"context_too_long",
-		N_("The messages are longer than {model} of {provider} accepts; send fewer or shorter ones."),
-	),
-	"exceeds_window": (
-		"context_too_long",
-		N_(
-			"The request has about {tokens} tokens (estimated) and {model} of {provider} accepts {limit}; send fewer or"
-			" shorter messages."
-		),
-	),
-	"filtered": ("content_filtered", N_("{provider} filtered the content of this request or of its answer.")),
-	"no_model_list": (
-		"invalid_request",
-		N_(
-			"The API of {provider} has no list of models that can be read here; enter the names of its models."
-		),
-	),
-	"no_tools": (
-		"invalid_request",
-		N_("{model} of {provider} takes no tools; choose another model or send none."),
-	),
-	"large_tools": (
-		"invalid_request",
-		N_(
-			"{model} of {provider} accepts no references in tools, and the tools are too large without them; send smaller ones."
-		),
-	),
-	"no_images": (
-		"invalid_request",
-		N_("{model} of {provider} takes no images; choose another model or send none."),
-	),
-	"no_documents": (
-		"invalid_request",
-		N_("{model} of {provider} takes no documents; choose another model or send none."),
-	),
-	"no_audio": (
-		"invalid_request",
-		N_("{model} of {provider} takes no audio; choose another model or send none."),
-	),
-	"no_image_links": (
-		"invalid_request",
-		N_("{model} of {provider} takes no links to images; send each as a data: URL."),
-	),
-	"unreachable": ("provider_unavailable", N_("{provider} could not be reached.")),
-	"proxy": (
-		"provider_unavailable",
-		N_("{provider} could not be reached through the proxy that the server's environment names."),
-	),
-	"unusable_proxy": (
-		"provider_error",
-		N_(
+		"unusable_proxy": N_(
 			"{provider} cannot be asked through the proxy that the server's environment names; one as"
 			" http://host:port can be used."
 		),
-	),
-	"untrusted": (
-		"provider_error",
-		N_(
+		"untrusted": N_(
 			"The certificate of {provider} is not trusted here; an administrator can name the file of its authority in"
 			" SSL_CERT_FILE, in the server's environment."
 		),
-	),
-	"unreadable_authorities": (
-		"provider_error",
-		N_(
+		"unreadable_authorities": N_(
 			"{provider} cannot be asked: the certificate authorities that SSL_CERT_FILE or SSL_CERT_DIR names in the"
 			" server's environment cannot be read."
 		),
-	),
-	"unavailable": ("provider_unavailable", N_("{provider} is not available at the moment (HTTP {status}).")),
-	"broke_off": (
-		"provider_unavailable",
-		N_("The connection to {provider} broke off before its answer ended."),
-	),
-	"unknown_model": (
-		"provider_error",
-		N_("{provider} does not know the model {model} at its address; an administrator can correct either."),
-	),
-	"refused": ("provider_error", N_("{provider} refused the request (HTTP {status}).")),
-	"misconfigured": (
-		"provider_error",
-		N_(
+		"unknown_model": N_(
+			"{provider} does not know the model {model} at its address; an administrator can correct either."
+		),
+		"refused": N_("{provider} refused the request (HTTP {status})."),
+		"misconfigured": N_(
 			"{provider} cannot be asked as it is configured; an administrator can correct its api, api_base or model."
 		),
-	),
-	"missing_package": (
-		"provider_error",
-		N_(
+		"missing_package": N_(
 			"{provider} needs the Python package {package}, which is not installed; an administrator can install it in the"
 			" site's environment."
 		),
-	),
-	"reported": ("provider_error", N_("{provider} reported an error while it answered.")),
-	"junk": ("provider_error", N_("{provider} sent a response that is not an answer of its API.")),
-	"no_answer": ("provider_error", N_("{provider} closed the connection without an answer.")),
-	"unfinished": (
-		"provider_unavailable",
-		N_("The answer of {provider} ended before it was complete."),
-	),
-	"malformed_call": (
-		"provider_error",
-		N_("{model} of {provider} wrote a tool call that is not valid; ask again, or offer fewer tools."),
-	),
-	"stopped": ("provider_error", N_("{provider} stopped the answer of {model} before it was complete.")),
-	"only_images": (
-		"provider_error",
-		N_("{model} of {provider} answered with an image alone, which is not shown here; ask for text."),
-	),
-	"only_unknown_calls": (
-		"provider_error",
-		N_("{model} of {provider} called a tool that it was not offered, and wrote nothing else."),
-	),
-	"only_approvals": (
-		"provider_error",
-		N_("{model} of {provider} asks for an approval, which cannot be given here, and wrote nothing else."),
-	),
-	"first_token": (
-		"timeout",
-		N_("{provider} sent nothing for {seconds} seconds (the limit until the first token)."),
-	),
-	"thinking_idle": (
-		"timeout",
-		N_("{provider} fell silent for {seconds} seconds while it was thinking."),
-	),
-	"idle": ("timeout", N_("{provider} fell silent for {seconds} seconds in the middle of its answer.")),
-	"total": ("timeout", N_("The answer of {provider} took longer than {seconds} seconds in all.")),
-	"none": ("not_configured", N_("No AI provider is configured; an administrator can add one.")),
+		"reported": N_("{provider} reported an error while it answered."),
+		"junk": N_("{provider} sent a response that is not an answer of its API."),
+		"no_answer": N_("{provider} closed the connection without an answer."),
+		"malformed_call": N_(
+			"{model} of {provider} wrote a tool call that is not valid; ask again, or offer fewer tools."
+		),
+		"stopped": N_("{provider} stopped the answer of {model} before it was complete."),
+		"only_images": N_(
+			"{model} of {provider} answered with an image alone, which is not shown here; ask for text."
+		),
+		"only_unknown_calls": N_(
+			"{model} of {provider} called a tool that it was not offered, and wrote nothing else."
+		),
+		"only_approvals": N_(
+			"{model} of {provider} asks for an approval, which cannot be given here, and wrote nothing else."
+		),
+	},
+	"rate_limited": {
+		"rate_limited": N_("{provider} is limiting requests at the moment; try again later."),
+	},
+	"context_too_long": {
+		"too_long": N_(
+			"The messages are longer than {model} of {provider} accepts; send fewer or shorter ones."
+		),
+		"exceeds_window": N_(
+			"The request has about {tokens} tokens (estimated) and {model} of {provider} accepts {limit}; send fewer or"
+			" shorter messages."
+		),
+	},
+	"content_filtered": {
+		"filtered": N_("{provider} filtered the content of this request or of its answer."),
+	},
+	"invalid_request": {
+		"no_model_list": N_(
+			"The API of {provider} has no list of models that can be read here; enter the names of its models."
+		),
+		"no_tools": N_("{model} of {provider} takes no tools; choose another model or send none."),
+		"large_tools": N_(
+			"{model} of {provider} accepts no references in tools, and the tools are too large without them; send smaller ones."
+		),
+		"no_images": N_("{model} of {provider} takes no images; choose another model or send none."),
+		"no_documents": N_("{model} of {provider} takes no documents; choose another model or send none."),
+		"no_audio": N_("{model} of {provider} takes no audio; choose another model or send none."),
+		"no_image_links": N_("{model} of {provider} takes no links to images; send each as a data: URL."),
+	},
+	"provider_unavailable": {
+		"unreachable": N_("{provider} could not be reached."),
+		"proxy": N_("{provider} could not be reached through the proxy that the server's environment names."),
+		"unavailable": N_("{provider} is not available at the moment (HTTP {status})."),
+		"broke_off": N_("The connection to {provider} broke off before its answer ended."),
+		"unfinished": N_("The answer of {provider} ended before it was complete."),
+	},
+	"timeout": {
+		"first_token": N_("{provider} sent nothing for {seconds} seconds (the limit until the first token)."),
+		"thinking_idle": N_("{provider} fell silent for {seconds} seconds while it was thinking."),
+		"idle": N_("{provider} fell silent for {seconds} seconds in the middle of its answer."),
+		"total": N_("The answer of {provider} took longer than {seconds} seconds in all."),
+	},
+	"not_configured": {
+		"none": N_("No AI provider is configured; an administrator can add one."),
+	},
 }
+SENTENCES = {
+	kind: (code, sentence) for code, sentences in _BY_CODE.items() for kind, sentence in sentences.items()
+}
+"""The contract's code and the sentence of each kind of error."""
 
 RETRYABLE = {"rate_limited", "provider_unavailable", "timeout"}
 
