@@ -118,33 +118,23 @@ WORDS = {
 # Codes by the status they mean, for errors in a stream and for a general status such as 400. Words that also occur in
 # sentences stand in quotes: they count only as a JSON string of their own.
 STATUSES = {
-	401: ("authentication_error", '"unauthenticated"', '"unauthorized"'),
-	402: ("insufficient_credits", "payment_required"),
-	403: ("permission_error", "permission_denied", "accessdeniedexception"),
-	404: ("not_found_error", "model_not_found", '"not_found"', "resourcenotfoundexception"),
-	413: ("request_too_large",),
-	429: (
-		"rate_limit_error",
-		"rate_limit_exceeded",
-		"rate_limit_reached_error",
-		"too_many_requests",
-		"resource_exhausted",
-		"throttlingexception",
-		"toomanyrequestsexception",
-		'"throttling',
-	),
-	529: ("overloaded_error", '"overloaded"'),
-	503: ("service_unavailable", "serviceunavailable", '"unavailable"', "modelnotreadyexception"),
-	504: ("timeout_error", "deadline_exceeded", "modeltimeoutexception"),
-	500: (
-		"server_error",
-		"api_error",
-		"internal_error",
-		'"internal"',
-		"internalserverexception",
-		"modelstreamerrorexception",
-	),
+	status: words.split()
+	for status, words in {
+		401: 'authentication_error "unauthenticated" "unauthorized"',
+		402: "insufficient_credits payment_required",
+		403: "permission_error permission_denied accessdeniedexception",
+		404: 'not_found_error model_not_found "not_found" resourcenotfoundexception',
+		413: "request_too_large",
+		429: "rate_limit_error rate_limit_exceeded rate_limit_reached_error too_many_requests resource_exhausted"
+		' throttlingexception toomanyrequestsexception "throttling',
+		529: 'overloaded_error "overloaded"',
+		503: 'service_unavailable serviceunavailable "unavailable" modelnotreadyexception',
+		504: "timeout_error deadline_exceeded modeltimeoutexception",
+		500: 'server_error api_error internal_error "internal" internalserverexception modelstreamerrorexception',
+	}.items()
 }
+# The kinds of errors that a status alone means.
+KINDS = {401: "refused_key", 402: "out_of_credit", 403: "refused_key", 404: "unknown_model", 413: "too_long"}
 _STATUS = re.compile(r"""["'](?:code|status|status_?code)["']: ?["']?([45]\d\d)\b""")
 
 
@@ -174,16 +164,10 @@ def failure(
 		if any(word in text for word in words):
 			return ProviderError(kind, **names)
 	number = _status(status, text)
-	if number == 402:
-		return ProviderError("out_of_credit", **names)
 	if number == 403 and "model_not_found" in text:
 		return ProviderError("no_access", **names)
-	if number in (401, 403):
-		return ProviderError("refused_key", **names, status=number)
-	if number == 404:
-		return ProviderError("unknown_model", **names)
-	if number == 413:
-		return ProviderError("too_long", **names)
+	if of_status := KINDS.get(number or 0):
+		return ProviderError(of_status, **names, status=number)
 	headers = headers or {}
 	if number == 429:
 		return ProviderError("rate_limited", advised_s(headers, text, reset_s(headers)), **names)
