@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from .bounds import Amount, Count
@@ -109,49 +109,35 @@ class Price:
 			hour_tokens: how many of its `cache_write_tokens` are kept for an hour.
 			service_tier: the provider's word for it, as `flex` or `priority`.
 		"""
-		rates = self._rates(usage.prompt_tokens, service_tier)
-		hour_tokens = min(hour_tokens, usage.cache_write_tokens)
-		plain = max(0, usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
-		answer = max(0, usage.completion_tokens - usage.reasoning_tokens)
-		total = (
-			plain * rates["input"]
-			+ usage.cached_tokens * rates["cache_read"]
-			+ (usage.cache_write_tokens - hour_tokens) * rates["cache_write"]
-			+ hour_tokens * rates["cache_write_1h"]
-			+ answer * rates["output"]
-			+ min(usage.reasoning_tokens, usage.completion_tokens) * rates["reasoning"]
-		)
-		return total / MILLION
-
-	def _rates(self, prompt_tokens: int, service_tier: str | None) -> dict[str, float]:
 		applying = [
 			tier
 			for tier in self.tiers
-			if prompt_tokens > tier.above_tokens and tier.service_tier in (None, service_tier)
+			if usage.prompt_tokens > tier.above_tokens and tier.service_tier in (None, service_tier)
 		]
 		# The last tier that applies counts: those for a service tier come last, and longer prompts after shorter
 		# ones.
 		applying.sort(key=lambda tier: (tier.service_tier is not None, tier.above_tokens))
 
-		def rate(name: str) -> float | None:
-			prices: list[float | None] = [getattr(place, name) for place in (self, *applying)]
-			return next((price for price in reversed(prices) if price is not None), None)
+		def rate(name: str, default: float = 0.0) -> float:
+			prices: list[float | None] = [getattr(place, name) for place in (*reversed(applying), self)]
+			return next((price for price in prices if price is not None), default)
 
-		def known(*prices: float | None) -> float:
-			return next(price for price in prices if price is not None)
-
-		prompt, answer = known(rate("input")), known(rate("output"))
-		written = known(rate("cache_write"), prompt)
+		prompt, output = rate("input"), rate("output")
+		written = rate("cache_write", prompt)
 		# A tier has no price of its own for the reasoning.
-		own = None if answer != self.output else self.reasoning
-		return {
-			"input": prompt,
-			"output": answer,
-			"cache_read": known(rate("cache_read"), prompt),
-			"cache_write": written,
-			"cache_write_1h": known(rate("cache_write_1h"), written),
-			"reasoning": known(own, answer),
-		}
+		reasoning = output if self.reasoning is None or output != self.output else self.reasoning
+		hour_tokens = min(hour_tokens, usage.cache_write_tokens)
+		plain = max(0, usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens)
+		answer = max(0, usage.completion_tokens - usage.reasoning_tokens)
+		total = (
+			plain * prompt
+			+ usage.cached_tokens * rate("cache_read", prompt)
+			+ (usage.cache_write_tokens - hour_tokens) * written
+			+ hour_tokens * rate("cache_write_1h", written)
+			+ answer * output
+			+ min(usage.reasoning_tokens, usage.completion_tokens) * reasoning
+		)
+		return total / MILLION
 
 
 def listed_price(entry: Mapping[str, Any]) -> Price | None:
@@ -162,9 +148,9 @@ def listed_price(entry: Mapping[str, Any]) -> Price | None:
 	base = prices.pop((0, None), {})
 	if "input" not in base or "output" not in base:
 		return None
-	takes = {field.name for field in fields(Tier)}
 	tiers = (
-		Tier(above, service_tier, **{name: price for name, price in own.items() if name in takes})
+		# A tier has no price of its own for the reasoning.
+		Tier(above, service_tier, **{name: price for name, price in own.items() if name != "reasoning"})
 		for (above, service_tier), own in prices.items()
 	)
 	return Price(**base, tiers=tuple(tiers))
