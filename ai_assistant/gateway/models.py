@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from .chunks import Provider, spelling
-from .usage import Usage, listed_price
+from .usage import Price, Usage, listed_price
 
 FILE = "model_prices_and_context_window_backup.json"
 # Names of APIs that the list has under another name.
 NAMES = {
 	"openai_responses": "openai",
-	"ollama_chat": "ollama",
 	"alibaba": "dashscope",
 	"cohere": "cohere_chat",
 }
@@ -28,20 +27,11 @@ NAMES = {
 TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 FIREWORKS = "accounts/fireworks/models/"
 
-USED = (
-	"litellm_provider",
-	"max_input_tokens",
-	"max_output_tokens",
-	"mode",
-	"prompt_cache_min_tokens",
-	"supports_adaptive_thinking",
-	"supports_function_calling",
-	"supports_native_structured_output",
-	"supports_prompt_caching",
-	"supports_pdf_input",
-	"supports_sampling_params",
-	"supports_vision",
-	"tiered_pricing",
+# The keys that are used here, beside those of prices and of the reasoning.
+USED = frozenset(
+	"litellm_provider max_input_tokens max_output_tokens mode prompt_cache_min_tokens supports_adaptive_thinking"
+	" supports_function_calling supports_native_structured_output supports_prompt_caching supports_pdf_input"
+	" supports_sampling_params supports_vision tiered_pricing".split()
 )
 
 Entry = Mapping[str, Any]
@@ -53,11 +43,9 @@ def apis() -> frozenset[str]:
 
 	litellm has an enumeration of most of them, and a list of those that are only OpenAI-compatible.
 	"""
-	spec = find_spec("litellm")
-	root = Path((spec and spec.origin) or "").parent
 	try:
-		body = ast.parse((root / "types" / "utils.py").read_bytes()).body
-		compatible = json.loads((root / "llms" / "openai_like" / "providers.json").read_bytes())
+		body = ast.parse(_read("types/utils.py")).body
+		compatible = json.loads(_read("llms/openai_like/providers.json"))
 	except (OSError, ValueError, SyntaxError):
 		return frozenset()
 	enumerated = {
@@ -73,33 +61,30 @@ def apis() -> frozenset[str]:
 @cache
 def load() -> dict[str, Entry]:
 	"""Returns the entries by name, with the keys that are used here; none if the installed litellm has no such file."""
-	spec = find_spec("litellm")
 	try:
-		listed = json.loads((Path((spec and spec.origin) or "").parent / FILE).read_bytes())
+		listed = json.loads(_read(FILE))
 	except (OSError, ValueError):
 		return {}
 	return {
-		name: {key: value for key, value in entry.items() if _is_used(key)} for name, entry in listed.items()
+		name: {
+			key: value
+			for key, value in entry.items()
+			if key in USED or ("cost" in key and "token" in key) or "reasoning" in key
+		}
+		for name, entry in listed.items()
 	}
 
 
-def _is_used(key: str) -> bool:
-	if key in USED:
-		return True
-	return ("cost" in key and "token" in key) or "reasoning" in key
-
-
-def _listed_as(api: str) -> str:
-	"""Returns the list's name of an API. litellm's `ollama_chat` and `cohere_chat` have entries of their own."""
-	if api in ("ollama_chat", "cohere_chat"):
-		return api
-	return NAMES.get(api, api.removeprefix("litellm/"))
+def _read(path: str) -> bytes:
+	"""Reads a file of the installed litellm. Raises OSError."""
+	spec = find_spec("litellm")
+	return (Path((spec and spec.origin) or "").parent / path).read_bytes()
 
 
 @lru_cache(maxsize=1024)
 def entry(api: str, model: str) -> Entry:
 	"""Returns the entry of a provider's model; an empty one if the list does not have it."""
-	listed, api = load(), _listed_as(api)
+	listed, api = load(), NAMES.get(api, api.removeprefix("litellm/"))
 	# The list has a fine-tuned model without its owner and its own name.
 	plain = ":".join(model.split(":")[:2]) if model.startswith("ft:") else model
 	usual = spelling(model)
@@ -112,12 +97,22 @@ def entry(api: str, model: str) -> Entry:
 	return {}
 
 
+def abilities(provider: Provider, model: str) -> Entry:
+	"""Returns the entry with the sizes and abilities of a provider's model. `ollama_chat` has those of `ollama`."""
+	api = provider.api.removeprefix("litellm/")
+	return entry("ollama" if api == "ollama_chat" else api, model)
+
+
 def takes_tools(provider: Provider, model: str) -> bool | None:
 	"""Whether the model can call tools; None if that is unknown, as for a name that only one server knows."""
 	if (own := provider.details.get(model)) and own.tools is not None:
 		return own.tools
-	api = provider.api.removeprefix("litellm/")
-	return TAKE_TOOLS.get(model, entry(NAMES.get(api, api), model).get("supports_function_calling"))
+	return TAKE_TOOLS.get(model, abilities(provider, model).get("supports_function_calling"))
+
+
+def price(provider: Provider, model: str) -> Price | None:
+	"""Returns the administrator's price of a model, else that of the list."""
+	return provider.price(model) or listed_price(entry(provider.api, model))
 
 
 def priced(
@@ -130,5 +125,5 @@ def priced(
 		hour_tokens: how many of the tokens written to the cache are kept for an hour.
 		service_tier: the provider's word for it, as `flex` or `priority`.
 	"""
-	price = provider.price(model) or listed_price(entry(provider.api, model))
-	return replace(usage, cost_usd=price.cost_usd(usage, hour_tokens, service_tier)) if price else usage
+	prices = price(provider, model)
+	return replace(usage, cost_usd=prices.cost_usd(usage, hour_tokens, service_tier)) if prices else usage
