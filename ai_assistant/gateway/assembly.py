@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .chunks import Completion, Reasoning, Text
+from .chunks import CallChunk, Completion, Reasoning, Text
 from .errors import ProviderError
 from .surrogates import SurrogateJoiner
 from .thinking import ThinkSplitter
-from .tool_calls import CallChunk, ToolCalls, ToolPiece
+from .tool_calls import ToolCalls, ToolPiece
 
 Delta = Reasoning | Text | ToolPiece
 
@@ -51,7 +51,11 @@ class Assembly:
 			if self._chars_left < 0:
 				yield from self._cut()
 				return
-			yield from self._add_call(delta)
+			if self._splitter:
+				# Text that could still become a tag came before the call.
+				yield from self._splitter.end()
+			self.begun, self.is_thinking = True, False
+			yield from self._calls.add(delta)
 			return
 		for chunk in self._add_text(delta):
 			if len(chunk.text) > self._chars_left:
@@ -98,13 +102,6 @@ class Assembly:
 	def _cut(self) -> Iterator[CallChunk]:
 		self.is_full = True
 		yield from self._calls.end(is_cut=True)
-
-	def _add_call(self, piece: ToolPiece) -> Iterator[Reasoning | Text | CallChunk]:
-		if self._splitter:
-			# Text that could still become a tag came before the call.
-			yield from self._splitter.end()
-		self.begun, self.is_thinking = True, False
-		yield from self._calls.add(piece)
 
 	def _add_text(self, delta: Reasoning | Text) -> Iterator[Reasoning | Text]:
 		if isinstance(delta, Text):

@@ -168,30 +168,13 @@ class Completion:
 	stop_sequence: str | None = None
 
 
-Chunk = (
-	Reasoning
-	| Text
-	| ToolCallStart
-	| ToolCallDelta
-	| ToolCall
-	| Tick
-	| Detached
-	| Fallback
-	| Completion
-	| ToolStep
-)
+CallChunk = ToolCallStart | ToolCallDelta | ToolCall
+Chunk = Reasoning | Text | CallChunk | Tick | Detached | Fallback | Completion | ToolStep
 
 
-OPTIONS = (
-	"response_format",
-	"stop",
-	"top_p",
-	"seed",
-	"parallel_tool_calls",
-	"presence_penalty",
-	"frequency_penalty",
-	"service_tier",
-	"verbosity",
+OPTIONS = tuple(
+	"response_format stop top_p seed parallel_tool_calls presence_penalty frequency_penalty service_tier"
+	" verbosity".split()
 )
 """The fields of an Ask that only some APIs and models take."""
 

@@ -21,15 +21,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from .chunks import ToolCall, ToolCallDelta, ToolCallStart
+from .chunks import CallChunk, ToolCall, ToolCallDelta, ToolCallStart
 from .sse import ProtocolError
 from .strict_json import object_of
 from .surrogates import SurrogateJoiner
 
 # More calls than any model makes in one answer. It stops a stream of calls that does not end.
 MAX_CALLS = 128
-
-CallChunk = ToolCallStart | ToolCallDelta | ToolCall
 
 NO_OBJECT = "The model's arguments for {name} are not a JSON object."
 UNFINISHED = "The model's arguments for {name} ended before they were whole."
@@ -57,12 +55,8 @@ class ToolPiece:
 def tool_piece(call: Any) -> ToolPiece:
 	"""Reads one entry of `tool_calls` of OpenAI's chat API and those like it. Raises ProtocolError."""
 	function = call.get("function") or {}
-	index, identity, name, arguments = (
-		call.get("index"),
-		call.get("id"),
-		function.get("name"),
-		function.get("arguments"),
-	)
+	index, identity = call.get("index"), call.get("id")
+	name, arguments = function.get("name"), function.get("arguments")
 	if isinstance(arguments, dict):
 		arguments = json.dumps(arguments, ensure_ascii=False)
 	if not (
