@@ -8,13 +8,16 @@ aiohttp reads in a callback of the loop and parses in C; the others wake a task 
 layers for each chunk. Neither the SDK nor httpx-sse bounds the length of a line.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import TimeoutError as OutOfTime
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import tracing
+from .bridge import provider_loop
 from .chunks import Ask, Provider
 from .errors import ProviderError
 from .failures import failure
@@ -193,6 +196,21 @@ async def json_object(
 	return value
 
 
+def fetched(
+	url: str, headers: dict[str, str], body: bytes | None, names: dict[str, str], seconds: int
+) -> dict[str, Any]:
+	"""Returns what `json_object` returns, to a thread that is not the loop's.
+
+	Raises ProviderError, of the kind `total` after so many seconds.
+	"""
+	task = asyncio.run_coroutine_threadsafe(json_object(url, headers, body, names), provider_loop())
+	try:
+		return task.result(seconds)
+	except OutOfTime:
+		task.cancel()
+		raise ProviderError("total", seconds=str(seconds), **names) from None
+
+
 async def read(response: "aiohttp.ClientResponse", most: int) -> bytes:
 	"""Returns at most `most` bytes of the body. A longer body is cut, and is then not valid JSON."""
 	parts, size = [], 0
@@ -230,28 +248,21 @@ def _provider_error(error: Exception, names: dict[str, str]) -> Exception:
 	"""Returns the ProviderError that an exception means. The exception of a defect is returned unchanged."""
 	import aiohttp
 
-	if isinstance(error, ProviderError):
-		return error
-	if isinstance(error, UnusableProxy):
-		return ProviderError("unusable_proxy", **names)
-	if isinstance(error, UnreadableAuthorities):
-		return ProviderError("unreadable_authorities", **names)
-	# This error is also a ValueError, so it is checked first.
-	if isinstance(error, aiohttp.ClientConnectorCertificateError):
-		return ProviderError("untrusted", **names)
-	if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-		return ProviderError("proxy", **names)
-	if isinstance(error, aiohttp.ClientConnectorError):
-		return ProviderError("unreachable", **names)
-	# An invalid address, or a key that a header cannot contain.
-	if isinstance(error, ValueError):
-		return ProviderError("misconfigured", **names)
-	if isinstance(error, aiohttp.ClientError | OSError):
-		return ProviderError("broke_off", **names)
-	# The response does not have the structure of an answer.
-	if isinstance(error, ProtocolError | AttributeError | TypeError | KeyError | RecursionError):
-		return ProviderError("junk", **names)
-	return error
+	kinds = {
+		UnusableProxy: "unusable_proxy",
+		UnreadableAuthorities: "unreadable_authorities",
+		# This error is also a ValueError, so it is checked first.
+		aiohttp.ClientConnectorCertificateError: "untrusted",
+		aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError: "proxy",
+		aiohttp.ClientConnectorError: "unreachable",
+		# An invalid address, or a key that a header cannot contain.
+		ValueError: "misconfigured",
+		aiohttp.ClientError | OSError: "broke_off",
+		# The response does not have the structure of an answer.
+		ProtocolError | AttributeError | TypeError | KeyError | RecursionError: "junk",
+	}
+	kind = next((kind for types, kind in kinds.items() if isinstance(error, types)), None)
+	return ProviderError(kind, **names) if kind else error
 
 
 def broke_off(error: Exception) -> bool:

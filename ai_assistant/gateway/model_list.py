@@ -1,15 +1,12 @@
 """Reads the list of models that a provider itself has."""
 
-import asyncio
 from collections.abc import Iterator
-from concurrent.futures import TimeoutError as OutOfTime
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from . import http, models
 from .adapters import anthropic, chat_apis, gemini, ollama, openai_responses
-from .bridge import provider_loop
 from .chunks import ModelInfo, Provider
 from .errors import ProviderError
 from .usage import MILLION, Price
@@ -17,20 +14,13 @@ from .usage import MILLION, Price
 TIMEOUT_S = 20
 # By what names providers call the longest prompt and the longest answer: OpenRouter, Groq, Mistral, vLLM, Anthropic, Gemini.
 WINDOWS = (
-	"context_length",
-	"context_window",
-	"max_context_length",
-	"max_model_len",
-	"max_input_tokens",
-	"inputTokenLimit",
+	"context_length context_window max_context_length max_model_len max_input_tokens inputTokenLimit".split()
 )
-OUTPUTS = ("max_completion_tokens", "max_output_tokens", "outputTokenLimit", "max_tokens")
+OUTPUTS = "max_completion_tokens max_output_tokens outputTokenLimit max_tokens".split()
 # The modes of chat models in litellm's list. A model that the list does not have may chat.
 CHAT_MODES = (None, "chat", "responses", "completion")
 # The types of models that do not chat, of Together and LM Studio.
-OTHER_TYPES = frozenset(
-	("audio", "embedding", "embeddings", "image", "moderation", "rerank", "transcribe", "video")
-)
+OTHER_TYPES = frozenset("audio embedding embeddings image moderation rerank transcribe video".split())
 # The abilities that Ollama's lists name.
 LISTED_ABILITIES = ("vision", "tools")
 
@@ -45,14 +35,12 @@ class ListedModel:
 
 	def as_row(self) -> dict[str, Any]:
 		"""Returns the model as a row of AI Provider Model in Desk, without what is unknown."""
-		answers = {True: "Yes", False: "No", None: None}
+		info, answers = self.info, {True: "Yes", False: "No", None: None}
 		row: dict[str, Any] = {
 			"model": self.name,
-			"context_window": self.info.context_window,
-			"max_output_tokens": self.info.max_output_tokens,
-			"vision": answers[self.info.vision],
-			"documents": answers[self.info.documents],
-			"tools": answers[self.info.tools],
+			"context_window": info.context_window,
+			"max_output_tokens": info.max_output_tokens,
+			**{name: answers[getattr(info, name)] for name in ("vision", "documents", "tools")},
 		}
 		for name in ("input", "output", "cache_read", "cache_write"):
 			dollars = getattr(self.price, name, None)
@@ -69,20 +57,16 @@ def fetch(provider: Provider) -> list[ListedModel]:
 	"""
 	url, headers = _endpoint(provider)
 	names = {"provider": provider.name, "model": provider.default_model}
-	task = asyncio.run_coroutine_threadsafe(http.json_object(url, headers, None, names), provider_loop())
 	try:
-		listed = task.result(TIMEOUT_S)
+		listed = http.fetched(url, headers, None, names, TIMEOUT_S)
 	except ProviderError as error:
 		# The status 404 says that there is no list.
 		raise ProviderError("no_model_list", **names) if error.kind == "unknown_model" else error from None
-	except OutOfTime:
-		task.cancel()
-		raise ProviderError("total", seconds=str(TIMEOUT_S), **names) from None
 	return sorted(_models(provider, listed), key=lambda model: model.name)
 
 
 def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
-	"""Returns the URL and the headers. Raises ProviderError `misconfigured`."""
+	"""Returns the URL and the headers. Raises ProviderError `misconfigured`, and `no_model_list`."""
 	api = provider.api
 	if api == "anthropic":
 		url, headers, _body = anthropic.request(provider, {})
@@ -90,26 +74,24 @@ def _endpoint(provider: Provider) -> tuple[str, dict[str, str]]:
 	if api == "gemini":
 		url, headers, _body = gemini.request(provider, "", {})
 		return f"{url.partition('/models/')[0]}/models?pageSize=1000", headers
-	if api in ("ollama", "ollama_chat"):
-		base = http.base_url(provider, ollama.BASE).removesuffix("/chat").removesuffix("/api")
-		return f"{base}/api/tags", http.headers(provider, {"authorization": f"Bearer {provider.api_key}"})
-	if api == "cohere":
-		base = http.base_url(provider, chat_apis.APIS[api].base).partition("/compatibility/")[0]
-		return f"{base}/v1/models?endpoint=chat&page_size=1000", http.headers(
-			provider, chat_apis.headers_of(provider)
-		)
-	if api == "databricks":
-		address = urlsplit(http.base_url(provider, None))
-		headers = http.headers(provider, chat_apis.headers_of(provider))
-		return f"{address.scheme}://{address.netloc}/api/2.0/serving-endpoints", headers
 	if api == "openai_responses":
 		url, headers, _body = openai_responses.request(provider, {})
 		return f"{url.removesuffix('/responses')}/models", headers
-	if api in chat_apis.APIS:
-		url, question, query = chat_apis.url_of(provider).partition("?")
-		headers = http.headers(provider, chat_apis.headers_of(provider))
-		return f"{url.removesuffix('/chat/completions')}/models{question}{query}", headers
-	raise ProviderError("no_model_list", provider=provider.name, model=provider.default_model)
+	if api in ("ollama", "ollama_chat"):
+		base = http.base_url(provider, ollama.BASE).removesuffix("/chat").removesuffix("/api")
+		url = f"{base}/api/tags"
+	elif api == "cohere":
+		base = http.base_url(provider, chat_apis.APIS[api].base).partition("/compatibility/")[0]
+		url = f"{base}/v1/models?endpoint=chat&page_size=1000"
+	elif api == "databricks":
+		address = urlsplit(http.base_url(provider, None))
+		url = f"{address.scheme}://{address.netloc}/api/2.0/serving-endpoints"
+	elif api in chat_apis.APIS:
+		base, question, query = chat_apis.url_of(provider).partition("?")
+		url = f"{base.removesuffix('/chat/completions')}/models{question}{query}"
+	else:
+		raise ProviderError("no_model_list", provider=provider.name, model=provider.default_model)
+	return url, http.headers(provider, chat_apis.headers_of(provider))
 
 
 def _models(provider: Provider, listed: dict[str, Any]) -> Iterator[ListedModel]:
@@ -179,7 +161,7 @@ def _ability(entry: dict[str, Any], modality: str, *names: str) -> bool | None:
 	return next((value for value in plain if isinstance(value, bool)), None)
 
 
-def _number(entry: dict[str, Any], names: tuple[str, ...]) -> int | None:
+def _number(entry: dict[str, Any], names: list[str]) -> int | None:
 	values = (entry.get(name) for name in names)
 	return next((value for value in values if isinstance(value, int) and value > 0), None)
 

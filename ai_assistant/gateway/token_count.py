@@ -1,14 +1,11 @@
 """Counts the tokens of a question before it is sent."""
 
-import asyncio
 import json
-from concurrent.futures import TimeoutError as OutOfTime
 from dataclasses import dataclass
 from typing import Any
 
 from . import http, models
 from .adapters import anthropic, gemini, openai_responses
-from .bridge import provider_loop
 from .chunks import Ask, Provider
 from .errors import ProviderError
 from .usage import estimated_tokens
@@ -33,48 +30,48 @@ def count_tokens(provider: Provider, ask: Ask) -> TokenCount:
 
 	It also estimates if the provider does not answer within TIMEOUT_S seconds.
 	"""
-	counting = _counted(provider, ask)
-	if counting is not None:
-		task = asyncio.run_coroutine_threadsafe(http.json_object(*counting), provider_loop())
-		try:
-			response = task.result(TIMEOUT_S)
+	try:
+		if counting := _counted(provider, ask):
+			response = http.fetched(*counting, TIMEOUT_S)
 			tokens = response.get("input_tokens", response.get("totalTokens"))
 			if isinstance(tokens, int):
 				return TokenCount(tokens, estimated=False)
-		except (ProviderError, OutOfTime):
-			task.cancel()
+	except ProviderError:
+		# An address or a part that cannot be sent, or a provider that cannot count.
+		pass
 	return TokenCount(estimated_tokens(ask.prompt_bytes), estimated=True)
 
 
 def _counted(provider: Provider, ask: Ask) -> tuple[str, dict[str, str], bytes, dict[str, str]] | None:
-	"""Returns the arguments of `http.json_object` for the endpoint that counts; None if the API has none."""
+	"""Returns the arguments of `http.fetched` for the endpoint that counts; None if the API has none.
+
+	Raises ProviderError.
+	"""
 	names = {"provider": provider.name, "model": ask.model}
 	listed = models.entry(provider.api, ask.model)
-	try:
-		if provider.api == "anthropic":
-			url, headers, body = anthropic.request(provider, anthropic.parameters(provider, ask, listed)[0])
-			return f"{url}/count_tokens", headers, _only(body, ANTHROPIC), names
-		if provider.api == "openai_responses":
-			sent = openai_responses.parameters(provider, ask, listed)[0]
-			url, headers, body = openai_responses.request(provider, sent)
-			return f"{url}/input_tokens", headers, _only(body, RESPONSES), names
-		if provider.api == "gemini":
-			sent = gemini.parameters(provider, ask, listed)[0]
-			url, headers, body = gemini.request(provider, ask.model, sent)
-			fields = json.loads(_only(body, GEMINI))
-			if gemini.is_vertex(url):
-				fields.pop("toolConfig", None)
-			else:
-				model = f"models/{ask.model.removeprefix('models/')}"
-				fields = {"generateContentRequest": {"model": model, **fields}}
-			body = json.dumps(fields).encode()
-			return url.replace(":streamGenerateContent?alt=sse", ":countTokens"), headers, body, names
-	except ProviderError:
-		# An address or a part that cannot be sent.
-		pass
-	return None
+	if provider.api == "anthropic":
+		sent = anthropic.parameters(provider, ask, listed)[0]
+		url, headers, body = anthropic.request(provider, sent)
+		url, fields = f"{url}/count_tokens", _only(body, ANTHROPIC)
+	elif provider.api == "openai_responses":
+		sent = openai_responses.parameters(provider, ask, listed)[0]
+		url, headers, body = openai_responses.request(provider, sent)
+		url, fields = f"{url}/input_tokens", _only(body, RESPONSES)
+	elif provider.api == "gemini":
+		sent = gemini.parameters(provider, ask, listed)[0]
+		url, headers, body = gemini.request(provider, ask.model, sent)
+		fields = _only(body, GEMINI)
+		if gemini.is_vertex(url):
+			fields.pop("toolConfig", None)
+		else:
+			model = f"models/{ask.model.removeprefix('models/')}"
+			fields = {"generateContentRequest": {"model": model, **fields}}
+		url = url.replace(":streamGenerateContent?alt=sse", ":countTokens")
+	else:
+		return None
+	return url, headers, json.dumps(fields).encode(), names
 
 
-def _only(body: bytes, names: tuple[str, ...]) -> bytes:
-	fields: dict[str, Any] = json.loads(body)
-	return json.dumps({name: fields[name] for name in names if name in fields}).encode()
+def _only(body: bytes, names: tuple[str, ...]) -> dict[str, Any]:
+	fields = json.loads(body)
+	return {name: fields[name] for name in names if name in fields}
