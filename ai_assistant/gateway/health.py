@@ -39,8 +39,7 @@ MAX_LOCAL = 1000
 
 # Kinds of ProviderError. A key that the provider refuses; a key that has reached a limit.
 REFUSED = frozenset(("refused_key", "out_of_credit"))
-LIMITED = frozenset(("rate_limited",))
-OF_THE_KEY = REFUSED | LIMITED
+OF_THE_KEY = REFUSED | {"rate_limited"}
 # The provider did not answer in time.
 HUNG = frozenset(("first_token",))
 
@@ -73,17 +72,12 @@ class LocalState:
 	def get(self, names: Sequence[str]) -> Mapping[str, str]:
 		now = time.monotonic()
 		with self._lock:
-			return {
-				name: value
-				for name in names
-				for value, until in [self._values.get(name, ("", -math.inf))]
-				if until > now
-			}
+			return {name: entry[0] for name in names if (entry := self._entry(name, now))}
 
 	def put(self, name: str, value: str, seconds: float, if_absent: bool = False) -> bool:
 		now = time.monotonic()
 		with self._lock:
-			if if_absent and self._values.get(name, ("", -math.inf))[1] > now:
+			if if_absent and self._entry(name, now):
 				return False
 			self._put(name, value, now + seconds, now)
 			return True
@@ -92,15 +86,20 @@ class LocalState:
 		now = time.monotonic()
 		self.delete(without)
 		with self._lock:
-			value, until = self._values.get(name, ("0", -math.inf))
-			total = int(value) + 1 if until > now else 1
-			self._put(name, str(total), until if until > now else now + seconds, now)
+			value, until = self._entry(name, now) or ("0", now + seconds)
+			total = int(value) + 1
+			self._put(name, str(total), until, now)
 			return total
 
 	def delete(self, names: Sequence[str]) -> None:
 		with self._lock:
 			for name in names:
 				self._values.pop(name, None)
+
+	def _entry(self, name: str, now: float) -> tuple[str, float] | None:
+		"""Returns a value that has not expired, and when it does."""
+		entry = self._values.get(name)
+		return entry if entry and entry[1] > now else None
 
 	def _put(self, name: str, value: str, until: float, now: float) -> None:
 		if len(self._values) >= MAX_LOCAL and name not in self._values:
@@ -171,7 +170,10 @@ class Health:
 		"""
 		models = models or {}
 		forbidden = {_forbidden(provider, models.get(provider.name, "")) for provider in providers}
-		usual = {provider.name: _usual(provider, models.get(provider.name, "")) for provider in providers}
+		usual = {
+			provider.name: _of_model("usual", provider, models.get(provider.name, ""))
+			for provider in providers
+		}
 		known = self._known(providers, {*forbidden, *usual.values()})
 		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
@@ -207,10 +209,11 @@ class Health:
 	def succeeded(self, provider: Provider, model: str = "", first_s: float = 0.0) -> None:
 		"""Records that a provider has begun to answer for a model, `first_s` seconds after it was asked."""
 		of_provider = [_name(kind, provider) for kind in ("rest", "probe", "claim", "hung")]
-		over = [*of_provider, _key(provider), _forbidden(provider, model), _silent(provider, model)]
+		silent = _of_model("silent", provider, model)
+		over = [*of_provider, _key(provider), _forbidden(provider, model), silent]
 		self._state.add(_bucket("ok", provider), WINDOW_S + BUCKET_S, over)
 		if first_s > SILENCE_S:
-			name = _usual(provider, model)
+			name = _of_model("usual", provider, model)
 			before = float(self._state.get([name]).get(name, 0))
 			self._state.put(name, f"{max(first_s, USUAL_DECAY * before):.1f}", USUAL_S)
 
@@ -219,7 +222,7 @@ class Health:
 
 		Returns: whether HANGS other chats have waited as long within a minute, and the provider has answered none since.
 		"""
-		return self._state.add(_silent(provider, model), WINDOW_S) > HANGS
+		return self._state.add(_of_model("silent", provider, model), WINDOW_S) > HANGS
 
 	def undecided(self, provider: Provider) -> None:
 		"""Records that an attempt has told nothing about a provider, so that the next chat may try it after a rest."""
@@ -232,19 +235,16 @@ class Health:
 			model = error.values["model"]
 			self._state.put(_last_forbidden(provider), model, REFUSED_REST_S)
 			self._rest(_forbidden(provider, model), error.kind, REFUSED_REST_S)
-		elif error.kind in REFUSED:
-			self._rest(
-				_key(provider), error.kind, REFUSED_REST_S if error.kind == "refused_key" else MAX_REST_S
-			)
-		elif error.kind in LIMITED:
-			self._rest(_key(provider), error.kind, min(error.retry_after or KEY_REST_S, MAX_REST_S))
+		elif error.kind in OF_THE_KEY:
+			limited_s = min(error.retry_after or KEY_REST_S, MAX_REST_S)
+			rests_s = {"refused_key": REFUSED_REST_S, "out_of_credit": MAX_REST_S}
+			self._rest(_key(provider), error.kind, rests_s.get(error.kind, limited_s))
 		elif error.retryable:
 			failures = self._state.add(_bucket("failed", provider), WINDOW_S + BUCKET_S)
 			hangs = self._state.add(_name("hung", provider), WINDOW_S) if error.kind in HUNG else 0
 			probing = _name("probe", provider) in self._known([provider])
 			if probing or hangs >= HANGS or self._fails_too_often(provider, failures):
-				until = time.time() + PROVIDER_REST_S
-				self._state.put(_name("rest", provider), f"{error.kind} {until}", PROVIDER_REST_S)
+				self._rest(_name("rest", provider), error.kind, PROVIDER_REST_S)
 				self._state.put(_name("probe", provider), "1", PROVIDER_REST_S + WINDOW_S)
 				self.undecided(provider)
 		else:
@@ -312,8 +312,8 @@ def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tupl
 
 def _name(kind: str, provider: Provider) -> str:
 	"""Returns a name in the state: it changes with the address, because another server has another health."""
-	address = f"{provider.api}\0{provider.api_base}".encode(errors="surrogatepass")
-	return f"{kind}:{provider.name}:{hashlib.sha256(address).hexdigest()[:8]}"
+	address = f"{provider.api}\0{provider.api_base}"
+	return f"{kind}:{provider.name}:{_hash(address, 8)}"
 
 
 def _bucket(kind: str, provider: Provider, back: int = 0) -> str:
@@ -322,26 +322,25 @@ def _bucket(kind: str, provider: Provider, back: int = 0) -> str:
 
 def _key(provider: Provider) -> str:
 	"""Returns the name of a key in the state: it changes with the key and the address, and does not reveal the key."""
-	return f"{_name('key', provider)}:{hashlib.sha256(provider.api_key.encode()).hexdigest()[:24]}"
+	return f"{_name('key', provider)}:{_hash(provider.api_key, 24)}"
 
 
 def _forbidden(provider: Provider, model: str) -> str:
 	"""Returns the name of a key that was refused for a model."""
-	return f"{_key(provider)}:{_hash(model)}"
+	return f"{_key(provider)}:{_hash(model, 16)}"
 
 
-def _hash(model: str) -> str:
-	return hashlib.sha256(model.encode(errors="surrogatepass")).hexdigest()[:16]
+def _of_model(kind: str, provider: Provider, model: str) -> str:
+	"""Returns a name in the state for a provider's model.
+
+	Args:
+		kind: `silent` counts the chats that wait for the first chunk, `usual` is a slow model's usual time to it.
+	"""
+	return f"{_name(kind, provider)}:{_hash(model, 16)}"
 
 
-def _silent(provider: Provider, model: str) -> str:
-	"""Returns the name of the count of chats that wait for a provider's first chunk."""
-	return f"{_name('silent', provider)}:{_hash(model)}"
-
-
-def _usual(provider: Provider, model: str) -> str:
-	"""Returns the name of a slow provider's usual time to the first chunk."""
-	return f"{_name('usual', provider)}:{_hash(model)}"
+def _hash(text: str, length: int) -> str:
+	return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 
 
 def _last_forbidden(provider: Provider) -> str:
