@@ -8,7 +8,8 @@ and each function returns at once. Names and attributes are those of OpenTelemet
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -49,13 +50,13 @@ USAGE = {
 }
 
 
+@dataclass
 class Trace:
 	"""The span of a request. The spans of its attempts are its children."""
 
-	def __init__(self, span: "Span", context: "Context", conversation: str | None) -> None:
-		self.span = span
-		self.context = context
-		self.conversation = conversation
+	span: "Span"
+	context: "Context"
+	conversation: str
 
 	def outcome(self, finish_reason: str, error: str | None) -> None:
 		"""Records the `finish_reason` of the answer, and the code of its error if there is one."""
@@ -67,44 +68,37 @@ class Trace:
 		self.span.end()
 
 
+@dataclass
 class AttemptSpan:
 	"""The span of one question to one provider."""
 
-	def __init__(self, span: "Span", context: "Context") -> None:
-		self._span = span
-		self._context = context
-		self._asked_at = time.monotonic()
+	span: "Span"
+	context: "Context"
+	asked_at: float = field(default_factory=time.monotonic)
 
-	@contextmanager
-	def current(self) -> Iterator[None]:
+	def current(self) -> AbstractContextManager[None]:
 		"""Makes the span the current one of this thread, so that what is started here passes it on."""
-		from opentelemetry import context
-
-		token = context.attach(self._context)
-		try:
-			yield
-		finally:
-			context.detach(token)
+		return _attached(self.context)
 
 	def begun(self) -> None:
 		"""Records that the first chunk has come."""
-		self._span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - self._asked_at)
+		self.span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - self.asked_at)
 
 	def completed(self, completion: Completion) -> None:
 		"""Records the end of the answer."""
-		self._span.set_attribute("gen_ai.response.model", completion.model)
-		self._span.set_attribute("gen_ai.response.finish_reasons", [completion.finish_reason])
-		for field, name in USAGE.items():
-			if count := getattr(completion.usage, field, None):
-				self._span.set_attribute(name, count)
+		self.span.set_attribute("gen_ai.response.model", completion.model)
+		self.span.set_attribute("gen_ai.response.finish_reasons", [completion.finish_reason])
+		for kind, name in USAGE.items():
+			if count := getattr(completion.usage, kind, None):
+				self.span.set_attribute(name, count)
 
 	def failed(self, error: ProviderError) -> None:
 		"""Records the error of the provider."""
-		_set_error(self._span, error.code)
+		_set_error(self.span, error.code)
 
 	def end(self) -> None:
 		"""Ends the span."""
-		self._span.end()
+		self.span.end()
 
 
 def is_on() -> bool:
@@ -156,19 +150,25 @@ def begin(model: str, conversation: str, parent: Mapping[str, str] | None, **own
 	return Trace(span, trace.set_span_in_context(span, context), conversation)
 
 
-@contextmanager
-def suppressed() -> Iterator[None]:
+def suppressed() -> AbstractContextManager[None]:
 	"""Begins no spans for the questions of this thread, by OpenTelemetry's own mark that its instrumentations know."""
 	if not is_on():
-		yield
-		return
+		return nullcontext()
 	from opentelemetry import context
 
-	token = context.attach(context.set_value(context._SUPPRESS_INSTRUMENTATION_KEY, True))
+	return _attached(context.set_value(context._SUPPRESS_INSTRUMENTATION_KEY, True))
+
+
+@contextmanager
+def _attached(context: "Context") -> Iterator[None]:
+	"""Makes a context the current one of this thread."""
+	from opentelemetry.context import attach, detach
+
+	token = attach(context)
 	try:
 		yield
 	finally:
-		context.detach(token)
+		detach(token)
 
 
 def begin_attempt(provider: Provider, ask: Ask, parent: Trace | None) -> AttemptSpan | None:
@@ -187,10 +187,8 @@ def begin_attempt(provider: Provider, ask: Ask, parent: Trace | None) -> Attempt
 		"gen_ai.request.model": ask.model,
 		"gen_ai.request.stream": True,
 		"ai_assistant.provider": provider.name,
+		**{name: value for option, name in REQUEST.items() if (value := getattr(ask, option)) is not None},
 	}
-	for field, name in REQUEST.items():
-		if (value := getattr(ask, field, None)) is not None:
-			attributes[name] = value
 	if parent and parent.conversation:
 		attributes["gen_ai.conversation.id"] = parent.conversation
 	if provider.api_base:
