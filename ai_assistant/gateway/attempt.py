@@ -7,18 +7,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 
-from . import adapters, attachments, hedging, model_info, tracing
+from . import adapters, hedging, tracing
 from .assembly import Assembly
 from .bridge import Bridge, Cancel
 from .chunks import Chunk, Completion, Detached, Reasoning, Text, Tick
 from .errors import ProviderError
-from .preparation import Prepared
 from .sse import ProtocolError
 from .timing import Pacing, Timeouts
-from .usage import estimated_tokens
-
-# An estimate may be too high by this factor, for example for text that repeats itself.
-ESTIMATE_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +39,26 @@ class AttemptFailed(Exception):
 
 	Args:
 		is_final: whether no other provider may be asked: part of an answer has been given, or the time is up.
-		race: the race of this attempt with that of a second provider, None if no second provider was to be asked.
+		race: who was asked.
 	"""
 
-	def __init__(self, error: ProviderError, is_final: bool, race: hedging.Race | None = None) -> None:
+	def __init__(self, error: ProviderError, is_final: bool, race: hedging.Race) -> None:
 		self.error = error
 		self.is_final = is_final
 		self.race = race
 
 
-def chunks_of(prepared: Prepared, run: Run, race: hedging.Race | None = None) -> Iterator[Chunk]:
+def chunks_of(race: hedging.Race, run: Run) -> Iterator[Chunk]:
 	"""Yields the answer of one provider, ended by a Completion.
 
 	Args:
-		prepared: the provider and the question.
+		race: the provider with its question, and when a second one is asked as well.
 		run: what all attempts have in common.
-		race: asks a second provider as well if the first is silent. The first is that of `prepared`.
 
 	Raises AttemptFailed, after all that the provider had sent.
 	"""
-	span = tracing.begin_attempt(prepared.provider, prepared.ask, run.trace)
-	chunks = _chunks_of(prepared, run, race, span)
+	span = tracing.begin_attempt(race.first.provider, race.first.ask, run.trace)
+	chunks = _chunks_of(race, run, span)
 	return _observed(chunks, span) if span else chunks
 
 
@@ -90,17 +84,20 @@ def _observed(
 
 
 def _chunks_of(
-	prepared: Prepared, run: Run, race: hedging.Race | None, span: tracing.AttemptSpan | None
+	race: hedging.Race, run: Run, span: tracing.AttemptSpan | None
 ) -> Generator[Chunk, None, None]:
-	ask, names = prepared.ask, race.names if race else prepared.names
+	first, names = race.first, race.names
 	if run.cancel.requested:
 		yield Completion("cancelled", names["provider"], names["model"])
 		return
-	if error := refusal(prepared):
-		raise AttemptFailed(error, is_final=False)
+	if refusal := first.refusal():
+		raise AttemptFailed(refusal, False, race)
+	ask = first.ask
 	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls or ask.report_tool_calls)
 	with span.current() if span else nullcontext():
-		bridge = Bridge(hedging.answers(race) if race else adapters.answer(prepared.provider, ask))
+		bridge = Bridge(
+			hedging.answers(race, race.hedge) if race.hedge else adapters.answer(first.provider, ask)
+		)
 	run.cancel.on_ask(bridge.wake)
 	try:
 		for received in _received(bridge, assembly, run, names):
@@ -134,20 +131,6 @@ def wait(seconds: float, run: Run) -> Iterator[Tick]:
 	while (left := until - time.monotonic()) > 0 and not run.cancel.requested:
 		time.sleep(min(left, run.pacing.wait_s(), 0.1))
 		yield Tick()
-
-
-def refusal(prepared: Prepared) -> ProviderError | None:
-	"""Returns the error of a question that the model certainly refuses. It is not sent."""
-	ask, names = prepared.ask, prepared.names
-	info = model_info.known(prepared.provider, ask.model)
-	if ask.tools and info.tools is False:
-		return ProviderError("no_tools", **names)
-	if kind := attachments.refusal(prepared.provider, ask):
-		return ProviderError(kind, **names)
-	tokens = estimated_tokens(ask.prompt_bytes) if info.context_window else 0
-	if info.context_window and tokens > info.context_window * ESTIMATE_MARGIN:
-		return ProviderError("exceeds_window", tokens=tokens, limit=info.context_window, **names)
-	return None
 
 
 def _received(

@@ -158,9 +158,9 @@ class Gateway:
 				errors.append(error)
 				attempts.append(Attempt(provider.name, model, error.code, provider.key_label))
 				is_final = failed.is_final
-				if failed.race and failed.race.winner:
-					error.hung_up_on = hedging.hung_up_on(failed.race)
-				if failed.race and (second_error := failed.race.second_error):
+				if failed.race.winner:
+					error.hung_up_on = failed.race.hung_up_on
+				if second_error := failed.race.second_error:
 					second = failed.race.providers[1]
 					errors.append(second_error)
 					attempts.append(second.failed(second_error))
@@ -207,17 +207,14 @@ class Gateway:
 		self, prepared: Prepared, run: Run, attempts: Sequence[Attempt], hedge: Hedge | None
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
-		race, began = Race(prepared, hedge) if hedge else None, time.monotonic()
+		race, began = Race(prepared, hedge), time.monotonic()
 		first_s = 0.0
 		has_begun = is_recorded = has_failed = False
 		try:
-			for chunk in attempt.chunks_of(prepared, run, race):
-				if race and race.winner:
-					prepared = race.winner
+			for chunk in attempt.chunks_of(race, run):
+				prepared = race.winner or prepared
 				if isinstance(chunk, Completion):
-					chunk = prepared.completed(
-						chunk, (*attempts, *hedging.failed_attempts(race)), hedging.hung_up_on(race)
-					)
+					chunk = race.completed(chunk, attempts)
 				if not has_begun and not (isinstance(chunk, Tick | Detached) or run.cancel.requested):
 					has_begun, first_s = True, time.monotonic() - began
 				yield chunk
@@ -229,7 +226,7 @@ class Gateway:
 			has_failed = True
 			if not has_begun:
 				self.health.failed(prepared.provider, failed.error)
-				if race and race.second_error:
+				if race.second_error:
 					self.health.failed(race.providers[1].provider, race.second_error)
 			raise
 		finally:
@@ -239,17 +236,14 @@ class Gateway:
 				# A cancel came before anything else.
 				self.health.undecided(prepared.provider)
 
-	def _record_success(self, prepared: Prepared, race: Race | None, first_s: float) -> None:
+	def _record_success(self, prepared: Prepared, race: Race, first_s: float) -> None:
 		"""Records that a provider has begun to answer, and how the other one of a race has fared."""
-		is_second = race is not None and prepared is not race.providers[0]
-		self.health.succeeded(prepared.provider, prepared.ask.model, 0.0 if is_second else first_s)
-		if race is None:
-			return
+		first = race.first
+		self.health.succeeded(prepared.provider, prepared.ask.model, first_s if prepared is first else 0.0)
 		for number, error in race.errors.items():
 			self.health.failed(race.providers[number].provider, error)
-		if race.hung_up_on is race.providers[0] and not race.is_judged:
-			silent = race.providers[0]
-			self.health.failed(silent.provider, hedging.first_token(silent, race.hedge.after_s or 0))
+		if race.hedge and race.loser is first and not race.is_judged:
+			self.health.failed(first.provider, hedging.first_token(first, race.hedge.after_s or 0))
 
 	def _hedge(
 		self, first: Provider, ask: Ask, waiting: Sequence[Candidate], standing: Standing
@@ -266,7 +260,7 @@ class Gateway:
 
 		def second() -> Prepared | None:
 			questions = (next(prepare(other, replace(ask, model=model))) for other, model in others)
-			return next((one for one in questions if not attempt.refusal(one)), None)
+			return next((one for one in questions if not one.refusal()), None)
 
 		def judge(error: ProviderError | None) -> None:
 			if error:
@@ -332,9 +326,7 @@ class Gateway:
 			reasoning: the bytes of the reasoning.
 			text: the bytes of the text and of the tool calls.
 		"""
-		prompt_tokens, reasoning_tokens, text_tokens = (
-			estimated_tokens(size) for size in (prompt, reasoning, text)
-		)
+		prompt_tokens, reasoning_tokens, text_tokens = map(estimated_tokens, (prompt, reasoning, text))
 		usage = Usage(
 			prompt_tokens,
 			reasoning_tokens + text_tokens,

@@ -7,8 +7,8 @@ shows whether it must rest.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from . import adapters
 from .assembly import Delta
@@ -48,19 +48,21 @@ class Hedge:
 
 
 class Race:
-	"""A question for two providers. The loop writes what becomes of it. The caller reads that once a chunk has come.
+	"""A question for one provider or two. The loop writes what becomes of it. The caller reads that once a chunk has come.
 
 	Args:
 		first: the first provider with its question.
-		hedge: when the second is asked.
+		hedge: when the second is asked; None if there is none.
 	"""
 
-	def __init__(self, first: Prepared, hedge: Hedge) -> None:
+	def __init__(self, first: Prepared, hedge: Hedge | None) -> None:
+		self.first = first
 		self.providers = [first]
 		"""The providers that were asked."""
 		self.hedge = hedge
-		self.is_judged = hedge.is_probe
+		self.is_judged = hedge is not None and hedge.is_probe
 		self.winner: Prepared | None = None
+		"""Who has answered first, if two were to be asked."""
 		self.errors: dict[int, ProviderError] = {}
 		self.names = dict(first.names)
 		"""The provider whose answer is read, for the sentences of errors."""
@@ -70,48 +72,67 @@ class Race:
 		self.names.update(self.winner.names)
 
 	@property
-	def hung_up_on(self) -> Prepared | None:
+	def loser(self) -> Prepared | None:
 		"""The provider that was asked and was still silent when the other one answered, or at a cancel."""
-		winner = self.winner or self.providers[0]
+		winner = self.winner or self.first
 		for number, prepared in enumerate(self.providers):
 			if prepared is not winner and number not in self.errors:
 				return prepared
 		return None
 
 	@property
+	def hung_up_on(self) -> tuple[str, str] | None:
+		"""The provider and the model that lost, and whose answer is paid all the same."""
+		loser = self.loser
+		return (loser.provider.name, loser.ask.model) if loser else None
+
+	@property
 	def second_error(self) -> ProviderError | None:
 		"""Why the second provider did not answer, if neither of the two did."""
-		if len(self.providers) == 1 or self.winner:
+		if len(self.providers) == 1 or self.winner or not self.hedge:
 			return None
 		return self.errors.get(1) or first_token(self.providers[1], self.hedge.first_token_s)
 
+	def completed(self, completion: Completion, earlier: Sequence[Attempt]) -> Completion:
+		"""Returns the provider's completion with what is known of the question and of all attempts at it."""
+		prepared = self.winner or self.first
+		failed = (self.providers[number].failed(error) for number, error in self.errors.items())
+		return replace(
+			completion,
+			attempts=(*earlier, *failed),
+			effort=prepared.effort,
+			key=prepared.provider.key_label,
+			trimmed=prepared.trimmed,
+			hung_up_on=self.hung_up_on,
+		)
 
-async def answers(race: Race) -> AsyncGenerator[Item, None]:
+
+async def answers(race: Race, hedge: Hedge) -> AsyncGenerator[Item, None]:
 	"""Yields the answer of the provider that is the first to send something.
 
 	Raises what the first provider raises if none of them sends anything, and later what the winner raises.
 	"""
-	until = asyncio.get_running_loop().time() + race.hedge.first_token_s
-	streams = [_stream(race, 0)]
+	until = asyncio.get_running_loop().time() + hedge.first_token_s
+	streams = [adapters.answer(race.first.provider, race.first.ask)]
 	waiting = {_next(streams[0]): 0}
 	listened_to: AsyncGenerator[Item, None] | None = None
 	try:
-		if await _is_silent(race, waiting) and (second := await asyncio.to_thread(race.hedge.second)):
+		if await _is_silent(race, hedge, waiting) and (second := await asyncio.to_thread(hedge.second)):
 			race.providers.append(second)
-			streams.append(_stream(race, 1))
+			streams.append(adapters.answer(second.provider, second.ask))
 			waiting[_next(streams[1])] = 1
 		item = await _first_item(race, waiting)
 		for task, number in list(waiting.items()):
 			if number == 0 and race.is_judged:
 				del waiting[task]
-				listening = asyncio.create_task(_listen(task, streams[0], race, until))
+				listening = asyncio.create_task(_listen(task, streams[0], race.first, hedge, until))
 				_listening.add(listening)
 				listened_to = streams[0]
 				listening.add_done_callback(_listening.discard)
 			else:
 				task.cancel()
 		yield item
-		async for item in streams[1 if race.winner is not race.providers[0] else 0]:
+		async for item in streams[0 if race.winner is race.first else 1]:
 			yield item
 	finally:
 		for task in waiting:
@@ -122,9 +143,9 @@ async def answers(race: Race) -> AsyncGenerator[Item, None]:
 				await stream.aclose()
 
 
-async def _is_silent(race: Race, waiting: "dict[asyncio.Future[Item], int]") -> bool:
+async def _is_silent(race: Race, hedge: Hedge, waiting: "dict[asyncio.Future[Item], int]") -> bool:
 	"""Waits until the second provider is to be asked. Returns False if the first ends its silence before."""
-	hedge, rest_s = race.hedge, race.hedge.after_s
+	rest_s = hedge.after_s
 	if rest_s is None or rest_s > hedge.doubts_after_s:
 		done, _pending = await asyncio.wait(waiting, timeout=hedge.doubts_after_s)
 		if done:
@@ -135,11 +156,6 @@ async def _is_silent(race: Race, waiting: "dict[asyncio.Future[Item], int]") -> 
 		rest_s = rest_s and rest_s - hedge.doubts_after_s
 	done, _pending = await asyncio.wait(waiting, timeout=rest_s)
 	return not done
-
-
-def _stream(race: Race, number: int) -> AsyncGenerator[Item, None]:
-	prepared = race.providers[number]
-	return adapters.answer(prepared.provider, prepared.ask)
 
 
 def _next(stream: AsyncGenerator[Item, None]) -> "asyncio.Future[Item]":
@@ -162,7 +178,11 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") ->
 
 
 async def _listen(
-	task: "asyncio.Future[Item]", stream: AsyncGenerator[Item, None], race: Race, until: float
+	task: "asyncio.Future[Item]",
+	stream: AsyncGenerator[Item, None],
+	first: Prepared,
+	hedge: Hedge,
+	until: float,
 ) -> None:
 	"""Waits for the first item of a stream whose answer is not needed any more, and tells how that went.
 
@@ -172,25 +192,14 @@ async def _listen(
 	try:
 		await asyncio.wait_for(task, max(0.0, until - asyncio.get_running_loop().time()))
 	except asyncio.TimeoutError:
-		error = first_token(race.providers[0], race.hedge.first_token_s)
+		error = first_token(first, hedge.first_token_s)
 	except Exception as failure:
 		error = failure
 	await stream.aclose()
 	if error is None or isinstance(error, ProviderError):
-		await asyncio.to_thread(race.hedge.judge, error)
+		await asyncio.to_thread(hedge.judge, error)
 
 
 def first_token(prepared: Prepared, seconds: float) -> ProviderError:
 	"""Returns the error of a provider that sent nothing for so long."""
 	return ProviderError("first_token", seconds=f"{seconds:g}", **prepared.names)
-
-
-def failed_attempts(race: Race | None) -> list[Attempt]:
-	"""Returns the attempts of a race that failed although another one succeeded."""
-	return [race.providers[number].failed(error) for number, error in race.errors.items()] if race else []
-
-
-def hung_up_on(race: Race | None) -> tuple[str, str] | None:
-	"""Returns the provider and the model that lost a race, and whose answer is paid all the same."""
-	loser = race and race.hung_up_on
-	return (loser.provider.name, loser.ask.model) if loser else None

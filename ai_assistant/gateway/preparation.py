@@ -5,9 +5,16 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from . import caching, compaction, freeform, model_info, trimming
-from .chunks import Ask, Attempt, Completion, Provider, Trimmed
+from .chunks import Ask, Attempt, Provider, Trimmed
 from .efforts import nearest
 from .errors import ProviderError
+from .usage import estimated_tokens
+
+# The APIs that accept no documents, and those that accept no audio.
+LACK_DOCUMENTS = frozenset(("ollama", "ollama_chat"))
+LACK_AUDIO = LACK_DOCUMENTS | {"anthropic", "openai_responses"}
+# An estimate may be too high by this factor, for example for text that repeats itself.
+ESTIMATE_MARGIN = 1.25
 
 # How often a question that a provider refuses as too long is shortened further.
 MAX_TRIMS = 4
@@ -33,21 +40,22 @@ class Prepared:
 		"""The provider and the model, for the sentences of errors."""
 		return {"provider": self.provider.name, "model": self.ask.model}
 
-	def completed(
-		self,
-		completion: Completion,
-		attempts: tuple[Attempt, ...],
-		hung_up_on: tuple[str, str] | None,
-	) -> Completion:
-		"""Returns the provider's completion with what is known of the question and of the other attempts at it."""
-		return replace(
-			completion,
-			attempts=attempts,
-			effort=self.effort,
-			key=self.provider.key_label,
-			trimmed=self.trimmed,
-			hung_up_on=hung_up_on,
-		)
+	def refusal(self) -> ProviderError | None:
+		"""Returns the error of a question that the model certainly refuses. It is not sent."""
+		ask, api, kinds = self.ask, self.provider.api, self.ask.part_types
+		info = model_info.known(self.provider, ask.model)
+		if ask.tools and info.tools is False:
+			return ProviderError("no_tools", **self.names)
+		# OpenRouter reads documents itself for models that cannot.
+		reads = api not in LACK_DOCUMENTS and (info.documents is not False or api == "openrouter")
+		if "file" in kinds and not reads:
+			return ProviderError("no_documents", **self.names)
+		if "input_audio" in kinds and api in LACK_AUDIO:
+			return ProviderError("no_audio", **self.names)
+		window = info.context_window
+		if window and (tokens := estimated_tokens(ask.prompt_bytes)) > window * ESTIMATE_MARGIN:
+			return ProviderError("exceeds_window", tokens=tokens, limit=window, **self.names)
+		return None
 
 	def failed(self, error: ProviderError) -> Attempt:
 		"""Returns the attempt at this question that failed with an error."""
