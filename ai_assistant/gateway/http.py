@@ -95,55 +95,40 @@ async def _post(
 
 
 async def objects(
-	url: str,
-	headers: dict[str, str],
-	body: bytes | None,
+	make: Callable[[], tuple[str, dict[str, str], bytes | None]],
 	names: dict[str, str],
 	ended: Callable[[], object],
 	calls: Callable[[], object],
+	remove: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[list[dict[str, Any]], None]:
 	"""Yields the objects of a streamed response to `request`: server-sent events, or one object a line.
 
 	The objects of one read come as one list, because each step of a generator costs CPU.
 
 	Args:
+		make: makes the URL, the headers and the body of the request.
+		names: `provider` and `model`, for the sentences of errors.
 		ended: whether the answer is complete. A connection that breaks afterwards raises no error.
 		calls: whether the model has begun a tool call (see `stream`).
-	"""
-	try:
-		async with (
-			request(url, headers, body, names) as response,
-			aclosing(stream(response, calls)) as source,
-		):
-			async for messages in source:
-				yield [message for message in messages if message is not None]
-	except Exception as error:
-		if not (ended() and broke_off(error)):
-			raise
-
-
-async def objects_or_without(
-	make: Callable[[], tuple[str, dict[str, str], bytes]],
-	names: dict[str, str],
-	ended: Callable[[], object],
-	calls: Callable[[], object],
-	remove: Callable[[], bool],
-) -> AsyncGenerator[list[dict[str, Any]], None]:
-	"""Yields as `objects`. If the server refuses the request with 400, it is sent again without a part of it.
-
-	Args:
-		make: makes the request.
-		remove: removes the part that the server may refuse, and returns whether there was one.
+		remove: removes a part of the request that the server may refuse, and returns whether there was one. If the
+			server refuses the request with 400, it is sent again without this part.
 	"""
 	while True:
 		try:
-			async with aclosing(objects(*make(), names, ended, calls)) as source:
+			async with (
+				request(*make(), names) as response,
+				aclosing(stream(response, calls)) as source,
+			):
 				async for messages in source:
-					yield messages
+					yield [message for message in messages if message is not None]
 			return
 		except ProviderError as error:
 			if error.values.get("status") != "400" or not remove():
 				raise
+		except Exception as error:
+			if not (ended() and broke_off(error)):
+				raise
+			return
 
 
 async def stream(

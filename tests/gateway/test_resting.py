@@ -74,7 +74,7 @@ def numbers(
 		try:
 			url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
 			for _ in range(answers):
-				source = http.objects(url, {}, b"{}", NAMES, lambda: True, lambda: False)
+				source = http.objects(lambda: (url, {}, b"{}"), NAMES, lambda: True, lambda: False)
 				async with aclosing(source):
 					async for messages in source:
 						came += [message["n"] for message in messages]

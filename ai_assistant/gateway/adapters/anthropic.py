@@ -56,7 +56,7 @@ async def answer(
 	message = Message(ask.uses_tools or ask.compact, pauses=http.runs_tools(provider))
 	for _ in range(1 + MAX_PAUSES):
 		# Models before Claude 4.6 do not compact.
-		source = http.objects_or_without(
+		source = http.objects(
 			lambda: request(provider, sent),
 			names,
 			ended=lambda: message.stop_reason,

@@ -63,7 +63,7 @@ async def answer(
 	sent, dropped = parameters(provider, ask, listed)
 	partial = _Answer(ask.uses_tools, searches=http.runs_tools(provider))
 	source = http.objects(
-		*request(provider, ask.model, sent),
+		lambda: request(provider, ask.model, sent),
 		names,
 		ended=lambda: partial.finish,
 		calls=lambda: partial.has_calls,

@@ -75,7 +75,7 @@ def _lines(
 	Only the server knows which models can think. It refuses `think` for the others, and
 	then `think` is removed from `sent`.
 	"""
-	return http.objects_or_without(
+	return http.objects(
 		lambda: _request(provider, sent),
 		names,
 		ended=lambda: message.done,

@@ -97,7 +97,10 @@ def _events(
 		# 0 is the number of the event that creates the response.
 		url = f"{url}/{quote(ask.attach_to.id, safe='')}?stream=true&starting_after=0"
 		return http.objects(
-			url, headers, None, names, ended=lambda: response.end, calls=lambda: response.has_calls
+			lambda: (url, headers, None),
+			names,
+			ended=lambda: response.end,
+			calls=lambda: response.has_calls,
 		)
 
 	def remove_part() -> bool:
@@ -107,7 +110,7 @@ def _events(
 			del sent["reasoning"]
 		return removed or bool(sent.pop("context_management", None))
 
-	return http.objects_or_without(
+	return http.objects(
 		lambda: request(provider, sent),
 		names,
 		ended=lambda: response.end,
