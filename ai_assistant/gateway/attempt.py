@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
@@ -48,44 +48,16 @@ class AttemptFailed(Exception):
 		self.race = race
 
 
-def chunks_of(race: hedging.Race, run: Run) -> Iterator[Chunk]:
+def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) -> Iterator[Chunk]:
 	"""Yields the answer of one provider, ended by a Completion.
 
 	Args:
 		race: the provider with its question, and when a second one is asked as well.
 		run: what all attempts have in common.
+		span: the span of this attempt, if the process exports spans.
 
 	Raises AttemptFailed, after all that the provider had sent.
 	"""
-	span = tracing.begin_attempt(race.first.provider, race.first.ask, run.trace)
-	chunks = _chunks_of(race, run, span)
-	return _observed(chunks, span) if span else chunks
-
-
-def _observed(
-	chunks: Generator[Chunk, None, None], span: tracing.AttemptSpan
-) -> Generator[Chunk, None, None]:
-	"""Yields the chunks, and records them in the span."""
-	has_begun = False
-	try:
-		for chunk in chunks:
-			if isinstance(chunk, Completion):
-				span.completed(chunk)
-			elif not has_begun and not isinstance(chunk, Tick | Detached):
-				has_begun = True
-				span.begun()
-			yield chunk
-	except AttemptFailed as failed:
-		span.failed(failed.error)
-		raise
-	finally:
-		chunks.close()
-		span.end()
-
-
-def _chunks_of(
-	race: hedging.Race, run: Run, span: tracing.AttemptSpan | None
-) -> Generator[Chunk, None, None]:
 	first, names = race.first, race.names
 	if run.cancel.requested:
 		yield Completion("cancelled", names["provider"], names["model"])

@@ -31,10 +31,7 @@ def key_of(provider: Provider, ask: Ask) -> str | None:
 def without_markers(ask: Ask) -> Ask:
 	"""Returns the question without a client's markers."""
 	messages = [_unmarked(message) for message in ask.messages]
-	tools = [_without(tool) for tool in ask.tools] if ask.tools else ask.tools
-	parts, before = [*messages, *(tools or ())], [*ask.messages, *(ask.tools or ())]
-	same = all(part is old for part, old in zip(parts, before, strict=True))
-	return ask if same else replace(ask, messages=messages, tools=tools)
+	return replace(ask, messages=messages, tools=ask.tools and [_without(tool) for tool in ask.tools])
 
 
 def _unmarked(message: dict[str, Any]) -> dict[str, Any]:

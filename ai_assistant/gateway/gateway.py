@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from . import attempt, hedging, models
+from . import attempt, hedging, models, tracing
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Detached, Fallback, Provider, Tick
@@ -208,11 +208,14 @@ class Gateway:
 	) -> Iterator[Chunk]:
 		"""Yields the answer of one provider, and records whether it has begun to answer. Raises AttemptFailed."""
 		race, began = Race(prepared, hedge), time.monotonic()
+		span = tracing.begin_attempt(prepared.provider, prepared.ask, run.trace)
 		first_s = 0.0
 		has_begun = is_recorded = has_failed = False
 		try:
-			for chunk in attempt.chunks_of(race, run):
+			for chunk in attempt.chunks_of(race, run, span):
 				prepared = race.winner or prepared
+				if span:
+					span.saw(chunk)
 				if isinstance(chunk, Completion):
 					chunk = race.completed(chunk, attempts)
 				if not has_begun and not (isinstance(chunk, Tick | Detached) or run.cancel.requested):
@@ -224,6 +227,8 @@ class Gateway:
 					self._record_success(prepared, race, first_s)
 		except AttemptFailed as failed:
 			has_failed = True
+			if span:
+				span.failed(failed.error)
 			if not has_begun:
 				self.health.failed(prepared.provider, failed.error)
 				if race.second_error:
@@ -235,6 +240,8 @@ class Gateway:
 			elif not has_begun and not has_failed:
 				# A cancel came before anything else.
 				self.health.undecided(prepared.provider)
+			if span:
+				span.end()
 
 	def _record_success(self, prepared: Prepared, race: Race, first_s: float) -> None:
 		"""Records that a provider has begun to answer, and how the other one of a race has fared."""

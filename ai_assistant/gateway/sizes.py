@@ -32,8 +32,6 @@ def bytes_of_tools(tools: list[dict[str, Any]] | None) -> int:
 def _bytes_as_json(value: Any) -> int:
 	if isinstance(value, str):
 		return 2 + (len(value) if value.isascii() else len(value.encode(errors="replace")))
-	if value is None:
-		return len("null")
 	size = 0
 	if isinstance(value, dict):
 		for name, item in value.items():

@@ -4,15 +4,17 @@ JSON with \\uXXXX escapes can cut an emoji between its two surrogates. Half a pa
 UTF-8 has no form for it.
 """
 
-REPLACEMENT = "\ufffd"
-
 
 def join_surrogates(text: str) -> str:
 	"""Joins the pairs of surrogates in a text, and replaces each lone one with U+FFFD."""
-	# Both checks are C loops, and nearly every text ends here.
-	if text.isascii() or not _has_surrogate(text):
+	# Both checks are C loops, and nearly every text passes one.
+	if text.isascii():
 		return text
-	return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+	try:
+		text.encode()
+	except UnicodeEncodeError:
+		return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+	return text
 
 
 class SurrogateJoiner:
@@ -34,12 +36,4 @@ class SurrogateJoiner:
 	def end(self) -> str:
 		"""Returns the replacement of a high surrogate that still waits."""
 		high, self._high = self._high, ""
-		return REPLACEMENT if high else ""
-
-
-def _has_surrogate(text: str) -> bool:
-	try:
-		text.encode()
-	except UnicodeEncodeError:
-		return True
-	return False
+		return join_surrogates(high)

@@ -24,7 +24,7 @@ from uuid import uuid4
 from .chunks import CallChunk, ToolCall, ToolCallDelta, ToolCallStart
 from .sse import ProtocolError
 from .strict_json import object_of
-from .surrogates import SurrogateJoiner
+from .surrogates import SurrogateJoiner, join_surrogates
 
 # More calls than any model makes in one answer. It stops a stream of calls that does not end.
 MAX_CALLS = 128
@@ -172,7 +172,7 @@ class ToolCalls:
 	def _progress(self, call: "_Call", text: str) -> Iterator[ToolCallStart | ToolCallDelta]:
 		if not call.is_started:
 			call.is_started = True
-			yield ToolCallStart(self._id(call), _joined(call.name))
+			yield ToolCallStart(self._id(call), join_surrogates(call.name))
 		if text:
 			call.streamed_chars += len(text)
 			yield ToolCallDelta(self._id(call), text)
@@ -180,7 +180,7 @@ class ToolCalls:
 	def _id(self, call: "_Call") -> str:
 		"""Returns the call's id in this answer. Some providers send none, and some the same for all calls."""
 		if not call.own_id:
-			call.own_id = _joined(call.id)
+			call.own_id = join_surrogates(call.id)
 			if not call.own_id or call.own_id in self._ids:
 				call.own_id = f"call_{uuid4().hex}"
 			self._ids.add(call.own_id)
@@ -244,7 +244,7 @@ class _Call:
 		return text if self.streamed_chars else text.lstrip()
 
 	def as_tool_call(self, own_id: str, is_cut: bool) -> ToolCall:
-		name, written = _joined(self.name), _joined("".join(self._arguments))
+		name, written = join_surrogates(self.name), join_surrogates("".join(self._arguments))
 		arguments, error = written.strip(), None
 		if not arguments:
 			arguments, error = ("", UNFINISHED) if is_cut else ("{}", None)
@@ -301,8 +301,3 @@ class _Call:
 				if self._depth <= 0:
 					return at
 		return None
-
-
-def _joined(text: str) -> str:
-	joiner = SurrogateJoiner()
-	return joiner.join(text) + joiner.end()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .chunks import Ask, Completion, Provider
+from .chunks import Ask, Chunk, Completion, Detached, Provider, Tick
 from .errors import ProviderError
 
 if TYPE_CHECKING:
@@ -75,22 +75,23 @@ class AttemptSpan:
 	span: "Span"
 	context: "Context"
 	asked_at: float = field(default_factory=time.monotonic)
+	has_begun: bool = False
 
 	def current(self) -> AbstractContextManager[None]:
 		"""Makes the span the current one of this thread, so that what is started here passes it on."""
 		return _attached(self.context)
 
-	def begun(self) -> None:
-		"""Records that the first chunk has come."""
-		self.span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - self.asked_at)
-
-	def completed(self, completion: Completion) -> None:
-		"""Records the end of the answer."""
-		self.span.set_attribute("gen_ai.response.model", completion.model)
-		self.span.set_attribute("gen_ai.response.finish_reasons", [completion.finish_reason])
-		for kind, name in USAGE.items():
-			if count := getattr(completion.usage, kind, None):
-				self.span.set_attribute(name, count)
+	def saw(self, chunk: Chunk) -> None:
+		"""Records the time of the first chunk of the answer, and what its end says."""
+		if isinstance(chunk, Completion):
+			self.span.set_attribute("gen_ai.response.model", chunk.model)
+			self.span.set_attribute("gen_ai.response.finish_reasons", [chunk.finish_reason])
+			for kind, name in USAGE.items():
+				if count := getattr(chunk.usage, kind, None):
+					self.span.set_attribute(name, count)
+		elif not self.has_begun and not isinstance(chunk, Tick | Detached):
+			self.has_begun = True
+			self.span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - self.asked_at)
 
 	def failed(self, error: ProviderError) -> None:
 		"""Records the error of the provider."""
