@@ -47,7 +47,7 @@ class Assembly:
 			if not self._uses_tools:
 				self._left_out_calls = True
 				return
-			self._chars_left -= delta.size
+			self._chars_left -= len(delta.id or "") + len(delta.name or "") + len(delta.arguments)
 			if self._chars_left < 0:
 				yield from self._cut()
 				return

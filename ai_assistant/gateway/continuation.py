@@ -99,11 +99,7 @@ def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], 
 	others litellm adds text to it.
 	"""
 	for message in ask.messages:
-		if (
-			message["role"] == "assistant"
-			and not message.get("tool_calls")
-			and not _says(message.get("content"))
-		):
+		if message["role"] == "assistant" and _is_empty(message):
 			continue
 		if "continuation" not in message:
 			yield message, {}
@@ -112,10 +108,11 @@ def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], 
 		yield plain, decode(provider, ask.model, message["continuation"])
 
 
-def _says(content: Any) -> bool:
-	"""Whether a model's content, a text or a list of parts, is not empty."""
-	texts = [part["text"] for part in content] if isinstance(content, list) else [content or ""]
-	return any(text.strip() for text in texts)
+def _is_empty(message: dict[str, Any]) -> bool:
+	"""Whether a turn of the model has neither calls nor a text."""
+	content = message.get("content")
+	texts = (part["text"] for part in content) if isinstance(content, list) else [content or ""]
+	return not (message.get("tool_calls") or any(text.strip() for text in texts))
 
 
 def known(parts: Any, kinds: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:

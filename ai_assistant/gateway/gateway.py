@@ -17,7 +17,6 @@ from .health import HUNG, OF_THE_KEY, Health, LocalState, Standing, by_weight, w
 from .hedging import Hedge, Race
 from .preparation import Prepared, prepare
 from .timing import Pacing, Timeouts
-from .tracing import Trace
 from .usage import Usage, estimated_tokens
 
 # The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
@@ -103,7 +102,7 @@ class Gateway:
 		cancel: Cancel | None = None,
 		pacing: Pacing | None = None,
 		insists: bool = False,
-		trace: Trace | None = None,
+		trace: tracing.Trace | None = None,
 		deadline: float | None = None,
 	) -> Iterator[Chunk]:
 		"""Streams the answer to a question.
@@ -156,7 +155,7 @@ class Gateway:
 			except AttemptFailed as failed:
 				error = failed.error
 				errors.append(error)
-				attempts.append(Attempt(provider.name, model, error.code, provider.key_label))
+				attempts.append(failed.race.first.failed(error))
 				is_final = failed.is_final
 				if failed.race.winner:
 					error.hung_up_on = failed.race.hung_up_on

@@ -47,10 +47,6 @@ class ToolPiece:
 	name: str | None
 	arguments: str
 
-	@property
-	def size(self) -> int:
-		return len(self.id or "") + len(self.name or "") + len(self.arguments)
-
 
 def tool_piece(call: Any) -> ToolPiece:
 	"""Reads one entry of `tool_calls` of OpenAI's chat API and those like it. Raises ProtocolError."""
@@ -191,7 +187,7 @@ class ToolCalls:
 		if call is None:
 			if len(self._calls) >= MAX_CALLS:
 				raise ProtocolError()
-			call = _Call(self._streams)
+			call = _Call()
 			self._calls.append(call)
 			if piece.index is not None:
 				self._at[piece.index] = call
@@ -212,8 +208,7 @@ class ToolCalls:
 class _Call:
 	"""One call as far as it has come. `id` is the provider's, `own_id` the one that it has here."""
 
-	def __init__(self, streams: bool) -> None:
-		self._streams = streams
+	def __init__(self) -> None:
 		self.id = self.own_id = ""
 		self.name = ""
 		self.is_given = self.is_whole = self.is_empty = False
@@ -262,23 +257,17 @@ class _Call:
 			self.is_whole = self.is_empty = False
 		self._arguments.append(text)
 		end = None if self._is_none else self._end(text)
-		if end is None:
-			self._pend(text)
-			return
-		self._arguments[-1] = text[:end]
-		arguments = object_of("".join(self._arguments))
-		if arguments is None:
+		if end is not None:
+			self._arguments[-1] = text[:end]
+			arguments = object_of("".join(self._arguments))
+			if arguments is not None:
+				self.is_whole, self.is_empty = True, not arguments
+				self._pending.append(text[:end])
+				self._write(text[end:])
+				return
 			self._is_none = True
 			self._arguments[-1] = text
-			self._pend(text)
-			return
-		self.is_whole, self.is_empty = True, not arguments
-		self._pend(text[:end])
-		self._write(text[end:])
-
-	def _pend(self, text: str) -> None:
-		if self._streams:
-			self._pending.append(text)
+		self._pending.append(text)
 
 	def _end(self, text: str) -> int | None:
 		"""Returns the position in the text at which all brackets are closed; None if they are not."""
