@@ -49,27 +49,15 @@ async def request(
 	"""Yields the response with status 200 to a POST of a JSON body, or to a GET if there is no body.
 
 	Raises ProviderError for any other status, ProtocolError for a page, and what aiohttp raises
-	(`without_secrets`). A redirect is not followed, because the request to the new address would contain the key.
+	(`without_secrets`). A redirect is not followed, because the request to the new address would contain the key. If
+	a reused connection is closed, the request is sent again on a new one.
 	"""
-	async with _post(await load(), url, headers, body) as response:
-		if response.status != 200:
-			words = (await read(response, MAX_ERROR_BYTES)).decode(errors="replace")
-			raise failure(names, response.status, words, response.headers)
-		if "html" in response.headers.get("content-type", ""):
-			raise ProtocolError()
-		yield response
-
-
-@asynccontextmanager
-async def _post(
-	client: "aiohttp.ClientSession", url: str, headers: dict[str, str], body: bytes | None
-) -> "AsyncIterator[aiohttp.ClientResponse]":
-	"""Yields the response. If a reused connection is closed, the request is sent again on a new one."""
 	import aiohttp
 
+	client = await load()
 	connection: dict[str, bool] = {}
 
-	async def post(client: "aiohttp.ClientSession") -> "aiohttp.ClientResponse":
+	async def send(client: "aiohttp.ClientSession") -> "aiohttp.ClientResponse":
 		return await client.request(
 			"GET" if body is None else "POST",
 			url,
@@ -82,7 +70,7 @@ async def _post(
 
 	async with AsyncExitStack() as stack:
 		try:
-			response = await post(client)
+			response = await send(client)
 		except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
 			if not connection.get("reused"):
 				raise
@@ -90,8 +78,14 @@ async def _post(
 			fresh = await stack.enter_async_context(
 				new_client(certificates_of_environment(), force_close=True)
 			)
-			response = await post(fresh)
-		yield await stack.enter_async_context(response)
+			response = await send(fresh)
+		await stack.enter_async_context(response)
+		if response.status != 200:
+			words = (await read(response, MAX_ERROR_BYTES)).decode(errors="replace")
+			raise failure(names, response.status, words, response.headers)
+		if "html" in response.headers.get("content-type", ""):
+			raise ProtocolError()
+		yield response
 
 
 async def objects(
@@ -198,13 +192,12 @@ def fetched(
 
 async def read(response: "aiohttp.ClientResponse", most: int) -> bytes:
 	"""Returns at most `most` bytes of the body. A longer body is cut, and is then not valid JSON."""
-	parts, size = [], 0
+	body = bytearray()
 	async for data in response.content.iter_any():
-		parts.append(data)
-		size += len(data)
-		if size > most:
+		body += data
+		if len(body) > most:
 			break
-	return b"".join(parts)[:most]
+	return bytes(body[:most])
 
 
 def without_secrets(
