@@ -32,15 +32,8 @@ PROVIDERS = {
 	"xai": "x_ai",
 }
 OPERATION = "chat"
-# The fields of a question, and their attributes.
-REQUEST = {
-	"temperature": "gen_ai.request.temperature",
-	"top_p": "gen_ai.request.top_p",
-	"max_tokens": "gen_ai.request.max_tokens",
-	"seed": "gen_ai.request.seed",
-	"presence_penalty": "gen_ai.request.presence_penalty",
-	"frequency_penalty": "gen_ai.request.frequency_penalty",
-}
+# The fields of a question that are attributes of the same name.
+REQUEST = "temperature top_p max_tokens seed presence_penalty frequency_penalty".split()
 USAGE = {
 	"prompt_tokens": "gen_ai.usage.input_tokens",
 	"completion_tokens": "gen_ai.usage.output_tokens",
@@ -188,7 +181,7 @@ def begin_attempt(provider: Provider, ask: Ask, parent: Trace | None) -> Attempt
 		"gen_ai.request.model": ask.model,
 		"gen_ai.request.stream": True,
 		"ai_assistant.provider": provider.name,
-		**{name: value for option, name in REQUEST.items() if (value := getattr(ask, option)) is not None},
+		**{f"gen_ai.request.{name}": value for name in REQUEST if (value := getattr(ask, name)) is not None},
 	}
 	if parent and parent.conversation:
 		attributes["gen_ai.conversation.id"] = parent.conversation
