@@ -67,10 +67,6 @@ class Race:
 		self.names = dict(first.names)
 		"""The provider whose answer is read, for the sentences of errors."""
 
-	def won_by(self, number: int) -> None:
-		self.winner = self.providers[number]
-		self.names.update(self.winner.names)
-
 	@property
 	def loser(self) -> Prepared | None:
 		"""The provider that was asked and was still silent when the other one answered, or at a cancel."""
@@ -169,7 +165,8 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") ->
 		for task in sorted(done, key=lambda task: waiting[task]):
 			number = waiting.pop(task)
 			if (error := task.exception()) is None:
-				race.won_by(number)
+				race.winner = race.providers[number]
+				race.names.update(race.winner.names)
 				return task.result()
 			if not isinstance(error, ProviderError):
 				raise error
