@@ -8,7 +8,7 @@ app.
   kind of error, and decides which kinds are retryable.
 - `health` decides which kinds of errors begin a cool-down of a provider or a key, and how long it lasts.
 - `thinking`, `tool_calls` and `assembly` turn deltas into chunks. `sse` reads streams.
-- `usage` counts tokens and cost. `models`, `model_info` and `model_list` know the figures of models, and
+- `usage` counts tokens and cost. `models` and `model_list` know the figures of models, and
   `token_count` counts before a question is sent. `caching`, `trimming` and `compaction` are for long prompts.
 - `bounds` has the types of the fields of a configuration.
 - `chunks` has the types: the question (`Ask`), the provider, and the chunks of an answer. `timing` has the timeouts.
@@ -37,9 +37,7 @@ from .chunks import (
 from .detached import cancel as cancel_detached
 from .errors import ProviderError
 from .gateway import Gateway
-from .model_info import as_dict as model_details
-from .model_info import context_window
-from .models import takes_tools
+from .models import context_window, model_details, takes_tools
 from .probe import first_chunk_ms
 from .timing import Pacing, Timeouts
 from .token_count import TokenCount, count_tokens

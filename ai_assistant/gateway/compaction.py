@@ -7,7 +7,7 @@ Sources: Anthropic's guide "Compaction" (beta `compact-2026-01-12`), and OpenAI'
 
 from dataclasses import replace
 
-from . import continuation, model_info
+from . import continuation, models
 from .chunks import Ask, Provider
 
 # The name of the summary among the fields of a continuation, and its own fields.
@@ -26,7 +26,7 @@ def is_done_by(provider: Provider, ask: Ask) -> bool:
 
 def trigger_tokens(provider: Provider, model: str) -> int | None:
 	"""Returns the tokens of a prompt at which it is compacted; None if the model's context window is unknown."""
-	window = model_info.context_window(provider, model)
+	window = models.context_window(provider, model)
 	return window and round(window * FULL)
 
 

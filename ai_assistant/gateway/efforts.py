@@ -1,9 +1,9 @@
 """The reasoning efforts of a request, and which of them a model accepts."""
 
 import re
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
-from . import models
 from .bounds import Effort
 
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
@@ -17,16 +17,16 @@ GEMINI_BUDGETS = re.compile(r"gemini-(1|2)[.-]")
 GEMINI_MINIMAL = re.compile(r"gemini-3.*flash")
 
 
-def taken(api: str, model: str) -> tuple[Effort, ...]:
+def taken(api: str, model: str, listed: Mapping[str, Any]) -> tuple[Effort, ...]:
 	"""Returns the efforts that a model accepts besides `none`, in rising order; empty if unknown.
 
 	Args:
 		api: the name of the provider's API.
 		model: the name of the model there.
+		listed: the entry of the model in litellm's list.
 	"""
 	if api in ("ollama", "ollama_chat"):
 		return COMMON if OLLAMA_EFFORTS.match(model) else ()
-	listed = models.entry(api, model)
 	if not listed.get("supports_reasoning"):
 		return ()
 	name = api.removeprefix("litellm/")
@@ -45,9 +45,8 @@ def taken(api: str, model: str) -> tuple[Effort, ...]:
 	)
 
 
-def nearest(effort: str, api: str, model: str) -> str:
+def nearest(effort: str, efforts: Sequence[Effort]) -> str:
 	"""Returns the effort to send: the same if the model accepts it, else the nearest lower one, else the lowest."""
-	efforts = taken(api, model)
 	if effort == "none" or not efforts or effort in efforts:
 		return effort
 	below = [lower for lower in efforts if EFFORTS.index(lower) < EFFORTS.index(effort)]

@@ -1,19 +1,20 @@
-"""Reads litellm's list of models: their prices, sizes and abilities.
+"""What is known of a model: its prices, sizes and abilities.
 
-It is read from the files of the installed package, which takes 30 ms once. Importing litellm would take 2 to 4 s and 160
-to 250 MB.
+The administrator's figures take precedence over litellm's list. The list is read from the files of the installed
+package, which takes 30 ms once. Importing litellm would take 2 to 4 s and 160 to 250 MB.
 """
 
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .chunks import Provider, spelling
+from . import efforts
+from .chunks import ModelInfo, Provider, spelling
 from .usage import Price, Usage, listed_price
 
 FILE = "model_prices_and_context_window_backup.json"
@@ -115,6 +116,39 @@ def price(provider: Provider, model: str) -> Price | None:
 	return provider.price(model) or listed_price(entry(provider.api, model))
 
 
+def known(provider: Provider, model: str) -> ModelInfo:
+	"""Returns what is known of a provider's model.
+
+	A button in Desk fills the administrator's figures from the provider's own list of models (`model_list`).
+	"""
+	own, listed = provider.details.get(model), abilities(provider, model)
+	info = ModelInfo(
+		context_window=_number(listed.get("max_input_tokens")),
+		max_output_tokens=_number(listed.get("max_output_tokens")),
+		vision=_flag(listed, "supports_vision"),
+		documents=_flag(listed, "supports_pdf_input"),
+		tools=takes_tools(provider, model),
+		efforts=efforts.taken(provider.api, model, entry(provider.api, model)) or None,
+		cache_min_tokens=_number(listed.get("prompt_cache_min_tokens")),
+	)
+	figures = {field.name: getattr(own, field.name, None) for field in fields(ModelInfo)}
+	return replace(info, **{name: value for name, value in figures.items() if value is not None})
+
+
+def context_window(provider: Provider, model: str) -> int | None:
+	"""Returns the context window of `known`, in tokens. This is read for each question, the other figures are not."""
+	own = provider.details.get(model)
+	if own is not None and own.context_window is not None:
+		return own.context_window
+	return _number(abilities(provider, model).get("max_input_tokens"))
+
+
+def model_details(provider: Provider, model: str) -> dict[str, Any]:
+	"""Returns what is known of a model as JSON, with its `prices` in US dollars a million tokens."""
+	prices = price(provider, model)
+	return {**asdict(known(provider, model)), "prices": asdict(prices) if prices else None}
+
+
 def priced(
 	usage: Usage, provider: Provider, model: str, hour_tokens: int = 0, service_tier: str | None = None
 ) -> Usage:
@@ -127,3 +161,12 @@ def priced(
 	"""
 	prices = price(provider, model)
 	return replace(usage, cost_usd=prices.cost_usd(usage, hour_tokens, service_tier)) if prices else usage
+
+
+def _number(value: Any) -> int | None:
+	return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _flag(listed: Entry, name: str) -> bool | None:
+	"""Returns a flag of the list. If the model is listed without the flag, it is False; else None."""
+	return bool(listed.get(name)) if listed else None

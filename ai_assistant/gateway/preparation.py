@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from . import caching, compaction, freeform, model_info, trimming
+from . import caching, compaction, efforts, freeform, models, trimming
 from .chunks import Ask, Attempt, Provider, Trimmed
-from .efforts import nearest
 from .errors import ProviderError
 from .usage import estimated_tokens
 
@@ -43,7 +42,7 @@ class Prepared:
 	def refusal(self) -> ProviderError | None:
 		"""Returns the error of a question that the model certainly refuses. It is not sent."""
 		ask, api, kinds = self.ask, self.provider.api, self.ask.part_types
-		info = model_info.known(self.provider, ask.model)
+		info = models.known(self.provider, ask.model)
 		if ask.tools and info.tools is False:
 			return ProviderError("no_tools", **self.names)
 		# OpenRouter reads documents itself for models that cannot.
@@ -67,9 +66,12 @@ def prepare(provider: Provider, ask: Ask) -> Iterator[Prepared]:
 
 	The estimate of the tokens may be too low, or the model's context window unknown.
 	"""
-	effort = ask.reasoning_effort and nearest(ask.reasoning_effort, provider.api, ask.model)
-	replaced = effort if effort != ask.reasoning_effort else None
-	question = replace(ask, reasoning_effort=effort) if effort != ask.reasoning_effort else ask
+	question, replaced = ask, None
+	if ask.reasoning_effort:
+		taken = efforts.taken(provider.api, ask.model, models.entry(provider.api, ask.model))
+		effort = efforts.nearest(ask.reasoning_effort, taken)
+		if effort != ask.reasoning_effort:
+			question, replaced = replace(ask, reasoning_effort=effort), effort
 	if provider.api not in caching.MARKED:
 		question = caching.without_markers(question)
 	question = freeform.for_provider(provider.api, question)
@@ -79,6 +81,6 @@ def prepare(provider: Provider, ask: Ask) -> Iterator[Prepared]:
 	if ask.trim is None:
 		yield Prepared(provider, question, effort=replaced)
 		return
-	window = None if compacts else model_info.context_window(provider, ask.model)
+	window = None if compacts else models.context_window(provider, ask.model)
 	for size in chain([window], islice(trimming.smaller_windows(question, window), MAX_TRIMS)):
 		yield Prepared(provider, *trimming.fit(question, size), effort=replaced)

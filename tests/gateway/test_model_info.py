@@ -16,7 +16,7 @@ from ai_assistant.gateway import (
 	model_list,
 )
 from ai_assistant.gateway.chunks import Ask
-from ai_assistant.gateway.model_info import known
+from ai_assistant.gateway.models import known
 from tests.support.provider import ScriptedProvider
 from tests.support.serving import serving
 
