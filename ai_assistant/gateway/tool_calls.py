@@ -135,7 +135,14 @@ class ToolCalls:
 
 		Raises ProtocolError for text after the end of a call's arguments, and for more than MAX_CALLS calls.
 		"""
-		call = self._call(piece)
+		call = self._known(piece)
+		if call is None:
+			if len(self._calls) >= MAX_CALLS:
+				raise ProtocolError()
+			call = _Call()
+			self._calls.append(call)
+			if piece.index is not None:
+				self._at[piece.index] = call
 		call.add(piece)
 		if self._streams and call.name:
 			yield from self._progress(call, call.news())
@@ -181,17 +188,6 @@ class ToolCalls:
 				call.own_id = f"call_{uuid4().hex}"
 			self._ids.add(call.own_id)
 		return call.own_id
-
-	def _call(self, piece: ToolPiece) -> "_Call":
-		call = self._known(piece)
-		if call is None:
-			if len(self._calls) >= MAX_CALLS:
-				raise ProtocolError()
-			call = _Call()
-			self._calls.append(call)
-			if piece.index is not None:
-				self._at[piece.index] = call
-		return call
 
 	def _known(self, piece: ToolPiece) -> "_Call | None":
 		if piece.index is not None:
