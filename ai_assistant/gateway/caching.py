@@ -31,7 +31,9 @@ def key_of(provider: Provider, ask: Ask) -> str | None:
 def without_markers(ask: Ask) -> Ask:
 	"""Returns the question without a client's markers."""
 	messages = [_unmarked(message) for message in ask.messages]
-	return replace(ask, messages=messages, tools=ask.tools and [_without(tool) for tool in ask.tools])
+	tools = ask.tools and [_without(tool) for tool in ask.tools]
+	same = messages == ask.messages and tools == ask.tools
+	return ask if same else replace(ask, messages=messages, tools=tools)
 
 
 def _unmarked(message: dict[str, Any]) -> dict[str, Any]:

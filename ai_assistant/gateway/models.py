@@ -131,7 +131,9 @@ def known(provider: Provider, model: str) -> ModelInfo:
 		efforts=efforts.taken(provider.api, model, entry(provider.api, model)) or None,
 		cache_min_tokens=_number(listed.get("prompt_cache_min_tokens")),
 	)
-	figures = {field.name: getattr(own, field.name, None) for field in fields(ModelInfo)}
+	if own is None:
+		return info
+	figures = {field.name: getattr(own, field.name) for field in fields(ModelInfo)}
 	return replace(info, **{name: value for name, value in figures.items() if value is not None})
 
 
