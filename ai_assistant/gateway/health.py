@@ -168,12 +168,9 @@ class Health:
 			models: the model for which each is asked, by the name of the provider. A key that was refused for one
 				model (403) rests for that model alone.
 		"""
-		models = models or {}
-		forbidden = {_forbidden(provider, models.get(provider.name, "")) for provider in providers}
-		usual = {
-			provider.name: _of_model("usual", provider, models.get(provider.name, ""))
-			for provider in providers
-		}
+		asked = {provider.name: (models or {}).get(provider.name, "") for provider in providers}
+		forbidden = {_forbidden(provider, asked[provider.name]) for provider in providers}
+		usual = {provider.name: _of_model("usual", provider, asked[provider.name]) for provider in providers}
 		known = self._known(providers, {*forbidden, *usual.values()})
 		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
@@ -189,12 +186,11 @@ class Health:
 			if not ready and _name("probe", provider) in known and claim not in claimed:
 				claimed[claim] = self._state.put(claim, "1", PROBE_S, if_absent=True)
 			(ready if claimed.get(claim, True) else resting).append(provider)
-		named_and_ready = [provider for provider in ready if provider.name in named]
-		others = [provider for provider in ready if provider.name not in named]
-		order = named_and_ready + named_and_resting + others + resting
+		# The sort is stable: of those that are named, the ready ones come first.
+		order = sorted([*ready, *named_and_resting], key=lambda provider: provider.name not in named)
 		probes = {provider.name for provider in providers if _name("probe", provider) in known}
 		usual_s = {provider: float(known[name]) for provider, name in usual.items() if name in known}
-		return Standing(order, rests, probes, usual_s)
+		return Standing(order + resting, rests, probes, usual_s)
 
 	def rests(self, providers: Sequence[Provider]) -> dict[tuple[str, str], Rest]:
 		"""Returns what rests, by the name of the provider and the label of its key."""
