@@ -20,8 +20,8 @@ from ..failures import failure, finish_reason
 from ..tool_calls import OwnIds, ToolPiece
 from . import anthropic_cache
 from .anthropic_stream import THINKING, Message
-from .anthropic_usage import usage_of
 from .options import for_anthropic
+from .usages import usage_of_messages
 
 BASE = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -81,7 +81,9 @@ async def answer(
 		finish_reason=finish_reason(message.stop_reason, names, message.refusal()),
 		provider=provider.name,
 		model=ask.model,
-		usage=usage_of(message, provider, ask.model),
+		usage=usage_of_messages(
+			(*message.earlier, message.usage), message.thought_bytes, provider, ask.model
+		),
 		dropped=dropped,
 		continuation=message.continuation.encoded(provider, ask.model),
 		sources=message.sources,

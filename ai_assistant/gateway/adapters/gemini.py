@@ -22,9 +22,9 @@ from ..failures import failure, finish_reason
 from ..sse import ProtocolError, string
 from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
-from .gemini_usage import usage_of
 from .options import for_gemini
 from .partial import PartialAnswer
+from .usages import usage_of_gemini
 
 BASE = "https://generativelanguage.googleapis.com"
 API_VERSION = "/v1beta"
@@ -84,7 +84,7 @@ async def answer(
 		finish_reason=finish_reason(partial.finish, names),
 		provider=provider.name,
 		model=ask.model,
-		usage=usage_of(partial.usage, provider, ask.model),
+		usage=usage_of_gemini(partial.usage, provider, ask.model),
 		dropped=dropped,
 		continuation=partial.continuation.encoded(provider, ask.model),
 		sources=partial.sources,

@@ -10,16 +10,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import continuation, http, models, strict_json
+from .. import continuation, http, strict_json
 from ..chunks import Ask, Completion, Provider, Reasoning, Text
 from ..efforts import OLLAMA_EFFORTS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
-from ..usage import Usage, estimated_tokens, tokens
 from .options import for_ollama
 from .partial import PartialAnswer
+from .usages import usage_of_ollama
 
 BASE = "http://localhost:11434"
 # The fields of a provider's `extra` that belong to the request. All others are options of the model.
@@ -61,7 +61,7 @@ async def answer(
 		finish_reason=finish_reason(message.done.get("done_reason"), names),
 		provider=provider.name,
 		model=ask.model,
-		usage=_usage(message, provider, ask.model),
+		usage=usage_of_ollama(message.done, message.thought_bytes, provider, ask.model),
 		dropped=dropped,
 		continuation=message.continuation.encoded(provider, ask.model),
 	)
@@ -178,12 +178,3 @@ def _request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, s
 	body = {name: value for name, value in added.items() if name in FIELDS} | sent
 	body["options"] = options | (added.get("options") or {}) | sent["options"]
 	return f"{base}/api/chat", http.headers(provider, headers), strict_json.dumps(body)
-
-
-def _usage(message: _Message, provider: Provider, model: str) -> Usage | None:
-	"""Returns the counted tokens. The API does not count those of the thinking, so they are estimated."""
-	if "prompt_eval_count" not in message.done and "eval_count" not in message.done:
-		return None
-	prompt, completion = (tokens(message.done.get(name)) for name in ("prompt_eval_count", "eval_count"))
-	reasoning = min(completion, estimated_tokens(message.thought_bytes))
-	return models.priced(Usage(prompt, completion, reasoning, tokens(prompt + completion)), provider, model)

@@ -14,9 +14,9 @@ from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
 from .chat_apis import APIS, OPENAI, headers_of, url_of
-from .chat_usage import counts_in, usage_in, usage_of
 from .options import for_chat
 from .partial import PartialAnswer
+from .usages import counts_in, usage_in, usage_of_chat
 
 # OpenAI's models that reason: they count max_tokens by another name, and take one temperature only.
 REASONS = re.compile(r"(ft:)?(o\d|gpt-5(?!-chat))")
@@ -81,7 +81,7 @@ async def answer(
 		finish_reason=finish_reason(finish, names),
 		provider=provider.name,
 		model=ask.model,
-		usage=usage_of(usage, provider, ask.model, service_tier),
+		usage=usage_of_chat(usage, provider, ask.model, service_tier),
 		dropped=dropped,
 		continuation=partial.continuation.encoded(provider, ask.model),
 		unshown=unshown,

@@ -20,7 +20,7 @@ from ..tool_calls import ToolPiece
 from . import openai_chat, responses_input
 from .options import for_responses
 from .partial import PartialAnswer
-from .responses_usage import usage_of
+from .usages import usage_of_response
 
 BASE = "https://api.openai.com/v1"
 # The API refuses a lower limit.
@@ -75,7 +75,7 @@ async def answer(
 		finish_reason=finish_reason(_reason(response.end), names),
 		provider=provider.name,
 		model=ask.model,
-		usage=usage_of(response.end, response.thought_bytes, provider, ask.model),
+		usage=usage_of_response(response.end, response.thought_bytes, provider, ask.model),
 		dropped=dropped,
 		continuation=response.continuation.encoded(provider, ask.model),
 		unshown=_unshown(response.end.get("output") or ()),
