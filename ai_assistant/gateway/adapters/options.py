@@ -4,6 +4,7 @@ Each function returns what to add to the body of a request, and the names of the
 take. The caller reports these names as `dropped`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from .. import models
@@ -13,7 +14,6 @@ SAMPLING = frozenset(("top_p", "presence_penalty", "frequency_penalty"))
 # Chat Completions: the fields that an API refuses, or reads differently from OpenAI's.
 CHAT_LACKS = {
 	"deepseek": frozenset(("seed", "parallel_tool_calls")),
-	"mistral": frozenset(),
 	"xai": frozenset(("presence_penalty", "frequency_penalty", "stop")),
 }
 HAVE_SERVICE_TIERS = ("openai", "groq", "openrouter")
@@ -35,6 +35,11 @@ def options_of(ask: Ask) -> Body:
 	return {name: value for name, value in fields.items() if value is not None}
 
 
+def _moved(fields: Body, names: Iterable[str]) -> Body:
+	"""Takes those of the named fields that there are out of `fields`, and returns them."""
+	return {name: fields.pop(name) for name in names if name in fields}
+
+
 def for_chat(api: str, ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 	"""Returns the options for chat completions.
 
@@ -50,28 +55,26 @@ def for_chat(api: str, ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 		lacks |= SAMPLING | {"stop"}
 	if api == "deepseek" and (ask.response_format or {}).get("type") == "json_schema":
 		lacks.add("response_format")
-	fields = options_of(ask)
-	sent = {name: value for name, value in fields.items() if name not in lacks}
+	sent = options_of(ask)
+	dropped = _moved(sent, [name for name in OPTIONS if name in lacks])
 	if api == "mistral" and "seed" in sent:
 		sent["random_seed"] = sent.pop("seed")
-	return sent, tuple(name for name in fields if name in lacks)
+	return sent, tuple(dropped)
 
 
 def for_responses(ask: Ask, reasons: bool) -> tuple[Body, tuple[str, ...]]:
 	"""Returns the options for OpenAI's Responses. `reasons` is as for `for_chat`."""
 	fields = options_of(ask)
 	names = ["parallel_tool_calls", "service_tier", *(() if reasons else ("top_p",))]
-	sent: Body = {name: fields[name] for name in names if name in fields}
+	sent = _moved(fields, names)
 	text: Body = {}
-	if form := fields.get("response_format"):
+	if form := fields.pop("response_format", None):
 		# A schema is flat there.
 		text["format"] = {"type": form["type"], **form.get("json_schema", {})}
-	if "verbosity" in fields:
-		text["verbosity"] = fields["verbosity"]
+	text |= _moved(fields, ["verbosity"])
 	if text:
 		sent["text"] = text
-	taken = {*names, "response_format", "verbosity"}
-	return sent, tuple(name for name in fields if name not in taken)
+	return sent, tuple(fields)
 
 
 def for_anthropic(ask: Ask, listed: models.Entry, thinks: bool) -> tuple[Body, tuple[str, ...]]:
@@ -84,28 +87,23 @@ def for_anthropic(ask: Ask, listed: models.Entry, thinks: bool) -> tuple[Body, t
 	"""
 	fields = options_of(ask)
 	sent: Body = {}
-	stops = [stop for stop in fields.get("stop", ()) if not stop.isspace()]
-	if stops:
+	if stops := [stop for stop in fields.get("stop", ()) if not stop.isspace()]:
 		sent["stop_sequences"] = stops
-	top_p = fields.get("top_p")
+	if stops == fields.get("stop"):
+		del fields["stop"]
 	takes_top_p = listed.get("supports_sampling_params") is not False and ask.temperature is None
-	if top_p is not None and takes_top_p and (not thinks or top_p >= MIN_TOP_P_WITH_THINKING):
-		sent["top_p"] = top_p
+	if takes_top_p and (not thinks or fields.get("top_p", 0) >= MIN_TOP_P_WITH_THINKING):
+		sent |= _moved(fields, ["top_p"])
 	if tier := ANTHROPIC_TIERS.get(fields.get("service_tier", "")):
 		sent["service_tier"] = tier
+		del fields["service_tier"]
 	form = fields.get("response_format", {})
 	if form.get("type") == "json_schema" and listed.get("supports_native_structured_output"):
 		sent["output_config"] = {"format": {"type": "json_schema", "schema": form["json_schema"]["schema"]}}
-	if fields.get("parallel_tool_calls") is False:
+		del fields["response_format"]
+	if fields.pop("parallel_tool_calls", None) is False:
 		sent["tool_choice"] = {"disable_parallel_tool_use": True}
-	taken = {
-		"stop": len(stops) == len(fields.get("stop", ())),
-		"top_p": "top_p" in sent,
-		"service_tier": "service_tier" in sent,
-		"response_format": "output_config" in sent,
-		"parallel_tool_calls": True,
-	}
-	return sent, tuple(name for name in fields if not taken.get(name))
+	return sent, tuple(fields)
 
 
 def for_gemini(ask: Ask) -> tuple[Body, tuple[str, ...]]:
@@ -118,26 +116,24 @@ def for_gemini(ask: Ask) -> tuple[Body, tuple[str, ...]]:
 		"presence_penalty": "presencePenalty",
 		"frequency_penalty": "frequencyPenalty",
 	}
-	sent: Body = {theirs: fields[ours] for ours, theirs in names.items() if ours in fields}
-	taken = set(names)
-	form = fields.get("response_format")
+	sent: Body = {names[name]: value for name, value in _moved(fields, names).items()}
 	# Gemini refuses a format beside functions.
-	if form and not ask.tools:
-		taken.add("response_format")
+	if not ask.tools and (form := fields.pop("response_format", None)):
 		sent["responseMimeType"] = "application/json"
 		if form["type"] == "json_schema":
 			sent["responseJsonSchema"] = form["json_schema"]["schema"]
-	if fields.get("parallel_tool_calls"):
-		taken.add("parallel_tool_calls")
-	return sent, tuple(name for name in fields if name not in taken)
+	if ask.parallel_tool_calls:
+		fields.pop("parallel_tool_calls", None)
+	return sent, tuple(fields)
 
 
 def for_ollama(ask: Ask) -> tuple[Body, tuple[str, ...]]:
 	"""Returns the options for Ollama: `format`, and `options` for the caller to merge."""
 	fields = options_of(ask)
-	names = ("stop", "top_p", "seed", "presence_penalty", "frequency_penalty")
-	sent: Body = {"options": {name: fields[name] for name in names if name in fields}}
-	if form := fields.get("response_format"):
+	names = ["stop", "top_p", "seed", "presence_penalty", "frequency_penalty"]
+	sent: Body = {"options": _moved(fields, names)}
+	if form := fields.pop("response_format", None):
 		sent["format"] = form["json_schema"]["schema"] if form["type"] == "json_schema" else "json"
-	taken = {*names, "response_format", *(("parallel_tool_calls",) if ask.parallel_tool_calls else ())}
-	return sent, tuple(name for name in fields if name not in taken)
+	if ask.parallel_tool_calls:
+		fields.pop("parallel_tool_calls", None)
+	return sent, tuple(fields)
