@@ -6,16 +6,14 @@ calls of an answer are read in the adapter. Errors and finish reasons are the sa
 `ai_assistant.gateway.failures` translates them.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 from .. import models
-from ..chunks import Ask, Completion, Detached, Provider, Reasoning, Text
-from ..tool_calls import ToolPiece
+from ..chunks import Ask, Provider
 from . import anthropic, chat_apis, gemini, ollama, openai_chat, openai_responses
 from .litellm import chat as litellm_chat
-
-Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]
+from .partial import Stream
 
 # The native adapters by the name of the API. All other APIs are asked through litellm.
 ADAPTERS: dict[str, Callable[[Provider, Ask], Stream]] = {

@@ -6,21 +6,21 @@ event (prompt) and in the last but one (answer). Events and blocks of an unknown
 """
 
 import re
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 
 from .. import attachments, compaction, continuation, http, models, strict_json
 from ..caching import MARKER
-from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..chunks import Ask, Provider
 from ..efforts import BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
-from ..tool_calls import OwnIds, ToolPiece
+from ..tool_calls import OwnIds
 from . import anthropic_cache
 from .anthropic_stream import THINKING, Message
 from .options import for_anthropic
+from .partial import Stream
 from .usages import usage_of_messages
 
 BASE = "https://api.anthropic.com"
@@ -38,9 +38,7 @@ NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 
 @http.without_secrets
-async def answer(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
@@ -77,17 +75,12 @@ async def answer(
 		_go_on(sent["messages"], blocks)
 	else:
 		message.stop_reason = "pause_turn"
-	yield Completion(
-		finish_reason=finish_reason(message.stop_reason, names, message.refusal()),
-		provider=provider.name,
-		model=ask.model,
-		usage=usage_of_messages(
-			(*message.earlier, message.usage), message.thought_bytes, provider, ask.model
-		),
-		dropped=dropped,
-		continuation=message.continuation.encoded(provider, ask.model),
-		sources=message.sources,
-		compacted=compaction.FIELD in message.continuation,
+	yield message.completion(
+		provider,
+		ask,
+		finish_reason(message.stop_reason, names, message.refusal()),
+		usage_of_messages((*message.earlier, message.usage), message.thought_bytes, provider, ask.model),
+		dropped,
 		stop_sequence=message.stop_sequence,
 	)
 

@@ -1,16 +1,14 @@
 """Reads the events of Anthropic's Messages API into the pieces of an answer."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import compaction, continuation
-from ..chunks import Reasoning, Text
 from ..sse import ProtocolError, string
 from ..strict_json import object_of
 from ..tool_calls import ToolPiece
-from .partial import PartialAnswer
+from .partial import PartialAnswer, Pieces
 
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 # The most characters in the blocks of a paused message. A longer message is not continued.
@@ -48,7 +46,7 @@ class Message(PartialAnswer):
 	_blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
 	_size: int = 0
 
-	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def pieces(self, event: dict[str, Any]) -> Pieces:
 		"""Reads an event. What follows the end of the message is ignored. Raises ProtocolError."""
 		if self.stopped:
 			return
@@ -106,7 +104,7 @@ class Message(PartialAnswer):
 		# The last event repeats some counts of the first, and may correct them; null says nothing.
 		self.usage |= {name: value for name, value in (usage or {}).items() if value is not None}
 
-	def _begin(self, index: Any, block: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def _begin(self, index: Any, block: dict[str, Any]) -> Pieces:
 		kind = block.get("type")
 		if self.pauses:
 			self._blocks[index] = {**block, "partial_json": ""}
@@ -135,7 +133,7 @@ class Message(PartialAnswer):
 			self.has_calls = True
 			yield ToolPiece(index, string(block.get("id") or ""), string(block.get("name") or ""), arguments)
 
-	def _add(self, index: Any, delta: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def _add(self, index: Any, delta: dict[str, Any]) -> Pieces:
 		kind, thinking = delta.get("type"), self._thinking.get(index)
 		if self.pauses and index in self._blocks:
 			self._extend(self._blocks[index], delta)

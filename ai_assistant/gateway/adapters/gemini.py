@@ -7,7 +7,7 @@ and a count of tokens so far. Parts of an unknown kind are ignored.
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from .. import attachments, continuation, http, models, strict_json
-from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..chunks import Ask, Provider
 from ..efforts import BUDGETS, GEMINI_BUDGETS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
@@ -23,7 +23,7 @@ from ..sse import ProtocolError, string
 from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
 from .options import for_gemini
-from .partial import PartialAnswer
+from .partial import PartialAnswer, Pieces, Stream
 from .usages import usage_of_gemini
 
 BASE = "https://generativelanguage.googleapis.com"
@@ -44,9 +44,7 @@ NO_SIGNATURE = "skip_thought_signature_validator"
 
 
 @http.without_secrets
-async def answer(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
@@ -80,16 +78,9 @@ async def answer(
 	if partial.finish is None:
 		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
 	partial.cite_grounding()
-	yield Completion(
-		finish_reason=finish_reason(partial.finish, names),
-		provider=provider.name,
-		model=ask.model,
-		usage=usage_of_gemini(partial.usage, provider, ask.model),
-		dropped=dropped,
-		continuation=partial.continuation.encoded(provider, ask.model),
-		sources=partial.sources,
-		images=tuple(partial.images),
-	)
+	finish = finish_reason(partial.finish, names)
+	usage = usage_of_gemini(partial.usage, provider, ask.model)
+	yield partial.completion(provider, ask, finish, usage, dropped)
 
 
 @dataclass
@@ -107,7 +98,7 @@ class _Answer(PartialAnswer):
 	# The call whose arguments arrive in parts.
 	open_call: StreamedCall | None = None
 
-	def pieces(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def pieces(self, response: dict[str, Any]) -> Pieces:
 		"""Yields the pieces in a response. Raises ProtocolError."""
 		if not response.keys() & RESPONSE_FIELDS:
 			raise ProtocolError()
@@ -126,7 +117,7 @@ class _Answer(PartialAnswer):
 				# The last part of a call is missing in some streams.
 				yield from self._call({}, None)
 
-	def _piece(self, part: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def _piece(self, part: dict[str, Any]) -> Pieces:
 		signature = part.get("thoughtSignature")
 		if "functionCall" in part:
 			yield from self._call(part["functionCall"], signature)

@@ -5,20 +5,20 @@ content, its thinking, its calls whole), the last with the reason why it ends an
 """
 
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import continuation, http, strict_json
-from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..chunks import Ask, Provider
 from ..efforts import OLLAMA_EFFORTS
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
-from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from ..tool_calls import OwnIds, sendable, tool_piece
 from .options import for_ollama
-from .partial import PartialAnswer
+from .partial import PartialAnswer, Pieces, Stream
 from .usages import usage_of_ollama
 
 BASE = "http://localhost:11434"
@@ -29,9 +29,7 @@ FIELDS = frozenset(
 
 
 @http.without_secrets
-async def answer(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
@@ -57,14 +55,9 @@ async def answer(
 		raise ProviderError("unfinished" if message.begun else "no_answer", **names)
 	if ask.reasoning_effort and "think" not in sent:
 		dropped = tuple(sorted({*dropped, "reasoning_effort"}))
-	yield Completion(
-		finish_reason=finish_reason(message.done.get("done_reason"), names),
-		provider=provider.name,
-		model=ask.model,
-		usage=usage_of_ollama(message.done, message.thought_bytes, provider, ask.model),
-		dropped=dropped,
-		continuation=message.continuation.encoded(provider, ask.model),
-	)
+	finish = finish_reason(message.done.get("done_reason"), names)
+	usage = usage_of_ollama(message.done, message.thought_bytes, provider, ask.model)
+	yield message.completion(provider, ask, finish, usage, dropped)
 
 
 def _lines(
@@ -92,7 +85,7 @@ class _Message(PartialAnswer):
 	done: dict[str, Any] = field(default_factory=dict)
 	calls: int = 0
 
-	def pieces(self, line: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def pieces(self, line: dict[str, Any]) -> Pieces:
 		"""Yields the pieces in a line. Raises ProtocolError."""
 		self.begun = True
 		if line.get("done"):

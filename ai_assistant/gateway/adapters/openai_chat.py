@@ -1,21 +1,20 @@
 """The adapter for every provider whose API is OpenAI's chat completions."""
 
 import re
-from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 from .. import caching, continuation, http, models, strict_json
-from ..chunks import Ask, Completion, Provider, Reasoning, Text
+from ..chunks import Ask, Provider
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
-from ..tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from ..tool_calls import OwnIds, sendable, tool_piece
 from .chat_apis import APIS, OPENAI, headers_of, url_of
 from .options import for_chat
-from .partial import PartialAnswer
+from .partial import PartialAnswer, Pieces, Stream
 from .usages import counts_in, usage_in, usage_of_chat
 
 # OpenAI's models that reason: they count max_tokens by another name, and take one temperature only.
@@ -27,9 +26,7 @@ SIGNERS = ("google", "vertex")
 
 
 @http.without_secrets
-async def answer(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	"""Yields the provider's answer in pieces as they arrive.
 
 	Raises ProviderError, or ProtocolError. Closing the generator closes the connection.
@@ -77,17 +74,9 @@ async def answer(
 					raise
 	if not (finish or done):
 		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
-	yield Completion(
-		finish_reason=finish_reason(finish, names),
-		provider=provider.name,
-		model=ask.model,
-		usage=usage_of_chat(usage, provider, ask.model, service_tier),
-		dropped=dropped,
-		continuation=partial.continuation.encoded(provider, ask.model),
-		unshown=unshown,
-		sources=partial.sources,
-		images=tuple(partial.images),
-	)
+	reason = finish_reason(finish, names)
+	tokens = usage_of_chat(usage, provider, ask.model, service_tier)
+	yield partial.completion(provider, ask, reason, tokens, dropped, unshown)
 
 
 def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -252,7 +241,7 @@ def _nothing(chunk: dict[str, Any]) -> tuple[()]:
 	raise ProtocolError()
 
 
-def _pieces(partial: PartialAnswer, choice: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+def _pieces(partial: PartialAnswer, choice: Any) -> Pieces:
 	"""Yields the reasoning, text and calls of a choice, which has a delta or a whole message.
 
 	The field of the reasoning depends on the provider. Some providers repeat it in a second field.

@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .. import caching, compaction, freeform, http, models, strict_json
-from ..chunks import OPTIONS, Ask, Completion, Detached, Provider, Reasoning, Text
+from ..chunks import OPTIONS, Ask, Detached, Provider, Reasoning
 from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import ToolPiece
 from . import openai_chat, responses_input
 from .options import for_responses
-from .partial import PartialAnswer
+from .partial import PartialAnswer, Pieces, Stream
 from .usages import usage_of_response
 
 BASE = "https://api.openai.com/v1"
@@ -43,9 +43,7 @@ ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 @http.without_secrets
-async def answer(
-	provider: Provider, ask: Ask, names: dict[str, str]
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]:
+async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	"""Yields the provider's answer in pieces as they arrive. It is always streamed.
 
 	Args:
@@ -71,17 +69,13 @@ async def answer(
 					yield piece
 	if not response.end:
 		raise ProviderError("unfinished" if response.begun else "no_answer", **names)
-	yield Completion(
-		finish_reason=finish_reason(_reason(response.end), names),
-		provider=provider.name,
-		model=ask.model,
-		usage=usage_of_response(response.end, response.thought_bytes, provider, ask.model),
-		dropped=dropped,
-		continuation=response.continuation.encoded(provider, ask.model),
-		unshown=_unshown(response.end.get("output") or ()),
-		sources=response.sources,
-		images=tuple(response.images),
-		compacted=compaction.FIELD in response.continuation,
+	yield response.completion(
+		provider,
+		ask,
+		finish_reason(_reason(response.end), names),
+		usage_of_response(response.end, response.thought_bytes, provider, ask.model),
+		dropped,
+		_unshown(response.end.get("output") or ()),
 	)
 
 
@@ -141,7 +135,7 @@ class _Response(PartialAnswer):
 	# The ids of the images that have arrived.
 	drawn: set[Any] = field(default_factory=set)
 
-	def pieces(self, event: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def pieces(self, event: dict[str, Any]) -> Pieces:
 		"""Yields the pieces in an event. Raises ProviderError for an event that reports a failure, and ProtocolError."""
 		self.begun = True
 		kind, index = event.get("type"), event.get("output_index")
@@ -215,7 +209,7 @@ class _Response(PartialAnswer):
 		kind = item.get("type")
 		return kind == "function_call" or (kind == "custom_tool_call" and item.get("name") in self.custom)
 
-	def _whole(self, response: dict[str, Any]) -> Iterator[Reasoning | Text | ToolPiece]:
+	def _whole(self, response: dict[str, Any]) -> Pieces:
 		"""Yields what the last event has and no earlier event had: nothing, or the whole answer if there were no earlier events.
 
 		Raises ProviderError at the end of a response that failed.

@@ -1,11 +1,18 @@
 """What every adapter keeps of an answer while it arrives."""
 
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..chunks import Image, Reasoning, Source, Text
+from .. import compaction
+from ..chunks import Ask, Completion, Detached, Image, Provider, Reasoning, Source, Text
 from ..continuation import Builder
 from ..sse import string
+from ..tool_calls import ToolPiece
+from ..usage import Usage
+
+Pieces = Iterator[Reasoning | Text | ToolPiece]
+Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]
 
 MAX_SOURCES = 200
 MAX_URL, MAX_TITLE = 2048, 300
@@ -29,10 +36,6 @@ class PartialAnswer:
 	images: list[Image] = field(default_factory=list)
 	# Each once, in the order in which they arrive.
 	_sources: dict[Source, None] = field(default_factory=dict)
-
-	@property
-	def sources(self) -> tuple[Source, ...]:
-		return tuple(self._sources)
 
 	def text(self, piece: Any) -> Text:
 		"""Makes a delta of the text. Raises ProtocolError if `piece` is not a string."""
@@ -67,3 +70,28 @@ class PartialAnswer:
 			kind, _, data = data.removeprefix("data:").partition(";base64,")
 		size = len(data) * 3 // 4 if isinstance(data, str) else 0
 		self.images.append(Image(kind if isinstance(kind, str) and kind else "image/png", size))
+
+	def completion(
+		self,
+		provider: Provider,
+		ask: Ask,
+		finish_reason: str,
+		usage: Usage | None,
+		dropped: tuple[str, ...],
+		unshown: str | None = None,
+		stop_sequence: str | None = None,
+	) -> Completion:
+		"""Makes the end of the answer. Raises ProtocolError if the provider's continuation makes no sense."""
+		return Completion(
+			finish_reason,
+			provider.name,
+			ask.model,
+			usage,
+			dropped=dropped,
+			continuation=self.continuation.encoded(provider, ask.model),
+			unshown=unshown,
+			sources=tuple(self._sources),
+			images=tuple(self.images),
+			compacted=compaction.FIELD in self.continuation,
+			stop_sequence=stop_sequence,
+		)

@@ -1,17 +1,17 @@
 """The adapter for every provider that litellm speaks chat completions with."""
 
-from collections.abc import AsyncGenerator, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 from ... import continuation
-from ...chunks import Ask, Completion, Provider, Reasoning, Text
+from ...chunks import Ask, Provider
 from ...errors import ProviderError
 from ...failures import finish_reason
 from ...schemas import Inliner, TooLarge
 from ...sse import string
-from ...tool_calls import OwnIds, ToolPiece, sendable, tool_piece
+from ...tool_calls import OwnIds, sendable, tool_piece
+from ..partial import PartialAnswer, Pieces, Stream
 from . import client, failures
 from .stream import Feed
 
@@ -50,9 +50,7 @@ TAKES_REASONING = (
 THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 
 
-async def answer(
-	provider: Provider, ask: Ask
-) -> AsyncGenerator[Reasoning | Text | ToolPiece | Completion, None]:
+async def answer(provider: Provider, ask: Ask) -> Stream:
 	"""Asks the provider through litellm, and yields its answer in pieces as they arrive.
 
 	Raises ProviderError. Closing the generator closes the provider's connection.
@@ -83,12 +81,12 @@ async def answer(
 			# Claude accepts earlier thinking only in a request that lets it think.
 			for message in messages:
 				message.pop("thinking_blocks", None)
-		builder = continuation.Builder()
+		partial = PartialAnswer(keeps=True)
 		unshown: str | None = None
 
 		def heard(message: Any) -> None:
 			nonlocal unshown
-			_keep(builder, provider.api, message)
+			_keep(partial.continuation, provider.api, message)
 			unshown = unshown or _unshown(message)
 
 		stream = await litellm.acompletion(
@@ -104,7 +102,7 @@ async def answer(
 				"stream_options": provider.extra.get("stream_options", {"include_usage": True}),
 			}
 		)
-		finish, usage, thought = None, None, 0
+		finish, usage = None, None
 		feed = await Feed.of(litellm, stream, names, heard)
 		stream.chunks, stream.messages = _Counts(litellm), None
 		async for chunk in stream:
@@ -112,9 +110,7 @@ async def answer(
 			stream.response_uptil_now = ""
 			# A second answer is not read.
 			if chunk.choices and not chunk.choices[0].index:
-				for piece in _pieces(chunk.choices[0].delta):
-					if isinstance(piece, Reasoning):
-						thought += len(piece.text.encode(errors="replace"))
+				for piece in _pieces(partial, chunk.choices[0].delta):
 					yield piece
 				finish = chunk.choices[0].finish_reason or finish
 			usage = getattr(chunk, "usage", None) or usage
@@ -123,15 +119,9 @@ async def answer(
 			usage = None
 		if not feed.ended:
 			raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
-		yield Completion(
-			finish_reason=finish_reason(finish, names),
-			provider=provider.name,
-			model=ask.model,
-			usage=client.usage(litellm, provider, provider.api, ask.model, usage, thought),
-			dropped=dropped,
-			continuation=builder.encoded(provider, ask.model),
-			unshown=unshown,
-		)
+		reason = finish_reason(finish, names)
+		tokens = client.usage(litellm, provider, ask.model, usage, partial.thought_bytes)
+		yield partial.completion(provider, ask, reason, tokens, dropped, unshown)
 	except Exception as error:
 		raise failures.provider_error(error, provider, ask.model) from None
 	finally:
@@ -158,15 +148,15 @@ class _Counts(list[Any]):
 			self[:] = [*self[:1], chunk]
 
 
-def _pieces(message: Any) -> Iterator[Reasoning | Text | ToolPiece]:
+def _pieces(partial: PartialAnswer, message: Any) -> Pieces:
 	"""Yields the reasoning, text and calls of a delta or a whole message.
 
 	The reasoning is read from one field, because litellm repeats it in others (`thinking_blocks`).
 	"""
 	if reasoning := getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None):
-		yield Reasoning(string(reasoning))
+		yield partial.reasoning(reasoning)
 	if message.content:
-		yield Text(string(message.content))
+		yield partial.text(message.content)
 	for call in getattr(message, "tool_calls", None) or ():
 		piece = tool_piece(call.model_dump() if hasattr(call, "model_dump") else call)
 		yield replace(piece, id=_short(piece.id))

@@ -247,14 +247,14 @@ def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
 	return bool(info.get("supports_none_reasoning_effort"))
 
 
-def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thought: int = 0) -> Usage | None:
-	"""Converts litellm's usage. `thought` is the number of bytes of the reasoning."""
+def usage(litellm: Any, provider: Provider, model: str, raw: Any, thought_bytes: int) -> Usage | None:
+	"""Converts litellm's usage. `thought_bytes` are those of the reasoning."""
 	if raw is None:
 		return None
 	prompt, completion = tokens(raw.prompt_tokens), tokens(raw.completion_tokens)
 	details = getattr(raw, "completion_tokens_details", None)
 	reasoning = tokens(getattr(details, "reasoning_tokens", None)) or min(
-		completion, estimated_tokens(thought)
+		completion, estimated_tokens(thought_bytes)
 	)
 	of_prompt = getattr(raw, "prompt_tokens_details", None)
 	written = getattr(of_prompt, "cache_creation_tokens", None) or getattr(
@@ -271,7 +271,7 @@ def usage(litellm: Any, provider: Provider, api: str, model: str, raw: Any, thou
 	if price := provider.price(model):
 		return replace(counted, cost_usd=price.cost_usd(counted))
 	try:
-		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=api, usage_object=raw))
+		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=provider.api, usage_object=raw))
 	except Exception:
 		# litellm raises a bare Exception for a model it has no price of.
 		cost = None
