@@ -6,6 +6,7 @@ event (prompt) and in the last but one (answer). Events and blocks of an unknown
 """
 
 import re
+from collections.abc import Iterator
 from contextlib import aclosing
 from hashlib import sha256
 from typing import Any
@@ -21,6 +22,7 @@ from . import anthropic_cache
 from .anthropic_stream import THINKING, Message
 from .options import for_anthropic
 from .partial import Stream
+from .turns import Parts, turns_of
 from .usages import usage_of_messages
 
 BASE = "https://api.anthropic.com"
@@ -99,7 +101,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	Anthropic refuses a temperature beside thinking, a budget that is not below `max_tokens`, thinking where a call is
 	forced, and any temperature for its models since Opus 4.7 (`supports_sampling_params` of litellm's list is false).
 	"""
-	system, messages = _conversation(provider, ask)
+	system, messages = turns_of(_messages(provider, ask), "content")
 	sent: dict[str, Any] = {
 		"model": ask.model,
 		"max_tokens": ask.max_tokens or listed.get("max_output_tokens") or DEFAULT_MAX_TOKENS,
@@ -217,42 +219,30 @@ def _tools(ask: Ask) -> dict[str, Any]:
 	return sent
 
 
-def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""Returns the system's blocks, and the turns. Consecutive messages of one role become one turn.
-
-	The API requires a turn, so instructions without one are the turn of the user.
-	"""
-	system: list[dict[str, Any]] = []
-	turns: list[dict[str, Any]] = []
+def _messages(provider: Provider, ask: Ask) -> Iterator[tuple[str, Parts]]:
+	"""Yields the role and the blocks of each message."""
 	own = OwnIds()
 	for message_of_ask, fields in continuation.of_messages(provider, ask):
 		message = own.of(message_of_ask)
+		parts = _parts(message.get("content"))
 		if message["role"] == "system":
-			system += _parts(message.get("content"))
-			continue
-		role = "assistant" if message["role"] == "assistant" else "user"
-		if message["role"] == "tool":
-			parts = [_tool_result(message)]
-		elif role == "assistant":
+			yield "system", parts
+		elif message["role"] == "tool":
+			yield "user", [_tool_result(message, parts)]
+		elif message["role"] == "assistant":
 			compacted = fields.get(compaction.FIELD) if ask.compact else None
 			parts = [
 				*continuation.known(compacted, compaction.BLOCKS),
 				*continuation.known(fields.get("thinking_blocks"), THINKING),
-				*_parts(message.get("content")),
+				*parts,
 				*(_tool_use(call) for call in message.get("tool_calls") or ()),
 			]
+			yield "assistant", parts
 		else:
-			parts = _parts(message.get("content"))
-		if turns and turns[-1]["role"] == role:
-			turns[-1]["content"] += parts
-		elif parts:
-			turns.append({"role": role, "content": parts})
-	if system and not turns:
-		return [], [{"role": "user", "content": system}]
-	return system, turns
+			yield "user", parts
 
 
-def _parts(content: Any) -> list[dict[str, Any]]:
+def _parts(content: Any) -> Parts:
 	"""Returns a content as blocks, without empty texts, which the API refuses."""
 	if isinstance(content, str):
 		return [{"type": "text", "text": content}] if content.strip() else []
@@ -264,21 +254,15 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 
 
 def _block(part: dict[str, Any]) -> dict[str, Any]:
-	if part["type"] == "image_url":
-		return _image(part)
-	if part["type"] == "file":
-		kind, data = attachments.data_of(part)
-		source = {"type": "base64", "media_type": kind, "data": data}
-		return {"type": "document", "source": source, "title": part["file"]["filename"]}
-	return {"type": "text", "text": part["text"]}
-
-
-def _image(part: dict[str, Any]) -> dict[str, Any]:
-	url = part["image_url"]["url"]
-	if not url.startswith("data:"):
+	if part["type"] not in ("image_url", "file"):
+		return {"type": "text", "text": part["text"]}
+	if part["type"] == "image_url" and not (url := part["image_url"]["url"]).startswith("data:"):
 		return {"type": "image", "source": {"type": "url", "url": url}}
 	kind, data = attachments.data_of(part)
-	return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
+	source = {"type": "base64", "media_type": kind, "data": data}
+	if part["type"] == "file":
+		return {"type": "document", "source": source, "title": part["file"]["filename"]}
+	return {"type": "image", "source": source}
 
 
 def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
@@ -291,9 +275,8 @@ def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
 	return {"type": "tool_use", "id": _call_id(call["id"]), "name": function["name"], "input": arguments}
 
 
-def _tool_result(message: dict[str, Any]) -> dict[str, Any]:
+def _tool_result(message: dict[str, Any], content: Parts) -> dict[str, Any]:
 	result = {"type": "tool_result", "tool_use_id": _call_id(message["tool_call_id"])}
-	content = _parts(message.get("content"))
 	for part in content:
 		# The API takes a marker on the result, not within it.
 		result |= {MARKER: part.pop(MARKER)} if MARKER in part else {}

@@ -24,6 +24,7 @@ from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
 from .options import for_gemini
 from .partial import PartialAnswer, Pieces, Stream
+from .turns import Parts, turns_of
 from .usages import usage_of_gemini
 
 BASE = "https://generativelanguage.googleapis.com"
@@ -181,7 +182,7 @@ def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the body of the request, and the names of the Ask's fields that the model does not accept."""
-	system, contents = _conversation(provider, ask)
+	system, contents = turns_of(_messages(provider, ask), "parts")
 	thinking, takes_effort = _thinking(ask, listed)
 	config = {
 		"temperature": ask.temperature,
@@ -237,40 +238,27 @@ def _tools(ask: Ask) -> dict[str, Any]:
 	return sent
 
 
-def _conversation(provider: Provider, ask: Ask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-	"""Returns the system's parts, and the turns. Consecutive messages of one role become one turn.
-
-	The API requires a turn, so instructions without one are the turn of the user.
-	"""
-	system: list[dict[str, Any]] = []
-	turns: list[dict[str, Any]] = []
+def _messages(provider: Provider, ask: Ask) -> Iterator[tuple[str, Parts]]:
+	"""Yields the role and the parts of each message."""
 	# The API identifies the result of a call by the name of its function.
 	called: dict[str, str] = {}
 	signs = not GEMINI_BUDGETS.match(ask.model)
 	for message_of_ask, fields in continuation.of_messages(provider, ask):
 		message = sendable(message_of_ask)
 		if message["role"] == "system":
-			system += _parts(message.get("content"))
-			continue
-		role = "model" if message["role"] == "assistant" else "user"
-		if message["role"] == "tool":
-			parts = [_function_response(called.get(message["tool_call_id"], ""), message)]
-		elif role == "model":
+			yield "system", _parts(message.get("content"))
+		elif message["role"] == "tool":
+			yield "user", [_function_response(called.get(message["tool_call_id"], ""), message)]
+		elif message["role"] == "assistant":
 			calls = message.get("tool_calls") or []
 			called |= {call["id"]: call["function"]["name"] for call in calls}
-			parts = [*_signed(_parts(message.get("content")), fields), *_function_calls(calls, fields, signs)]
+			parts = _signed(_parts(message.get("content")), fields)
+			yield "model", [*parts, *_function_calls(calls, fields, signs)]
 		else:
-			parts = _parts(message.get("content"))
-		if turns and turns[-1]["role"] == role:
-			turns[-1]["parts"] += parts
-		elif parts:
-			turns.append({"role": role, "parts": parts})
-	if system and not turns:
-		return [], [{"role": "user", "parts": system}]
-	return system, turns
+			yield "user", _parts(message.get("content"))
 
 
-def _parts(content: Any) -> list[dict[str, Any]]:
+def _parts(content: Any) -> Parts:
 	if isinstance(content, str):
 		content = [{"type": "text", "text": content}]
 	return [
@@ -285,7 +273,7 @@ def _inline(part: dict[str, Any]) -> dict[str, Any]:
 	return {"inlineData": {"mimeType": kind, "data": data}}
 
 
-def _signed(parts: list[dict[str, Any]], fields: continuation.Fields) -> list[dict[str, Any]]:
+def _signed(parts: Parts, fields: continuation.Fields) -> Parts:
 	"""Returns the parts of an answer, the last of them with the signature of the answer."""
 	signatures = continuation.strings(fields.get("thought_signatures"))
 	if not signatures or not parts:
