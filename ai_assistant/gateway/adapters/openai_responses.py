@@ -255,7 +255,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	chat, dropped = openai_chat.parameters("openai", _without_options(ask), listed)
 	sent: dict[str, Any] = {
 		"model": ask.model,
-		"input": responses_input.items(provider, ask),
+		"input": list(responses_input.items(provider, ask)),
 		"stream": True,
 		# By default OpenAI keeps answers for 30 days. The site itself decides what is kept.
 		"store": False,

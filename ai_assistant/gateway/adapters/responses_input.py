@@ -1,7 +1,6 @@
 """The conversation and the tools of a question, as OpenAI's Responses API has them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from .. import compaction, continuation, freeform
@@ -12,14 +11,33 @@ REASONING_ITEM = {"reasoning": ("id", "encrypted_content")}
 SUMMARY = {"summary_text": ("text",)}
 
 
-def items(provider: Provider, ask: Ask) -> list[dict[str, Any]]:
-	"""Returns the `input` of a request."""
-	own, custom = OwnIds(), _Custom(freeform.names_of(ask.tools))
-	return [
-		item
-		for message, fields in continuation.of_messages(provider, ask)
-		for item in _items(own.of(sendable(message)), fields, custom, ask.compact)
-	]
+def items(provider: Provider, ask: Ask) -> Iterator[dict[str, Any]]:
+	"""Yields the `input` of a request. A call is an item of its own, and so is the result of a call."""
+	own = OwnIds()
+	# The tools whose input is text, and the ids of their calls in the conversation so far.
+	custom, custom_calls = freeform.names_of(ask.tools), set[str]()
+	for message_of_ask, fields in continuation.of_messages(provider, ask):
+		message = own.of(sendable(message_of_ask))
+		role, content = message["role"], message.get("content")
+		if role == "tool":
+			identity = message["tool_call_id"]
+			kind = "custom_tool_call" if identity in custom_calls else "function_call"
+			yield {"type": f"{kind}_output", "call_id": identity, "output": _content("user", content)}
+			continue
+		if ask.compact:
+			yield from continuation.known(fields.get(compaction.FIELD), compaction.BLOCKS)
+		yield from _reasoning(fields)
+		calls = message.get("tool_calls") or ()
+		if content or not calls:
+			yield {"role": role, "content": _content(role, content)}
+		for call in calls:
+			name, arguments = call["function"]["name"], call["function"]["arguments"]
+			begin = {"call_id": call["id"], "name": name}
+			if name in custom:
+				custom_calls.add(call["id"])
+				yield {"type": "custom_tool_call", **begin, "input": freeform.input_of(arguments)}
+			else:
+				yield {"type": "function_call", **begin, "arguments": arguments}
 
 
 def tools(ask: Ask) -> dict[str, Any]:
@@ -41,38 +59,6 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 		return {"type": "function", "strict": False, **function}
 	named = {name: function[name] for name in ("name", "description") if name in function}
 	return {"type": "custom", **named, **tool[freeform.FIELD]}
-
-
-@dataclass
-class _Custom:
-	"""The names of the tools whose input is text, and the ids of their calls in the conversation so far."""
-
-	names: frozenset[str]
-	calls: set[str] = field(default_factory=set)
-
-
-def _items(
-	message: dict[str, Any], fields: continuation.Fields, custom: _Custom, compact: bool
-) -> Iterator[dict[str, Any]]:
-	"""Yields a chat message as input items. A call is an item of its own, and so is the result of a call."""
-	if message["role"] == "tool":
-		output, identity = _content("user", message["content"]), message["tool_call_id"]
-		kind = "custom_tool_call" if identity in custom.calls else "function_call"
-		yield {"type": f"{kind}_output", "call_id": identity, "output": output}
-		return
-	if compact:
-		yield from continuation.known(fields.get(compaction.FIELD), compaction.BLOCKS)
-	yield from _reasoning(fields)
-	if message.get("content") or not message.get("tool_calls"):
-		yield {"role": message["role"], "content": _content(message["role"], message["content"])}
-	for call in message.get("tool_calls") or ():
-		name, arguments = call["function"]["name"], call["function"]["arguments"]
-		if name in custom.names:
-			custom.calls.add(call["id"])
-			text = freeform.input_of(arguments)
-			yield {"type": "custom_tool_call", "call_id": call["id"], "name": name, "input": text}
-		else:
-			yield {"type": "function_call", "call_id": call["id"], "name": name, "arguments": arguments}
 
 
 def _content(role: str, content: Any) -> Any:
