@@ -5,7 +5,6 @@ content, its thinking, its calls whole), the last with the reason why it ends an
 """
 
 import json
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -44,7 +43,15 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 		raise ProviderError("no_image_links", **names)
 	sent, dropped = parameters(provider, ask)
 	message = _Message(ask.uses_tools)
-	async with aclosing(_lines(provider, sent, names, message)) as source:
+	source = http.objects(
+		lambda: _request(provider, sent),
+		names,
+		ended=lambda: message.done,
+		calls=lambda: message.has_calls,
+		# Only the server knows which models can think. It refuses `think` for the others.
+		remove=lambda: bool(sent.pop("think", False)),
+	)
+	async with aclosing(source):
 		async for lines in source:
 			for line in lines:
 				if line.get("error") is not None:
@@ -58,23 +65,6 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	finish = finish_reason(message.done.get("done_reason"), names)
 	usage = usage_of_ollama(message.done, message.thought_bytes, provider, ask.model)
 	yield message.completion(provider, ask, finish, usage, dropped)
-
-
-def _lines(
-	provider: Provider, sent: dict[str, Any], names: dict[str, str], message: "_Message"
-) -> AsyncGenerator[list[dict[str, Any]], None]:
-	"""Yields the lines of the answer, those of one read together. If the server refuses `think`, it is asked again without it.
-
-	Only the server knows which models can think. It refuses `think` for the others, and
-	then `think` is removed from `sent`.
-	"""
-	return http.objects(
-		lambda: _request(provider, sent),
-		names,
-		ended=lambda: message.done,
-		calls=lambda: message.has_calls,
-		remove=lambda: bool(sent.pop("think", False)),
-	)
 
 
 @dataclass

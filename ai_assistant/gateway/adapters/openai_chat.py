@@ -276,12 +276,9 @@ def _cite(partial: PartialAnswer, annotations: Any, start: int) -> None:
 	"""Records the pages that a text cites, with their positions in it."""
 	for annotation in annotations if isinstance(annotations, list) else ():
 		if isinstance(annotation, dict) and isinstance(cited := annotation.get("url_citation"), dict):
-			ends = [cited.get(name) for name in ("start_index", "end_index")]
-			places = [start + end if isinstance(end, int) else None for end in ends]
-			if places == [start, start]:
-				# OpenRouter sends 0 for both if it does not know the position.
-				places = [None, None]
-			partial.cite(cited.get("url"), cited.get("title"), *places)
+			# OpenRouter sends 0 for both positions if it does not know them.
+			is_known = cited.get("start_index") != 0 or cited.get("end_index") != 0
+			partial.cite_at(cited, start if is_known else None)
 
 
 def _cite_results(partial: PartialAnswer, chunk: dict[str, Any]) -> None:

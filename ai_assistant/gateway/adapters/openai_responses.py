@@ -244,15 +244,14 @@ class _Response(PartialAnswer):
 	def _cite(self, annotation: Any, start: int | None) -> None:
 		"""Keeps the source that an annotation names, by its place in a text that begins at `start`."""
 		if isinstance(annotation, dict) and annotation.get("type") == "url_citation":
-			ends = [annotation.get(name) for name in ("start_index", "end_index")]
-			places = [start + end if isinstance(end, int) and start is not None else None for end in ends]
-			self.cite(annotation.get("url"), annotation.get("title"), *places)
+			self.cite_at(annotation, start)
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the body of the request, and the fields that the model does not accept."""
 	# The parameters of Chat Completions, without the fields that Chat Completions refuses or names differently.
-	chat, dropped = openai_chat.parameters("openai", _without_options(ask), listed)
+	others: dict[str, Any] = {"tools": None, **dict.fromkeys(OPTIONS)}
+	chat, dropped = openai_chat.parameters("openai", replace(ask, **others), listed)
 	sent: dict[str, Any] = {
 		"model": ask.model,
 		"input": list(responses_input.items(provider, ask)),
@@ -285,12 +284,6 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	if key := caching.key_of(provider, ask):
 		sent["prompt_cache_key"] = key
 	return sent, (*dropped, *left_out)
-
-
-def _without_options(ask: Ask) -> Ask:
-	"""Returns the question without fields that Chat Completions names differently or refuses."""
-	nothing: dict[str, Any] = dict.fromkeys(OPTIONS)
-	return replace(ask, tools=None, **nothing)
 
 
 def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:

@@ -64,6 +64,12 @@ class PartialAnswer:
 		if len(self._sources) < MAX_SOURCES:
 			self._sources[Source(url, named, start, end)] = None
 
+	def cite_at(self, citation: dict[str, Any], start: int | None) -> None:
+		"""Keeps the source in a citation of OpenAI's APIs. Its positions count from `start`, if that is known."""
+		ends = [citation.get(name) for name in ("start_index", "end_index")]
+		places = [start + end if isinstance(end, int) and start is not None else None for end in ends]
+		self.cite(citation.get("url"), citation.get("title"), *places)
+
 	def image(self, kind: Any, data: Any) -> None:
 		"""Names an image that the model made: its media type, and its data in base64 or a data URL."""
 		if isinstance(data, str) and data.startswith("data:"):
