@@ -1,5 +1,6 @@
 """The adapter for every provider that litellm speaks chat completions with."""
 
+import asyncio
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -11,24 +12,15 @@ from ...failures import finish_reason
 from ...schemas import Inliner, TooLarge
 from ...sse import string
 from ...tool_calls import OwnIds, sendable, tool_piece
+from ..anthropic_stream import THINKING
 from ..partial import PartialAnswer, Pieces, Stream
 from . import client, failures
-from .stream import Feed
+from .stream import GEMINI, Feed
 
 # For these APIs litellm sends only the text of a message.
 TAKES_NO_IMAGES = ("deepseek", "docker_model_runner", "heroku", "nlp_cloud", "replicate")
 # These APIs accept only the bytes of an image. litellm would download a link, or send the link as bytes.
-TAKES_NO_LINKS = (
-	"bedrock",
-	"gemini",
-	"ollama",
-	"ollama_chat",
-	"sagemaker",
-	"vertex_ai",
-	"vertex_ai_beta",
-	"watsonx",
-)
-GEMINI = ("gemini", "vertex_ai", "vertex_ai_beta")
+TAKES_NO_LINKS = (*GEMINI, "bedrock", "ollama", "ollama_chat", "sagemaker", "watsonx")
 # For these APIs litellm replaces each reference in a tool by a copy, without a limit.
 TAKES_NO_REFERENCES = (*GEMINI, "bedrock")
 # For most other APIs it does so only for references to definitions with these older names.
@@ -47,7 +39,6 @@ TAKES_REASONING = (
 	"xiaomi_mimo",
 	"zai",
 )
-THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 
 
 async def answer(provider: Provider, ask: Ask) -> Stream:
@@ -55,7 +46,7 @@ async def answer(provider: Provider, ask: Ask) -> Stream:
 
 	Raises ProviderError. Closing the generator closes the provider's connection.
 	"""
-	litellm = await client.litellm()
+	litellm = await asyncio.to_thread(client.load)
 	# litellm changes its arguments, and the next provider gets the same objects.
 	provider, ask = deepcopy((provider, ask))
 	stream: Any = None
@@ -91,7 +82,13 @@ async def answer(provider: Provider, ask: Ask) -> Stream:
 
 		stream = await litellm.acompletion(
 			**{
-				**client.connection(provider),
+				**provider.extra,
+				"api_key": provider.api_key,
+				"api_base": provider.api_base,
+				# The gateway itself has deadlines and fallback. litellm would ask a provider that hangs again, and
+				# the gateway would not know.
+				"max_retries": 0,
+				"timeout": 3600,
 				**parameters,
 				"model": ask.model,
 				"custom_llm_provider": provider.api,
@@ -103,7 +100,7 @@ async def answer(provider: Provider, ask: Ask) -> Stream:
 			}
 		)
 		finish, usage = None, None
-		feed = await Feed.of(litellm, stream, names, heard)
+		feed = Feed(litellm, stream, await stream.fetch_stream(), names, heard)
 		stream.chunks, stream.messages = _Counts(litellm), None
 		async for chunk in stream:
 			# litellm joins all text here, which takes quadratic time, for rules that the app does not use.

@@ -157,23 +157,6 @@ def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
 	return made
 
 
-async def litellm() -> Any:
-	return await asyncio.to_thread(load)
-
-
-def connection(provider: Provider) -> dict[str, Any]:
-	"""Returns the arguments that every question to this provider shares."""
-	return {
-		**provider.extra,
-		"api_key": provider.api_key,
-		"api_base": provider.api_base,
-		# The gateway itself has deadlines and fallback. litellm would ask a provider that hangs again, and the
-		# gateway would not know.
-		"max_retries": 0,
-		"timeout": 3600,
-	}
-
-
 def parameters(
 	litellm: Any, api: str, ask: Ask, messages: list[dict[str, Any]] | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -195,10 +178,9 @@ def parameters(
 	}
 	if ask.tools:
 		wanted |= {"tools": ask.tools, "tool_choice": ask.tool_choice}
-	sent = {name: value for name, value in wanted.items() if value is not None}
+	wanted = {name: value for name, value in wanted.items() if value is not None}
 	known = litellm.get_supported_openai_params(model=ask.model, custom_llm_provider=api) or []
-	for name in set(sent) - set(known):
-		del sent[name]
+	sent = {name: value for name, value in wanted.items() if name in known}
 	if "reasoning_effort" in sent and not _takes_effort(litellm, api, ask):
 		del sent["reasoning_effort"]
 	if api in TAKES_NO_CHOICE and sent.pop("tool_choice", None) == "none":
@@ -223,7 +205,7 @@ def parameters(
 		thinking = {}
 	if thinking.get("type") in ("enabled", "adaptive"):
 		sent.pop("temperature", None)
-	dropped = {name for name, value in wanted.items() if value is not None} - set(sent)
+	dropped = wanted.keys() - sent.keys()
 	if ask.tool_choice == "none" and "tools" in dropped:
 		# Without tools the result is the same.
 		dropped -= {"tools", "tool_choice"}

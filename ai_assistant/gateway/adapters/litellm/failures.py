@@ -23,9 +23,14 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 
 	import aiohttp
 	import httpx
+	from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
 	names = {"provider": provider.name, "model": model}
-	causes = list(_causes(error))
+	causes = _causes(error)
+
+	def has(*kinds: type[BaseException]) -> bool:
+		return any(isinstance(cause, kinds) for cause in causes)
+
 	for cause in causes:
 		if isinstance(cause, ProviderError):
 			# Without the frames it came through, whose variables hold the key and the provider's words.
@@ -33,36 +38,36 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		if isinstance(cause, ModuleNotFoundError) and cause.name:
 			module = cause.name.partition(".")[0]
 			return ProviderError("missing_package", package=PACKAGES.get(module, module), **names)
-	words = "\n".join(_words(cause) for cause in causes)
 	litellm = client.load()
-	if any(isinstance(cause, litellm.ImageFetchError) for cause in causes):
+	words = [_words(cause) for cause in causes]
+	# litellm knows the sentences of most providers, but uses them for some only.
+	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
+	is_too_long = checkers.is_error_str_context_window_exceeded
+	if has(litellm.ImageFetchError):
 		return ProviderError("no_image_links", **names)
-	if any(isinstance(cause, sse.ProtocolError) for cause in causes):
+	if has(sse.ProtocolError):
 		return ProviderError("junk", **names)
-	if any(_too_long(litellm, cause) for cause in causes):
+	if has(litellm.ContextWindowExceededError) or any(map(is_too_long, words)):
 		return ProviderError("too_long", **names)
-	if any(isinstance(cause, litellm.ContentPolicyViolationError) for cause in causes):
+	if has(litellm.ContentPolicyViolationError):
 		return ProviderError("filtered", **names)
 	for cause in causes:
 		if isinstance(cause, httpx.HTTPStatusError):
 			response = cause.response
-			return failure(names, response.status_code, _body(response) or words, response.headers)
-	if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+			return failure(names, response.status_code, _body(response) or "\n".join(words), response.headers)
+	if has(ssl.SSLCertVerificationError):
 		return ProviderError("untrusted", **names)
-	if any(isinstance(cause, httpx.InvalidURL | aiohttp.NonHttpUrlClientError) for cause in causes):
+	if has(httpx.InvalidURL, aiohttp.NonHttpUrlClientError):
 		return ProviderError("misconfigured", **names)
-	if any(
-		isinstance(c, httpx.ConnectError | httpx.ConnectTimeout | aiohttp.ClientConnectorError)
-		for c in causes
-	):
+	if has(httpx.ConnectError, httpx.ConnectTimeout, aiohttp.ClientConnectorError):
 		return ProviderError("unreachable", **names)
-	if any(isinstance(c, httpx.TransportError | aiohttp.ClientError) for c in causes):
+	if has(httpx.TransportError, aiohttp.ClientError):
 		return ProviderError("broke_off", **names)
-	if any(isinstance(cause, UnicodeDecodeError | json.JSONDecodeError) for cause in causes):
+	if has(UnicodeDecodeError, json.JSONDecodeError):
 		return ProviderError("junk", **names)
-	if isinstance(error, litellm.BadRequestError) and not any(_of_provider(cause) for cause in causes):
+	if isinstance(error, litellm.BadRequestError) and not has(BaseLLMException):
 		return ProviderError("misconfigured", **names)
-	return failure(names, body=words)
+	return failure(names, body="\n".join(words))
 
 
 def _body(response: Any) -> str:
@@ -78,13 +83,14 @@ def _body(response: Any) -> str:
 def _words(cause: BaseException) -> str:
 	"""Returns the text of a provider's error, "" for any other exception."""
 	import openai
+	from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
 	if type(cause) is Exception:
 		# The server sent an error in the place of a whole answer.
 		return json.dumps(
 			{name: getattr(cause, name, "") for name in ("status_code", "message")}, default=str
 		)
-	if not isinstance(cause, openai.APIError) and not _of_provider(cause):
+	if not isinstance(cause, openai.APIError | BaseLLMException):
 		return ""
 	return f"{cause}\n{json.dumps(getattr(cause, 'body', None), default=str)}"
 
@@ -100,18 +106,3 @@ def _causes(error: BaseException) -> list[BaseException]:
 		seen.append(cause)
 		waiting += [getattr(cause, "original_exception", None), cause.__cause__, cause.__context__]
 	return seen
-
-
-def _of_provider(cause: BaseException) -> bool:
-	"""Whether litellm made the exception from a provider's error."""
-	from litellm.llms.base_llm.chat.transformation import BaseLLMException
-
-	return isinstance(cause, BaseLLMException)
-
-
-def _too_long(litellm: Any, cause: BaseException) -> bool:
-	"""Whether the prompt is too long. litellm knows the sentences of most providers, but uses them for some only."""
-	checkers = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
-	return isinstance(
-		cause, litellm.ContextWindowExceededError
-	) or checkers.is_error_str_context_window_exceeded(_words(cause))

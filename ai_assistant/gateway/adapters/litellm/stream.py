@@ -26,6 +26,7 @@ from ...failures import failure
 from ...sse import Objects, ProtocolError, flat, read_to_the_end
 
 Parser = Callable[[dict[str, Any]], Any]
+GEMINI = ("gemini", "vertex_ai", "vertex_ai_beta")
 
 
 class Feed:
@@ -34,6 +35,11 @@ class Feed:
 	def __init__(
 		self, litellm: Any, stream: Any, source: Any, names: dict[str, str], heard: Callable[[Any], None]
 	) -> None:
+		"""Puts a feed between a stream of litellm and its source.
+
+		`names` are those of the provider and the model, for an error in the stream. `heard` is called with
+		each delta of litellm's parser, also with those that litellm does not pass on, such as signatures.
+		"""
 		self._litellm = litellm
 		self._names = names
 		self._heard = heard
@@ -46,26 +52,13 @@ class Feed:
 		self._lines: Any = getattr(source, "streaming_response", None)
 		of_lines = getattr(self._lines, "__name__", None) == "aiter_lines" and hasattr(source, "chunk_parser")
 		self._chunks = self._to_its_end(self._from_lines() if of_lines else self._from_sdk())
-
-	@classmethod
-	async def of(
-		cls, litellm: Any, stream: Any, names: dict[str, str], heard: Callable[[Any], None]
-	) -> "Feed":
-		"""Puts a feed between a stream of litellm and its source.
-
-		`names` are those of the provider and the model, for an error in the stream. `heard` is called with
-		each delta of litellm's parser, also with those that litellm does not pass on, such as signatures.
-		"""
-		source = await stream.fetch_stream()
-		feed = cls(litellm, stream, source, names, heard)
 		if hasattr(source, "__aiter__"):
-			stream.completion_stream = feed
-		return feed
+			stream.completion_stream = self
 
 	@property
 	def ended(self) -> bool:
 		"""Whether the provider itself ended the answer, and did not just close the connection."""
-		if self._stream.custom_llm_provider in ("gemini", "vertex_ai", "vertex_ai_beta"):
+		if self._stream.custom_llm_provider in GEMINI:
 			# litellm reports "stop" for each of their chunks.
 			return self._heard_end
 		return bool(
@@ -101,8 +94,9 @@ class Feed:
 			parse = _with_its_tags(parse)
 		if hasattr(self._source, "content_blocks"):
 			parse = _forgetting(self._source, parse)
-		async with aclosing(objects(self._lines)) as heard:
-			async for response in heard:
+		parser = Objects()
+		async for line in self._lines:
+			for response in parser.of((line,)):
 				self._heard_end = self._heard_end or _ends(response)
 				if response is None:
 					continue
@@ -114,6 +108,7 @@ class Feed:
 					raise ProtocolError() from error
 				self._tell(chunk)
 				yield chunk
+		parser.end()
 
 	async def _from_sdk(self) -> AsyncGenerator[Any, None]:
 		if events := getattr(self._source, "_iter_events", None):
@@ -132,15 +127,6 @@ class Feed:
 	def _tell(self, chunk: Any) -> None:
 		for choice in getattr(chunk, "choices", None) or []:
 			self._heard(getattr(choice, "delta", None))
-
-
-async def objects(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any] | None, None]:
-	"""Yields the objects in lines that arrive one by one, as `Objects` does."""
-	parser = Objects()
-	async for line in lines:
-		for response in parser.of((line,)):
-			yield response
-	parser.end()
 
 
 async def _with_data(events: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
