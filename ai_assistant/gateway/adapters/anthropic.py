@@ -133,13 +133,11 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		for tool in sent["tools"]:
 			tool["eager_input_streaming"] = True
 	more, left_out = for_anthropic(ask, listed, thinks)
+	if "tool_choice" in more:
+		sent.setdefault("tool_choice", {"type": "auto"})
 	for name in ("output_config", "tool_choice"):
 		if name in more:
-			more[name] = {
-				**({"type": "auto"} if name == "tool_choice" else {}),
-				**sent.get(name, {}),
-				**more[name],
-			}
+			more[name] = {**sent.get(name, {}), **more[name]}
 	sent |= more
 	anthropic_cache.mark(sent, provider.prompt_cache, listed)
 	return sent, tuple(sorted((*dropped, *left_out)))
@@ -197,26 +195,20 @@ def _tools(ask: Ask) -> dict[str, Any]:
 		named = dict.fromkeys(call["function"]["name"] for call in calls)
 		tools = [{"name": name, "input_schema": NO_ARGUMENTS} for name in named]
 		return {"tools": tools, "tool_choice": {"type": "none"}} if tools else {}
-	tools = []
-	for tool in ask.tools:
-		function = tool["function"]
-		described = {"description": function["description"]} if function.get("description") else {}
-		schema = function.get("parameters") or NO_ARGUMENTS
-		tools.append(
-			{
-				"name": function["name"],
-				**described,
-				"input_schema": {"type": "object", **schema},
-				**_marker(tool),
-			}
-		)
-	sent: dict[str, Any] = {"tools": tools}
+	sent: dict[str, Any] = {"tools": [_tool(tool) for tool in ask.tools]}
 	choice = ask.tool_choice
 	if isinstance(choice, dict):
 		sent["tool_choice"] = {"type": "tool", "name": choice["function"]["name"]}
 	elif choice:
 		sent["tool_choice"] = {"type": {"required": "any"}.get(choice, choice)}
 	return sent
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+	function = tool["function"]
+	described = {"description": function["description"]} if function.get("description") else {}
+	schema = {"type": "object", **(function.get("parameters") or NO_ARGUMENTS)}
+	return {"name": function["name"], **described, "input_schema": schema, **_marker(tool)}
 
 
 def _messages(provider: Provider, ask: Ask) -> Iterator[tuple[str, Parts]]:

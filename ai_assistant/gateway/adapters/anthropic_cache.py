@@ -7,7 +7,7 @@ rounds earlier.
 """
 
 import json
-from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 from .. import models
@@ -32,38 +32,30 @@ def mark(sent: dict[str, Any], setting: str, listed: models.Entry) -> None:
 		setting: how long the tools and the system prompt are kept: `5m`, `1h` or `off`. The messages are kept for 5 minutes.
 		listed: what is known of the model.
 	"""
-	own = [block for block in _blocks(sent) if MARKER in block]
+	tools, system, messages = sent.get("tools") or [], sent.get("system") or [], sent["messages"]
+	contents = (tools, system, *(message["content"] for message in messages))
+	own = [block for blocks in contents for block in blocks if MARKER in block]
 	for block in own[:-MOST]:
 		del block[MARKER]
 	if own or setting == "off" or listed.get("supports_prompt_caching") is False:
 		return
-	if not _has_tokens(sent, listed.get("prompt_cache_min_tokens") or MIN_TOKENS):
+	minimum = listed.get("prompt_cache_min_tokens") or MIN_TOKENS
+	# The tokens are estimated. No more is read once it is certain that there are enough.
+	sizes = accumulate(len(json.dumps(part)) for part in (tools, system, *messages))
+	if not any(estimated_tokens(size) >= minimum for size in sizes):
 		return
 	short = {"type": "ephemeral"}
-	stable = {**short, "ttl": "1h"} if setting == "1h" else short
-	for block in (sent.get("system") or sent.get("tools") or [])[-1:]:
-		block[MARKER] = stable
-	messages = sent["messages"]
-	for index in sorted({_history_end(messages), _anchor(messages), len(messages) - 1}):
-		if index >= 0 and (last := _last_markable(messages[index])):
-			last[MARKER] = short
-
-
-def _has_tokens(sent: dict[str, Any], minimum: int) -> bool:
-	"""Whether a request has at least `minimum` tokens, estimated from its length. It stops reading once that is certain."""
-	size = 0
-	for part in (sent.get("tools") or (), sent.get("system") or (), *sent["messages"]):
-		size += len(json.dumps(part))
-		if estimated_tokens(size) >= minimum:
-			return True
-	return False
-
-
-def _blocks(sent: dict[str, Any]) -> Iterator[dict[str, Any]]:
-	yield from sent.get("tools") or ()
-	yield from sent.get("system") or ()
-	for message in sent["messages"]:
-		yield from message["content"]
+	for block in (system or tools)[-1:]:
+		block[MARKER] = {**short, "ttl": "1h"} if setting == "1h" else short
+	newest = len(messages) - 1
+	# The last message before the newest whose number is a multiple of 15.
+	anchor = newest // ANCHOR * ANCHOR - 1
+	for index in {_history_end(messages), anchor, newest}:
+		if index >= 0:
+			# A thought takes no marker.
+			markable = [block for block in messages[index]["content"] if block["type"] not in THINKING]
+			for block in markable[-1:]:
+				block[MARKER] = short
 
 
 def _history_end(messages: list[dict[str, Any]]) -> int:
@@ -76,13 +68,3 @@ def _history_end(messages: list[dict[str, Any]]) -> int:
 		if message["role"] == "user" and any(block["type"] != "tool_result" for block in message["content"]):
 			return index - 1
 	return -1
-
-
-def _anchor(messages: list[dict[str, Any]]) -> int:
-	"""Returns the index of the last message before the newest whose number is a multiple of 15; -1 if there is none."""
-	return (len(messages) - 1) // ANCHOR * ANCHOR - 1
-
-
-def _last_markable(message: dict[str, Any]) -> dict[str, Any] | None:
-	"""Returns the last block that takes a marker: a thought takes none, and an empty text is refused."""
-	return next((block for block in reversed(message["content"]) if block["type"] not in THINKING), None)
