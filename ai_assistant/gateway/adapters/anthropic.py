@@ -22,7 +22,7 @@ from . import anthropic_cache
 from .anthropic_stream import THINKING, Message
 from .options import for_anthropic
 from .partial import Stream
-from .turns import Parts, turns_of
+from .turns import Parts, parts_of, turns_of
 from .usages import usage_of_messages
 
 BASE = "https://api.anthropic.com"
@@ -77,14 +77,10 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 		_go_on(sent["messages"], blocks)
 	else:
 		message.stop_reason = "pause_turn"
-	yield message.completion(
-		provider,
-		ask,
-		finish_reason(message.stop_reason, names, message.refusal()),
-		usage_of_messages((*message.earlier, message.usage), message.thought_bytes, provider, ask.model),
-		dropped,
-		stop_sequence=message.stop_sequence,
-	)
+	finish = finish_reason(message.stop_reason, names, message.refusal())
+	counts = (*message.earlier, message.usage)
+	usage = usage_of_messages(counts, message.thought_bytes, provider, ask.model)
+	yield message.completion(provider, ask, finish, usage, dropped)
 
 
 def _go_on(messages: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> None:
@@ -236,11 +232,9 @@ def _messages(provider: Provider, ask: Ask) -> Iterator[tuple[str, Parts]]:
 
 def _parts(content: Any) -> Parts:
 	"""Returns a content as blocks, without empty texts, which the API refuses."""
-	if isinstance(content, str):
-		return [{"type": "text", "text": content}] if content.strip() else []
 	return [
 		{**_block(part), **_marker(part)}
-		for part in content or ()
+		for part in parts_of(content)
 		if part["type"] != "text" or part["text"].strip()
 	]
 

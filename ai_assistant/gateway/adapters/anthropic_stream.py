@@ -27,7 +27,6 @@ class Message(PartialAnswer):
 	pauses: bool = False
 	id: str | None = None
 	stop_reason: str | None = None
-	stop_sequence: str | None = None
 	stop_details: Any = None
 	stopped: bool = False
 	usage: dict[str, Any] = field(default_factory=dict)
@@ -40,8 +39,7 @@ class Message(PartialAnswer):
 	# The summaries of the conversation that are open, by their number.
 	_compactions: dict[int, dict[str, Any]] = field(default_factory=dict)
 	# Where the text of an open block begins, and its citations.
-	_starts: dict[int, int] = field(default_factory=dict)
-	_citations: dict[int, list[Any]] = field(default_factory=dict)
+	_texts: dict[int, tuple[int, list[Any]]] = field(default_factory=dict)
 	# All blocks as they arrived, by their number, and their total length.
 	_blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
 	_size: int = 0
@@ -110,8 +108,7 @@ class Message(PartialAnswer):
 			self._blocks[index] = {**block, "partial_json": ""}
 			self._size += len(str(block))
 		if kind == "text":
-			self._starts[index] = self.length
-			self._citations[index] = list(block.get("citations") or ())
+			self._texts[index] = self.length, list(block.get("citations") or ())
 			if block.get("text"):
 				yield self.text(block["text"])
 		elif kind in THINKING:
@@ -119,11 +116,8 @@ class Message(PartialAnswer):
 			if block.get("thinking"):
 				yield self.reasoning(block["thinking"])
 		elif kind == compaction.FIELD:
-			self._compactions[index] = {
-				name: block.get(name)
-				for name in ("type", *compaction.BLOCKS[compaction.FIELD])
-				if block.get(name)
-			}
+			names = ("type", *compaction.BLOCKS[compaction.FIELD])
+			self._compactions[index] = {name: block[name] for name in names if block.get(name)}
 			yield self.reasoning("")
 		elif kind == "tool_use":
 			tool_input = block.get("input")
@@ -150,8 +144,8 @@ class Message(PartialAnswer):
 			for name in ("content", "encrypted_content"):
 				if piece := string(delta.get(name) or ""):
 					self._compactions[index][name] = self._compactions[index].get(name, "") + piece
-		elif kind == "citations_delta" and index in self._citations:
-			self._citations[index].append(delta.get("citation"))
+		elif kind == "citations_delta" and index in self._texts:
+			self._texts[index][1].append(delta.get("citation"))
 		elif kind == "input_json_delta" and index in self._calls and delta.get("partial_json"):
 			yield ToolPiece(index, None, None, string(delta["partial_json"]))
 
@@ -167,8 +161,8 @@ class Message(PartialAnswer):
 			block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
 
 	def _end(self, index: Any) -> None:
-		start = self._starts.pop(index, None)
-		for citation in self._citations.pop(index, ()):
+		start, citations = self._texts.pop(index, (None, ()))
+		for citation in citations:
 			if isinstance(citation, dict):
 				# The whole block rests on the source.
 				self.cite(citation.get("url"), citation.get("title"), start, self.length)

@@ -85,3 +85,11 @@ def headers_of(provider: Provider) -> dict[str, str]:
 	if provider.api == "azure":
 		return {"api-key": provider.api_key}
 	return {"authorization": f"Bearer {provider.api_key}"}
+
+
+def stream_headers_of(provider: Provider) -> dict[str, str]:
+	"""Returns the headers of a request for a stream: the key, and OpenAI's organization if the provider has one."""
+	headers = {**headers_of(provider), "accept": "text/event-stream"}
+	if organization := provider.extra.get("organization"):
+		headers["openai-organization"] = organization
+	return headers

@@ -24,7 +24,7 @@ from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
 from .options import for_gemini
 from .partial import PartialAnswer, Pieces, Stream
-from .turns import Parts, turns_of
+from .turns import Parts, parts_of, turns_of
 from .usages import usage_of_gemini
 
 BASE = "https://generativelanguage.googleapis.com"
@@ -183,39 +183,39 @@ def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the body of the request, and the names of the Ask's fields that the model does not accept."""
 	system, contents = turns_of(_messages(provider, ask), "parts")
-	thinking, takes_effort = _thinking(ask, listed)
+	thinking = _thinking(ask, listed)
+	more, left_out = for_gemini(ask)
 	config = {
 		"temperature": ask.temperature,
 		"maxOutputTokens": ask.max_tokens,
-		"thinkingConfig": thinking or None,
+		"thinkingConfig": thinking,
+		**more,
 	}
-	more, left_out = for_gemini(ask)
-	config |= more
 	sent: dict[str, Any] = {"contents": contents}
 	if system:
 		sent["systemInstruction"] = {"parts": system}
 	if generation_config := {name: value for name, value in config.items() if value is not None}:
 		sent["generationConfig"] = generation_config
 	sent |= _tools(ask)
-	return sent, (*(() if takes_effort or not ask.reasoning_effort else ("reasoning_effort",)), *left_out)
+	return sent, (*(("reasoning_effort",) if ask.reasoning_effort and not thinking else ()), *left_out)
 
 
-def _thinking(ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], bool]:
-	"""Returns the `thinkingConfig`, and whether it has the effort of the question.
+def _thinking(ask: Ask, listed: models.Entry) -> dict[str, Any] | None:
+	"""Returns the `thinkingConfig`; None if the model does not take the effort of the question.
 
 	A thinking model thinks by default. It shows its thoughts if `includeThoughts` is set.
 	"""
 	effort = ask.reasoning_effort
 	if not listed.get("supports_reasoning"):
-		return {}, False
+		return None
 	if effort is None:
-		return {"includeThoughts": True}, True
+		return {"includeThoughts": True}
 	if effort == "none":
 		can_stop = GEMINI_BUDGETS.match(ask.model) and not THINKS_ALWAYS.match(ask.model)
-		return ({"thinkingBudget": 0}, True) if can_stop else ({}, False)
+		return {"thinkingBudget": 0} if can_stop else None
 	if GEMINI_BUDGETS.match(ask.model):
-		return {"includeThoughts": True, "thinkingBudget": BUDGETS[effort]}, True
-	return {"includeThoughts": True, "thinkingLevel": effort}, True
+		return {"includeThoughts": True, "thinkingBudget": BUDGETS[effort]}
+	return {"includeThoughts": True, "thinkingLevel": effort}
 
 
 def _tools(ask: Ask) -> dict[str, Any]:
@@ -259,11 +259,9 @@ def _messages(provider: Provider, ask: Ask) -> Iterator[tuple[str, Parts]]:
 
 
 def _parts(content: Any) -> Parts:
-	if isinstance(content, str):
-		content = [{"type": "text", "text": content}]
 	return [
 		{"text": part["text"]} if part["type"] == "text" else _inline(part)
-		for part in content or ()
+		for part in parts_of(content)
 		if part["type"] != "text" or part["text"]
 	]
 
@@ -293,8 +291,7 @@ def _function_calls(
 
 
 def _function_response(name: str, message: dict[str, Any]) -> dict[str, Any]:
-	content = message.get("content")
-	text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
+	text = "".join(part.get("text", "") for part in parts_of(message.get("content")))
 	response = strict_json.object_of(text)
 	if response is None:
 		# The API takes an object.

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import continuation, http, strict_json
+from .. import attachments, continuation, http, strict_json
 from ..chunks import Ask, Provider
 from ..efforts import OLLAMA_EFFORTS
 from ..errors import ProviderError
@@ -18,6 +18,7 @@ from ..sse import string
 from ..tool_calls import OwnIds, sendable, tool_piece
 from .options import for_ollama
 from .partial import PartialAnswer, Pieces, Stream
+from .turns import parts_of
 from .usages import usage_of_ollama
 
 BASE = "http://localhost:11434"
@@ -126,15 +127,13 @@ def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str,
 
 def _message(message: dict[str, Any], fields: continuation.Fields, called: dict[str, str]) -> dict[str, Any]:
 	"""Returns a message in the form of the API. `called` has the names of functions by the ids of calls."""
-	content = message.get("content") or []
-	parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+	parts = parts_of(message.get("content"))
 	result: dict[str, Any] = {
 		"role": message["role"],
 		"content": "".join(part["text"] for part in parts if part["type"] == "text"),
 	}
-	images = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
-	if images:
-		result["images"] = [url.partition(";base64,")[2] for url in images]
+	if images := [attachments.data_of(part)[1] for part in parts if part["type"] == "image_url"]:
+		result["images"] = images
 	if calls := message.get("tool_calls"):
 		called |= {call["id"]: call["function"]["name"] for call in calls}
 		result["tool_calls"] = [_tool_call(call) for call in calls]

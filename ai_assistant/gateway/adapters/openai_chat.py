@@ -12,7 +12,7 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, sendable, tool_piece
-from .chat_apis import APIS, OPENAI, headers_of, url_of
+from .chat_apis import APIS, OPENAI, stream_headers_of, url_of
 from .options import for_chat
 from .partial import PartialAnswer, Pieces, Stream
 from .usages import counts_in, usage_in, usage_of_chat
@@ -35,7 +35,6 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	sent, dropped = parameters(provider.api, ask, listed)
 	url, headers, body = _request(provider, ask, sent)
 	finish: str | None = None
-	unshown: str | None = None
 	usage: dict[str, Any] | None = None
 	service_tier: str | None = None
 	done = False
@@ -66,7 +65,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 								_keep(partial.continuation, provider.api, choice)
 							for piece in _pieces(partial, choice):
 								yield piece
-							unshown = unshown or _unshown(choice)
+							partial.unshown = partial.unshown or _unshown(choice)
 							finish = choice.get("finish_reason") or finish
 			except Exception as error:
 				# If the provider has reported the end, a broken connection afterwards does not matter.
@@ -76,7 +75,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
 	reason = finish_reason(finish, names)
 	tokens = usage_of_chat(usage, provider, ask.model, service_tier)
-	yield partial.completion(provider, ask, reason, tokens, dropped, unshown)
+	yield partial.completion(provider, ask, reason, tokens, dropped)
 
 
 def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -123,11 +122,7 @@ def _takes_effort(api: str, effort: str, listed: models.Entry) -> bool:
 
 def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
-	api, extra = APIS[provider.api], provider.extra
-	ours = {**headers_of(provider), "accept": "text/event-stream"}
-	if organization := extra.get("organization"):
-		ours["openai-organization"] = organization
-	own = OwnIds()
+	api, extra, own = APIS[provider.api], provider.extra, OwnIds()
 	messages = [
 		_message(provider.api, message, fields, own)
 		for message, fields in continuation.of_messages(provider, ask)
@@ -140,7 +135,7 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 		"stream_options" in place for place in (extra, extra.get("extra_body") or {})
 	):
 		body["stream_options"] = {"include_usage": True}
-	return url_of(provider), http.headers(provider, ours), strict_json.dumps(body)
+	return url_of(provider), http.headers(provider, stream_headers_of(provider)), strict_json.dumps(body)
 
 
 def _model(api: str, model: str) -> str:
@@ -169,13 +164,11 @@ def _message(api: str, message: dict[str, Any], fields: dict[str, Any], own: Own
 def _signed(calls: list[dict[str, Any]], fields: dict[str, Any]) -> list[dict[str, Any]]:
 	"""Returns the calls with Google's signatures, which Gemini requires."""
 	for vendor in SIGNERS:
-		if signatures := dict(continuation.pairs(fields.get(f"{vendor}_signatures"))):
-			calls = [
-				{**call, "extra_content": {vendor: {"thought_signature": signatures[call["id"]]}}}
-				if call["id"] in signatures
-				else call
-				for call in calls
-			]
+		signed = {
+			identity: {"extra_content": {vendor: {"thought_signature": signature}}}
+			for identity, signature in continuation.pairs(fields.get(f"{vendor}_signatures"))
+		}
+		calls = [{**call, **signed.get(call["id"], {})} for call in calls]
 	return calls
 
 

@@ -17,7 +17,7 @@ from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import ToolPiece
-from . import openai_chat, responses_input
+from . import chat_apis, openai_chat, responses_input
 from .options import for_responses
 from .partial import PartialAnswer, Pieces, Stream
 from .usages import usage_of_response
@@ -69,14 +69,10 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 					yield piece
 	if not response.end:
 		raise ProviderError("unfinished" if response.begun else "no_answer", **names)
-	yield response.completion(
-		provider,
-		ask,
-		finish_reason(_reason(response.end), names),
-		usage_of_response(response.end, response.thought_bytes, provider, ask.model),
-		dropped,
-		_unshown(response.end.get("output") or ()),
-	)
+	finish = finish_reason(_reason(response.end), names)
+	usage = usage_of_response(response.end, response.thought_bytes, provider, ask.model)
+	response.unshown = _unshown(response.end.get("output") or ())
+	yield response.completion(provider, ask, finish, usage, dropped)
 
 
 def _events(
@@ -289,9 +285,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, str], bytes]:
 	"""Returns the URL, the headers and the body. Raises ProviderError `misconfigured`."""
 	base = http.base_url(provider, BASE)
-	headers = {"authorization": f"Bearer {provider.api_key}", "accept": "text/event-stream"}
-	if organization := provider.extra.get("organization"):
-		headers["openai-organization"] = organization
+	headers = chat_apis.stream_headers_of(provider)
 	host = urlsplit(base)
 	if (host.hostname or "").endswith(".azure.com"):
 		headers["api-key"] = provider.api_key

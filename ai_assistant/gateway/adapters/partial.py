@@ -29,6 +29,9 @@ class PartialAnswer:
 	begun: bool = False
 	# Whether a call of a tool of the client has begun.
 	has_calls: bool = False
+	# The kind of error of content that is not shown, for an answer without other content.
+	unshown: str | None = None
+	stop_sequence: str | None = None
 	# Characters of the text so far, and bytes of the reasoning.
 	length: int = 0
 	thought_bytes: int = 0
@@ -78,14 +81,7 @@ class PartialAnswer:
 		self.images.append(Image(kind if isinstance(kind, str) and kind else "image/png", size))
 
 	def completion(
-		self,
-		provider: Provider,
-		ask: Ask,
-		finish_reason: str,
-		usage: Usage | None,
-		dropped: tuple[str, ...],
-		unshown: str | None = None,
-		stop_sequence: str | None = None,
+		self, provider: Provider, ask: Ask, finish_reason: str, usage: Usage | None, dropped: tuple[str, ...]
 	) -> Completion:
 		"""Makes the end of the answer. Raises ProtocolError if the provider's continuation makes no sense."""
 		return Completion(
@@ -95,9 +91,9 @@ class PartialAnswer:
 			usage,
 			dropped=dropped,
 			continuation=self.continuation.encoded(provider, ask.model),
-			unshown=unshown,
+			unshown=self.unshown,
 			sources=tuple(self._sources),
 			images=tuple(self.images),
 			compacted=compaction.FIELD in self.continuation,
-			stop_sequence=stop_sequence,
+			stop_sequence=self.stop_sequence,
 		)

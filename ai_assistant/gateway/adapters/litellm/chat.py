@@ -73,12 +73,10 @@ async def answer(provider: Provider, ask: Ask) -> Stream:
 			for message in messages:
 				message.pop("thinking_blocks", None)
 		partial = PartialAnswer(keeps=True)
-		unshown: str | None = None
 
 		def heard(message: Any) -> None:
-			nonlocal unshown
 			_keep(partial.continuation, provider.api, message)
-			unshown = unshown or _unshown(message)
+			partial.unshown = partial.unshown or _unshown(message)
 
 		stream = await litellm.acompletion(
 			**{
@@ -118,7 +116,7 @@ async def answer(provider: Provider, ask: Ask) -> Stream:
 			raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
 		reason = finish_reason(finish, names)
 		tokens = client.usage(litellm, provider, ask.model, usage, partial.thought_bytes)
-		yield partial.completion(provider, ask, reason, tokens, dropped, unshown)
+		yield partial.completion(provider, ask, reason, tokens, dropped)
 	except Exception as error:
 		raise failures.provider_error(error, provider, ask.model) from None
 	finally:
@@ -177,13 +175,13 @@ def _message(message: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 		message["reasoning_details"] = details
 	if signed := continuation.strings(fields.get("thought_signatures")):
 		message["provider_specific_fields"] = {"thought_signatures": signed[-1:]}
-	if signatures := dict(continuation.pairs(fields.get("signatures"))):
-		message["tool_calls"] = [
-			{**call, "provider_specific_fields": {"thought_signature": signatures[call["id"]]}}
-			if call["id"] in signatures
-			else call
-			for call in message.get("tool_calls") or ()
-		]
+	signed_calls = {
+		identity: {"provider_specific_fields": {"thought_signature": signature}}
+		for identity, signature in continuation.pairs(fields.get("signatures"))
+	}
+	if signed_calls:
+		calls = message.get("tool_calls") or ()
+		message["tool_calls"] = [{**call, **signed_calls.get(call["id"], {})} for call in calls]
 	return message
 
 
