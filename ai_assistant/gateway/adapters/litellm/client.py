@@ -214,10 +214,8 @@ def parameters(
 
 def _lacks_its_thinking(messages: list[dict[str, Any]]) -> bool:
 	"""Whether the last calls are in the messages without the thinking that led to them."""
-	for message in reversed(messages):
-		if message["role"] != "tool":
-			return bool(message.get("tool_calls")) and not message.get("thinking_blocks")
-	return False
+	last: dict[str, Any] = next((message for message in reversed(messages) if message["role"] != "tool"), {})
+	return bool(last.get("tool_calls")) and not last.get("thinking_blocks")
 
 
 def _takes_effort(litellm: Any, api: str, ask: Ask) -> bool:
@@ -252,9 +250,8 @@ def usage(litellm: Any, provider: Provider, model: str, raw: Any, thought_bytes:
 	)
 	if price := provider.price(model):
 		return replace(counted, cost_usd=price.cost_usd(counted))
-	try:
-		cost = sum(litellm.cost_per_token(model=model, custom_llm_provider=provider.api, usage_object=raw))
-	except Exception:
-		# litellm raises a bare Exception for a model it has no price of.
-		cost = None
-	return replace(counted, cost_usd=cost)
+	# litellm raises a bare Exception for a model it has no price of.
+	with suppress(Exception):
+		costs = litellm.cost_per_token(model=model, custom_llm_provider=provider.api, usage_object=raw)
+		return replace(counted, cost_usd=sum(costs))
+	return counted

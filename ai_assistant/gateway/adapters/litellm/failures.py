@@ -1,7 +1,7 @@
 """Converts litellm's exceptions to the failures of the gateway."""
 
 import json
-from typing import Any
+from contextlib import suppress
 
 from ... import sse
 from ...chunks import Provider
@@ -53,8 +53,11 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		return ProviderError("filtered", **names)
 	for cause in causes:
 		if isinstance(cause, httpx.HTTPStatusError):
-			response = cause.response
-			return failure(names, response.status_code, _body(response) or "\n".join(words), response.headers)
+			response, body = cause.response, ""
+			# The text is missing if the body was not read, or if the stream has ended.
+			with suppress(httpx.StreamError):
+				body = response.text
+			return failure(names, response.status_code, body or "\n".join(words), response.headers)
 	if has(ssl.SSLCertVerificationError):
 		return ProviderError("untrusted", **names)
 	if has(httpx.InvalidURL, aiohttp.NonHttpUrlClientError):
@@ -68,16 +71,6 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 	if isinstance(error, litellm.BadRequestError) and not has(BaseLLMException):
 		return ProviderError("misconfigured", **names)
 	return failure(names, body="\n".join(words))
-
-
-def _body(response: Any) -> str:
-	import httpx
-
-	try:
-		return str(response.text)
-	except httpx.StreamError:
-		# The body was not read, or the stream has ended.
-		return ""
 
 
 def _words(cause: BaseException) -> str:
