@@ -43,11 +43,7 @@ APIS = {
 	"lm_studio": Api(),
 	# It refuses unknown fields. Its thinking models think by default.
 	"mistral": Api(
-		"https://api.mistral.ai/v1",
-		path="/v1",
-		usage_is_asked_for=False,
-		takes_parts=False,
-		takes_effort=False,
+		"https://api.mistral.ai/v1", usage_is_asked_for=False, takes_parts=False, takes_effort=False
 	),
 	"moonshot": Api("https://api.moonshot.ai/v1", takes_effort=False),
 	"nvidia_nim": Api("https://integrate.api.nvidia.com/v1"),
@@ -71,11 +67,11 @@ def url_of(provider: Provider) -> str:
 	api = APIS[provider.api]
 	base, _, query = http.base_url(provider, api.base).partition("?")
 	base = base.rstrip("/")
-	if urlsplit(base).path == "":
-		base += api.path
-	elif provider.api == "mistral" and not base.endswith("/v1"):
+	if provider.api == "mistral" and not base.endswith("/v1"):
 		# An address that was written for litellm may lack the path.
 		base += "/v1"
+	elif urlsplit(base).path == "":
+		base += api.path
 	url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
 	return f"{url}?{query}" if query else url
 
