@@ -53,7 +53,12 @@ class Message(PartialAnswer):
 		if isinstance(index, int):
 			index += ROUND * len(self.earlier)
 		if kind == "message_start":
-			self._start(event.get("message") or {})
+			message = event.get("message") or {}
+			if self.id not in (None, message.get("id")):
+				# A second message: some proxies ask again within a stream.
+				raise ProtocolError()
+			self.id = message.get("id")
+			self._count(message.get("usage"))
 		elif kind == "content_block_start":
 			yield from self._begin(index, event["content_block"])
 		elif kind == "content_block_delta":
@@ -71,13 +76,6 @@ class Message(PartialAnswer):
 		elif kind == "ping" and self._compactions:
 			# For a while no other event shows that the provider works.
 			yield self.reasoning("")
-
-	def _start(self, message: dict[str, Any]) -> None:
-		"""Raises ProtocolError for a second message. Some proxies ask again within a stream."""
-		if self.id not in (None, message.get("id")):
-			raise ProtocolError()
-		self.id = message.get("id")
-		self._count(message.get("usage"))
 
 	def paused(self) -> list[dict[str, Any]]:
 		"""Returns the blocks of a message that paused, and prepares for the one that continues it.
@@ -176,9 +174,8 @@ class Message(PartialAnswer):
 
 def _sendable(block: dict[str, Any]) -> dict[str, Any]:
 	"""Returns a block in the form in which the API accepts it again."""
-	arguments = block["partial_json"]
-	sent = {name: value for name, value in block.items() if name != "partial_json" and value is not None}
-	if arguments:
+	sent = {name: value for name, value in block.items() if value is not None}
+	if arguments := sent.pop("partial_json"):
 		# The API takes an object.
 		sent["input"] = object_of(arguments) or {}
 	return sent

@@ -174,10 +174,9 @@ class _Answer(PartialAnswer):
 
 def _page(chunk: dict[str, Any]) -> tuple[Any, Any]:
 	"""Returns the address and the title of a page, a map or a document that was found."""
-	for kind in ("web", "retrievedContext", "maps"):
-		if isinstance(page := chunk.get(kind), dict):
-			return page.get("uri"), page.get("title")
-	return None, None
+	found = (chunk.get(kind) for kind in ("web", "retrievedContext", "maps"))
+	page = next((page for page in found if isinstance(page, dict)), {})
+	return page.get("uri"), page.get("title")
 
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -309,10 +308,7 @@ def request(provider: Provider, model: str, sent: dict[str, Any]) -> tuple[str, 
 	base = http.base_url(provider, BASE)
 	if urlsplit(base).path in ("", "/"):
 		base += VERTEX_PATH if is_vertex(base) else API_VERSION
-	key = provider.api_key
-	authorization = (
-		{"authorization": f"Bearer {key}"} if key.startswith(ACCESS_TOKEN) else {"x-goog-api-key": key}
-	)
-	headers = {**authorization, "accept": "text/event-stream"}
+	key, headers = provider.api_key, {"accept": "text/event-stream"}
+	headers |= {"authorization": f"Bearer {key}"} if key.startswith(ACCESS_TOKEN) else {"x-goog-api-key": key}
 	url = f"{base}/models/{quote(model.removeprefix('models/'))}:streamGenerateContent?alt=sse"
 	return url, http.headers(provider, headers), strict_json.dumps(http.with_extra(provider, sent))

@@ -9,6 +9,8 @@ from ..sse import ProtocolError
 
 # Finds the names and the numbers in a path such as `$.a.b[0]` or `$['a b']`.
 STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]")
+# The fields that the value of a part can be in. It is null if there is none.
+VALUES = ("stringValue", "numberValue", "boolValue")
 # The largest index in a list. A larger one is an error.
 MAX_INDEX = 10_000
 
@@ -28,7 +30,7 @@ class StreamedCall:
 			place: Any = self.arguments
 			for step, following in zip(way, [*way, last][1:], strict=True):
 				place = _at(place, step, [] if isinstance(following, int) else {})
-			value = _value(part)
+			value = next((part[name] for name in VALUES if name in part), None)
 			before = _at(place, last, None)
 			place[last] = before + value if isinstance(before, str) and isinstance(value, str) else value
 
@@ -51,8 +53,3 @@ def _at(place: Any, step: str | int, new: Any) -> Any:
 			place.append(new)
 		return place[step]
 	raise ProtocolError()
-
-
-def _value(part: dict[str, Any]) -> Any:
-	names = ("stringValue", "numberValue", "boolValue")
-	return next((part[name] for name in names if name in part), None)

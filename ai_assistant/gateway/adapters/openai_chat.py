@@ -103,11 +103,8 @@ def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any]
 	sent["temperature"] = min(temperature, 1.0) if api == "moonshot" and temperature else temperature
 	if ask.tools:
 		sent["tools"], sent["tool_choice"] = ask.tools, ask.tool_choice
-	wanted = {
-		"reasoning_effort": (ask.reasoning_effort, effort),
-		"temperature": (ask.temperature, temperature),
-	}
-	dropped = tuple(name for name, (value, value_sent) in wanted.items() if value not in (None, value_sent))
+	accepted = {"reasoning_effort": effort, "temperature": temperature}
+	dropped = [name for name, value in accepted.items() if getattr(ask, name) not in (None, value)]
 	more, left_out = for_chat(api, ask, bool(reasons))
 	sent |= more
 	return {name: value for name, value in sent.items() if value is not None}, (*dropped, *left_out)
@@ -131,9 +128,7 @@ def _request(provider: Provider, ask: Ask, sent: dict[str, Any]) -> tuple[str, d
 	if provider.api in OPENAI and (key := caching.key_of(provider, ask)):
 		fields_sent["prompt_cache_key"] = key
 	body = http.with_extra(provider, fields_sent)
-	if api.usage_is_asked_for and not any(
-		"stream_options" in place for place in (extra, extra.get("extra_body") or {})
-	):
+	if api.usage_is_asked_for and "stream_options" not in {**extra, **(extra.get("extra_body") or {})}:
 		body["stream_options"] = {"include_usage": True}
 	return url_of(provider), http.headers(provider, stream_headers_of(provider)), strict_json.dumps(body)
 

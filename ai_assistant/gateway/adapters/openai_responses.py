@@ -56,8 +56,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 	"""
 	listed = models.entry(provider.api, ask.model)
 	sent, dropped = parameters(provider, ask, listed)
-	keeps, custom = ask.uses_tools or ask.compact, freeform.names_of(ask.tools)
-	response = _Response(keeps, names=names, custom=custom)
+	response = _Response(ask.uses_tools or ask.compact, names=names, custom=freeform.names_of(ask.tools))
 	detaches = sent.get("background") and not ask.attach_to
 	async with aclosing(_events(provider, ask, sent, names, response)) as source:
 		async for events in source:
