@@ -15,7 +15,6 @@ from .. import attachments, compaction, continuation, http, models, strict_json
 from ..caching import MARKER
 from ..chunks import Ask, Provider
 from ..efforts import BUDGETS
-from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..tool_calls import OwnIds
 from . import anthropic_cache
@@ -70,8 +69,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 						raise failure(names, body=event)
 					for piece in message.pieces(event):
 						yield piece
-		if message.stop_reason is None and not message.stopped:
-			raise ProviderError("unfinished" if message.begun else "no_answer", **names)
+		message.require_end(message.stop_reason or message.stopped, names)
 		if not (blocks := message.paused()):
 			break
 		_go_on(sent["messages"], blocks)
@@ -124,10 +122,6 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 	if compaction.is_done_by(provider, ask):
 		sent["context_management"] = {"edits": [_compaction(provider, ask)]}
 	sent |= _tools(ask)
-	if ask.stream_tool_calls and ask.tools:
-		# The API holds each value of the arguments back until it is valid, unless a tool asks for fine-grained streaming.
-		for tool in sent["tools"]:
-			tool["eager_input_streaming"] = True
 	more, left_out = for_anthropic(ask, listed, thinks)
 	if "tool_choice" in more:
 		sent.setdefault("tool_choice", {"type": "auto"})
@@ -191,7 +185,9 @@ def _tools(ask: Ask) -> dict[str, Any]:
 		named = dict.fromkeys(call["function"]["name"] for call in calls)
 		tools = [{"name": name, "input_schema": NO_ARGUMENTS} for name in named]
 		return {"tools": tools, "tool_choice": {"type": "none"}} if tools else {}
-	sent: dict[str, Any] = {"tools": [_tool(tool) for tool in ask.tools]}
+	# The API holds each value of the arguments back until it is valid, unless a tool asks for fine-grained streaming.
+	eager = {"eager_input_streaming": True} if ask.stream_tool_calls else {}
+	sent: dict[str, Any] = {"tools": [{**_tool(tool), **eager} for tool in ask.tools]}
 	choice = ask.tool_choice
 	if isinstance(choice, dict):
 		sent["tool_choice"] = {"type": "tool", "name": choice["function"]["name"]}

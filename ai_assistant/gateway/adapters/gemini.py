@@ -76,8 +76,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 					yield piece
 	if partial.blocked:
 		raise ProviderError("filtered", **names)
-	if partial.finish is None:
-		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
+	partial.require_end(partial.finish, names)
 	partial.cite_grounding()
 	finish = finish_reason(partial.finish, names)
 	usage = usage_of_gemini(partial.usage, provider, ask.model)

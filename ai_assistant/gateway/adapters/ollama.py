@@ -59,8 +59,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 					raise failure(names, body=line["error"])
 				for piece in message.pieces(line):
 					yield piece
-	if not message.done:
-		raise ProviderError("unfinished" if message.begun else "no_answer", **names)
+	message.require_end(message.done, names)
 	if ask.reasoning_effort and "think" not in sent:
 		dropped = tuple(sorted({*dropped, "reasoning_effort"}))
 	finish = finish_reason(message.done.get("done_reason"), names)
@@ -100,7 +99,8 @@ class _Message(PartialAnswer):
 def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the body of the request, and the fields that the API does not accept. It has no tool_choice."""
 	own, called = OwnIds(), dict[str, str]()
-	options = {"temperature": ask.temperature, "num_predict": ask.max_tokens}
+	more, left_out = for_ollama(ask)
+	options = {"temperature": ask.temperature, "num_predict": ask.max_tokens, **more.pop("options")}
 	sent: dict[str, Any] = {
 		"model": ask.model,
 		"messages": [
@@ -119,8 +119,6 @@ def parameters(provider: Provider, ask: Ask) -> tuple[dict[str, Any], tuple[str,
 		sent["think"] = effort != "none"
 	if ask.tools and ask.tool_choice != "none":
 		sent["tools"] = ask.tools
-	more, left_out = for_ollama(ask)
-	sent["options"] |= more.pop("options")
 	dropped = ("tool_choice",) if "tools" in sent and ask.tool_choice else ()
 	return {**sent, **more}, (*dropped, *left_out)
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from .. import caching, continuation, http, models, strict_json
 from ..chunks import Ask, Provider
-from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import ProtocolError, flat, string
 from ..tool_calls import OwnIds, sendable, tool_piece
@@ -71,8 +70,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 				# If the provider has reported the end, a broken connection afterwards does not matter.
 				if not (finish and http.broke_off(error)):
 					raise
-	if not (finish or done):
-		raise ProviderError("unfinished" if partial.begun else "no_answer", **names)
+	partial.require_end(finish or done, names)
 	reason = finish_reason(finish, names)
 	tokens = usage_of_chat(usage, provider, ask.model, service_tier)
 	yield partial.completion(provider, ask, reason, tokens, dropped)

@@ -13,7 +13,6 @@ from urllib.parse import quote, urlsplit
 
 from .. import caching, compaction, freeform, http, models, strict_json
 from ..chunks import OPTIONS, Ask, Detached, Provider, Reasoning
-from ..errors import ProviderError
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import ToolPiece
@@ -66,8 +65,7 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 					yield Detached(identity, provider.name, ask.model, provider.key_label)
 				for piece in response.pieces(event):
 					yield piece
-	if not response.end:
-		raise ProviderError("unfinished" if response.begun else "no_answer", **names)
+	response.require_end(response.end, names)
 	finish = finish_reason(_reason(response.end), names)
 	usage = usage_of_response(response.end, response.thought_bytes, provider, ask.model)
 	response.unshown = _unshown(response.end.get("output") or ())

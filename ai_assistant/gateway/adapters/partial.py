@@ -7,6 +7,7 @@ from typing import Any
 from .. import compaction
 from ..chunks import Ask, Completion, Detached, Image, Provider, Reasoning, Source, Text
 from ..continuation import Builder
+from ..errors import ProviderError
 from ..sse import string
 from ..tool_calls import ToolPiece
 from ..usage import Usage
@@ -79,6 +80,11 @@ class PartialAnswer:
 			kind, _, data = data.removeprefix("data:").partition(";base64,")
 		size = len(data) * 3 // 4 if isinstance(data, str) else 0
 		self.images.append(Image(kind if isinstance(kind, str) and kind else "image/png", size))
+
+	def require_end(self, end: object, names: dict[str, str]) -> None:
+		"""Raises ProviderError if the connection was closed without an `end` of the answer."""
+		if not end:
+			raise ProviderError("unfinished" if self.begun else "no_answer", **names)
 
 	def completion(
 		self, provider: Provider, ask: Ask, finish_reason: str, usage: Usage | None, dropped: tuple[str, ...]
