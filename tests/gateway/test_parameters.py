@@ -184,7 +184,7 @@ def test_responses_is_asked_for_summaries_and_to_keep_nothing(server: ScriptedPr
 
 def test_parameters_are_told_apart_without_a_provider() -> None:
 	ask = Ask([], "claude-sonnet-4-5", temperature=0.5, max_tokens=4000, reasoning_effort="low")
-	sent, dropped = client.parameters(client.load(), "anthropic", ask)
+	sent, dropped = client.parameters(client.load(), "anthropic", ask, [])
 	assert sent == {"max_tokens": 4000, "reasoning_effort": "low"}
 	assert dropped == ("temperature",)
 

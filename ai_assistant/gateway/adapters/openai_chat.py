@@ -213,8 +213,8 @@ def _keep(builder: continuation.Builder, api: str, choice: Any) -> None:
 		builder.add("reasoning_content", string(reasoning))
 	for call in message.get("tool_calls") or ():
 		for vendor in SIGNERS:
-			signature = ((call.get("extra_content") or {}).get(vendor) or {}).get("thought_signature")
-			if signature:
+			signed = (call.get("extra_content") or {}).get(vendor) or {}
+			if signature := signed.get("thought_signature"):
 				# The signature is found again by the id of the call.
 				call["id"] = call.get("id") or f"call_{uuid4().hex}"
 				builder.add(f"{vendor}_signatures", [call["id"], signature])

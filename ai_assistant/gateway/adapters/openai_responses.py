@@ -293,10 +293,8 @@ def request(provider: Provider, sent: dict[str, Any]) -> tuple[str, dict[str, st
 
 def _reason(response: dict[str, Any]) -> str | None:
 	"""Returns the finish reason: `stopped` after a cancel, `content_filter` or `length` if incomplete, else None."""
-	if response.get("status") == "cancelled":
-		return "stopped"
-	if response.get("status") != "incomplete":
-		return None
+	if (status := response.get("status")) != "incomplete":
+		return "stopped" if status == "cancelled" else None
 	filtered = (response.get("incomplete_details") or {}).get("reason") == "content_filter"
 	return "content_filter" if filtered else "length"
 

@@ -107,7 +107,7 @@ def test_the_same_is_dropped_as_by_litellm() -> None:
 			continue
 		for options in wanted:
 			ask = Ask([], model, **options)
-			theirs = client.parameters(litellm, api, ask)[1]
+			theirs = client.parameters(litellm, api, ask, [])[1]
 			assert openai_chat.parameters(api, ask, models.entry(api, model))[1] == theirs, (
 				api,
 				model,

@@ -109,12 +109,10 @@ def _fetch_no_images(litellm: Any) -> None:
 	def refuse(_client: Any, _url: str, **_: Any) -> Any:
 		raise litellm.ImageFetchError("Error: Unable to fetch image from URL")
 
-	async def refuse_async(client: Any, url: str, **_: Any) -> Any:
-		refuse(client, url)
-
 	modules: tuple[Any, ...] = (factory, image_handling, token_counter)
 	for module in modules:
-		module.safe_get, module.async_safe_get = refuse, refuse_async
+		# It raises before anything is awaited, so it also takes the place of a coroutine.
+		module.safe_get = module.async_safe_get = refuse
 
 
 def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +156,7 @@ def _harmless(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def parameters(
-	litellm: Any, api: str, ask: Ask, messages: list[dict[str, Any]] | None = None
+	litellm: Any, api: str, ask: Ask, messages: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the parameters that the model accepts, and the names of the others. `tools` are unchanged.
 
@@ -199,7 +197,7 @@ def parameters(
 	if (
 		(budget and limit and budget >= limit)
 		or (of_claude and ask.forces_a_call)
-		or (budget and _lacks_its_thinking(messages or []))
+		or (budget and _lacks_its_thinking(messages))
 	):
 		del sent["reasoning_effort"]
 		thinking = {}
