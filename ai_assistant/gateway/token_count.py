@@ -8,6 +8,7 @@ from . import http, models
 from .adapters import anthropic, gemini, openai_responses
 from .chunks import Ask, Provider
 from .errors import ProviderError
+from .preparation import Prepared
 from .usage import estimated_tokens
 
 TIMEOUT_S = 10
@@ -45,8 +46,11 @@ def count_tokens(provider: Provider, ask: Ask) -> TokenCount:
 def _counted(provider: Provider, ask: Ask) -> tuple[str, dict[str, str], bytes, dict[str, str]] | None:
 	"""Returns the arguments of `http.fetched` for the endpoint that counts; None if the API has none.
 
-	Raises ProviderError.
+	It is also None for a question with a part that the API or the model does not accept. Raises ProviderError.
 	"""
+	refusal = Prepared(provider, ask).refusal()
+	if refusal and refusal.kind in ("no_documents", "no_audio"):
+		return None
 	names = {"provider": provider.name, "model": ask.model}
 	listed = models.entry(provider.api, ask.model)
 	if provider.api == "anthropic":

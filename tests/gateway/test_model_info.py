@@ -120,6 +120,12 @@ def test_an_endpoint_that_does_not_count_gives_an_estimate(server: ScriptedProvi
 	assert count_tokens(family(server, "anthropic"), question).estimated
 
 
+@pytest.mark.parametrize("api", ["anthropic", "openai_responses"])
+def test_a_part_that_the_provider_does_not_accept_gives_an_estimate(api: str) -> None:
+	audio = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
+	assert count_tokens(provider(api), Ask([{"role": "user", "content": [audio]}], "m")).estimated
+
+
 # Lists of models
 
 
