@@ -27,7 +27,6 @@ from ai_assistant.chat import (
 	ownership,
 	queue,
 	request,
-	running,
 )
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.validators import real_number, whole_number
@@ -90,11 +89,7 @@ def chat_completion(
 	if valid.background:
 		return queue.put(valid, settings, started)
 	with capacity.for_chat(settings.limits):
-		chat = lifecycle.begin(valid, settings, started)
-		try:
-			return outcome(_generate_cloud_response(chat))
-		finally:
-			running.unregister(chat)
+		return outcome(_generate_cloud_response(lifecycle.begin(valid, settings, started)))
 
 
 def _unknown_fields(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,12 +105,8 @@ def answer_queued(name: str) -> None:
 	Args:
 		name: the name of the request's row.
 	"""
-	if (chat := queue.take(name)) is None:
-		return
-	try:
+	if (chat := queue.take(name)) is not None:
 		_generate_cloud_response(chat)
-	finally:
-		running.unregister(chat)
 
 
 def _generate_cloud_response(chat: lifecycle.Chat) -> dict[str, Any]:

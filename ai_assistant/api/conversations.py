@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 
 from ai_assistant import keys, store
-from ai_assistant.chat import capacity, conversations, lifecycle, running
+from ai_assistant.chat import capacity, conversations, lifecycle
 from ai_assistant.chat import request as requests
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.errors import ChatError, invalid
@@ -116,10 +116,7 @@ def make_title(user: str, task_id: str) -> None:
 		question = requests.validate({"messages": conversations.question_for(first), **names}, settings)
 		with capacity.for_chat(settings.limits):
 			chat = lifecycle.begin(conversations.without_question(question), settings, time.monotonic())
-			try:
-				answer = lifecycle.result_of(lifecycle.run(chat))
-			finally:
-				running.unregister(chat)
+			answer = lifecycle.result_of(lifecycle.run(chat))
 	except ChatError:
 		# A limit or a budget of the user.
 		return

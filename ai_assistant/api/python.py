@@ -17,7 +17,7 @@ import frappe
 from frappe import _
 
 from ai_assistant import own_connection
-from ai_assistant.chat import capacity, lifecycle, queue, request, running, tool_rounds
+from ai_assistant.chat import capacity, lifecycle, queue, request, tool_rounds
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.ownership import earlier_answer
 from ai_assistant.chat.reference import reference_of
@@ -203,7 +203,4 @@ def _chat(
 			if closed.is_set():
 				chat.cancel()
 
-		try:
-			return lifecycle.result_of(lifecycle.run(chat), forward)
-		finally:
-			running.unregister(chat)
+		return lifecycle.result_of(lifecycle.run(chat), forward)

@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership, running
+from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership
 from ai_assistant.chat.answer import answer_of
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
@@ -231,18 +231,11 @@ def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: f
 			except ChatError as refused:
 				row = ownership.accepted_meanwhile(request, refused)
 			else:
-				return _with_error((yield from _run(chat, parsed)))
+				chunks = lifecycle.run(
+					chat, parsed.store, lambda: GATHER_S if chat.publisher.gathers() else LOOK_S
+				)
+				return _with_error((yield from chunks))
 	return (yield from follow(row, settings))
-
-
-def _run(chat: lifecycle.Chat, parsed: Parsed) -> Chunks:
-	def wait_s() -> float:
-		return GATHER_S if chat.publisher.gathers() else LOOK_S
-
-	try:
-		return (yield from lifecycle.run(chat, parsed.store, wait_s))
-	finally:
-		running.unregister(chat)
 
 
 def follow(row: dict[str, Any], settings: Settings) -> Chunks:

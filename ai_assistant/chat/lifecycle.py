@@ -254,6 +254,7 @@ def run(
 	finally:
 		if chat.trace:
 			chat.trace.end()
+		running.unregister(chat)
 
 
 def result_of(
@@ -273,7 +274,7 @@ def result_of(
 def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
 	"""Accepts and registers a request that this process answers. `accept` and `other_apps.before` describe the errors.
 
-	Call `running.unregister` when the request has ended."""
+	`run` unregisters it when it has ended."""
 	# A process' first chat then loads the HTTP client while it stores the request.
 	warm()
 	request = other_apps.before(task_provider.keep(request, settings), settings)
