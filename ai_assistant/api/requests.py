@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -13,8 +12,8 @@ from werkzeug.wrappers import Response
 
 from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership
 from ai_assistant.chat.answer import answer_of
-from ai_assistant.chat.errors import ChatError
-from ai_assistant.chat.request import REQUEST_ID, ChatRequest, validate
+from ai_assistant.chat.errors import ChatError, invalid
+from ai_assistant.chat.request import FIELD, MAX_UNKNOWN, REQUEST_ID, ChatRequest, validate
 from ai_assistant.config import access
 from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
@@ -30,8 +29,6 @@ LOOK_S, PING_S = 0.5, 5.0
 # The mode of these APIs. It has no system prompt, unless the site configures a mode of this name.
 MODE = "api"
 MODES = {MODE: Mode(MODE)}
-# The names that the header X-Dropped may contain, and how many. A client may send any number of fields of any name.
-FIELD, MAX_DROPPED = re.compile(r"[\w.-]{1,64}", re.ASCII), 30
 
 Chunks = Generator[Chunk, None, dict[str, Any]]
 
@@ -53,37 +50,8 @@ def answer(dialect: Dialect) -> Response:
 	parsed = dialect.parse(body(), frappe.request.headers)
 	settings = access.load_permitted()
 	request = validated(parsed, settings)
-	return run(dialect, parsed, request, settings, started)
-
-
-def run(
-	dialect: Dialect,
-	parsed: Parsed,
-	request: ChatRequest,
-	settings: Settings,
-	started: float,
-	created: float | None = None,
-) -> Response:
-	"""Answers a valid request.
-
-	Args:
-		dialect: the API in which it was sent.
-		parsed: what the dialect read.
-		request: the valid request.
-		settings: the settings that the request may use.
-		started: when the request reached this process, by `time.monotonic()`.
-		created: the UNIX time in seconds that the answer gives as its own; None for now.
-
-	Returns and raises the same as `answer`.
-	"""
-	chunks, model = _chunks(request, parsed, settings, started), model_shown(parsed, request, settings)
-	return send(dialect, parsed, request.request_id, model, chunks, created)
-
-
-def complete(parsed: Parsed, request: ChatRequest, settings: Settings, started: float) -> dict[str, Any]:
-	"""Waits for the answer object of a valid request and returns it. Errors are those of `answer`."""
-	hung_up = hang_up.watcher(frappe.request.environ)
-	return _last(_chunks(request, parsed, settings, started), hung_up)
+	model, chunks = model_shown(parsed, request, settings), chunks_of(request, parsed, settings, started)
+	return send(dialect, parsed, request.request_id, model, chunks)
 
 
 def send(
@@ -102,8 +70,7 @@ def send(
 		parsed: what the dialect read.
 		request_id: the id of the request, for the header X-Request-Id.
 		model: the name of the model to show in the stream.
-		chunks: yields chunks and returns the answer object, as `chat.journal.follow` and `chat.lifecycle.run` do. A
-			hang-up closes it.
+		chunks: yields chunks and returns the answer object, as `chunks_of` and `follow` do. A hang-up closes it.
 		created: the UNIX time in seconds at which the request was accepted; None for now.
 		at_once: whether the stream begins before the first chunk. Every error is an event then.
 
@@ -113,20 +80,21 @@ def send(
 	created = int(time.time() if created is None else created)
 	# Anthropic's SDKs read the second.
 	headers = {"X-Request-Id": request_id, "Request-Id": request_id}
-	hung_up = hang_up.watcher(frappe.request.environ)
 	first: list[Chunk] = []
 	ended: dict[str, Any] | None = None
+	hung_up = hang_up.watcher(frappe.request.environ)
 	if not parsed.stream:
-		ended = _last(chunks, hung_up)
+		ended = last(chunks)
 	elif not at_once:
 		first, ended = _first(chunks, hung_up)
-	dropped = [*parsed.dropped, *((ended or {}).get("dropped") or [])][:MAX_DROPPED]
+	dropped = [*parsed.dropped, *((ended or {}).get("dropped") or [])][:MAX_UNKNOWN]
 	if dropped:
+		# A client may send any number of fields of any name.
 		headers["X-Dropped"] = ", ".join(field for field in dropped if FIELD.fullmatch(field))
 	if ended and ended.get("error") and not first and not is_cut(ended):
 		return refusal(dialect, ended["error"], headers)
 	if ended and not parsed.stream:
-		return json_response(200, dialect.whole(ended, parsed, created), headers)
+		return json_response(dialect.whole(ended, parsed, created), headers)
 	headers |= {
 		"Content-Type": "text/event-stream; charset=utf-8",
 		"Cache-Control": "no-cache",
@@ -146,9 +114,9 @@ def body() -> dict[str, Any]:
 	try:
 		fields = strict_json.loads(frappe.request.get_data())
 	except (ValueError, RecursionError):
-		raise ChatError("invalid_request", _("The body is not valid JSON.")) from None
+		raise invalid(_("The body is not valid JSON.")) from None
 	if not isinstance(fields, dict):
-		raise ChatError("invalid_request", _("The body accepts a JSON object."))
+		raise invalid(_("The body accepts a JSON object."))
 	return fields
 
 
@@ -162,10 +130,12 @@ def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | N
 		headers["Retry-After"] = str(error.get("retry_after") or 1)
 	# The SDKs of OpenAI and Anthropic obey this header. Without it they repeat every request that has a status from 500.
 	headers["X-Should-Retry"] = "true" if error.get("retryable") else "false"
-	return json_response(status, content, headers)
+	return json_response(content, headers, status)
 
 
-def json_response(status: int, content: dict[str, Any], headers: dict[str, str]) -> Response:
+def json_response(
+	content: dict[str, Any], headers: dict[str, str] | None = None, status: int = 200
+) -> Response:
 	"""Builds a response with a JSON body."""
 	return Own(
 		json.dumps(content, ensure_ascii=False), status=status, mimetype="application/json", headers=headers
@@ -178,18 +148,16 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	Raises:
 		ChatError: `unknown_model`, and the errors of `chat.request.validate`.
 	"""
-	fields = dict(parsed.fields)
+	fields, headers = dict(parsed.fields), frappe.request.headers
 	fields["provider"], fields["model"] = models.resolve(fields.get("model"), settings)
 	fields["mode"] = fields.get("mode") or models.mode_of(fields["model"], settings) or MODE
-	fields["request_id"] = fields.get("request_id") or _id_of_key(
-		frappe.request.headers.get("Idempotency-Key")
-	)
+	fields["request_id"] = fields.get("request_id") or _id_of_key(headers.get("Idempotency-Key"))
 	fields["background"] = parsed.background
 	most = fields.get("max_tokens")
 	if isinstance(most, int) and most > settings.limits.max_tokens:
 		fields["max_tokens"] = settings.limits.max_tokens
 	fields["stream_tool_calls"] = parsed.stream
-	unwanted = frappe.request.headers.get("X-AI-Progress", "").lower() == "off"
+	unwanted = headers.get("X-AI-Progress", "").lower() == "off"
 	with paths.as_sent(parsed.paths):
 		request = validate(fields, settings, MODES, settings.realtime.standard_apis and not unwanted)
 	return continuations.restore(request, frappe.session.user, settings.retention.keep_content)
@@ -208,11 +176,17 @@ def model_shown(parsed: Parsed, request: ChatRequest, settings: Settings) -> str
 	return parsed.fields.get("model") or request.model or default or ""
 
 
-def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: float) -> Chunks:
+def chunks_of(request: ChatRequest, parsed: Parsed, settings: Settings, started: float) -> Chunks:
 	"""Runs a new request, or follows one that was sent before with the same id.
 
 	Closing the generator cancels a request that runs here, unless `parsed.store`. At its end, the request holds no place
 	in this process any more, however it ended.
+
+	Args:
+		request: the valid request.
+		parsed: what the dialect read.
+		settings: the settings that the request may use.
+		started: when the request reached this process, by `time.monotonic()`.
 
 	Yields:
 		The chunks of the answer.
@@ -239,29 +213,28 @@ def _chunks(request: ChatRequest, parsed: Parsed, settings: Settings, started: f
 
 
 def follow(row: dict[str, Any], settings: Settings) -> Chunks:
-	"""Follows a stored request. Yields, returns and raises the same as `_chunks`."""
+	"""Follows a stored request. Yields, returns and raises the same as `chunks_of`."""
 	with capacity.for_chat(settings.limits):
 		answer = yield from journal.follow(row, settings.timeouts.total_s)
 	return _with_error(answer)
 
 
 def _with_error(answer: dict[str, Any]) -> dict[str, Any]:
-	return {**answer, "error": cancelled()} if answer["status"] == "cancelled" else answer
+	"""Gives the answer object of a cancelled request an `error`. These APIs have no other end for it."""
+	if answer["status"] != "cancelled":
+		return answer
+	return {**answer, "error": ChatError("cancelled", _("The request was cancelled.")).as_dict()}
 
 
-def cancelled() -> dict[str, Any]:
-	"""Returns the `error` object of a cancelled request. These APIs have no other end for it."""
-	return {"code": "cancelled", "message": _("The request was cancelled."), "retryable": False}
+def _closed(chunks: Chunks) -> dict[str, Any]:
+	"""Closes the chunks of a request whose client hung up. No client reads the answer object that it returns."""
+	chunks.close()
+	return _with_error({"status": "cancelled"})
 
 
-def _hung_up() -> dict[str, Any]:
-	"""Returns the answer object of a request whose client hung up. No client reads it."""
-	return {"status": "cancelled", "error": cancelled()}
-
-
-def _last(chunks: Chunks, hung_up: Callable[[], bool]) -> dict[str, Any]:
+def last(chunks: Chunks) -> dict[str, Any]:
 	"""Reads all chunks and returns the answer object. A hang-up closes the generator."""
-	look_at = 0.0
+	hung_up, look_at = hang_up.watcher(frappe.request.environ), 0.0
 	while True:
 		try:
 			next(chunks)
@@ -271,8 +244,7 @@ def _last(chunks: Chunks, hung_up: Callable[[], bool]) -> dict[str, Any]:
 		if (now := time.monotonic()) >= look_at:
 			look_at = now + LOOK_S
 			if hung_up():
-				chunks.close()
-				return _hung_up()
+				return _closed(chunks)
 
 
 def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], dict[str, Any] | None]:
@@ -292,8 +264,7 @@ def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], di
 		if not isinstance(chunk, Tick | Fallback):
 			return [chunk], None
 		if hung_up():
-			chunks.close()
-			return [], _hung_up()
+			return [], _closed(chunks)
 	return [], None
 
 

@@ -38,14 +38,14 @@ def _list_models() -> Response:
 	if "anthropic-version" in frappe.request.headers:
 		data = [models.as_anthropic(*entry) for entry in entries]
 		ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
-		return json_response(200, {"data": data, "has_more": False, **ends}, {})
-	return json_response(200, {"object": "list", "data": [models.as_openai(*entry) for entry in entries]}, {})
+		return json_response({"data": data, "has_more": False, **ends})
+	return json_response({"object": "list", "data": [models.as_openai(*entry) for entry in entries]})
 
 
 def _get_model(name: str) -> Response:
 	in_anthropics = "anthropic-version" in frappe.request.headers
 	form = models.as_anthropic if in_anthropics else models.as_openai
-	return json_response(200, form(*models.find(name, access.load_permitted())), {})
+	return json_response(form(*models.find(name, access.load_permitted())))
 
 
 def _count_message_tokens() -> Response:
@@ -59,7 +59,7 @@ def _count_response_tokens() -> Response:
 def _count_tokens(parsed: Parsed, more: dict[str, Any]) -> Response:
 	settings = access.load_permitted()
 	_provider, _model, count = count_tokens(validated(parsed, settings), settings)
-	return json_response(200, {**more, "input_tokens": count.tokens}, {})
+	return json_response({**more, "input_tokens": count.tokens})
 
 
 # Each endpoint: its HTTP method, its path, its dialect, and its handler, which gets the groups of the path as arguments.

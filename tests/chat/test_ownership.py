@@ -122,11 +122,11 @@ def test_the_loser_of_a_race_follows_the_same_request(
 	def late(request: ChatRequest) -> Any:
 		# The other one is accepted after this look, and before the row of this one is stored.
 		monkeypatch.setattr(ownership, "find_same", find_same)
-		lost.append(lifecycle.result_of(requests._chunks(request, parsed, settings, 0.0)))
+		lost.append(lifecycle.result_of(requests.chunks_of(request, parsed, settings, 0.0)))
 		return None
 
 	monkeypatch.setattr(ownership, "find_same", late)
-	answer = lifecycle.result_of(requests._chunks(request, parsed, settings, 0.0))
+	answer = lifecycle.result_of(requests.chunks_of(request, parsed, settings, 0.0))
 	assert [response["response"] for response in (*lost, answer)] == ["Once.", "Once."]
 
 

@@ -34,7 +34,7 @@ def compact() -> Response:
 	parsed = replace(parsed, fields={**parsed.fields, "messages": messages})
 	settings = access.load_permitted()
 	request = requests.validated(parsed, settings)
-	answer = requests.complete(parsed, request, settings, started)
+	answer = requests.last(requests.chunks_of(request, parsed, settings, started))
 	headers = {"X-Request-Id": request.request_id}
 	if answer.get("error"):
 		return requests.refusal(responses, answer["error"], headers)
@@ -46,4 +46,4 @@ def compact() -> Response:
 		"output": [item],
 		"usage": usage_of(answer.get("usage")),
 	}
-	return requests.json_response(200, body, headers)
+	return requests.json_response(body, headers)

@@ -69,7 +69,8 @@ def create() -> Response:
 	if not parsed.background:
 		kept["created"] = created = int(time.time())
 		request = replace(request, sent=kept, keeps_chunks=parsed.stream)
-		return requests.run(responses, parsed, request, settings, started, created)
+		chunks = requests.chunks_of(request, parsed, settings, started)
+		return requests.send(responses, parsed, request.request_id, model or "", chunks, created)
 	request = replace(request, sent=kept)
 	if ownership.find_same(request) is None:
 		try:
@@ -132,7 +133,7 @@ def list_input(response_id: str) -> Response:
 	if sent.get("messages") is None:
 		raise _not_kept(response_id)
 	items = items_of(sent["messages"], row["request_id"], tools_of(_parsed(row, sent, stream=False)))
-	return requests.json_response(200, page_of(items, frappe.request.args), {})
+	return requests.json_response(page_of(items, frappe.request.args))
 
 
 def cancel(response_id: str) -> Response:
@@ -156,7 +157,7 @@ def delete(response_id: str) -> Response:
 		raise ChatError("conflict", _("{0} has not ended; cancel it first.").format(response_id))
 	with store.transaction() as current:
 		current.erase(row["name"])
-	return requests.json_response(200, {"id": response_id, "object": "response", "deleted": True}, {})
+	return requests.json_response({"id": response_id, "object": "response", "deleted": True})
 
 
 def _find(response_id: str) -> store.Row:
@@ -193,7 +194,7 @@ def _created(row: store.Row, sent: dict[str, Any]) -> float:
 def _whole(row: store.Row, sent: dict[str, Any]) -> Response:
 	answer, parsed = current_answer(row), _parsed(row, sent, stream=False)
 	body = responses.whole(answer, parsed, int(_created(row, sent)))
-	return requests.json_response(200, body, {"X-Request-Id": row["request_id"]})
+	return requests.json_response(body, {"X-Request-Id": row["request_id"]})
 
 
 def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
