@@ -11,40 +11,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ai_assistant.chat import errors
 from ai_assistant.gateway import Chunk
 
 from .paths import Paths
 
 HTTP_STATUS = {
+	**errors.HTTP_STATUS,
 	"invalid_request": 400,
-	"unauthenticated": 401,
+	"context_too_long": 400,
+	"content_filtered": 400,
 	"budget_exceeded": 402,
-	"not_permitted": 403,
-	"not_found": 404,
+	"provider_unavailable": 503,
+	# The codes that only these APIs have.
+	"threads_unsupported": 400,
+	"unauthenticated": 401,
 	"unknown_model": 404,
 	"unknown_path": 404,
 	"method_not_allowed": 405,
-	"conflict": 409,
 	"not_kept": 410,
-	"threads_unsupported": 400,
 	"too_large": 413,
 	"no_websocket": 426,
-	"context_too_long": 400,
-	"content_filtered": 400,
-	"rate_limited": 429,
 	"cancelled": 499,
-	"internal_error": 500,
-	"provider_auth": 502,
-	"provider_error": 502,
-	"worker_lost": 502,
-	"provider_unavailable": 503,
-	"busy": 503,
-	"not_configured": 503,
-	"timeout": 504,
 }
-"""The status of each error code on the standard APIs: those of `ai_assistant.chat.errors`, and those that only these
-APIs have (`unauthenticated`, `unknown_model`, `unknown_path`, `method_not_allowed`, `too_large`, `cancelled`, `not_kept`,
-`threads_unsupported`).
+"""The status of each error code on the standard APIs. Most are those of `chat_completion`.
+
 A dialect may have other statuses for some. A used-up budget is 402, because clients retry a 429 for minutes."""
 
 
