@@ -37,6 +37,7 @@ from ai_assistant.operations import metrics as figures
 
 from . import conversations as conversations
 from . import python
+from .models import by_priority
 from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
 # Parameters that Frappe itself reads or adds.
@@ -212,7 +213,6 @@ def list_models() -> Answer:
 	# Clients ask for the models before they chat.
 	gateway.warm()
 	settings = access.load_permitted()
-	providers = sorted(settings.providers, key=lambda provider: (provider.priority, provider.name))
 	first, model = settings.first_for(settings.modes["chat"])
 	default = {"provider": first.name if first else None, "model": model, "mode": "chat"}
 	return {
@@ -229,7 +229,7 @@ def list_models() -> Answer:
 					if model != "*"
 				},
 			}
-			for provider in providers
+			for provider in by_priority(settings)
 		],
 		"aliases": [
 			{"name": alias.name, "provider": alias.provider, "model": alias.model}

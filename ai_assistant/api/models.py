@@ -7,7 +7,7 @@ from frappe import _
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import MODEL
-from ai_assistant.config.settings import Settings
+from ai_assistant.config.settings import ConfiguredProvider, Settings
 from ai_assistant.gateway import Provider, model_details
 
 
@@ -48,10 +48,9 @@ def _unknown(settings: Settings) -> ChatError:
 	return ChatError("unknown_model", _("model accepts one of: {0}.").format(names))
 
 
-def mode_of(model: str | None, settings: Settings) -> str | None:
-	"""Returns the mode of an alias, None for any other model."""
-	alias = settings.aliases.get(model or "")
-	return alias.mode if alias else None
+def by_priority(settings: Settings) -> list[ConfiguredProvider]:
+	"""Returns the providers in the order in which they are asked."""
+	return sorted(settings.providers, key=lambda provider: (provider.priority, provider.name))
 
 
 def listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
@@ -61,13 +60,12 @@ def listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 		if provider := settings.provider(alias.provider):
 			seen.add(alias.name)
 			yield alias.name, provider, alias.model
-	for provider in sorted(settings.providers, key=lambda provider: (provider.priority, provider.name)):
+	for provider in by_priority(settings):
 		for model in provider.listed_models:
-			if model == "*":
-				continue
-			name = f"{provider.name}/{model}" if model in seen else model
-			seen.add(name)
-			yield name, provider, model
+			if model != "*":
+				name = f"{provider.name}/{model}" if model in seen else model
+				seen.add(name)
+				yield name, provider, model
 
 
 def find(name: str, settings: Settings) -> tuple[str, Provider, str]:

@@ -150,7 +150,8 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	"""
 	fields, headers = dict(parsed.fields), frappe.request.headers
 	fields["provider"], fields["model"] = models.resolve(fields.get("model"), settings)
-	fields["mode"] = fields.get("mode") or models.mode_of(fields["model"], settings) or MODE
+	alias = settings.aliases.get(fields["model"] or "")
+	fields["mode"] = fields.get("mode") or (alias and alias.mode) or MODE
 	fields["request_id"] = fields.get("request_id") or _id_of_key(headers.get("Idempotency-Key"))
 	fields["background"] = parsed.background
 	most = fields.get("max_tokens")
