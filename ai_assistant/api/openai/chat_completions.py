@@ -22,30 +22,13 @@ from .errors import error, error_object
 __all__ = ["Writer", "error", "parse", "whole"]
 
 # Fields of `chat_completion` that have the same name and form here. The API's `metadata` has no limits of this app.
-SAME = tuple(name for name in options.FIELDS if name != "metadata")
+SAME = ("model", "temperature", *(name for name in options.FIELDS if name != "metadata"))
 # Other fields that are read, or that change nothing here.
 READ = {
 	*SAME,
-	*(
-		"max_completion_tokens",
-		"max_tokens",
-		"messages",
-		"metadata",
-		"model",
-		"n",
-		"prompt_cache_key",
-		"reasoning",
-	),
-	*(
-		"reasoning_effort",
-		"safety_identifier",
-		"store",
-		"stream",
-		"stream_options",
-		"temperature",
-		"tool_choice",
-	),
-	*("tools", "user"),
+	*("max_completion_tokens", "max_tokens", "messages", "metadata", "n", "prompt_cache_key", "reasoning"),
+	*("reasoning_effort", "safety_identifier", "store", "stream", "stream_options", "tool_choice", "tools"),
+	"user",
 }
 # Fields of `chat_completion` that are in `metadata` here.
 IN_METADATA = ("request_id", "task_id", "mode")
@@ -59,35 +42,32 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	if body.get("n") not in (None, 1):
 		raise invalid(_("n accepts 1."))
 	metadata = object_in(body, "metadata")
-	tools = [_tool(tool) for tool in list_in(body, "tools") if _is_function(tool)]
+	offered = list_in(body, "tools")
+	functions = [tool for tool in offered if _is_function(tool)]
 	choice, allowed = _choice(body.get("tool_choice"))
-	if allowed is not None:
-		tools = [tool for tool in tools if _name(tool) in allowed]
-	effort = body.get("reasoning_effort")
-	fields = {
-		"messages": [_message(message) for message in list_in(body, "messages")],
-		"model": body.get("model"),
-		"temperature": body.get("temperature"),
-		"max_tokens": next(
-			(body[name] for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None),
-			None,
-		),
+	tools = [_tool(tool) for tool in functions if allowed is None or _name(tool) in allowed]
+	messages = [_message(message) for message in list_in(body, "messages")]
+	names = {name: f"metadata.{name}" for name in IN_METADATA}
+	most, effort = body.get("max_completion_tokens"), body.get("reasoning_effort")
+	if most is None:
+		most = body.get("max_tokens")
+	else:
+		names["max_tokens"] = "max_completion_tokens"
+	if effort is None:
 		# OpenRouter's form is an object.
-		"reasoning_effort": effort_of(
-			object_in(body, "reasoning").get("effort") if effort is None else effort
-		),
+		effort = object_in(body, "reasoning").get("effort")
+		names["reasoning_effort"] = "reasoning.effort"
+	fields = {
+		"messages": messages,
+		"max_tokens": most,
+		"reasoning_effort": effort_of(effort),
 		"tools": tools or None,
 		"tool_choice": choice if tools else None,
 		**{name: body.get(name) for name in SAME},
 		**{name: metadata.get(name) for name in IN_METADATA},
 	}
-	names = {name: f"metadata.{name}" for name in IN_METADATA}
-	if body.get("max_completion_tokens") is not None:
-		names["max_tokens"] = "max_completion_tokens"
-	if effort is None:
-		names["reasoning_effort"] = "reasoning.effort"
 	dropped = unread(body, READ, NEUTRAL)
-	if not all(_is_function(tool) for tool in list_in(body, "tools")):
+	if len(functions) < len(offered):
 		dropped.append("tools")
 	for_writer = {
 		"include_usage": bool(object_in(body, "stream_options").get("include_usage")),
@@ -214,8 +194,7 @@ def _is_function(tool: Any) -> bool:
 
 def _tool(tool: Any) -> Any:
 	"""Returns the tool in the form of `chat.tools`, in which `parameters` has `"type": "object"`."""
-	function = tool.get("function") if isinstance(tool, dict) else None
-	if not isinstance(function, dict):
+	if (function := _function_in(tool)) is None:
 		return tool
 	return {**tool, "function": {**function, "parameters": schema_of(function.get("parameters"))}}
 
@@ -231,8 +210,13 @@ def _choice(choice: Any) -> tuple[Any, list[Any] | None]:
 
 
 def _name(tool: Any) -> Any:
-	function = tool.get("function") if isinstance(tool, dict) else None
-	return function.get("name") if isinstance(function, dict) else None
+	return (_function_in(tool) or {}).get("name")
+
+
+def _function_in(item: Any) -> dict[str, Any] | None:
+	"""Returns the `function` of a tool or of a call, None if it has none."""
+	function = item.get("function") if isinstance(item, dict) else None
+	return function if isinstance(function, dict) else None
 
 
 def _message(message: Any) -> Any:
@@ -242,11 +226,9 @@ def _message(message: Any) -> Any:
 	content, calls = message.get("content"), message.get("tool_calls")
 	if isinstance(content, list):
 		content = [_part(part) for part in content]
-	taken = {**message, "content": "" if content in (None, []) else content}
-	taken.pop("tool_calls", None)
-	if calls:
-		taken["tool_calls"] = [_call(call) for call in calls] if isinstance(calls, list) else calls
-	return taken
+	if isinstance(calls, list):
+		calls = [_call(call) for call in calls]
+	return {**message, "content": "" if content in (None, []) else content, "tool_calls": calls or None}
 
 
 def _part(part: Any) -> Any:
@@ -265,8 +247,7 @@ def _part(part: Any) -> Any:
 
 def _call(call: Any) -> Any:
 	"""Returns a tool call with its arguments as JSON. Some clients send an object, and an empty string for no arguments."""
-	function = call.get("function") if isinstance(call, dict) else None
-	if not isinstance(function, dict):
+	if (function := _function_in(call)) is None:
 		return call
 	arguments = function.get("arguments")
 	if isinstance(arguments, dict):
