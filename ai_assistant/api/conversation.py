@@ -13,7 +13,7 @@ Sent = tuple[dict[str, Any], Source]
 
 
 class Conversation:
-	"""Takes the items of a conversation in their order; `messages` is the result in the form of the chat API.
+	"""Takes the items of a conversation in their order, and converts them to messages of the chat API.
 
 	Consecutive items of the model are one assistant message, which the first item of the user or of a tool ends.
 	"""
@@ -28,14 +28,11 @@ class Conversation:
 		self._images: list[dict[str, Any]] = []
 		self._image_paths: list[str] = []
 
-	@property
-	def messages(self) -> list[dict[str, Any]]:
-		return [message for message, _source in self._ordered()]
-
-	@property
-	def sources(self) -> list[Source]:
-		"""Where the client sent each of the messages."""
-		return [source for _message, source in self._ordered()]
+	def converted(self) -> tuple[list[dict[str, Any]], list[Source]]:
+		"""Returns the messages in the form of the OpenAI chat API, and where the client sent each of them."""
+		self._show_images()
+		ordered = _with_results_after_calls([*zip(self._messages, self._sources, strict=True)])
+		return [message for message, _source in ordered], [source for _message, source in ordered]
 
 	def add(
 		self, role: str, content: str | list[dict[str, Any]], path: str, parts: Sequence[str] = ()
@@ -95,10 +92,6 @@ class Conversation:
 			images, self._images = self._images, []
 			paths, self._image_paths = self._image_paths, []
 			self._append({"role": "user", "content": images}, Source(paths[0], paths))
-
-	def _ordered(self) -> list[Sent]:
-		self._show_images()
-		return _with_results_after_calls([*zip(self._messages, self._sources, strict=True)])
 
 
 def _with_results_after_calls(messages: list[Sent]) -> list[Sent]:

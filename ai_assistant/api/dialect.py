@@ -57,8 +57,8 @@ class Parsed:
 	"""What the writer needs to know, such as `include_usage`."""
 	dropped: tuple[str, ...] = ()
 	"""The names of the fields of the body that the site ignores."""
-	paths: Paths | None = None
-	"""Where the client sent the `fields`, for errors; None if their names are the client's."""
+	paths: Paths = field(default_factory=Paths)
+	"""Where the client sent the `fields`, for errors."""
 
 
 class StreamWriter(Protocol):

@@ -5,11 +5,8 @@ this form, such as `messages[3].tool_call_id`. The client may have sent it as `i
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-from ai_assistant.chat.errors import ChatError
 
 # A name, or a path such as `tools[0].function.name`.
 FIELD = re.compile(r"\b[a-z_]+(?:\[\d+\]|\.[a-z_]+)*")
@@ -28,14 +25,18 @@ class Source:
 class Paths:
 	"""Where the fields of the chat API are in a request of another API."""
 
-	fields: Callable[[], Mapping[str, str]]
-	"""Gives the client's path for each path of the chat API that differs. It is called only for an error."""
-	endings: Mapping[str, str]
+	names: Mapping[str, str] = field(default_factory=dict)
+	"""The client's path for each path of the chat API that differs, but for messages and tools."""
+	endings: Mapping[str, str] = field(default_factory=dict)
 	"""The client's ending for the ending of such a path."""
+	messages: Sequence[Source] = ()
+	"""Where the client sent each message."""
+	tools: Sequence[str] = ()
+	"""The client's path of each tool, which the chat API has one level below."""
 
 	def renamed(self, sentence: str) -> str:
 		"""Returns a sentence with the client's paths in the place of those of the chat API."""
-		fields, words = self.fields(), set[str]()
+		fields, words = self._fields(), set[str]()
 
 		def rename(match: re.Match[str]) -> str:
 			path = match[0]
@@ -53,34 +54,13 @@ class Paths:
 
 		return FIELD.sub(rename, sentence)
 
-
-@contextmanager
-def as_sent(paths: Paths | None) -> Iterator[None]:
-	"""Names the fields as the client sent them, in a ChatError `invalid_request` that is raised meanwhile."""
-	try:
-		yield
-	except ChatError as refused:
-		if paths is None or refused.code != "invalid_request":
-			raise
-		raise ChatError(refused.code, paths.renamed(str(refused)), refused.retry_after) from None
-
-
-def of_messages(sources: Sequence[Source], first: int = 0) -> dict[str, str]:
-	"""Returns the client's paths of messages, of their parts and of their calls.
-
-	Args:
-		sources: where the messages were sent.
-		first: the number of the first of these messages in the chat API.
-	"""
-	paths = {}
-	for n, source in enumerate(sources, first):
-		where = f"messages[{n}]"
-		paths[where] = source.path
-		paths |= {f"{where}.content[{i}]": path for i, path in enumerate(source.parts)}
-		paths |= {f"{where}.tool_calls[{i}]": path for i, path in enumerate(source.calls)}
-	return paths
-
-
-def of_tools(tools: Sequence[str]) -> dict[str, str]:
-	"""Returns the client's paths of tools, which the chat API has one level below."""
-	return {f"tools[{n}]{below}": path for n, path in enumerate(tools) for below in ("", ".function")}
+	def _fields(self) -> dict[str, str]:
+		paths = dict(self.names)
+		for n, source in enumerate(self.messages):
+			where = f"messages[{n}]"
+			paths[where] = source.path
+			paths |= {f"{where}.content[{i}]": path for i, path in enumerate(source.parts)}
+			paths |= {f"{where}.tool_calls[{i}]": path for i, path in enumerate(source.calls)}
+		for n, path in enumerate(self.tools):
+			paths |= {f"tools[{n}]": path, f"tools[{n}].function": path}
+		return paths

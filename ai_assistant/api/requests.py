@@ -18,7 +18,7 @@ from ai_assistant.config import access
 from ai_assistant.config.settings import Mode, Settings
 from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
 
-from . import hang_up, models, paths
+from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter, is_cut, is_vs_code
 from .responses import refusal_of
 
@@ -159,8 +159,12 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 		fields["max_tokens"] = settings.limits.max_tokens
 	fields["stream_tool_calls"] = parsed.stream
 	unwanted = headers.get("X-AI-Progress", "").lower() == "off"
-	with paths.as_sent(parsed.paths):
+	try:
 		request = validate(fields, settings, MODES, settings.realtime.standard_apis and not unwanted)
+	except ChatError as refused:
+		if refused.code != "invalid_request":
+			raise
+		raise ChatError(refused.code, parsed.paths.renamed(str(refused))) from None
 	return continuations.restore(request, frappe.session.user, settings.retention.keep_content)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ai_assistant.api.paths import Paths, Source, of_messages
+from ai_assistant.api.paths import Paths, Source
 from tests.support.site import Site
 from tests.support.v1 import ask
 
@@ -129,9 +129,8 @@ def test_a_call_of_an_earlier_response_that_lacks_its_output_is_named_by_the_res
 
 
 def test_a_field_is_named_wherever_a_language_puts_it() -> None:
-	paths = Paths(
-		lambda: {"stop": "stop_sequences", "messages": "input", **of_messages([Source("input[2]")], 1)}, {}
-	)
+	names = {"stop": "stop_sequences", "messages": "input"}
+	paths = Paths(names, messages=[Source("input[0]"), Source("input[2]")])
 	assert paths.renamed("يقبل messages[1].role إحدى القيم") == "يقبل input[2].role إحدى القيم"
 	assert paths.renamed("messages accepte au plus 9 messages.") == "input accepte au plus 9 messages."
 	assert paths.renamed("messages[2].role is another.") == "messages[2].role is another."

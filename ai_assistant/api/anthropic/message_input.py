@@ -198,8 +198,8 @@ def _texts(*texts: Any) -> list[dict[str, Any]]:
 	return [{"type": "text", "text": text} for text in texts if text]
 
 
-def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
-	"""Returns the `tools` and the `tool_choice` in the form of the chat API, and the names that are left out.
+def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any, list[str]]:
+	"""Returns the `tools`, their paths, the `tool_choice` in the form of the chat API, and the names that are left out.
 
 	Tools with a type are Anthropic's own: the provider runs them, or knows their schema. They are left out, by name.
 
@@ -209,7 +209,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	definitions = body.get("tools")
 	if not isinstance(definitions, list | None):
 		raise invalid(_("{0} accepts a list of tools."), "tools")
-	tools, dropped = [], []
+	tools, paths, dropped = [], [], []
 	for n, tool in enumerate(definitions or []):
 		if not isinstance(tool, dict):
 			raise invalid(_("{0} accepts an object {1}."), f"tools[{n}]", "{name, description, input_schema}")
@@ -223,13 +223,8 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 		}
 		mark = {"cache_control": tool["cache_control"]} if tool.get("cache_control") else {}
 		tools.append({"type": "function", "function": function, **mark})
-	return tools, _choice(body.get("tool_choice")) if tools else None, tuple(dropped)
-
-
-def tool_paths_of(body: dict[str, Any]) -> list[str]:
-	"""Returns the paths of the tools that `tools_of` returned."""
-	definitions = enumerate(body.get("tools") or [])
-	return [f"tools[{n}]" for n, tool in definitions if tool.get("type") in RUN_BY_CLIENT]
+		paths.append(f"tools[{n}]")
+	return tools, paths, _choice(body.get("tool_choice")) if tools else None, dropped
 
 
 def _choice(tool_choice: Any) -> Any:

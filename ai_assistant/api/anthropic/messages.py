@@ -20,9 +20,9 @@ from ai_assistant.gateway.efforts import BUDGETS
 from ..conversation import task_label
 from ..dialect import Parsed
 from ..fields import object_in, unread
-from ..paths import Paths, of_messages, of_tools
+from ..paths import Paths
 from .errors import error
-from .message_input import conversation_of, tool_paths_of, tools_of, with_marker
+from .message_input import conversation_of, tools_of, with_marker
 from .message_object import end_of, input_of, usage_of
 from .message_stream import Writer
 
@@ -63,17 +63,13 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	"""
 	if body.get("thread") is not None:
 		raise ChatError("threads_unsupported", _("thread is not supported on this site; send all messages."))
-	tools, choice, dropped = tools_of(body)
+	tools, tool_paths, choice, dropped = tools_of(body)
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	tool_choice = body.get("tool_choice")
 	warms_cache = _warms_cache(body, config, choice)
-	conversation = conversation_of(body)
-
-	def paths() -> dict[str, str]:
-		return NAMES | of_messages(conversation.sources) | of_tools(tool_paths_of(body))
-
+	messages, sources = conversation_of(body).converted()
 	fields = {
-		"messages": with_marker(conversation.messages, body.get("cache_control")),
+		"messages": with_marker(messages, body.get("cache_control")),
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
@@ -97,7 +93,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		stream=flag(body.get("stream"), "stream"),
 		options={"shows_thinking": thinking.get("display") != "omitted", "warms_cache": warms_cache},
 		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
-		paths=Paths(paths, ENDINGS),
+		paths=Paths(NAMES, ENDINGS, sources, tool_paths),
 	)
 
 

@@ -76,8 +76,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	stream = body.get("stream") or False
 	if not isinstance(stream, bool):
 		raise invalid(_("stream accepts true or false."))
-	paths = Paths(lambda: names, {})
-	return Parsed(fields, stream, options=for_writer, dropped=tuple(dropped), paths=paths)
+	return Parsed(fields, stream, options=for_writer, dropped=tuple(dropped), paths=Paths(names))
 
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:

@@ -71,10 +71,10 @@ def names_of(tools: Any) -> list[dict[str, Any]]:
 	return named
 
 
-def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str, ...]]:
-	"""Returns functions of `tools` and `tool_choice` in the form of the chat API, and the fields that are left out.
+def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any, list[str]]:
+	"""Returns functions of `tools`, their paths, `tool_choice` in the form of the chat API, and the fields that are left out.
 
-	The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
+	There are no paths if `tool_choice` may have left out some functions. The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
 	web search to every server.
 
 	Raises:
@@ -84,6 +84,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 	if not isinstance(definitions, list | None):
 		raise invalid(_("{0} accepts a list of tools."), "tools")
 	tools: list[dict[str, Any]] = []
+	paths: list[str] = []
 	dropped: list[str] = []
 	for where, tool, namespace in _flat(definitions or []):
 		kind = tool.get("type") if isinstance(tool, dict) else None
@@ -96,20 +97,11 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any, tuple[str
 		function = tools[-1]["function"]
 		if isinstance(function["name"], str):
 			function["name"] = model_name(function["name"], namespace)
+		paths.append(where)
 	choice, allowed = _choice(body.get("tool_choice"))
 	if allowed is not None:
-		tools = [tool for tool in tools if tool["function"]["name"] in allowed]
-	return tools, choice if tools else None, tuple(dropped)
-
-
-def tool_paths_of(body: dict[str, Any]) -> list[str]:
-	"""Returns the paths of the tools that `tools_of` returned; none if `tool_choice` may have left out some of them."""
-	_chosen_tool, allowed = _choice(body.get("tool_choice"))
-	if allowed is not None:
-		return []
-	return [
-		where for where, tool, _namespace in _flat(body.get("tools") or []) if tool["type"] in RUN_BY_CLIENT
-	]
+		tools, paths = [tool for tool in tools if tool["function"]["name"] in allowed], []
+	return tools, paths, choice if tools else None, dropped
 
 
 def _flat(tools: list[Any]) -> Iterator[tuple[str, Any, str | None]]:

@@ -19,12 +19,12 @@ from ai_assistant.gateway.surrogates import join_surrogates
 from ..conversation import task_label
 from ..dialect import Parsed
 from ..fields import effort_of, object_in, unread
-from ..paths import Paths, Source, of_messages, of_tools
+from ..paths import Paths, Source
 from .errors import error
 from .response_input import conversation_of
 from .response_object import REPEATED, whole
 from .response_stream import Writer
-from .response_tools import tool_paths_of, tools_of, with_additional_tools
+from .response_tools import tools_of, with_additional_tools
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
@@ -88,19 +88,17 @@ def parse(
 		raise invalid(_("{0} cannot be used here; send all of the input."), "previous_response_id")
 	reasoning, text, metadata = (object_in(body, name) for name in ("reasoning", "text", "metadata"))
 	input_items = body.get("input")
-	conversation = conversation_of([] if input_items is None and history else input_items, history or ())
+	items = [] if input_items is None and history else input_items
+	messages, sources = conversation_of(items, history or ()).converted()
 	instructions = body.get("instructions")
 	if instructions is not None and not isinstance(instructions, str):
 		raise invalid(_("{0} accepts a string."), "instructions")
-	tools, choice, dropped = tools_of(body)
-	own = [{"role": "system", "content": instructions}] if instructions else []
-
-	def paths() -> dict[str, str]:
-		sources = [*([Source("instructions")] if instructions else []), *conversation.sources]
-		return NAMES | of_messages(sources) | of_tools(tool_paths_of(body))
-
+	if instructions:
+		messages.insert(0, {"role": "system", "content": instructions})
+		sources.insert(0, Source("instructions"))
+	tools, tool_paths, choice, dropped = tools_of(body)
 	fields = {
-		"messages": [*own, *conversation.messages],
+		"messages": messages,
 		"model": body.get("model"),
 		"temperature": body.get("temperature"),
 		"top_p": body.get("top_p"),
@@ -123,7 +121,7 @@ def parse(
 		store=flag(body.get("store"), "store"),
 		options={"repeated": _repeated(body)},
 		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
-		paths=Paths(paths, ENDINGS),
+		paths=Paths(NAMES, ENDINGS, sources, tool_paths),
 	)
 
 
