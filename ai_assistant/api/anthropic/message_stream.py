@@ -21,7 +21,7 @@ class Writer:
 	def __init__(self, parsed: Parsed, request_id: str, model: str, created: int) -> None:
 		self._request_id, self._model = request_id, model
 		self._prompt_tokens = prompt_tokens(parsed)
-		self._shows_thinking = parsed.options.get("shows_thinking", True)
+		self._shows_thinking = parsed.options["shows_thinking"]
 		self._written = Written()
 		self._blocks = 0
 		# The type of the last block while it is a text or thinking that is being written.

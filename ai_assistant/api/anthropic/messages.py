@@ -29,11 +29,13 @@ from .message_stream import Writer
 __all__ = ["Writer", "error", "parse", "whole"]
 
 SESSION = re.compile(r"""session(?:_id": ?"|_)([0-9a-f-]{8,})""")
-# Fields that are read, or that change nothing here.
+# Fields of `chat_completion` that have the same name and form here.
+SAME = ("model", "service_tier", "temperature", "top_p")
+# Other fields that are read, or that change nothing here.
 READ = (
-	*("cache_control", "max_tokens", "messages", "metadata", "model", "output_config", "output_format"),
-	*("service_tier", "stop_sequences", "stream", "system", "temperature", "thinking", "thread"),
-	*("tool_choice", "tools", "top_p"),
+	*SAME,
+	*("cache_control", "max_tokens", "messages", "metadata", "output_config", "output_format"),
+	*("stop_sequences", "stream", "system", "thinking", "thread", "tool_choice", "tools"),
 )
 # Values of other fields that ask for what the site does anyway.
 NEUTRAL: dict[str, Any] = {"mcp_servers": [], "speed": "standard"}
@@ -65,26 +67,21 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		raise ChatError("threads_unsupported", _("thread is not supported on this site; send all messages."))
 	tools, tool_paths, choice, dropped = tools_of(body)
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
-	tool_choice = body.get("tool_choice")
+	is_serial = tools and (body.get("tool_choice") or {}).get("disable_parallel_tool_use")
 	warms_cache = _warms_cache(body, config, choice)
 	messages, sources = conversation_of(body).converted()
 	fields = {
 		"messages": with_marker(messages, body.get("cache_control")),
-		"model": body.get("model"),
-		"temperature": body.get("temperature"),
-		"top_p": body.get("top_p"),
+		**{name: body.get(name) for name in SAME},
 		# No provider's chat API answers with nothing. One token is the least.
 		"max_tokens": 1 if warms_cache else body.get("max_tokens"),
 		"stop": _stops(body.get("stop_sequences")),
 		"reasoning_effort": _effort(thinking, config),
 		"tools": tools or None,
 		"tool_choice": choice,
-		"parallel_tool_calls": False
-		if tools and tool_choice and tool_choice.get("disable_parallel_tool_use")
-		else None,
+		"parallel_tool_calls": False if is_serial else None,
 		# The second is the name in the beta of 2025, which older SDKs send.
 		"response_format": _response_format(config.get("format") or body.get("output_format")),
-		"service_tier": body.get("service_tier"),
 		"request_id": metadata.get("request_id"),
 		"task_id": metadata.get("task_id") or _session(metadata.get("user_id")),
 	}
@@ -153,11 +150,11 @@ def _response_format(output_format: Any) -> dict[str, Any] | None:
 
 def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any]:
 	"""Builds the message for the contract's answer object."""
-	if parsed.options.get("warms_cache"):
+	if parsed.options["warms_cache"]:
 		answer = {**answer, "reasoning": "", "response": "", "tool_calls": [], "finish_reason": "length"}
 		answer |= {"continuation": None, "stop_sequence": None}
 	content: list[dict[str, Any]] = []
-	thought = answer["reasoning"] if parsed.options.get("shows_thinking", True) else ""
+	thought = answer["reasoning"] if parsed.options["shows_thinking"] else ""
 	sealed = answer.get("continuation")
 	if thought or (answer["reasoning"] and not sealed):
 		signature = sealed or answer["request_id"]

@@ -28,12 +28,14 @@ from .response_tools import tools_of, with_additional_tools
 
 __all__ = ["Writer", "error", "parse", "whole"]
 
-# Fields that are read, or that change nothing here.
+# Fields of `chat_completion` that have the same name and form here.
+SAME = ("model", "parallel_tool_calls", "service_tier", "temperature", "top_p")
+# Other fields that are read, or that change nothing here.
 READ = (
-	*("background", "generate", "include", "input", "instructions", "max_output_tokens", "metadata", "model"),
-	*("parallel_tool_calls", "previous_response_id", "prompt_cache_key", "reasoning", "safety_identifier"),
-	*("service_tier", "store", "stream", "stream_options", "temperature", "text", "tool_choice", "tools"),
-	*("top_p", "type", "user"),
+	*SAME,
+	*("background", "generate", "include", "input", "instructions", "max_output_tokens", "metadata"),
+	*("previous_response_id", "prompt_cache_key", "reasoning", "safety_identifier", "store", "stream"),
+	*("stream_options", "text", "tool_choice", "tools", "type", "user"),
 )
 # Values of other fields that ask for what the site does anyway.
 NEUTRAL: dict[str, Any] = {
@@ -99,25 +101,20 @@ def parse(
 	tools, tool_paths, choice, dropped = tools_of(body)
 	fields = {
 		"messages": messages,
-		"model": body.get("model"),
-		"temperature": body.get("temperature"),
-		"top_p": body.get("top_p"),
+		**{name: body.get(name) for name in SAME},
 		"max_tokens": body.get("max_output_tokens"),
 		"reasoning_effort": effort_of(reasoning.get("effort")),
 		"tools": tools or None,
 		"tool_choice": choice,
-		"parallel_tool_calls": body.get("parallel_tool_calls"),
 		"response_format": _response_format(text.get("format")),
 		"verbosity": text.get("verbosity"),
-		"service_tier": body.get("service_tier"),
 		"request_id": metadata.get("request_id"),
 		"task_id": metadata.get("task_id") or task_label(body.get("prompt_cache_key")),
 	}
-	background = flag(body.get("background"), "background")
 	return Parsed(
 		fields={name: value for name, value in fields.items() if value is not None},
 		stream=flag(body.get("stream"), "stream"),
-		background=background,
+		background=flag(body.get("background"), "background"),
 		store=flag(body.get("store"), "store"),
 		options={"repeated": _repeated(body)},
 		dropped=(*dropped, *unread(body, READ, NEUTRAL)),
