@@ -10,6 +10,12 @@ from ..dialect import Parsed, event
 from .errors import error
 from .message_object import end_of, input_of, prompt_tokens, usage_of
 
+# The blocks as they begin, by their types.
+EMPTY = {
+	"text": {"type": "text", "text": ""},
+	"thinking": {"type": "thinking", "thinking": "", "signature": ""},
+}
+
 
 class Writer:
 	"""The stream of one message. Its methods are those of `ai_assistant.api.dialect.StreamWriter`.
@@ -69,16 +75,12 @@ class Writer:
 		if failure and failure["code"] != "content_filtered":
 			return text + event(error(failure)[1], "error")
 		sealed = answer.get("continuation")
-		if sealed and self._open == "thinking":
-			text += self._close(sealed)
-		else:
-			text += self._close()
-			if sealed:
-				text += self._begin({"type": "redacted_thinking", "data": sealed}) + self._stop(
-					self._blocks - 1
-				)
-		for identity in list(self._calls):
-			text += self._stop(self._calls.pop(identity))
+		has_ended = self._open != "thinking"
+		text += self._close(sealed)
+		if sealed and has_ended:
+			text += self._begin({"type": "redacted_thinking", "data": sealed})
+			text += self._stop(self._blocks - 1)
+		text += "".join(self._stop(index) for index in self._calls.values())
 		text += _event("message_delta", delta=end_of(answer), usage=usage_of(answer.get("usage")))
 		return text + _event("message_stop")
 
@@ -86,12 +88,7 @@ class Writer:
 		"""Begins a block of text or thinking, unless the last one is of this type and open."""
 		if self._open == kind:
 			return ""
-		block = (
-			{"type": "text", "text": ""}
-			if kind == "text"
-			else {"type": kind, "thinking": "", "signature": ""}
-		)
-		text = self._close() + self._begin(block)
+		text = self._close() + self._begin(EMPTY[kind])
 		self._open = kind
 		return text
 

@@ -1,6 +1,5 @@
 """Writes the stream of one response of OpenAI's Responses API: the events that build its items."""
 
-from collections.abc import Callable
 from typing import Any
 
 from ai_assistant.chat.written import Written
@@ -20,11 +19,16 @@ from .response_object import (
 	tools_of,
 )
 
-CALLS = ("function_call", "custom_tool_call")
-# By the type of an item: the events of its only part, the events of the text, and the field with the number of the part.
-PARTS = {
-	"reasoning": ("response.reasoning_summary_part", "response.reasoning_summary_text", "summary_index"),
-	"message": ("response.content_part", "response.output_text", "content_index"),
+# The events of a call, by the type of its item.
+CALLS = {
+	"function_call": "response.function_call_arguments",
+	"custom_tool_call": "response.custom_tool_call_input",
+}
+# By the type of an item: the events of its only part, the events of the text, the field with the number of the part, and
+# other fields of the text.
+PARTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+	"reasoning": ("response.reasoning_summary_part", "response.reasoning_summary_text", "summary_index", {}),
+	"message": ("response.content_part", "response.output_text", "content_index", {"logprobs": []}),
 }
 
 
@@ -45,8 +49,9 @@ class Writer:
 		self._after = parsed.options.get("starting_after", -1)
 		self._written = Written()
 		self._output: list[dict[str, Any]] = []
-		# The type of the last item of the output while its text is being written, and the text.
+		# The type of the last item of the output while its text is being written, where it is, and the text.
 		self._open: str | None = None
+		self._at: dict[str, Any] = {}
 		self._pieces: list[str] = []
 		# The calls whose arguments are being written: the index of the item, and the arguments. The input of some is text.
 		self._calls: dict[str, tuple[int, list[str]]] = {}
@@ -89,7 +94,9 @@ class Writer:
 		sealed = answer.get("continuation")
 		text += self._close(status, sealed)
 		if sealed and not any("encrypted_content" in item for item in self._output):
-			text += self._reasoning_of(sealed)
+			# The provider sent it after its reasoning. The item has no text.
+			item = reasoning_item(self._next_id("reasoning"), "", sealed)
+			text += self._append(item) + self._done(len(self._output) - 1, item)
 		for call_id in list(self._calls):
 			text += self._end_call(call_id, status)
 		response = {**self._resource, **ended, "output": self._output}
@@ -104,102 +111,69 @@ class Writer:
 	def _event(self, kind: str, **fields: Any) -> str:
 		number = self._sequence_number
 		self._sequence_number += 1
-		return (
-			event({"type": kind, "sequence_number": number, **fields}, kind) if number > self._after else ""
-		)
+		if number <= self._after:
+			return ""
+		return event({"type": kind, "sequence_number": number, **fields}, kind)
 
-	def _append(self, kind: str, make: Callable[[str], dict[str, Any]]) -> str:
-		"""Begins an item, which `make` builds from its id."""
+	def _next_id(self, kind: str) -> str:
 		# The calls of both types are numbered as one, as in the stored answer.
 		of_kind = CALLS if kind in CALLS else (kind,)
-		n = sum(item["type"] in of_kind for item in self._output)
-		self._output.append(make(item_id(kind, self._request_id, n)))
-		return self._event_of_item("added", len(self._output) - 1)
+		return item_id(kind, self._request_id, sum(item["type"] in of_kind for item in self._output))
 
-	def _event_of_item(self, name: str, index: int) -> str:
-		return self._event(f"response.output_item.{name}", output_index=index, item=self._output[index])
+	def _append(self, item: dict[str, Any]) -> str:
+		self._output.append(item)
+		return self._event("response.output_item.added", output_index=len(self._output) - 1, item=item)
 
-	def _event_of_part(self, name: str, **fields: Any) -> str:
-		"""Returns an event of the only part of the item that is being written."""
-		index = len(self._output) - 1
-		_part, _text, numbered = PARTS[self._open or "message"]
-		return self._event(
-			name, item_id=self._output[index]["id"], output_index=index, **{numbered: 0}, **fields
-		)
+	def _done(self, index: int, item: dict[str, Any]) -> str:
+		"""Puts the whole item into the place of the one that has been written."""
+		self._output[index] = item
+		return self._event("response.output_item.done", output_index=index, item=item)
 
 	def _text(self, kind: str, delta: str) -> str:
 		before = "" if self._open == kind else self._close("completed") + self._begin(kind)
 		self._pieces.append(delta)
-		return before + self._event_of_part(f"{PARTS[kind][1]}.delta", delta=delta, **self._logprobs())
+		_part, of_text, _numbered, more = PARTS[kind]
+		return before + self._event(f"{of_text}.delta", **self._at, delta=delta, **more)
 
 	def _begin(self, kind: str) -> str:
-		added = self._append(
-			kind,
-			lambda identity: (
-				reasoning_item(identity, "")
-				if kind == "reasoning"
-				else message_item(identity, None, "in_progress")
-			),
-		)
+		of_part, _text, numbered, _more = PARTS[kind]
 		self._open, self._pieces = kind, []
-		return added + self._event_of_part(f"{PARTS[kind][0]}.added", part=part(kind, ""))
+		self._at = {"item_id": self._next_id(kind), "output_index": len(self._output), numbered: 0}
+		added = self._append(_item(kind, self._at["item_id"], None, "in_progress"))
+		return added + self._event(f"{of_part}.added", **self._at, part=part(kind, ""))
 
 	def _close(self, status: str, sealed: str | None = None) -> str:
 		"""Ends the reasoning or message that is being written, if there is one."""
 		if self._open is None:
 			return ""
-		kind, text, index = self._open, "".join(self._pieces), len(self._output) - 1
-		identity = self._output[index]["id"]
-		self._output[index] = (
-			reasoning_item(identity, text, sealed)
-			if kind == "reasoning"
-			else message_item(identity, text, status)
-		)
-		of_part, of_text, _numbered = PARTS[kind]
-		written = self._event_of_part(f"{of_text}.done", text=text, **self._logprobs())
-		written += self._event_of_part(f"{of_part}.done", part=part(kind, text))
-		self._open = None
-		return written + self._event_of_item("done", index)
-
-	def _logprobs(self) -> dict[str, Any]:
-		return {"logprobs": []} if self._open == "message" else {}
-
-	def _reasoning_of(self, sealed: str) -> str:
-		"""Returns an item without text, with the data that a provider sent after its reasoning."""
-		added = self._append("reasoning", lambda identity: reasoning_item(identity, "", sealed))
-		return added + self._event_of_item("done", len(self._output) - 1)
+		kind, text, self._open = self._open, "".join(self._pieces), None
+		of_part, of_text, _numbered, more = PARTS[kind]
+		written = self._event(f"{of_text}.done", **self._at, text=text, **more)
+		written += self._event(f"{of_part}.done", **self._at, part=part(kind, text))
+		item = _item(kind, self._at["item_id"], text, status, sealed)
+		return written + self._done(self._at["output_index"], item)
 
 	def _begin_call(self, call_id: str, name: str) -> str:
 		closed = self._close("completed")
 		kind = call_kind(name, self._tools)
 		if kind == "custom_tool_call":
 			self._inputs[call_id] = InputReader()
-		added = self._append(
-			kind, lambda identity: call_item(identity, call_id, name, "", "in_progress", self._tools)
-		)
-		self._calls[call_id] = (len(self._output) - 1, [])
-		return closed + added
+		self._calls[call_id] = (len(self._output), [])
+		identity = self._next_id(kind)
+		return closed + self._append(call_item(identity, call_id, name, "", "in_progress", self._tools))
 
 	def _arguments(self, call_id: str, delta: str) -> str:
 		index, pieces = self._calls[call_id]
 		pieces.append(delta)
-		if call_id in self._inputs:
-			return self._input(index, self._inputs[call_id].feed(delta))
-		return self._event(
-			"response.function_call_arguments.delta",
-			item_id=self._output[index]["id"],
-			output_index=index,
-			delta=delta,
-		)
+		if reader := self._inputs.get(call_id):
+			delta = reader.feed(delta)
+			if not delta:
+				return ""
+		return self._event_of_call("delta", index, delta=delta)
 
-	def _input(self, index: int, delta: str) -> str:
-		"""Returns an event with a piece of the input of a custom tool, "" for none."""
-		if not delta:
-			return ""
-		item_id = self._output[index]["id"]
-		return self._event(
-			"response.custom_tool_call_input.delta", item_id=item_id, output_index=index, delta=delta
-		)
+	def _event_of_call(self, step: str, index: int, **fields: Any) -> str:
+		item = self._output[index]
+		return self._event(f"{CALLS[item['type']]}.{step}", item_id=item["id"], output_index=index, **fields)
 
 	def _whole_call(self, call: ToolCall) -> str:
 		"""Ends a call. Its pieces were written before, or nothing."""
@@ -213,12 +187,16 @@ class Writer:
 		item, arguments = self._output[index], "".join(pieces)
 		if reader := self._inputs.pop(call_id, None):
 			text, rest = reader.rest(arguments)
-			written = self._input(index, rest)
-			self._output[index] = {**item, "input": text, "status": status}
-			at = {"item_id": item["id"], "output_index": index}
-			done = self._event("response.custom_tool_call_input.done", **at, input=text)
-			return written + done + self._event_of_item("done", index)
-		self._output[index] = {**item, "arguments": arguments, "status": status}
-		named = {"item_id": item["id"], "output_index": index, "name": item["name"]}
-		done = self._event("response.function_call_arguments.done", **named, arguments=arguments)
-		return done + self._event_of_item("done", index)
+			written = self._event_of_call("delta", index, delta=rest) if rest else ""
+			written += self._event_of_call("done", index, input=text)
+			return written + self._done(index, {**item, "input": text, "status": status})
+		done = self._event_of_call("done", index, name=item["name"], arguments=arguments)
+		return done + self._done(index, {**item, "arguments": arguments, "status": status})
+
+
+def _item(
+	kind: str, identity: str, text: str | None, status: str, sealed: str | None = None
+) -> dict[str, Any]:
+	if kind == "reasoning":
+		return reasoning_item(identity, text or "", sealed)
+	return message_item(identity, text, status)
