@@ -53,9 +53,9 @@ class Writer:
 		self._open: str | None = None
 		self._at: dict[str, Any] = {}
 		self._pieces: list[str] = []
-		# The calls whose arguments are being written: the index of the item, and the arguments. The input of some is text.
-		self._calls: dict[str, tuple[int, list[str]]] = {}
-		self._inputs: dict[str, InputReader] = {}
+		# The calls whose arguments are being written: the name of the events, where the item is, the arguments, and the reader
+		# of an input that is text.
+		self._calls: dict[str, tuple[str, dict[str, Any], list[str], InputReader | None]] = {}
 
 	def begin(self) -> str:
 		unknown = {"completed_at": None, "incomplete_details": None, "error": None, "usage": None}
@@ -156,24 +156,19 @@ class Writer:
 	def _begin_call(self, call_id: str, name: str) -> str:
 		closed = self._close("completed")
 		kind = call_kind(name, self._tools)
-		if kind == "custom_tool_call":
-			self._inputs[call_id] = InputReader()
-		self._calls[call_id] = (len(self._output), [])
-		identity = self._next_id(kind)
+		identity, reader = self._next_id(kind), InputReader() if kind == "custom_tool_call" else None
+		at = {"item_id": identity, "output_index": len(self._output)}
+		self._calls[call_id] = CALLS[kind], at, [], reader
 		return closed + self._append(call_item(identity, call_id, name, "", "in_progress", self._tools))
 
 	def _arguments(self, call_id: str, delta: str) -> str:
-		index, pieces = self._calls[call_id]
+		events, at, pieces, reader = self._calls[call_id]
 		pieces.append(delta)
-		if reader := self._inputs.get(call_id):
+		if reader:
 			delta = reader.feed(delta)
 			if not delta:
 				return ""
-		return self._event_of_call("delta", index, delta=delta)
-
-	def _event_of_call(self, step: str, index: int, **fields: Any) -> str:
-		item = self._output[index]
-		return self._event(f"{CALLS[item['type']]}.{step}", item_id=item["id"], output_index=index, **fields)
+		return self._event(f"{events}.delta", **at, delta=delta)
 
 	def _whole_call(self, call: ToolCall) -> str:
 		"""Ends a call. Its pieces were written before, or nothing."""
@@ -183,14 +178,15 @@ class Writer:
 		return text + self._end_call(call.id, "completed")
 
 	def _end_call(self, call_id: str, status: str) -> str:
-		index, pieces = self._calls.pop(call_id)
-		item, arguments = self._output[index], "".join(pieces)
-		if reader := self._inputs.pop(call_id, None):
+		events, at, pieces, reader = self._calls.pop(call_id)
+		index, arguments = at["output_index"], "".join(pieces)
+		item = self._output[index]
+		if reader:
 			text, rest = reader.rest(arguments)
-			written = self._event_of_call("delta", index, delta=rest) if rest else ""
-			written += self._event_of_call("done", index, input=text)
+			written = self._event(f"{events}.delta", **at, delta=rest) if rest else ""
+			written += self._event(f"{events}.done", **at, input=text)
 			return written + self._done(index, {**item, "input": text, "status": status})
-		done = self._event_of_call("done", index, name=item["name"], arguments=arguments)
+		done = self._event(f"{events}.done", **at, name=item["name"], arguments=arguments)
 		return done + self._done(index, {**item, "arguments": arguments, "status": status})
 
 
