@@ -114,6 +114,8 @@ class Dialect(Protocol):
 
 
 COMMENT = ": ping\n\n"
+# One for all events: `json.dumps` would make one for each.
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 VS_CODE = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGNORECASE)
 
 
@@ -135,5 +137,5 @@ def is_cut(answer: dict[str, Any]) -> bool:
 
 def event(data: Mapping[str, Any], name: str | None = None) -> str:
 	"""Returns one Server-Sent Event with an object as its data."""
-	text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+	text = _encoder.encode(data)
 	return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"
