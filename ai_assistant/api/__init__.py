@@ -17,17 +17,7 @@ import frappe
 from werkzeug.wrappers import Response
 
 from ai_assistant import gateway
-from ai_assistant.chat import (
-	approvals,
-	capacity,
-	counting,
-	event_feed,
-	lifecycle,
-	long_poll,
-	ownership,
-	queue,
-	request,
-)
+from ai_assistant.chat import approvals, counting, event_feed, lifecycle, long_poll, ownership, queue, request
 from ai_assistant.chat.answer import current_answer
 from ai_assistant.chat.validators import real_number, whole_number
 from ai_assistant.config import access
@@ -85,12 +75,7 @@ def chat_completion(
 	started = time.monotonic()
 	settings = access.load_permitted()
 	valid = request.validate({**_unknown_fields(fields), **fields}, settings)
-	if (earlier := ownership.earlier_answer(valid)) is not None:
-		return outcome(earlier)
-	if valid.background:
-		return queue.put(valid, settings, started)
-	with capacity.for_chat(settings.limits):
-		return outcome(_generate_cloud_response(lifecycle.begin(valid, settings, started)))
+	return outcome(python.answered(valid, settings, started, _generate_cloud_response))
 
 
 def _unknown_fields(known: Mapping[str, Any]) -> dict[str, Any]:

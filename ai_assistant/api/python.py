@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.ownership import earlier_answer
 from ai_assistant.chat.reference import reference_of
 from ai_assistant.config import access
+from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolApproval, ToolCall, ToolResult
 from ai_assistant.permissions import may_use
 
@@ -119,11 +121,17 @@ def stream(
 		"background": background,
 	}
 	user = user or frappe.session.user
-	names = {}
+	names: dict[str, Any] = {}
 	if reference is not None:
 		# Checked here, because the caller may not have committed the document yet.
 		names = reference_of({"reference_doctype": reference.doctype, "reference_name": reference.name}, user)
-	details = yield from _chunks(question, user, names, of_site)
+
+	def validated(settings: Settings) -> request.ChatRequest:
+		valid = request.validate(question, settings)
+		tools = tool_rounds.checked(of_site, settings)
+		return replace(valid, **names, site_tools=(*valid.site_tools, *tools))
+
+	details = yield from _chunks(validated, user)
 	if error := details.get("error"):
 		raise ChatError(error["code"], error["message"], error.get("retry_after"))
 	return Answer(
@@ -140,7 +148,7 @@ def answer_object(question: Mapping[str, Any]) -> dict[str, Any]:
 	Raises:
 		ChatError: the site refused the request.
 	"""
-	return lifecycle.result_of(_chunks(question, frappe.session.user, {}, ()))
+	return lifecycle.result_of(_chunks(partial(request.validate, question), frappe.session.user))
 
 
 def _split_tools(tools: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
@@ -151,15 +159,43 @@ def _split_tools(tools: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
 	return [tool for tool in tools if not isinstance(tool, str)] or None, names
 
 
+def answered(
+	valid: request.ChatRequest,
+	settings: Settings,
+	asked_at: float,
+	run: Callable[[lifecycle.Chat], dict[str, Any]],
+) -> dict[str, Any]:
+	"""Answers a valid request: as before if it is repeated, by a worker if it is for the background, else with `run`.
+
+	Args:
+		valid: the valid request of the session's user.
+		settings: the settings that the request may use.
+		asked_at: when the request reached this process, by `time.monotonic()`.
+		run: runs a chat to its end and returns the answer object.
+
+	Raises:
+		ChatError: the site refused the request.
+	"""
+	if (earlier := earlier_answer(valid)) is not None:
+		return earlier
+	if valid.background:
+		return queue.put(valid, settings, asked_at)
+	with capacity.for_chat(settings.limits):
+		return run(lifecycle.begin(valid, settings, asked_at))
+
+
 def _chunks(
-	question: Mapping[str, Any], user: str, names: Mapping[str, Any], site_tools: tuple[str, ...]
+	validated: Callable[[Settings], request.ChatRequest], user: str
 ) -> Generator[Chunk, None, dict[str, Any]]:
-	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object."""
+	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object.
+
+	Args:
+		validated: returns the valid request. It is called on this thread.
+		user: who asks.
+	"""
 	results: Results = SimpleQueue()
 	closed = threading.Event()
-	thread = own_connection.start(
-		lambda: _chat(question, names, site_tools, results, closed), results.put, user
-	)
+	thread = own_connection.start(lambda: _chat(validated, results, closed), results.put, user)
 	try:
 		while True:
 			result = results.get()
@@ -174,11 +210,7 @@ def _chunks(
 
 
 def _chat(
-	question: Mapping[str, Any],
-	names: Mapping[str, Any],
-	site_tools: tuple[str, ...],
-	results: Results,
-	closed: threading.Event,
+	validated: Callable[[Settings], request.ChatRequest], results: Results, closed: threading.Event
 ) -> dict[str, Any]:
 	"""Runs the chat of the session's user, puts its chunks into `results`, and returns its answer object."""
 	if not may_use():
@@ -186,17 +218,8 @@ def _chat(
 		raise ChatError("not_permitted", message.format(frappe.session.user))
 	asked_at = time.monotonic()
 	settings = access.load_permitted()
-	valid = replace(request.validate(question, settings), **names)
-	if site_tools:
-		named = tool_rounds.checked(site_tools, settings)
-		valid = replace(valid, site_tools=(*valid.site_tools, *named))
-	if (answer := earlier_answer(valid)) is not None:
-		return answer
-	if valid.background:
-		return queue.put(valid, settings, asked_at)
-	with capacity.for_chat(settings.limits):
-		chat = lifecycle.begin(valid, settings, asked_at)
 
+	def run(chat: lifecycle.Chat) -> dict[str, Any]:
 		def forward(chunk: Chunk) -> None:
 			if isinstance(chunk, Reasoning | Text | ToolCall | ToolApproval | ToolResult):
 				results.put(chunk)
@@ -204,3 +227,5 @@ def _chat(
 				chat.cancel()
 
 		return lifecycle.result_of(lifecycle.run(chat), forward)
+
+	return answered(validated(settings), settings, asked_at, run)
