@@ -106,8 +106,7 @@ def _assistant(conversation: Conversation, content: Any, where: str) -> None:
 
 
 def _result(conversation: Conversation, block: dict[str, Any], where: str) -> None:
-	inner = _blocks(block.get("content"), f"{where}.content")
-	parts = [part for path, piece in inner for part in _parts(piece, path)]
+	parts = _all_parts(block, where)
 	text = "\n".join(part["text"] for part in parts if part["type"] == "text")
 	if block.get("is_error"):
 		# The chat API has no field for it.
@@ -159,12 +158,17 @@ def _parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
 	if kind == "document":
 		return [{**part, **mark} for part in _document(block, source, where)]
 	if kind == "search_result":
-		inner = _blocks(block.get("content"), f"{where}.content")
 		title = {"type": "text", "text": f"{block.get('title') or ''}\n{block.get('source') or ''}".strip()}
-		return [title, *(part for path, piece in inner for part in _parts(piece, path))]
+		return [title, *_all_parts(block, where)]
 	if kind == "tool_reference":
 		return [{"type": "text", "text": str(block.get("tool_name") or "")}]
 	raise invalid(_("{0}.type accepts one of: {1}."), where, ", ".join(BLOCKS))
+
+
+def _all_parts(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
+	"""Returns the blocks in a block as parts of the chat API."""
+	blocks = _blocks(block.get("content"), f"{where}.content")
+	return [part for path, inner in blocks for part in _parts(inner, path)]
 
 
 def _url(source: dict[str, Any], where: str) -> str:
@@ -179,7 +183,7 @@ def _url(source: dict[str, Any], where: str) -> str:
 def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list[dict[str, Any]]:
 	where, kind = f"{where}.source", source.get("type")
 	title, context = (
-		block.get(name) if isinstance(block.get(name), str) else "" for name in ("title", "context")
+		text if isinstance(text := block.get(name), str) else "" for name in ("title", "context")
 	)
 	if kind == "base64":
 		named = {"filename": title} if title else {}
@@ -188,8 +192,7 @@ def _document(block: dict[str, Any], source: dict[str, Any], where: str) -> list
 	if kind == "text":
 		return [*_texts(title, context), {"type": "text", "text": string_in(source, "data", where)}]
 	if kind == "content":
-		inner = _blocks(source.get("content"), f"{where}.content")
-		return [*_texts(title, context), *(part for path, piece in inner for part in _parts(piece, path))]
+		return [*_texts(title, context), *_all_parts(source, where)]
 	raise invalid(_("{0}.type accepts one of: {1}; files are not kept here."), where, "base64, text, content")
 
 

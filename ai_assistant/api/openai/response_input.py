@@ -22,6 +22,7 @@ from .response_tools import model_name
 
 ROLES = ("user", "assistant", "system", "developer")
 TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+PARTS = ("input_text", "input_image", "input_file", "input_audio", "output_text")
 # Calls of OpenAI's own tools and their results. The site has no such tools, but another server may have them.
 FOREIGN = (
 	*("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
@@ -62,22 +63,13 @@ def _message(conversation: Conversation, item: dict[str, Any], where: str) -> No
 	role = item.get("role")
 	if role not in ROLES:
 		raise invalid(_("{0}.role accepts one of: {1}."), where, ", ".join(ROLES))
-	text, others = _content(item.get("content"), f"{where}.content")
-	if role == "user":
-		if any(part["type"] != "text" for part in others):
-			paths = [f"{where}.content[{n}]" for n in range(len(others))]
-			conversation.add("user", others, where, paths)
-		else:
-			conversation.add("user", text, where)
-	elif role == "assistant":
+	text, parts = _content(item.get("content"), f"{where}.content")
+	if role == "assistant":
 		conversation.say(text, where)
+	elif role == "user" and any(part["type"] != "text" for part in parts):
+		conversation.add("user", parts, where, [f"{where}.content[{n}]" for n in range(len(parts))])
 	else:
-		conversation.add("system", text, where)
-
-
-def _name(item: dict[str, Any], where: str) -> str:
-	"""Returns the name by which the model knows the tool of a call."""
-	return model_name(string_in(item, "name", where), item.get("namespace"))
+		conversation.add("user" if role == "user" else "system", text, where)
 
 
 def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
@@ -86,12 +78,16 @@ def _call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 		arguments = json.dumps(arguments, ensure_ascii=False)
 	if not isinstance(arguments, str):
 		raise invalid(_("{0}.arguments accepts a string with a JSON object."), where)
-	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments or "{}", where)
+	_add_call(conversation, item, where, arguments or "{}")
 
 
 def _custom_call(conversation: Conversation, item: dict[str, Any], where: str) -> None:
-	arguments = freeform.arguments_of(string_in(item, "input", where))
-	conversation.call(string_in(item, "call_id", where), _name(item, where), arguments, where)
+	_add_call(conversation, item, where, freeform.arguments_of(string_in(item, "input", where)))
+
+
+def _add_call(conversation: Conversation, item: dict[str, Any], where: str, arguments: str) -> None:
+	call_id, name = string_in(item, "call_id", where), string_in(item, "name", where)
+	conversation.call(call_id, model_name(name, item.get("namespace")), arguments, where)
 
 
 def _output(conversation: Conversation, item: dict[str, Any], where: str) -> None:
@@ -164,11 +160,7 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 		return _file(part, where)
 	if kind == "input_audio":
 		return {"type": kind, kind: part.get(kind)}
-	raise invalid(
-		_("{0}.type accepts one of: {1}."),
-		where,
-		"input_text, input_image, input_file, input_audio, output_text",
-	)
+	raise invalid(_("{0}.type accepts one of: {1}."), where, ", ".join(PARTS))
 
 
 def _file(part: dict[str, Any], where: str) -> dict[str, Any]:

@@ -163,11 +163,8 @@ def outcome(answer: dict[str, Any], created: int) -> dict[str, Any]:
 
 def _code(code: str) -> str:
 	"""Returns OpenAI's name for the error of a response, by which Codex decides whether it asks again."""
-	if code == "invalid_request":
-		return "invalid_prompt"
-	if code == "busy":
-		return "server_is_overloaded"
-	return CODES.get(code, "server_error")
+	own = {"invalid_request": "invalid_prompt", "busy": "server_is_overloaded"}
+	return own.get(code) or CODES.get(code, "server_error")
 
 
 def usage_of(usage: dict[str, Any] | None) -> dict[str, Any] | None:

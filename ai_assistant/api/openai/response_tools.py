@@ -30,9 +30,12 @@ class CalledTool:
 	is_custom: bool = False
 
 
-def model_name(name: str, namespace: Any) -> str:
-	"""Returns the name by which the model knows a tool. Tools of different namespaces may have the same name."""
-	return f"{namespace}__{name}" if isinstance(namespace, str) and namespace != PLAIN else name
+def model_name(name: Any, namespace: Any) -> Any:
+	"""Returns the name by which the model knows a tool. Tools of different namespaces may have the same name.
+
+	A name that is not a string stays as it is. `chat.tools` refuses it."""
+	has_prefix = isinstance(name, str) and isinstance(namespace, str) and namespace != PLAIN
+	return f"{namespace}__{name}" if has_prefix else name
 
 
 def with_additional_tools(body: dict[str, Any]) -> dict[str, Any]:
@@ -95,8 +98,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any
 			continue
 		tools.append(_custom(tool) if kind == "custom" else _function(tool))
 		function = tools[-1]["function"]
-		if isinstance(function["name"], str):
-			function["name"] = model_name(function["name"], namespace)
+		function["name"] = model_name(function["name"], namespace)
 		paths.append(where)
 	choice, allowed = _choice(body.get("tool_choice"))
 	if allowed is not None:
@@ -132,14 +134,13 @@ def _choice(tool_choice: Any) -> tuple[Any, list[Any] | None]:
 	if not isinstance(tool_choice, dict):
 		return tool_choice, None
 	if tool_choice.get("type") == "allowed_tools" and isinstance(tool_choice.get("tools"), list):
-		names = [_chosen(tool) for tool in tool_choice["tools"] if isinstance(tool, dict)]
+		names = [_model_name(tool) for tool in tool_choice["tools"] if isinstance(tool, dict)]
 		return tool_choice.get("mode") or "auto", names
 	if tool_choice.get("type") in ("function", "custom"):
 		named = tool_choice["function"] if isinstance(tool_choice.get("function"), dict) else tool_choice
-		return {"type": "function", "function": {"name": _chosen(named)}}, None
+		return {"type": "function", "function": {"name": _model_name(named)}}, None
 	return "auto", None
 
 
-def _chosen(tool: dict[str, Any]) -> Any:
-	name = tool.get("name")
-	return model_name(name, tool.get("namespace")) if isinstance(name, str) else name
+def _model_name(tool: dict[str, Any]) -> Any:
+	return model_name(tool.get("name"), tool.get("namespace"))
