@@ -27,9 +27,7 @@ TOKEN_HEADER = "X-AI-Assistant-Token"
 Field = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
-def answers_to(
-	check: Callable[[], None],
-) -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:
+def answers_to(check: Callable[[], None]) -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:
 	"""Makes a decorator that calls `check` before a method, and returns errors as the contract's error objects.
 
 	Errors are returned, because Frappe rolls back, drops the headers and shows a traceback if a method raises. In the

@@ -30,14 +30,7 @@ from .. import requests
 from ..dialect import Parsed
 from . import responses
 from .input_items import items_of, page_of
-from .response_object import (
-	ID_PREFIX,
-	ITEM_PREFIXES,
-	call_of,
-	message_item,
-	reasoning_item,
-	tools_of,
-)
+from .response_object import ID_PREFIX, ITEM_PREFIXES, call_of, message_item, reasoning_item, tools_of
 from .response_tools import CalledTool, names_of
 
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
@@ -84,32 +77,25 @@ def create() -> Response:
 def _unasked(request: ChatRequest) -> requests.Chunks:
 	"""Answers a request that asks no provider and is not stored: a client of WebSocket mode prepares a turn with it."""
 	yield from ()
-	return answer_of(
-		{
-			"status": "completed",
-			"request_id": request.request_id,
-			"task_id": request.task_id,
-			"finish_reason": "stop",
-		}
-	)
+	ids = {"request_id": request.request_id, "task_id": request.task_id}
+	return answer_of({**ids, "status": "completed", "finish_reason": "stop"})
 
 
 def read(sent: dict[str, Any]) -> Parsed:
 	"""Reads the body of a request, with what it refers to: an earlier response, and items of responses. Raises ChatError."""
-	previous = _previous(sent)
-	history = None if previous is None else _conversation(previous)
+	history, task_id = _continued(sent.get("previous_response_id"))
 	resolved = {**sent, "input": _resolved(sent.get("input"))}
 	parsed = responses.parse(resolved, frappe.request.headers, history)
 	if not parsed.fields["messages"]:
 		raise invalid(_("{0} accepts a string or a list of items."), "input")
-	if previous is not None and not (sent.get("metadata") or {}).get("task_id"):
-		parsed.fields["task_id"] = previous["task_id"]
+	if task_id and not (sent.get("metadata") or {}).get("task_id"):
+		parsed.fields["task_id"] = task_id
 	return parsed
 
 
 def retrieve(response_id: str) -> Response:
 	"""Returns a stored response in any status; with `stream=true` its events, or only those after `starting_after`."""
-	row, sent = _find_with_sent(response_id)
+	row, sent = _find(response_id)
 	query = frappe.request.args
 	if not flag(query.get("stream"), "stream"):
 		return _whole(row, sent)
@@ -129,7 +115,7 @@ def list_input(response_id: str) -> Response:
 	Raises:
 		ChatError: `not_kept` if the site has not stored the input.
 	"""
-	row, sent = _find_with_sent(response_id)
+	row, sent = _find(response_id)
 	if sent.get("messages") is None:
 		raise _not_kept(response_id)
 	items = items_of(sent["messages"], row["request_id"], tools_of(_parsed(row, sent, stream=False)))
@@ -138,12 +124,12 @@ def list_input(response_id: str) -> Response:
 
 def cancel(response_id: str) -> Response:
 	"""Stops a response that has not ended, and answers with it."""
-	row = _find(response_id)
+	row, _kept = _find(response_id)
 	if row["status"] in store.UNENDED:
 		queue.cancel([row])
 		for _chunk in journal.follow(row, END_S):
 			pass
-	return _whole(*_find_with_sent(response_id))
+	return _whole(*_find(response_id))
 
 
 def delete(response_id: str) -> Response:
@@ -152,7 +138,7 @@ def delete(response_id: str) -> Response:
 	Raises:
 		ChatError: `conflict` if the response has not ended.
 	"""
-	row = _find(response_id)
+	row, _kept = _find(response_id)
 	if row["status"] in store.UNENDED:
 		raise ChatError("conflict", _("{0} has not ended; cancel it first.").format(response_id))
 	with store.transaction() as current:
@@ -160,12 +146,7 @@ def delete(response_id: str) -> Response:
 	return requests.json_response({"id": response_id, "object": "response", "deleted": True})
 
 
-def _find(response_id: str) -> store.Row:
-	"""Returns the row of the user's own response. Raises ChatError `not_found`."""
-	return _find_with_sent(response_id)[0]
-
-
-def _find_with_sent(response_id: str) -> tuple[store.Row, dict[str, Any]]:
+def _find(response_id: str) -> tuple[store.Row, dict[str, Any]]:
 	"""Returns the row of the user's own response, and what is kept of its request. Raises ChatError `not_found`."""
 	unknown = ChatError("not_found", _("There is no response {0}.").format(escaped(response_id)))
 	if not response_id.startswith(ID_PREFIX):
@@ -223,33 +204,26 @@ def _parsed(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
 	)
 
 
-def _previous(sent: dict[str, Any]) -> store.Row | None:
-	"""Returns the response that a request continues. Raises ChatError."""
-	response_id = sent.get("previous_response_id")
+def _continued(response_id: Any) -> tuple[list[dict[str, Any]] | None, str | None]:
+	"""Returns the messages up to a response and with it, and its task. None if the id is None. Raises ChatError."""
 	if response_id is None:
-		return None
+		return None, None
 	if not isinstance(response_id, str):
 		raise invalid(_("{0} accepts the id of a response."), "previous_response_id")
-	row = _find(response_id)
+	row, sent = _find(response_id)
 	if row["status"] in store.UNENDED:
 		raise invalid(
 			_("{0} accepts a response that has ended; {1} has not."), "previous_response_id", response_id
 		)
-	return row
-
-
-def _conversation(row: store.Row) -> list[dict[str, Any]]:
-	"""Returns the messages up to a response and with it. Raises ChatError `not_kept`."""
-	messages = (store.current().sent(row["name"]) or {}).get("messages")
-	if messages is None:
-		raise _not_kept(f"{ID_PREFIX}{row['request_id']}")
+	if (messages := sent.get("messages")) is None:
+		raise _not_kept(response_id)
 	answer = current_answer(row)
 	message = {"role": "assistant", "content": answer["response"]}
 	if calls := answer.get("tool_calls"):
 		message["tool_calls"] = calls
 	if answer.get("continuation"):
 		message["continuation"] = answer["continuation"]
-	return [*messages, message]
+	return [*messages, message], row["task_id"]
 
 
 def _not_kept(response_id: str) -> ChatError:
@@ -280,7 +254,7 @@ def _items(item: Any, where: str, known: Known) -> Sequence[Any]:
 	if response_id not in known:
 		if len(known) >= MAX_REFERRED:
 			raise invalid(_("{0} accepts items of at most {1} responses."), "input", MAX_REFERRED)
-		row, sent = _find_with_sent(response_id)
+		row, sent = _find(response_id)
 		known[response_id] = row, tools_of(_parsed(row, sent, stream=False))
 	row, tools = known[response_id]
 	if row["response"] is None:
