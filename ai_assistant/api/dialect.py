@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ai_assistant.chat import errors
-from ai_assistant.gateway import Chunk
+from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
 from .paths import Paths
 
@@ -61,12 +61,18 @@ class Parsed:
 	"""Where the client sent the `fields`, for errors."""
 
 
+COMMENT = ": ping\n\n"
+
+
 class StreamWriter(Protocol):
 	"""Writes one stream. Each method returns the text of whole Server-Sent Events, "" for none.
 
 	`begin` is called once, then `write` and `ping` in any order, then `end` once. A stream of which the client hangs up
-	gets no `end`.
+	gets no `end`. The writers of the dialects extend this class.
 	"""
+
+	_calls: dict[str, Any]
+	"""What a writer knows of the calls that have begun, by their ids."""
 
 	def begin(self) -> str: ...
 
@@ -75,11 +81,21 @@ class StreamWriter(Protocol):
 
 		The ToolCall follows the pieces of the same call, or comes alone where it was not streamed.
 		"""
-		...
+		if isinstance(chunk, Text):
+			return self._say("text", chunk.text)
+		if isinstance(chunk, Reasoning):
+			return self._say("reasoning", chunk.text)
+		if isinstance(chunk, ToolCallStart):
+			return self._begin_call(chunk.id, chunk.name)
+		if isinstance(chunk, ToolCallDelta):
+			return self._add_arguments(chunk.id, chunk.text)
+		if isinstance(chunk, ToolCall):
+			return self._whole_call(chunk)
+		return ""
 
 	def ping(self) -> str:
-		"""Keeps the connection in use while the provider is silent; by default a comment (`COMMENT`)."""
-		...
+		"""Keeps the connection in use while the provider is silent; by default a comment."""
+		return COMMENT
 
 	def end(self, answer: dict[str, Any]) -> str:
 		"""Ends the stream. `answer` is the contract's answer object.
@@ -88,6 +104,23 @@ class StreamWriter(Protocol):
 		that was cancelled has the code `cancelled`.
 		"""
 		...
+
+	def _say(self, kind: str, text: str) -> str:
+		"""Writes a piece of the reasoning or of the text. `kind` is `reasoning` or `text`."""
+		...
+
+	def _begin_call(self, call_id: str, name: str) -> str: ...
+
+	def _add_arguments(self, call_id: str, piece: str) -> str: ...
+
+	def _end_call(self, call_id: str) -> str: ...
+
+	def _whole_call(self, call: ToolCall) -> str:
+		"""Ends a call. Its pieces were written before, or nothing."""
+		written = ""
+		if call.id not in self._calls:
+			written = self._begin_call(call.id, call.name) + self._add_arguments(call.id, call.arguments)
+		return written + self._end_call(call.id)
 
 
 class Dialect(Protocol):
@@ -113,7 +146,6 @@ class Dialect(Protocol):
 		...
 
 
-COMMENT = ": ping\n\n"
 # One for all events: `json.dumps` would make one for each.
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 VS_CODE = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGNORECASE)

@@ -1,24 +1,25 @@
 """Writes the stream of one message of Anthropic's Messages API: the events that begin, fill and end its blocks."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from ai_assistant.chat.written import Written
-from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
+from ai_assistant.gateway import ToolCall
 
-from ..dialect import Parsed, event
+from ..dialect import Parsed, StreamWriter, event
 from .errors import error
 from .message_object import end_of, input_of, prompt_tokens, usage_of
 
-# The blocks as they begin, by their types.
+# The blocks of text and of reasoning as they begin.
 EMPTY = {
 	"text": {"type": "text", "text": ""},
-	"thinking": {"type": "thinking", "thinking": "", "signature": ""},
+	"reasoning": {"type": "thinking", "thinking": "", "signature": ""},
 }
 
 
-class Writer:
-	"""The stream of one message. Its methods are those of `ai_assistant.api.dialect.StreamWriter`.
+class Writer(StreamWriter):
+	"""The stream of one message.
 
 	A text or thinking ends with the first chunk of another type. Calls that a model writes at the same time stay
 	open together.
@@ -30,7 +31,7 @@ class Writer:
 		self._shows_thinking = parsed.options["shows_thinking"]
 		self._written = Written()
 		self._blocks = 0
-		# The type of the last block while it is a text or thinking that is being written.
+		# `text` or `reasoning` while the last block is one that is being written.
 		self._open: str | None = None
 		# The calls whose input is being written, by their ids: the index of the block.
 		self._calls: dict[str, int] = {}
@@ -50,22 +51,6 @@ class Writer:
 		}
 		return _event("message_start", message=message) + self.ping()
 
-	def write(self, chunk: Chunk) -> str:
-		self._written.add(chunk)
-		if isinstance(chunk, Text):
-			return self._in("text") + self._delta({"type": "text_delta", "text": chunk.text})
-		if isinstance(chunk, Reasoning):
-			began = self._in("thinking")
-			shown = {"type": "thinking_delta", "thinking": chunk.text}
-			return began + self._delta(shown) if self._shows_thinking else began
-		if isinstance(chunk, ToolCallStart):
-			return self._begin_call(chunk.id, chunk.name)
-		if isinstance(chunk, ToolCallDelta):
-			return self._input(chunk.id, chunk.text)
-		if isinstance(chunk, ToolCall):
-			return self._whole_call(chunk)
-		return ""
-
 	def ping(self) -> str:
 		return _event("ping")
 
@@ -75,7 +60,7 @@ class Writer:
 		if failure and failure["code"] != "content_filtered":
 			return text + event(error(failure)[1], "error")
 		sealed = answer.get("continuation")
-		has_ended = self._open != "thinking"
+		has_ended = self._open != "reasoning"
 		text += self._close(sealed)
 		if sealed and has_ended:
 			text += self._begin({"type": "redacted_thinking", "data": sealed})
@@ -84,13 +69,17 @@ class Writer:
 		text += _event("message_delta", delta=end_of(answer), usage=usage_of(answer.get("usage")))
 		return text + _event("message_stop")
 
-	def _in(self, kind: str) -> str:
-		"""Begins a block of text or thinking, unless the last one is of this type and open."""
-		if self._open == kind:
-			return ""
-		text = self._close() + self._begin(EMPTY[kind])
-		self._open = kind
-		return text
+	def _say(self, kind: str, text: str) -> str:
+		self._written.lengths[kind] += len(text)
+		began = ""
+		if self._open != kind:
+			began = self._close() + self._begin(EMPTY[kind])
+			self._open = kind
+		if kind == "text":
+			return began + self._delta({"type": "text_delta", "text": text})
+		if self._shows_thinking:
+			return began + self._delta({"type": "thinking_delta", "thinking": text})
+		return began
 
 	def _begin(self, block: dict[str, Any]) -> str:
 		self._blocks += 1
@@ -112,27 +101,27 @@ class Writer:
 		if kind is None:
 			return ""
 		signed = ""
-		if kind == "thinking":
+		if kind == "reasoning":
 			signed = self._delta({"type": "signature_delta", "signature": sealed or self._request_id})
 		return signed + self._stop(self._blocks - 1)
 
-	def _begin_call(self, identity: str, name: str) -> str:
-		text = self._close()
-		text += self._begin({"type": "tool_use", "id": identity, "name": name, "input": {}})
-		self._calls[identity] = self._blocks - 1
+	def _begin_call(self, call_id: str, name: str) -> str:
+		self._written.calls.add(call_id)
+		text = self._close() + self._begin({"type": "tool_use", "id": call_id, "name": name, "input": {}})
+		self._calls[call_id] = self._blocks - 1
 		return text
 
-	def _input(self, identity: str, piece: str) -> str:
-		return self._delta({"type": "input_json_delta", "partial_json": piece}, self._calls[identity])
+	def _add_arguments(self, call_id: str, piece: str) -> str:
+		return self._delta({"type": "input_json_delta", "partial_json": piece}, self._calls[call_id])
+
+	def _end_call(self, call_id: str) -> str:
+		return self._stop(self._calls.pop(call_id))
 
 	def _whole_call(self, call: ToolCall) -> str:
-		"""Ends a call. Its pieces were written before, or nothing."""
-		text = ""
-		if call.id not in self._calls:
+		if call.arguments_error is not None:
 			# Anthropic's SDK raises an exception if an input is not valid JSON.
-			read = call.arguments if call.arguments_error is None else json.dumps(input_of(call.arguments))
-			text = self._begin_call(call.id, call.name) + self._input(call.id, read)
-		return text + self._stop(self._calls.pop(call.id))
+			call = replace(call, arguments=json.dumps(input_of(call.arguments)))
+		return super()._whole_call(call)
 
 
 def _event(kind: str, **fields: Any) -> str:

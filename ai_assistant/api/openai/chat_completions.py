@@ -10,12 +10,11 @@ from typing import Any
 
 from frappe import _
 
-from ai_assistant.api.dialect import COMMENT, Parsed, event, is_cut, is_vs_code
+from ai_assistant.api.dialect import Parsed, StreamWriter, event, is_cut, is_vs_code
 from ai_assistant.api.fields import effort_of, list_in, object_in, schema_of, unread
 from ai_assistant.api.paths import Paths
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
-from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
 from .errors import error, error_object
 
@@ -116,7 +115,7 @@ def usage_of(answer: dict[str, Any]) -> dict[str, Any]:
 	}
 
 
-class Writer:
+class Writer(StreamWriter):
 	"""Writes the chunks of one answer."""
 
 	def __init__(self, parsed: Parsed, request_id: str, model: str, created: int) -> None:
@@ -135,22 +134,6 @@ class Writer:
 	def begin(self) -> str:
 		return self._delta({"role": "assistant", "content": ""})
 
-	def write(self, chunk: Chunk) -> str:
-		if isinstance(chunk, Text):
-			return self._delta({"content": chunk.text})
-		if isinstance(chunk, Reasoning):
-			return self._delta({"reasoning_content": chunk.text, "reasoning": chunk.text})
-		if isinstance(chunk, ToolCallStart):
-			return self._begin_call(chunk.id, chunk.name)
-		if isinstance(chunk, ToolCallDelta):
-			return self._arguments(chunk.id, chunk.text)
-		if isinstance(chunk, ToolCall) and chunk.id not in self._calls:
-			return self._begin_call(chunk.id, chunk.name) + self._arguments(chunk.id, chunk.arguments)
-		return ""
-
-	def ping(self) -> str:
-		return COMMENT
-
 	def end(self, answer: dict[str, Any]) -> str:
 		failure = answer.get("error")
 		if failure and (self._options["hides_errors"] or not is_cut(answer)):
@@ -166,15 +149,23 @@ class Writer:
 			ends += event({**self._chunk, "choices": [], "usage": usage_of(answer)})
 		return ends + DONE
 
-	def _begin_call(self, id: str, name: str) -> str:
-		index = self._calls[id] = len(self._calls)
-		function = {"name": name, "arguments": ""}
-		return self._delta(
-			{"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]}
-		)
+	def _say(self, kind: str, text: str) -> str:
+		if kind == "text":
+			return self._delta({"content": text})
+		return self._delta({"reasoning_content": text, "reasoning": text})
 
-	def _arguments(self, id: str, text: str) -> str:
-		return self._delta({"tool_calls": [{"index": self._calls[id], "function": {"arguments": text}}]})
+	def _begin_call(self, call_id: str, name: str) -> str:
+		index = self._calls[call_id] = len(self._calls)
+		function = {"name": name, "arguments": ""}
+		call = {"index": index, "id": call_id, "type": "function", "function": function}
+		return self._delta({"tool_calls": [call]})
+
+	def _add_arguments(self, call_id: str, piece: str) -> str:
+		call = {"index": self._calls[call_id], "function": {"arguments": piece}}
+		return self._delta({"tool_calls": [call]})
+
+	def _end_call(self, call_id: str) -> str:
+		return ""
 
 	def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> str:
 		choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

@@ -3,10 +3,9 @@
 from typing import Any
 
 from ai_assistant.chat.written import Written
-from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 from ai_assistant.gateway.freeform import InputReader
 
-from ..dialect import COMMENT, Parsed, event
+from ..dialect import Parsed, StreamWriter, event
 from .response_object import (
 	call_item,
 	call_kind,
@@ -24,16 +23,16 @@ CALLS = {
 	"function_call": "response.function_call_arguments",
 	"custom_tool_call": "response.custom_tool_call_input",
 }
-# By the type of an item: the events of its only part, the events of the text, the field with the number of the part, and
-# other fields of the text.
+# For reasoning and text: the events of the only part of its item, the events of the text, the field with the number of the
+# part, and other fields of the text.
 PARTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
 	"reasoning": ("response.reasoning_summary_part", "response.reasoning_summary_text", "summary_index", {}),
-	"message": ("response.content_part", "response.output_text", "content_index", {"logprobs": []}),
+	"text": ("response.content_part", "response.output_text", "content_index", {"logprobs": []}),
 }
 
 
-class Writer:
-	"""The stream of one response. Its methods are those of `ai_assistant.api.dialect.StreamWriter`.
+class Writer(StreamWriter):
+	"""The stream of one response.
 
 	A message or reasoning ends with the first chunk of another type. Calls that a model writes at the same time
 	stay open together.
@@ -49,7 +48,7 @@ class Writer:
 		self._after = parsed.options.get("starting_after", -1)
 		self._written = Written()
 		self._output: list[dict[str, Any]] = []
-		# The type of the last item of the output while its text is being written, where it is, and the text.
+		# `text` or `reasoning` while the last item of the output is one that is being written, where it is, and its text.
 		self._open: str | None = None
 		self._at: dict[str, Any] = {}
 		self._pieces: list[str] = []
@@ -65,23 +64,6 @@ class Writer:
 		if self._background:
 			text += self._event("response.queued", response=response)
 		return text + self._event("response.in_progress", response={**response, "status": "in_progress"})
-
-	def write(self, chunk: Chunk) -> str:
-		self._written.add(chunk)
-		if isinstance(chunk, Text):
-			return self._text("message", chunk.text)
-		if isinstance(chunk, Reasoning):
-			return self._text("reasoning", chunk.text)
-		if isinstance(chunk, ToolCallStart):
-			return self._begin_call(chunk.id, chunk.name)
-		if isinstance(chunk, ToolCallDelta):
-			return self._arguments(chunk.id, chunk.text)
-		if isinstance(chunk, ToolCall):
-			return self._whole_call(chunk)
-		return ""
-
-	def ping(self) -> str:
-		return COMMENT
 
 	def end(self, answer: dict[str, Any]) -> str:
 		if answer["status"] in ("queued", "running"):
@@ -129,17 +111,19 @@ class Writer:
 		self._output[index] = item
 		return self._event("response.output_item.done", output_index=index, item=item)
 
-	def _text(self, kind: str, delta: str) -> str:
+	def _say(self, kind: str, text: str) -> str:
+		self._written.lengths[kind] += len(text)
 		before = "" if self._open == kind else self._close("completed") + self._begin(kind)
-		self._pieces.append(delta)
+		self._pieces.append(text)
 		_part, of_text, _numbered, more = PARTS[kind]
-		return before + self._event(f"{of_text}.delta", **self._at, delta=delta, **more)
+		return before + self._event(f"{of_text}.delta", **self._at, delta=text, **more)
 
 	def _begin(self, kind: str) -> str:
 		of_part, _text, numbered, _more = PARTS[kind]
 		self._open, self._pieces = kind, []
-		self._at = {"item_id": self._next_id(kind), "output_index": len(self._output), numbered: 0}
-		added = self._append(_item(kind, self._at["item_id"], None, "in_progress"))
+		identity = self._next_id("message" if kind == "text" else kind)
+		self._at = {"item_id": identity, "output_index": len(self._output), numbered: 0}
+		added = self._append(_item(kind, identity, None, "in_progress"))
 		return added + self._event(f"{of_part}.added", **self._at, part=part(kind, ""))
 
 	def _close(self, status: str, sealed: str | None = None) -> str:
@@ -154,6 +138,7 @@ class Writer:
 		return written + self._done(self._at["output_index"], item)
 
 	def _begin_call(self, call_id: str, name: str) -> str:
+		self._written.calls.add(call_id)
 		closed = self._close("completed")
 		kind = call_kind(name, self._tools)
 		identity, reader = self._next_id(kind), InputReader() if kind == "custom_tool_call" else None
@@ -161,23 +146,16 @@ class Writer:
 		self._calls[call_id] = CALLS[kind], at, [], reader
 		return closed + self._append(call_item(identity, call_id, name, "", "in_progress", self._tools))
 
-	def _arguments(self, call_id: str, delta: str) -> str:
+	def _add_arguments(self, call_id: str, piece: str) -> str:
 		events, at, pieces, reader = self._calls[call_id]
-		pieces.append(delta)
+		pieces.append(piece)
 		if reader:
-			delta = reader.feed(delta)
-			if not delta:
+			piece = reader.feed(piece)
+			if not piece:
 				return ""
-		return self._event(f"{events}.delta", **at, delta=delta)
+		return self._event(f"{events}.delta", **at, delta=piece)
 
-	def _whole_call(self, call: ToolCall) -> str:
-		"""Ends a call. Its pieces were written before, or nothing."""
-		text = ""
-		if call.id not in self._calls:
-			text = self._begin_call(call.id, call.name) + self._arguments(call.id, call.arguments)
-		return text + self._end_call(call.id, "completed")
-
-	def _end_call(self, call_id: str, status: str) -> str:
+	def _end_call(self, call_id: str, status: str = "completed") -> str:
 		events, at, pieces, reader = self._calls.pop(call_id)
 		index, arguments = at["output_index"], "".join(pieces)
 		item = self._output[index]
