@@ -41,12 +41,9 @@ def get_list(search: Field = "", before: Field = None, limit: Field = 50) -> Ans
 	"""
 	if not isinstance(search, str) or len(search) > MAX_SEARCH:
 		raise invalid(_("search accepts at most {0} characters."), MAX_SEARCH)
-	found = store.current().conversations(
-		frappe.session.user,
-		search.strip(),
-		real_number(before, "before", 0, 1e12),
-		whole_number(limit, "limit", 1, 200) or 50,
-	)
+	earlier = real_number(before, "before", 0, 1e12)
+	most = whole_number(limit, "limit", 1, 200) or 50
+	found = store.current().conversations(frappe.session.user, search.strip(), earlier, most)
 	return {"conversations": [conversation._asdict() for conversation in found]}
 
 

@@ -82,9 +82,8 @@ def outcome(answer: dict[str, Any]) -> Answer:
 def only_for_roles() -> None:
 	"""Raises ChatError `not_permitted` for a user who may not chat."""
 	if not may_use():
-		raise ChatError(
-			"not_permitted", _("This needs the role AI Assistant User; an administrator can give it.")
-		)
+		message = _("This needs the role AI Assistant User; an administrator can give it.")
+		raise ChatError("not_permitted", message)
 
 
 answers = answers_to(only_for_roles)
@@ -98,10 +97,8 @@ def only_for_monitoring() -> None:
 	request = getattr(frappe.local, "request", None)
 	sent = request.headers.get(TOKEN_HEADER, "") if request else ""
 	if not (token and hmac.compare_digest(sent.encode(), token.encode())):
-		raise ChatError(
-			"not_permitted",
-			_("This needs a System Manager, or the site's token in the header {0}.").format(TOKEN_HEADER),
-		)
+		message = _("This needs a System Manager, or the site's token in the header {0}.")
+		raise ChatError("not_permitted", message.format(TOKEN_HEADER))
 
 
 def _with_status(answer: dict[str, Any]) -> Answer:

@@ -12,6 +12,14 @@ from ..dialect import Parsed
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
+def message_of(
+	request_id: str, model: str, content: list[dict[str, Any]], end: dict[str, Any], usage: dict[str, Any]
+) -> dict[str, Any]:
+	"""Builds a message. `end` and `usage` are those of `end_of` and `usage_of`."""
+	named = {"id": f"msg_{request_id}", "type": "message", "role": "assistant", "model": model}
+	return {**named, "content": content, **end, "usage": usage}
+
+
 def end_of(answer: dict[str, Any]) -> dict[str, Any]:
 	"""Why a message ended. One that the provider filtered has the stop reason `refusal`."""
 	if failure := answer.get("error"):

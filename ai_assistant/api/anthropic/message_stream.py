@@ -9,7 +9,7 @@ from ai_assistant.gateway import ToolCall
 
 from ..dialect import Parsed, StreamWriter, event
 from .errors import error
-from .message_object import end_of, input_of, prompt_tokens, usage_of
+from .message_object import end_of, input_of, message_of, prompt_tokens, usage_of
 
 # The blocks of text and of reasoning as they begin.
 EMPTY = {
@@ -39,16 +39,8 @@ class Writer(StreamWriter):
 	def begin(self) -> str:
 		# The provider counts the tokens at the end. Cline reads the tokens of the prompt only here.
 		usage = usage_of({"prompt_tokens": self._prompt_tokens})
-		message: dict[str, Any] = {
-			"id": f"msg_{self._request_id}",
-			"type": "message",
-			"role": "assistant",
-			"model": self._model,
-			"content": [],
-			"stop_reason": None,
-			"stop_sequence": None,
-			"usage": usage,
-		}
+		unended = {"stop_reason": None, "stop_sequence": None}
+		message = message_of(self._request_id, self._model, [], unended, usage)
 		return _event("message_start", message=message) + self.ping()
 
 	def ping(self) -> str:

@@ -23,7 +23,7 @@ from ..fields import object_in, unread
 from ..paths import Paths
 from .errors import error
 from .message_input import conversation_of, tools_of, with_marker
-from .message_object import end_of, input_of, usage_of
+from .message_object import end_of, input_of, message_of, usage_of
 from .message_stream import Writer
 
 __all__ = ["Writer", "error", "parse", "whole"]
@@ -69,13 +69,15 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 	metadata, config, thinking = (object_in(body, name) for name in ("metadata", "output_config", "thinking"))
 	is_serial = tools and (body.get("tool_choice") or {}).get("disable_parallel_tool_use")
 	warms_cache = _warms_cache(body, config, choice)
+	stops = body.get("stop_sequences")
 	messages, sources = conversation_of(body).converted()
 	fields = {
 		"messages": with_marker(messages, body.get("cache_control")),
 		**{name: body.get(name) for name in SAME},
 		# No provider's chat API answers with nothing. One token is the least.
 		"max_tokens": 1 if warms_cache else body.get("max_tokens"),
-		"stop": _stops(body.get("stop_sequences")),
+		# The chat API accepts fewer.
+		"stop": stops[:MAX_STOPS] if isinstance(stops, list) else stops,
 		"reasoning_effort": _effort(thinking, config),
 		"tools": tools or None,
 		"tool_choice": choice,
@@ -134,11 +136,6 @@ def _session(user_id: Any) -> str | None:
 	return task_label(named[1]) if named else None
 
 
-def _stops(stop_sequences: Any) -> Any:
-	"""Returns as many of the `stop_sequences` as the chat API accepts."""
-	return stop_sequences[:MAX_STOPS] if isinstance(stop_sequences, list) else stop_sequences
-
-
 def _response_format(output_format: Any) -> dict[str, Any] | None:
 	"""Returns an `output_config.format` as the chat API's `response_format`."""
 	if output_format is None:
@@ -167,12 +164,5 @@ def whole(answer: dict[str, Any], parsed: Parsed, created: int) -> dict[str, Any
 		function = call["function"]
 		named = {"id": call["id"], "name": function["name"]}
 		content.append({"type": "tool_use", **named, "input": input_of(function["arguments"])})
-	return {
-		"id": f"msg_{answer['request_id']}",
-		"type": "message",
-		"role": "assistant",
-		"model": parsed.fields.get("model") or answer["model"],
-		"content": content,
-		**end_of(answer),
-		"usage": usage_of(answer.get("usage")),
-	}
+	model = parsed.fields.get("model") or answer["model"]
+	return message_of(answer["request_id"], model, content, end_of(answer), usage_of(answer.get("usage")))

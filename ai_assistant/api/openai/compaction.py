@@ -39,11 +39,7 @@ def compact() -> Response:
 	if answer.get("error"):
 		return requests.refusal(responses, answer["error"], headers)
 	item = compaction_item(f"cmp_{request.request_id}", answer["response"])
-	body = {
-		"id": f"{ID_PREFIX}{request.request_id}",
-		"object": "response.compaction",
-		"created_at": int(time.time()),
-		"output": [item],
-		"usage": usage_of(answer.get("usage")),
-	}
+	identity, created = f"{ID_PREFIX}{request.request_id}", int(time.time())
+	named = {"id": identity, "object": "response.compaction", "created_at": created}
+	body = {**named, "output": [item], "usage": usage_of(answer.get("usage"))}
 	return requests.json_response(body, headers)

@@ -107,11 +107,8 @@ def call_item(
 def compaction_item(identity: str, summary: str) -> dict[str, Any]:
 	"""Builds an item that replaces a conversation. Its content is encoded, as clients expect, but not encrypted."""
 	text = json.dumps({SUMMARY: summary}, ensure_ascii=False)
-	return {
-		"type": "compaction",
-		"id": identity,
-		"encrypted_content": urlsafe_b64encode(text.encode()).decode(),
-	}
+	encoded = urlsafe_b64encode(text.encode()).decode()
+	return {"type": "compaction", "id": identity, "encrypted_content": encoded}
 
 
 def summary_of(sealed: Any) -> str | None:
