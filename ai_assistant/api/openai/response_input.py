@@ -34,7 +34,7 @@ FOREIGN = (
 DETAILS = {"low": "low", "high": "high", "original": "high"}
 
 
-def conversation_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) -> Conversation:
+def conversation_of(input_items: Any, history: Sequence[dict[str, Any]]) -> Conversation:
 	"""Returns the messages of `history` and then those of an `input`, in the form of the OpenAI chat API.
 
 	Raises:
@@ -54,7 +54,9 @@ def conversation_of(input_items: Any, history: Sequence[dict[str, Any]] = ()) ->
 		if kind in FOREIGN:
 			continue
 		if not isinstance(kind, str) or kind not in ITEMS:
-			raise invalid(_("{0}.type accepts one of: {1}."), where, ", ".join(ITEMS))
+			# `stored_responses` has put stored items into the places of references.
+			accepted = ", ".join([*ITEMS, "item_reference"])
+			raise invalid(_("{0}.type accepts one of: {1}."), where, accepted)
 		ITEMS[kind](conversation, item, where)
 	return conversation
 
@@ -108,12 +110,6 @@ def _compaction(conversation: Conversation, item: dict[str, Any], where: str) ->
 		conversation.add("user", f"Summary of the conversation so far:\n\n{summary}", where)
 
 
-def _reference(conversation: Conversation, item: dict[str, Any], where: str) -> None:
-	raise invalid(
-		_("{0}.id accepts the id of an item that this site has stored; send the item itself."), where
-	)
-
-
 def _tools(conversation: Conversation, item: dict[str, Any], where: str) -> None:
 	"""Offers tools, which `response_tools` reads. It is no part of the conversation."""
 
@@ -127,7 +123,6 @@ ITEMS: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {
 	"additional_tools": _tools,
 	"reasoning": _reasoning,
 	"compaction": _compaction,
-	"item_reference": _reference,
 }
 
 

@@ -68,9 +68,7 @@ ENDINGS = {
 }
 
 
-def parse(
-	body: dict[str, Any], headers: Mapping[str, str], history: Sequence[dict[str, Any]] | None = None
-) -> Parsed:
+def parse(body: dict[str, Any], headers: Mapping[str, str], history: Sequence[dict[str, Any]] = ()) -> Parsed:
 	"""Reads a request to create a response.
 
 	Args:
@@ -86,12 +84,10 @@ def parse(
 	):
 		if body.get(name) is not None:
 			raise invalid(_("{0} is not kept on this site; {1}."), name, advice)
-	if body.get("previous_response_id") is not None and history is None:
-		raise invalid(_("{0} cannot be used here; send all of the input."), "previous_response_id")
 	reasoning, text, metadata = (object_in(body, name) for name in ("reasoning", "text", "metadata"))
 	input_items = body.get("input")
 	items = [] if input_items is None and history else input_items
-	messages, sources = conversation_of(items, history or ()).converted()
+	messages, sources = conversation_of(items, history).converted()
 	instructions = body.get("instructions")
 	if instructions is not None and not isinstance(instructions, str):
 		raise invalid(_("{0} accepts a string."), "instructions")

@@ -204,10 +204,10 @@ def _parsed(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
 	)
 
 
-def _continued(response_id: Any) -> tuple[list[dict[str, Any]] | None, str | None]:
-	"""Returns the messages up to a response and with it, and its task. None if the id is None. Raises ChatError."""
+def _continued(response_id: Any) -> tuple[list[dict[str, Any]], str | None]:
+	"""Returns the messages up to a response and with it, and its task; nothing if the id is None. Raises ChatError."""
 	if response_id is None:
-		return None, None
+		return [], None
 	if not isinstance(response_id, str):
 		raise invalid(_("{0} accepts the id of a response."), "previous_response_id")
 	row, sent = _find(response_id)

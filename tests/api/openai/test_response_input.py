@@ -236,8 +236,6 @@ def test_a_choice_among_allowed_tools_leaves_the_others_out() -> None:
 		({"input": [{"role": "user", "content": [{"type": "video"}]}]}, "input[0].content[0].type accepts"),
 		({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "image_url"),
 		({"input": [{"type": "function_call", "call_id": "c", "arguments": "{}"}]}, "input[0].name accepts"),
-		({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].id accepts"),
-		({"previous_response_id": "resp_1"}, "previous_response_id cannot"),
 		({"conversation": "conv_1"}, "conversation is not kept"),
 		({"tools": [3]}, "tools[0] accepts"),
 		({"tools": False}, "tools accepts a list"),
