@@ -24,9 +24,9 @@ class Conversation:
 		self._sources = [Source("previous_response_id")] * len(self._messages)
 		# The message of the model that is being built.
 		self._answer: dict[str, Any] | None = None
-		# The chat API has no images in the answer of a tool: they follow the last of these answers.
-		self._images: list[dict[str, Any]] = []
-		self._image_paths: list[str] = []
+		# The chat API has no images in the answer of a tool: they follow the last of these answers. Each has the path of its
+		# answer.
+		self._images: list[tuple[dict[str, Any], str]] = []
 
 	def converted(self) -> tuple[list[dict[str, Any]], list[Source]]:
 		"""Returns the messages in the form of the OpenAI chat API, and where the client sent each of them."""
@@ -71,8 +71,7 @@ class Conversation:
 		self._append({"role": "tool", "tool_call_id": identity, "content": content}, Source(path))
 		if images:
 			text = f"The images in the answer to the tool call {identity}:"
-			self._images += [{"type": "text", "text": text}, *images]
-			self._image_paths += [path] * (1 + len(images))
+			self._images += [(part, path) for part in ({"type": "text", "text": text}, *images)]
 
 	def _assistant(self, path: str) -> dict[str, Any]:
 		if self._answer is None:
@@ -90,8 +89,9 @@ class Conversation:
 	def _show_images(self) -> None:
 		if self._images:
 			images, self._images = self._images, []
-			paths, self._image_paths = self._image_paths, []
-			self._append({"role": "user", "content": images}, Source(paths[0], paths))
+			paths = [path for _part, path in images]
+			message = {"role": "user", "content": [part for part, _path in images]}
+			self._append(message, Source(paths[0], paths))
 
 
 def _with_results_after_calls(messages: list[Sent]) -> list[Sent]:

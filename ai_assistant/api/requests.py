@@ -125,11 +125,10 @@ def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | N
 	status, content = dialect.error(error)
 	if is_vs_code(frappe.request.headers) and status not in (401, 429):
 		status = 403
-	headers = dict(headers or {})
+	# The SDKs of OpenAI and Anthropic obey this header. Without it they repeat every request that has a status from 500.
+	headers = {**(headers or {}), "X-Should-Retry": "true" if error.get("retryable") else "false"}
 	if status in (429, 503, 529):
 		headers["Retry-After"] = str(error.get("retry_after") or 1)
-	# The SDKs of OpenAI and Anthropic obey this header. Without it they repeat every request that has a status from 500.
-	headers["X-Should-Retry"] = "true" if error.get("retryable") else "false"
 	return json_response(content, headers, status)
 
 

@@ -22,7 +22,7 @@ from ai_assistant.gateway import strict_json
 from . import models
 from .anthropic import messages
 from .dialect import Dialect, Parsed
-from .openai import chat_completions, compaction, response_socket, responses, stored_responses
+from .openai import chat_completions, response_socket, responses, stored_responses
 from .requests import Own, answer, body, json_response, refusal, validated
 from .responses import only_for_roles, refusal_of
 
@@ -67,7 +67,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Dialect, Handler]] = [
 	("POST", re.compile("/chat/completions"), chat_completions, partial(answer, chat_completions)),
 	("POST", re.compile("/responses"), responses, stored_responses.create),
 	("GET", re.compile("/responses"), responses, response_socket.connect),
-	("POST", re.compile("/responses/compact"), responses, compaction.compact),
+	("POST", re.compile("/responses/compact"), responses, stored_responses.compact),
 	("POST", re.compile("/responses/input_tokens"), responses, _count_response_tokens),
 	("GET", re.compile("/responses/([^/]+)"), responses, stored_responses.retrieve),
 	("DELETE", re.compile("/responses/([^/]+)"), responses, stored_responses.delete),

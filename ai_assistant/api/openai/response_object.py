@@ -104,11 +104,16 @@ def call_item(
 	return {"type": kind, "id": identity, "status": status, **called}
 
 
-def compaction_item(identity: str, summary: str) -> dict[str, Any]:
-	"""Builds an item that replaces a conversation. Its content is encoded, as clients expect, but not encrypted."""
-	text = json.dumps({SUMMARY: summary}, ensure_ascii=False)
+def compaction(answer: dict[str, Any], created: int) -> dict[str, Any]:
+	"""Builds the answer to `/responses/compact`: an item that replaces a conversation, for the answer with its summary.
+
+	The content of the item is encoded, as clients expect, but not encrypted.
+	"""
+	request_id, text = answer["request_id"], json.dumps({SUMMARY: answer["response"]}, ensure_ascii=False)
 	encoded = urlsafe_b64encode(text.encode()).decode()
-	return {"type": "compaction", "id": identity, "encrypted_content": encoded}
+	item = {"type": "compaction", "id": f"cmp_{request_id}", "encrypted_content": encoded}
+	ids = {"id": f"{ID_PREFIX}{request_id}", "object": "response.compaction", "created_at": created}
+	return {**ids, "output": [item], "usage": usage_of(answer.get("usage"))}
 
 
 def summary_of(sealed: Any) -> str | None:

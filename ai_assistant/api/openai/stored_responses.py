@@ -2,6 +2,9 @@
 
 A response is a request of this app: its id is `resp_` and the request's id. What a client sent is kept with the request
 where the site keeps content, unless the client says `store: false`.
+
+`/responses/compact` shortens a conversation. The model writes a summary, which comes back as an item of type
+`compaction`. The next request sends this item in the place of the conversation.
 """
 
 import re
@@ -30,10 +33,15 @@ from .. import requests
 from ..dialect import Parsed
 from . import responses
 from .input_items import items_of, page_of
-from .response_object import ID_PREFIX, ITEM_PREFIXES, call_of, message_item, reasoning_item, tools_of
-from .response_tools import CalledTool, names_of
+from .response_object import ID_PREFIX, ITEM_PREFIXES, call_of, compaction, message_item, reasoning_item
+from .response_tools import CalledTool, called_tools, names_of
 
 ITEM_ID = re.compile(rf"({'|'.join(ITEM_PREFIXES.values())})_(.+)_([0-9]{{1,9}})", re.DOTALL)
+# The question for the summary of a conversation.
+COMPACTION = (
+	"Summarise the conversation so far for somebody who goes on with it and sees nothing else of it: what was asked, what"
+	" was decided and found out, what was done, and what is left to do. Write only the summary."
+)
 # How long a cancelled request may take to end.
 END_S = 3.0
 # The most responses whose items an input may name. Each response is looked up in the database.
@@ -118,7 +126,7 @@ def list_input(response_id: str) -> Response:
 	row, sent = _find(response_id)
 	if sent.get("messages") is None:
 		raise _not_kept(response_id)
-	items = items_of(sent["messages"], row["request_id"], tools_of(_parsed(row, sent, stream=False)))
+	items = items_of(sent["messages"], row["request_id"], _tools(sent))
 	return requests.json_response(page_of(items, frappe.request.args))
 
 
@@ -144,6 +152,23 @@ def delete(response_id: str) -> Response:
 	with store.transaction() as current:
 		current.erase(row["name"])
 	return requests.json_response({"id": response_id, "object": "response", "deleted": True})
+
+
+def compact() -> Response:
+	"""Answers with a conversation as one item. Raises ChatError."""
+	started = time.monotonic()
+	sent = requests.body()
+	if not isinstance(sent.get("model"), str):
+		raise invalid(_("{0} accepts the name of a model."), "model")
+	parsed = read({**sent, "tools": None, "tool_choice": None, "stream": False})
+	parsed.fields["messages"].append({"role": "user", "content": COMPACTION})
+	settings = access.load_permitted()
+	request = requests.validated(parsed, settings)
+	answer = requests.last(requests.chunks_of(request, parsed, settings, started))
+	headers = {"X-Request-Id": request.request_id}
+	if answer.get("error"):
+		return requests.refusal(responses, answer["error"], headers)
+	return requests.json_response(compaction(answer, int(time.time())), headers)
 
 
 def _find(response_id: str) -> tuple[store.Row, dict[str, Any]]:
@@ -204,6 +229,10 @@ def _parsed(row: store.Row, sent: dict[str, Any], stream: bool) -> Parsed:
 	)
 
 
+def _tools(sent: dict[str, Any]) -> Mapping[str, CalledTool]:
+	return called_tools((sent.get("repeated") or {}).get("tools"))
+
+
 def _continued(response_id: Any) -> tuple[list[dict[str, Any]], str | None]:
 	"""Returns the messages up to a response and with it, and its task; nothing if the id is None. Raises ChatError."""
 	if response_id is None:
@@ -255,7 +284,7 @@ def _items(item: Any, where: str, known: Known) -> Sequence[Any]:
 		if len(known) >= MAX_REFERRED:
 			raise invalid(_("{0} accepts items of at most {1} responses."), "input", MAX_REFERRED)
 		row, sent = _find(response_id)
-		known[response_id] = row, tools_of(_parsed(row, sent, stream=False))
+		known[response_id] = row, _tools(sent)
 	row, tools = known[response_id]
 	if row["response"] is None:
 		raise _not_kept(response_id)
