@@ -108,8 +108,7 @@ def _with_status(answer: dict[str, Any]) -> Answer:
 	response = Response(
 		json.dumps({"message": answer}), status=HTTP_STATUS[error["code"]], mimetype="application/json"
 	)
-	if (seconds := error.get("retry_after")) is not None:
+	seconds = error.get("retry_after", 1 if error["code"] in ("rate_limited", "busy") else None)
+	if seconds is not None:
 		response.headers["Retry-After"] = str(seconds)
-	elif error["code"] in ("rate_limited", "busy"):
-		response.headers["Retry-After"] = "1"
 	return response

@@ -29,11 +29,9 @@ def items_of(
 		request_id: the id of the request, which is part of the ids of the items.
 		tools: the tools of the request, by the names by which the model knows them.
 	"""
+	calls = (call for message in messages for call in message.get("tool_calls") or ())
 	custom = {
-		call["id"]
-		for message in messages
-		for call in message.get("tool_calls") or ()
-		if call_kind(call["function"]["name"], tools) == "custom_tool_call"
+		call["id"] for call in calls if call_kind(call["function"]["name"], tools) == "custom_tool_call"
 	}
 	items = (item for message in messages for item in _items(message, tools, custom))
 	return [
