@@ -22,6 +22,7 @@ from ai_assistant.chat import capacity, lifecycle, queue, request, tool_rounds
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.ownership import earlier_answer
 from ai_assistant.chat.reference import reference_of
+from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config import access
 from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolApproval, ToolCall, ToolResult
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Messages = str | Sequence[Mapping[str, Any]]
 Results = SimpleQueue[Chunk | dict[str, Any] | Exception]
+Validate = Callable[[Settings], ChatRequest]
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def stream(
 		# Checked here, because the caller may not have committed the document yet.
 		names = reference_of({"reference_doctype": reference.doctype, "reference_name": reference.name}, user)
 
-	def validated(settings: Settings) -> request.ChatRequest:
+	def validated(settings: Settings) -> ChatRequest:
 		valid = request.validate(question, settings)
 		tools = tool_rounds.checked(of_site, settings)
 		return replace(valid, **names, site_tools=(*valid.site_tools, *tools))
@@ -160,10 +162,7 @@ def _split_tools(tools: Any) -> tuple[list[Any] | None, tuple[str, ...]]:
 
 
 def answered(
-	valid: request.ChatRequest,
-	settings: Settings,
-	asked_at: float,
-	run: Callable[[lifecycle.Chat], dict[str, Any]],
+	valid: ChatRequest, settings: Settings, asked_at: float, run: Callable[[lifecycle.Chat], dict[str, Any]]
 ) -> dict[str, Any]:
 	"""Answers a valid request: as before if it is repeated, by a worker if it is for the background, else with `run`.
 
@@ -184,9 +183,7 @@ def answered(
 		return run(lifecycle.begin(valid, settings, asked_at))
 
 
-def _chunks(
-	validated: Callable[[Settings], request.ChatRequest], user: str
-) -> Generator[Chunk, None, dict[str, Any]]:
+def _chunks(validated: Validate, user: str) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object.
 
 	Args:
@@ -209,9 +206,7 @@ def _chunks(
 		thread.join()
 
 
-def _chat(
-	validated: Callable[[Settings], request.ChatRequest], results: Results, closed: threading.Event
-) -> dict[str, Any]:
+def _chat(validated: Validate, results: Results, closed: threading.Event) -> dict[str, Any]:
 	"""Runs the chat of the session's user, puts its chunks into `results`, and returns its answer object."""
 	if not may_use():
 		message = _("{0} needs the role AI Assistant User; an administrator can give it.")
