@@ -74,8 +74,7 @@ def find(name: str, settings: Settings) -> tuple[str, Provider, str]:
 		if entry[0] == name:
 			return entry
 	prefix, model = resolve(name, settings)
-	providers = sorted(settings.providers, key=lambda provider: provider.priority)
-	for provider in providers:
+	for provider in by_priority(settings):
 		if model and prefix in (None, provider.name) and provider.allows(model):
 			return name, provider, model
 	raise _unknown(settings)
