@@ -187,7 +187,7 @@ def _chunks(validated: Validate, user: str) -> Generator[Chunk, None, dict[str, 
 	"""Yields the chunks of a chat that runs on a thread of its own, and returns its answer object.
 
 	Args:
-		validated: returns the valid request. It is called on this thread.
+		validated: returns the valid request. The thread of the chat calls it.
 		user: who asks.
 	"""
 	results: Results = SimpleQueue()
