@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as OutOfTime
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -291,7 +292,7 @@ class _Calls:
 			future.cancel()
 		try:
 			return future.result(COMMIT_S)
-		except (CancelledError, TimeoutError):
+		except (CancelledError, OutOfTime):
 			raise ToolError(_("The tool took longer than {0} seconds.").format(f"{CALL_S:g}")) from None
 
 	def _wait(self, event: threading.Event, seconds: float) -> Iterator[Tick]:
