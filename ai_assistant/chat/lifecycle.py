@@ -219,7 +219,7 @@ def run(
 ) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Runs an admitted request to its end.
 
-	Publishes and stores each chunk and keeps the lease, then yields the chunk. Exactly one completion ends the request.
+	Keeps the lease and yields each chunk, then stores and publishes it. Exactly one completion ends the request.
 
 	Args:
 		chat: the chat that `begin` returned.
@@ -237,14 +237,15 @@ def run(
 			chat.renew_lease()
 			if isinstance(chunk, Completion):
 				return chat.completed(chunk)
-			chat.publisher.forward(chunk)
 			if not closed:
 				try:
+					# A client of a standard API gets the chunk before it is stored.
 					yield chunk
 				except GeneratorExit:
 					closed = True
 					if not survives:
 						chat.cancel()
+			chat.publisher.forward(chunk)
 		raise AssertionError("the gateway ends with a Completion or an error")
 	except store.LeaseLost:
 		# Another process has ended the request and written its completion.

@@ -10,7 +10,7 @@ import pytest
 from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
-from ai_assistant.gateway import Chunk, Detached, Reasoning, Text, ToolCallDelta
+from ai_assistant.gateway import Chunk, Detached, Reasoning, Text, Tick, ToolCallDelta
 from tests.chat.conftest import ANN, BOB, ChatSite
 from tests.support import script, unique
 
@@ -231,6 +231,8 @@ def half_a_call(chat_site: ChatSite) -> tuple[lifecycle.Chat, Generator[Chunk, N
 	chunks = lifecycle.run(chat)
 	while not isinstance(next(chunks), ToolCallDelta):
 		pass
+	# A chunk is stored when the caller asks for the next one.
+	assert isinstance(next(chunks), Tick)
 	chat.detached = Detached("resp_1", "p", "m1")
 	return chat, chunks
 
