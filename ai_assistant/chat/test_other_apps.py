@@ -25,7 +25,7 @@ def redact(request: dict[str, Any]) -> None:
 	frappe.get_doc({"doctype": "ToDo", "description": f"audit {request['request_id']}"}).insert(
 		ignore_permissions=True
 	)
-	request["messages"][-1]["content"] = request["messages"][-1]["content"].replace("4711", "[number]")
+	request["messages"][-1]["content"] = request["messages"][-1]["content"].replace("number 4711", "[number]")
 
 
 def refuse(request: dict[str, Any]) -> None:
@@ -80,14 +80,14 @@ class TestOtherApps(TestCase):
 
 	def test_the_hooks_run_as_the_user_on_a_connection_of_their_own(self) -> None:
 		with provider() as handler, hooks(before_request=redact, after_response=note):
-			answer = ai_assistant.ask("Customer 4711", user=ASKER)
+			answer = ai_assistant.ask("Customer number 4711", user=ASKER)
 		self.assertEqual(calls, [("before", ASKER, ASKER), ("after", "completed", ASKER)])
 		self.assertEqual(handler.bodies[0]["messages"][-1]["content"], "Customer [number]")
 		frappe.db.rollback()
 		self.assertTrue(frappe.db.exists("ToDo", {"description": f"audit {answer.details['request_id']}"}))
 
 	def test_a_request_over_http_and_one_of_a_standard_api_call_each_hook_once(self) -> None:
-		messages = [{"role": "user", "content": "Customer 4711"}]
+		messages = [{"role": "user", "content": "Customer number 4711"}]
 		with provider() as handler, hooks(before_request=redact, after_response=note):
 			status, body = rest(
 				"POST", "/api/method/ai_assistant.api.chat_completion", ASKER, messages=messages
@@ -103,7 +103,7 @@ class TestOtherApps(TestCase):
 
 	def test_the_stored_input_of_a_response_is_the_redacted_one(self) -> None:
 		path = "/api/method/ai_assistant.v1/responses"
-		asked = {"model": "m", "input": "Customer 4711"}
+		asked = {"model": "m", "input": "Customer number 4711"}
 		with provider() as handler, hooks(before_request=redact):
 			_status, first = rest("POST", path, ASKER, **asked)
 			_status, queued = rest("POST", path, ASKER, background=True, **asked)
@@ -112,16 +112,16 @@ class TestOtherApps(TestCase):
 				name = frappe.db.get_value("AI Request", {"request_id": response["id"].removeprefix("resp_")})
 				row = frappe.db.get_value("AI Request", name, "*")
 				self.assertIn("Customer [number]", row.sent)
-				self.assertNotIn("4711", str(row))
+				self.assertNotIn("number 4711", str(row))
 			rest("POST", path, ASKER, **{**asked, "input": "And?", "previous_response_id": first["id"]})
 		contents = [message["content"] for message in handler.bodies[-1]["messages"]]
 		self.assertEqual(contents, ["Customer [number]", "Hello there.", "And?"])
 
 	def test_a_refusal_is_not_permitted(self) -> None:
-		messages = [{"role": "user", "content": "Customer 4711"}]
+		messages = [{"role": "user", "content": "Customer number 4711"}]
 		with provider() as handler, hooks(before_request=refuse):
 			with self.assertRaisesRegex(ai_assistant.ChatError, r"^No customer data, please\.$"):
-				ai_assistant.ask("Customer 4711", user=ASKER)
+				ai_assistant.ask("Customer number 4711", user=ASKER)
 			status, body = rest(
 				"POST", "/api/method/ai_assistant.api.chat_completion", ASKER, messages=messages
 			)

@@ -78,7 +78,8 @@ class TestForms(TestCase):
 		frappe.get_doc("AI Assistant Settings").save()
 		# As another thread keeps it until the commit.
 		forms._checksums[frappe.local.site] = (time.monotonic() + 60, "stale")
-		frappe.db.commit()
+		# The commit is what is tested.
+		frappe.db.commit()  # nosemgrep: frappe-manual-commit
 		self.assertNotIn(frappe.local.site, forms._checksums)
 
 	@staticmethod

@@ -332,7 +332,9 @@ class Gateway:
 			reasoning: the bytes of the reasoning.
 			text: the bytes of the text and of the tool calls.
 		"""
-		prompt_tokens, reasoning_tokens, text_tokens = map(estimated_tokens, (prompt, reasoning, text))
+		prompt_tokens, reasoning_tokens, text_tokens = (
+			estimated_tokens(size) for size in (prompt, reasoning, text)
+		)
 		usage = Usage(
 			prompt_tokens,
 			reasoning_tokens + text_tokens,

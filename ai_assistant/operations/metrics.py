@@ -215,6 +215,6 @@ def _buckets(
 	sums: Mapping[store.Series, float], name: str, bounds: Sequence[float], *labels: str
 ) -> tuple[list[tuple[str, float]], float]:
 	"""Returns the buckets of a histogram, each with those below it, and the sum."""
-	names = [*map(str, bounds), ABOVE]
+	names = [*(str(bound) for bound in bounds), ABOVE]
 	below = accumulate(sums.get((name, bound, *labels), 0) for bound in names)
 	return list(zip(names, below, strict=True)), sums.get((name, SUM, *labels), 0)

@@ -24,14 +24,13 @@ class TestChatWorker(TestCase):
 			return execute(pubsub, command, *arguments)
 
 		with patch.object(redis.client.PubSub, "execute_command", recorded):
-			worker._begin("WARNING")
+			worker._stay_registered("WARNING")
 			self.addCleanup(worker.connection.delete, worker.key)
-			self.assertTrue(worker._is_registered())
+			self.assertTrue(worker.connection.hexists(worker.key, "birth"))
 			# As if Redis had lost its data.
 			worker.connection.delete(worker.key)
-			self.assertFalse(worker._is_registered())
-			worker._begin("WARNING")
-			self.assertTrue(worker._is_registered())
+			worker._stay_registered("WARNING")
+			self.assertTrue(worker.connection.hexists(worker.key, "birth"))
 			worker.teardown()
 		self.assertEqual(commands, [(worker.pubsub, "SUBSCRIBE")])
 		self.assertFalse(worker.connection.smembers("rq:workers") & {worker.key.encode()})

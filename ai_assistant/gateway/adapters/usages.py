@@ -111,7 +111,9 @@ def usage_of_messages(
 ) -> Usage | None:
 	"""Returns the tokens of a message of Anthropic's, and of those that continue it, together."""
 	total: Usage | None = None
-	for counts in filter(None, counts_of_each):
+	for counts in counts_of_each:
+		if not counts:
+			continue
 		# The estimate is for all of them, so it is added once.
 		usage = _usage_of_message(counts, thought_bytes if total is None else 0, provider, model)
 		total = usage if total is None else total + usage
@@ -126,7 +128,8 @@ def _usage_of_message(counts: Counts, thought_bytes: int, provider: Provider, mo
 	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
 	completion = tokens(counts.get("output_tokens"))
 	iterations = counts.get("iterations")
-	for iteration in map(_object, iterations if isinstance(iterations, list) else ()):
+	for entry in iterations if isinstance(iterations, list) else ():
+		iteration = _object(entry)
 		# The totals leave out the summaries that the API made of the conversation.
 		if iteration.get("type") == "compaction":
 			prompt = tokens(prompt + tokens(iteration.get("input_tokens")))

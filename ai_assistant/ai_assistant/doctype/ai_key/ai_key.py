@@ -51,8 +51,8 @@ class AIKey(Document):
 			frappe.throw(_("User cannot be changed; make a key for the other user."), frappe.PermissionError)
 		if not ROLES & set(frappe.get_roles(self.user)):
 			frappe.throw(_("User accepts a user with the role AI Assistant User."))
-		models = (line.strip() for line in (self.models or "").splitlines())
-		self.models = "\n".join(dict.fromkeys(filter(None, models))) or None
+		models = [model for line in (self.models or "").splitlines() if (model := line.strip())]
+		self.models = "\n".join(dict.fromkeys(models)) or None
 		if self.is_new():
 			self._key = keys.generate()
 			self.key_start = self._key[: keys.SHOWN_CHARS]

@@ -161,8 +161,9 @@ class TestContent(LoggedRequestsTestCase):
 		for doctype in frappe.get_all("DocType", {"module": "AI Assistant"}, pluck="name"):
 			controller = get_controller(doctype)
 			if issubclass(controller, WrittenByApp):
-				methods = filter(callable, (getattr(controller, name, None) for name in dir(controller)))
-				self.assertEqual([method for method in methods if method in frappe.whitelisted], [], doctype)
+				members = [getattr(controller, name, None) for name in dir(controller)]
+				exposed = [member for member in members if callable(member) and member in frappe.whitelisted]
+				self.assertEqual(exposed, [], doctype)
 
 	def test_who_may_read_or_print_is_logged(self) -> None:
 		frappe.set_user("Administrator")

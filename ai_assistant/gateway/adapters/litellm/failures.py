@@ -47,7 +47,7 @@ def provider_error(error: Exception, provider: Provider, model: str) -> Provider
 		return ProviderError("no_image_links", **names)
 	if has(sse.ProtocolError):
 		return ProviderError("junk", **names)
-	if has(litellm.ContextWindowExceededError) or any(map(is_too_long, words)):
+	if has(litellm.ContextWindowExceededError) or any(is_too_long(word) for word in words):
 		return ProviderError("too_long", **names)
 	if has(litellm.ContentPolicyViolationError):
 		return ProviderError("filtered", **names)
