@@ -36,7 +36,9 @@ class TestContinuations(TestCase):
 
 	def test_redis_contains_no_readable_text(self) -> None:
 		# The raw bytes, by a key that `make_key` has made for the site.
-		stored = frappe.cache.get(frappe.cache.make_key(self.name))  # nosemgrep: frappe-cache-breaks-multitenancy
+		stored = frappe.cache.get(
+			frappe.cache.make_key(self.name)
+		)  # nosemgrep: frappe-cache-breaks-multitenancy
 		self.assertTrue(stored)
 		self.assertNotIn(TEXT.encode(), stored)
 		self.assertEqual(self.restored(), TEXT)

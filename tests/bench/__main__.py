@@ -29,11 +29,12 @@ from tests.support.bench import Bench
 from tests.support.provider import ScriptedProvider
 from tests.support.site import StandaloneSite, site_config
 
-from . import compare, peers, report, wires
+from . import compare, earlier, peers, report, wires
 from .compare import percentile
 
 RESULTS = Path("bench-results.json")
 CHATS = 60
+EARLIER_CHATS = 200
 PACED_S = 12
 RATE = 50
 
@@ -212,6 +213,9 @@ def main() -> None:
 		benches,
 	)
 	compared["gateways"] = peers.measure(say)
+	if earlier.is_here(report.EARLIER_COMMIT):
+		say("version 0.2.0")
+		compared["earlier"] = earlier.measure(report.EARLIER_COMMIT, EARLIER_CHATS)
 	report.write(compared, rows)
 	reached = report.goals(compared)
 	table = Table("figure", "measured", "target", "")
@@ -222,7 +226,7 @@ def main() -> None:
 		mark = {None: "", True: "✓", False: "✗"}[figure.reached]
 		table.add_row(figure.name, f"{figure.value:.4g} {figure.unit}", target, mark)
 	for what, measured, goal, is_reached in reached:
-		table.add_row(what, measured, goal, "✓" if is_reached == "yes" else "✗")
+		table.add_row(what, measured, goal, {"yes": "✓", "no": "✗"}.get(is_reached, ""))
 	console.print(table)
 	machine: dict[str, Any] = {
 		"cores": os.cpu_count(),

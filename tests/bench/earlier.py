@@ -25,32 +25,51 @@ from .servers import listening
 
 ASKED = 10
 WIRE = "the wire"
+EARLIER, SOCKET, SSE = "earlier, socket", "this version, socket", "this version, SSE"
 
 
 def main() -> None:
 	commit, chats = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 200
+	added = measure(commit, chats)
+	print(f"{chats} chats each; added to the first chunk, p50: ms, and that against {commit}")
+	for name, ms in added.items():
+		print(f"{name:24} {ms:6.2f} {ms / added[EARLIER]:6.2f}")
+
+
+def is_here(commit: str) -> bool:
+	"""Whether the repository has the commit. A shallow clone may not."""
+	found = subprocess.run(
+		("git", "cat-file", "-e", f"{commit}^{{commit}}"), cwd=CHECKOUT, capture_output=True
+	)
+	return found.returncode == 0
+
+
+def measure(commit: str, chats: int) -> dict[str, float]:
+	"""Measures both versions.
+
+	Args:
+		commit: the earlier version.
+		chats: how many questions each contender answers.
+
+	Returns:
+		The milliseconds added to the first chunk beyond the wire, p50: EARLIER, SOCKET and SSE.
+	"""
 	with ExitStack() as stack:
 		_pid, base = stack.enter_context(listening("provider"))
 		asks = {WIRE: run(asking.of_provider(base))}
-		for name, checkout in (
-			(commit, stack.enter_context(_checked_out(commit))),
-			("this version", CHECKOUT),
-		):
-			client, key = stack.enter_context(_site(checkout, configured("openai", base)))
-			asks[f"{name}, socket"] = run(asking.of_site(client))
-			if checkout is CHECKOUT:
-				headers = {"Authorization": f"Bearer {key}", "X-AI-Progress": "off"}
-				asks[f"{name}, SSE"] = run(
-					asking.of_api(client.url + PATH, "chat/completions", headers, {"model": "p/scripted"})
-				)
+		checkout = stack.enter_context(_checked_out(commit))
+		earlier, _key = stack.enter_context(_site(checkout, configured("openai", base)))
+		asks[EARLIER] = run(asking.of_site(earlier))
+		client, key = stack.enter_context(_site(CHECKOUT, configured("openai", base)))
+		asks[SOCKET] = run(asking.of_site(client))
+		headers = {"Authorization": f"Bearer {key}", "X-AI-Progress": "off"}
+		asks[SSE] = run(
+			asking.of_api(client.url + PATH, "chat/completions", headers, {"model": "p/scripted"})
+		)
 		took_ms = _measured(asks, chats)
 		run(asking.close())
-	wire = statistics.median(took_ms[WIRE])
-	before = statistics.median(took_ms[f"{commit}, socket"]) - wire
-	print(f"{chats} chats each; first chunk, p50: ms, ms added to the wire, and that against {commit}")
-	for name, values in took_ms.items():
-		added = statistics.median(values) - wire
-		print(f"{name:24} {statistics.median(values):6.2f} {added:6.2f} {added / before:6.2f}")
+	wire = statistics.median(took_ms.pop(WIRE))
+	return {name: statistics.median(values) - wire for name, values in took_ms.items()}
 
 
 @contextmanager
