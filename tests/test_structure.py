@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import code_map
+
 ROOT = Path(__file__).parent.parent
 MAX_LINES = 350
 # Authors of extensions copy this file (docs/streaming.md).
@@ -41,3 +43,7 @@ def test_sql_that_only_mariadb_understands_is_in_one_file() -> None:
 		if (match := OF_MARIADB.search(path.read_text()))
 	}
 	assert inside == {}
+
+
+def test_the_page_about_the_code_lists_the_modules() -> None:
+	assert code_map.PAGE.read_text() == code_map.page(), "python -m tests.code_map writes it anew"

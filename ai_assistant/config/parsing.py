@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from frappe import _
 from pydantic import TypeAdapter, ValidationError
 
-from ai_assistant.gateway.bounds import MOST
+from ai_assistant.gateway.field_types import MOST
 from ai_assistant.log import escaped
 
 TYPES = {

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from ai_assistant.gateway import Key, Provider, Tier, Timeouts
-from ai_assistant.gateway.bounds import Amount, Count, Effort, Name, Positive, Trim
+from ai_assistant.gateway.field_types import Amount, Count, Effort, Name, Positive, Trim
 
 # A value that is pasted or read from a file may have spaces and line ends around it.
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bounds import Amount, Count, Effort, Name, PromptCache
+from .field_types import Amount, Count, Effort, Name, PromptCache
 from .sizes import bytes_of, bytes_of_tools
 from .tool_chunks import ToolStep
 from .usage import Price, Usage

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from .bounds import Effort
+from .field_types import Effort
 
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 COMMON: tuple[Effort, ...] = ("low", "medium", "high")

@@ -23,7 +23,7 @@ from .errors import ProviderError
 from .failures import failure
 from .http_client import UnreadableAuthorities, certificates_of_environment, load, new_client
 from .proxies import UnusableProxy, proxy_for
-from .resting import rested
+from .read_pauses import with_pauses
 from .sse import MAX_BYTES, Lines, Objects, ProtocolError, read_to_the_end
 
 if TYPE_CHECKING:
@@ -130,16 +130,16 @@ async def stream(
 ) -> AsyncGenerator[list[dict[str, Any] | None], None]:
 	"""Yields the objects of each read of a stream, and None for `[DONE]`. What follows `[DONE]` is ignored.
 
-	Once `calls()` is true, the stream does not rest any more: the client makes the call as soon as the answer ends.
+	Once `calls()` is true, the stream does not pause any more: the client makes the call as soon as the answer ends.
 	"""
 	lines, objects = Lines(), Objects()
-	async with aclosing(rested(response, calls)) as source:
+	async with aclosing(with_pauses(response, calls)) as source:
 		async for data in source:
 			messages, error = objects.until_done(lines.of(data))
 			yield messages
 			if messages and messages[-1] is None:
 				if not response.content.at_eof():
-					# The end of the body is short, so the stream does not rest any more.
+					# The end of the body is short, so the stream does not pause any more.
 					await read_to_the_end(response.content.iter_any())
 				return
 			if error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .bounds import Amount
+from .field_types import Amount
 
 
 @dataclass(frozen=True, slots=True)

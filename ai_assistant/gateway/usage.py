@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .bounds import Amount, Count
+from .field_types import Amount, Count
 
 MAX_TOKENS = 2**31 - 1
 # The bytes in UTF-8 for each token. This is about right for English, Cyrillic and Chinese.

@@ -12,7 +12,7 @@ from .event import MAX_BYTES
 
 FIRST_WINDOW_S = 0.15
 GROWTH = 3.0
-# The other 12 % are for the rest of the stream (MAX_REST_S in gateway/resting.py) and for the thread, which wakes up and
+# The other 12 % are for the pause between two reads (MAX_PAUSE_S in gateway/read_pauses.py) and for the thread, which wakes up and
 # stores, so that the contract's limit holds for the client.
 USED_DELAY = 0.88
 

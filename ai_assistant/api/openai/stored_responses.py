@@ -26,7 +26,7 @@ from ai_assistant.chat.request import ChatRequest
 from ai_assistant.chat.validators import flag, whole_number
 from ai_assistant.config import access
 from ai_assistant.config.settings import Settings
-from ai_assistant.gateway.bounds import MOST
+from ai_assistant.gateway.field_types import MOST
 from ai_assistant.log import escaped
 
 from .. import requests

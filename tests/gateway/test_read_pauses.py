@@ -1,4 +1,4 @@
-"""A stream rests between two reads, so that many chunks cost one turn of the loop. Nothing of it is lost or held too long."""
+"""A stream pauses between two reads, so that many chunks cost one turn of the loop. Nothing of it is lost or held too long."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 from aiohttp import web
 
-from ai_assistant.gateway import http, resting
+from ai_assistant.gateway import http, read_pauses
 from ai_assistant.gateway.bridge import provider_loop
 from tests.support.provider import ScriptedProvider
 
@@ -19,17 +19,17 @@ NAMES = {"provider": "p", "model": "m"}
 
 
 @pytest.fixture
-def rests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-	"""How many bytes end each rest."""
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+	"""How many bytes end each pause."""
 	sizes: list[int] = []
-	wake_for = resting._wake_for
+	wake_for = read_pauses._wake_for
 
 	def set_size(connection: socket.socket, size: int) -> None:
 		if size > 1:
 			sizes.append(size)
 		wake_for(connection, size)
 
-	monkeypatch.setattr(resting, "_wake_for", set_size)
+	monkeypatch.setattr(read_pauses, "_wake_for", set_size)
 	return sizes
 
 
@@ -95,33 +95,33 @@ def test_the_first_chunks_of_a_stream_are_read_as_they_come(reads: list[int]) ->
 	assert len(reads) >= 9
 
 
-def test_a_connection_that_breaks_while_a_stream_rests_loses_nothing(reads: list[int]) -> None:
+def test_a_connection_that_breaks_in_a_pause_loses_nothing(reads: list[int]) -> None:
 	assert numbers(every=0.005, breaks_off=True) == list(range(CHUNKS))
 
 
-def test_a_rest_ends_when_about_as_many_bytes_have_come_as_usual(rests: list[int]) -> None:
+def test_a_pause_ends_when_about_as_many_bytes_have_come_as_usual(pauses: list[int]) -> None:
 	"""So the end of an answer, which comes with several events at once, seldom waits."""
 	numbers(every=0.005)
-	assert rests and max(rests) < resting.MANY_BYTES / 2
+	assert pauses and max(pauses) < read_pauses.MANY_BYTES / 2
 
 
 @pytest.mark.parametrize("api", ["openai", "openai_responses", "anthropic", "gemini", "ollama_chat"])
-def test_a_stream_does_not_rest_after_a_call_has_begun(
-	server: ScriptedProvider, rests: list[int], api: str
+def test_a_stream_does_not_pause_after_a_call_has_begun(
+	server: ScriptedProvider, pauses: list[int], api: str
 ) -> None:
 	"""The client makes the call as soon as the answer ends."""
 	text = {"text": "word ", "repeat": 100, "every": 0.005}
 	assert pieces_of(answer(server, api, [*call(0, '{"path": "a"}'), text])) == [("read", {"path": "a"})]
-	assert not rests
+	assert not pauses
 	answer(server, api, [text, *call(0, '{"path": "a"}')])
-	assert rests
+	assert pauses
 
 
-def test_a_fast_provider_does_not_wait(rests: list[int], reads: list[int]) -> None:
-	assert numbers(every=0, count=2000, padding="x" * 2 * resting.MANY_BYTES) == list(range(2000))
-	assert len(rests) < len(reads) / 2
+def test_a_fast_provider_does_not_wait(pauses: list[int], reads: list[int]) -> None:
+	assert numbers(every=0, count=2000, padding="x" * 2 * read_pauses.MANY_BYTES) == list(range(2000))
+	assert len(pauses) < len(reads) / 2
 
 
-def test_a_kept_connection_does_not_rest_in_the_next_answer() -> None:
+def test_a_kept_connection_does_not_pause_in_the_next_answer() -> None:
 	"""Otherwise the head of the next answer, which is short, would wait for MANY_BYTES."""
 	assert numbers(every=0.005, answers=2) == 2 * list(range(CHUNKS))

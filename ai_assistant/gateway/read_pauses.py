@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
 	import aiohttp
 
-# A stream rests between two reads, because a read costs 100 to 300 µs of CPU, however little it brings. The rest is a share
+# A stream pauses between two reads, because a read costs 100 to 300 µs of CPU, however little it brings. The pause is a share
 # of the stream's age, so that a short answer is not delayed. It ends early after MANY_BYTES, or after ENOUGH of the bytes
 # that the stream usually brings in that time, because the end of an answer comes with several events at once.
-REST_SHARE = 0.1
-MIN_REST_S = 0.02
-MAX_REST_S = 0.06
+PAUSE_SHARE = 0.1
+MIN_PAUSE_S = 0.02
+MAX_PAUSE_S = 0.06
 # The clock of the loop counts in ms.
 MIN_READ_S = 0.001
 ENOUGH = 0.9
 MANY_BYTES = 8 * 1024
 
 
-async def rested(
+async def with_pauses(
 	response: "aiohttp.ClientResponse", calls: Callable[[], object]
 ) -> AsyncGenerator[bytes, None]:
-	"""Yields the bytes of a stream as they come, and lets a stream rest between two reads until `calls()` is true.
+	"""Yields the bytes of a stream as they come, and pauses between two reads until `calls()` is true.
 
-	While it rests, the kernel wakes the loop only for many bytes and for the end of the connection. `pause_reading()` would
+	During a pause the kernel wakes the loop only for many bytes and for the end of the connection. `pause_reading()` would
 	save nothing: uvloop learns of the pause when the next bytes wake it (strace).
 	"""
 	loop = asyncio.get_running_loop()
@@ -35,26 +35,26 @@ async def rested(
 	connected = sys.platform == "linux" and response.connection
 	transport = connected.transport if connected else None
 	began = last = loop.time()
-	connection, rest = None, None
+	connection, pause = None, None
 	try:
 		async for data in response.content.iter_any():
 			yield data
 			now = loop.time()
-			rest_s, since_s, last = min((now - began) * REST_SHARE, MAX_REST_S), now - last, now
+			pause_s, since_s, last = min((now - began) * PAUSE_SHARE, MAX_PAUSE_S), now - last, now
 			if not transport or transport.is_closing():
 				continue
-			if rest_s >= MIN_REST_S and len(data) < MANY_BYTES and not calls():
+			if pause_s >= MIN_PAUSE_S and len(data) < MANY_BYTES and not calls():
 				connection = connection or _socket_of(transport)
-				if rest:
-					# The last rest ended early, because many bytes had arrived.
-					rest.cancel()
-				usual = len(data) * rest_s / max(since_s, MIN_READ_S)
+				if pause:
+					# The last pause ended early, because many bytes had arrived.
+					pause.cancel()
+				usual = len(data) * pause_s / max(since_s, MIN_READ_S)
 				_wake_for(connection, max(1, int(min(ENOUGH * usual, MANY_BYTES))))
 				# Linux reports the bytes that have come when the size is lowered (tcp_set_rcvlowat). Others may not.
-				rest = loop.call_later(rest_s, _wake_for, connection, 1)
+				pause = loop.call_later(pause_s, _wake_for, connection, 1)
 	finally:
-		if rest and connection:
-			rest.cancel()
+		if pause and connection:
+			pause.cancel()
 			_wake_for(connection, 1)
 			connection.close()
 
