@@ -1,4 +1,4 @@
-"""Names the fields of a request as its client sent them, in the errors about them.
+"""Makes errors name a field by the path that the client sent, and not by its path in the chat API.
 
 A dialect converts a request to the form of the chat API, and the site validates this form. An error then names a field of
 this form, such as `messages[3].tool_call_id`. The client may have sent it as `input[5].call_id`.

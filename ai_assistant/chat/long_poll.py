@@ -1,4 +1,4 @@
-"""Answers get_events, and reads a request again and again for callers that wait for what its process stores."""
+"""Answers `get_events`. If the caller waits, it reads the request again and again until there is a new event."""
 
 import time
 from contextlib import nullcontext

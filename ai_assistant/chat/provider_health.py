@@ -1,6 +1,6 @@
-"""Short-lived state that all processes of a site share, in Frappe's Redis or in the memory of a process.
+"""Keeps the health of providers in Redis, where all processes of a site share it, and counts what has no row.
 
-It holds the health of providers, and counts what has no row in the store.
+If Redis does not answer, each process keeps its own. The standalone site is one process and has no Redis.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Leaves out of an answer that is read again what the request has already."""
+"""If an answer is read again from its beginning, skips the part that the request has already."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Keeps a task with one provider and one of its keys, whose cache has the beginning of its messages."""
+"""Sends a task to the provider and the key that answered it last, because their cache has the beginning of its messages."""
 
 import hashlib
 from dataclasses import replace

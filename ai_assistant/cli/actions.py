@@ -1,4 +1,4 @@
-"""What `bench --site S ai-assistant …` and `ai-assistant …` share: the commands, once they know the site."""
+"""The commands that `bench --site S ai-assistant …` and `ai-assistant …` share. Each of them is given the site."""
 
 import json
 import os

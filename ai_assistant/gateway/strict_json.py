@@ -1,6 +1,4 @@
-"""Reads JSON that every other reader of JSON accepts, and writes JSON fast.
-
-Python's own also reads NaN, Infinity and 1e999.
+"""Reads only strict JSON: without NaN, Infinity and 1e999, which Python's own reader accepts. Writes JSON fast.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How long a stream may take, and when its caller gets its turn."""
+"""How long a stream may take, and how often it returns to its caller with chunks or with a Tick."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

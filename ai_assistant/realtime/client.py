@@ -1,4 +1,4 @@
-"""The name that the Python client had in 0.2.0."""
+"""Lets programs import the Python client from here, where it was in 0.2.0."""
 
 from ai_assistant.client import ApiError, ChatStream, Client, assistant_message
 

@@ -1,4 +1,4 @@
-"""The sessions that `sid` cookies name, stored in the database of the rows."""
+"""The sessions that `sid` cookies name. They are stored in the site's SQLite file."""
 
 from __future__ import annotations
 

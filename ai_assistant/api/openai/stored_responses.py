@@ -1,4 +1,4 @@
-"""The responses that a site has stored: OpenAI's endpoints under `/responses`, beside the dialect itself.
+"""OpenAI's endpoints for responses that the site has stored: read, cancel, delete, list the input, and compact.
 
 A response is a request of this app: its id is `resp_` and the request's id. What a client sent is kept with the request
 where the site keeps content, unless the client says `store: false`.
