@@ -1,4 +1,4 @@
-"""Builds the messages of the OpenAI chat API from the items or blocks in which another API has a conversation."""
+"""Converts a conversation from the items or blocks of another API to messages of the OpenAI chat API."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Takes a user's decision on a call of a tool of the site that writes."""
+"""Receives a user's approval or refusal before a tool of the site writes."""
 
 import re
 from typing import Any

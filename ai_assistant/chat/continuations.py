@@ -1,4 +1,4 @@
-"""Restores the continuation of clients that do not send it back.
+"""Restores what a provider wants back on the next turn (the continuation) for clients that do not send it.
 
 A provider signs its reasoning and wants it back together with the results of its tool calls (`gateway.continuation`).
 Most editors send back only the tool calls. Their ids identify the stored answer with the continuation.

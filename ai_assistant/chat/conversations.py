@@ -1,4 +1,4 @@
-"""Keeps the questions of tasks as conversations, if the site keeps questions, and gives each a title."""
+"""Joins the questions of a task (`task_id`) to a conversation with a title, if the site keeps questions."""
 
 from collections.abc import Mapping
 from dataclasses import replace

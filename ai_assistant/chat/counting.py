@@ -1,4 +1,4 @@
-"""Counts the tokens of a question that is not asked. A count has no row and no cost."""
+"""Counts the tokens of a question without asking a model. It stores no request and costs nothing."""
 
 import math
 import time

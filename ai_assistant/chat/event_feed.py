@@ -1,4 +1,4 @@
-"""Answers watch: the events of all running requests of a user, or of everybody.
+"""Answers `watch` with the events of all running requests of a user, or of everybody.
 
 The site logs which requests of others a user reads here (docs/privacy.md).
 """

@@ -1,4 +1,4 @@
-"""Keeps the health of providers in Redis, where all processes of a site share it, and counts what has no row.
+"""Keeps the health of providers in Redis, where all processes of a site share it, and counts the calls of `count_tokens`.
 
 If Redis does not answer, each process keeps its own. The standalone site is one process and has no Redis.
 """

@@ -1,4 +1,4 @@
-"""If an answer is read again from its beginning, skips the part that the request has already."""
+"""Skips the part of an answer that the request has already, if the answer is read again from its beginning."""
 
 from dataclasses import replace
 from typing import Any

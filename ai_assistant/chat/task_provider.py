@@ -1,4 +1,4 @@
-"""Sends a task to the provider and the key that answered it last, because their cache has the beginning of its messages."""
+"""Keeps a task (`task_id`) with the provider and the key that answered it last, whose cache has its first messages."""
 
 import hashlib
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which chunks of an answer were read or written, and which are still to come."""
+"""Records which chunks of an answer a reader has had, and yields those that are missing."""
 
 from collections.abc import Iterator
 from typing import Any

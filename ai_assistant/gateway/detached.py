@@ -1,4 +1,4 @@
-"""Stops answers that a provider runs by itself."""
+"""Stops answers that a provider would continue without a connection."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Reads a stream in fewer turns of the loop than it has chunks."""
+"""Pauses between two reads of a stream, so that one turn of the loop handles several chunks."""
 
 import asyncio
 import os

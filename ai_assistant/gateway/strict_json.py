@@ -1,5 +1,4 @@
-"""Reads only strict JSON: without NaN, Infinity and 1e999, which Python's own reader accepts. Writes JSON fast.
-"""
+"""Reads only strict JSON: without NaN, Infinity and 1e999, which Python's own reader accepts. Writes JSON fast."""
 
 import json
 import math

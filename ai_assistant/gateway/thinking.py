@@ -1,4 +1,4 @@
-"""Separates the thinking from the text of an answer that has it between tags, wherever the stream is cut.
+"""Separates thinking between tags from the text of an answer, even if the stream cuts a tag.
 
 The rules, and their reasons:
 

@@ -1,4 +1,4 @@
-"""How long a stream may take, and how often it returns to its caller with chunks or with a Tick."""
+"""How long a stream may take, and when it returns to its caller although no chunk has come (a Tick)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides which DocTypes and fields the tools of this app read. It is narrower than Frappe's own permissions.
+"""Decides which DocTypes and fields the tools of this app read: fewer than Frappe's own permissions allow.
 
 Frappe decides which documents the user may read. These rules come on top, because what a tool reads goes to a provider,
 and the text of a document may have persuaded the model to ask for it:

@@ -1,4 +1,4 @@
-"""Makes tools of Python functions. Their parameters are those that their annotations say, and pydantic checks them."""
+"""Turns Python functions into tools. The annotations define the parameters, and pydantic checks the arguments."""
 
 import inspect
 from collections.abc import Callable

@@ -206,14 +206,14 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 			*(times(one, "first_ms") for one in columns.values()),
 		],
 		[
-			"CPU for each chunk at full speed (for comparison: a bare litellm loop"
-			f" {number(results['litellm']['cpu']['1000'])} µs; this site, if it asks through litellm and sends each chunk as an event"
-			f" of its own, {number(results['naive']['cpu']['1000'])} µs)",
+			"CPU for each chunk, if the provider sends as fast as it can (for comparison:"
+			f" {number(results['litellm']['cpu']['1000'])} µs for a bare litellm loop; {number(results['naive']['cpu']['1000'])} µs"
+			" for this site through litellm with an event for each chunk)",
 			*(f"{number(one['cpu']['1000'])} µs" for one in columns.values()),
 		],
 		[
-			"50 chats at once at 50 tokens a second: first chunk, from the provider's write to the client, p99"
-			f" (litellm's proxy: {late(proxy, '50')})",
+			"50 chats at once at 50 tokens a second: first chunk, time between the provider's write and the client's"
+			f" receipt, p99 (litellm's proxy: {late(proxy, '50')})",
 			*(late(one, "50") for one in columns.values()),
 		],
 		[
@@ -221,7 +221,11 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 			*(late(one, "100") for one in columns.values()),
 		],
 		["number of events in an answer of 1 / 4 / 12 s at 50 tokens a second", counts, *empty],
-		["longest time from the provider's write of a character to the client", f"{wait_s:.2f} s", *empty],
+		[
+			"longest time between the provider's write of a character and the client's receipt",
+			f"{wait_s:.2f} s",
+			*empty,
+		],
 	]
 	return table(["", *columns], rows)
 

@@ -1,4 +1,4 @@
-"""Marks the blocks of a request up to which Anthropic caches it.
+"""Marks the blocks at which the cached part of a request to Anthropic ends.
 
 There are at most four markers: the end of the tools and the system prompt, the end of the history before this turn, an
 anchor in a long history, and the last message. The API looks for a cached

@@ -1,4 +1,4 @@
-"""Assembles a call of a function that Gemini sends in parts, each for a place in its arguments."""
+"""Assembles a function call that Gemini sends in parts. Each part names its place in the arguments."""
 
 import re
 from collections.abc import Iterable

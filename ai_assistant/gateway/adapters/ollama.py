@@ -1,4 +1,4 @@
-"""The adapter for Ollama's own API: `/api/chat`, on a machine of the site's or at ollama.com.
+"""The adapter for Ollama's own API, `/api/chat`, on your own machine or at ollama.com.
 
 The wire is the one of Ollama's public API reference: a JSON object a line, each with the next piece of one message (its
 content, its thinking, its calls whole), the last with the reason why it ends and a count of tokens.

@@ -1,4 +1,4 @@
-"""AI Keys of the standalone site: those of its users in the config file, one a user and without limits."""
+"""The AI Keys in the standalone site's config file. Each user has one key, and the key has no limits."""
 
 from collections.abc import Iterator
 
