@@ -1,4 +1,4 @@
-"""Answers that the provider continues without a connection. If this process dies, another one reads them again.
+"""Handles answers that go on at the provider without a connection. If this process dies, another one reads them again.
 
 OpenAI's Responses API does so for requests with `background` (https://developers.openai.com/api/docs/guides/background). It
 sends the events of such an answer again if it is asked for its id.

@@ -1,4 +1,4 @@
-"""Keeps a task (`task_id`) with the provider and the key that answered it last, whose cache has its first messages."""
+"""Asks the provider and the key that answered a task last, because their cache contains the first messages of the task."""
 
 import hashlib
 from dataclasses import replace
