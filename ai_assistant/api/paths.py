@@ -1,4 +1,4 @@
-"""Replaces the path of a field in the chat API, in error messages, by its path in the body that the client sent.
+"""Rewrites error messages, so that they name a field by its path in the body that the client sent.
 
 A dialect converts a request to the form of the chat API, and the site validates this form. An error then names a field of
 this form, such as `messages[3].tool_call_id`. The client may have sent it as `input[5].call_id`.

@@ -1,4 +1,4 @@
-"""Limits how many threads chats and waiting calls may hold in this web process. The site keeps the other threads.
+"""Limits the number of threads that chats and waiting calls may hold in this web process. The site keeps the other threads.
 
 A chat holds a thread until its answer is complete, a waiting get_events until an event comes, and a WebSocket until it
 closes. A web server distributes requests to its processes at random, so each process counts its own, in memory.

@@ -1,4 +1,4 @@
-"""The job that runs every minute. All its work is one job, because any job of Frappe takes 0.6 s of CPU."""
+"""The job that runs every minute. It does all the scheduled work, because each job of Frappe takes 0.6 s of CPU."""
 
 from typing import Any
 
