@@ -1,4 +1,4 @@
-"""Records which chunks of an answer a reader has had, and yields those that are missing."""
+"""Records which chunks of an answer a stream has sent, and yields those that it has not."""
 
 from collections.abc import Iterator
 from typing import Any
