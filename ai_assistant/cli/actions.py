@@ -1,4 +1,4 @@
-"""The commands that `bench --site S ai-assistant …` and `ai-assistant …` share. Each of them is given the site."""
+"""The commands that `bench --site S ai-assistant …` and `ai-assistant …` have in common."""
 
 import json
 import os
