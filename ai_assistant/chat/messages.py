@@ -1,4 +1,4 @@
-"""Validates the messages of a conversation, as in the OpenAI chat API, and drops every other field.
+"""Validates the messages of a conversation. It keeps the fields of the OpenAI chat API and drops all others.
 
 Numbers and sizes are checked before any content.
 """

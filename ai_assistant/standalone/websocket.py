@@ -1,4 +1,4 @@
-"""Runs the handshake of a WebSocket in the WSGI application, which may accept it and use the socket in its thread."""
+"""Gives the handshake of a WebSocket to the WSGI application. If it accepts, the thread of the request uses the socket."""
 
 from __future__ import annotations
 
