@@ -1,4 +1,4 @@
-"""How long a stream may take, and when it returns to its caller although no chunk has come (a Tick)."""
+"""The time limits of a stream, and how often its caller gets a Tick while the provider sends nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
