@@ -1,4 +1,4 @@
-"""Checks the addresses that are told when a request ends."""
+"""Checks the addresses that get a message when a request ends."""
 
 import base64
 from collections.abc import Mapping

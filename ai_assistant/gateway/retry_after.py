@@ -1,4 +1,4 @@
-"""Reads when a provider accepts requests again, from its headers and from the text of an error."""
+"""Finds the time from which a provider accepts requests again, in its headers or in the text of its error."""
 
 import math
 import re

@@ -1,4 +1,7 @@
-"""The figures of each provider and key: how often it was asked lately, how it answered, and whether it rests. Desk and the doctor show it."""
+"""The figures of each provider and key: how often it was asked lately, how it answered, and whether it rests.
+
+Desk and the doctor show them.
+"""
 
 import math
 from collections import Counter

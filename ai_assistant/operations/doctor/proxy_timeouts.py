@@ -1,4 +1,4 @@
-"""How long the web servers in front of a chat wait for it, as far as a bench's processes and files tell."""
+"""Finds out how long the web servers in front of a chat wait for its answer, from a bench's processes and files."""
 
 import re
 import shlex
