@@ -1,4 +1,4 @@
-"""The tokens and the cost of a request as they are booked, and the log lines about its question."""
+"""Books the tokens and the cost of a request, and logs how its question was changed for the provider."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry for requests and for the attempts at them, where the process exports spans.
+"""Spans of OpenTelemetry, if the process exports spans: one for a request, and one for each question to a provider.
 
 A process exports spans if a tracer provider was set, as `opentelemetry-instrument` does. Otherwise nothing is imported,
 and each function returns at once. Names and attributes are those of OpenTelemetry's GenAI semantic conventions
