@@ -48,7 +48,8 @@ class Stamps:
 
 def _http(headers: dict[str, str]) -> aiohttp.ClientSession:
 	session = aiohttp.ClientSession(
-		connector=aiohttp.TCPConnector(limit=0),
+		# gunicorn closes a connection after 2 s without a request, perhaps while the next request is under way.
+		connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=1),
 		cookie_jar=aiohttp.DummyCookieJar(),
 		timeout=aiohttp.ClientTimeout(total=300),
 		headers=headers,
