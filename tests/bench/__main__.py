@@ -213,9 +213,9 @@ def main() -> None:
 		benches,
 	)
 	compared["gateways"] = peers.measure(say)
-	if earlier.is_here(report.EARLIER_COMMIT):
+	if earlier.is_here(earlier.COMMIT):
 		say("version 0.2.0")
-		compared["earlier"] = earlier.measure(report.EARLIER_COMMIT, EARLIER_CHATS)
+		compared["earlier"] = earlier.measure(earlier.COMMIT, EARLIER_CHATS)
 	report.write(compared, rows)
 	reached = report.goals(compared)
 	table = Table("figure", "measured", "target", "")
