@@ -1,4 +1,4 @@
-"""Who may do what: users with a role chat and read their own requests, System Managers configure and read all.
+"""Who may do what: users with a role may chat and read their own requests, System Managers may configure and read all.
 
 The DocTypes name the roles that may read; the functions here limit the rows (hooks.py registers them with Frappe).
 """

@@ -1,4 +1,4 @@
-"""Finds out how long the web servers in front of a chat wait for its answer, from a bench's processes and files."""
+"""Reads from a bench's processes and files how long the web servers in front of a chat wait for its answer."""
 
 import re
 import shlex
