@@ -226,7 +226,7 @@ def main() -> None:
 		mark = {None: "", True: "✓", False: "✗"}[figure.reached]
 		table.add_row(figure.name, f"{figure.value:.4g} {figure.unit}", target, mark)
 	for what, measured, goal, is_reached in reached:
-		table.add_row(what, measured, goal, {"yes": "✓", "no": "✗"}.get(is_reached, ""))
+		table.add_row(what, measured, goal, "✓" if is_reached == "yes" else "✗")
 	console.print(table)
 	machine: dict[str, Any] = {
 		"cores": os.cpu_count(),
