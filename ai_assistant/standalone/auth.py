@@ -7,11 +7,9 @@ the cookies are those of frappe/auth.py and frappe/sessions.py.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
-from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Request, Response
 
 from ai_assistant import hooks
@@ -43,23 +41,16 @@ class Cookies(dict[str, str]):
 	def send_with(self, response: Response) -> None:
 		"""Write them to a response."""
 		for name, value in self.items():
-			response.headers.add("Set-Cookie", _cookie(name, value, self._secure))
+			response.set_cookie(
+				name,
+				quote(value),
+				max_age=EXPIRY_S if name == "sid" else None,
+				secure=self._secure,
+				httponly=name == "sid",
+				samesite="Lax",
+			)
 		for name in self.names if self.deleted else ():
 			response.set_cookie(name, "", expires=datetime.now() - timedelta(days=1))
-
-
-@lru_cache(maxsize=256)
-def _cookie(name: str, value: str, secure: bool) -> str:
-	"""A header Set-Cookie. The same cookies go with each response to a user."""
-	is_session = name == "sid"
-	return dump_cookie(
-		name,
-		quote(value),
-		max_age=EXPIRY_S if is_session else None,
-		secure=secure,
-		httponly=is_session,
-		samesite="Lax",
-	)
 
 
 def authenticate(request: Request) -> None:
