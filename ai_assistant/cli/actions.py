@@ -57,7 +57,7 @@ def doctor(checks: Iterable[Check], as_json: bool) -> int:
 def _show_progress(name: str) -> None:
 	"""Show the running check in the terminal, where its result will stand. An empty name clears the line."""
 	if sys.stderr.isatty():
-		click.echo(f"\r\x1b[K… {name}" if name else "\r\x1b[K", nl=False, err=True)
+		click.echo(f"\r\x1b[K… {printable(name)}" if name else "\r\x1b[K", nl=False, err=True)
 
 
 def models(client: Client, as_json: bool) -> None:

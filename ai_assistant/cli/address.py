@@ -55,7 +55,8 @@ def addressed(command: Callable[..., None]) -> Callable[..., None]:
 		if not given["token"] and not (given["user"] and given["password"]):
 			raise click.UsageError("--url needs --token, or --user and --password.")
 		with as_click_error():
-			given["site"] = given["site"] or httpx.URL(given["url"]).host
+			host = httpx.URL(given["url"]).host
+		given["site"] = given["site"] or host
 		command(at=Address(**given), **options)
 
 	return run

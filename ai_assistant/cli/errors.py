@@ -10,7 +10,7 @@ import socketio
 
 import ai_assistant
 from ai_assistant.client import ApiError
-from ai_assistant.printing import printable_text
+from ai_assistant.printing import printable
 
 from . import actions
 
@@ -44,4 +44,4 @@ def as_click_error() -> Iterator[None]:
 	else:
 		return
 	# A site may have written it.
-	raise click.ClickException(printable_text(sentence))
+	raise click.ClickException(printable(sentence))

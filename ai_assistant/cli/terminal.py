@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ai_assistant.printing import printable_text
+from ai_assistant.printing import printable, printable_text
 from ai_assistant.realtime.event import STATUS
 
 INDICATOR = "💡 Thinking {}s"
@@ -93,7 +93,7 @@ class Drawn:
 		begin = self._reasoning.rfind("\n", 0, -LINES_OF_REASONING * self._console.width) + 1
 		lines = Text(self._reasoning[begin:], style="dim").wrap(self._console, self._console.width)
 		seconds = int(time.monotonic() - self._started)
-		return Group(*lines[-LINES_OF_REASONING:], Text(INDICATOR.format(seconds) + self._note))
+		return Group(*lines[-LINES_OF_REASONING:], Text(printable(INDICATOR.format(seconds) + self._note)))
 
 	def close(self) -> None:
 		live, self._live = self._live, None

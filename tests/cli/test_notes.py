@@ -5,10 +5,12 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from ai_assistant.cli import actions
 from ai_assistant.cli.conversation import converse
 from ai_assistant.cli.errors import as_click_error
+from ai_assistant.cli.program import main
 from ai_assistant.client import ApiError
 
 EVIL = "\x1b[2J\x1b]0;title\x07gone"
@@ -53,4 +55,24 @@ def test_a_site_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) 
 	assert capsys.readouterr().err == "✗ [2J]0;titlegone\n"
 	with pytest.raises(click.ClickException) as refused, as_click_error():
 		raise ApiError(417, {"message": EVIL})
-	assert refused.value.message == "[2J]0;titlegone (HTTP 417)"
+	assert refused.value.message == r"\x1b[2J\x1b]0;title\x07gone (HTTP 417)"
+
+
+def test_a_site_cannot_forge_a_line_of_an_error() -> None:
+	with pytest.raises(click.ClickException) as refused, as_click_error():
+		raise ApiError(417, {"message": "no\n✓ all is well"})
+	assert refused.value.message == r"no\n✓ all is well (HTTP 417)"
+
+
+def test_the_name_of_a_check_cannot_control_the_terminal(
+	capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+	actions._show_progress(EVIL)
+	assert EVIL not in capsys.readouterr().err
+
+
+def test_a_wrong_url_is_refused_although_the_site_is_named() -> None:
+	arguments = ["doctor", "--url", "http://[::1", "--site", "x", "--token", "a:b"]
+	result = CliRunner().invoke(main, arguments)
+	assert result.exit_code == 1 and "--url accepts an address such as" in result.output

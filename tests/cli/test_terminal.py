@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ai_assistant.cli.terminal import LINES_OF_REASONING, Drawn, show_all
+from ai_assistant.realtime.event import STATUS
 
 WIDTH, HEIGHT = 60, 20
 
@@ -51,6 +52,15 @@ def _drawn(terminal: Terminal, line: str) -> list[str]:
 			return lines
 		time.sleep(0.01)
 	raise AssertionError(f"{line!r} never showed: {terminal.lines}")
+
+
+def test_the_name_of_a_tool_cannot_control_the_terminal() -> None:
+	terminal = Terminal()
+	view = Drawn(terminal.console)
+	view.show(event("reasoning"))
+	view.show(event(STATUS, phase="calling", name="\x1b[2Jgone", characters=1))
+	_drawn(terminal, r"💡 Thinking \ds \(writing a call of \\x1b\[2Jgone, 1 characters\)")
+	view.close()
 
 
 def test_the_indicator_counts_with_the_reasoning_above_it_and_goes_away_with_the_answer() -> None:
