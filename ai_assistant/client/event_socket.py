@@ -81,7 +81,8 @@ class EventSocket:
 
 	def deliver(self, name: str, message: dict[str, Any]) -> None:
 		"""Put a message into the inboxes of its request."""
-		for inbox, request_id in list(self._inboxes.items()):
+		# Other threads add and remove inboxes, and so does the garbage collector.
+		for inbox, request_id in self._inboxes.copy().items():
 			if request_id == message.get("request_id"):
 				inbox.put((name, message))
 
