@@ -81,8 +81,8 @@ def take(name: str) -> lifecycle.Chat | None:
 		failure = error.as_dict() if isinstance(error, ChatError) else internal_error()
 		ids = fields(request=row["request_id"], user=row["user"])
 		logger().error(f"[Queue] not run: {failure['code']} {ids}", exc_info=not isinstance(error, ChatError))
-		# Nothing of an answer has arrived, so there is no content to remove.
-		termination.end(row, failure, keep_content=True)
+		# The process of a request that is queued again has asked a provider.
+		termination.end(row, failure, has_run=bool(row.get("detached")))
 		return None
 	# The provider may run the answer by itself, unless the request has tools of the site, whose answer has several
 	# rounds. If the provider runs the answer already, it is read again.

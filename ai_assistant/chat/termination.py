@@ -72,7 +72,6 @@ def _end_dead(row: store.Row) -> None:
 def end(
 	row: store.Row,
 	error: dict[str, Any] | None = None,
-	keep_content: bool | None = None,
 	has_run: bool = False,
 ) -> None:
 	"""Ends a request that runs nowhere and publishes its completion, unless somebody else has ended it.
@@ -80,13 +79,11 @@ def end(
 	Args:
 		row: the row of the request.
 		error: the contract's error object of a failed request, None for a cancelled one.
-		keep_content: whether the store keeps the text of the answer, None for what the site's settings say.
 		has_run: whether the request may have reached a provider, so that its usage is estimated.
 	"""
 	settings = load()
-	if keep_content is None:
-		keep_content = settings.retention.keep_content
-	publisher = Publisher.resume(row, store.current().events(row["name"]), keep_content)
+	events = store.current().events(row["name"])
+	publisher = Publisher.resume(row, events, settings.retention.keep_content)
 	provider, model, usage = row["provider"], row["model"], None
 	if has_run:
 		sizes = publisher.transcript.sizes()

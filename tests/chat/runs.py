@@ -11,7 +11,7 @@ from tests.chat.conftest import ChatSite
 
 def begin(site: ChatSite, content: str, **fields: Any) -> lifecycle.Chat:
 	chat = lifecycle.begin(site.request(content, **fields), site.configure(), 0.0)
-	# As the end of the HTTP request does.
+	# So that no chat is left of a test that does not run it. `lifecycle.run` does it at the end.
 	running.unregister(chat)
 	return chat
 

@@ -134,7 +134,8 @@ def test_keeping_that_ends_while_a_chat_runs_ends_for_it_too(chat_site: ChatSite
 	request = chat_site.request("The secret.")
 	lifecycle.accept(request, loaded, "running", 0.0)
 	assert "The secret" in str(chat_site.database.read("SELECT * FROM request"))
-	termination.end(chat_site.row(request.request_id), None, keep_content=False)
+	chat_site.configure(retention={"keep_content": False})
+	termination.end(chat_site.row(request.request_id))
 	assert "The secret" not in str(chat_site.database.read("SELECT * FROM request"))
 
 

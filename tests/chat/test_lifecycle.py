@@ -2,12 +2,13 @@
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 import frappe
 import pytest
 
-from ai_assistant.chat import lifecycle, running, termination
+from ai_assistant.chat import lifecycle, queue, running, termination
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
 from ai_assistant.gateway import Chunk, Detached, Reasoning, Text, Tick, ToolCallDelta
@@ -184,11 +185,46 @@ def test_a_request_that_another_process_has_ended_answers_with_that_end(chat_sit
 	chat = begin(chat_site, script({"reasoning": "Hm."}, {"text": "Yes."}))
 	row = {**chat_site.row(chat.request.request_id)}
 	error = {"code": "worker_lost", "message": "It died.", "retryable": True}
-	termination.end(row, error, keep_content=True)
+	termination.end(row, error)
 	_chunks, answer = run(lifecycle.run(chat))
 	assert (answer["status"], answer["error"]) == ("failed", error)
 	events = chat_site.store.events(chat.publisher.name)
 	assert [event["type"] for event in events].count("completion") == 1
+
+
+def test_a_chat_whose_client_hangs_up_is_not_here_any_more(chat_site: ChatSite) -> None:
+	request = chat_site.request(script({"text": "one"}, {"hang": True}))
+	chunks = lifecycle.run(lifecycle.begin(request, chat_site.configure(), 0.0))
+	next(chunks)
+	row = chat_site.row(request.request_id)
+	assert running.is_here(row)
+	chunks.close()
+	assert not running.is_here(row)
+
+
+def test_a_request_that_is_queued_again_and_refused_leaves_no_text_where_none_is_kept(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(frappe, "get_roles", lambda _user: ["AI Assistant User"], raising=False)
+	request = chat_site.request(script({"text": "one"}, {"hang": True}), background=True)
+	name = lifecycle.accept(request, chat_site.configure(), "queued", 0.0).name
+	chat = queue.take(name)
+	assert chat
+	chunks = lifecycle.run(chat)
+	while next(chunks) != Text("one"):
+		pass
+	chat.detached = Detached("resp_1", "p", "m1")
+	chat_site.store.detach(name, asdict(chat.detached))
+	running.abandon()
+	assert run(chunks)[1]["status"] == "queued"
+	assert [event["text"] for event in chat_site.store.events(name)] == ["", "one"]
+	chat_site.configure(providers=[], retention={"keep_content": False})
+	assert queue.take(name) is None
+	row = chat_site.row(request.request_id)
+	assert (row["status"], row["error"]["code"]) == ("failed", "not_configured")
+	assert not any(event["text"] for event in chat_site.store.events(name))
+	# Its first process has asked the provider.
+	assert row["usage"]["estimated"]
 
 
 def test_an_abandoned_chat_ends_as_that_of_a_dead_process(chat_site: ChatSite) -> None:
@@ -202,7 +238,7 @@ def test_an_abandoned_chat_ends_as_that_of_a_dead_process(chat_site: ChatSite) -
 	assert not chat.abandoned
 	running.abandon(f"site||{chat.publisher.name}")
 	_chunks, answer = run(chunks)
-	running.unregister(chat)
+	assert not running.is_here(chat_site.row(chat.request.request_id))
 	assert (answer["status"], answer["response"]) == ("failed", "one")
 	assert answer["error"]["code"] == "worker_lost"
 
@@ -216,7 +252,7 @@ def test_an_abandoned_chat_whose_answer_goes_on_at_the_provider_is_queued_again(
 	chat.detached = Detached("resp_1", "p", "m1")
 	running.abandon()
 	_chunks, answer = run(chunks)
-	running.unregister(chat)
+	assert not running.is_here(chat_site.row(chat.request.request_id))
 	assert answer["status"] == chat_site.row(request.request_id)["status"] == "queued"
 	events = chat_site.store.events(chat.publisher.name)
 	assert "completion" not in [event["type"] for event in events]
@@ -246,12 +282,13 @@ def test_a_call_that_another_process_reads_on_is_not_ended(chat_site: ChatSite, 
 	chat, chunks = half_a_call(chat_site)
 	running.abandon()
 	_chunks, answer = run(chunks)
-	running.unregister(chat)
+	assert not running.is_here(chat_site.row(chat.request.request_id))
 	assert answer["status"] == "queued"
 	begun = ["reasoning", "tool_call_start", "tool_call_delta"]
 	assert types_of_events(chat_site, chat) == begun
 	# A cancel before another process has taken it.
-	termination.end(chat_site.row(chat.request.request_id), None, keep_content)
+	chat_site.configure(retention={"keep_content": keep_content})
+	termination.end(chat_site.row(chat.request.request_id))
 	assert types_of_events(chat_site, chat) == [*begun, "tool_call", "completion"]
 	calls = chat_site.row(chat.request.request_id)["tool_calls"]
 	assert [call["function"]["arguments"] for call in calls] == (['{"zone": '] if keep_content else [])

@@ -212,7 +212,7 @@ def test_each_end_of_a_request_is_told_once(chat_site: ChatSite, declare: Any) -
 	publisher = lifecycle.accept(chat_site.request("hello"), chat_site.configure(), "running", 0.0)
 	row = chat_site.row(publisher.ids["request_id"])
 	for _process in range(2):
-		termination.end(row, worker_lost(), keep_content=True)
+		termination.end(row, worker_lost())
 	assert [(answer["status"], answer["request_id"]) for answer in answers[2:]] == [
 		("failed", row["request_id"])
 	]

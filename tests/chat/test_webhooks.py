@@ -136,7 +136,7 @@ def test_each_address_gets_each_end(chat_site: ChatSite, receiver: Receiver, enq
 		)
 		row = chat_site.row(publisher.ids["request_id"])
 		for _process in range(2):
-			termination.end(row, worker_lost(), keep_content=False)
+			termination.end(row, worker_lost())
 		webhooks.deliver()
 		for address in (receiver, second):
 			assert [message["type"] for message in address.messages] == ["request.failed"] * 2
