@@ -85,11 +85,13 @@ def _rounds(chat: "Chat", pacing: Pacing, tools: dict[str, Tool]) -> Iterator[Ch
 	for number in range(1, MAX_ROUNDS + 2):
 		answer = _Round(tools, chat.publisher.transcript)
 		chunks = chat.gateway.stream(ask, provider, chat.cancel, pacing, insists, chat.trace, calls.deadline)
+		completion: Completion | None = None
 		for chunk in chunks:
 			if isinstance(chunk, Completion):
 				completion = answer.counted(chat, ask.prompt_bytes, chunk)
 			else:
 				yield from answer.shown(chunk)
+		assert completion, "the gateway ends with a Completion or an error"
 		earlier = chat.earlier = completion if earlier is None else _together(earlier, completion)
 		if answer.calls_client or not answer.calls or completion.finish_reason != "tool_calls":
 			# What the provider signed refers to the calls that were left out.
