@@ -41,20 +41,26 @@ class Prepared:
 
 	def refusal(self) -> ProviderError | None:
 		"""Returns the error of a question that the model certainly refuses. It is not sent."""
-		ask, api, kinds = self.ask, self.provider.api, self.ask.part_types
+		ask = self.ask
 		info = models.known(self.provider, ask.model)
 		if ask.tools and info.tools is False:
 			return ProviderError("no_tools", **self.names)
-		# OpenRouter reads documents itself for models that cannot.
-		reads = api not in LACK_DOCUMENTS and (info.documents is not False or api == "openrouter")
-		if "file" in kinds and not reads:
-			return ProviderError("no_documents", **self.names)
-		if "input_audio" in kinds and api in LACK_AUDIO:
-			return ProviderError("no_audio", **self.names)
+		if kind := self.refused_part():
+			return ProviderError(kind, **self.names)
 		window = info.context_window
 		if window and (tokens := estimated_tokens(ask.prompt_bytes)) > window * ESTIMATE_MARGIN:
 			return ProviderError("exceeds_window", tokens=tokens, limit=window, **self.names)
 		return None
+
+	def refused_part(self) -> str | None:
+		"""Returns the kind of error of a part that the API or the model does not accept; None if there is no such part."""
+		api, kinds = self.provider.api, self.ask.part_types
+		if "file" in kinds:
+			# OpenRouter reads documents itself for models that cannot.
+			lacks = api != "openrouter" and models.known(self.provider, self.ask.model).documents is False
+			if lacks or api in LACK_DOCUMENTS:
+				return "no_documents"
+		return "no_audio" if "input_audio" in kinds and api in LACK_AUDIO else None
 
 	def failed(self, error: ProviderError) -> Attempt:
 		"""Returns the attempt at this question that failed with an error."""

@@ -48,8 +48,7 @@ def _counted(provider: Provider, ask: Ask) -> tuple[str, dict[str, str], bytes, 
 
 	It is also None for a question with a part that the API or the model does not accept. Raises ProviderError.
 	"""
-	refusal = Prepared(provider, ask).refusal()
-	if refusal and refusal.kind in ("no_documents", "no_audio"):
+	if Prepared(provider, ask).refused_part():
 		return None
 	names = {"provider": provider.name, "model": ask.model}
 	listed = models.entry(provider.api, ask.model)

@@ -1,6 +1,7 @@
 """Tests what the gateway knows of a model, and the refusals, counts and lists that follow from it."""
 
 import json
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.support.provider import ScriptedProvider
 from tests.support.serving import serving
 
 from .asking import KEY, MODELS, family, gateway, hear, scripted
+from .calling import TOOLS
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -123,7 +125,10 @@ def test_an_endpoint_that_does_not_count_gives_an_estimate(server: ScriptedProvi
 @pytest.mark.parametrize("api", ["anthropic", "openai_responses"])
 def test_a_part_that_the_provider_does_not_accept_gives_an_estimate(api: str) -> None:
 	audio = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
-	assert count_tokens(provider(api), Ask([{"role": "user", "content": [audio]}], "m")).estimated
+	question = Ask([{"role": "user", "content": [audio]}], "m")
+	assert count_tokens(provider(api), question).estimated
+	without_tools = replace(provider(api), details={"m": ModelInfo(tools=False)})
+	assert count_tokens(without_tools, replace(question, tools=TOOLS)).estimated
 
 
 # Lists of models
