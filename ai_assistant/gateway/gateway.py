@@ -209,7 +209,8 @@ class Gateway:
 		race, began = Race(prepared, hedge), time.monotonic()
 		span = tracing.begin_attempt(prepared.provider, prepared.ask, run.trace)
 		first_s = 0.0
-		has_begun = is_recorded = has_failed = False
+		has_begun = is_recorded = False
+		failure: ProviderError | None = None
 		try:
 			for chunk in attempt.chunks_of(race, run, span):
 				prepared = race.winner or prepared
@@ -225,22 +226,23 @@ class Gateway:
 					is_recorded = True
 					self._record_success(prepared, race, first_s)
 		except AttemptFailed as failed:
-			has_failed = True
+			failure = failed.error
 			if span:
-				span.failed(failed.error)
-			if not has_begun:
-				self.health.failed(prepared.provider, failed.error)
-				if race.second_error:
-					self.health.failed(race.providers[1].provider, race.second_error)
+				span.failed(failure)
 			raise
 		finally:
-			if has_begun and not is_recorded:
-				self._record_success(prepared, race, first_s)
-			elif not has_begun and not has_failed:
-				# A cancel came before anything else.
-				self.health.undecided(prepared.provider)
+			# The span does not include the time in which the health asks Redis.
 			if span:
 				span.end()
+			if has_begun and not is_recorded:
+				self._record_success(prepared, race, first_s)
+			elif failure and not has_begun:
+				self.health.failed(prepared.provider, failure)
+				if race.second_error:
+					self.health.failed(race.providers[1].provider, race.second_error)
+			elif not has_begun:
+				# A cancel came before anything else.
+				self.health.undecided(prepared.provider)
 
 	def _record_success(self, prepared: Prepared, race: Race, first_s: float) -> None:
 		"""Records that a provider has begun to answer, and how the other one of a race has fared."""
