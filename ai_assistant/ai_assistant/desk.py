@@ -41,7 +41,7 @@ def by_day(lines: dict[str, str], number: type[int | float] = float) -> dict[str
 	if not any(any(values) for values in values_by_day.values()):
 		return None
 	first, nothing = _first_day(), [0] * len(lines)
-	days = [getdate(add_days(first, number)) for number in range(DAYS)]
+	days = [getdate(add_days(first, later)) for later in range(DAYS)]
 	return {
 		"labels": [format_date(day) for day in days],
 		"datasets": [

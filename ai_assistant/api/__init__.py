@@ -27,7 +27,6 @@ from ai_assistant.operations import metrics as figures
 
 from . import conversations as conversations
 from . import python
-from .models import by_priority
 from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
 
 # Parameters that Frappe itself reads or adds.
@@ -214,7 +213,7 @@ def list_models() -> Answer:
 					if model != "*"
 				},
 			}
-			for provider in by_priority(settings)
+			for provider in settings.by_priority
 		],
 		"aliases": [
 			{"name": alias.name, "provider": alias.provider, "model": alias.model}

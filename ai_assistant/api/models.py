@@ -7,7 +7,7 @@ from frappe import _
 
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import MODEL
-from ai_assistant.config.settings import ConfiguredProvider, Settings
+from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import Provider, model_details
 
 
@@ -48,11 +48,6 @@ def _unknown(settings: Settings) -> ChatError:
 	return ChatError("unknown_model", _("model accepts one of: {0}.").format(names))
 
 
-def by_priority(settings: Settings) -> list[ConfiguredProvider]:
-	"""Returns the providers in the order in which they are asked."""
-	return sorted(settings.providers, key=lambda provider: (provider.priority, provider.name))
-
-
 def listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 	"""Yields the name, the provider and the model of each listed model. A name that is taken gets the provider as prefix."""
 	seen: set[str] = set()
@@ -60,7 +55,7 @@ def listed(settings: Settings) -> Iterator[tuple[str, Provider, str]]:
 		if provider := settings.provider(alias.provider):
 			seen.add(alias.name)
 			yield alias.name, provider, alias.model
-	for provider in by_priority(settings):
+	for provider in settings.by_priority:
 		for model in provider.listed_models:
 			if model != "*":
 				name = f"{provider.name}/{model}" if model in seen else model
@@ -74,7 +69,7 @@ def find(name: str, settings: Settings) -> tuple[str, Provider, str]:
 		if entry[0] == name:
 			return entry
 	prefix, model = resolve(name, settings)
-	for provider in by_priority(settings):
+	for provider in settings.by_priority:
 		if model and prefix in (None, provider.name) and provider.allows(model):
 			return name, provider, model
 	raise _unknown(settings)

@@ -3,24 +3,20 @@
 from typing import Any
 
 from ai_assistant import store
-from ai_assistant.realtime.event import IF_ANY, calls_in
+from ai_assistant.realtime.event import IF_ANY, OUTCOME, calls_in
 
 from . import reference
-
-MAY_BE_NULL = ("provider", "model", "finish_reason", "usage", "timing", "realtime")
 
 
 def answer_of(row: store.Row) -> dict[str, Any]:
 	"""Builds the answer object of a request in any status, only from its row."""
-	status = row["status"]
 	answer = {
-		"success": status != "failed",
-		"status": status,
+		"success": row["status"] != "failed",
+		**{name: row.get(name) for name in (*OUTCOME, "realtime")},
 		"request_id": row["request_id"],
 		"task_id": row["task_id"],
 		"response": row.get("response") or "",
 		"reasoning": row.get("reasoning") or "",
-		**{name: row.get(name) for name in MAY_BE_NULL},
 		"attempts": row.get("attempts") or [],
 	}
 	# A client that sent no tools gets no fields about tool calls, but a continuation if the provider has compacted the
@@ -29,7 +25,7 @@ def answer_of(row: store.Row) -> dict[str, Any]:
 		answer["tool_calls"] = row["tool_calls"]
 	if "tool_calls" in answer or row.get("continuation"):
 		answer["continuation"] = row.get("continuation")
-	if_any = (*IF_ANY, "stop_sequence", "metadata", *reference.FIELDS, "error")
+	if_any = (*IF_ANY, "stop_sequence", "metadata", *reference.FIELDS)
 	return {**answer, **{name: row[name] for name in if_any if row.get(name)}}
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from ai_assistant import store
 from ai_assistant.config.sections import ConfiguredProvider, Retention, Settings
 from ai_assistant.gateway import model_details
+from ai_assistant.gateway.attachments import parts_of
 from ai_assistant.log import fails_quietly
 
 from . import jobs
-from .messages import parts_of
 from .request import ChatRequest
 
 JOB = "ai_assistant.api.conversations.make_title"

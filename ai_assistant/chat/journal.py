@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from frappe import _
 
 from ai_assistant import store
 from ai_assistant.gateway import Chunk, Tick
-from ai_assistant.realtime.transcript import CHUNKS, chunk_of
+from ai_assistant.realtime.transcript import chunk_of
 
 from .answer import current_answer, joined
 from .errors import ChatError, deleted
@@ -76,9 +77,9 @@ class _Read:
 		if kind == "completion":
 			self._completion = event
 		elif kind in ("reasoning", "text", "tool_call_delta"):
-			identity = {"id": event["id"]} if "id" in event else {}
+			chunk: Any = chunk_of(event)
 			for delta in self._deltas(event):
-				yield self._read(CHUNKS[kind](text=delta, **identity))
+				yield self._read(replace(chunk, text=delta))
 		elif kind != "tool_call":
 			yield chunk_of(event)
 		elif event["arguments"]:

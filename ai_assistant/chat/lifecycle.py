@@ -174,7 +174,7 @@ class Chat:
 		)
 
 	def ended_elsewhere(self) -> dict[str, Any]:
-		"""Returns the answer object of a request that another process has ended.
+		"""Returns the answer object of a request as it is stored. Another process has ended it, or will run it.
 
 		Raises:
 			ChatError: `not_found` if the request was deleted.
@@ -253,9 +253,9 @@ def run(
 	except Exception as error:
 		return chat.failed(error)
 	finally:
+		running.unregister(chat)
 		if chat.trace:
 			chat.trace.end()
-		running.unregister(chat)
 
 
 def result_of(
@@ -275,7 +275,8 @@ def result_of(
 def begin(request: ChatRequest, settings: Settings, asked_at: float) -> Chat:
 	"""Accepts and registers a request that this process answers. `accept` and `other_apps.before` describe the errors.
 
-	`run` unregisters it when it has ended."""
+	`run` unregisters it when it has ended.
+	"""
 	# A process' first chat then loads the HTTP client while it stores the request.
 	warm()
 	request = other_apps.before(task_provider.keep(request, settings), settings)

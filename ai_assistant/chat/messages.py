@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from frappe import _
 
 from ai_assistant.config.settings import Limits
+from ai_assistant.gateway.attachments import parts_of
 from ai_assistant.gateway.surrogates import join_surrogates
 
 from . import documents
@@ -93,11 +94,6 @@ def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> li
 		content = "\n\n".join(text for text in [prompt, *texts] if text)
 	first = [{"role": "system", "content": content}] if content else []
 	return [*first, *messages[len(own) :]]
-
-
-def parts_of(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
-	"""Returns the parts of a content, a single one if the content is a text."""
-	return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _count(messages: list[Any], limits: Limits) -> None:

@@ -13,12 +13,13 @@ from frappe import _
 
 from ai_assistant.config.settings import ConfiguredProvider, Limits, Mode, Settings
 from ai_assistant.gateway import Ask, Gateway, ProviderError, context_window, tracing
+from ai_assistant.gateway.attachments import parts_of
 from ai_assistant.gateway.efforts import EFFORTS
 
 from . import options, reference
 from .errors import ChatError, invalid, translated
 from .fingerprint import fingerprint_of
-from .messages import MAX_CHARS, TooManyCharacters, messages_of, parts_of, with_system_prompt
+from .messages import MAX_CHARS, TooManyCharacters, messages_of, with_system_prompt
 from .tools import choice_of, tools_of
 from .validators import flag, one_of, real_number, whole_number
 

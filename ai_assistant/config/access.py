@@ -65,10 +65,11 @@ def _limited(
 
 def _without(provider: ConfiguredProvider, withheld: set[str]) -> ConfiguredProvider | None:
 	"""Returns the provider without the models in `withheld`, whose names include the provider; None if none is left."""
-	of_provider = [model for model in provider.listed_models if f"{provider.name}/{model}" in withheld]
+	listed = provider.listed_models
+	of_provider = dict.fromkeys(model for model in listed if f"{provider.name}/{model}" in withheld)
 	if not of_provider:
 		return provider
-	models = tuple(model for model in provider.listed_models if model not in of_provider)
+	models = tuple(model for model in listed if model not in of_provider)
 	# A default model that `*` alone allows stays when `*` does not.
 	more = (model for model in of_provider if model != "*")
 	return _with_models(provider, models, tuple(dict.fromkeys((*provider.withheld, *more))))

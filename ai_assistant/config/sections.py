@@ -205,10 +205,14 @@ class Settings:
 	"""Whether the site has providers or models that the request at hand may not use."""
 
 	@property
+	def by_priority(self) -> list[ConfiguredProvider]:
+		"""The providers by their priority, and by name where that is equal."""
+		return sorted(self.providers, key=lambda provider: (provider.priority, provider.name))
+
+	@property
 	def default(self) -> ConfiguredProvider | None:
 		"""The provider that is asked first if neither the request nor its mode names one."""
-		first = min(self.providers, key=lambda provider: (provider.priority, provider.name), default=None)
-		return self.provider(self.default_provider or "") or first
+		return self.provider(self.default_provider or "") or next(iter(self.by_priority), None)
 
 	def first_for(self, mode: Mode) -> tuple[ConfiguredProvider | None, str | None]:
 		"""Returns the provider and the model that are asked first in a mode if the request names none."""

@@ -10,7 +10,7 @@ app.
 - `thinking`, `tool_calls` and `assembly` turn deltas into chunks. `sse` reads streams.
 - `usage` counts tokens and cost. `models` and `model_list` know the figures of models, and
   `token_count` counts before a question is sent. `caching`, `trimming` and `compaction` are for long prompts.
-- `bounds` has the types of the fields of a configuration.
+- `field_types` has the types of the fields of a configuration.
 - `chunks` has the types: the question (`Ask`), the provider, and the chunks of an answer. `timing` has the timeouts.
 """
 

@@ -1,10 +1,17 @@
-"""The data of the documents, the audio and the images of a question.
+"""The parts of a message's content, and the data of documents, audio and images.
 
-They are parts of a user's message, as in the OpenAI chat API: `file` with a PDF as a data URL, and `input_audio` with
+These are parts of a user's message, as in the OpenAI chat API: `file` with a PDF as a data URL, and `input_audio` with
 base64.
 """
 
 from typing import Any
+
+Parts = list[dict[str, Any]]
+
+
+def parts_of(content: str | Parts | None) -> Parts:
+	"""Returns the content of a message as a list of parts, a single one if the content is a text."""
+	return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
 
 
 def data_of(part: dict[str, Any]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from .attachments import parts_of
 from .chunks import Ask, Provider
 from .sse import ProtocolError, string
 
@@ -110,8 +111,7 @@ def of_messages(provider: Provider, ask: Ask) -> Iterator[tuple[dict[str, Any], 
 
 def _is_empty(message: dict[str, Any]) -> bool:
 	"""Whether a turn of the model has neither calls nor a text."""
-	content = message.get("content")
-	texts = (part["text"] for part in content) if isinstance(content, list) else [content or ""]
+	texts = (part["text"] for part in parts_of(message.get("content")))
 	return not (message.get("tool_calls") or any(text.strip() for text in texts))
 
 

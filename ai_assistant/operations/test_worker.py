@@ -26,11 +26,11 @@ class TestChatWorker(TestCase):
 		with patch.object(redis.client.PubSub, "execute_command", recorded):
 			worker._stay_registered("WARNING")
 			self.addCleanup(worker.connection.delete, worker.key)
-			self.assertTrue(worker.connection.hexists(worker.key, "birth"))
+			self.assertTrue(worker._listens() and worker.connection.hexists(worker.key, "birth"))
 			# As if Redis had lost its data.
 			worker.connection.delete(worker.key)
 			worker._stay_registered("WARNING")
-			self.assertTrue(worker.connection.hexists(worker.key, "birth"))
+			self.assertTrue(worker._listens() and worker.connection.hexists(worker.key, "birth"))
 			worker.teardown()
 		self.assertEqual(commands, [(worker.pubsub, "SUBSCRIBE")])
 		self.assertFalse(worker.connection.smembers("rq:workers") & {worker.key.encode()})

@@ -14,10 +14,10 @@ MAX_BYTES = 32 * 1024
 """The most bytes of UTF-8 in the text of one event."""
 
 OUTCOME = ("status", "finish_reason", "provider", "model", "usage", "timing")
-"""The fields that a completion and a webhook's message have in common."""
+"""The fields that a completion, an answer and a webhook's message have in common."""
 
-IF_ANY = ("tool_runs", "sources", "images", "dropped", "trimmed")
-"""The fields that a completion and an answer have only if they are not empty, as an `error`."""
+IF_ANY = ("tool_runs", "sources", "images", "dropped", "trimmed", "error")
+"""The fields that a completion and an answer have only if they are not empty."""
 
 
 def as_called(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,5 +43,5 @@ def completion_of(row: Mapping[str, Any]) -> dict[str, Any]:
 		"text_length": len(row["response"]),
 		"text_sha256": hashlib.sha256(row["response"].encode()).hexdigest(),
 		**({} if row["tool_calls"] is None else {"tool_calls": row["tool_calls"]}),
-		**{name: row[name] for name in (*IF_ANY, "error") if row.get(name)},
+		**{name: row[name] for name in IF_ANY if row.get(name)},
 	}

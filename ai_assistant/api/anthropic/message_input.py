@@ -10,6 +10,7 @@ from typing import Any
 from frappe import _
 
 from ai_assistant.chat.errors import invalid
+from ai_assistant.gateway.attachments import parts_of
 from ai_assistant.gateway.continuation import is_continuation
 
 from ..conversation import Conversation
@@ -58,7 +59,7 @@ def with_marker(messages: list[dict[str, Any]], marker: Any) -> list[dict[str, A
 	"""
 	if marker is None or not messages or not (content := messages[-1]["content"]):
 		return messages
-	parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+	parts = parts_of(content)
 	return [
 		*messages[:-1],
 		{**messages[-1], "content": [*parts[:-1], {**parts[-1], "cache_control": marker}]},

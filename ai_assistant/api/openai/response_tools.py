@@ -33,7 +33,8 @@ class CalledTool:
 def model_name(name: Any, namespace: Any) -> Any:
 	"""Returns the name by which the model knows a tool. Tools of different namespaces may have the same name.
 
-	A name that is not a string stays as it is. `chat.tools` refuses it."""
+	A name that is not a string stays as it is. `chat.tools` refuses it.
+	"""
 	has_prefix = isinstance(name, str) and isinstance(namespace, str) and namespace != PLAIN
 	return f"{namespace}__{name}" if has_prefix else name
 
@@ -77,8 +78,8 @@ def names_of(tools: Any) -> list[dict[str, Any]]:
 def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any, list[str]]:
 	"""Returns functions of `tools`, their paths, `tool_choice` in the form of the chat API, and the fields that are left out.
 
-	There are no paths if `tool_choice` may have left out some functions. The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
-	web search to every server.
+	The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
+	web search to every server. There are no paths if `tool_choice` may have left out some functions.
 
 	Raises:
 		ChatError: `invalid_request`.

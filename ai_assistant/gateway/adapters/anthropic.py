@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from .. import attachments, compaction, continuation, http, models, strict_json
+from ..attachments import Parts, parts_of
 from ..caching import MARKER
 from ..chunks import Ask, Provider
 from ..efforts import BUDGETS
@@ -21,7 +22,7 @@ from . import anthropic_cache
 from .anthropic_stream import THINKING, Message
 from .options import for_anthropic
 from .partial import Stream
-from .turns import Parts, parts_of, turns_of
+from .turns import turns_of
 from .usages import usage_of_messages
 
 BASE = "https://api.anthropic.com"

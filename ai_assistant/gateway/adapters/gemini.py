@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from .. import attachments, continuation, http, models, strict_json
+from ..attachments import Parts, parts_of
 from ..chunks import Ask, Provider
 from ..efforts import BUDGETS, GEMINI_BUDGETS
 from ..errors import ProviderError
@@ -24,7 +25,7 @@ from ..tool_calls import ToolPiece, sendable
 from .gemini_calls import StreamedCall
 from .options import for_gemini
 from .partial import PartialAnswer, Pieces, Stream
-from .turns import Parts, parts_of, turns_of
+from .turns import turns_of
 from .usages import usage_of_gemini
 
 BASE = "https://generativelanguage.googleapis.com"

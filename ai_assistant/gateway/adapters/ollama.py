@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import attachments, continuation, http, strict_json
+from ..attachments import parts_of
 from ..chunks import Ask, Provider
 from ..efforts import OLLAMA_EFFORTS
 from ..errors import ProviderError
@@ -18,7 +19,6 @@ from ..sse import string
 from ..tool_calls import OwnIds, sendable, tool_piece
 from .options import for_ollama
 from .partial import PartialAnswer, Pieces, Stream
-from .turns import parts_of
 from .usages import usage_of_ollama
 
 BASE = "http://localhost:11434"

@@ -1,14 +1,8 @@
-"""Joins the messages of a conversation into turns, and reads their parts."""
+"""Joins the messages of a conversation into turns."""
 
 from collections.abc import Iterable
-from typing import Any
 
-Parts = list[dict[str, Any]]
-
-
-def parts_of(content: str | Parts | None) -> Parts:
-	"""Returns the content of a message as a list of parts."""
-	return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+from ..attachments import Parts
 
 
 def turns_of(messages: Iterable[tuple[str, Parts]], field: str) -> tuple[Parts, Parts]:

@@ -112,8 +112,8 @@ async def answer(provider: Provider, ask: Ask) -> Stream:
 		if not stream.chunks:
 			# The provider has not counted the tokens.
 			usage = None
-		if not feed.ended:
-			raise ProviderError("unfinished" if feed.begun else "no_answer", **names)
+		partial.begun = feed.begun
+		partial.require_end(feed.ended, names)
 		reason = finish_reason(finish, names)
 		tokens = client.usage(litellm, provider, ask.model, usage, partial.thought_bytes)
 		yield partial.completion(provider, ask, reason, tokens, dropped)
