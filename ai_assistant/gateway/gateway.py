@@ -334,16 +334,9 @@ class Gateway:
 			reasoning: the bytes of the reasoning.
 			text: the bytes of the text and of the tool calls.
 		"""
-		prompt_tokens, reasoning_tokens, text_tokens = (
-			estimated_tokens(size) for size in (prompt, reasoning, text)
-		)
-		usage = Usage(
-			prompt_tokens,
-			reasoning_tokens + text_tokens,
-			reasoning_tokens,
-			prompt_tokens + reasoning_tokens + text_tokens,
-			estimated=True,
-		)
+		of_prompt, of_reasoning, of_text = (estimated_tokens(size) for size in (prompt, reasoning, text))
+		completion = of_reasoning + of_text
+		usage = Usage(of_prompt, completion, of_reasoning, of_prompt + completion, estimated=True)
 		return models.priced(usage, *self.route(provider, model)[0]) if self.providers else usage
 
 

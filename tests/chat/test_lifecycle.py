@@ -2,13 +2,12 @@
 
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from typing import Any
 
 import frappe
 import pytest
 
-from ai_assistant.chat import lifecycle, queue, running, termination
+from ai_assistant.chat import lifecycle, running, termination
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.request import ANSWER_CHARS_PER_TOKEN, SPARE_CHARS, validate
 from ai_assistant.gateway import Chunk, Detached, Reasoning, Text, Tick, ToolCallDelta
@@ -200,31 +199,6 @@ def test_a_chat_whose_client_hangs_up_is_not_here_any_more(chat_site: ChatSite) 
 	assert running.is_here(row)
 	chunks.close()
 	assert not running.is_here(row)
-
-
-def test_a_request_that_is_queued_again_and_refused_leaves_no_text_where_none_is_kept(
-	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-	monkeypatch.setattr(frappe, "get_roles", lambda _user: ["AI Assistant User"], raising=False)
-	request = chat_site.request(script({"text": "one"}, {"hang": True}), background=True)
-	name = lifecycle.accept(request, chat_site.configure(), "queued", 0.0).name
-	chat = queue.take(name)
-	assert chat
-	chunks = lifecycle.run(chat)
-	while next(chunks) != Text("one"):
-		pass
-	chat.detached = Detached("resp_1", "p", "m1")
-	chat_site.store.detach(name, asdict(chat.detached))
-	running.abandon()
-	assert run(chunks)[1]["status"] == "queued"
-	assert [event["text"] for event in chat_site.store.events(name)] == ["", "one"]
-	chat_site.configure(providers=[], retention={"keep_content": False})
-	assert queue.take(name) is None
-	row = chat_site.row(request.request_id)
-	assert (row["status"], row["error"]["code"]) == ("failed", "not_configured")
-	assert not any(event["text"] for event in chat_site.store.events(name))
-	# Its first process has asked the provider.
-	assert row["usage"]["estimated"]
 
 
 def test_an_abandoned_chat_ends_as_that_of_a_dead_process(chat_site: ChatSite) -> None:

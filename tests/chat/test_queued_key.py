@@ -1,6 +1,6 @@
 """The AI Key, provider and model of a queued request are checked again when a worker takes it."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import frappe
@@ -10,7 +10,11 @@ from ai_assistant import keys
 from ai_assistant.chat import lifecycle, queue, running
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.config.settings import Settings
+from ai_assistant.gateway import Detached, Text
 from tests.chat.conftest import ChatSite
+from tests.support import script
+
+from .runs import run
 
 KEY = keys.Key("abc", "ann@example.com", tokens_per_day=5)
 
@@ -63,3 +67,28 @@ def test_a_queued_request_that_names_no_model_is_asked_of_another(
 	assert chat
 	running.unregister(chat)
 	assert (chat.request.provider, chat.request.model) == (None, "")
+
+
+def test_a_request_that_is_queued_again_and_refused_leaves_no_text_where_none_is_kept(
+	chat_site: ChatSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(frappe, "get_roles", lambda _user: ["AI Assistant User"], raising=False)
+	request = chat_site.request(script({"text": "one"}, {"hang": True}), background=True)
+	name = lifecycle.accept(request, chat_site.configure(), "queued", 0.0).name
+	chat = queue.take(name)
+	assert chat
+	chunks = lifecycle.run(chat)
+	while next(chunks) != Text("one"):
+		pass
+	chat.detached = Detached("resp_1", "p", "m1")
+	chat_site.store.detach(name, asdict(chat.detached))
+	running.abandon()
+	assert run(chunks)[1]["status"] == "queued"
+	assert [event["text"] for event in chat_site.store.events(name)] == ["", "one"]
+	chat_site.configure(providers=[], retention={"keep_content": False})
+	assert queue.take(name) is None
+	row = chat_site.row(request.request_id)
+	assert (row["status"], row["error"]["code"]) == ("failed", "not_configured")
+	assert not any(event["text"] for event in chat_site.store.events(name))
+	# Its first process has asked the provider.
+	assert row["usage"]["estimated"]

@@ -1,7 +1,6 @@
 """Tests what the gateway knows of a model, and the refusals, counts and lists that follow from it."""
 
 import json
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -127,8 +126,8 @@ def test_a_part_that_the_provider_does_not_accept_gives_an_estimate(api: str) ->
 	audio = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
 	question = Ask([{"role": "user", "content": [audio]}], "m")
 	assert count_tokens(provider(api), question).estimated
-	without_tools = replace(provider(api), details={"m": ModelInfo(tools=False)})
-	assert count_tokens(without_tools, replace(question, tools=TOOLS)).estimated
+	without_tools = provider(api, details={"m": ModelInfo(tools=False)})
+	assert count_tokens(without_tools, Ask(question.messages, "m", tools=TOOLS)).estimated
 
 
 # Lists of models
