@@ -1,4 +1,5 @@
-"""Restores what a provider wants back on the next turn (the continuation) for clients that do not send it.
+"""Restores the continuation for clients that do not send it: data of the last answer, such as signed reasoning, that the
+provider needs in the next request.
 
 A provider signs its reasoning and wants it back together with the results of its tool calls (`gateway.continuation`).
 Most editors send back only the tool calls. Their ids identify the stored answer with the continuation.

@@ -1,4 +1,5 @@
-"""Handles answers that go on at the provider without a connection. If this process dies, another one reads them again.
+"""Handles detached answers. A provider produces such an answer even if no connection is open. If this process dies, another
+one reads the answer from the provider again.
 
 OpenAI's Responses API does so for requests with `background` (https://developers.openai.com/api/docs/guides/background). It
 sends the events of such an answer again if it is asked for its id.

@@ -1,4 +1,5 @@
-"""Asks the provider and the key that answered a task last, because their cache contains the first messages of the task."""
+"""Chooses the provider and the key of the last answer in the same task, because the provider's cache for this key contains
+the first messages of the task."""
 
 import hashlib
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""Encodes what a provider wants back on the next turn as one opaque string that the client keeps.
+"""Encodes a continuation as one opaque string that the client keeps. A continuation is data of an answer, such as signed
+reasoning, that the provider needs in the next request.
 
 Only the provider and the model that gave it get it back, because most providers refuse signatures and ciphertexts of
 others. A string that cannot be read is ignored: a client may have cut it or invented it. The provider checks by its

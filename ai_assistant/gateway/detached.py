@@ -1,4 +1,4 @@
-"""Stops answers that a provider would continue without a connection."""
+"""Stops detached answers. A provider produces such an answer even if no connection is open."""
 
 import asyncio
 import logging

@@ -1,4 +1,5 @@
-"""The time limits of a stream, and how often its caller gets a Tick while the provider sends nothing."""
+"""The time limits of a stream, and how often its caller gets a Tick: a chunk without content, which gives the caller a turn
+while the provider sends nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Gathers deltas into batches, so that an answer takes few events and no text waits long.
+"""Gathers chunks into batches, so that an answer takes few events and no text waits long.
 
 Each event costs a row, a commit and a message. The first delta of each phase leaves at once. Later ones are gathered for
 a window that grows from 0.15 s to just under the longest delay. A change of phase sends what was gathered. An answer of

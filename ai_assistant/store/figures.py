@@ -1,4 +1,4 @@
-"""The part of a store that keeps figures: ended requests, and sums over all requests that ever ended."""
+"""The part of a store for statistics: it reads what was measured of ended requests, and keeps sums over all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol

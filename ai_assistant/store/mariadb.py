@@ -1,4 +1,5 @@
-"""The SQL of the app that only MariaDB understands, apart from patches. All other statements run on PostgreSQL too.
+"""The SQL of the app that runs only on MariaDB, except the SQL in patches. All SQL outside of this module and of patches
+runs on PostgreSQL too.
 
 `ai_assistant.install` refuses PostgreSQL. A port of the app to it starts with this file.
 """

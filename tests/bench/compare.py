@@ -8,7 +8,7 @@ What is compared:
 	naive            the standalone site, by litellm, with an event, a commit and a message a chunk
 	litellm          a loop over litellm's stream, as it comes
 	direct, on Frappe …  each Frappe bench that stands and is given; its CPU and memory are gunicorn's
-	litellm's proxy  in a virtual environment of its own, where one is given
+	LiteLLM's proxy  in a virtual environment of its own, where one is given
 
 CPU is that of the process under test alone, as the kernel counts it; a figure is the median of RUNS, in which the
 contenders take turns.
@@ -120,7 +120,7 @@ def on_a_bench(bench: Bench, url: str, socketio_url: str, base: str) -> Iterator
 
 @contextmanager
 def litellms_proxy(models: dict[str, tuple[str, str]]) -> Iterator[tuple[int, str]]:
-	"""Starts litellm's proxy. Gives its process id and its address.
+	"""Starts LiteLLM's proxy. Gives its process id and its address.
 
 	Args:
 		models: by the name that it is asked for, litellm's name of a model and the address of its provider.
@@ -149,7 +149,7 @@ def litellms_proxy(models: dict[str, tuple[str, str]]) -> Iterator[tuple[int, st
 @contextmanager
 def proxy(base: str) -> Iterator[Contender]:
 	with litellms_proxy({"scripted": ("openai/m", base)}) as (pid, url):
-		yield Contender("litellm's proxy", [pid], run(asking.of_provider(url)))
+		yield Contender("LiteLLM's proxy", [pid], run(asking.of_provider(url)))
 
 
 def at_once(contender: Contender, chats: int) -> dict[str, float]:

@@ -60,7 +60,7 @@ def _wrapped(block: str) -> str:
 
 def goals(figures: dict[str, Any]) -> list[list[str]]:
 	"""Returns the rows of the table of targets: each is a ratio or a bound within this run."""
-	direct, litellm, proxy = figures["direct"], figures["litellm"], figures.get("litellm's proxy")
+	direct, litellm, proxy = figures["direct"], figures["litellm"], figures.get("LiteLLM's proxy")
 	added = {
 		share: direct["first_ms"][share] - figures["the wire"]["first_ms"][share] for share in ("p50", "p99")
 	}
@@ -71,12 +71,12 @@ def goals(figures: dict[str, Any]) -> list[list[str]]:
 	hundred = direct["at_once"].get("100", {})
 	rows = [
 		(
-			"CPU a chunk of an answer of 3,000 chunks, unpaced, against a litellm loop",
+			"CPU for each chunk of an answer of 3,000 chunks, unpaced, against a litellm loop",
 			direct["cpu"]["3000"] / litellm["cpu"]["3000"],
 			0.15,
 		),
 		(
-			"CPU a chunk at 50 a second, against a litellm loop",
+			"CPU for each chunk at 50 a second, against a litellm loop",
 			direct["cpu"]["paced"] / litellm["cpu"]["paced"],
 			0.3,
 		),
@@ -84,9 +84,9 @@ def goals(figures: dict[str, Any]) -> list[list[str]]:
 		("added to the first chunk, p99, ms", added["p99"], 25),
 		("first chat of a server that has just started, to its first chunk, ms", direct["cold_ms"], 300),
 		("100 chats at once: p99 to the client, ms", hundred.get("p99_ms", float("inf")), 250),
-		("100 chats at once: memory a chat, MB", hundred.get("mb_a_chat", float("inf")), 1.5),
+		("100 chats at once: memory for each chat, MB", hundred.get("mb_a_chat", float("inf")), 1.5),
 		(
-			"CPU a chunk of an answer of 100,000 chunks, against one of 1,000",
+			"CPU for each chunk of an answer of 100,000 chunks, against one of 1,000",
 			direct["cpu"]["100000"] / direct["cpu"]["1000"],
 			1.1,
 		),
@@ -99,7 +99,7 @@ def goals(figures: dict[str, Any]) -> list[list[str]]:
 		ratio = added["p50"] / theirs
 		shown.append(
 			[
-				"added to the first chunk, against litellm's proxy",
+				"added to the first chunk, against LiteLLM's proxy",
 				f"{ratio:.2f}",
 				"≤ 0.5",
 				"yes" if ratio <= 0.5 else "no",
@@ -125,16 +125,15 @@ def against_gateways(figures: dict[str, Any]) -> str:
 	levels = f"{', '.join(most)} and {last}"
 	return f"""The client asks each gateway over Server-Sent Events, in the API of the second column. All gateways ask the same
 provider, in the same API. A bare aiohttp loop,
-which only forwards bytes, shows the best that a gateway in Python can reach. *The wire* is a client that reads the provider directly. The time to the first
-chunk of a gateway is the time beyond that of the wire. Its p99 is the difference of two percentiles, so it can be below 0.
+which only forwards bytes, shows the best that a gateway in Python can reach. *The wire* is a client that reads the provider directly. The rows of the wire show its time to the first chunk. The rows of the gateways show the time beyond it. The p99 is the difference of two percentiles, so it can be below 0.
 *Chats at once* is the largest of the numbers {levels} at which the first chunk is at most {peers.LATE_MS} ms late (p99).
-Bifrost is not measured: its npm package downloads the program.
+Bifrost is not measured, because its npm package does not contain the program but downloads it.
 
 {table(peers.HEADS, peers.rows(figures))}"""
 
 
 def plot(figures: dict[str, Any]) -> str:
-	"""Draws CPU a chunk over the length of the answer, both on logarithmic axes."""
+	"""Draws CPU for each chunk over the length of the answer, both on logarithmic axes."""
 	lines = {name: one["cpu"] for name, one in figures.items() if isinstance(one, dict) and "cpu" in one}
 
 	def x(length: int) -> float:
@@ -148,7 +147,7 @@ def plot(figures: dict[str, Any]) -> str:
 	parts = [
 		f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">',
 		f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-		f'<text x="{MARGIN}" y="24" font-size="13">CPU a chunk, µs, by the length of the answer in chunks</text>',
+		f'<text x="{MARGIN}" y="24" font-size="13">CPU for each chunk, µs, by the length of the answer in chunks</text>',
 	]
 	for value in (1, 10, 100, 1000, 10_000):
 		parts.append(
@@ -169,7 +168,7 @@ def plot(figures: dict[str, Any]) -> str:
 
 def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 	"""Returns the table of README: a column for the standalone site and one for each Frappe bench."""
-	proxy, missing = results.get("litellm's proxy", {}), float("inf")
+	proxy, missing = results.get("LiteLLM's proxy", {}), float("inf")
 	columns = {
 		"standalone site": results["direct"],
 		**{
@@ -192,22 +191,21 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 	rows = [
 		["POST to event 1, p50 / p99", *(times(one, "event_1_ms") for one in columns.values())],
 		[
-			f"POST to the first chunk, p50 / p99 (litellm's own proxy: {times(proxy, 'first_ms')})",
+			f"POST to the first chunk, p50 / p99 (LiteLLM's proxy: {times(proxy, 'first_ms')})",
 			*(times(one, "first_ms") for one in columns.values()),
 		],
 		[
-			"CPU for each chunk, if the provider sends as fast as it can (for comparison:"
-			f" {number(results['litellm']['cpu']['1000'])} µs for a bare litellm loop; {number(results['naive']['cpu']['1000'])} µs"
-			" for this site through litellm with an event for each chunk)",
+			"CPU for each chunk, at full speed (a loop that only reads litellm's stream:"
+			f" {number(results['litellm']['cpu']['1000'])} µs)",
 			*(f"{number(one['cpu']['1000'])} µs" for one in columns.values()),
 		],
 		[
-			"50 chats at once at 50 tokens a second: first chunk, time between the provider's write and the client's"
-			f" receipt, p99 (litellm's proxy: {late(proxy, '50')})",
+			"50 chats at once, each at 50 tokens a second: time from the provider's write of the first chunk to the client's"
+			f" receipt, p99 (LiteLLM's proxy: {late(proxy, '50')})",
 			*(late(one, "50") for one in columns.values()),
 		],
 		[
-			"100 chats at once at 50 tokens a second: first chunk, p99",
+			"the same with 100 chats",
 			*(late(one, "100") for one in columns.values()),
 		],
 		["number of events in an answer of 1 / 4 / 12 s at 50 tokens a second", counts, *empty],
@@ -288,7 +286,8 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
   adapter on a bench of that version.
 - *by litellm* is the standalone site when it asks the same provider through litellm.
 - *naive* is *by litellm*, but stores and publishes each chunk as an event of its own.
-- *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging; *litellm's proxy* is its own server.
+- *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging. *LiteLLM's proxy* is its own server.
+  It is measured twice: in this comparison, and over Server-Sent Events in *Against other gateways*.
 - *httpx* and *aiohttp* are loops that read the provider's bytes and parse the JSON. *The wire* only reads the bytes.
 
 ## Targets
@@ -301,14 +300,14 @@ beyond that of *the wire*. Its p99 is the difference of two percentiles, so it c
 
 {table(["what", "measured", "target", "reached"], goals(results))}
 
-## CPU a chunk, µs
+## CPU for each chunk, µs
 
 The table shows the CPU time for each chunk of answers of 100 to 100,000 chunks at full speed. The last column is an answer of
 {PACED} chunks at 50 a second. The figure of a site covers the whole path, up to the published event and the stored answer.
 
 {table(["", *(f"{n:,}" for n in LENGTHS), "at 50 a second"], cpu)}
 
-![CPU a chunk by the length of the answer](images/performance.svg)
+![CPU for each chunk by the length of the answer](images/performance.svg)
 
 ## From the question to event 1 and to the first chunk, ms
 
@@ -320,7 +319,7 @@ Chats of 4 s at 50 chunks a second, started within one second. The table shows t
 chunk to the client's receipt, the growth of the process's memory for each chat, and the cores used. The gunicorn of a bench has 32
 threads. The other chats wait until a thread is free; the figures do not include this wait.
 
-{table(["", "chats", "p50, ms", "p99, ms", "MB a chat", "cores", "failed"], many)}
+{table(["", "chats", "p50, ms", "p99, ms", "MB for each chat", "cores", "failed"], many)}
 
 ## Against other gateways
 

@@ -123,7 +123,9 @@ def main() -> None:
 		client.url = f"http://{bench.site}:{APP_WEB}"
 		run(ask(question(1)))
 		run(pings(bench.site, 2))
-		print("| chats | ping p50 / p99 / largest, ms | first chunk p50 / p99, ms | MB a chat | cores |")
+		print(
+			"| chats | ping p50 / p99 / largest, ms | first chunk p50 / p99, ms | MB for each chat | cores |"
+		)
 		print("| --- | --- | --- | --- | --- |")
 		print(f"| 0 | {told(run(pings(bench.site, SECONDS)))} | | | |", flush=True)
 		pids = [process.pid, *descendants(process.pid)]

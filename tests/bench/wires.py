@@ -177,7 +177,9 @@ def rows(
 			figures = cpu(provider, api)
 			for pace, target in (("unpaced", 0.06), ("paced", 0.3)):
 				ours, litellms = figures[pace], figures[f"litellm {pace}"]
-				name = f"{api}: CPU a chunk, {pace}, against litellm ({ours:.0f} and {litellms:.0f} µs)"
+				name = (
+					f"{api}: CPU for each chunk, {pace}, against litellm ({ours:.0f} and {litellms:.0f} µs)"
+				)
 				table_rows.append((name, ours / litellms, "", target, False))
 		if "fresh" in parts:
 			milliseconds, megabytes = fresh(provider, api)

@@ -166,14 +166,19 @@ def test_a_process_that_comes_back_to_life_writes_nothing_more(
 		with start(folder, provider) as other, other.client(other.first) as reader:
 			let_the_lease_run_out(folder, stream.request_id)
 			ended = reader.get("get_request", request_id=stream.request_id)
-			fault = "a process that was frozen past its lease"
+			fault = "a process is frozen until its lease has run out; another process reads the request"
 			check(fault, ended, reader.get("get_events", request_id=stream.request_id), 1)
 			provider.open(gate)
 			os.kill(frozen.pid, signal.SIGCONT)
 			# The one that had it answers as it was ended elsewhere.
 			assert stream.wait() == ended
 			assert reader.get("get_request", request_id=stream.request_id) == ended
-			check(f"{fault}, and goes on", ended, reader.get("get_events", request_id=stream.request_id), 1)
+			check(
+				"the same, after the frozen process has continued",
+				ended,
+				reader.get("get_events", request_id=stream.request_id),
+				1,
+			)
 	booked_once(folder, ended)
 
 

@@ -37,7 +37,7 @@ def rows(
 	table = [
 		Row("rounds, each with two calls", "–", str(agent.rounds), True),
 		Row("requests, by how they ended", "–", f"{agent.requests}: {ends}", True),
-		Row("the provider that fails", "–", _faults(providers), True),
+		Row("requests to `flaky`", "–", _faults(providers), True),
 		Row("faults in the middle of an answer", "–", ", ".join(faults), True),
 		Row("calls lost", "0", str(agent.lost), agent.lost == 0),
 		Row("calls doubled", "0", str(agent.doubled), agent.doubled == 0),
@@ -58,7 +58,7 @@ def rows(
 			True,
 		),
 		Row(
-			"how much longer it takes with the body of a round in the middle of a task (subtracted, too)",
+			"additional time of `get_logged_user` with the body of a round from the middle of a task (subtracted, too)",
 			"–",
 			f"{agent.body_ms:.1f} ms",
 			True,

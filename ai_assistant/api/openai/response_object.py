@@ -1,4 +1,4 @@
-"""The response of OpenAI's Responses API: its items, the fields that it repeats, and its outcome."""
+"""The response of OpenAI's Responses API: its items, the fields that it copies from the request, and its outcome."""
 
 import json
 from base64 import b64decode, urlsafe_b64encode

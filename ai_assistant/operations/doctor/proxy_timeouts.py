@@ -1,4 +1,5 @@
-"""Reads from a bench's processes and files how long the web servers in front of a chat wait for its answer."""
+"""Finds out how long the web servers in front of a chat wait for its answer, from the processes and the configuration files
+of a bench."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Figures in SQLite."""
+"""Statistics of requests in SQLite."""
 
 import json
 from collections.abc import Sequence

@@ -232,7 +232,12 @@ def test_a_plain_worker_of_frappe_answers_too(stack: Stack, client: Client) -> N
 	try:
 		with chats(client) as chat:
 			one = chat(script(*pieces(0, 4)), True)
-			LEDGER.settle("a plain `bench worker --queue ai`", spoken(4), *one.result(), end="completed")
+			LEDGER.settle(
+				"no fault: a plain `bench worker --queue ai` instead of the app's worker",
+				spoken(4),
+				*one.result(),
+				end="completed",
+			)
 	finally:
 		stack.stop("plain worker")
 

@@ -106,7 +106,9 @@ def test_jobs_that_go_wrong_hold_no_place(stack: Stack, client: Client) -> None:
 	assert all("exceeded maximum timeout value" in last for last in raised[9:]), raised
 	with chats(client) as chat:
 		for one in [chat(script(*pieces(0, 4)), True) for _ in range(14)]:
-			LEDGER.settle("chats after jobs that failed", spoken(4), *one.result(), end="completed")
+			LEDGER.settle(
+				"other jobs of the worker failed before the chats", spoken(4), *one.result(), end="completed"
+			)
 	while _connections(stack) > before:
 		time.sleep(0.1)
 
