@@ -1,4 +1,4 @@
-"""Receives a user's approval or refusal before a tool of the site writes."""
+"""Receives a user's approval or refusal of a call of a tool of the site."""
 
 import re
 from typing import Any

@@ -195,7 +195,7 @@ def overview(results: dict[str, Any], figures: list[dict[str, Any]]) -> str:
 			*(times(one, "first_ms") for one in columns.values()),
 		],
 		[
-			"CPU for each chunk, at full speed (a loop that only reads litellm's stream:"
+			"CPU for each chunk, if the provider sends as fast as it can (a loop that only reads litellm's stream:"
 			f" {number(results['litellm']['cpu']['1000'])} µs)",
 			*(f"{number(one['cpu']['1000'])} µs" for one in columns.values()),
 		],
@@ -286,7 +286,7 @@ The tables compare these contenders (`tests/bench/compare.py`); `performance.jso
   adapter on a bench of that version.
 - *by litellm* is the standalone site when it asks the same provider through litellm.
 - *naive* is *by litellm*, but stores and publishes each chunk as an event of its own.
-- *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging. *LiteLLM's proxy* is its own server.
+- *litellm* is a loop over litellm's stream, and *litellm, no logging* is the same loop without litellm's logging. *LiteLLM's proxy* is the server that is part of litellm.
   It is measured twice: in this comparison, and over Server-Sent Events in *Against other gateways*.
 - *httpx* and *aiohttp* are loops that read the provider's bytes and parse the JSON. *The wire* only reads the bytes.
 
