@@ -30,12 +30,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-	"""Escapes lone surrogates in logs, because pytest-xdist cannot send them from one process to another."""
+	"""Escapes lone surrogates in what failed and in logs, because pytest-xdist cannot send them to another process."""
 	report = yield
-	report.sections = [
-		(name, content.encode(errors="backslashreplace").decode()) for name, content in report.sections
-	]
+	report.sections = [(name, _encodable(content)) for name, content in report.sections]
+	if (failure := report.longreprtext) != _encodable(failure):
+		report.longrepr = _encodable(failure)
 	return report
+
+
+def _encodable(text: str) -> str:
+	return text.encode(errors="backslashreplace").decode()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,4 +1,4 @@
-"""Asks the providers of a site in order, and yields one stream of typed chunks whichever of them answers."""
+"""Asks the providers of a site in order until one answers, and yields typed chunks, which are the same for all providers."""
 
 import random
 import sys
