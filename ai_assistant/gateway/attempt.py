@@ -1,6 +1,5 @@
 """Asks one provider once, and reads its answer on the caller's thread."""
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -12,7 +11,7 @@ from .assembly import Assembly
 from .bridge import Bridge, Cancel
 from .chunks import Chunk, Completion, Detached, Reasoning, Text, Tick
 from .errors import ProviderError
-from .sse import ProtocolError
+from .failures import provider_error
 from .timing import Pacing, Timeouts
 
 
@@ -40,12 +39,17 @@ class AttemptFailed(Exception):
 	Args:
 		is_final: whether no other provider may be asked: part of an answer has been given, or the time is up.
 		race: who was asked.
+
+	`failures` lists the providers that failed, each with its error.
 	"""
 
 	def __init__(self, error: ProviderError, is_final: bool, race: hedging.Race) -> None:
 		self.error = error
 		self.is_final = is_final
 		self.race = race
+		self.failures = race.failures(error)
+		if race.winner:
+			error.hung_up_on = race.hung_up_on
 
 
 def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) -> Iterator[Chunk]:
@@ -87,7 +91,7 @@ def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) ->
 		yield from assembly.end(is_cut=True)
 		yield Completion("cancelled", names["provider"], names["model"])
 	except Exception as error:
-		failure = _provider_error(error, names)
+		failure = provider_error(error, names)
 		# An exception of litellm holds the provider's body and the key. It ends here.
 		failure.__context__ = None
 		yield from assembly.end(is_cut=True)
@@ -154,13 +158,3 @@ def _joined(received: list[hedging.Item]) -> Iterator[hedging.Item]:
 			yield kind("".join(delta.text for delta in neighbours))  # type: ignore[union-attr]
 		else:
 			yield from neighbours
-
-
-def _provider_error(error: Exception, names: dict[str, str]) -> ProviderError:
-	if isinstance(error, ProviderError):
-		return error
-	if isinstance(error, ProtocolError):
-		return ProviderError("junk", **names)
-	# A defect of an adapter. Only its type is logged: its text may be the provider's.
-	logging.getLogger(__name__).error("an adapter raised %s", type(error).__name__)
-	return ProviderError("reported", **names)

@@ -5,12 +5,14 @@ reason gives the same error wherever it stands.
 """
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from .errors import ProviderError
 from .retry_after import advised_s, reset_s
+from .sse import ProtocolError
 
 # The most characters of the explanation of a refusal.
 MAX_EXPLANATION = 500
@@ -208,3 +210,19 @@ def _status(status: int | None, text: str) -> int | None:
 	return next(
 		(number for number in (*numbers, *by_code) if number != 400 and (number != 500 or not status)), status
 	)
+
+
+def provider_error(error: BaseException, names: Mapping[str, str]) -> ProviderError:
+	"""Returns the error of a provider whose adapter raised an exception.
+
+	Args:
+		error: what the adapter raised.
+		names: the provider and the model.
+	"""
+	if isinstance(error, ProviderError):
+		return error
+	if isinstance(error, ProtocolError):
+		return ProviderError("junk", **names)
+	# A defect of an adapter. Only its type is logged: its text may be the provider's.
+	logging.getLogger(__name__).error("an adapter raised %s", type(error).__name__)
+	return ProviderError("reported", **names)

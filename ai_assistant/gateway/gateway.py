@@ -1,6 +1,5 @@
 """Asks the providers of a site in order until one answers, and yields typed chunks, which are the same for all providers."""
 
-import random
 import sys
 import time
 from collections.abc import Container, Iterator, Sequence
@@ -8,25 +7,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from . import attempt, hedging, models, tracing
+from . import attempt, hedging, models, retries, tracing
 from .attempt import AttemptFailed, Run
 from .bridge import Cancel
 from .chunks import Ask, Attempt, Chunk, Completion, Detached, Fallback, Provider, Tick
 from .errors import ProviderError
-from .health import HUNG, OF_THE_KEY, Health, LocalState, Standing, by_weight, with_each_key
+from .health import Health, LocalState, Standing, by_weight, with_each_key
 from .hedging import Hedge, Race
 from .preparation import Prepared, prepare
+from .retries import Candidate
 from .timing import Pacing, Timeouts
 from .usage import Usage, estimated_tokens
 
-# The longest wait before the first and the second retry is this many seconds, and twice as many. A provider that asks
-# for a longer one is not asked again.
-RETRY_S, MAX_RETRY_AFTER_S = 0.5, 5.0
 # How long a provider that is tried again after a rest may be silent before the next one is asked as well.
 PROBE_HEDGE_S = 1.0
 # The API whose providers run answers by themselves.
 DETACHING = "openai_responses"
-Candidate = tuple[Provider, str]
 
 
 class Gateway:
@@ -144,7 +140,7 @@ class Gateway:
 		attempts: list[Attempt] = []
 		errors: list[ProviderError] = []
 		again: list[Candidate] = []
-		retries = 0
+		retried = 0
 		while True:
 			provider, model = waiting.pop(0)
 			question = ask if ask.model == model else replace(ask, model=model)
@@ -153,37 +149,31 @@ class Gateway:
 				yield from self._fitting(provider, question, run, attempts, hedge)
 				return
 			except AttemptFailed as failed:
-				error = failed.error
-				errors.append(error)
-				attempts.append(failed.race.first.failed(error))
-				is_final = failed.is_final
-				if failed.race.winner:
-					error.hung_up_on = failed.race.hung_up_on
-				if second_error := failed.race.second_error:
-					second = failed.race.providers[1]
-					errors.append(second_error)
-					attempts.append(second.failed(second_error))
-					waiting = [one for one in waiting if one[0].name != second.provider.name]
+				error, is_final = failed.error, failed.is_final
+				for asked, its_error in failed.failures:
+					errors.append(its_error)
+					attempts.append(asked.failed(its_error))
+					if retries.may_succeed_later(its_error):
+						again.append((asked.provider, asked.ask.model))
+					waiting = retries.without(waiting, asked.provider, its_error)
+				if failed.race.winner and failed.race.loser is failed.race.first:
+					# It was hung up on, and has not failed.
+					waiting.append((provider, model))
 			if is_final:
 				break
-			if _may_succeed_later(error):
-				again.append((provider, model))
-			if error.kind not in OF_THE_KEY:
-				# Another key of the same provider fails the same way.
-				waiting = [candidate for candidate in waiting if candidate[0].name != provider.name]
-			if not waiting and again and retries < self.retries:
-				seconds = max(random.uniform(0, RETRY_S * 2**retries), errors[-1].retry_after or 0)
-				retries += 1
+			if not waiting and again and retried < self.retries:
+				seconds = retries.wait_s(retried, errors[-1])
+				retried += 1
 				if time.monotonic() + seconds < deadline:
 					yield from attempt.wait(seconds, run)
 					waiting, again = [again[0]], []
 			if not waiting:
 				break
-			if waiting[0][0].name != provider.name:
+			if waiting[0][0].name != attempts[-1].provider:
 				yield Fallback(attempts[-1], waiting[0][0].name, waiting[0][1])
-		# If all providers failed, the first error counts, because its provider was meant to answer. A final failure
-		# counts before it.
-		error = errors[-1] if is_final else errors[0]
+		if not is_final:
+			# If all providers failed, the first error counts, because its provider was meant to answer.
+			error = errors[0]
 		error.attempts = tuple(attempts)
 		raise error
 
@@ -193,14 +183,22 @@ class Gateway:
 		"""Yields the answer of one provider to as much of the question as it accepts. Raises AttemptFailed."""
 		questions = prepare(provider, ask)
 		prepared: Prepared | None = next(questions)
+		others: list[tuple[Prepared, ProviderError]] = []
 		while prepared:
 			try:
-				yield from self._attempt(prepared, run, attempts, hedge)
+				of_others = (one.failed(error) for one, error in others)
+				yield from self._attempt(prepared, run, [*attempts, *of_others], hedge)
 				return
 			except AttemptFailed as failed:
+				is_too_long = failed.error.code == "context_too_long" and failed.race.winner in (
+					None,
+					prepared,
+				)
 				prepared, hedge = next(questions, None), None
-				if failed.error.code != "context_too_long" or failed.is_final or not prepared:
+				if not is_too_long or failed.is_final or not prepared:
+					failed.failures = [*others, *failed.failures]
 					raise
+				others += [one for one in failed.failures if one[0] is not failed.race.first]
 
 	def _attempt(
 		self, prepared: Prepared, run: Run, attempts: Sequence[Attempt], hedge: Hedge | None
@@ -210,7 +208,7 @@ class Gateway:
 		span = tracing.begin_attempt(prepared.provider, prepared.ask, run.trace)
 		first_s = 0.0
 		has_begun = is_recorded = False
-		failure: ProviderError | None = None
+		failure: AttemptFailed | None = None
 		try:
 			for chunk in attempt.chunks_of(race, run, span):
 				prepared = race.winner or prepared
@@ -226,9 +224,9 @@ class Gateway:
 					is_recorded = True
 					self._record_success(prepared, race, first_s)
 		except AttemptFailed as failed:
-			failure = failed.error
+			failure = failed
 			if span:
-				span.failed(failure)
+				span.failed(failed.error)
 			raise
 		finally:
 			# The span does not include the time in which the health asks Redis.
@@ -236,22 +234,26 @@ class Gateway:
 				span.end()
 			if has_begun and not is_recorded:
 				self._record_success(prepared, race, first_s)
-			elif failure and not has_begun:
-				self.health.failed(prepared.provider, failure)
-				if race.second_error:
-					self.health.failed(race.providers[1].provider, race.second_error)
 			elif not has_begun:
-				# A cancel came before anything else.
-				self.health.undecided(prepared.provider)
+				# Without a failure, a cancel came before anything else.
+				self._record_failures(race, failure.failures if failure else race.failures())
 
 	def _record_success(self, prepared: Prepared, race: Race, first_s: float) -> None:
 		"""Records that a provider has begun to answer, and how the other one of a race has fared."""
 		first = race.first
 		self.health.succeeded(prepared.provider, prepared.ask.model, first_s if prepared is first else 0.0)
-		for number, error in race.errors.items():
-			self.health.failed(race.providers[number].provider, error)
+		for failed, error in race.failures():
+			self.health.failed(failed.provider, error)
 		if race.hedge and race.loser is first and not race.is_judged:
 			self.health.failed(first.provider, hedging.first_token(first, race.hedge.after_s or 0))
+
+	def _record_failures(self, race: Race, failures: Sequence[tuple[Prepared, ProviderError]]) -> None:
+		"""Records who has failed before any content of an answer has come."""
+		for failed, error in failures:
+			self.health.failed(failed.provider, error)
+		is_listened_to = race.is_judged and race.winner not in (None, race.first)
+		if not is_listened_to and race.first not in [failed for failed, _error in failures]:
+			self.health.undecided(race.first.provider)
 
 	def _hedge(
 		self, first: Provider, ask: Ask, waiting: Sequence[Candidate], standing: Standing
@@ -338,8 +340,3 @@ class Gateway:
 		completion = of_reasoning + of_text
 		usage = Usage(of_prompt, completion, of_reasoning, of_prompt + completion, estimated=True)
 		return models.priced(usage, *self.route(provider, model)[0]) if self.providers else usage
-
-
-def _may_succeed_later(error: ProviderError) -> bool:
-	"""Whether the same question may succeed in a moment. A provider that hung is not asked again."""
-	return error.retryable and error.kind not in HUNG and (error.retry_after or 0) <= MAX_RETRY_AFTER_S

@@ -14,6 +14,7 @@ from . import adapters
 from .assembly import Delta
 from .chunks import Attempt, Completion, Detached
 from .errors import ProviderError
+from .failures import provider_error
 from .preparation import Prepared
 
 Item = Delta | Detached | Completion
@@ -65,7 +66,7 @@ class Race:
 		"""Who has answered first, if two were to be asked."""
 		self.errors: dict[int, ProviderError] = {}
 		self.names = dict(first.names)
-		"""The provider whose answer is read, for the sentences of errors."""
+		"""The provider whose answer is read, or the first of those that are still silent, for the sentences of errors."""
 
 	@property
 	def loser(self) -> Prepared | None:
@@ -82,20 +83,29 @@ class Race:
 		loser = self.loser
 		return (loser.provider.name, loser.ask.model) if loser else None
 
-	@property
-	def second_error(self) -> ProviderError | None:
-		"""Why the second provider did not answer, if neither of the two did."""
-		if len(self.providers) == 1 or self.winner or not self.hedge:
-			return None
-		return self.errors.get(1) or first_token(self.providers[1], self.hedge.first_token_s)
+	def failures(self, error: ProviderError | None = None) -> list[tuple[Prepared, ProviderError]]:
+		"""Returns the providers that have failed, in the order in which they were asked, each with its error.
+
+		Args:
+			error: the error that ended the attempt, if one did. It is that of the winner. Without a winner it is that of
+				all providers that were still silent. A provider that lost was hung up on, and has not failed.
+		"""
+		failed: list[tuple[Prepared, ProviderError]] = []
+		for number, prepared in enumerate(self.providers):
+			if own := self.errors.get(number):
+				failed.append((prepared, own))
+			elif error and self.winner in (None, prepared):
+				is_named = prepared.provider.name == self.names["provider"]
+				values = {**error.values, **prepared.names}
+				failed.append((prepared, error if is_named else ProviderError(error.kind, **values)))
+		return failed
 
 	def completed(self, completion: Completion, earlier: Sequence[Attempt]) -> Completion:
 		"""Returns the provider's completion with what is known of the question and of all attempts at it."""
 		prepared = self.winner or self.first
-		failed = (self.providers[number].failed(error) for number, error in self.errors.items())
 		return replace(
 			completion,
-			attempts=(*earlier, *failed),
+			attempts=(*earlier, *(failed.failed(error) for failed, error in self.failures())),
 			effort=prepared.effort,
 			key=prepared.provider.key_label,
 			trimmed=prepared.trimmed,
@@ -164,13 +174,14 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") ->
 		done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 		for task in sorted(done, key=lambda task: waiting[task]):
 			number = waiting.pop(task)
+			prepared = race.providers[number]
 			if (error := task.exception()) is None:
-				race.winner = race.providers[number]
-				race.names.update(race.winner.names)
+				race.winner = prepared
+				race.names.update(prepared.names)
 				return task.result()
-			if not isinstance(error, ProviderError):
-				raise error
-			race.errors[number] = error
+			race.errors[number] = provider_error(error, prepared.names)
+			if waiting:
+				race.names.update(race.providers[min(waiting.values())].names)
 	raise race.errors[0].with_traceback(None)
 
 
@@ -185,16 +196,15 @@ async def _listen(
 
 	`until` is a time of the loop.
 	"""
-	error: BaseException | None = None
+	error: ProviderError | None = None
 	try:
 		await asyncio.wait_for(task, max(0.0, until - asyncio.get_running_loop().time()))
 	except asyncio.TimeoutError:
 		error = first_token(first, hedge.first_token_s)
 	except Exception as failure:
-		error = failure
+		error = provider_error(failure, first.names)
 	await stream.aclose()
-	if error is None or isinstance(error, ProviderError):
-		await asyncio.to_thread(hedge.judge, error)
+	await asyncio.to_thread(hedge.judge, error)
 
 
 def first_token(prepared: Prepared, seconds: float) -> ProviderError:
