@@ -6,6 +6,7 @@ package, which takes 30 ms once. Importing litellm would take 2 to 4 s and 160 t
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from functools import cache, lru_cache
@@ -26,6 +27,11 @@ NAMES = {
 }
 # The list says that deepseek-reasoner calls no tools; since V3.2 it does. The list does not have the other model.
 TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
+# APIs of programs that run a model on the machines of whoever starts them. A server of hosted_vllm, or one that speaks
+# OpenAI's API, may belong to somebody who charges for it.
+LOCAL = frozenset(("lemonade", "llamafile", "lm_studio", "ollama", "ollama_chat", "vllm"))
+# Ollama's own servers, which a local Ollama asks for models with such a name.
+CLOUD_MODEL, CLOUD = re.compile(r"[:-]cloud$"), re.compile(r"https?://([^/]*\.)?ollama\.com([:/]|$)")
 FIREWORKS = "accounts/fireworks/models/"
 
 # The keys that are used here, beside those of prices and of the reasoning.
@@ -99,7 +105,7 @@ def entry(api: str, model: str) -> Entry:
 
 
 def abilities(provider: Provider, model: str) -> Entry:
-	"""Returns the entry with the sizes and abilities of a provider's model. `ollama_chat` has those of `ollama`."""
+	"""Returns the entry of a provider's model. `ollama_chat` has that of `ollama`."""
 	api = provider.api.removeprefix("litellm/")
 	return entry("ollama" if api == "ollama_chat" else api, model)
 
@@ -112,8 +118,15 @@ def takes_tools(provider: Provider, model: str) -> bool | None:
 
 
 def price(provider: Provider, model: str) -> Price | None:
-	"""Returns the administrator's price of a model, else that of the list."""
-	return provider.price(model) or listed_price(entry(provider.api, model))
+	"""Returns the administrator's price of a model, else that of the list. A model that runs locally costs nothing."""
+	if own := provider.price(model):
+		return own
+	return Price(0.0, 0.0) if _is_local(provider, model) else listed_price(abilities(provider, model))
+
+
+def _is_local(provider: Provider, model: str) -> bool:
+	is_cloud = CLOUD_MODEL.search(spelling(model)) or CLOUD.match(provider.api_base or "")
+	return provider.api.removeprefix("litellm/") in LOCAL and not is_cloud
 
 
 def known(provider: Provider, model: str) -> ModelInfo:

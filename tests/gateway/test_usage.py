@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ai_assistant.gateway import Price, Provider, Tier, Usage
-from ai_assistant.gateway.models import entry, priced
+from ai_assistant.gateway.models import entry, price, priced
 from ai_assistant.gateway.usage import listed_price
 from tests.support.provider import ScriptedProvider
 
@@ -171,3 +171,36 @@ def test_another_spelling_of_a_model_has_the_same_price(api: str, model: str) ->
 	assert priced(usage, any_model, model) == priced(usage, any_model, usual)
 	own = Provider("p", api, "k", "m", prices={usual: Price(2, 4), "*": Price(0, 0)})
 	assert priced(usage, own, model).cost_usd == pytest.approx((1000 * 2 + 10 * 4) / 1e6)
+
+
+LOCAL = ["ollama", "ollama_chat", "lm_studio", "llamafile", "lemonade", "vllm"]
+
+
+@pytest.mark.parametrize("prefix", ["", "litellm/"])
+@pytest.mark.parametrize("api", LOCAL)
+def test_a_model_that_the_operators_own_machine_runs_costs_nothing(api: str, prefix: str) -> None:
+	for model in ("llama3", "a-model:8b"):
+		provider = Provider("p", prefix + api, "none", model)
+		assert priced(Usage(1000, 1000, 0, 2000), provider, model).cost_usd == 0.0
+
+
+@pytest.mark.parametrize(
+	("api", "model", "address"),
+	[
+		("hosted_vllm", "m", None),
+		("openai", "m", "http://127.0.0.1:8080/v1"),
+		("ollama_chat", "a-model:cloud", None),
+		("ollama_chat", "a-model:8b-cloud", None),
+		("ollama_chat", "a-model:8b", "https://ollama.com"),
+		("ollama", "a-model:8b", "https://www.ollama.com/api"),
+	],
+)
+def test_a_model_that_a_server_of_somebody_else_may_run_has_no_known_price(
+	api: str, model: str, address: str | None
+) -> None:
+	assert price(Provider("p", api, "none", model, api_base=address), model) is None
+
+
+def test_a_local_model_has_the_price_that_the_administrator_gives_it() -> None:
+	own = Price(0.1, 0.4)
+	assert price(Provider("p", "ollama_chat", "none", "m", prices={"*": own}), "m") == own
