@@ -15,6 +15,8 @@ RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "noon"}
 FTP, BASE64 = "ftp://x/y.png", {"type": "base64", "media_type": "image/png", "data": "?"}
 LOOK = {"type": "text", "text": "Look:"}
 SCHEMA = {"type": "object", "properties": {"x": {"type": "robot"}}}
+CLOCK = {"type": "function", "name": "clock"}
+BROKEN = {"type": "function", "name": "a", "parameters": SCHEMA}
 WEB = {"type": "web_search_20250305", "name": "web_search"}
 
 
@@ -23,6 +25,20 @@ def image(url: str) -> dict[str, Any]:
 		"role": "user",
 		"content": [{"type": "input_text", "text": "?"}, {"type": "input_image", "image_url": url}],
 	}
+
+
+def allowed(name: str, mode: str = "auto") -> dict[str, Any]:
+	"""A `tool_choice` of the Responses API that allows one tool."""
+	return {"type": "allowed_tools", "mode": mode, "tools": [{"type": "function", "name": name}]}
+
+
+def in_namespace(*tools: dict[str, Any]) -> dict[str, Any]:
+	return {"type": "namespace", "name": "n", "tools": list(tools)}
+
+
+def chat_tool(tool: dict[str, Any]) -> dict[str, Any]:
+	"""A tool of the Responses API as Chat Completions has it."""
+	return {"type": "function", "function": {name: tool[name] for name in tool if name != "type"}}
 
 
 RESPONSES: list[tuple[dict[str, Any], str]] = [
@@ -54,6 +70,27 @@ RESPONSES: list[tuple[dict[str, Any], str]] = [
 		{"input": "Hi.", "tools": [{"type": "function", "name": "a", "parameters": SCHEMA}]},
 		"tools[0].parameters accepts",
 	),
+	({"input": "Hi.", "tools": [CLOCK, BROKEN], "tool_choice": allowed("a")}, "tools[1].parameters accepts"),
+	(
+		{"input": "Hi.", "tools": [CLOCK, in_namespace(CLOCK, BROKEN)], "tool_choice": allowed("n__a")},
+		"tools[1].tools[1].parameters accepts",
+	),
+	(
+		{"input": "Hi.", "tools": [CLOCK], "tool_choice": allowed("clock", "much")},
+		"tool_choice.mode accepts one of: none, auto, required.",
+	),
+	(
+		{"input": [USER, {"type": "additional_tools", "tools": [CLOCK, BROKEN]}], "tools": [WEB]},
+		"input[1].tools[1].parameters accepts",
+	),
+	(
+		{"input": [{"type": "additional_tools", "tools": [in_namespace(CLOCK, BROKEN)]}, USER]},
+		"input[0].tools[0].tools[1].parameters accepts",
+	),
+	(
+		{"input": [{"type": "additional_tools", "tools": [3]}, USER]},
+		"input[0].tools[0] accepts",
+	),
 ]
 CHAT: list[tuple[dict[str, Any], str]] = [
 	({"max_completion_tokens": -1}, "max_completion_tokens accepts"),
@@ -61,6 +98,27 @@ CHAT: list[tuple[dict[str, Any], str]] = [
 	({"reasoning": {"effort": "much"}}, "reasoning.effort accepts"),
 	({"reasoning_effort": "much"}, "reasoning_effort accepts"),
 	({"metadata": {"mode": "much"}}, "metadata.mode accepts"),
+	(
+		{"tools": [WEB, chat_tool(CLOCK), chat_tool(BROKEN)]},
+		"tools[2].function.parameters accepts",
+	),
+	(
+		{
+			"tools": [chat_tool(CLOCK), chat_tool(BROKEN)],
+			"tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [chat_tool({"name": "a"})]}},
+		},
+		"tools[1].function.parameters accepts",
+	),
+	(
+		{
+			"tools": [chat_tool(CLOCK)],
+			"tool_choice": {
+				"type": "allowed_tools",
+				"allowed_tools": {"mode": "much", "tools": [chat_tool(CLOCK)]},
+			},
+		},
+		"tool_choice.allowed_tools.mode accepts one of: none, auto, required.",
+	),
 ]
 MESSAGES: list[tuple[dict[str, Any], str]] = [
 	(

@@ -15,6 +15,8 @@ from ai_assistant.api.fields import effort_of, list_in, object_in, schema_of, un
 from ai_assistant.api.paths import Paths
 from ai_assistant.chat import options
 from ai_assistant.chat.errors import invalid
+from ai_assistant.chat.tools import CHOICES
+from ai_assistant.chat.validators import one_of
 
 from .errors import error, error_object
 
@@ -42,11 +44,15 @@ def parse(body: dict[str, Any], headers: Mapping[str, str]) -> Parsed:
 		raise invalid(_("n accepts 1."))
 	metadata = object_in(body, "metadata")
 	offered = list_in(body, "tools")
-	functions = [tool for tool in offered if _is_function(tool)]
+	functions = {n: tool for n, tool in enumerate(offered) if _is_function(tool)}
 	choice, allowed = _choice(body.get("tool_choice"))
-	tools = [_tool(tool) for tool in functions if allowed is None or _name(tool) in allowed]
+	kept = [n for n, tool in functions.items() if allowed is None or _name(tool) in allowed]
+	tools = [_tool(functions[n]) for n in kept]
+	if allowed is not None and tools and choice is not None:
+		choice = one_of(choice, "tool_choice.allowed_tools.mode", CHOICES)
 	messages = [_message(message) for message in list_in(body, "messages")]
 	names = {name: f"metadata.{name}" for name in IN_METADATA}
+	names |= {f"tools[{n}]": f"tools[{sent}]" for n, sent in enumerate(kept)}
 	most, effort = body.get("max_completion_tokens"), body.get("reasoning_effort")
 	if most is None:
 		most = body.get("max_tokens")

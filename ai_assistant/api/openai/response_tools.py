@@ -4,13 +4,15 @@ A tool is a function, or a custom tool, whose input is text. A namespace holds s
 OpenAI's newer models in namespaces, in an item `additional_tools` of the input.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from frappe import _
 
 from ai_assistant.chat.errors import invalid
+from ai_assistant.chat.tools import CHOICES
+from ai_assistant.chat.validators import one_of
 from ai_assistant.gateway import freeform
 
 from ..fields import schema_of
@@ -39,24 +41,31 @@ def model_name(name: Any, namespace: Any) -> Any:
 	return f"{namespace}__{name}" if has_prefix else name
 
 
-def with_additional_tools(body: dict[str, Any]) -> dict[str, Any]:
-	"""Returns a request with the tools of its input in `tools`. Of tools with the same name the last one counts."""
+def with_additional_tools(body: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+	"""Returns a request with the tools of its input in `tools`, and the path at which the client sent each of these.
+
+	Of tools of the input with the same name the last one counts.
+	"""
 	items, tools = body.get("input"), body.get("tools")
-	additional: dict[tuple[str, str], Any] = {}
-	for item in items if isinstance(items, list) else ():
+	paths = [f"tools[{n}]" for n in range(len(tools))] if isinstance(tools, list) else []
+	additional: dict[tuple[str, str], tuple[str, Any]] = {}
+	for i, item in enumerate(items if isinstance(items, list) else ()):
 		if isinstance(item, dict) and item.get("type") == ADDITIONAL and isinstance(item.get("tools"), list):
 			for n, tool in enumerate(item["tools"]):
 				named = isinstance(tool, dict) and tool.get("name")
-				additional[(str(named), "") if named else ("", str(n))] = tool
+				key = (str(named), "") if named else ("", str(n))
+				additional[key] = f"input[{i}].tools[{n}]", tool
 	if not additional or not isinstance(tools, list | None):
-		return body
-	return {**body, "tools": [*(tools or ()), *additional.values()]}
+		return body, paths
+	paths += [path for path, _tool in additional.values()]
+	return {**body, "tools": [*(tools or ()), *(tool for _path, tool in additional.values())]}, paths
 
 
 def called_tools(tools: Any) -> Mapping[str, CalledTool]:
 	"""Returns the tools of a request that was read before, by the names by which the model knows them."""
 	called = {}
-	for _where, tool, namespace in _flat(tools if isinstance(tools, list) else []):
+	tools = tools if isinstance(tools, list) else []
+	for _where, tool, namespace in _flat(tools, [""] * len(tools)):
 		if isinstance(tool, dict) and isinstance(tool.get("name"), str):
 			name = tool["name"]
 			called[model_name(name, namespace)] = CalledTool(name, namespace, tool.get("type") == "custom")
@@ -75,11 +84,17 @@ def names_of(tools: Any) -> list[dict[str, Any]]:
 	return named
 
 
-def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any, list[str]]:
+def tools_of(
+	body: dict[str, Any], paths_of_body: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[str], Any, list[str]]:
 	"""Returns functions of `tools`, their paths, `tool_choice` in the form of the chat API, and the fields that are left out.
 
 	The chat API puts a function one level below. Tools that a provider would run are left out, by name: Codex offers its
-	web search to every server. There are no paths if `tool_choice` may have left out some functions.
+	web search to every server. Functions that `tool_choice` does not allow are left out too.
+
+	Args:
+		body: the request.
+		paths_of_body: the path of each of its `tools`.
 
 	Raises:
 		ChatError: `invalid_request`.
@@ -90,7 +105,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any
 	tools: list[dict[str, Any]] = []
 	paths: list[str] = []
 	dropped: list[str] = []
-	for where, tool, namespace in _flat(definitions or []):
+	for where, tool, namespace in _flat(definitions or [], paths_of_body):
 		kind = tool.get("type") if isinstance(tool, dict) else None
 		if not isinstance(kind, str):
 			raise invalid(_('{0} accepts an object {{"type": "function", "name", "parameters"}}.'), where)
@@ -103,19 +118,22 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str], Any
 		paths.append(where)
 	choice, allowed = _choice(body.get("tool_choice"))
 	if allowed is not None:
-		tools, paths = [tool for tool in tools if tool["function"]["name"] in allowed], []
+		kept = [n for n, tool in enumerate(tools) if tool["function"]["name"] in allowed]
+		tools, paths = [tools[n] for n in kept], [paths[n] for n in kept]
+		if tools:
+			choice = one_of(choice, "tool_choice.mode", CHOICES)
 	return tools, paths, choice if tools else None, dropped
 
 
-def _flat(tools: list[Any]) -> Iterator[tuple[str, Any, str | None]]:
+def _flat(tools: list[Any], paths: Sequence[str]) -> Iterator[tuple[str, Any, str | None]]:
 	"""Yields the path, the definition and the namespace of each tool."""
-	for n, tool in enumerate(tools):
+	for path, tool in zip(paths, tools, strict=True):
 		inner = tool.get("tools") if isinstance(tool, dict) and tool.get("type") == "namespace" else None
 		if not isinstance(inner, list):
-			yield f"tools[{n}]", tool, None
+			yield path, tool, None
 			continue
 		namespace = str(tool.get("name"))
-		yield from ((f"tools[{n}].tools[{m}]", inner_tool, namespace) for m, inner_tool in enumerate(inner))
+		yield from ((f"{path}.tools[{m}]", inner_tool, namespace) for m, inner_tool in enumerate(inner))
 
 
 def _function(tool: dict[str, Any]) -> dict[str, Any]:

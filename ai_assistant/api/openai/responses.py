@@ -77,7 +77,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str], history: Sequence[di
 	Raises:
 		ChatError: `invalid_request`, with the field and what it accepts.
 	"""
-	body = with_additional_tools(body)
+	body, paths_of_tools = with_additional_tools(body)
 	for name, advice in (
 		("prompt", "send instructions and input"),
 		("conversation", "send all of the input"),
@@ -94,7 +94,7 @@ def parse(body: dict[str, Any], headers: Mapping[str, str], history: Sequence[di
 	if instructions:
 		messages.insert(0, {"role": "system", "content": instructions})
 		sources.insert(0, Source("instructions"))
-	tools, tool_paths, choice, dropped = tools_of(body)
+	tools, tool_paths, choice, dropped = tools_of(body, paths_of_tools)
 	fields = {
 		"messages": messages,
 		**{name: body.get(name) for name in SAME},
