@@ -28,6 +28,7 @@ SHOWN_CHARS = 8
 # Frappe calls the method named before the first slash (frappe/api/v1.py). A key may call those that chat, not those of
 # the forms, which make keys and test providers.
 METHODS = re.compile(r"/api(/v1)?/method/ai_assistant\.(v1|api\.[^/]+)(/.*)?", re.DOTALL)
+NAME = re.compile(r"v1|[a-z_.]+")
 AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 
@@ -104,7 +105,10 @@ def authenticate() -> None:
 	if row is None or not hmac.compare_digest(row["key_hash"], key_hash):
 		_refuse(_("This AI Key is not known; make one on the page Connect your editor."))
 	if not row["usable"]:
-		_refuse(_("This AI Key is revoked or has expired; make another on the page Connect your editor."))
+		_refuse(
+			_("This AI Key is revoked or has expired; make another on the page Connect your editor."),
+			row["name"],
+		)
 	# `set_user` empties the parameters of the request.
 	form_dict = frappe.local.form_dict
 	frappe.set_user(row["user"])
@@ -112,6 +116,17 @@ def authenticate() -> None:
 	use(_key(row))
 	if not row["used_lately"]:
 		_note_use(row["name"])
+
+
+def called_method(path: str) -> str | None:
+	"""Returns the method of this app that a path calls: `v1`, or a name in `ai_assistant.api`. None for all other paths.
+
+	A client may put anything behind `api.`, also its key. What is no name of a method is left out, because the log has it.
+	"""
+	if (match := METHODS.fullmatch(path)) is None:
+		return None
+	name: str = match[2].removeprefix("api.")
+	return name if NAME.fullmatch(name) else "api"
 
 
 def _sent() -> str | None:
@@ -134,7 +149,7 @@ def _is_for_keys() -> bool:
 
 	With a parameter `cmd` Frappe calls the method of that name, whatever the path (frappe/app.py, `application`).
 	"""
-	return bool(METHODS.fullmatch(frappe.local.request.path)) and "cmd" not in frappe.local.form_dict
+	return called_method(frappe.local.request.path) is not None and "cmd" not in frappe.local.form_dict
 
 
 def _key(row: dict[str, Any]) -> Key:
@@ -150,11 +165,21 @@ def _note_use(name: str) -> None:
 		rows.key_used(name)
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(message: str, name: str | None = None) -> NoReturn:
 	"""Answers 401 in a form that the clients of OpenAI's and of Anthropic's API read.
 
-	Frappe's own AuthenticationError has no sentence, and Frappe returns an HTTPException of werkzeug unchanged.
+	Frappe's own AuthenticationError has no sentence, and Frappe returns an HTTPException of werkzeug unchanged. Frappe 16
+	passes it to `ai_assistant.api.v1.after_request`, which reads the sentence from `frappe.flags`.
+
+	Args:
+		message: the sentence.
+		name: the store's name of the key, if the store has it.
 	"""
+	# The import waits for a refusal, because every page of a site loads this module.
+	from ai_assistant.chat import refusals
+
+	refusals.record("unauthenticated", called_method(frappe.local.request.path) or "api", name)
+	frappe.flags.refused_key = message
 	error = {"type": "authentication_error", "code": "invalid_api_key", "message": message, "param": None}
 	response = Response(
 		json.dumps({"type": "error", "error": error}), status=401, mimetype="application/json"

@@ -68,6 +68,8 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
 		("flags", frappe._dict()),
 		("db", Database()),
 		("request", None),
+		("site", "site"),
+		("conf", {}),
 	):
 		monkeypatch.setattr(frappe.local, name, value, raising=False)
 	monkeypatch.setattr(frappe, "set_user", set_user, raising=False)
@@ -176,6 +178,18 @@ def test_a_key_that_cannot_be_used_is_refused_in_one_sentence(rows: Keys) -> Non
 		assert words in body
 		assert wrong not in body
 		assert frappe.session.user == "Guest"
+
+
+def test_a_key_that_cannot_be_used_is_in_the_log_by_the_name_of_its_row(
+	rows: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+	assert rows.row
+	rows.row["usable"] = 0
+	for key in ("aik-unknown", KEY):
+		with pytest.raises(Unauthorized):
+			authenticate(**{"x-api-key": key})
+	refused = "[API] chat_completion refused code=unauthenticated user=Guest"
+	assert [record.getMessage() for record in caplog.records] == [refused, f"{refused} key=abc"]
 
 
 def test_a_store_that_answers_with_another_key_is_not_believed(

@@ -27,7 +27,7 @@ from ai_assistant.operations import metrics as figures
 
 from . import conversations as conversations
 from . import python
-from .responses import Answer, Field, answers, answers_to, only_for_monitoring, outcome
+from .responses import Answer, Field, Own, answers, answers_to, only_for_monitoring, outcome
 
 # Parameters that Frappe itself reads or adds.
 FRAPPE_FIELDS = frozenset(("cmd", "csrf_token", "sid", "_lang", "data"))
@@ -227,7 +227,7 @@ def list_models() -> Answer:
 def health() -> Response:
 	"""Answers 200 or 503, for a load balancer: whether this process can answer chats."""
 	well = vitals.is_healthy()
-	return Response("ok\n" if well else "unavailable\n", status=200 if well else 503, mimetype="text/plain")
+	return Own("ok\n" if well else "unavailable\n", status=200 if well else 503, mimetype="text/plain")
 
 
 @frappe.whitelist(allow_guest=True, methods=["GET"])

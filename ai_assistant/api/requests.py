@@ -20,7 +20,7 @@ from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter, is_cut, is_vs_code
-from .responses import refusal_of
+from .responses import Own, refusal_of
 
 # Seconds for which deltas are gathered before they are written.
 GATHER_S = 0.1
@@ -31,10 +31,6 @@ MODE = "api"
 MODES = {MODE: Mode(MODE)}
 
 Chunks = Generator[Chunk, None, dict[str, Any]]
-
-
-class Own(Response):
-	"""A response in the form of its API. `ai_assistant.api.v1.after_request` does not change it."""
 
 
 def answer(dialect: Dialect) -> Response:

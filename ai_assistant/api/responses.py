@@ -10,11 +10,17 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Response
 
-from ai_assistant import keys, store
+from ai_assistant import store
+from ai_assistant.chat import refusals
 from ai_assistant.chat.errors import HTTP_STATUS, ChatError, internal_error
 from ai_assistant.config.settings import load
 from ai_assistant.log import fields, logger
 from ai_assistant.permissions import may_use, sees_all
+
+
+class Own(Response):
+	"""A response of this app. `ai_assistant.api.v1.after_request` takes every other one for one of Frappe's."""
+
 
 Answer = dict[str, Any] | Response
 P = ParamSpec("P")
@@ -52,22 +58,20 @@ def answers_to(check: Callable[[], None]) -> Callable[[Callable[P, Answer]], Cal
 
 
 def refusal_of(error: Exception, method: str) -> dict[str, Any]:
-	"""Returns the contract's `error` object for an exception, and writes it to the log.
+	"""Returns the contract's `error` object for an exception, and records it.
 
-	A refusal is one line. A defect of the site is logged with its traceback, and the transaction is rolled back.
+	A refusal is one line of the log, and counts in the metrics. A defect of the site is logged with its traceback, and the transaction is rolled back.
 
 	Args:
 		error: what was raised.
 		method: the name of the method that raised it, for the log.
 	"""
 	if isinstance(error, ChatError):
-		key = keys.current()
-		of_key = {"key": key.name} if key else {}
-		caller = fields(code=error.code, user=frappe.session.user, **of_key)
-		logger().info(f"[API] {method} refused {caller}")
+		refusals.record(error.code, method)
 		return error.as_dict()
 	if isinstance(error, store.StoreUnavailable) or store.current().reset_if_unreachable(error):
 		message = _("The site's database cannot be reached for now; ask again in a moment.")
+		refusals.record("busy", method)
 		return ChatError("busy", message).as_dict()
 	frappe.db.rollback()
 	logger().exception(f"[API] {method} failed {fields(user=frappe.session.user)}")
@@ -105,7 +109,7 @@ def _with_status(answer: dict[str, Any]) -> Answer:
 	if not getattr(frappe.local, "request", None) or frappe.flags.in_safe_exec:
 		return answer
 	error = answer["error"]
-	response = Response(
+	response = Own(
 		json.dumps({"message": answer}), status=HTTP_STATUS[error["code"]], mimetype="application/json"
 	)
 	seconds = error.get("retry_after", 1 if error["code"] in ("rate_limited", "busy") else None)

@@ -14,6 +14,8 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Request, Response
 
+from ai_assistant import keys
+from ai_assistant.chat import refusals
 from ai_assistant.chat.counting import count_tokens
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.config import access
@@ -23,8 +25,8 @@ from . import models
 from .anthropic import messages
 from .dialect import Dialect, Parsed
 from .openai import chat_completions, response_socket, responses, stored_responses
-from .requests import Own, answer, body, json_response, refusal, validated
-from .responses import only_for_roles, refusal_of
+from .requests import answer, body, json_response, refusal, validated
+from .responses import Own, only_for_roles, refusal_of
 
 BASE = re.compile(r"(?:/api(?:/v1)?/method/ai_assistant\.v1|/ai/v1)(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
 
@@ -123,7 +125,7 @@ def _handler(path: str) -> Callable[[], Response]:
 
 def _refused(status: int) -> tuple[str, str]:
 	"""Returns the code and the sentence for what Frappe refuses before it calls a method, by Frappe's status."""
-	refusals: dict[int, tuple[str, str]] = {
+	by_status: dict[int, tuple[str, str]] = {
 		400: (
 			"invalid_request",
 			_("The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none."),
@@ -136,7 +138,7 @@ def _refused(status: int) -> tuple[str, str]:
 		429: ("rate_limited", _("Too many requests; ask again in a moment.")),
 		503: ("busy", _("The site is in maintenance; ask again in a moment.")),
 	}
-	return refusals.get(status, ("internal_error", _("Something went wrong on the site.")))
+	return by_status.get(status, ("internal_error", _("Something went wrong on the site.")))
 
 
 def before_request() -> None:
@@ -151,25 +153,40 @@ def before_request() -> None:
 
 
 def after_request(response: Response | None = None, request: Request | None = None) -> None:
-	"""Converts Frappe's own refusal of a request to the form of the API that was called.
+	"""Records Frappe's own refusal of a request. One of a standard API is converted to the form of that API.
 
 	Frappe calls this hook after every request. Before it calls a method, it reads the body, the key and the session, and
-	refuses them in its own form.
+	refuses them in its own form. Frappe 15 gives this hook no response for an HTTPException of werkzeug.
 	"""
 	if response is None or request is None or isinstance(response, Own) or response.status_code < 400:
 		return
-	if (path := _path(request)) is None:
+	path, method = _path(request), keys.called_method(request.path)
+	if path is None and method is None:
 		return
 	code, message = _refused(response.status_code)
-	# A body that is too large cannot be read.
-	if response.status_code != 413 and request.is_json:
-		try:
-			# Frappe reads no other encoding.
-			strict_json.loads(request.get_data().decode())
-		except (ValueError, RecursionError):
-			# Frappe 16 answers 417 and Frappe 15 answers 500.
-			code, message = "invalid_request", _("The body is not valid JSON.")
+	if of_key := frappe.flags.refused_key:
+		code, message = "unauthenticated", of_key
+	elif response.status_code != 413 and _is_no_json(request):
+		# Frappe 16 answers 417 and Frappe 15 answers 500.
+		code, message = "invalid_request", _("The body is not valid JSON.")
+	# `ai_assistant.keys` has recorded its own.
+	if code != "internal_error" and not of_key:
+		refusals.record(code, method or "v1")
+	if path is None:
+		return
 	ours = refusal(_dialect(path), ChatError(code, message).as_dict())
 	response.set_data(ours.get_data())
 	response.status_code = ours.status_code
 	response.headers.update(ours.headers)
+
+
+def _is_no_json(request: Request) -> bool:
+	"""Returns whether a body that should be JSON is none. A body that is too large cannot be read."""
+	if not request.is_json:
+		return False
+	try:
+		# Frappe reads no other encoding.
+		strict_json.loads(request.get_data().decode())
+	except (ValueError, RecursionError):
+		return True
+	return False

@@ -13,5 +13,6 @@
 - `long_poll`, `event_feed` and `journal` read what a request has stored; `ownership` finds the requests of a
   user.
 
-`ai_assistant.api.responses.refusal_of` receives every refusal, and returns it as an error object.
+`ai_assistant.api.responses.refusal_of` receives the app's own refusals of calls, and returns each as an error object.
+`refusals` records them, and those of `ai_assistant.keys` and of Frappe, for the log and the metrics.
 """

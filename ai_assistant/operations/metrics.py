@@ -3,7 +3,7 @@
 Each ended request is added once to sums in the store, by a scrape or by the scheduler. So a scrape costs as much as the
 requests that ended since the last one, and sums do not fall when old requests are deleted.
 
-A refused request has no row, so no metric counts it. Each refusal passes through `api.responses.refusal_of`.
+A refused request has no row. `chat.refusals` counts it.
 """
 
 from collections import defaultdict
@@ -12,7 +12,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ai_assistant import store
-from ai_assistant.chat import provider_health
+from ai_assistant.api.dialect import HTTP_STATUS
+from ai_assistant.chat import provider_health, refusals
 from ai_assistant.config.settings import load
 from ai_assistant.log import fails_quietly
 
@@ -75,6 +76,7 @@ FROM_THE_START: tuple[store.Series, ...] = (
 	("events", "emitted"),
 	("events", "failed"),
 )
+REFUSED_FROM_THE_START = ("busy", "invalid_request", "not_permitted", "rate_limited", "unauthenticated")
 SUM, ABOVE = "sum", "+Inf"
 
 
@@ -190,6 +192,15 @@ class _Rows:
 			for values in sorted(measured):
 				histogram.add_metric(values, *_buckets(sums, name, bounds, *values))
 			yield histogram
+		refused = CounterMetricFamily(
+			"ai_assistant_refusals",
+			"Calls that the site refused, by the code of the error.",
+			labels=("code",),
+		)
+		for code, count in sorted(refusals.counts(HTTP_STATUS).items()):
+			if count or code in REFUSED_FROM_THE_START:
+				refused.add_metric((code,), count)
+		yield refused
 		chats = GaugeMetricFamily("ai_assistant_chats", "Requests that have not ended.", labels=("status",))
 		for status, count in rows.unended(now).items():
 			chats.add_metric((status,), count)

@@ -27,7 +27,8 @@ from ai_assistant.config.settings import Limits
 from ai_assistant.gateway import strict_json
 
 from .. import hang_up
-from ..requests import Own, refusal
+from ..requests import refusal
+from ..responses import Own, refusal_of
 from . import responses
 from .errors import error_object
 
@@ -91,7 +92,7 @@ class Upgrade(Own):
 	def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
 		with capacity.for_wait(self._limits) as free:
 			if not free:
-				return refusal(responses, capacity.busy().as_dict())(environ, start_response)
+				return refusal(responses, refusal_of(capacity.busy(), "v1"))(environ, start_response)
 			application = environ.get(APPLICATION) or frappe.get_attr("frappe.app.application")
 			shown = {**environ, UPGRADE: environ[HIDDEN]}
 			accept = environ.get(ACCEPT) or partial(
