@@ -7,7 +7,7 @@ import pytest
 
 from ai_assistant import keys
 from ai_assistant.api import conversations as api
-from ai_assistant.chat import conversations, jobs, lifecycle, running, termination
+from ai_assistant.chat import conversations, jobs, lifecycle, termination
 from ai_assistant.chat.request import validate
 from ai_assistant.config import forms
 from tests.chat.conftest import ANN, BOB, ChatSite
@@ -46,10 +46,7 @@ def ask(
 	messages = [*before, {"role": "user", "content": content}]
 	request = validate({"messages": messages, "task_id": task_id}, loaded)
 	chat = lifecycle.begin(request, loaded, 0.0)
-	try:
-		_chunks, answer = run(lifecycle.run(chat))
-	finally:
-		running.unregister(chat)
+	_chunks, answer = run(lifecycle.run(chat))
 	return answer
 
 
@@ -234,9 +231,6 @@ def test_a_chat_does_not_read_the_settings_again(
 	reads: list[None] = []
 	monkeypatch.setattr(forms, "read", lambda: reads.append(None) or {})  # type: ignore[func-returns-value]
 	chat = lifecycle.begin(request, loaded, 0.0)
-	try:
-		run(lifecycle.run(chat))
-	finally:
-		running.unregister(chat)
+	run(lifecycle.run(chat))
 	assert len(enqueued) == 1
 	assert reads == []

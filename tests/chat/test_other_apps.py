@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from ai_assistant import app_hooks, own_connection
-from ai_assistant.chat import lifecycle, other_apps, queue, running, termination
+from ai_assistant.chat import lifecycle, other_apps, queue, termination
 from ai_assistant.chat.errors import ChatError, worker_lost
 from ai_assistant.chat.request import validate
 from ai_assistant.config import access
@@ -54,10 +54,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def ask(site: ChatSite, content: str) -> dict[str, Any]:
 	chat = lifecycle.begin(site.request(content), site.configure(), 0.0)
-	try:
-		_chunks, answer = run(lifecycle.run(chat))
-	finally:
-		running.unregister(chat)
+	_chunks, answer = run(lifecycle.run(chat))
 	return answer
 
 
@@ -234,10 +231,7 @@ def test_the_hooks_of_a_queued_request_are_called_once(
 	row = chat_site.row(queued["request_id"])
 	taken = queue.take(row["name"])
 	assert taken
-	try:
-		run(lifecycle.run(taken))
-	finally:
-		running.unregister(taken)
+	run(lifecycle.run(taken))
 	assert (calls, sent(chat_site)) == (["before"], "redacted")
 	assert "secret" not in str(chat_site.row(queued["request_id"]))
 

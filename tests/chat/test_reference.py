@@ -5,7 +5,7 @@ from typing import Any
 import frappe
 import pytest
 
-from ai_assistant.chat import lifecycle, running
+from ai_assistant.chat import lifecycle
 from ai_assistant.chat.errors import ChatError
 from tests.chat.conftest import ChatSite
 from tests.chat.runs import run
@@ -50,7 +50,6 @@ def test_a_reference_is_stored_answered_and_part_of_the_fingerprint(
 	monkeypatch.setattr(frappe, "has_permission", lambda *_args, **_options: True, raising=False)
 	request = chat_site.request("hello", reference_doctype="Project", reference_name="p-1")
 	chat = lifecycle.begin(request, chat_site.configure(), 0.0)
-	running.unregister(chat)
 	_chunks, answer = run(lifecycle.run(chat))
 	row = chat_site.row(request.request_id)
 	for fields in (answer, row):
@@ -60,6 +59,5 @@ def test_a_reference_is_stored_answered_and_part_of_the_fingerprint(
 
 def test_a_request_without_a_reference_has_no_such_fields(chat_site: ChatSite) -> None:
 	chat = lifecycle.begin(chat_site.request("hello"), chat_site.configure(), 0.0)
-	running.unregister(chat)
 	_chunks, answer = run(lifecycle.run(chat))
 	assert "reference_doctype" not in answer and "reference_name" not in answer

@@ -6,7 +6,7 @@ from typing import Any
 import frappe
 import pytest
 
-from ai_assistant.chat import lifecycle, running
+from ai_assistant.chat import lifecycle
 from ai_assistant.chat.request import ChatRequest
 from ai_assistant.config.settings import Settings, load
 from tests.chat.conftest import ChatSite
@@ -37,7 +37,6 @@ def ask(site: ChatSite, settings: Settings, **fields: Any) -> tuple[ChatRequest,
 	"""Asks a question of the task `t`. Returns the request as it was begun, and the key that the provider received."""
 	request = site.request("hello", task_id="t", **fields)
 	chat = lifecycle.begin(request, settings, 0.0)
-	running.unregister(chat)
 	_chunks, answer = run(lifecycle.run(chat))
 	assert answer["status"] == "completed", answer
 	return chat.request, site.provider.requests[-1].key

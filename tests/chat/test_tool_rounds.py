@@ -9,7 +9,7 @@ import frappe
 import pytest
 
 from ai_assistant import keys, store
-from ai_assistant.chat import approvals, journal, lifecycle, running, tool_rounds
+from ai_assistant.chat import approvals, journal, lifecycle, tool_rounds
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.client.conformance import violations
 from ai_assistant.gateway import Chunk, Text, Tick, ToolApproval, ToolCall, ToolResult, ToolRun
@@ -68,7 +68,6 @@ def begin(site: ChatSite, *turns: list[dict[str, Any]], **fields: Any) -> lifecy
 	site.provider.requests.clear()
 	prompt = script(*({"turn": list(turn)} for turn in turns))
 	chat = lifecycle.begin(site.request(prompt, **fields), settings, 0.0)
-	running.unregister(chat)
 	return chat
 
 
@@ -138,7 +137,6 @@ def test_without_tools_in_the_mode_nothing_is_offered(chat_site: ChatSite, weath
 	settings = chat_site.configure()
 	chat_site.provider.requests.clear()
 	chat = lifecycle.begin(chat_site.request("Hi."), settings, 0.0)
-	running.unregister(chat)
 	run(chat)
 	assert "tools" not in asked(chat_site)[0]
 
@@ -253,7 +251,6 @@ def test_a_site_that_keeps_no_content_keeps_no_result(chat_site: ChatSite, weath
 	)
 	request = chat_site.request(script({"turn": [CALL]}, {"turn": [{"text": "Rain."}]}))
 	chat = lifecycle.begin(request, settings, 0.0)
-	running.unregister(chat)
 	_chunks, answer = run(chat)
 	assert answer["response"] == "Rain."
 	kept = json.dumps([chat_site.row(request.request_id), events_of(chat)])

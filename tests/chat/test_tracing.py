@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from ai_assistant.chat import lifecycle, queue, running
+from ai_assistant.chat import lifecycle, queue
 from ai_assistant.gateway import tracing
 from ai_assistant.gateway.adapters.litellm.preload import preload
 from ai_assistant.gateway.chunks import Ask, Provider
@@ -56,10 +56,7 @@ def arrive(monkeypatch: pytest.MonkeyPatch, **headers: str) -> None:
 
 def ask(site: ChatSite, content: str, settings: Any, **fields: Any) -> dict[str, Any]:
 	chat = lifecycle.begin(site.request(content, **fields), settings, 0.0)
-	try:
-		_chunks, answer = run(lifecycle.run(chat))
-	finally:
-		running.unregister(chat)
+	_chunks, answer = run(lifecycle.run(chat))
 	return answer
 
 
@@ -161,10 +158,7 @@ def test_a_request_in_the_background_belongs_to_the_trace_of_its_client(
 	arrive(monkeypatch)
 	chat = queue.take(chat_site.row(queued["request_id"])["name"])
 	assert chat
-	try:
-		run(lifecycle.run(chat))
-	finally:
-		running.unregister(chat)
+	run(lifecycle.run(chat))
 	assert hexadecimal(by_name(spans)["ai_assistant.request"])[0::2] == (TRACE_ID, PARENT_ID)
 
 
@@ -303,7 +297,6 @@ def test_a_chat_that_its_client_leaves_ends_its_spans(
 	chunks = lifecycle.run(chat)
 	next(chunks)
 	chunks.close()
-	running.unregister(chat)
 	request = by_name(spans)["ai_assistant.request"]
 	assert (request.attributes or {})["gen_ai.response.finish_reasons"] == ("cancelled",)
 	assert "chat m1" in by_name(spans)

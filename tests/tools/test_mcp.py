@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from mcp.server.fastmcp import FastMCP
 
-from ai_assistant.chat import lifecycle, running
+from ai_assistant.chat import lifecycle
 from ai_assistant.config.settings import McpServer, Settings
 from ai_assistant.operations.doctor import tools as doctor
 from ai_assistant.operations.doctor.check import CheckFailed
@@ -167,7 +167,6 @@ def test_a_chat_asks_a_server(wiki: Wiki, chat_site: ChatSite) -> None:
 	call = {"call": 0, "id": "call_1", "name": "wiki__find_page", "arguments": '{"text": "whales"}'}
 	question = script({"turn": [call]}, {"turn": [{"text": "Found."}]})
 	chat = lifecycle.begin(chat_site.request(question), configured, 0.0)
-	running.unregister(chat)
 	answer = lifecycle.result_of(lifecycle.run(chat))
 	assert (answer["response"], answer["tool_runs"][0]["outcome"]) == ("Found.", "ok")
 	assert (
