@@ -60,7 +60,8 @@ def answers_to(check: Callable[[], None]) -> Callable[[Callable[P, Answer]], Cal
 def refusal_of(error: Exception, method: str) -> dict[str, Any]:
 	"""Returns the contract's `error` object for an exception, and records it.
 
-	A refusal is one line of the log, and counts in the metrics. A defect of the site is logged with its traceback, and the transaction is rolled back.
+	A refusal is one line of the log, and counts in the metrics. A defect of the site is logged with its traceback, and the
+	transaction is rolled back.
 
 	Args:
 		error: what was raised.
