@@ -23,9 +23,8 @@ FIGURES = {
 """The figures in the objects of the contract, in the order in which clients get them."""
 
 
-def to_json(value: Any) -> str:
-	"""Encodes a value without escapes, so that a lone surrogate is refused as it is in a text column."""
-	return json.dumps(value, ensure_ascii=False)
+to_json = json.JSONEncoder(ensure_ascii=False).encode
+"""Encodes a value without escapes, so that a lone surrogate is refused as it is in a text column."""
 
 
 def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:

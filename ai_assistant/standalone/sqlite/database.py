@@ -27,7 +27,9 @@ class _Held:
 		# Whether the transaction overwrites something that must not stay in the file.
 		self.forgot = False
 
-	def begin(self, is_new: bool) -> None:
+	def begin(self, is_new: bool = False) -> bool:
+		if self.connection.in_transaction:
+			return False
 		# SQLite polls a locked file every 100 ms, so that of many threads some wait for half a second. These locks are
 		# for the threads of the process, SQLite's own for other processes.
 		# After a transaction that SQLite has ended, the locks are still taken.
@@ -41,6 +43,7 @@ class _Held:
 		except BaseException:
 			self.end()
 			raise
+		return True
 
 	def end(self) -> None:
 		while self._taken:
@@ -79,7 +82,8 @@ class Database:
 		Returns:
 			How many rows the statement changed.
 		"""
-		held, begins = self._held(), self.begin()
+		held = self._held()
+		begins = held.begin()
 		try:
 			return held.connection.execute(sql, parameters).rowcount
 		except BaseException:
@@ -97,11 +101,7 @@ class Database:
 		Returns:
 			Whether it began one.
 		"""
-		held = self._held()
-		if held.connection.in_transaction:
-			return False
-		held.begin(is_new)
-		return True
+		return self._held().begin(is_new)
 
 	def commit(self) -> None:
 		"""Commits this thread's transaction."""

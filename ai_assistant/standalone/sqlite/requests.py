@@ -211,7 +211,7 @@ class SqliteRequests(SqliteUsage):
 
 	def _update(self, name: str, values: Mapping[str, Any], statuses: Sequence[str]) -> None:
 		columns = to_columns(values)
-		changes = ", ".join(f"{column} = ?" for column in columns)
+		changes = ", ".join([f"{column} = ?" for column in columns])
 		sql = f"UPDATE request SET {changes} WHERE name = ? AND status IN ({marks(statuses)})"
 		if not self._database.write(sql, [*columns.values(), name, *statuses]):
 			raise LeaseLost(name)

@@ -23,7 +23,7 @@ class SqliteUsage(Rows):
 	def _book(self, user: str, ai_key: str | None, usage: Mapping[str, Any]) -> None:
 		"""Adds the usage of a request to today's rows of its user, of SITE and of its AI Key."""
 		counts = ("total_tokens", "cached_tokens", "cache_write_tokens", "cost_usd")
-		booked = [stand_in.now()[:10], *(usage.get(name) or 0 for name in counts)]
+		booked = [stand_in.now()[:10], *[usage.get(name) or 0 for name in counts]]
 		accounts = (user, SITE, KEY + ai_key) if ai_key else (user, SITE)
 		self._database.write(
 			"INSERT INTO usage (account, day, requests, tokens, cached_tokens, cache_write_tokens, cost_usd)"
