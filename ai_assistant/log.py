@@ -16,6 +16,9 @@ from ai_assistant.printing import printable
 
 P = ParamSpec("P")
 
+# What could end the line of a log or look like another field.
+UNSAFE = re.compile(r"[^\w@.:/+-]")
+
 copy_to_stderr = True
 """Whether log lines also go to standard error. `ai-assistant chat` draws there and switches it off."""
 
@@ -76,12 +79,12 @@ def _set_up(log: logging.Logger) -> None:
 
 def escaped(value: object) -> str:
 	"""Escapes a value, so that it cannot end the line or look like another field."""
-	return re.sub(r"[^\w@.:/+-]", lambda match: quote(match[0], safe="", errors="replace"), str(value))
+	return UNSAFE.sub(lambda match: quote(match[0], safe="", errors="replace"), str(value))
 
 
 def fields(**values: object) -> str:
 	"""Formats values as `name=value`, escaped and separated by spaces."""
-	return " ".join(f"{name}={escaped(value)}" for name, value in values.items())
+	return " ".join([f"{name}={escaped(value)}" for name, value in values.items()])
 
 
 def fails_quietly(job: Callable[P, None]) -> Callable[P, None]:

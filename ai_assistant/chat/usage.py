@@ -1,6 +1,5 @@
 """Books the tokens and the cost of a request, and logs how its question was changed for the provider."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ai_assistant.gateway import Completion, Usage
@@ -45,21 +44,20 @@ def booked(chat: "Chat", usage: Usage, hung_up_on: tuple[str, str] | None) -> di
 def rounded(usage: Usage) -> dict[str, Any]:
 	"""Returns the contract's `usage` object. The cost has nine decimal places, as many as a column has."""
 	cost = usage.cost_usd
-	return {**asdict(usage), "cost_usd": None if cost is None else round(float(cost), 9)}
+	figures = {name: getattr(usage, name) for name in Usage.__dataclass_fields__}
+	return {**figures, "cost_usd": None if cost is None else round(float(cost), 9)}
 
 
 def log_changes(request: ChatRequest, completion: Completion) -> None:
 	"""Logs how the question that was sent differs from the client's."""
-	ids = fields(request=request.request_id, model=completion.model)
+	changes = []
 	if completion.effort and "reasoning_effort" not in completion.dropped:
-		logger().info(
-			f"[Gateway] reasoning_effort {completion.effort} was sent instead of {request.reasoning_effort} {ids}"
-		)
+		changes.append(f"reasoning_effort {completion.effort} was sent instead of {request.reasoning_effort}")
 	if completion.dropped:
-		logger().info(f"[Gateway] dropped {', '.join(completion.dropped)}: the model takes none {ids}")
+		changes.append(f"dropped {', '.join(completion.dropped)}: the model takes none")
 	if completion.compacted:
-		logger().info(f"[Gateway] the provider compacted the conversation {ids}")
+		changes.append("the provider compacted the conversation")
 	if trimmed := completion.trimmed:
-		logger().info(
-			f"[Gateway] trimmed {trimmed.tool_results} tool results, about {trimmed.tokens} tokens {ids}"
-		)
+		changes.append(f"trimmed {trimmed.tool_results} tool results, about {trimmed.tokens} tokens")
+	for change in changes:
+		logger().info(f"[Gateway] {change} {fields(request=request.request_id, model=completion.model)}")

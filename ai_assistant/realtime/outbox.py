@@ -36,7 +36,8 @@ class Outbox:
 			deliver: stores and publishes some items. It calls `store_events`.
 		"""
 		self._name = name
-		self._ids = fields(request=request_id, user=user)
+		self._user = user
+		self._request_id = request_id
 		self._deliver = deliver
 		self._waiting: list[Item] = []
 		self._retry_at: float | None = None
@@ -111,5 +112,6 @@ class Outbox:
 
 	def _put_off(self, error: store.StoreUnavailable) -> None:
 		if self._retry_at is None:
-			logger().warning(f"[Store] away: {error} {self._ids}")
+			ids = fields(request=self._request_id, user=self._user)
+			logger().warning(f"[Store] away: {error} {ids}")
 		self._retry_at = time.monotonic() + RETRY_S
