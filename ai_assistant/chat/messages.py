@@ -60,20 +60,24 @@ class TooManyCharacters(ChatError):
 		super().__init__("invalid_request", message.format(most, "characters", characters))
 
 
-def messages_of(value: Any, limits: Limits) -> list[dict[str, Any]]:
+def messages_of(value: Any, limits: Limits, max_chars: int | None = None) -> list[dict[str, Any]]:
 	"""Validates messages, sent as a list or as a JSON string.
+
+	Args:
+		value: what was sent.
+		limits: the limits of the site.
+		max_chars: the most characters, None for those of `limits`, or MAX_CHARS.
 
 	Raises:
 		ChatError: `invalid_request`; a TooManyCharacters if that is what is wrong.
 	"""
-	longest = CHARS_PER_CHAR * (limits.max_chars or MAX_CHARS) + CHARS_AROUND * (
-		limits.max_messages + MAX_PARTS + MAX_CALLS
-	)
+	max_chars = max_chars or limits.max_chars or MAX_CHARS
+	longest = CHARS_PER_CHAR * max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
 	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
 	value = listed(value, "messages", longest, MESSAGE)
 	if len(value) > limits.max_messages:
 		raise invalid(_("messages accepts at most {0} messages."), limits.max_messages)
-	_count(value, limits)
+	_count(value, max_chars)
 	messages = [_message(message, f"messages[{n}]") for n, message in enumerate(value)]
 	_pair(messages)
 	return messages
@@ -96,7 +100,7 @@ def with_system_prompt(prompt: str | None, messages: list[dict[str, Any]]) -> li
 	return [*first, *messages[len(own) :]]
 
 
-def _count(messages: list[Any], limits: Limits) -> None:
+def _count(messages: list[Any], max_chars: int) -> None:
 	"""Checks the sizes before anything else, so that a large request costs little."""
 	objects = [message for message in messages if isinstance(message, dict)]
 	parts = [part for message in objects for part in _list(message.get("content"))]
@@ -112,9 +116,9 @@ def _count(messages: list[Any], limits: Limits) -> None:
 	]
 	files: Sequence[Any] = [data for part in parts if (data := documents.data_of(part)) is not None]
 	continuations = (message.get("continuation") for message in objects)
-	characters, most_characters = _chars(texts), limits.max_chars or MAX_CHARS
-	if characters > most_characters:
-		raise TooManyCharacters(characters, most_characters)
+	characters = _chars(texts)
+	if characters > max_chars:
+		raise TooManyCharacters(characters, max_chars)
 	for count, most, what in (
 		(len(parts), MAX_PARTS, "content parts"),
 		(len(calls), MAX_CALLS, "tool calls"),

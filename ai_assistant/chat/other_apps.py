@@ -14,9 +14,9 @@ from ai_assistant.app_hooks import AFTER_RESPONSE, BEFORE_REQUEST, Refused, Skip
 from ai_assistant.config.settings import Settings
 
 from .errors import ChatError
-from .messages import MAX_CHARS, messages_of, with_system_prompt
+from .messages import messages_of, with_system_prompt
 from .reference import FIELDS
-from .request import ChatRequest, limits_of
+from .request import ChatRequest, max_chars_of
 
 # A refusal is one sentence. A longer text is cut.
 MAX_SENTENCE_CHARS = 500
@@ -122,13 +122,11 @@ def _checked(
 	messages: Any, request: ChatRequest, settings: Settings, path: str, user: str
 ) -> list[dict[str, Any]]:
 	"""Returns the messages of a hook, validated as those of a client. Raises Skipped."""
-	limits = limits_of(request.provider, request.model, settings.modes.get(request.mode), settings)
+	max_chars = max_chars_of(request.provider, request.model, settings.modes.get(request.mode), settings)
 	# The mode's system prompt and what a hook adds do not count towards the limits of the client.
-	limits = replace(
-		limits, max_messages=2 * limits.max_messages, max_chars=2 * (limits.max_chars or MAX_CHARS)
-	)
+	limits = replace(settings.limits, max_messages=2 * settings.limits.max_messages)
 	try:
-		return messages_of(messages, limits)
+		return messages_of(messages, limits, 2 * max_chars)
 	except ChatError as error:
 		raise app_hooks.skipped(
 			BEFORE_REQUEST, path, f"left messages that are not valid: {error}", user

@@ -5,7 +5,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import frappe
@@ -93,7 +93,7 @@ class ChatRequest(Ask):
 	@property
 	def is_continuation(self) -> bool:
 		"""Whether the last message answers a tool call, so that a program asks and not a person."""
-		return any(message["role"] == "tool" for message in self.messages[-1:])
+		return bool(self.messages) and self.messages[-1]["role"] == "tool"
 
 	@property
 	def new_messages(self) -> list[dict[str, Any]]:
@@ -220,7 +220,6 @@ def _route(
 	provider: str | None, model: str | None, mode: Mode, settings: Settings
 ) -> tuple[str | None, str | None]:
 	"""Returns the provider and the model to ask for, from those of the client, the mode and the site."""
-	default = settings.default
 	alias = settings.aliases.get(model or "")
 	if alias and provider in (None, alias.provider):
 		provider, model = alias.provider, alias.model
@@ -229,7 +228,7 @@ def _route(
 	# A client can prefer a provider that does not allow the mode's model.
 	if model is None and mode.model and is_allowed(mode.model, provider, settings):
 		model = mode.model
-	if provider is None and default and (model is None or default.allows(model)):
+	if provider is None and (default := settings.default) and (model is None or default.allows(model)):
 		provider = default.name
 	return provider, model
 
@@ -239,7 +238,7 @@ def _messages(
 ) -> list[dict[str, Any]]:
 	"""Validates messages as `messages_of` does. Raises ChatError `context_too_long` if no model's window holds them."""
 	try:
-		return messages_of(value, limits_of(provider, model, mode, settings))
+		return messages_of(value, settings.limits, max_chars_of(provider, model, mode, settings))
 	except TooManyCharacters as error:
 		candidates = Gateway(settings.providers).route(provider, model)
 		sizes = [context_window(*candidate) for candidate in candidates]
@@ -254,10 +253,10 @@ def _messages(
 		raise ChatError("context_too_long", translated(too_long)) from None
 
 
-def limits_of(provider: str | None, model: str | None, mode: Mode | None, settings: Settings) -> Limits:
-	"""Returns the limits of a request, always with a `max_chars`.
+def max_chars_of(provider: str | None, model: str | None, mode: Mode | None, settings: Settings) -> int:
+	"""Returns the most characters that the messages of a request may have.
 
-	If the site sets none, it is what the largest context window of the models that may be asked holds. In a mode that
+	If the site sets no limit, it is what the largest context window of the models that may be asked holds. In a mode that
 	leaves out what does not fit, or lets the provider compact it, it is MAX_TRIMMED_CHARS.
 
 	Args:
@@ -266,16 +265,13 @@ def limits_of(provider: str | None, model: str | None, mode: Mode | None, settin
 		mode: the mode of the request, None for one that is not configured any more.
 		settings: the site's settings.
 	"""
-	limits = settings.limits
-	if limits.max_chars:
-		return limits
+	if settings.limits.max_chars:
+		return settings.limits.max_chars
 	if mode and (mode.trim or mode.compact):
-		return replace(limits, max_chars=MAX_TRIMMED_CHARS)
+		return MAX_TRIMMED_CHARS
 	candidates = Gateway(settings.providers).route(provider, model)
 	windows = (context_window(*candidate) for candidate in candidates)
-	return replace(
-		limits, max_chars=max(CHARS_PER_TOKEN * window if window else MAX_CHARS for window in windows)
-	)
+	return max(CHARS_PER_TOKEN * window if window else MAX_CHARS for window in windows)
 
 
 def most_answer_chars(request: ChatRequest, limits: Limits) -> int:
