@@ -172,8 +172,10 @@ def _id_of_key(key: str | None) -> str | None:
 
 def model_shown(parsed: Parsed, request: ChatRequest, settings: Settings) -> str:
 	"""Returns the name of the model that a stream shows: the client's own, or that of the model which is asked first."""
+	if named := parsed.fields.get("model") or request.model:
+		return named
 	_provider, default = settings.first_for(settings.modes.get(MODE, MODES[MODE]))
-	return parsed.fields.get("model") or request.model or default or ""
+	return default or ""
 
 
 def chunks_of(request: ChatRequest, parsed: Parsed, settings: Settings, started: float) -> Chunks:

@@ -69,28 +69,39 @@ def check(user: str, budgets: Budgets, key: Key | None = None) -> None:
 
 def state(user: str, budgets: Budgets, key: Key | None = None) -> list[Budget]:
 	"""Returns the budgets of the user, the site and the key, with the usage of this day and month."""
-	firsts = dict(zip((DAY, MONTH), begins(), strict=True))
 	accounts: list[tuple[str, str, Budgets | Key, str]] = [
 		(USER, user, budgets, "user_"),
 		(SITE, store.SITE, budgets, "site_"),
 	]
 	if key:
 		accounts.append((KEY, store.KEY + key.name, key, ""))
+	limited = [
+		(whose, account, limits)
+		for whose, account, of_account, prefix in accounts
+		if (limits := _limits(of_account, prefix))
+	]
+	if not limited:
+		return []
+	firsts = dict(zip((DAY, MONTH), begins(), strict=True))
 	set_budgets = []
-	for whose, account, limited, prefix in accounts:
-		limits = {
-			(period, unit): limit
-			for period in (DAY, MONTH)
-			for unit in (TOKENS, COST)
-			if (limit := getattr(limited, f"{prefix}{unit}_per_{period}"))
-		}
-		booked = store.current().booked(account, firsts[MONTH]) if limits else []
+	for whose, account, limits in limited:
+		booked = store.current().booked(account, firsts[MONTH])
 		for (period, unit), limit in limits.items():
 			used = sum(
 				row.tokens if unit == TOKENS else row.cost_usd for row in booked if row.day >= firsts[period]
 			)
 			set_budgets.append(Budget(whose, period, unit, limit, used))
 	return set_budgets
+
+
+def _limits(budgets: Budgets | Key, prefix: str) -> dict[tuple[str, str], float]:
+	"""Returns the budgets that are set, by period and unit."""
+	return {
+		(period, unit): limit
+		for period in (DAY, MONTH)
+		for unit in (TOKENS, COST)
+		if (limit := getattr(budgets, f"{prefix}{unit}_per_{period}"))
+	}
 
 
 def fullest(period: str) -> str:
