@@ -43,7 +43,7 @@ def answer(dialect: Dialect) -> Response:
 		ChatError: the request is refused before it is accepted.
 	"""
 	started = time.monotonic()
-	parsed = dialect.parse(body(), frappe.request.headers)
+	parsed = dialect.parse(body(), frappe.local.request.headers)
 	settings = access.load_permitted()
 	request = validated(parsed, settings)
 	model, chunks = model_shown(parsed, request, settings), chunks_of(request, parsed, settings, started)
@@ -78,7 +78,7 @@ def send(
 	headers = {"X-Request-Id": request_id, "Request-Id": request_id}
 	first: list[Chunk] = []
 	ended: dict[str, Any] | None = None
-	hung_up = hang_up.watcher(frappe.request.environ)
+	hung_up = hang_up.watcher(frappe.local.request.environ)
 	if not parsed.stream:
 		ended = last(chunks)
 	elif not at_once:
@@ -108,7 +108,7 @@ def send(
 def body() -> dict[str, Any]:
 	"""Reads the JSON object in the body of the HTTP request. Raises ChatError `invalid_request`."""
 	try:
-		fields = strict_json.loads(frappe.request.get_data())
+		fields = strict_json.loads(frappe.local.request.get_data())
 	except (ValueError, RecursionError):
 		raise invalid(_("The body is not valid JSON.")) from None
 	if not isinstance(fields, dict):
@@ -119,7 +119,7 @@ def body() -> dict[str, Any]:
 def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
 	"""Builds the response for the contract's `error` object in the form of a dialect."""
 	status, content = dialect.error(error)
-	if is_vs_code(frappe.request.headers) and status not in (401, 429):
+	if is_vs_code(frappe.local.request.headers) and status not in (401, 429):
 		status = 403
 	# The SDKs of OpenAI and Anthropic obey this header. Without it they repeat every request that has a status from 500.
 	headers = {**(headers or {}), "X-Should-Retry": "true" if error.get("retryable") else "false"}
@@ -143,7 +143,7 @@ def validated(parsed: Parsed, settings: Settings) -> ChatRequest:
 	Raises:
 		ChatError: `unknown_model`, and the errors of `chat.request.validate`.
 	"""
-	fields, headers = dict(parsed.fields), frappe.request.headers
+	fields, headers = dict(parsed.fields), frappe.local.request.headers
 	fields["provider"], fields["model"] = models.resolve(fields.get("model"), settings)
 	alias = settings.aliases.get(fields["model"] or "")
 	fields["mode"] = fields.get("mode") or (alias and alias.mode) or MODE
@@ -236,7 +236,7 @@ def _closed(chunks: Chunks) -> dict[str, Any]:
 
 def last(chunks: Chunks) -> dict[str, Any]:
 	"""Reads all chunks and returns the answer object. A hang-up closes the generator."""
-	hung_up, look_at = hang_up.watcher(frappe.request.environ), 0.0
+	hung_up, look_at = hang_up.watcher(frappe.local.request.environ), 0.0
 	while True:
 		try:
 			next(chunks)

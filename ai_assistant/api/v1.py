@@ -87,9 +87,10 @@ def serve() -> Response:
 	"""Answers every path of the standard APIs. Errors have the form of the API that was called."""
 	dialect: Dialect = chat_completions
 	try:
-		path = _path(frappe.request) or "/"
+		request = frappe.local.request
+		path = _path(request) or "/"
 		dialect = _dialect(path)
-		handler = _handler(path)
+		handler = _handler(request.method, path)
 		if frappe.session.user == "Guest":
 			raise ChatError("unauthenticated", _("This needs an API key: Authorization: Bearer KEY."))
 		only_for_roles()
@@ -110,12 +111,12 @@ def _dialect(path: str) -> Dialect:
 	)
 
 
-def _handler(path: str) -> Callable[[], Response]:
+def _handler(method: str, path: str) -> Callable[[], Response]:
 	known = False
-	for method, pattern, _dialect, handler in ROUTES:
+	for accepted, pattern, _dialect, handler in ROUTES:
 		if match := pattern.fullmatch(path):
 			known = True
-			if method == frappe.request.method:
+			if method == accepted:
 				return partial(handler, *match.groups())
 	if known:
 		raise ChatError("method_not_allowed", _("This path accepts another HTTP method."))

@@ -103,7 +103,7 @@ def logout() -> None:
 
 
 def _resume(request: Request) -> None:
-	sid = str(form_dict.get("sid") or unquote(request.cookies.get("sid", "Guest")))
+	sid = str(local.form_dict.get("sid") or unquote(request.cookies.get("sid", "Guest")))
 	stored = local.sessions.find(sid) if sid != "Guest" else None
 	user = local.settings.users.get(stored.user) if stored else None
 	if user:
@@ -134,11 +134,12 @@ def _fail(message: str) -> NoReturn:
 
 
 def _set_user(user: User, stored: Session | None) -> None:
-	local.session = _dict(user=user.name, sid=stored.sid if stored else "Guest", data=_dict(user=user.name))
+	data, sid = _dict(user=user.name), stored.sid if stored else "Guest"
 	if stored:
-		session.data.update(user_type=user.user_type, csrf_token=stored.csrf_token)
+		data.update(user_type=user.user_type, csrf_token=stored.csrf_token)
+	local.session = _dict(user=user.name, sid=sid, data=data)
 	local.cookies.update(
-		sid=session.sid,
+		sid=sid,
 		system_user="yes" if user.user_type == "System User" else "no",
 		full_name=user.name,
 		user_id=user.name,
@@ -156,8 +157,7 @@ def _greet(user: User) -> None:
 
 
 def _check_csrf_token(request: Request) -> None:
-	token = session.data.csrf_token
-	if not token or request.method not in UNSAFE_METHODS:
+	if request.method not in UNSAFE_METHODS or not (token := session.data.csrf_token):
 		return
 	sent = request.headers.get("X-Frappe-CSRF-Token") or form_dict.pop("csrf_token", None)
 	if sent != token:
