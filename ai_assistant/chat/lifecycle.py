@@ -11,6 +11,7 @@ import frappe
 from ai_assistant import keys, store
 from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import (
+	Ask,
 	Cancel,
 	Chunk,
 	Completion,
@@ -54,12 +55,7 @@ class Chat:
 	"""A request that runs in this process."""
 
 	def __init__(self, request: ChatRequest, settings: Settings, publisher: Publisher) -> None:
-		self.request = replace(
-			request,
-			cache_key=task_provider.cache_key(publisher.user, request.task_id),
-			# Every client is told that a call is being written.
-			report_tool_calls=True,
-		)
+		self.request = request
 		self.settings = settings
 		self.publisher = publisher
 		self.trace = request.begin_trace()
@@ -83,6 +79,14 @@ class Chat:
 			request.last_key,
 			settings.failover.hedge_s,
 		)
+
+	def ask(self) -> Ask:
+		"""Returns the question of the request as the gateway takes it."""
+		question = {name: getattr(self.request, name) for name in Ask.__dataclass_fields__}
+		question["cache_key"] = task_provider.cache_key(self.user, self.request.task_id)
+		# Every client is told that a call is being written.
+		question["report_tool_calls"] = True
+		return Ask(**question)
 
 	def wait_s(self) -> float:
 		"""Returns the seconds until the publisher or the lease needs a turn, if no chunk comes."""

@@ -17,6 +17,7 @@ from frappe import _
 from ai_assistant import store
 from ai_assistant.config.settings import Settings
 from ai_assistant.gateway import (
+	Ask,
 	Chunk,
 	Completion,
 	Pacing,
@@ -65,21 +66,19 @@ def stream(chat: "Chat", pacing: Pacing) -> Iterator[Chunk]:
 
 	The one Completion at the end has the usage of all rounds. Raises the errors of `Gateway.stream`.
 	"""
-	request = chat.request
+	request, ask = chat.request, chat.ask()
 	if tools := _tools_for(chat):
-		return _rounds(chat, pacing, tools)
-	return chat.gateway.stream(
-		request, request.provider, chat.cancel, pacing, request.names_provider, chat.trace
-	)
+		return _rounds(chat, ask, pacing, tools)
+	return chat.gateway.stream(ask, request.provider, chat.cancel, pacing, request.names_provider, chat.trace)
 
 
-def _rounds(chat: "Chat", pacing: Pacing, tools: dict[str, Tool]) -> Iterator[Chunk]:
+def _rounds(chat: "Chat", ask: Ask, pacing: Pacing, tools: dict[str, Tool]) -> Iterator[Chunk]:
 	request = chat.request
 	calls = _Calls(chat, tools, pacing, time.monotonic() + chat.settings.timeouts.total_s)
 	ask = replace(
-		request,
-		messages=with_system_prompt(RULES, request.messages),
-		tools=[*(request.tools or []), *(tool.offered() for tool in tools.values())],
+		ask,
+		messages=with_system_prompt(RULES, ask.messages),
+		tools=[*(ask.tools or []), *(tool.offered() for tool in tools.values())],
 	)
 	provider, insists, earlier = request.provider, request.names_provider, None
 	for number in range(1, MAX_ROUNDS + 2):
