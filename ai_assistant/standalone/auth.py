@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
+from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Request, Response
 
 from ai_assistant import hooks
@@ -103,7 +104,8 @@ def logout() -> None:
 
 
 def _resume(request: Request) -> None:
-	sid = str(local.form_dict.get("sid") or unquote(request.cookies.get("sid", "Guest")))
+	cookies = parse_cookie(request.headers.get("Cookie"))
+	sid = str(local.form_dict.get("sid") or unquote(cookies.get("sid", "Guest")))
 	stored = local.sessions.find(sid) if sid != "Guest" else None
 	user = local.settings.users.get(stored.user) if stored else None
 	if user:

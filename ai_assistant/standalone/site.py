@@ -179,7 +179,6 @@ class Site:
 		local.settings = settings
 		local.site = self.name
 		local.store = self.store
-		local.task_id = None
 
 	def _answer(self, request: Request) -> Response:
 		if match := _METHOD_PATH.fullmatch(request.path):
@@ -208,7 +207,7 @@ class Site:
 
 
 def _max_body(conf: Mapping[str, Any]) -> int:
-	return cint(conf.get("max_file_size")) or MAX_BODY
+	return cint(conf.get("max_file_size", 0)) or MAX_BODY
 
 
 def _read_form(request: Request) -> None:

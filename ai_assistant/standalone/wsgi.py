@@ -105,7 +105,7 @@ class WsgiServer:
 						break
 					put([*messages, _body(part, more=True)])
 					# A body of unknown length comes in several parts.
-					if messages and not any(name == b"content-length" for name, _ in messages[0]["headers"]):
+					if messages and b"content-length" not in dict(messages[0]["headers"]):
 						# While this thread works on the next part it keeps the GIL, and the loop could not send this one.
 						begun.wait(SEND_S)
 					messages.clear()

@@ -58,9 +58,10 @@ def get_roles(username: str | None = None) -> list[str]:
 	As in frappe/permissions.py, every logged-in user also has All and Guest, a System User has Desk User, and
 	Administrator has every role.
 	"""
-	if not getattr(local, "session", None) or not local.session.user:
+	of_request = getattr(local, "session", None)
+	if not of_request or not of_request.user:
 		return ["Guest"]
-	roles: list[str] = local.roles_of(username or local.session.user)
+	roles: list[str] = local.roles_of(username or of_request.user)
 	return roles
 
 
