@@ -106,16 +106,14 @@ def _count(messages: list[Any], max_chars: int) -> None:
 	parts = [part for message in objects for part in _list(message.get("content"))]
 	calls = [call for message in objects for call in _list(message.get("tool_calls"))]
 	images = [part for part in parts if isinstance(part, dict) and part.get("type") == "image_url"]
-	texts: Iterable[Any] = (
-		*(message.get("content") for message in objects),
-		*(part.get("text") for part in parts if isinstance(part, dict)),
-		*(value for call in calls for value in _function(call).values()),
-	)
+	texts = [message.get("content") for message in objects]
+	texts += [part.get("text") for part in parts if isinstance(part, dict)]
+	texts += [value for call in calls for value in _function(call).values()]
 	urls: Sequence[Any] = [
 		image["image_url"].get("url") for image in images if isinstance(image.get("image_url"), dict)
 	]
 	files: Sequence[Any] = [data for part in parts if (data := documents.data_of(part)) is not None]
-	continuations = (message.get("continuation") for message in objects)
+	continuations = [message.get("continuation") for message in objects]
 	characters = _chars(texts)
 	if characters > max_chars:
 		raise TooManyCharacters(characters, max_chars)
@@ -133,7 +131,7 @@ def _count(messages: list[Any], max_chars: int) -> None:
 
 
 def _chars(values: Iterable[Any]) -> int:
-	return sum(len(value) for value in values if isinstance(value, str))
+	return sum([len(value) for value in values if isinstance(value, str)])
 
 
 def _list(value: Any) -> list[Any]:
