@@ -239,8 +239,9 @@ def _call_and_answer(command: str) -> Response:
 
 def _call(command: str) -> Any:
 	method = _method(command)
-	guest = session.user == "Guest"
-	if method not in stand_in.whitelisted or (guest and method not in stand_in.guest_methods):
+	if method not in stand_in.whitelisted or (
+		method not in stand_in.guest_methods and session.user == "Guest"
+	):
 		summary = _("You are not permitted to access this resource. Login to access")
 		detail = _("Function {0} is not whitelisted.").format(f"<strong>{command}</strong>")
 		throw(
