@@ -18,6 +18,9 @@ IDLE_CONNECTION_S = 55
 # The size of a header and the number of headers that browsers accept. aiohttp's default refuses 8 KB.
 MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1024
+# How many bytes aiohttp reads ahead: twice this size. With its default of 64 KB, a fast stream has hundreds of events in one
+# read, and each costs up to a tenth more CPU.
+READ_BYTES = 16 * 1024
 
 _clients: "dict[asyncio.AbstractEventLoop, aiohttp.ClientSession]" = {}
 
@@ -64,6 +67,7 @@ def new_client(certificates: "ssl.SSLContext", *, force_close: bool = False) -> 
 		max_line_size=MAX_HEADER_BYTES,
 		max_field_size=MAX_HEADER_BYTES,
 		max_headers=MAX_HEADERS,
+		read_bufsize=READ_BYTES,
 	)
 
 
