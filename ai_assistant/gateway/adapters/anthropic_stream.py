@@ -45,9 +45,9 @@ class Message(PartialAnswer):
 	_size: int = 0
 
 	def pieces(self, event: dict[str, Any]) -> Pieces:
-		"""Reads an event. What follows the end of the message is ignored. Raises ProtocolError."""
+		"""Returns the pieces in an event. What follows the end of the message is ignored. Raises ProtocolError."""
 		if self.stopped:
-			return
+			return ()
 		self.begun = True
 		kind, index = string(event.get("type")), event.get("index")
 		if isinstance(index, int):
@@ -60,9 +60,9 @@ class Message(PartialAnswer):
 			self.id = message.get("id")
 			self._count(message.get("usage"))
 		elif kind == "content_block_start":
-			yield from self._begin(index, event["content_block"])
+			return self._begin(index, event["content_block"])
 		elif kind == "content_block_delta":
-			yield from self._add(index, event["delta"])
+			return self._add(index, event["delta"])
 		elif kind == "content_block_stop":
 			self._end(index)
 		elif kind == "message_delta":
@@ -75,7 +75,8 @@ class Message(PartialAnswer):
 			self.stopped = True
 		elif kind == "ping" and self._compactions:
 			# For a while no other event shows that the provider works.
-			yield self.reasoning("")
+			return (self.reasoning(""),)
+		return ()
 
 	def paused(self) -> list[dict[str, Any]]:
 		"""Returns the blocks of a message that paused, and prepares for the one that continues it.
@@ -130,12 +131,12 @@ class Message(PartialAnswer):
 		if self.pauses and index in self._blocks:
 			self._extend(self._blocks[index], delta)
 		if kind == "text_delta" and delta.get("text"):
-			yield self.text(delta["text"])
+			return (self.text(delta["text"]),)
 		elif kind == "thinking_delta" and delta.get("thinking"):
 			thought = string(delta["thinking"])
 			if thinking is not None and self.keeps and len(thinking["thinking"]) <= continuation.MAX_CHARS:
 				thinking["thinking"] += thought
-			yield self.reasoning(thought)
+			return (self.reasoning(thought),)
 		elif kind == "signature_delta" and thinking is not None:
 			thinking["signature"] = thinking.get("signature", "") + string(delta.get("signature") or "")
 		elif kind == "compaction_delta" and index in self._compactions:
@@ -145,7 +146,8 @@ class Message(PartialAnswer):
 		elif kind == "citations_delta" and index in self._texts:
 			self._texts[index][1].append(delta.get("citation"))
 		elif kind == "input_json_delta" and index in self._calls and delta.get("partial_json"):
-			yield ToolPiece(index, None, None, string(delta["partial_json"]))
+			return (ToolPiece(index, None, None, string(delta["partial_json"])),)
+		return ()
 
 	def _extend(self, block: dict[str, Any], delta: dict[str, Any]) -> None:
 		self._size += len(str(delta))

@@ -129,7 +129,7 @@ class _Response(PartialAnswer):
 	drawn: set[Any] = field(default_factory=set)
 
 	def pieces(self, event: dict[str, Any]) -> Pieces:
-		"""Yields the pieces in an event. Raises ProviderError for an event that reports a failure, and ProtocolError."""
+		"""Returns the pieces in an event. Raises ProviderError for an event that reports a failure, and ProtocolError."""
 		self.begun = True
 		kind, index = event.get("type"), event.get("output_index")
 		# Nearly all events are text.
@@ -137,34 +137,35 @@ class _Response(PartialAnswer):
 			self.starts.setdefault((index, event.get("content_index")), self.length)
 			if text := event["delta"]:
 				self.spoke = True
-				yield self.text(text)
+				return (self.text(text),)
 		elif kind in REASONING:
-			yield from self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
+			return self._thought((index, kind, event.get(REASONING[kind])), event["delta"])
 		elif kind == ANNOTATION:
 			self._cite(event.get("annotation"), self.starts.get((index, event.get("content_index"))))
 		elif kind == "response.output_item.added":
-			yield from self._begin(index, event["item"])
+			return self._begin(index, event["item"])
 		elif kind == ARGUMENTS:
 			if index in self.calls and event["delta"]:
 				self.written.add(self.calls[index])
-				yield ToolPiece(index, None, None, string(event["delta"]))
+				return (ToolPiece(index, None, None, string(event["delta"])),)
 		elif kind == INPUT:
 			if index in self.calls and event["delta"]:
 				begin = "" if self.calls[index] in self.open else freeform.BEGIN
 				self.open.add(self.calls[index])
-				yield ToolPiece(index, None, None, begin + freeform.escaped(string(event["delta"])))
+				return (ToolPiece(index, None, None, begin + freeform.escaped(string(event["delta"]))),)
 		elif kind == "response.output_item.done":
-			yield from self._end(index, event["item"])
+			return self._end(index, event["item"])
 		elif kind in ENDS:
-			yield from self._whole(event["response"])
+			return self._whole(event["response"])
 		elif kind == "error" or ("type" not in event and event.get("error") is not None):
 			# The reference has the fields of an error beside its type; OpenAI sends them one level deeper.
 			raise failure(self.names, body=event.get("error") or event)
 		elif event.get("object") == "response":
 			# The whole response of a server that does not stream.
-			yield from self._whole(event)
+			return self._whole(event)
 		else:
 			string(kind)
+		return ()
 
 	def _begin(self, index: Any, item: dict[str, Any]) -> Iterator[Reasoning | ToolPiece]:
 		if item.get("type") == compaction.FIELD:

@@ -1,6 +1,6 @@
 """What every adapter keeps of an answer while it arrives."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..sse import string
 from ..tool_calls import ToolPiece
 from ..usage import Usage
 
-Pieces = Iterator[Reasoning | Text | ToolPiece]
+Pieces = Iterable[Reasoning | Text | ToolPiece]
 Stream = AsyncGenerator[Reasoning | Text | ToolPiece | Detached | Completion, None]
 
 MAX_SOURCES = 200
