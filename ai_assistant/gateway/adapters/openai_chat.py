@@ -47,8 +47,10 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 							done = True
 							continue
 						partial.begun = True
-						_check(chunk, names)
-						usage = usage_in(chunk) or usage
+						if (reported := chunk.get("error")) is not None:
+							raise failure(names, body=reported)
+						if chunk.get("usage") or "x_groq" in chunk:
+							usage = usage_in(chunk) or usage
 						service_tier = chunk.get("service_tier") or service_tier
 						if "citations" in chunk or "search_results" in chunk:
 							_cite_results(partial, chunk)
@@ -58,13 +60,14 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 							if choice.get("index"):
 								# Part of a second answer, which is not read.
 								continue
-							_check(choice, names)
-							usage = counts_in(choice) or usage
+							if (reported := choice.get("error")) is not None:
+								raise failure(names, body=reported)
+							if "usage" in choice:
+								usage = counts_in(choice) or usage
 							if partial.keeps:
 								_keep(partial.continuation, provider.api, choice)
 							for piece in _pieces(partial, choice):
 								yield piece
-							partial.unshown = partial.unshown or _unshown(choice)
 							finish = choice.get("finish_reason") or finish
 			except Exception as error:
 				# If the provider has reported the end, a broken connection afterwards does not matter.
@@ -235,10 +238,10 @@ def _pieces(partial: PartialAnswer, choice: Any) -> Pieces:
 	message = choice.get("delta") or choice.get("message")
 	if not message:
 		return
-	content = message.get("content")
+	content = parts = message.get("content")
 	reasoning = message.get("reasoning_content") or message.get("reasoning")
-	if isinstance(content, list):
-		thought, content = flat(content)
+	if isinstance(parts, list):
+		thought, content = flat(parts)
 		reasoning = reasoning or thought
 	if not reasoning and (details := message.get("reasoning_details")):
 		reasoning = "".join(part.get("text") or part.get("summary") or "" for part in details)
@@ -256,6 +259,10 @@ def _pieces(partial: PartialAnswer, choice: Any) -> Pieces:
 	for call in message.get("tool_calls") or ():
 		partial.has_calls = True
 		yield tool_piece(call)
+	if isinstance(parts, list) and any("image" in part["type"] for part in parts):
+		partial.unshown = partial.unshown or "only_images"
+	elif message.get("function_call"):
+		partial.unshown = partial.unshown or "only_unknown_calls"
 
 
 def _cite(partial: PartialAnswer, annotations: Any, start: int) -> None:
@@ -276,18 +283,3 @@ def _cite_results(partial: PartialAnswer, chunk: dict[str, Any]) -> None:
 	if not pages:
 		for url in continuation.strings(chunk.get("citations")):
 			partial.cite(url)
-
-
-def _unshown(choice: Any) -> str | None:
-	"""Returns which content of a choice is not shown, as the error of an answer that has no other content."""
-	message = choice.get("delta") or choice.get("message") or {}
-	content = message.get("content")
-	if isinstance(content, list) and any("image" in part["type"] for part in content):
-		return "only_images"
-	return "only_unknown_calls" if message.get("function_call") else None
-
-
-def _check(value: dict[str, Any], names: dict[str, str]) -> None:
-	"""Raises ProviderError if the object contains an error."""
-	if value.get("error") is not None:
-		raise failure(names, body=value["error"])

@@ -158,7 +158,7 @@ def _pieces(partial: PartialAnswer, message: Any) -> Pieces:
 
 
 def _unshown(message: Any) -> str | None:
-	"""Returns the content that is not shown, as `openai_chat._unshown` does."""
+	"""Returns which content of a message is not shown, as the error of an answer that has no other content."""
 	if getattr(message, "images", None):
 		return "only_images"
 	return "only_unknown_calls" if getattr(message, "function_call", None) else None
