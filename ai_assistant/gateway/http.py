@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import TimeoutError as OutOfTime
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,24 +68,26 @@ async def request(
 			trace_request_ctx=connection,
 		)
 
-	async with AsyncExitStack() as stack:
+	fresh: aiohttp.ClientSession | None = None
+	try:
 		try:
 			response = await send(client)
 		except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
 			if not connection.get("reused"):
 				raise
 			# A client of its own, because the other kept connections may be closed too.
-			fresh = await stack.enter_async_context(
-				new_client(certificates_of_environment(), force_close=True)
-			)
+			fresh = new_client(certificates_of_environment(), force_close=True)
 			response = await send(fresh)
-		await stack.enter_async_context(response)
-		if response.status != 200:
-			words = (await read(response, MAX_ERROR_BYTES)).decode(errors="replace")
-			raise failure(names, response.status, words, response.headers)
-		if "html" in response.headers.get("content-type", ""):
-			raise ProtocolError()
-		yield response
+		async with response:
+			if response.status != 200:
+				words = (await read(response, MAX_ERROR_BYTES)).decode(errors="replace")
+				raise failure(names, response.status, words, response.headers)
+			if "html" in response.headers.get("content-type", ""):
+				raise ProtocolError()
+			yield response
+	finally:
+		if fresh:
+			await fresh.close()
 
 
 async def objects(

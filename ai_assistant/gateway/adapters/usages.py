@@ -33,21 +33,20 @@ def usage_of_chat(
 	if counts is None:
 		return None
 
-	def count(*names: str, within: str | None = None) -> int:
-		place = counts if within is None else _object(counts.get(within))
-		return next((number for name in names if (number := tokens(place.get(name)))), 0)
-
-	prompt, completion, total = count("prompt_tokens"), count("completion_tokens"), count("total_tokens")
-	reasoning = count("reasoning_tokens", within="completion_tokens_details") or count("reasoning_tokens")
-	cached = count("cached_tokens", within="prompt_tokens_details")
-	cached = cached or count("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
-	written = count("cache_write_tokens", "cache_creation_tokens", within="prompt_tokens_details")
-	written = written or count("cache_creation_input_tokens")
+	prompt, of_prompt = tokens(counts.get("prompt_tokens")), _object(counts.get("prompt_tokens_details"))
+	completion = tokens(counts.get("completion_tokens"))
+	of_completion = _object(counts.get("completion_tokens_details"))
+	total = tokens(counts.get("total_tokens"))
+	reasoning = _count(of_completion, "reasoning_tokens") or _count(counts, "reasoning_tokens")
+	elsewhere = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+	cached = _count(of_prompt, "cached_tokens") or _count(counts, *elsewhere)
+	written = _count(of_prompt, "cache_write_tokens", "cache_creation_tokens")
+	written = written or _count(counts, "cache_creation_input_tokens")
 	if cached + written > prompt:
 		# Azure counts the cached tokens of xAI's models apart.
 		prompt = tokens(prompt + cached + written)
 	apart = total - prompt - completion if prompt and completion else 0
-	if apart > 0 and apart == count("audio_tokens", within="prompt_tokens_details"):
+	if apart > 0 and apart == _count(of_prompt, "audio_tokens"):
 		# Mistral counts the audio of a prompt apart.
 		prompt = tokens(prompt + apart)
 	elif reasoning > completion:
@@ -182,6 +181,14 @@ def _usage(
 		cached_tokens=cached,
 		cache_write_tokens=written,
 	)
+
+
+def _count(place: Counts, *names: str) -> int:
+	"""Returns the first of the named counts that is not 0; 0 if there is none."""
+	for name in names:
+		if number := tokens(place.get(name)):
+			return number
+	return 0
 
 
 def _object(value: Any) -> dict[str, Any]:
