@@ -103,29 +103,28 @@ class Assembly:
 		self.is_full = True
 		yield from self._calls.end(is_cut=True)
 
-	def _add_text(self, delta: Reasoning | Text) -> Iterator[Reasoning | Text]:
+	def _add_text(self, delta: Reasoning | Text) -> list[Reasoning | Text]:
 		if isinstance(delta, Text):
-			if text := self._text_joiner.join(delta.text):
-				yield from self._split(text)
-			return
+			text = self._text_joiner.join(delta.text)
+			return self._split(text) if text else []
 		if not (text := self._reasoning_joiner.join(delta.text)):
-			return
-		if not self.begun:
-			# A provider that has a field for reasoning puts none between tags.
-			yield from self._end_of_tags()
+			return []
+		# A provider that has a field for reasoning puts none between tags.
+		before = [] if self.begun else self._end_of_tags()
 		self.begun = self.is_thinking = True
-		yield Reasoning(text)
+		return [*before, Reasoning(text)]
 
-	def _split(self, text: str) -> Iterator[Reasoning | Text]:
+	def _split(self, text: str) -> list[Reasoning | Text]:
 		chunks: list[Reasoning | Text] = self._splitter.feed(text) if self._splitter else [Text(text)]
 		if chunks:
 			self.is_thinking = isinstance(chunks[-1], Reasoning)
-		yield from self._noted(chunks)
+		return self._noted(chunks)
 
-	def _end_of_tags(self) -> Iterator[Reasoning | Text]:
-		if self._splitter:
-			chunks, self._splitter = self._splitter.end(), None
-			yield from self._noted(chunks)
+	def _end_of_tags(self) -> list[Reasoning | Text]:
+		if not self._splitter:
+			return []
+		chunks, self._splitter = self._splitter.end(), None
+		return self._noted(chunks)
 
 	def _noted(self, chunks: list[Reasoning | Text]) -> list[Reasoning | Text]:
 		self.begun = self.begun or bool(chunks)

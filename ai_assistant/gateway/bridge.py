@@ -52,17 +52,13 @@ class Cancel:
 	"""Stops one running stream when it is called, from any thread."""
 
 	def __init__(self) -> None:
-		self._requested = threading.Event()
+		self.requested = False
 		self._wake: Callable[[], None] | None = None
 
 	def __call__(self) -> None:
-		self._requested.set()
+		self.requested = True
 		if wake := self._wake:
 			wake()
-
-	@property
-	def requested(self) -> bool:
-		return self._requested.is_set()
 
 	def on_ask(self, wake: Callable[[], None] | None) -> None:
 		"""Sets what is called on a cancel. The caller looks at `requested` afterwards, in case the cancel came before."""

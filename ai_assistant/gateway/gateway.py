@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -122,8 +122,7 @@ class Gateway:
 
 		Raises ProviderError, after all chunks that the provider had sent.
 		"""
-		named = self._having(preferred_provider, ask.model) if insists else frozenset[str]()
-		standing, waiting = self._candidates(self.route(preferred_provider, ask.model), named)
+		standing, waiting = self._candidates(preferred_provider, ask.model, insists)
 		if one := ask.attach_to:
 			# No other provider and no other key has this answer.
 			of_answer = (one.provider, one.key)
@@ -295,10 +294,11 @@ class Gateway:
 		return frozenset(one.name for one in self.providers if model and one.allows(model))
 
 	def _candidates(
-		self, route: Sequence[Candidate], named: Container[str]
+		self, preferred_provider: str | None, model: str, insists: bool
 	) -> tuple[Standing, list[Candidate]]:
-		"""Returns the standing of a route's providers, and the candidates in the order in which they are asked, each with one key
-		and its model."""
+		"""Returns the standing of the providers, and the candidates in the order in which they are asked, each with one key and
+		its model."""
+		route = self.route(preferred_provider, model)
 		models_of = {provider.name: model for provider, model in route}
 		with_keys = [
 			variant for provider, _model in route for variant in by_weight(with_each_key(provider), self.task)
@@ -308,6 +308,7 @@ class Gateway:
 			return Standing(with_keys, {}, (), {}), [(with_keys[0], models_of[with_keys[0].name])]
 		first = (route[0][0].name, self.last_key)
 		with_keys.sort(key=lambda variant: (variant.name, variant.key_label) != first)
+		named = self._having(preferred_provider, model) if insists else frozenset[str]()
 		standing = self.health.standing(with_keys, named, models_of)
 		return standing, [(provider, models_of[provider.name]) for provider in standing.order]
 

@@ -42,12 +42,11 @@ class Prepared:
 	def refusal(self) -> ProviderError | None:
 		"""Returns the error of a question that the model certainly refuses. It is not sent."""
 		ask = self.ask
-		info = models.known(self.provider, ask.model)
-		if ask.tools and info.tools is False:
+		if ask.tools and models.takes_tools(self.provider, ask.model) is False:
 			return ProviderError("no_tools", **self.names)
 		if kind := self.refused_part():
 			return ProviderError(kind, **self.names)
-		window = info.context_window
+		window = models.context_window(self.provider, ask.model)
 		if window and (tokens := estimated_tokens(ask.prompt_bytes)) > window * ESTIMATE_MARGIN:
 			return ProviderError("exceeds_window", tokens=tokens, limit=window, **self.names)
 		return None
