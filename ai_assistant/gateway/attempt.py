@@ -126,18 +126,16 @@ def _received(
 		wait_s = (
 			0.0 if is_last else min(run.pacing.wait_s(), bridge.heard + seconds - now, run.deadline - now)
 		)
-		gathers = run.pacing.gathers()
-		received = bridge.take(wait_s, gathers)
+		received = bridge.take(wait_s, run.pacing.gathers())
 		if not received and not is_last:
 			# `heard` is read again: something may have come since.
 			if time.monotonic() >= bridge.heard + seconds:
 				raise ProviderError(kind, seconds=f"{seconds:g}", **names)
 			yield Tick()
-		if not gathers:
-			# After the first chunk the caller may want the other chunks joined to one.
-			yield from received[:1]
-			received = received[1:]
-		yield from _joined(received) if run.pacing.gathers() else received
+		while received and not run.pacing.gathers():
+			yield received.pop(0)
+		# After a chunk or two the caller may want the other chunks joined to one.
+		yield from _joined(received)
 	if not run.cancel.requested:
 		raise ProviderError("total", seconds=f"{run.timeouts.total_s:g}", **names)
 
