@@ -28,11 +28,11 @@ Body = dict[str, Any]
 
 def options_of(ask: Ask) -> Body:
 	"""Returns the OPTIONS that the question has."""
-	fields = {name: getattr(ask, name) for name in OPTIONS}
+	fields = {name: value for name in OPTIONS if (value := getattr(ask, name)) is not None}
 	if not ask.tools:
 		# Without tools the field has no meaning, and some APIs refuse it.
-		fields["parallel_tool_calls"] = None
-	return {name: value for name, value in fields.items() if value is not None}
+		fields.pop("parallel_tool_calls", None)
+	return fields
 
 
 def _moved(fields: Body, names: Iterable[str]) -> Body:

@@ -33,20 +33,28 @@ def usage_of_chat(
 	if counts is None:
 		return None
 
-	prompt, of_prompt = tokens(counts.get("prompt_tokens")), _object(counts.get("prompt_tokens_details"))
-	completion = tokens(counts.get("completion_tokens"))
-	of_completion = _object(counts.get("completion_tokens_details"))
-	total = tokens(counts.get("total_tokens"))
-	reasoning = _count(of_completion, "reasoning_tokens") or _count(counts, "reasoning_tokens")
-	elsewhere = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
-	cached = _count(of_prompt, "cached_tokens") or _count(counts, *elsewhere)
-	written = _count(of_prompt, "cache_write_tokens", "cache_creation_tokens")
-	written = written or _count(counts, "cache_creation_input_tokens")
+	own = _numbers(counts)
+	of_prompt = _numbers(counts.get("prompt_tokens_details"))
+	of_completion = _numbers(counts.get("completion_tokens_details"))
+	prompt, completion = own.get("prompt_tokens", 0), own.get("completion_tokens", 0)
+	total = own.get("total_tokens", 0)
+	reasoning = of_completion.get("reasoning_tokens") or own.get("reasoning_tokens", 0)
+	cached = (
+		of_prompt.get("cached_tokens")
+		or own.get("prompt_cache_hit_tokens")
+		or own.get("cached_tokens")
+		or own.get("cache_read_input_tokens", 0)
+	)
+	written = (
+		of_prompt.get("cache_write_tokens")
+		or of_prompt.get("cache_creation_tokens")
+		or own.get("cache_creation_input_tokens", 0)
+	)
 	if cached + written > prompt:
 		# Azure counts the cached tokens of xAI's models apart.
 		prompt = tokens(prompt + cached + written)
 	apart = total - prompt - completion if prompt and completion else 0
-	if apart > 0 and apart == _count(of_prompt, "audio_tokens"):
+	if apart > 0 and apart == of_prompt.get("audio_tokens"):
 		# Mistral counts the audio of a prompt apart.
 		prompt = tokens(prompt + apart)
 	elif reasoning > completion:
@@ -183,12 +191,9 @@ def _usage(
 	)
 
 
-def _count(place: Counts, *names: str) -> int:
-	"""Returns the first of the named counts that is not 0; 0 if there is none."""
-	for name in names:
-		if number := tokens(place.get(name)):
-			return number
-	return 0
+def _numbers(value: Any) -> dict[str, int]:
+	"""Returns the counts in an object that are not 0."""
+	return {name: number for name, count in _object(value).items() if (number := tokens(count))}
 
 
 def _object(value: Any) -> dict[str, Any]:
