@@ -81,17 +81,10 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 
 def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the parameters by the API's names, and the fields that the model does not accept."""
-	temperature, effort, limit = ask.temperature, ask.reasoning_effort, ask.max_tokens
 	reasons = api in OPENAI and REASONS.match(ask.model)
-	if effort and not (_takes_effort(api, effort, listed) and (reasons or api not in OPENAI)):
-		effort = None
-	if api in OPENAI and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model):
-		# Sent explicitly, because some of these models reason by default.
-		effort = "none"
-	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
-		# It accepts only its default of 1. Search models accept no temperature.
-		temperature = temperature if temperature == 1 and "search" not in ask.model else None
-	sent: dict[str, Any] = {"max_completion_tokens" if reasons else "max_tokens": limit}
+	refuses = api in OPENAI and ask.tools and NO_REASONING_WITH_TOOLS.match(ask.model)
+	effort, temperature = effort_and_temperature(api, ask, listed, bool(refuses))
+	sent: dict[str, Any] = {"max_completion_tokens" if reasons else "max_tokens": ask.max_tokens}
 	if api == "deepseek" and effort:
 		sent["thinking"] = {"type": "enabled"}
 		temperature = None
@@ -104,11 +97,36 @@ def parameters(api: str, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any]
 	sent["temperature"] = min(temperature, 1.0) if api == "moonshot" and temperature else temperature
 	if ask.tools:
 		sent["tools"], sent["tool_choice"] = ask.tools, ask.tool_choice
-	accepted = {"reasoning_effort": effort, "temperature": temperature}
-	dropped = [name for name, value in accepted.items() if getattr(ask, name) not in (None, value)]
 	more, left_out = for_chat(api, ask, bool(reasons))
 	sent |= more
-	return {name: value for name, value in sent.items() if value is not None}, (*dropped, *left_out)
+	dropped = (*changed(ask, reasoning_effort=effort, temperature=temperature), *left_out)
+	return {name: value for name, value in sent.items() if value is not None}, dropped
+
+
+def effort_and_temperature(
+	api: str, ask: Ask, listed: models.Entry, refuses: bool
+) -> tuple[str | None, float | None]:
+	"""Returns what of the question's `reasoning_effort` and `temperature` the model accepts.
+
+	Args:
+		refuses: whether the model refuses to reason for this question.
+	"""
+	temperature, effort = ask.temperature, ask.reasoning_effort
+	reasons = api in OPENAI and REASONS.match(ask.model)
+	if effort and not (_takes_effort(api, effort, listed) and (reasons or api not in OPENAI)):
+		effort = None
+	if refuses:
+		# Sent explicitly, because some of these models reason by default.
+		effort = "none"
+	if reasons and not (effort in (None, "none") and listed.get("supports_none_reasoning_effort")):
+		# It accepts only its default of 1. Search models accept no temperature.
+		temperature = temperature if temperature == 1 and "search" not in ask.model else None
+	return effort, temperature
+
+
+def changed(ask: Ask, **accepted: Any) -> list[str]:
+	"""Returns the names of those fields of the question that have another value than the one that is sent."""
+	return [name for name, value in accepted.items() if getattr(ask, name) not in (None, value)]
 
 
 def _takes_effort(api: str, effort: str, listed: models.Entry) -> bool:

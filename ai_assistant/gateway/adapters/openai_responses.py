@@ -7,12 +7,12 @@ Events and items of an unknown type are ignored; so are the calls of tools that 
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .. import caching, compaction, freeform, http, models, strict_json
-from ..chunks import OPTIONS, Ask, Detached, Provider, Reasoning
+from ..chunks import Ask, Detached, Provider, Reasoning
 from ..failures import failure, finish_reason
 from ..sse import string
 from ..tool_calls import ToolPiece
@@ -243,9 +243,7 @@ class _Response(PartialAnswer):
 
 def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict[str, Any], tuple[str, ...]]:
 	"""Returns the body of the request, and the fields that the model does not accept."""
-	# The parameters of Chat Completions, without the fields that Chat Completions refuses or names differently.
-	others: dict[str, Any] = {"tools": None, **dict.fromkeys(OPTIONS)}
-	chat, dropped = openai_chat.parameters("openai", replace(ask, **others), listed)
+	effort, temperature = openai_chat.effort_and_temperature("openai", ask, listed, refuses=False)
 	sent: dict[str, Any] = {
 		"model": ask.model,
 		"input": list(responses_input.items(provider, ask)),
@@ -257,11 +255,10 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		# An answer that can be read again has to be stored. The others are not.
 		detached = ask.detached and bool(provider.extra["background"])
 		sent |= {"background": True, "store": True} if detached else {"background": None}
-	if "temperature" in chat:
-		sent["temperature"] = chat["temperature"]
+	if temperature is not None:
+		sent["temperature"] = temperature
 	if ask.max_tokens is not None:
 		sent["max_output_tokens"] = max(ask.max_tokens, MIN_OUTPUT_TOKENS)
-	effort = chat.get("reasoning_effort")
 	if effort == "none":
 		sent["reasoning"] = {"effort": "none"}
 	elif listed.get("supports_reasoning"):
@@ -277,6 +274,7 @@ def parameters(provider: Provider, ask: Ask, listed: models.Entry) -> tuple[dict
 		sent["context_management"] = [{"type": "compaction", **threshold}]
 	if key := caching.key_of(provider, ask):
 		sent["prompt_cache_key"] = key
+	dropped = openai_chat.changed(ask, reasoning_effort=effort, temperature=temperature)
 	return sent, (*dropped, *left_out)
 
 
