@@ -129,11 +129,15 @@ def usage_of_messages(
 
 def _usage_of_message(counts: Counts, thought_bytes: int, provider: Provider, model: str) -> Usage:
 	"""Returns the tokens of one message. The API counts those of its cache, read and written, separately."""
-	cached, by_age = tokens(counts.get("cache_read_input_tokens")), _object(counts.get("cache_creation"))
-	five_minutes, hour = (tokens(by_age.get(f"ephemeral_{age}_input_tokens")) for age in ("5m", "1h"))
-	written = max(tokens(counts.get("cache_creation_input_tokens")), tokens(five_minutes + hour))
-	prompt = tokens(tokens(counts.get("input_tokens")) + cached + written)
-	completion = tokens(counts.get("output_tokens"))
+	own, by_age = _numbers(counts), _numbers(counts.get("cache_creation"))
+	hour = by_age.get("ephemeral_1h_input_tokens", 0)
+	cached = own.get("cache_read_input_tokens", 0)
+	written = max(
+		own.get("cache_creation_input_tokens", 0),
+		tokens(by_age.get("ephemeral_5m_input_tokens", 0) + hour),
+	)
+	prompt = tokens(own.get("input_tokens", 0) + cached + written)
+	completion = own.get("output_tokens", 0)
 	iterations = counts.get("iterations")
 	for entry in iterations if isinstance(iterations, list) else ():
 		iteration = _object(entry)
