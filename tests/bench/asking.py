@@ -139,7 +139,8 @@ async def of_api(
 		messages = [{"role": "user", "content": prompt}]
 		asked = {"input": messages} if api == "responses" else {"messages": messages}
 		if api == "messages":
-			asked["max_tokens"] = 1000  # type: ignore[assignment]
+			# The site cuts an answer that is much longer than its tokens.
+			asked["max_tokens"] = 32_000  # type: ignore[assignment]
 		body = {"model": "scripted", **(more or {}), **asked, "stream": True}
 		held = end = b""
 		has_ended = False
