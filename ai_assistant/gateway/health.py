@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Protocol
 
 from .chunks import Provider
@@ -336,7 +335,6 @@ def _of_model(kind: str, provider: Provider, model: str) -> str:
 	return f"{_name(kind, provider)}:{_hash(model, 16)}"
 
 
-@lru_cache
 def _hash(text: str, length: int) -> str:
 	return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 
