@@ -11,7 +11,7 @@ from .assembly import Assembly
 from .bridge import Bridge, Cancel
 from .chunks import Chunk, Completion, Detached, Reasoning, Text, Tick
 from .errors import ProviderError
-from .failures import provider_error
+from .failures import error_of_adapter
 from .timing import Pacing, Timeouts
 
 
@@ -40,7 +40,7 @@ class AttemptFailed(Exception):
 		is_final: whether no other provider may be asked: part of an answer has been given, or the time is up.
 		race: who was asked.
 
-	`failures` lists the providers that failed, each with its error.
+	`failures` lists the providers that failed, each with its error. If a provider was hung up on, `error` names it.
 	"""
 
 	def __init__(self, error: ProviderError, is_final: bool, race: hedging.Race) -> None:
@@ -91,9 +91,7 @@ def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) ->
 		yield from assembly.end(is_cut=True)
 		yield Completion("cancelled", names["provider"], names["model"])
 	except Exception as error:
-		failure = provider_error(error, names)
-		# An exception of litellm holds the provider's body and the key. It ends here.
-		failure.__context__ = None
+		failure = error_of_adapter(error, names)
 		yield from assembly.end(is_cut=True)
 		raise AttemptFailed(failure, assembly.begun or failure.kind == "total", race) from None
 	finally:

@@ -212,15 +212,18 @@ def _status(status: int | None, text: str) -> int | None:
 	)
 
 
-def provider_error(error: BaseException, names: Mapping[str, str]) -> ProviderError:
+def error_of_adapter(error: BaseException, names: Mapping[str, str]) -> ProviderError:
 	"""Returns the error of a provider whose adapter raised an exception.
+
+	It refers to no other exception and has no frames, because these contain the key and text of the provider.
 
 	Args:
 		error: what the adapter raised.
 		names: the provider and the model.
 	"""
 	if isinstance(error, ProviderError):
-		return error
+		error.__context__ = None
+		return error.with_traceback(None)
 	if isinstance(error, ProtocolError):
 		return ProviderError("junk", **names)
 	# A defect of an adapter. Only its type is logged: its text may be the provider's.

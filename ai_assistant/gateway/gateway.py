@@ -1,4 +1,4 @@
-"""Asks the providers of a site in order until one answers, and yields typed chunks, which are the same for all providers."""
+"""Asks the providers of a site in order until one answers, and yields chunks, whose types are the same for all providers."""
 
 import sys
 import time
@@ -138,7 +138,7 @@ class Gateway:
 		run = Run(cancel or Cancel(), pacing or Pacing(), self.timeouts, deadline, self.max_chars, trace)
 		attempts: list[Attempt] = []
 		errors: list[ProviderError] = []
-		again: list[Candidate] = []
+		again: list[tuple[Candidate, ProviderError]] = []
 		retried = 0
 		while True:
 			provider, model = waiting.pop(0)
@@ -153,19 +153,21 @@ class Gateway:
 					errors.append(its_error)
 					attempts.append(asked.failed(its_error))
 					if retries.may_succeed_later(its_error):
-						again.append((asked.provider, asked.ask.model))
+						again.append(((asked.provider, asked.ask.model), its_error))
 					waiting = retries.without(waiting, asked.provider, its_error)
-				if failed.race.winner and failed.race.loser is failed.race.first:
+				race = failed.race
+				if race.winner and race.loser is race.first and not race.is_judged:
 					# It was hung up on, and has not failed.
 					waiting.append((provider, model))
 			if is_final:
 				break
 			if not waiting and again and retried < self.retries:
-				seconds = retries.wait_s(retried, errors[-1])
+				candidate, its_error = again[0]
+				seconds = retries.wait_s(retried, its_error)
 				retried += 1
 				if time.monotonic() + seconds < deadline:
 					yield from attempt.wait(seconds, run)
-					waiting, again = [again[0]], []
+					waiting, again = [candidate], []
 			if not waiting:
 				break
 			if waiting[0][0].name != attempts[-1].provider:
@@ -185,18 +187,17 @@ class Gateway:
 		others: list[tuple[Prepared, ProviderError]] = []
 		while prepared:
 			try:
-				of_others = (one.failed(error) for one, error in others)
-				yield from self._attempt(prepared, run, [*attempts, *of_others], hedge)
+				earlier = [*attempts, *(one.failed(error) for one, error in others)]
+				yield from self._attempt(prepared, run, earlier, hedge)
 				return
 			except AttemptFailed as failed:
-				is_too_long = failed.error.code == "context_too_long" and failed.race.winner in (
-					None,
-					prepared,
-				)
+				is_own = failed.race.winner in (None, prepared)
+				is_too_long = is_own and failed.error.code == "context_too_long"
 				prepared, hedge = next(questions, None), None
 				if not is_too_long or failed.is_final or not prepared:
-					failed.failures = [*others, *failed.failures]
+					failed.failures += others
 					raise
+				# Only the first provider is asked the shorter question.
 				others += [one for one in failed.failures if one[0] is not failed.race.first]
 
 	def _attempt(

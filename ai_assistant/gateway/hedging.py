@@ -14,7 +14,7 @@ from . import adapters
 from .assembly import Delta
 from .chunks import Attempt, Completion, Detached
 from .errors import ProviderError
-from .failures import provider_error
+from .failures import error_of_adapter
 from .preparation import Prepared
 
 Item = Delta | Detached | Completion
@@ -69,17 +69,28 @@ class Race:
 		"""The provider whose answer is read, or the first of those that are still silent, for the sentences of errors."""
 
 	@property
+	def _silent(self) -> list[Prepared]:
+		"""The providers that have neither answered nor failed."""
+		return [
+			one for n, one in enumerate(self.providers) if one is not self.winner and n not in self.errors
+		]
+
+	@property
+	def leader(self) -> Prepared:
+		"""The winner. Before there is one: the first of those that are still silent."""
+		return self.winner or next(iter(self._silent), self.first)
+
+	@property
 	def loser(self) -> Prepared | None:
 		"""The provider that was asked and was still silent when the other one answered, or at a cancel."""
-		winner = self.winner or self.first
-		for number, prepared in enumerate(self.providers):
-			if prepared is not winner and number not in self.errors:
-				return prepared
-		return None
+		return next((one for one in self._silent if one is not self.leader), None)
 
 	@property
 	def hung_up_on(self) -> tuple[str, str] | None:
-		"""The provider and the model that lost, and whose answer is paid all the same."""
+		"""The provider and the model that lost, and whose answer is paid all the same.
+
+		A loser that is asked again is paid twice. Only its last answer is counted.
+		"""
 		loser = self.loser
 		return (loser.provider.name, loser.ask.model) if loser else None
 
@@ -95,14 +106,12 @@ class Race:
 			if own := self.errors.get(number):
 				failed.append((prepared, own))
 			elif error and self.winner in (None, prepared):
-				is_named = prepared.provider.name == self.names["provider"]
-				values = {**error.values, **prepared.names}
-				failed.append((prepared, error if is_named else ProviderError(error.kind, **values)))
+				failed.append((prepared, error))
 		return failed
 
 	def completed(self, completion: Completion, earlier: Sequence[Attempt]) -> Completion:
 		"""Returns the provider's completion with what is known of the question and of all attempts at it."""
-		prepared = self.winner or self.first
+		prepared = self.leader
 		return replace(
 			completion,
 			attempts=(*earlier, *(failed.failed(error) for failed, error in self.failures())),
@@ -179,9 +188,8 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") ->
 				race.winner = prepared
 				race.names.update(prepared.names)
 				return task.result()
-			race.errors[number] = provider_error(error, prepared.names)
-			if waiting:
-				race.names.update(race.providers[min(waiting.values())].names)
+			race.errors[number] = error_of_adapter(error, prepared.names)
+			race.names.update(race.leader.names)
 	raise race.errors[0].with_traceback(None)
 
 
@@ -202,7 +210,7 @@ async def _listen(
 	except asyncio.TimeoutError:
 		error = first_token(first, hedge.first_token_s)
 	except Exception as failure:
-		error = provider_error(failure, first.names)
+		error = error_of_adapter(failure, first.names)
 	await stream.aclose()
 	await asyncio.to_thread(hedge.judge, error)
 

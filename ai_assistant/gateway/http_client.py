@@ -18,8 +18,8 @@ IDLE_CONNECTION_S = 55
 # The size of a header and the number of headers that browsers accept. aiohttp's default refuses 8 KB.
 MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1024
-# How many bytes aiohttp reads ahead: twice this size. With its default of 64 KB, a fast stream has hundreds of events in one
-# read, and each costs up to a tenth more CPU.
+# aiohttp reads ahead up to twice as many bytes. With its default of 64 KB, one read of a fast stream has hundreds of
+# events, and each event costs up to a tenth more CPU.
 READ_BYTES = 16 * 1024
 
 _clients: "dict[asyncio.AbstractEventLoop, aiohttp.ClientSession]" = {}

@@ -31,7 +31,10 @@ TAKE_TOOLS = {"deepseek-reasoner": True, "smollm2-135m-instruct": False}
 # OpenAI's API, may belong to somebody who charges for it.
 LOCAL = frozenset(("lemonade", "llamafile", "lm_studio", "ollama", "ollama_chat", "vllm"))
 # Ollama's own servers, which a local Ollama asks for models with such a name.
-CLOUD_MODEL, CLOUD = re.compile(r"[:-]cloud$"), re.compile(r"https?://([^/]*\.)?ollama\.com([:/]|$)")
+CLOUD_MODEL, CLOUD = (
+	re.compile(r"[:-]cloud$"),
+	re.compile(r"https?://([^/]*\.)?ollama\.com([:/]|$)", re.IGNORECASE),
+)
 FIREWORKS = "accounts/fireworks/models/"
 
 # The keys that are used here, beside those of prices and of the reasoning.
@@ -121,12 +124,11 @@ def price(provider: Provider, model: str) -> Price | None:
 	"""Returns the administrator's price of a model, else that of the list. A model that runs locally costs nothing."""
 	if own := provider.price(model):
 		return own
-	return Price(0.0, 0.0) if _is_local(provider, model) else listed_price(abilities(provider, model))
-
-
-def _is_local(provider: Provider, model: str) -> bool:
+	if provider.api.removeprefix("litellm/") not in LOCAL:
+		return listed_price(abilities(provider, model))
+	# The list has models of Ollama's own servers at 0, because it means a local Ollama.
 	is_cloud = CLOUD_MODEL.search(spelling(model)) or CLOUD.match(provider.api_base or "")
-	return provider.api.removeprefix("litellm/") in LOCAL and not is_cloud
+	return None if is_cloud else Price(0.0, 0.0)
 
 
 def known(provider: Provider, model: str) -> ModelInfo:

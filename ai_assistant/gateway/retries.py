@@ -31,6 +31,6 @@ def wait_s(retried: int, error: ProviderError) -> float:
 
 	Args:
 		retried: how many retries there were.
-		error: the error of the last attempt.
+		error: the error of the provider that is asked again.
 	"""
 	return max(random.uniform(0, RETRY_S * 2**retried), error.retry_after or 0)

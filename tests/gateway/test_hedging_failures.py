@@ -1,15 +1,12 @@
 """Tests which provider a failure is recorded for, if two providers were asked and the answer failed."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from ai_assistant.gateway import (
 	Attempt,
 	Cancel,
-	Completion,
 	Gateway,
 	Key,
 	Pacing,
@@ -18,13 +15,15 @@ from ai_assistant.gateway import (
 	Text,
 	Timeouts,
 	adapters,
+	attempt,
+	gateway,
 )
 from ai_assistant.gateway.chunks import Ask, Detached, Fallback
-from ai_assistant.gateway.health import Health, LocalState
-from ai_assistant.gateway.hedging import Item
+from ai_assistant.gateway.health import Health, Standing
 from ai_assistant.gateway.tool_calls import ToolPiece
 
 from .asking import PATIENT, Heard, Listener
+from .pairs import Plan, Recorded, Step, ended, failure
 
 AT_ONCE = 0.001
 TRIM = "oldest_tool_results"
@@ -44,67 +43,6 @@ EMPTY = ToolPiece(0, "call_1", "read", "{}")
 DETACHED = Detached("resp_1", "b", "m-b")
 FIRST, SECOND = (Provider(name, "openai", "none", f"m-{name}", priority=n) for n, name in enumerate("ab"))
 
-# A step of an answer: an item, a failure, seconds of silence, the cancel of the chat, or the name of an event. The stream
-# waits for `name`, and sets `+name`.
-Step = Item | Exception | float | Cancel | str
-
-
-def failure(kind: str, provider: str, **values: object) -> ProviderError:
-	return ProviderError(kind, provider=provider, model=f"m-{provider}", **values)
-
-
-def ended(provider: str, **fields: str) -> Completion:
-	return Completion("stop", provider, f"m-{provider}", **fields)
-
-
-@dataclass
-class Plan:
-	"""Plays the steps of each provider, once for each time that it is asked."""
-
-	steps: dict[str, list[list[Step]]] = field(default_factory=dict)
-	asked: list[str] = field(default_factory=list)
-	events: dict[str, asyncio.Event] = field(default_factory=dict)
-
-	async def answer(self, provider: Provider, ask: Ask) -> AsyncGenerator[Item, None]:
-		self.asked.append(provider.name)
-		for step in self.steps[provider.name].pop(0):
-			if isinstance(step, Exception):
-				raise step
-			if isinstance(step, float):
-				await asyncio.sleep(step)
-			elif isinstance(step, Cancel):
-				step()
-			elif isinstance(step, str):
-				event = self.events.setdefault(step.removeprefix("+"), asyncio.Event())
-				if step.startswith("+"):
-					event.set()
-				else:
-					await event.wait()
-			else:
-				yield step
-
-
-class Recorded(Health):
-	"""A health that also lists what was recorded of each provider."""
-
-	def __init__(self) -> None:
-		super().__init__(LocalState())
-		self.failures: list[tuple[str, str]] = []
-		self.answered: list[str] = []
-		self.told_nothing: list[str] = []
-
-	def failed(self, provider: Provider, error: ProviderError) -> None:
-		super().failed(provider, error)
-		self.failures.append((provider.name, error.kind))
-
-	def succeeded(self, provider: Provider, model: str = "", first_s: float = 0.0) -> None:
-		super().succeeded(provider, model, first_s)
-		self.answered.append(provider.name)
-
-	def undecided(self, provider: Provider) -> None:
-		super().undecided(provider)
-		self.told_nothing.append(provider.name)
-
 
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> Plan:
@@ -121,9 +59,9 @@ def health() -> Recorded:
 def asked(
 	health: Health, timeouts: Timeouts = PATIENT, cancel: Cancel | None = None, trim: str | None = None
 ) -> Heard:
-	gateway = Gateway([FIRST, SECOND], timeouts, health=health, retries=0, hedge_s=AT_ONCE)
+	pair = Gateway([FIRST, SECOND], timeouts, health=health, retries=0, hedge_s=AT_ONCE)
 	question = Ask(LONG if trim else MESSAGES, "", trim=trim)
-	return Listener(gateway.stream(question, cancel=cancel, pacing=Pacing(wait_s=lambda: 0.01))).to_the_end()
+	return Listener(pair.stream(question, cancel=cancel, pacing=Pacing(wait_s=lambda: 0.01))).to_the_end()
 
 
 def attempts_of(heard: Heard) -> list[tuple[str, str]]:
@@ -213,6 +151,38 @@ def test_a_second_that_fails_is_named_if_the_question_is_shortened_for_the_first
 	assert attempts_of(heard) == [("b", "provider_unavailable")]
 
 
+def test_a_question_that_stays_too_long_for_the_first_is_its_error(plan: Plan, health: Recorded) -> None:
+	too_long: list[list[Step]] = [[failure("too_long", "a")] for _ in range(5)]
+	plan.steps = {
+		"a": [["b asked", 0.1, failure("too_long", "a")], *too_long],
+		"b": [["+b asked", failure("unreachable", "b")]],
+	}
+	heard = asked(health, trim=TRIM)
+	assert (heard.failure.kind, heard.failure.values["provider"]) == ("too_long", "a")
+	assert sorted(attempts_of(heard)) == [("a", "context_too_long"), ("b", "provider_unavailable")]
+
+
+def test_a_first_that_is_listened_to_is_not_asked_again(
+	plan: Plan, health: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	monkeypatch.setattr(gateway, "PROBE_HEDGE_S", AT_ONCE)
+	monkeypatch.setattr(Standing, "is_probe", lambda _standing, provider: provider == FIRST)
+	plan.steps = {"a": [["never"]], "b": [[EMPTY, failure("unfinished", "b")]]}
+	heard = asked(health, Timeouts(first_token_s=0.3, idle_s=20, total_s=40))
+	assert heard.failure.kind == "unfinished" and plan.asked == ["a", "b"]
+
+
+def test_the_error_of_a_pair_refers_to_no_other_exception(plan: Plan, health: Recorded) -> None:
+	of_first = failure("unreachable", "a")
+	of_first.__context__ = RuntimeError("its frames have the key")
+	plan.steps = {
+		"a": [["b asked", of_first]],
+		"b": [["+b asked", 0.1, EMPTY, failure("unfinished", "b")]],
+	}
+	heard = asked(health)
+	assert heard.failure.kind == "unreachable" and heard.failure.__context__ is None
+
+
 # The first is the first to send something
 
 
@@ -261,9 +231,27 @@ def test_a_second_that_failed_for_a_moment_is_asked_again(plan: Plan, health: Re
 		"a": [["b asked", 0.1, failure("refused_key", "a")]],
 		"b": [["+b asked", failure("unreachable", "b")], [Text("Hi"), ended("b")]],
 	}
-	gateway = Gateway([FIRST, SECOND], PATIENT, health=health, retries=1, hedge_s=AT_ONCE)
-	heard = Listener(gateway.stream_generate(MESSAGES)).to_the_end()
+	again = Gateway([FIRST, SECOND], PATIENT, health=health, retries=1, hedge_s=AT_ONCE)
+	heard = Listener(again.stream_generate(MESSAGES)).to_the_end()
 	assert heard.text == "Hi" and plan.asked == ["a", "b", "b"]
+
+
+def test_a_provider_that_is_asked_again_is_given_the_time_that_it_asks_for(
+	plan: Plan, health: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	waited: list[float] = []
+	monkeypatch.setattr(attempt, "wait", lambda seconds, _run: waited.append(seconds) or ())
+	plan.steps = {
+		"a": [
+			["b asked", 0.1, ProviderError("rate_limited", 3, provider="a", model="m-a")],
+			[Text("Hi"), ended("a")],
+		],
+		"b": [["+b asked", failure("unreachable", "b")]],
+	}
+	again = Gateway([FIRST, SECOND], PATIENT, health=health, retries=1, hedge_s=AT_ONCE)
+	heard = Listener(again.stream_generate(MESSAGES)).to_the_end()
+	assert heard.text == "Hi" and plan.asked == ["a", "b", "a"]
+	assert [seconds >= 3 for seconds in waited] == [True]
 
 
 def test_a_first_that_fails_keeps_its_error_if_the_second_stays_silent(plan: Plan, health: Recorded) -> None:
@@ -312,5 +300,7 @@ def test_a_cancel_keeps_the_failure_that_came_before_it(plan: Plan, health: Reco
 	plan.steps = {"a": [["b asked", failure("refused_key", "a")]], "b": [["+b asked", 0.2, cancel, "never"]]}
 	heard = asked(health, cancel=cancel)
 	assert heard.completion.finish_reason == "cancelled"
+	# It is booked once, for the provider that was still asked.
+	assert (heard.completion.provider, heard.completion.hung_up_on) == ("b", None)
 	assert attempts_of(heard) == [("a", "provider_auth")]
 	assert health.failures == [("a", "refused_key")]

@@ -76,6 +76,24 @@ def objects_in(parts: list[bytes]) -> tuple[list[Any], bool]:
 	return objects_read, True
 
 
+JSON = st.recursive(
+	st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=5),
+	lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
+	max_leaves=8,
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.text(max_size=3), JSON, min_size=1, max_size=3), st.booleans())
+@example({"a": "\ud83d"}, True)
+@example({"a": [float("inf"), float("-inf"), -0.0, 5e-324, 10**300]}, True)
+def test_an_object_on_a_line_has_the_value_that_pythons_reader_gives_it(value: Any, escapes: bool) -> None:
+	text = json.dumps(value, ensure_ascii=escapes).encode(errors="replace")
+	((read_object,), ends_well) = objects_in([b"data: " + text + b"\n\n"])
+	# They are compared as text, because NaN differs from itself.
+	assert ends_well and repr(read_object) == repr(json.loads(text))
+
+
 @settings(max_examples=500)
 @example(b"\xef\xbb\xbfdata: {}\r\n\r\n", [1, 2, 3])
 @example(b'data: {"a": 1,\ndata: "b": 2}\n\n', [20])

@@ -191,6 +191,9 @@ def test_a_model_that_the_operators_own_machine_runs_costs_nothing(api: str, pre
 		("openai", "m", "http://127.0.0.1:8080/v1"),
 		("ollama_chat", "a-model:cloud", None),
 		("ollama_chat", "a-model:8b-cloud", None),
+		# litellm's list has these two at 0.
+		("ollama_chat", "gpt-oss:120b-cloud", None),
+		("ollama_chat", "llama3.1", "https://OLLAMA.com"),
 		("ollama_chat", "a-model:8b", "https://ollama.com"),
 		("ollama", "a-model:8b", "https://www.ollama.com/api"),
 	],
