@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import secrets
-import sys
 from typing import Any, NoReturn
 
 from werkzeug.local import Local, release_local
@@ -75,7 +74,7 @@ def get_cached_value(doctype: str, name: str, fieldname: str = "name") -> Any:
 def get_attr(method_string: str) -> Any:
 	"""What a dotted path names; the module is imported."""
 	module, _dot, name = method_string.rpartition(".")
-	return getattr(sys.modules.get(module) or importlib.import_module(module), name)
+	return getattr(importlib.import_module(module), name)
 
 
 def get_hooks(hook: str) -> list[Any]:
