@@ -28,7 +28,7 @@ SHOWN_CHARS = 8
 # Frappe calls the method named before the first slash (frappe/api/v1.py). A key may call those that chat, not those of
 # the forms, which make keys and test providers.
 METHODS = re.compile(r"/api(/v1)?/method/ai_assistant\.(v1|api\.[^/]+)(/.*)?", re.DOTALL)
-NAME = re.compile(r"v1|[a-z_.]+")
+NAME = re.compile(r"v1|[a-z_.]{1,40}")
 AUTHORIZATION = "HTTP_AUTHORIZATION"
 
 
@@ -121,7 +121,7 @@ def authenticate() -> None:
 def called_method(path: str) -> str | None:
 	"""Returns the method of this app that a path calls: `v1`, or a name in `ai_assistant.api`. None for all other paths.
 
-	A client may put anything behind `api.`, also its key. What is no name of a method is left out, because the log has it.
+	A client may put anything behind `api.`, also its key. The log has the name, so what cannot be a name is `api` here.
 	"""
 	if (match := METHODS.fullmatch(path)) is None:
 		return None
@@ -175,7 +175,7 @@ def _refuse(message: str, name: str | None = None) -> NoReturn:
 		message: the sentence.
 		name: the store's name of the key, if the store has it.
 	"""
-	# The import waits for a refusal, because every page of a site loads this module.
+	# `refusals` reads the current key, so it imports this module.
 	from ai_assistant.chat import refusals
 
 	refusals.record("unauthenticated", called_method(frappe.local.request.path) or "api", name)

@@ -17,11 +17,6 @@ from ai_assistant.config.settings import load
 from ai_assistant.log import fields, logger
 from ai_assistant.permissions import may_use, sees_all
 
-
-class Own(Response):
-	"""A response of this app. `ai_assistant.api.v1.after_request` takes every other one for one of Frappe's."""
-
-
 Answer = dict[str, Any] | Response
 P = ParamSpec("P")
 
@@ -31,6 +26,10 @@ TOKEN_HEADER = "X-AI-Assistant-Token"
 # Any JSON value. Frappe checks annotations with pydantic and refuses a wrong type with a traceback
 # (frappe/utils/typing_validations.py). `chat.request` refuses it with one sentence.
 Field = str | int | float | bool | list[Any] | dict[str, Any] | None
+
+
+class Own(Response):
+	"""A response of this app. `ai_assistant.api.v1.after_request` takes every other one for one of Frappe's."""
 
 
 def answers_to(check: Callable[[], None]) -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:

@@ -1,6 +1,6 @@
 """The standard APIs under one base address, `/api/method/ai_assistant.v1` or `/ai/v1`.
 
-Frappe calls the method named before the first slash (frappe/api/v1.py) and leaves the rest to `frappe.request.path`.
+Frappe calls the method named before the first slash (frappe/api/v1.py) and leaves the rest to `frappe.local.request.path`.
 Some clients append `/v1` to the address that they are given, so each path is served with it and without it.
 """
 
@@ -31,13 +31,15 @@ from .responses import Own, only_for_roles, refusal_of
 BASE = re.compile(r"(?:/api(?:/v1)?/method/ai_assistant\.v1|/ai/v1)(?:/v1(?=/|$))?(?P<path>/.*|)", re.DOTALL)
 
 GROUP = re.compile(r"\([^)]*\)")
+# What Frappe answers to a body that is not JSON: 417 in Frappe 16, and 500 in Frappe 15.
+NO_JSON = (417, 500)
 
 Handler = Callable[..., Response]
 
 
 def _list_models() -> Response:
 	entries = models.listed(access.load_permitted())
-	if "anthropic-version" in frappe.request.headers:
+	if "anthropic-version" in frappe.local.request.headers:
 		data = [models.as_anthropic(*entry) for entry in entries]
 		ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
 		return json_response({"data": data, "has_more": False, **ends})
@@ -45,13 +47,13 @@ def _list_models() -> Response:
 
 
 def _get_model(name: str) -> Response:
-	in_anthropics = "anthropic-version" in frappe.request.headers
+	in_anthropics = "anthropic-version" in frappe.local.request.headers
 	form = models.as_anthropic if in_anthropics else models.as_openai
 	return json_response(form(*models.find(name, access.load_permitted())))
 
 
 def _count_message_tokens() -> Response:
-	return _count_tokens(messages.parse(body(), frappe.request.headers), {})
+	return _count_tokens(messages.parse(body(), frappe.local.request.headers), {})
 
 
 def _count_response_tokens() -> Response:
@@ -124,22 +126,33 @@ def _handler(method: str, path: str) -> Callable[[], Response]:
 	raise ChatError("unknown_path", _("There is no such path; there are {0}.").format(paths))
 
 
-def _refused(status: int) -> tuple[str, str]:
-	"""Returns the code and the sentence for what Frappe refuses before it calls a method, by Frappe's status."""
-	by_status: dict[int, tuple[str, str]] = {
-		400: (
-			"invalid_request",
-			_("The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none."),
-		),
-		401: ("unauthenticated", _("The API key is not valid.")),
-		403: ("not_permitted", _("This is not permitted.")),
-		404: ("unknown_path", _("There is no such path.")),
-		413: ("too_large", _("The body is larger than the site accepts.")),
-		417: ("invalid_request", _("The body is not a JSON object that this site accepts.")),
-		429: ("rate_limited", _("Too many requests; ask again in a moment.")),
-		503: ("busy", _("The site is in maintenance; ask again in a moment.")),
+# The codes for what Frappe refuses before it calls a method, by Frappe's status.
+CODES = {
+	400: "invalid_request",
+	401: "unauthenticated",
+	403: "not_permitted",
+	404: "unknown_path",
+	413: "too_large",
+	417: "invalid_request",
+	429: "rate_limited",
+	503: "busy",
+}
+
+
+def _sentence(status: int) -> str:
+	"""Returns the sentence for what Frappe refuses before it calls a method, by Frappe's status."""
+	sentences = {
+		400: _("The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none."),
+		401: _("The API key is not valid."),
+		403: _("This is not permitted."),
+		404: _("There is no such path."),
+		413: _("The body is larger than the site accepts."),
+		417: _("The body is not a JSON object that this site accepts."),
+		429: _("Too many requests; ask again in a moment."),
+		503: _("The site is in maintenance; ask again in a moment."),
 	}
-	return by_status.get(status, ("internal_error", _("Something went wrong on the site.")))
+	sentence: str = sentences.get(status, _("Something went wrong on the site."))
+	return sentence
 
 
 def before_request() -> None:
@@ -161,20 +174,17 @@ def after_request(response: Response | None = None, request: Request | None = No
 	"""
 	if response is None or request is None or isinstance(response, Own) or response.status_code < 400:
 		return
-	path, method = _path(request), keys.called_method(request.path)
-	if path is None and method is None:
+	path, method, status = _path(request), keys.called_method(request.path), response.status_code
+	if path is None and (method is None or "cmd" in frappe.local.form_dict):
 		return
-	code, message = _refused(response.status_code)
-	if of_key := frappe.flags.refused_key:
-		code, message = "unauthenticated", of_key
-	elif response.status_code != 413 and _is_no_json(request):
-		# Frappe 16 answers 417 and Frappe 15 answers 500.
-		code, message = "invalid_request", _("The body is not valid JSON.")
-	# `ai_assistant.keys` has recorded its own.
+	of_key, is_no_json = frappe.flags.refused_key, status in NO_JSON and _is_no_json(request)
+	code = "invalid_request" if is_no_json else CODES.get(status, "internal_error")
+	# `ai_assistant.keys` has recorded its own, and Frappe its own errors.
 	if code != "internal_error" and not of_key:
 		refusals.record(code, method or "v1")
 	if path is None:
 		return
+	message = of_key or (_("The body is not valid JSON.") if is_no_json else _sentence(status))
 	ours = refusal(_dialect(path), ChatError(code, message).as_dict())
 	response.set_data(ours.get_data())
 	response.status_code = ours.status_code
@@ -182,12 +192,12 @@ def after_request(response: Response | None = None, request: Request | None = No
 
 
 def _is_no_json(request: Request) -> bool:
-	"""Returns whether a body that should be JSON is none. A body that is too large cannot be read."""
-	if not request.is_json:
+	"""Returns whether the body of a request should be JSON and is not."""
+	if not request.is_json or not (body := request.get_data()):
 		return False
 	try:
 		# Frappe reads no other encoding.
-		strict_json.loads(request.get_data().decode())
+		strict_json.loads(body.decode())
 	except (ValueError, RecursionError):
 		return True
 	return False

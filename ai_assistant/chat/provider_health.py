@@ -31,6 +31,11 @@ class SharedState:
 		self._local = LocalState()
 		self._paused_until = 0.0
 
+	@property
+	def is_paused(self) -> bool:
+		"""Whether Redis has not answered lately, and is not asked for a moment."""
+		return time.monotonic() < self._paused_until
+
 	def get(self, names: Sequence[str]) -> Mapping[str, str]:
 		def ask() -> Mapping[str, str]:
 			values = self._redis.mget([self._prefix + name for name in names])
@@ -67,7 +72,7 @@ class SharedState:
 	def _or_locally(self, ask: Callable[[], T], locally: Callable[[], T]) -> T:
 		import redis
 
-		if time.monotonic() >= self._paused_until:
+		if not self.is_paused:
 			try:
 				return ask()
 			except redis.exceptions.RedisError:

@@ -192,15 +192,16 @@ class _Rows:
 			for values in sorted(measured):
 				histogram.add_metric(values, *_buckets(sums, name, bounds, *values))
 			yield histogram
-		refused = CounterMetricFamily(
-			"ai_assistant_refusals",
-			"Calls that the site refused, by the code of the error.",
-			labels=("code",),
-		)
-		for code, count in sorted(refusals.counts(HTTP_STATUS).items()):
-			if count or code in REFUSED_FROM_THE_START:
-				refused.add_metric((code,), count)
-		yield refused
+		if (refused := refusals.counts(HTTP_STATUS)) is not None:
+			counter = CounterMetricFamily(
+				"ai_assistant_refusals",
+				"Calls that the site refused, by the code of the error.",
+				labels=("code",),
+			)
+			for code, count in sorted(refused.items()):
+				if count or code in REFUSED_FROM_THE_START:
+					counter.add_metric((code,), count)
+			yield counter
 		chats = GaugeMetricFamily("ai_assistant_chats", "Requests that have not ended.", labels=("status",))
 		for status, count in rows.unended(now).items():
 			chats.add_metric((status,), count)

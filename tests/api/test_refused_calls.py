@@ -24,6 +24,7 @@ API = "/api/method/ai_assistant.api."
 ASK = {"messages": [{"role": "user", "content": "Hi."}]}
 CHAT = {"path": f"{API}chat_completion", "method": "POST", "json": ASK}
 KEY = "aik-never-in-the-log"
+JSON = {"Content-Type": "application/json"}
 
 
 class Refusals:
@@ -46,9 +47,12 @@ class Refusals:
 		return [line.partition("] ")[2] for line in lines if "[API]" in line]
 
 	def _all_counts(self) -> dict[str, int]:
-		# A request leaves nothing there.
+		# A request leaves nothing there, and needs nothing there.
 		frappe.local.site, frappe.local.conf = "site", {}
-		return refusals.counts(dialect.HTTP_STATUS)
+		counts = refusals.counts(dialect.HTTP_STATUS)
+		del frappe.local.site, frappe.local.conf
+		assert counts is not None
+		return counts
 
 
 @pytest.fixture
@@ -106,6 +110,24 @@ def token(user: str) -> dict[str, str]:
 			"chat_completion refused code=not_permitted",
 		),
 		({"path": f"{API}none", "headers": token(USER)}, 417, "none refused code=invalid_request"),
+		({"path": f"{API}{'x' * 41}", "headers": token(USER)}, 417, "api refused code=invalid_request"),
+		# A request without a body whose content type is JSON.
+		(
+			{"path": f"{PATH}/models", "headers": {**JSON, "Authorization": "token a:b"}},
+			401,
+			"v1 refused code=unauthenticated user=Guest",
+		),
+		(
+			{"path": f"{API}get_request", "headers": JSON},
+			403,
+			"get_request refused code=not_permitted user=Guest",
+		),
+		# A body that Frappe reads and that is not JSON.
+		(
+			{"path": f"{API}chat_completion", "method": "POST", "headers": JSON, "data": '{"a": NaN}'},
+			403,
+			"chat_completion refused code=not_permitted user=Guest",
+		),
 	],
 )
 def test_a_refusal_is_recorded_once(
@@ -155,6 +177,17 @@ def test_a_call_while_the_database_cannot_be_reached_is_recorded(
 	answer = in_process.client.get(f"{API}get_request?request_id=12345678", headers=token(USER))
 	assert answer.status_code == 503
 	assert recorded.lines() == [f"[API] get_request refused code=busy user={USER}"]
+
+
+def test_a_refusal_that_cannot_be_recorded_is_answered(
+	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	def fails() -> None:
+		raise OSError("The log cannot be opened.")
+
+	monkeypatch.setattr(refusals, "logger", fails)
+	for path in (f"{PATH}/models", f"{API}get_request"):
+		assert in_process.client.get(path, headers={"x-api-key": KEY}).status_code == 401
 
 
 def test_what_failed_or_is_not_well_is_no_refusal(

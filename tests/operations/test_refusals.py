@@ -1,11 +1,12 @@
 """The metric of refused calls."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ai_assistant.chat import refusals
+from ai_assistant.chat import provider_health, refusals
 from ai_assistant.operations import metrics
 from ai_assistant.standalone import stand_in
 from ai_assistant.standalone.sqlite import SqliteStore
@@ -33,3 +34,13 @@ def test_refused_calls_are_counted_by_their_code(a_site: None) -> None:
 		"busy": 2,
 		"conflict": 1,
 	}
+
+
+def test_a_scrape_has_no_count_while_redis_does_not_answer(
+	a_site: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+	monkeypatch.setattr(stand_in.local, "conf", {"redis_cache": f"unix://{tmp_path}/none.sock"})
+	monkeypatch.setattr(provider_health, "_states", {})
+	refusals.record("busy", "chat_completion")
+	assert refusals.counts(["busy"]) is None
+	assert "ai_assistant_refusals" not in metrics.text()[0]

@@ -59,3 +59,5 @@ def in_process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFact
 				yield made
 		finally:
 			stand_in.keep_logs_in(before)
+			# A response that no test has closed leaves its request there.
+			stand_in.destroy()

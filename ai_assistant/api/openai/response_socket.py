@@ -68,7 +68,7 @@ def connect() -> Response:
 	Raises:
 		ChatError: `method_not_allowed` for any other GET; `no_websocket` if this web server cannot serve a WebSocket.
 	"""
-	environ = frappe.request.environ
+	environ = frappe.local.request.environ
 	if "HTTP_SEC_WEBSOCKET_KEY" not in environ:
 		raise ChatError("method_not_allowed", _("This path accepts another HTTP method."))
 	if HIDDEN not in environ:

@@ -93,7 +93,7 @@ def read(sent: dict[str, Any]) -> Parsed:
 	"""Reads the body of a request, with what it refers to: an earlier response, and items of responses. Raises ChatError."""
 	history, task_id = _continued(sent.get("previous_response_id"))
 	resolved = {**sent, "input": _resolved(sent.get("input"))}
-	parsed = responses.parse(resolved, frappe.request.headers, history)
+	parsed = responses.parse(resolved, frappe.local.request.headers, history)
 	if not parsed.fields["messages"]:
 		raise invalid(_("{0} accepts a string or a list of items."), "input")
 	if task_id and not (sent.get("metadata") or {}).get("task_id"):
@@ -104,7 +104,7 @@ def read(sent: dict[str, Any]) -> Parsed:
 def retrieve(response_id: str) -> Response:
 	"""Returns a stored response in any status; with `stream=true` its events, or only those after `starting_after`."""
 	row, sent = _find(response_id)
-	query = frappe.request.args
+	query = frappe.local.request.args
 	if not flag(query.get("stream"), "stream"):
 		return _whole(row, sent)
 	parsed = _parsed(row, sent, stream=True)
@@ -127,7 +127,7 @@ def list_input(response_id: str) -> Response:
 	if sent.get("messages") is None:
 		raise _not_kept(response_id)
 	items = items_of(sent["messages"], row["request_id"], _tools(sent))
-	return requests.json_response(page_of(items, frappe.request.args))
+	return requests.json_response(page_of(items, frappe.local.request.args))
 
 
 def cancel(response_id: str) -> Response:
