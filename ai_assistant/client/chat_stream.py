@@ -62,6 +62,8 @@ class ChatStream:
 		self._events = events = client.events
 		self._inbox: Inbox = queue.SimpleQueue()
 		self._next_seq = 1
+		# The highest `seq` that an event or an `ai_status` has told.
+		self._last_seq = 0
 		# Events that arrived before one with a lower `seq`.
 		self._early: dict[int, dict[str, Any]] = {}
 		self._gap_until: float | None = None
@@ -110,7 +112,7 @@ class ChatStream:
 					continue
 				self._gap_until, self._last_message = None, time.monotonic()
 				answered = self._answered.is_set()
-				expected = answered or bool(self._early)
+				expected = answered or self._is_behind
 				for event in self._read_journal():
 					self._socket_is_silent = self._socket_is_silent or not expected
 					yield event
@@ -122,14 +124,20 @@ class ChatStream:
 			if kind == EVENT:
 				yield from self._in_order(message)
 			elif kind == STATUS:
+				self._last_seq = max(self._last_seq, message.get("last_seq", 0))
 				yield {"type": STATUS, **message}
 			self._done = self._answered.is_set() and (
 				self._completed.is_set() or not self.answer or not self.answer["realtime"]["last_seq"]
 			)
 
+	@property
+	def _is_behind(self) -> bool:
+		"""Whether an event exists that has not arrived."""
+		return self._last_seq >= self._next_seq
+
 	def _timeout_s(self) -> float:
 		"""Seconds to wait for the next message before checking what is missing."""
-		if not self._early and not self._answered.is_set():
+		if not self._is_behind and not self._answered.is_set():
 			return CHECK_S
 		if self._gap_until is None:
 			self._gap_until = time.monotonic() + (GAP_S if self._events.socket else 0.0)
@@ -137,7 +145,7 @@ class ChatStream:
 
 	def _nothing_is_missing(self) -> bool:
 		"""Whether the next event can be expected from the socket, because the provider is just slow."""
-		if self._early or self._answered.is_set():
+		if self._is_behind or self._answered.is_set():
 			return False
 		socket = self._events.socket
 		if not socket:
@@ -156,13 +164,14 @@ class ChatStream:
 		)
 
 	def _in_order(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+		self._last_seq = max(self._last_seq, event["seq"])
 		if event["seq"] >= self._next_seq:
 			self._early[event["seq"]] = event
 		while following := self._early.pop(self._next_seq, None):
 			self._next_seq += 1
 			if following["type"] == "completion":
 				self._completed.set()
-			if not self._early and not self._answered.is_set():
+			if not self._is_behind and not self._answered.is_set():
 				self._gap_until = None
 			yield following
 

@@ -229,10 +229,14 @@ class Publisher:
 		self._outbox.send_until_done(lambda: self._emit([("completion", event)], row))
 
 	def status(self, phase: str, **more: Any) -> None:
-		"""Sends an `ai_status`, unless the publisher is not enabled or does not publish."""
+		"""Sends an `ai_status`, unless the publisher is not enabled or does not publish.
+
+		It has the number of the last event, so that a client notices that it has not received that event.
+		"""
 		self._last_sent = self._last_status = time.monotonic()
 		if self.enabled and self.publishes:
-			send_status(self.user, self.ids, phase, self.transcript.elapsed_ms(), **more)
+			elapsed_ms = self.transcript.elapsed_ms()
+			send_status(self.user, self.ids, phase, elapsed_ms, last_seq=self.last_seq, **more)
 
 	def _send(self, *items: Item) -> None:
 		if self.enabled:

@@ -58,3 +58,26 @@ def test_a_new_connection_that_has_brought_nothing_is_not_trusted_for_long(
 		assert next(events)["seq"] == 2
 	finally:
 		site.ended.set()
+
+
+@pytest.mark.timeout(20)
+def test_an_event_that_a_status_tells_and_the_socket_has_lost_is_read_from_the_journal(
+	monkeypatch: pytest.MonkeyPatch,
+) -> None:
+	for name in ("SILENCE_S", "FIRST_SILENCE_S"):
+		monkeypatch.setattr(chat_stream, name, 3600.0)
+	monkeypatch.setattr(chat_stream, "GAP_S", 0.01)
+	connected = threading.Event()
+	connected.set()
+	sockets = EventSocket("http://127.0.0.1", "site")
+	sockets.socket = SimpleNamespace(sid="first", connected=True, connected_event=connected)
+	site = Site(sockets)
+	site.stored = [event(1), event(2)]
+	stream = ChatStream(site, {"request_id": "r"})  # type: ignore[arg-type]
+	try:
+		events = iter(stream)
+		sockets.deliver("ai_progress", event(1))
+		sockets.deliver("ai_status", {"request_id": "r", "phase": "thinking", "last_seq": 2})
+		assert [next(events).get("seq") for _ in range(3)] == [1, None, 2]
+	finally:
+		site.ended.set()

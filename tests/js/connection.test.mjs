@@ -53,6 +53,23 @@ describe("a socket", { concurrency: 3 }, () => {
 		assert.equal((await chat).response, "twothree");
 	});
 
+	test("that loses an event without a gap is made good by the next status", async (t) => {
+		const wire = await Wire.over(t);
+		wire.onFrame = (text, pass) => progressIn(text)?.seq === 2 || pass();
+		const { manager: client } = manager(t, wire.options);
+		await client.connect();
+		const [gate, id] = [unique("gate"), unique("request")];
+		const first = next(client, "reasoning", (event) => event.seq === 1);
+		const lost = next(client, "reasoning", (event) => event.seq === 2);
+		const chat = client.chat(script({ reasoning: "one" }, { gate }, { text: "two" }), { request_id: id });
+		await first;
+		// As the site sends it every three seconds.
+		for (const listener of client.socket.listeners("ai_status")) listener({ request_id: id, last_seq: 2 });
+		assert.equal((await lost).text, "one");
+		await openGate(gate);
+		assert.equal((await chat).response, "two");
+	});
+
 	test("that falls silent is not waited for", async (t) => {
 		const wire = await Wire.over(t);
 		const { manager: client } = manager(t, wire.options);

@@ -119,6 +119,7 @@ const ASLEEP_MS = 30_000;
  * @property {string} task_id
  * @property {"queued" | "thinking" | "answering" | "calling" | "tool" | "approval" | "fallback"} phase
  * @property {number} elapsed_ms
+ * @property {number} [last_seq] the `seq` of the last event that the site has sent
  * @property {number} [position] in the queue
  * @property {string} [failed] the provider that failed
  * @property {string} [provider] the provider that is asked instead
@@ -215,6 +216,8 @@ class Chat {
 	constructor(requestId, afterSeq) {
 		this.requestId = requestId;
 		this.next = afterSeq + 1;
+		/** The highest `seq` that an event or an `ai_status` has told. */
+		this.last = 0;
 		/** @type {Map<number, Progress>} */
 		this.early = new Map();
 		this.ended = false;
@@ -259,6 +262,11 @@ class Chat {
 	hears() {
 		this.heard = true;
 		this.heardAt = Date.now();
+	}
+
+	/** Records that an event exists. The journal is asked for it if it does not arrive. @param {number} seq */
+	knows(seq) {
+		this.last = Math.max(this.last, seq);
 	}
 
 	succeeded() {
@@ -385,6 +393,8 @@ export class RealtimeManager {
 		socket.on(STATUS, (message) => {
 			for (const chat of this.#chats.get(message?.request_id) ?? []) {
 				chat.hears();
+				chat.knows(message.last_seq ?? 0);
+				chat.wake();
 				this.#emit("status", message);
 			}
 			if (!this.#chats.has(message?.request_id) && message?.phase === "approval") this.#emit("approval", message);
@@ -578,7 +588,7 @@ export class RealtimeManager {
 		const now = Date.now();
 		if (chat.askAgainAt > now) return Math.min(chat.askAgainAt - now, RECOVER_MS);
 		if (!this.connected || chat.stale) return 0;
-		if (!chat.early.size && !answered) {
+		if (chat.last < chat.next && !answered) {
 			if (chat.deaf) return 0;
 			return chat.heardAt + (chat.heard ? SILENCE_MS : FIRST_MS) - now;
 		}
@@ -655,13 +665,14 @@ export class RealtimeManager {
 
 	/** @param {Chat} chat @param {Progress} event */
 	#order(chat, event) {
+		chat.knows(event.seq);
 		if (event.seq >= chat.next) chat.early.set(event.seq, event);
 		for (let next; (next = chat.early.get(chat.next)); ) {
 			chat.early.delete(chat.next++);
 			if (next.type === "completion") chat.ended = true;
 			this.#emit(next.type, next);
 		}
-		if (!chat.early.size) chat.missingSince = null;
+		if (chat.last < chat.next) chat.missingSince = null;
 	}
 
 	/** @param {(chat: Chat) => void} [change] */
