@@ -120,7 +120,7 @@ class Site:
 		return response.status_code, response.json
 
 	def _respond(self, request: Request) -> Response:
-		self._init(request)
+		self._init(cookies=Cookies(request), form_dict=_dict(), request=request, response=_dict())
 		try:
 			if request.headers.get("X-Frappe-Site-Name", self.name) != self.name:
 				raise NotFound
@@ -149,7 +149,7 @@ class Site:
 
 	def run(self, job: Callable[[], None], user: str = "Administrator") -> None:
 		"""Run a job as Frappe's scheduler and workers do: as a user, without a request, with a commit at the end."""
-		self._connect()
+		self._init()
 		local.session.user = user
 		try:
 			job()
@@ -157,28 +157,24 @@ class Site:
 		finally:
 			destroy()
 
-	def _init(self, request: Request) -> None:
-		self._connect()
-		local.cookies = Cookies(request)
-		local.form_dict = _dict()
-		local.request = request
-		local.response = _dict()
-
-	def _connect(self) -> None:
+	def _init(self, **of_request: Any) -> None:
 		settings = self.config.current()
-		local.conf = _dict(settings.values)
-		local.db = Transaction(self._database.commit, self._database.rollback, self._emit)
-		local.flags = _dict()
-		local.jobs = self.jobs
-		local.lang = "en"
-		local.logins = self._logins
-		local.message_log = []
-		local.roles_of = settings.roles_of
-		local.session = _dict(data=_dict())
-		local.sessions = self._sessions
-		local.settings = settings
-		local.site = self.name
-		local.store = self.store
+		stand_in.init(
+			conf=_dict(settings.values),
+			db=Transaction(self._database.commit, self._database.rollback, self._emit),
+			flags=_dict(),
+			jobs=self.jobs,
+			lang="en",
+			logins=self._logins,
+			message_log=[],
+			roles_of=settings.roles_of,
+			session=_dict(data=_dict()),
+			sessions=self._sessions,
+			settings=settings,
+			site=self.name,
+			store=self.store,
+			**of_request,
+		)
 
 	def _answer(self, request: Request) -> Response:
 		if match := _METHOD_PATH.fullmatch(request.path):

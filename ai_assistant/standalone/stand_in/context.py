@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import secrets
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from werkzeug.local import Local, release_local
 
 from ..exceptions import DoesNotExistError, ValidationError
 
-local = Local()
+_state: ContextVar[dict[str, Any]] = ContextVar("frappe.local")
+local = Local(_state)
 conf: Any = local("conf")
 db: Any = local("db")
 flags: Any = local("flags")
@@ -19,6 +21,11 @@ message_log: Any = local("message_log")
 request: Any = local("request")
 response: Any = local("response")
 session: Any = local("session")
+
+
+def init(**state: Any) -> None:
+	"""Begin a request whose `frappe.local` has this state."""
+	_state.set(state)
 
 
 def destroy() -> None:
