@@ -90,6 +90,8 @@ class Site:
 		self.jobs = Jobs(self.run)
 		self._logins = Logins()
 		self._sessions = Sessions(database)
+		self._before_request = [get_attr(hook) for hook in hooks.before_request]
+		self._after_request = [get_attr(hook) for hook in hooks.after_request]
 
 	def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
 		if "HTTP_TRANSFER_ENCODING" in environ:
@@ -127,8 +129,8 @@ class Site:
 			_read_form(request)
 			if request.method == "OPTIONS":
 				return Response()
-			for hook in hooks.before_request:
-				get_attr(hook)()
+			for hook in self._before_request:
+				hook()
 			authenticate(request)
 			response = self._answer(request)
 			if request.method in UNSAFE_METHODS or local.flags.commit:
@@ -142,8 +144,8 @@ class Site:
 			response = _refusal(error)
 		finally:
 			local.db.rollback()
-		for hook in hooks.after_request:
-			get_attr(hook)(response=response, request=request)
+		for hook in self._after_request:
+			hook(response=response, request=request)
 		local.cookies.send_with(response)
 		return response
 
