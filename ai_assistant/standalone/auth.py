@@ -22,7 +22,7 @@ from .site_config import GUEST, User
 
 # `local` belongs to the request, like frappe.local: the site writes to it.
 # nosemgrep: frappe-monkey-patching-not-allowed
-from .stand_in import _, _dict, form_dict, get_attr, local, session, throw, whitelist
+from .stand_in import _, _dict, form_dict, get_attr, local, throw, whitelist
 
 LOGIN_PATH = "/api/method/login"
 MAX_PASSWORD = 512
@@ -72,32 +72,32 @@ def authenticate(request: Request) -> None:
 	# Frappe ignores a header that does not consist of two words.
 	names_user = header.count(" ") == 1
 	user = user_of_key(header, local.settings.users) if names_user else None
-	if user and session.user == "Guest":
+	if user and local.session.user == "Guest":
 		local.session = _dict(user=user.name, sid=user.name, data=_dict())
 	for hook in hooks.auth_hooks:
 		get_attr(hook)()
-	if names_user and session.user == "Guest":
+	if names_user and local.session.user == "Guest":
 		raise AuthenticationError
 
 
 @whitelist()
 def get_logged_user() -> str:
 	"""The name of the current user."""
-	name: str = session.user
+	name: str = local.session.user
 	return name
 
 
 @whitelist(allow_guest=True)
 def get_user_info() -> dict[str, str]:
 	"""The name and the type of the current user, who may be a guest. frappe/realtime.py."""
-	user = local.settings.users.get(session.user, GUEST)
+	user = local.settings.users.get(local.session.user, GUEST)
 	return {"user": user.name, "user_type": user.user_type}
 
 
 @whitelist(allow_guest=True)
 def logout() -> None:
 	"""End the session. The current user is a guest afterwards."""
-	local.sessions.end(session.sid)
+	local.sessions.end(local.session.sid)
 	_set_user(GUEST, None)
 	local.cookies.deleted = True
 	_greet(GUEST)
@@ -159,7 +159,7 @@ def _greet(user: User) -> None:
 
 
 def _check_csrf_token(request: Request) -> None:
-	if request.method not in UNSAFE_METHODS or not (token := session.data.csrf_token):
+	if request.method not in UNSAFE_METHODS or not (token := local.session.data.csrf_token):
 		return
 	sent = request.headers.get("X-Frappe-CSRF-Token") or form_dict.pop("csrf_token", None)
 	if sent != token:
