@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,14 @@ class User:
 	roles: tuple[str, ...] = ()
 	user_type: str = "System User"
 	desk_theme: str = "Automatic"
+
+	@cached_property
+	def ai_key_hash(self) -> str:
+		"""The SHA-256 hash of the AI Key."""
+		# It imports frappe, for which the stand-in is not in place when this module is imported.
+		from ai_assistant import keys
+
+		return keys.digest(self.ai_key or "")
 
 
 GUEST = User("Guest", roles=("Guest",), user_type="Website User")

@@ -32,12 +32,9 @@ class SqliteKeys(Rows):
 
 def _keys() -> Iterator[tuple[str, str]]:
 	"""Yields the user and the SHA-256 hash of each key."""
-	# It imports frappe, for which the stand-in is not in place when this module is imported.
-	from ai_assistant import keys
-
 	for user in stand_in.local.settings.users.values():
 		if user.ai_key:
-			yield user.name, keys.digest(user.ai_key)
+			yield user.name, user.ai_key_hash
 
 
 def _row(user: str, key_hash: str) -> Row:
