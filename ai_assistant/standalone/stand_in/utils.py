@@ -14,7 +14,7 @@ def now() -> str:
 
 	frappe/utils/data.py uses the time zone of System Settings; here it is the machine's.
 	"""
-	return datetime.now().strftime("%Y-%m-%d %H:%M:%S.%f")
+	return datetime.now().isoformat(" ", "microseconds")
 
 
 def convert_utc_to_system_timezone(utc_timestamp: datetime) -> datetime:
