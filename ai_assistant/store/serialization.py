@@ -22,6 +22,7 @@ FIGURES = {
 }
 """The figures in the objects of the contract, in the order in which clients get them."""
 
+_FIELDS, _JSON_FIELDS = frozenset(REQUEST_FIELDS), frozenset(JSON_FIELDS)
 
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 """Encodes a value without escapes, so that a lone surrogate is refused as it is in a text column."""
@@ -33,13 +34,13 @@ def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 	Raises:
 		ValueError: a key is no field of a request, or no figure of one of FIGURES.
 	"""
-	if unknown := values.keys() - set(REQUEST_FIELDS):
+	if unknown := values.keys() - _FIELDS:
 		raise ValueError(f"a request has no {', '.join(sorted(unknown))}")
 	for field, names in FIGURES.items():
 		if unknown := (values.get(field) or {}).keys() - set(names):
 			raise ValueError(f"the {field} of a request has no {', '.join(sorted(unknown))}")
 	return {
-		field: to_json(value) if field in JSON_FIELDS and value is not None else value
+		field: to_json(value) if field in _JSON_FIELDS and value is not None else value
 		for field, value in values.items()
 	}
 
@@ -47,6 +48,6 @@ def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 def to_row(fields: Sequence[str], columns: Sequence[Any]) -> Row:
 	"""Decodes the JSON_FIELDS among the columns that were read for `fields`."""
 	return {
-		field: json.loads(value) if field in JSON_FIELDS and value is not None else value
+		field: json.loads(value) if field in _JSON_FIELDS and value is not None else value
 		for field, value in zip(fields, columns, strict=True)
 	}
