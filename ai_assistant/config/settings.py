@@ -67,9 +67,10 @@ _known_as: dict[tuple[str, str | None], tuple[str, Settings]] = {}
 
 def load() -> Settings:
 	"""Returns the site's settings, from the parts of its configuration that are right."""
-	from_file = frappe.conf.get(CONF_KEY)
+	conf = frappe.local.conf
+	from_file = conf.get(CONF_KEY)
 	# Compared as text: True is equal to 1 in Python, and only one of them is right for a field.
-	text = repr((forms.version(), from_file, frappe.conf.get(HTTP_TIMEOUT)))
+	text = repr((forms.version(), from_file, conf.get(HTTP_TIMEOUT)))
 	key = (frappe.local.site, getattr(frappe.local, "lang", None))
 	known = _known_as.get(key)
 	if known and known[0] == text:

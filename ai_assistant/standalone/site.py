@@ -249,8 +249,9 @@ def _call(command: str) -> Any:
 		)
 	if local.request.method not in stand_in.allowed_http_methods_for_whitelisted_func[method]:
 		throw(_("Not permitted"), PermissionError)
-	local.form_dict.cmd = command
-	return method(**_known_arguments(method, local.form_dict))
+	form = local.form_dict
+	form.cmd = command
+	return method(**_known_arguments(method, form))
 
 
 def _method(command: str) -> Callable[..., Any]:
