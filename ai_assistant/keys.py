@@ -131,10 +131,10 @@ def called_method(path: str) -> str | None:
 
 def _sent() -> str | None:
 	"""The AI Key in the headers of the request, None where there is none."""
-	for key in (_bearer(), frappe.local.request.headers.get("x-api-key", "")):
-		if key.startswith(PREFIX):
-			return str(key)
-	return None
+	key = _bearer()
+	if not key.startswith(PREFIX):
+		key = frappe.local.request.headers.get("x-api-key", "")
+	return key if key.startswith(PREFIX) else None
 
 
 def _bearer() -> str:
