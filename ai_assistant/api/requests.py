@@ -9,6 +9,7 @@ from typing import Any
 import frappe
 from frappe import _
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator
 
 from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership
 from ai_assistant.chat.answer import answer_of
@@ -99,10 +100,9 @@ def send(
 	}
 	writer = dialect.Writer(parsed, request_id, model, created)
 	written = _written(first, ended, chunks, writer, hung_up)
-	response = Own(written, headers=headers, direct_passthrough=True)
 	# A client may hang up before the first part is read. Closing a generator that has not begun runs none of its code.
-	response.call_on_close(chunks.close)
-	return response
+	closing = ClosingIterator(written, chunks.close)
+	return Own(closing, headers=headers, direct_passthrough=True)
 
 
 def body() -> dict[str, Any]:
