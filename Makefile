@@ -62,8 +62,9 @@ serve: $(STAMP) ## start the standalone site on port 8000
 	-@$(MAKE) --silent --no-print-directory page
 	@$(BIN)/ai-assistant serve
 
+# Three processes on two cores: many tests wait for a process that starts.
 test: $(STAMP) page ## the whole suite, except what needs a browser, other programs or a bench
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-browser: $(STAMP) page ## the page in a real Chromium, which is installed where it is missing
 	@tests/browser/setup.sh
