@@ -33,7 +33,7 @@ from tests.support.processes import cpu_seconds, resident_mb
 from tests.support.site import USERS, StandaloneSite
 
 from . import asking
-from .asking import LOOP, Ask, Stamps
+from .asking import Ask, Stamps, run
 from .servers import listening, started, wait_for
 
 RUNS = 5
@@ -51,7 +51,6 @@ LIMITS = {
 	"web_percent": 100,
 }
 PROXY = Path("build/proxy/bin/litellm")
-run = LOOP.run_until_complete
 
 
 @dataclass
