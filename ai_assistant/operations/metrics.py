@@ -1,4 +1,5 @@
-"""Metrics of all processes for Prometheus, computed from the rows of requests. They are exact and do not slow chats down.
+"""Metrics of all processes for Prometheus. They are computed from the rows of requests, so they are exact and do not slow
+chats down. Only refused calls have a counter of their own.
 
 Each ended request is added once to sums in the store, by a scrape or by the scheduler. So a scrape costs as much as the
 requests that ended since the last one, and sums do not fall when old requests are deleted.

@@ -1,4 +1,4 @@
-"""The tools that the site runs for the model, with the permissions of the user who asks.
+"""The tools that the site runs for the model. On the site they run with the permissions of the user who asks.
 
 - `tool` has the type of a tool, and the decorator for functions of other apps.
 - `catalog` finds the tools of a mode by their names.
