@@ -1,7 +1,9 @@
 """Tests rules that hold for all modules of the app and of its tests."""
 
+import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from tests import code_map
@@ -47,3 +49,37 @@ def test_sql_that_only_mariadb_understands_is_in_one_file() -> None:
 
 def test_the_page_about_the_code_lists_the_modules() -> None:
 	assert code_map.PAGE.read_text() == code_map.page(), "python -m tests.code_map writes it anew"
+
+
+def test_no_import_is_a_circle() -> None:
+	"""An import of a module of another package also runs that package's `__init__`. Imports in functions are left out."""
+	paths = {_name(path): path for path in modules("ai_assistant") if path.suffix == ".py"}
+	graph = {name: set(_imported(name, path, paths)) - {name} for name, path in paths.items()}
+	try:
+		TopologicalSorter(graph).prepare()
+	except CycleError as error:
+		raise AssertionError(" → ".join(error.args[1])) from None
+
+
+def _name(path: Path) -> str:
+	return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported(name: str, path: Path, paths: dict[str, Path]) -> Iterator[str]:
+	package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+	for statement in ast.parse(path.read_text()).body:
+		if isinstance(statement, ast.Import):
+			targets = [alias.name for alias in statement.names]
+		elif isinstance(statement, ast.ImportFrom):
+			parts = package.split(".")[: -statement.level + 1 or None] if statement.level else []
+			base = ".".join([*parts, *([statement.module] if statement.module else [])])
+			names = {f"{base}.{alias.name}" for alias in statement.names}
+			targets = [*(names & paths.keys()), *([] if names <= paths.keys() else [base])]
+		else:
+			continue
+		for target in targets:
+			for end in range(1, target.count(".") + 2):
+				part = ".".join(target.split(".")[:end])
+				is_around = f"{name}.".startswith(f"{part}.") and part != target
+				if part in paths and not is_around:
+					yield part

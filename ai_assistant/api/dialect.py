@@ -11,32 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ai_assistant.chat import errors
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
 from .paths import Paths
-
-HTTP_STATUS = {
-	**errors.HTTP_STATUS,
-	"invalid_request": 400,
-	"context_too_long": 400,
-	"content_filtered": 400,
-	"budget_exceeded": 402,
-	"provider_unavailable": 503,
-	# The codes that only these APIs have.
-	"threads_unsupported": 400,
-	"unauthenticated": 401,
-	"unknown_model": 404,
-	"unknown_path": 404,
-	"method_not_allowed": 405,
-	"not_kept": 410,
-	"too_large": 413,
-	"no_websocket": 426,
-	"cancelled": 499,
-}
-"""The status of each error code on the standard APIs. Most are those of `chat_completion`.
-
-A dialect may have other statuses for some. A used-up budget is 402, because clients retry a 429 for minutes."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +115,7 @@ class Dialect(Protocol):
 		...
 
 	def error(self, error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-		"""Returns the HTTP status and the body for the contract's `error` object, of a code in HTTP_STATUS."""
+		"""Returns the HTTP status and the body for the contract's `error` object, of a code in `chat.errors.STANDARD_STATUS`."""
 		...
 
 	def Writer(self, parsed: Parsed, request_id: str, model: str, created: int) -> StreamWriter:

@@ -1,4 +1,4 @@
-"""The error codes of the contract, and the app's own errors with these codes."""
+"""The error codes of the contract and of the standard APIs, and the app's own errors with these codes."""
 
 from typing import Any
 
@@ -26,13 +26,34 @@ HTTP_STATUS = {
 }
 """The contract's table, and `internal_error` for a defect of the app, whose traceback is in the log."""
 
+STANDARD_STATUS = {
+	**HTTP_STATUS,
+	"invalid_request": 400,
+	"context_too_long": 400,
+	"content_filtered": 400,
+	"budget_exceeded": 402,
+	"provider_unavailable": 503,
+	# The codes that only these APIs have.
+	"threads_unsupported": 400,
+	"unauthenticated": 401,
+	"unknown_model": 404,
+	"unknown_path": 404,
+	"method_not_allowed": 405,
+	"not_kept": 410,
+	"too_large": 413,
+	"no_websocket": 426,
+	"cancelled": 499,
+}
+"""The status of each error code on the standard APIs. Most are those of `chat_completion`.
+
+A dialect may have other statuses for some. A used-up budget is 402, because clients retry a 429 for minutes."""
 
 # Retry-After if chats hold all threads. The end of a chat cannot be predicted.
 BUSY_S = 2
 
 
 class ChatError(Exception):
-	"""A refusal, with a code of HTTP_STATUS and one translated sentence."""
+	"""A refusal, with a code of STANDARD_STATUS and one translated sentence."""
 
 	def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
 		self.code = code

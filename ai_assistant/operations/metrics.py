@@ -13,8 +13,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ai_assistant import store
-from ai_assistant.api.dialect import HTTP_STATUS
 from ai_assistant.chat import provider_health, refusals
+from ai_assistant.chat.errors import STANDARD_STATUS
 from ai_assistant.config.settings import load
 from ai_assistant.log import fails_quietly
 
@@ -193,7 +193,7 @@ class _Rows:
 			for values in sorted(measured):
 				histogram.add_metric(values, *_buckets(sums, name, bounds, *values))
 			yield histogram
-		if (refused := refusals.counts(HTTP_STATUS)) is not None:
+		if (refused := refusals.counts(STANDARD_STATUS)) is not None:
 			counter = CounterMetricFamily(
 				"ai_assistant_refusals",
 				"Calls that the site refused, by the code of the error.",

@@ -6,8 +6,7 @@ import frappe
 import pytest
 
 from ai_assistant import store
-from ai_assistant.api import dialect
-from ai_assistant.chat import capacity, refusals
+from ai_assistant.chat import capacity, errors, refusals
 from ai_assistant.operations import health
 from tests.security.conftest import InProcess, in_process
 from tests.support import script
@@ -49,7 +48,7 @@ class Refusals:
 	def _all_counts(self) -> dict[str, int]:
 		# A request leaves nothing there, and needs nothing there.
 		frappe.local.site, frappe.local.conf = "site", {}
-		counts = refusals.counts(dialect.HTTP_STATUS)
+		counts = refusals.counts(errors.STANDARD_STATUS)
 		del frappe.local.site, frappe.local.conf
 		assert counts is not None
 		return counts

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..dialect import HTTP_STATUS
+from ai_assistant.chat.errors import STANDARD_STATUS
 
 # The statuses that differ from those of the other dialects.
 STATUSES = {"busy": 529, "provider_unavailable": 529}
@@ -26,7 +26,7 @@ TOO_LONG = "prompt is too long"
 def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 	"""Returns the HTTP status and the body for the contract's `error` object."""
 	code, message = error["code"], error["message"]
-	status = STATUSES.get(code, HTTP_STATUS.get(code, 500))
+	status = STATUSES.get(code, STANDARD_STATUS.get(code, 500))
 	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
 	if code == "context_too_long":
 		message = f"{TOO_LONG}: {message}"

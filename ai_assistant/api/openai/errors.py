@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ai_assistant.api.dialect import HTTP_STATUS
+from ai_assistant.chat.errors import STANDARD_STATUS
 
 TYPES = {
 	401: "authentication_error",
@@ -27,7 +27,7 @@ TOO_LONG = "Your input exceeds the context window of this model: prompt is too l
 def error_object(error: dict[str, Any]) -> dict[str, Any]:
 	"""Returns the value of `error` in a body or an event, for the contract's `error` object."""
 	code = error["code"]
-	status = HTTP_STATUS.get(code, 500)
+	status = STANDARD_STATUS.get(code, 500)
 	kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
 	return {"message": message_of(error), "type": kind, "param": None, "code": CODES.get(code, code)}
 
@@ -40,4 +40,4 @@ def message_of(error: dict[str, Any]) -> str:
 
 def error(error: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 	"""Returns the HTTP status and the body for the contract's `error` object."""
-	return HTTP_STATUS.get(error["code"], 500), {"error": error_object(error)}
+	return STANDARD_STATUS.get(error["code"], 500), {"error": error_object(error)}

@@ -11,8 +11,7 @@ from hypothesis import given
 from pydantic import TypeAdapter
 
 from ai_assistant.api.anthropic import messages as dialect
-from ai_assistant.api.dialect import HTTP_STATUS
-from ai_assistant.chat.errors import ChatError
+from ai_assistant.chat.errors import STANDARD_STATUS, ChatError
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall
 from tests.api.answers import (
 	ALL,
@@ -197,7 +196,7 @@ def test_each_error_has_anthropics_status_and_type(code: str, status: int, kind:
 
 
 def test_every_error_of_the_contract_has_a_status() -> None:
-	for code in HTTP_STATUS:
+	for code in STANDARD_STATUS:
 		status, body = dialect.error({"code": code, "message": "No."})
 		assert 400 <= status < 600 and body["error"]["type"].endswith(("_error", "too_large"))
 
