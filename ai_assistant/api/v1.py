@@ -126,33 +126,22 @@ def _handler(method: str, path: str) -> Callable[[], Response]:
 	raise ChatError("unknown_path", _("There is no such path; there are {0}.").format(paths))
 
 
-# The codes for what Frappe refuses before it calls a method, by Frappe's status.
-CODES = {
-	400: "invalid_request",
-	401: "unauthenticated",
-	403: "not_permitted",
-	404: "unknown_path",
-	413: "too_large",
-	417: "invalid_request",
-	429: "rate_limited",
-	503: "busy",
-}
-
-
-def _sentence(status: int) -> str:
-	"""Returns the sentence for what Frappe refuses before it calls a method, by Frappe's status."""
-	sentences = {
-		400: _("The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none."),
-		401: _("The API key is not valid."),
-		403: _("This is not permitted."),
-		404: _("There is no such path."),
-		413: _("The body is larger than the site accepts."),
-		417: _("The body is not a JSON object that this site accepts."),
-		429: _("Too many requests; ask again in a moment."),
-		503: _("The site is in maintenance; ask again in a moment."),
+def _refused(status: int) -> tuple[str, str]:
+	"""Returns the code and the sentence for what Frappe refuses before it calls a method, by Frappe's status."""
+	by_status: dict[int, tuple[str, str]] = {
+		400: (
+			"invalid_request",
+			_("The session needs its CSRF token in X-Frappe-CSRF-Token; an API key needs none."),
+		),
+		401: ("unauthenticated", _("The API key is not valid.")),
+		403: ("not_permitted", _("This is not permitted.")),
+		404: ("unknown_path", _("There is no such path.")),
+		413: ("too_large", _("The body is larger than the site accepts.")),
+		417: ("invalid_request", _("The body is not a JSON object that this site accepts.")),
+		429: ("rate_limited", _("Too many requests; ask again in a moment.")),
+		503: ("busy", _("The site is in maintenance; ask again in a moment.")),
 	}
-	sentence: str = sentences.get(status, _("Something went wrong on the site."))
-	return sentence
+	return by_status.get(status, ("internal_error", _("Something went wrong on the site.")))
 
 
 def before_request() -> None:
@@ -174,17 +163,19 @@ def after_request(response: Response | None = None, request: Request | None = No
 	"""
 	if response is None or request is None or isinstance(response, Own) or response.status_code < 400:
 		return
-	path, method, status = _path(request), keys.called_method(request.path), response.status_code
+	path, method = _path(request), keys.called_method(request.path)
 	if path is None and (method is None or "cmd" in frappe.local.form_dict):
 		return
-	of_key, is_no_json = frappe.flags.refused_key, status in NO_JSON and _is_no_json(request)
-	code = "invalid_request" if is_no_json else CODES.get(status, "internal_error")
+	code, message = _refused(response.status_code)
+	if of_key := frappe.flags.refused_key:
+		message = of_key
+	elif response.status_code in NO_JSON and _is_no_json(request):
+		code, message = "invalid_request", _("The body is not valid JSON.")
 	# `ai_assistant.keys` has recorded its own, and Frappe its own errors.
 	if code != "internal_error" and not of_key:
 		refusals.record(code, method or "v1")
 	if path is None:
 		return
-	message = of_key or (_("The body is not valid JSON.") if is_no_json else _sentence(status))
 	ours = refusal(_dialect(path), ChatError(code, message).as_dict())
 	response.set_data(ours.get_data())
 	response.status_code = ours.status_code
