@@ -62,9 +62,9 @@ def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) ->
 
 	Raises AttemptFailed, after all that the provider had sent.
 	"""
-	first, names = race.first, race.names
+	first = race.first
 	if run.cancel.requested:
-		yield Completion("cancelled", names["provider"], names["model"])
+		yield _ended("cancelled", race)
 		return
 	if refusal := first.refusal():
 		raise AttemptFailed(refusal, False, race)
@@ -76,7 +76,7 @@ def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) ->
 		)
 	run.cancel.on_ask(bridge.wake)
 	try:
-		for received in _received(bridge, assembly, run, names):
+		for received in _received(bridge, assembly, run, race):
 			if isinstance(received, Tick | Detached):
 				yield received
 			elif isinstance(received, Completion):
@@ -86,17 +86,21 @@ def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) ->
 			else:
 				yield from assembly.add(received)
 				if assembly.is_full:
-					yield Completion("length", names["provider"], names["model"])
+					yield _ended("length", race)
 					return
 		yield from assembly.end(is_cut=True)
-		yield Completion("cancelled", names["provider"], names["model"])
+		yield _ended("cancelled", race)
 	except Exception as error:
-		failure = error_of_adapter(error, names)
+		failure = error_of_adapter(error, race.names)
 		yield from assembly.end(is_cut=True)
 		raise AttemptFailed(failure, assembly.begun or failure.kind == "total", race) from None
 	finally:
 		run.cancel.on_ask(None)
 		bridge.close()
+
+
+def _ended(finish_reason: str, race: hedging.Race) -> Completion:
+	return Completion(finish_reason, race.names["provider"], race.names["model"])
 
 
 def wait(seconds: float, run: Run) -> Iterator[Tick]:
@@ -108,7 +112,7 @@ def wait(seconds: float, run: Run) -> Iterator[Tick]:
 
 
 def _received(
-	bridge: "Bridge[hedging.Item]", assembly: Assembly, run: Run, names: dict[str, str]
+	bridge: "Bridge[hedging.Item]", assembly: Assembly, run: Run, race: hedging.Race
 ) -> Iterator[hedging.Item | Tick]:
 	"""Yields what the provider sends, and a Tick when the caller wants its turn. Ends on a cancel.
 
@@ -128,14 +132,14 @@ def _received(
 		if not received and not is_last:
 			# `heard` is read again: something may have come since.
 			if time.monotonic() >= bridge.heard + seconds:
-				raise ProviderError(kind, seconds=f"{seconds:g}", **names)
+				raise ProviderError(kind, seconds=f"{seconds:g}", **race.names)
 			yield Tick()
 		while received and not run.pacing.gathers():
 			yield received.pop(0)
 		# After a chunk or two the caller may want the other chunks joined to one.
 		yield from _joined(received)
 	if not run.cancel.requested:
-		raise ProviderError("total", seconds=f"{run.timeouts.total_s:g}", **names)
+		raise ProviderError("total", seconds=f"{run.timeouts.total_s:g}", **race.names)
 
 
 def _silence_limit(assembly: Assembly, timeouts: Timeouts) -> tuple[str, float]:

@@ -155,8 +155,7 @@ class Gateway:
 					if retries.may_succeed_later(its_error):
 						again.append(((asked.provider, asked.ask.model), its_error))
 					waiting = retries.without(waiting, asked.provider, its_error)
-				race = failed.race
-				if race.winner and race.loser is race.first and not race.is_judged:
+				if failed.race.has_first_lost and not failed.race.is_judged:
 					# It was hung up on, and has not failed.
 					waiting.append((provider, model))
 			if is_final:
@@ -244,14 +243,14 @@ class Gateway:
 		self.health.succeeded(prepared.provider, prepared.ask.model, first_s if prepared is first else 0.0)
 		for failed, error in race.failures():
 			self.health.failed(failed.provider, error)
-		if race.hedge and race.loser is first and not race.is_judged:
+		if race.hedge and race.has_first_lost and not race.is_judged:
 			self.health.failed(first.provider, hedging.first_token(first, race.hedge.after_s or 0))
 
 	def _record_failures(self, race: Race, failures: Sequence[tuple[Prepared, ProviderError]]) -> None:
 		"""Records who has failed before any content of an answer has come."""
 		for failed, error in failures:
 			self.health.failed(failed.provider, error)
-		is_listened_to = race.is_judged and race.winner not in (None, race.first)
+		is_listened_to = race.is_judged and race.has_first_lost
 		if not is_listened_to and race.first not in [failed for failed, _error in failures]:
 			self.health.undecided(race.first.provider)
 

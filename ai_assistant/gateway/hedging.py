@@ -65,8 +65,6 @@ class Race:
 		self.winner: Prepared | None = None
 		"""Who has answered first, if two were to be asked."""
 		self.errors: dict[int, ProviderError] = {}
-		self.names = dict(first.names)
-		"""The provider whose answer is read, or the first of those that are still silent, for the sentences of errors."""
 
 	@property
 	def _silent(self) -> list[Prepared]:
@@ -81,9 +79,19 @@ class Race:
 		return self.winner or next(iter(self._silent), self.first)
 
 	@property
+	def names(self) -> dict[str, str]:
+		"""The leader and its model, for the sentences of errors."""
+		return self.leader.names
+
+	@property
 	def loser(self) -> Prepared | None:
 		"""The provider that was asked and was still silent when the other one answered, or at a cancel."""
 		return next((one for one in self._silent if one is not self.leader), None)
+
+	@property
+	def has_first_lost(self) -> bool:
+		"""Whether the second provider has answered while the first one was silent."""
+		return self.winner is not None and self.loser is self.first
 
 	@property
 	def hung_up_on(self) -> tuple[str, str] | None:
@@ -186,10 +194,8 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") ->
 			prepared = race.providers[number]
 			if (error := task.exception()) is None:
 				race.winner = prepared
-				race.names.update(prepared.names)
 				return task.result()
 			race.errors[number] = error_of_adapter(error, prepared.names)
-			race.names.update(race.leader.names)
 	raise race.errors[0].with_traceback(None)
 
 

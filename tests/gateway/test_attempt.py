@@ -28,6 +28,6 @@ def test_a_caller_gets_the_rest_of_a_burst_as_one_once_it_gathers(
 	pacing = Pacing(gathers=lambda: len(taken) >= gathers_after)
 	run = Run(Cancel(), pacing, Timeouts(), math.inf, 100)
 	burst: Any = Burst()
-	for chunk in islice(attempt._received(burst, Assembly(100, False), run, {}), len(given)):
+	for chunk in islice(attempt._received(burst, Assembly(100, False), run, burst), len(given)):
 		taken.append(chunk)
 	assert taken == [Text(text) for text in given]
