@@ -47,10 +47,8 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 							done = True
 							continue
 						partial.begun = True
-						if (reported := chunk.get("error")) is not None:
-							raise failure(names, body=reported)
-						if chunk.get("usage") or "x_groq" in chunk:
-							usage = usage_in(chunk) or usage
+						_check(chunk, names)
+						usage = usage_in(chunk) or usage
 						service_tier = chunk.get("service_tier") or service_tier
 						if "citations" in chunk or "search_results" in chunk:
 							_cite_results(partial, chunk)
@@ -60,10 +58,8 @@ async def answer(provider: Provider, ask: Ask, names: dict[str, str]) -> Stream:
 							if choice.get("index"):
 								# Part of a second answer, which is not read.
 								continue
-							if (reported := choice.get("error")) is not None:
-								raise failure(names, body=reported)
-							if "usage" in choice:
-								usage = counts_in(choice) or usage
+							_check(choice, names)
+							usage = counts_in(choice) or usage
 							if partial.keeps:
 								_keep(partial.continuation, provider.api, choice)
 							for piece in _pieces(partial, choice):
@@ -301,3 +297,9 @@ def _cite_results(partial: PartialAnswer, chunk: dict[str, Any]) -> None:
 	if not pages:
 		for url in continuation.strings(chunk.get("citations")):
 			partial.cite(url)
+
+
+def _check(value: dict[str, Any], names: dict[str, str]) -> None:
+	"""Raises ProviderError if the object contains an error."""
+	if value.get("error") is not None:
+		raise failure(names, body=value["error"])

@@ -14,7 +14,8 @@ Counts = dict[str, Any]
 def usage_in(chunk: dict[str, Any]) -> Counts | None:
 	"""Returns the counts in a chunk of a chat completion."""
 	# Groq's is in a field of its own; Moonshot's in a choice.
-	return counts_in(chunk) or counts_in(chunk.get("x_groq") or {})
+	of_groq = chunk.get("x_groq")
+	return counts_in(chunk) or (counts_in(of_groq) if of_groq else None)
 
 
 def counts_in(place: dict[str, Any]) -> Counts | None:
