@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from frappe import _
 
-from ai_assistant.config.settings import Limits
 from ai_assistant.gateway.attachments import parts_of
 from ai_assistant.gateway.surrogates import join_surrogates
 
@@ -60,23 +59,22 @@ class TooManyCharacters(ChatError):
 		super().__init__("invalid_request", message.format(most, "characters", characters))
 
 
-def messages_of(value: Any, limits: Limits, max_chars: int | None = None) -> list[dict[str, Any]]:
+def messages_of(value: Any, max_messages: int, max_chars: int) -> list[dict[str, Any]]:
 	"""Validates messages, sent as a list or as a JSON string.
 
 	Args:
 		value: what was sent.
-		limits: the limits of the site.
-		max_chars: the most characters, None for those of `limits`, or MAX_CHARS.
+		max_messages: the most messages.
+		max_chars: the most characters in all of them.
 
 	Raises:
 		ChatError: `invalid_request`; a TooManyCharacters if that is what is wrong.
 	"""
-	max_chars = max_chars or limits.max_chars or MAX_CHARS
-	longest = CHARS_PER_CHAR * max_chars + CHARS_AROUND * (limits.max_messages + MAX_PARTS + MAX_CALLS)
+	longest = CHARS_PER_CHAR * max_chars + CHARS_AROUND * (max_messages + MAX_PARTS + MAX_CALLS)
 	longest += MAX_IMAGE_CHARS + MAX_CONTINUATION
 	value = listed(value, "messages", longest, MESSAGE)
-	if len(value) > limits.max_messages:
-		raise invalid(_("messages accepts at most {0} messages."), limits.max_messages)
+	if len(value) > max_messages:
+		raise invalid(_("messages accepts at most {0} messages."), max_messages)
 	_count(value, max_chars)
 	messages = [_message(message, f"messages[{n}]") for n, message in enumerate(value)]
 	_pair(messages)

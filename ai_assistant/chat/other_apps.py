@@ -124,9 +124,8 @@ def _checked(
 	"""Returns the messages of a hook, validated as those of a client. Raises Skipped."""
 	max_chars = max_chars_of(request.provider, request.model, settings.modes.get(request.mode), settings)
 	# The mode's system prompt and what a hook adds do not count towards the limits of the client.
-	limits = replace(settings.limits, max_messages=2 * settings.limits.max_messages)
 	try:
-		return messages_of(messages, limits, 2 * max_chars)
+		return messages_of(messages, 2 * settings.limits.max_messages, 2 * max_chars)
 	except ChatError as error:
 		raise app_hooks.skipped(
 			BEFORE_REQUEST, path, f"left messages that are not valid: {error}", user

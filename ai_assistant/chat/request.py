@@ -238,7 +238,7 @@ def _messages(
 ) -> list[dict[str, Any]]:
 	"""Validates messages as `messages_of` does. Raises ChatError `context_too_long` if no model's window holds them."""
 	try:
-		return messages_of(value, settings.limits, max_chars_of(provider, model, mode, settings))
+		return messages_of(value, settings.limits.max_messages, max_chars_of(provider, model, mode, settings))
 	except TooManyCharacters as error:
 		candidates = Gateway(settings.providers).route(provider, model)
 		sizes = [context_window(*candidate) for candidate in candidates]

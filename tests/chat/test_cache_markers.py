@@ -10,7 +10,8 @@ from ai_assistant.chat.messages import (
 	with_system_prompt,
 )
 from ai_assistant.chat.tools import tools_of
-from ai_assistant.config.settings import Limits
+
+from .test_messages import LIMITS
 
 
 def test_a_system_prompt_with_cache_markers_stays_in_its_parts() -> None:
@@ -38,7 +39,7 @@ def test_a_system_prompt_with_cache_markers_stays_in_its_parts() -> None:
 )
 def test_a_cache_marker_is_kept(marker: Any, stored: Any) -> None:
 	part = {"type": "text", "text": "Hi", "cache_control": marker}
-	(message,) = messages_of([{"role": "user", "content": [part]}], Limits())
+	(message,) = messages_of([{"role": "user", "content": [part]}], *LIMITS)
 	assert message["content"][0].get("cache_control") == stored
 	tool = {"type": "function", "function": {"name": "read"}, "cache_control": marker}
 	assert (tools_of([tool]) or [{}])[0].get("cache_control") == stored
@@ -48,4 +49,4 @@ def test_a_cache_marker_is_kept(marker: Any, stored: Any) -> None:
 def test_a_cache_marker_that_is_none_is_refused(marker: Any) -> None:
 	part = {"type": "text", "text": "Hi", "cache_control": marker}
 	with pytest.raises(ChatError, match=r"messages\[0\]\.content\[0\]\.cache_control"):
-		messages_of([{"role": "user", "content": [part]}], Limits())
+		messages_of([{"role": "user", "content": [part]}], *LIMITS)

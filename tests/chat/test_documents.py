@@ -8,7 +8,8 @@ import pytest
 from ai_assistant.chat.documents import MAX_FILE_MB, MAX_FILES
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.messages import MAX_IMAGE_CHARS, messages_of
-from ai_assistant.config.settings import Limits
+
+from .test_messages import LIMITS
 
 PDF = b64encode(b"%PDF-1.4\n").decode()
 URL = f"data:application/pdf;base64,{PDF}"
@@ -30,7 +31,7 @@ def audio(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("part", [file(), audio(), audio(format="mp3")])
 def test_a_document_and_audio_stay_as_they_were_sent(part: dict[str, Any]) -> None:
-	assert messages_of(user_message({**part, "unknown": 1}), Limits())[0]["content"][1] == part
+	assert messages_of(user_message({**part, "unknown": 1}), *LIMITS)[0]["content"][1] == part
 
 
 def test_a_document_has_a_name_and_its_type_alone() -> None:
@@ -40,7 +41,7 @@ def test_a_document_has_a_name_and_its_type_alone() -> None:
 		file(file_data=URL.replace("pdf;", "pdf;name=b;")),
 		{**file(), "cache_control": {"type": "ephemeral"}},
 	]
-	taken = messages_of(user_message(*parts), Limits())[0]["content"][1:]
+	taken = messages_of(user_message(*parts), *LIMITS)[0]["content"][1:]
 	assert [part["file"]["filename"] for part in taken] == ["document.pdf", "document.pdf", "a.pdf", "a.pdf"]
 	assert {part["file"]["file_data"] for part in taken} == {URL}
 	assert taken[3]["cache_control"] == {"type": "ephemeral"}
@@ -71,11 +72,11 @@ def test_a_document_has_a_name_and_its_type_alone() -> None:
 )
 def test_what_is_no_document_and_no_audio_is_refused(parts: list[Any], message: str) -> None:
 	with pytest.raises(ChatError, match=message) as refused:
-		messages_of(user_message(*parts), Limits())
+		messages_of(user_message(*parts), *LIMITS)
 	assert refused.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize("role", ["system", "assistant"])
 def test_only_a_user_sends_documents(role: str) -> None:
 	with pytest.raises(ChatError, match=r"content\[1\] accepts an object"):
-		messages_of(user_message(file(), role=role), Limits())
+		messages_of(user_message(file(), role=role), *LIMITS)

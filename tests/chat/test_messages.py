@@ -9,6 +9,7 @@ import pytest
 from ai_assistant.chat.errors import ChatError
 from ai_assistant.chat.messages import (
 	MAX_CALLS,
+	MAX_CHARS,
 	MAX_CONTINUATION,
 	MAX_IMAGE_CHARS,
 	MAX_IMAGE_MB,
@@ -17,9 +18,11 @@ from ai_assistant.chat.messages import (
 	messages_of,
 	with_system_prompt,
 )
-from ai_assistant.config.settings import Limits
 from ai_assistant.gateway.sizes import ATTACHMENT_BYTES, bytes_of
 
+# The most messages, and the most characters in them.
+MESSAGES = 10_000
+LIMITS = (MESSAGES, MAX_CHARS)
 ASKED = {"role": "user", "content": "What time is it?"}
 PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 
@@ -76,25 +79,25 @@ TWO = calls(call("a"), call("b"))
 	],
 )
 def test_what_is_valid_stays_as_it_was_sent(messages: list[dict[str, Any]]) -> None:
-	assert messages_of(messages, Limits()) == messages
-	assert messages_of(json.dumps(messages), Limits()) == messages
+	assert messages_of(messages, *LIMITS) == messages
+	assert messages_of(json.dumps(messages), *LIMITS) == messages
 
 
 @pytest.mark.parametrize("kind", BEGINS)
 @pytest.mark.parametrize("label", ["image/png", "image/jpg", "IMAGE/WEBP", "application/octet-stream", ""])
 def test_an_image_is_called_what_its_bytes_are(kind: str, label: str) -> None:
 	value = data(kind, 99, label) if label else data(kind, 99).replace(f"image/{kind}", "")
-	assert messages_of([image(value)], Limits()) == [image(data(kind, 99))]
+	assert messages_of([image(value)], *LIMITS) == [image(data(kind, 99))]
 
 
 def test_a_developer_is_a_system() -> None:
-	told = messages_of([{"role": "developer", "content": "Be brief."}, ASKED], Limits())
+	told = messages_of([{"role": "developer", "content": "Be brief."}, ASKED], *LIMITS)
 	assert told == [{"role": "system", "content": "Be brief."}, ASKED]
 
 
 @pytest.mark.parametrize("content", [None, "", []])
 def test_a_turn_of_the_model_may_be_empty(content: Any) -> None:
-	told = messages_of([ASKED, {"role": "assistant", "content": content}, ASKED], Limits())
+	told = messages_of([ASKED, {"role": "assistant", "content": content}, ASKED], *LIMITS)
 	assert told == [ASKED, {"role": "assistant", "content": ""}, ASKED]
 
 
@@ -122,7 +125,7 @@ def test_there_is_one_system_message(prompt: str | None, own: list[Any], joined:
 def test_an_answers_tool_calls_can_be_put_straight_back() -> None:
 	told = [call(arguments="{", arguments_error="The arguments are no JSON object.")]
 	message = {**calls(*told, continuation=None), "content": ""}
-	assert messages_of([ASKED, message, answered()], Limits())[1] == calls(call(arguments="{"))
+	assert messages_of([ASKED, message, answered()], *LIMITS)[1] == calls(call(arguments="{"))
 
 
 def test_what_no_provider_knows_is_left_out() -> None:
@@ -131,15 +134,15 @@ def test_what_no_provider_knows_is_left_out() -> None:
 		{**calls(call(index=0)), "refusal": None},
 		{**answered(), "name": "clock"},
 	]
-	assert messages_of(messages, Limits()) == [ASKED, calls(call()), answered()]
+	assert messages_of(messages, *LIMITS) == [ASKED, calls(call()), answered()]
 	# One that calls nothing is no message with calls.
-	assert messages_of([{"role": "user", "content": "x", "tool_calls": "y"}], Limits()) == [
+	assert messages_of([{"role": "user", "content": "x", "tool_calls": "y"}], *LIMITS) == [
 		{"role": "user", "content": "x"}
 	]
 
 
 def test_lone_surrogates_are_replaced_in_arguments_too() -> None:
-	converted = messages_of([ASKED, calls(call(arguments='"\ud83d"')), answered(content="\ud83d")], Limits())
+	converted = messages_of([ASKED, calls(call(arguments='"\ud83d"')), answered(content="\ud83d")], *LIMITS)
 	assert converted[1]["tool_calls"][0]["function"]["arguments"] == '"\ufffd"'
 	assert converted[2]["content"] == "\ufffd"
 
@@ -299,28 +302,27 @@ BAD: list[tuple[str, list[Any], str]] = [
 def test_what_is_not_is_refused_by_name(messages: list[Any], text: str) -> None:
 	for sent in (messages, json.dumps(messages)):
 		with pytest.raises(ChatError) as refused:
-			messages_of(sent, Limits())
+			messages_of(sent, *LIMITS)
 		sentence = str(refused.value)
 		assert text in sentence and refused.value.code == "invalid_request"
 		assert sentence.startswith("messages") and sentence.endswith(".") and "\n" not in sentence
 
 
 def test_images_do_not_count_as_text() -> None:
-	limits = Limits(max_chars=10)
-	assert messages_of([image(data("png", 1000))], limits)
+	assert messages_of([image(data("png", 1000))], MESSAGES, 10)
 	with pytest.raises(ChatError, match="at most 10 characters in all; these are 16"):
-		messages_of([{**ASKED, "content": ASKED["content"]}, image(PNG)], limits)
+		messages_of([{**ASKED, "content": ASKED["content"]}, image(PNG)], MESSAGES, 10)
 
 
 def test_as_many_messages_as_the_limit_are_taken() -> None:
-	assert len(messages_of([ASKED] * 3, Limits(max_messages=3))) == 3
+	assert len(messages_of([ASKED] * 3, 3, MAX_CHARS)) == 3
 	with pytest.raises(ChatError, match="at most 3 messages"):
-		messages_of([ASKED] * 4, Limits(max_messages=3))
+		messages_of([ASKED] * 4, 3, MAX_CHARS)
 
 
 def test_a_message_that_is_no_object_is_refused() -> None:
 	with pytest.raises(ChatError, match=r"messages\[1\] accepts an object"):
-		messages_of([ASKED, "hello"], Limits())
+		messages_of([ASKED, "hello"], *LIMITS)
 
 
 def test_an_image_counts_as_its_tokens_would_and_what_a_provider_wants_back_as_nothing() -> None:

@@ -213,7 +213,7 @@ def _sent(parsed: Parsed, settings: Settings, stores: bool) -> dict[str, Any]:
 			# Instructions are those of one response, and not of those that follow it.
 			own = own[1:]
 		# Their characters have been counted already, against the limit of the model that is asked.
-		messages = messages_of(own, settings.limits, MOST)
+		messages = messages_of(own, settings.limits.max_messages, MOST)
 		return {**sent, "messages": messages, "repeated": repeated}
 	# A stream that is sent again has the same items if the names of the tools are known.
 	return {**sent, "repeated": {"tools": names_of(repeated.get("tools"))}}
