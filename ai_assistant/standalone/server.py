@@ -148,8 +148,7 @@ def running_site(
 		importlib.import_module("ai_assistant.api.v1")
 		importlib.import_module("ai_assistant.chat.capacity").serve(REQUESTS)
 		# Each request uses the store of its own site, as it uses the database of its own site on a bench.
-		own_store: Any = stand_in.local("store")
-		store.use(own_store)
+		store.use(lambda: stand_in.local.store)
 		importlib.import_module("ai_assistant.config.forms").switch_off()
 
 		realtime = RealtimeServer(name)

@@ -4,7 +4,7 @@ On a bench the rows are DocTypes (`ai_assistant.store.frappe_store`); the standa
 (`ai_assistant.standalone.sqlite`). No store commits by itself, except `admission_load`: use `transaction()`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -60,20 +60,26 @@ class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, P
 _store: Store | None = None
 
 
-def use(store: Store) -> None:
-	"""Makes `store` the store of this process. Only the standalone site needs to."""
+def _of_bench() -> Store:
 	global _store
-	_store = store
+	from .frappe_store import FrappeStore
+
+	_store = FrappeStore()
+	return _store
+
+
+_find: Callable[[], Store] = _of_bench
+
+
+def use(find: Callable[[], Store]) -> None:
+	"""Sets the function that returns the store of the site at hand. Only the standalone site needs to."""
+	global _find
+	_find = find
 
 
 def current() -> Store:
 	"""Returns the store of this site: the tables of the bench, unless `use` was called."""
-	global _store
-	if _store is None:
-		from .frappe_store import FrappeStore
-
-		_store = FrappeStore()
-	return _store
+	return _find() if _store is None else _store
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[SqliteSt
 		stand_in.local.conf = stand_in._dict(ai_assistant={"providers": [provider]})
 		stand_in.local.site = "standalone"
 		made = SqliteStore(database)
-		use(made)
+		use(lambda: made)
 		logged = logging.getLogger("ai_assistant-standalone")
 		logged.addHandler(caplog.handler)
 		yield made

@@ -65,7 +65,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def store(database: Database) -> SqliteStore:
 	made = SqliteStore(database)
-	use(made)
+	use(lambda: made)
 	return made
 
 

@@ -50,7 +50,7 @@ def in_process(provider: ScriptedProvider, tmp_path_factory: pytest.TempPathFact
 		config = site_config(provider)
 		one = config["providers"][0]
 		config["providers"] = [one, {**one, "name": "other", "models": ["*"], "priority": 2}]
-		patch.setattr(store, "_store", stand_in.local("store"))
+		patch.setattr(store, "_find", lambda: stand_in.local.store)
 		patch.setattr(capacity, "_threads", 200)
 		before = stand_in.keep_logs_in(folder)
 		try:

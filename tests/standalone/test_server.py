@@ -85,7 +85,7 @@ def test_each_of_two_sites_has_its_own_rows(tmp_path: Path, config: Path) -> Non
 
 
 def test_outside_a_request_there_is_no_store(tmp_path: Path) -> None:
-	with running_site(data=tmp_path), pytest.raises(RuntimeError):
+	with running_site(data=tmp_path), pytest.raises(AttributeError):
 		store.current().get("ann", "r1")
 
 

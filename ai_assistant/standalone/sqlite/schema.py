@@ -29,10 +29,12 @@ def create(database: Database) -> None:
 	for field, column in zip(fields, columns, strict=True):
 		if field not in known:
 			database.write(f"ALTER TABLE request ADD COLUMN {column}")
-	# The index of an earlier version, which finds all requests of a task and not the newest.
+	# Indexes of earlier versions: one that finds all requests of a task and not the newest, and one without
+	# `is_continuation`, so that admission reads each request of the last minute.
 	database.write("DROP INDEX IF EXISTS request_of_task")
+	database.write("DROP INDEX IF EXISTS request_of_user")
 	database.write("CREATE INDEX IF NOT EXISTS request_newest ON request (user, task_id, created)")
-	database.write("CREATE INDEX IF NOT EXISTS request_of_user ON request (user, created)")
+	database.write("CREATE INDEX IF NOT EXISTS request_lately ON request (user, created, is_continuation)")
 	database.write("CREATE INDEX IF NOT EXISTS request_by_status ON request (status, lease)")
 	database.write("CREATE INDEX IF NOT EXISTS request_by_call ON request (call_key)")
 	database.write("CREATE INDEX IF NOT EXISTS request_of_key ON request (ai_key, created)")
