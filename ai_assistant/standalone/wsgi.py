@@ -55,7 +55,8 @@ class WsgiServer:
 		environ["wsgi.input"] = io.BytesIO(body)
 		loop = asyncio.get_running_loop()
 		answer: asyncio.Queue[list[dict[str, Any]] | BaseException] = asyncio.Queue()
-		hung_up, begun = threading.Event(), threading.Event()
+		hung_up, begun = threading.Event(), threading.Lock()
+		begun.acquire()
 		environ["ai_assistant.hung_up"] = hung_up.is_set
 
 		def put(messages: list[dict[str, Any]] | BaseException) -> None:
@@ -72,7 +73,8 @@ class WsgiServer:
 					raise messages
 				for message in messages:
 					await send(message)
-				begun.set()
+				if begun.locked():
+					begun.release()
 				more = message["more_body"]
 		finally:
 			hung_up.set()
@@ -84,11 +86,11 @@ class WsgiServer:
 		environ: WSGIEnvironment,
 		put: Callable[[list[dict[str, Any]] | BaseException], None],
 		hung_up: threading.Event,
-		begun: threading.Event,
+		begun: threading.Lock,
 	) -> None:
 		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does.
 
-		`begun` is set once the head and the first part of the body are sent.
+		`begun` is released once the head and the first part of the body are sent.
 		"""
 		# The head waits for the first part, so that the loop takes one turn for both.
 		messages: list[dict[str, Any]] = []
@@ -107,7 +109,7 @@ class WsgiServer:
 					# A body of unknown length comes in several parts.
 					if messages and b"content-length" not in dict(messages[0]["headers"]):
 						# While this thread works on the next part it keeps the GIL, and the loop could not send this one.
-						begun.wait(SEND_S)
+						begun.acquire(timeout=SEND_S)
 					messages.clear()
 		except BaseException as error:
 			put(error)
