@@ -2,13 +2,14 @@
 
 import importlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from ai_assistant import store
 from ai_assistant.standalone import stand_in
 
 from .support.ledger import LEDGER, Row
@@ -26,6 +27,15 @@ importlib.import_module("ai_assistant.config.forms").switch_off()
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True)
+def _request_of_its_own() -> Iterator[None]:
+	"""Restores `frappe.local` and the store, so that what a test sets in them does not reach the next test."""
+	state, stores = dict(stand_in.local), (store._store, store._find)
+	yield
+	stand_in.init(**state)
+	store._store, store._find = stores
 
 
 @pytest.hookimpl(wrapper=True)
