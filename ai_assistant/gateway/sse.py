@@ -39,40 +39,48 @@ class Lines:
 		self._begun = False
 		self._cr = False
 
-	def of(self, data: bytes) -> Iterator[str]:
-		"""Yields the lines that `data` completes. Raises ProtocolError for bytes that are no UTF-8, or exceed MAX_BYTES."""
+	def of(self, data: bytes) -> Iterable[str]:
+		"""Returns the lines that `data` completes.
+
+		Raises ProtocolError, also while the lines are read, for bytes that are no UTF-8, or exceed MAX_BYTES.
+		"""
 		if self._cr and data:
 			self._cr = False
 			data = data.removeprefix(b"\n")
 		if b"\r" in data:
 			self._cr = data.endswith(b"\r")
 			data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-		if b"\n" not in data:
+		whole, end, rest = data.rpartition(b"\n")
+		if not end:
 			# Joined only when its end has come, so that a long line costs time in proportion to its length.
 			self._rest.append(data)
 			self._size += len(data)
 			if self._size > MAX_BYTES:
 				raise ProtocolError()
-			return
-		*lines, rest = data.split(b"\n")
+			return ()
 		if self._rest:
-			lines[0] = b"".join([*self._rest, lines[0]])
+			whole = b"".join([*self._rest, whole])
 		self._rest, self._size = [rest] if rest else [], len(rest)
 		if not self._begun:
 			self._begun = True
-			lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
-		for line in lines:
+			whole = whole.removeprefix(b"\xef\xbb\xbf")
+		if self._size <= MAX_BYTES:
+			with suppress(UnicodeDecodeError):
+				return whole.decode().split("\n")
+		return self._one_by_one(whole)
+
+	def _one_by_one(self, whole: bytes) -> Iterator[str]:
+		"""Yields the lines before the one that is wrong. Raises ProtocolError for that one."""
+		for line in whole.split(b"\n"):
 			try:
 				yield line.decode()
 			except UnicodeDecodeError:
 				raise ProtocolError() from None
-		if self._size > MAX_BYTES:
-			raise ProtocolError()
+		raise ProtocolError()
 
-	def end(self) -> Iterator[str]:
-		"""Yields a last line without a line end."""
-		if self._rest:
-			yield from self.of(b"\n")
+	def end(self) -> Iterable[str]:
+		"""Returns a last line without a line end."""
+		return self.of(b"\n") if self._rest else ()
 
 
 class Objects:
