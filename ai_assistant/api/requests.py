@@ -9,7 +9,6 @@ from typing import Any
 import frappe
 from frappe import _
 from werkzeug.wrappers import Response
-from werkzeug.wsgi import ClosingIterator
 
 from ai_assistant.chat import capacity, continuations, journal, lifecycle, ownership
 from ai_assistant.chat.answer import answer_of
@@ -21,7 +20,7 @@ from ai_assistant.gateway import Chunk, Fallback, Tick, strict_json
 
 from . import hang_up, models
 from .dialect import Dialect, Parsed, StreamWriter, is_cut, is_vs_code
-from .responses import Own, refusal_of
+from .responses import Own, Stream, refusal_of
 
 # Seconds for which deltas are gathered before they are written.
 GATHER_S = 0.1
@@ -77,32 +76,42 @@ def send(
 	created = int(time.time() if created is None else created)
 	# Anthropic's SDKs read the second.
 	headers = {"X-Request-Id": request_id, "Request-Id": request_id}
-	first: list[Chunk] = []
-	ended: dict[str, Any] | None = None
-	hung_up = hang_up.watcher(frappe.local.request.environ)
 	if not parsed.stream:
-		ended = last(chunks)
-	elif not at_once:
-		first, ended = _first(chunks, hung_up)
-	dropped = [*parsed.dropped, *((ended or {}).get("dropped") or [])][:MAX_UNKNOWN]
-	if dropped:
-		# A client may send any number of fields of any name.
-		headers["X-Dropped"] = ", ".join(field for field in dropped if FIELD.fullmatch(field))
-	if ended and ended.get("error") and not first and not is_cut(ended):
-		return refusal(dialect, ended["error"], headers)
-	if ended and not parsed.stream:
-		return json_response(dialect.whole(ended, parsed, created), headers)
-	headers |= {
+		answer = last(chunks)
+		headers |= _dropped(parsed, answer)
+		if answer.get("error") and not is_cut(answer):
+			return refusal(dialect, answer["error"], headers)
+		return json_response(dialect.whole(answer, parsed, created), headers)
+	writer = dialect.Writer(parsed, request_id, model, created)
+	hung_up = hang_up.watcher(frappe.local.request.environ)
+	# This raises what refuses the request. Then the provider is asked.
+	start = ([], None) if at_once else _first(chunks, hung_up, 0)
+
+	def begin() -> Iterator[bytes] | Response:
+		first, ended = start
+		try:
+			if not (at_once or first or ended):
+				first, ended = _first(chunks, hung_up, PING_S)
+		except Exception as error:
+			return refusal(dialect, refusal_of(error, "v1"), headers)
+		if ended and ended.get("error") and not first and not is_cut(ended):
+			return refusal(dialect, ended["error"], {**headers, **_dropped(parsed, ended)})
+		return _written(first, ended, chunks, writer, hung_up)
+
+	streamed = {
 		"Content-Type": "text/event-stream; charset=utf-8",
 		"Cache-Control": "no-cache",
 		# nginx buffers otherwise.
 		"X-Accel-Buffering": "no",
 	}
-	writer = dialect.Writer(parsed, request_id, model, created)
-	written = _written(first, ended, chunks, writer, hung_up)
-	# A client may hang up before the first part is read. Closing a generator that has not begun runs none of its code.
-	closing = ClosingIterator(written, chunks.close)
-	return Own(closing, headers=headers, direct_passthrough=True)
+	return Stream(begin, chunks.close, {**headers, **_dropped(parsed, {}), **streamed})
+
+
+def _dropped(parsed: Parsed, answer: dict[str, Any]) -> dict[str, str]:
+	"""Returns the header with the names of the fields that were ignored, if there are any."""
+	dropped = [*parsed.dropped, *(answer.get("dropped") or [])][:MAX_UNKNOWN]
+	# A client may send any number of fields of any name.
+	return {"X-Dropped": ", ".join(field for field in dropped if FIELD.fullmatch(field))} if dropped else {}
 
 
 def body() -> dict[str, Any]:
@@ -208,7 +217,10 @@ def chunks_of(request: ChatRequest, parsed: Parsed, settings: Settings, started:
 				row = ownership.accepted_meanwhile(request, refused)
 			else:
 				chunks = lifecycle.run(
-					chat, parsed.store, lambda: GATHER_S if chat.publisher.gathers() else LOOK_S
+					chat,
+					parsed.store,
+					lambda: GATHER_S if chat.publisher.gathers() else LOOK_S,
+					once_asked=parsed.stream,
 				)
 				return _with_error((yield from chunks))
 	return (yield from follow(row, settings))
@@ -249,16 +261,16 @@ def last(chunks: Chunks) -> dict[str, Any]:
 				return _closed(chunks)
 
 
-def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], dict[str, Any] | None]:
-	"""Waits for the first chunk with content. If the provider fails before it, the client gets an HTTP error status.
-
-	It waits for PING_S seconds at most. After that the response begins, and its pings keep the client from giving up.
+def _first(
+	chunks: Chunks, hung_up: Callable[[], bool], wait_s: float
+) -> tuple[list[Chunk], dict[str, Any] | None]:
+	"""Waits for the first chunk with content, for `wait_s` seconds at most. If the wait is 0, it runs one step.
 
 	Returns:
 		The chunk in a list, which is empty if there is none yet; and the answer object if the request has ended.
 	"""
-	until = time.monotonic() + PING_S
-	while time.monotonic() < until:
+	until = time.monotonic() + wait_s
+	while True:
 		try:
 			chunk = next(chunks)
 		except StopIteration as end:
@@ -267,7 +279,8 @@ def _first(chunks: Chunks, hung_up: Callable[[], bool]) -> tuple[list[Chunk], di
 			return [chunk], None
 		if hung_up():
 			return [], _closed(chunks)
-	return [], None
+		if time.monotonic() >= until:
+			return [], None
 
 
 def _written(

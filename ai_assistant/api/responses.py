@@ -3,12 +3,13 @@
 import functools
 import hmac
 import json
-from collections.abc import Callable
-from typing import Any, ParamSpec
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import frappe
 from frappe import _
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator
 
 from ai_assistant import store
 from ai_assistant.chat import refusals
@@ -16,6 +17,9 @@ from ai_assistant.chat.errors import HTTP_STATUS, ChatError, internal_error
 from ai_assistant.config.settings import load
 from ai_assistant.log import fields, logger
 from ai_assistant.permissions import may_use, sees_all
+
+if TYPE_CHECKING:
+	from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Answer = dict[str, Any] | Response
 P = ParamSpec("P")
@@ -30,6 +34,52 @@ Field = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 class Own(Response):
 	"""A response of this app. `ai_assistant.api.v1.after_request` takes every other one for one of Frappe's."""
+
+
+class Stream(Own):
+	"""A streamed response. Its status is sent with the first part, because the request may fail before it.
+
+	Meanwhile the site builds the head, and Frappe does its work after a request. PEP 3333 allows an application to call
+	`start_response` with the first part.
+	"""
+
+	def __init__(
+		self,
+		begin: Callable[[], Iterator[bytes] | Response],
+		close: Callable[[], None],
+		headers: dict[str, str],
+	) -> None:
+		"""Args:
+		begin: waits for the first part. Returns the parts of the body, or the response that is sent instead.
+		close: releases what `begin` uses. It is called at the end, also if `begin` was not.
+		headers: the headers of the stream.
+		"""
+		# The length of an iterator is unknown, so the head has no Content-Length.
+		super().__init__(iter(()), headers=headers)
+		self._begin = begin
+		self._close = close
+
+	def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterator[bytes]:
+		head = self.status, self.get_wsgi_headers(environ).to_wsgi_list()
+		# Closing a generator that has not begun runs none of its code.
+		return ClosingIterator(self._parts(head, environ, start_response), self._close)
+
+	def _parts(
+		self,
+		head: tuple[str, list[tuple[str, str]]],
+		environ: "WSGIEnvironment",
+		start_response: "StartResponse",
+	) -> Iterator[bytes]:
+		body = self._begin()
+		if isinstance(body, Response):
+			# Frappe has added its own headers.
+			headers = self.headers.copy()
+			headers.update(body.headers)
+			body.headers = headers
+			yield from body(environ, start_response)
+			return
+		start_response(*head)
+		yield from body
 
 
 def answers_to(check: Callable[[], None]) -> Callable[[Callable[P, Answer]], Callable[P, Answer]]:

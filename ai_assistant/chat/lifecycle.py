@@ -219,7 +219,10 @@ class Chat:
 
 
 def run(
-	chat: Chat, survives: bool = False, wait_s: Callable[[], float] = lambda: math.inf
+	chat: Chat,
+	survives: bool = False,
+	wait_s: Callable[[], float] = lambda: math.inf,
+	once_asked: bool = False,
 ) -> Generator[Chunk, None, dict[str, Any]]:
 	"""Runs an admitted request to its end.
 
@@ -230,12 +233,13 @@ def run(
 		survives: whether the request goes on when the generator is closed. It then runs to its end in `close()`.
 			Otherwise `close()` cancels the request and closes the provider's connection.
 		wait_s: gives the seconds until the caller wants a chunk, if only a Tick.
+		once_asked: whether the caller also wants a Tick when the provider is asked.
 
 	Returns:
 		The answer object of the contract.
 	"""
 	closed = False
-	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers)
+	pacing = Pacing(lambda: min(chat.wait_s(), wait_s()), chat.publisher.gathers, once_asked)
 	try:
 		for chunk in detached.followed(chat, tool_rounds.stream(chat, pacing)):
 			chat.renew_lease()

@@ -71,9 +71,8 @@ def chunks_of(race: hedging.Race, run: Run, span: tracing.AttemptSpan | None) ->
 	ask = first.ask
 	assembly = Assembly(run.max_chars, ask.uses_tools, ask.stream_tool_calls or ask.report_tool_calls)
 	with span.current() if span else nullcontext():
-		bridge = Bridge(
-			hedging.answers(race, race.hedge) if race.hedge else adapters.answer(first.provider, ask)
-		)
+		answers = hedging.answers(race, race.hedge) if race.hedge else adapters.answer(first.provider, ask)
+		bridge = Bridge(answers, run.pacing.once_asked)
 	run.cancel.on_ask(bridge.wake)
 	try:
 		for received in _received(bridge, assembly, run, race):
@@ -155,6 +154,6 @@ def _joined(received: list[hedging.Item]) -> Iterator[hedging.Item]:
 	"""Joins neighbours that are both Reasoning or both Text."""
 	for kind, neighbours in groupby(received, type):
 		if kind in (Reasoning, Text):
-			yield kind("".join(delta.text for delta in neighbours))  # type: ignore[union-attr]
+			yield kind("".join([delta.text for delta in neighbours]))  # type: ignore[union-attr]
 		else:
 			yield from neighbours

@@ -71,7 +71,11 @@ class Bridge(Generic[T]):
 	`close()` cancels the generator, which closes the provider's connection.
 	"""
 
-	def __init__(self, source: AsyncGenerator[T, None]) -> None:
+	def __init__(self, source: AsyncGenerator[T, None], once_asked: bool = False) -> None:
+		"""Args:
+		source: the generator to run.
+		once_asked: whether a `take()` returns without items when `source` has begun to wait for the provider.
+		"""
 		self.heard = time.monotonic()
 		"""When the last item came, by `time.monotonic()`. Before the first item: when the generator was started."""
 		self._items: deque[T] = deque()
@@ -80,14 +84,15 @@ class Bridge(Generic[T]):
 		# Whether an item has come that wakes a reader that gathers.
 		self._urgent = False
 		self._woken = False
-		self._gathers = False
+		# The number of items that wakes the reader, whatever they are.
+		self._due_at = 1
 		self._listening = False
 		self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 		self._loop = provider_loop()
 		self._pump_waits = False
 		self._room = asyncio.Event()
 		self._task: asyncio.Task[None] | None = None
-		self._loop.call_soon_threadsafe(self._start, source)
+		self._loop.call_soon_threadsafe(self._start, source, once_asked)
 
 	def take(self, timeout: float, gathers: bool = False) -> list[T]:
 		"""Returns all items that have come, and waits for the first if there is none.
@@ -100,7 +105,7 @@ class Bridge(Generic[T]):
 		Raises StopAsyncIteration at the end, and what the generator raised.
 		"""
 		until = time.monotonic() + timeout
-		self._gathers = gathers
+		self._due_at = HIGH_WATER // 2 if gathers else 1
 		while True:
 			# Set before looking, so that an item that comes after the look rings.
 			self._listening = True
@@ -130,8 +135,12 @@ class Bridge(Generic[T]):
 		# The loop runs this after `_start`.
 		self._loop.call_soon_threadsafe(self._stop)
 
-	def _start(self, source: AsyncGenerator[T, None]) -> None:
+	def _start(self, source: AsyncGenerator[T, None], once_asked: bool) -> None:
 		self._task = self._loop.create_task(self._pump(source))
+		if once_asked:
+			# The first step of the task sends the request, if the provider's connection is kept. The reader is woken after it:
+			# earlier, the two threads would hinder each other.
+			self._loop.call_soon(self.wake)
 
 	def _stop(self) -> None:
 		# Only once: a second cancel would end the generator while it closes the provider's connection.
@@ -140,9 +149,9 @@ class Bridge(Generic[T]):
 			task.cancel()
 
 	def _is_due(self) -> bool:
-		if self._woken or self._end is not None or len(self._items) >= HIGH_WATER // 2:
+		if self._woken or self._end is not None:
 			return True
-		return bool(self._items) and (self._urgent or not self._gathers)
+		return bool(self._items) and (self._urgent or len(self._items) >= self._due_at)
 
 	def _ring(self) -> None:
 		if self._listening and self._is_due():

@@ -28,7 +28,10 @@ class Pacing:
 		wait_s: gives the seconds that the caller can wait for a chunk. After them it gets a Tick.
 		gathers: tells whether chunks of one kind may be held until then and given as one. Each turn of the caller costs
 			time, so that one turn for many chunks is cheaper.
+		once_asked: whether the caller also gets a Tick when the provider is asked, so that it works while the provider
+			answers.
 	"""
 
 	wait_s: Callable[[], float] = lambda: 1.0
 	gathers: Callable[[], bool] = lambda: False
+	once_asked: bool = False

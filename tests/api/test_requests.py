@@ -85,5 +85,5 @@ def test_closing_the_body_closes_the_chunks() -> None:
 
 def test_the_first_chunk_with_content_is_waited_for() -> None:
 	source = Source([Tick(), Text("So"), Text("more")])
-	assert requests._first(source.chunks, lambda: False) == ([Text("So")], None)
-	assert requests._first(Source([Tick()]).chunks, lambda: False) == ([], ANSWER)
+	assert requests._first(source.chunks, lambda: False, 5) == ([Text("So")], None)
+	assert requests._first(Source([Tick()]).chunks, lambda: False, 5) == ([], ANSWER)

@@ -78,6 +78,20 @@ def test_a_read_that_waits_is_woken() -> None:
 	bridge.close()
 
 
+def test_a_read_has_a_turn_once_the_source_waits_for_the_provider() -> None:
+	asked = threading.Event()
+
+	async def source() -> AsyncGenerator[int, None]:
+		asked.set()
+		await asyncio.Event().wait()
+		yield 1
+
+	bridge = Bridge(source(), once_asked=True)
+	assert bridge.take(FOR_EVER) == [] and asked.is_set()
+	assert bridge.take(0.01) == []
+	bridge.close()
+
+
 def test_a_cancel_wakes_the_read_that_waits_for_it() -> None:
 	bridge = Bridge(Source(items=0).numbers())
 	cancel = Cancel()

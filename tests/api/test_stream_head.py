@@ -1,0 +1,92 @@
+"""Tests the head of a streamed response, which is sent with the first part of its body."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from werkzeug.test import EnvironBuilder
+
+from ai_assistant.api import requests
+from tests.security.conftest import InProcess, in_process
+from tests.support import script
+from tests.support.site import USERS
+from tests.support.v1 import PATH
+
+from .conftest import provider
+
+__all__ = ["in_process", "provider"]
+
+USER, *_OTHERS = USERS
+
+
+class Answer:
+	"""A streamed response of a WSGI application, with its head once the application has given it."""
+
+	def __init__(self, in_process: InProcess, *steps: dict[str, Any]) -> None:
+		self.heads: list[tuple[str, list[tuple[str, str]]]] = []
+		messages = [{"role": "user", "content": script(*steps)}]
+		asked: dict[str, Any] = {"model": "other/any", "messages": messages, "stream": True}
+		builder = EnvironBuilder(
+			f"{PATH}/chat/completions",
+			method="POST",
+			json=asked,
+			headers=[("Authorization", f"token {USER}:secret")],
+		)
+		self.body: Any = in_process.wsgi(builder.get_environ(), self._start)
+		self.parts: Iterator[bytes] = iter(self.body)
+
+	def _start(self, status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:
+		self.heads.append((status, headers))
+
+	@property
+	def status(self) -> str:
+		((status, _headers),) = self.heads
+		return status
+
+	def header(self, name: str) -> list[str]:
+		((_status, headers),) = self.heads
+		return [value for key, value in headers if key.lower() == name.lower()]
+
+
+def test_the_head_is_sent_with_the_first_part(in_process: InProcess) -> None:
+	answer = Answer(in_process, {"text": "So"})
+	assert answer.heads == []
+	assert b"So" in next(answer.parts)
+	assert answer.status == "200 OK"
+	assert answer.header("Content-Type") == ["text/event-stream; charset=utf-8"]
+	assert answer.header("Content-Length") == []
+	assert answer.header("X-Accel-Buffering") == ["no"]
+	assert answer.header("Set-Cookie")
+	assert b"[DONE]" in b"".join(answer.parts)
+	answer.body.close()
+
+
+def test_a_provider_that_fails_before_the_first_part_gives_the_response_the_status_of_its_error(
+	in_process: InProcess,
+) -> None:
+	answer = Answer(in_process, {"status": 401})
+	error = json.loads(b"".join(answer.parts))["error"]
+	assert error["code"] == "provider_auth"
+	assert answer.status == "502 BAD GATEWAY"
+	assert answer.header("Content-Type") == ["application/json"]
+	assert answer.header("X-Should-Retry") == ["false"]
+	assert len(answer.header("X-Request-Id")) == 1
+	# What the site adds to each response is there as well.
+	assert answer.header("Set-Cookie")
+	answer.body.close()
+
+
+def test_a_defect_before_the_first_part_is_an_error_of_the_site(
+	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	answer = Answer(in_process, {"hang": True})
+
+	def fails(*_given: object) -> Any:
+		raise ValueError("secret")
+
+	monkeypatch.setattr(requests, "_first", fails)
+	content = b"".join(answer.parts)
+	assert answer.status == "500 INTERNAL SERVER ERROR"
+	assert json.loads(content)["error"]["code"] == "internal_error" and b"secret" not in content
+	answer.body.close()
