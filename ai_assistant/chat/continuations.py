@@ -1,5 +1,5 @@
-"""Restores the continuation for clients that do not send it: data of the last answer, such as signed reasoning, that the
-provider needs in the next request.
+"""Restores the continuation for clients that do not send it. A continuation is data of the last answer, such as signed
+reasoning, that the provider needs in the next request.
 
 A provider signs its reasoning and wants it back together with the results of its tool calls (`gateway.continuation`).
 Most editors send back only the tool calls. Their ids identify the stored answer with the continuation.
