@@ -31,11 +31,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 @pytest.fixture(autouse=True)
 def _request_of_its_own() -> Iterator[None]:
-	"""Restores `frappe.local` and the store, so that what a test sets in them does not reach the next test."""
-	state, stores = dict(stand_in.local), (store._store, store._find)
+	"""Restores the attributes of `frappe.local`, and the store, so that what a test sets does not reach the next test."""
+	state, find = dict(stand_in.local), store._find
 	yield
 	stand_in.init(**state)
-	store._store, store._find = stores
+	store.use(find)
 
 
 @pytest.hookimpl(wrapper=True)

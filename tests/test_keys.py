@@ -61,7 +61,7 @@ class Database:
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
 	rows = Keys()
-	monkeypatch.setattr(store, "_store", rows)
+	monkeypatch.setattr(store, "_find", lambda: rows)
 	for name, value in (
 		("session", frappe._dict(user="Guest")),
 		("form_dict", frappe._dict(model="m")),

@@ -71,20 +71,20 @@ def send(
 		at_once: whether the stream begins before the first chunk. Every error is an event then.
 
 	Returns:
-		The response. It has an HTTP error status if the request failed before its first chunk.
+		The response. If the request fails before its first chunk, the client gets an HTTP error status, also from a stream.
 	"""
 	created = int(time.time() if created is None else created)
 	# Anthropic's SDKs read the second.
 	headers = {"X-Request-Id": request_id, "Request-Id": request_id}
 	if not parsed.stream:
-		answer = last(chunks)
-		headers |= _dropped(parsed, answer)
-		if answer.get("error") and not is_cut(answer):
-			return refusal(dialect, answer["error"], headers)
-		return json_response(dialect.whole(answer, parsed, created), headers)
+		whole = last(chunks)
+		headers |= _dropped(parsed, whole)
+		if whole.get("error") and not is_cut(whole):
+			return refusal(dialect, whole["error"], headers)
+		return json_response(dialect.whole(whole, parsed, created), headers)
 	writer = dialect.Writer(parsed, request_id, model, created)
 	hung_up = hang_up.watcher(frappe.local.request.environ)
-	# This raises what refuses the request. Then the provider is asked.
+	# The first step asks the provider. It raises ChatError if the request is refused.
 	start = ([], None) if at_once else _first(chunks, hung_up, 0)
 
 	def begin() -> Iterator[bytes] | Response:
@@ -104,7 +104,7 @@ def send(
 		# nginx buffers otherwise.
 		"X-Accel-Buffering": "no",
 	}
-	return Stream(begin, chunks.close, {**headers, **_dropped(parsed, {}), **streamed})
+	return Stream(begin, chunks.close, {**headers, **_dropped(parsed, start[1] or {}), **streamed})
 
 
 def _dropped(parsed: Parsed, answer: dict[str, Any]) -> dict[str, str]:
@@ -131,7 +131,11 @@ def refusal(dialect: Dialect, error: dict[str, Any], headers: dict[str, str] | N
 	if is_vs_code(frappe.local.request.headers) and status not in (401, 429):
 		status = 403
 	# The SDKs of OpenAI and Anthropic obey this header. Without it they repeat every request that has a status from 500.
-	headers = {**(headers or {}), "X-Should-Retry": "true" if error.get("retryable") else "false"}
+	headers = {
+		**(headers or {}),
+		"Cache-Control": "no-store",
+		"X-Should-Retry": "true" if error.get("retryable") else "false",
+	}
 	if status in (429, 503, 529):
 		headers["Retry-After"] = str(error.get("retry_after") or 1)
 	return json_response(content, headers, status)
@@ -264,7 +268,7 @@ def last(chunks: Chunks) -> dict[str, Any]:
 def _first(
 	chunks: Chunks, hung_up: Callable[[], bool], wait_s: float
 ) -> tuple[list[Chunk], dict[str, Any] | None]:
-	"""Waits for the first chunk with content, for `wait_s` seconds at most. If the wait is 0, it runs one step.
+	"""Waits for the first chunk with content, for `wait_s` seconds at most. With 0 it takes one step of `chunks`.
 
 	Returns:
 		The chunk in a list, which is empty if there is none yet; and the answer object if the request has ended.

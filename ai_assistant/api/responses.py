@@ -39,9 +39,11 @@ class Own(Response):
 class Stream(Own):
 	"""A streamed response. Its status is sent with the first part, because the request may fail before it.
 
-	Meanwhile the site builds the head, and Frappe does its work after a request. PEP 3333 allows an application to call
-	`start_response` with the first part.
+	While the provider answers, the site builds the head, and Frappe does its work after a request. PEP 3333 allows an
+	application to call `start_response` with the first part.
 	"""
+
+	automatically_set_content_length = False
 
 	def __init__(
 		self,
@@ -52,17 +54,19 @@ class Stream(Own):
 		"""Args:
 		begin: waits for the first part. Returns the parts of the body, or the response that is sent instead.
 		close: releases what `begin` uses. It is called at the end, also if `begin` was not.
-		headers: the headers of the stream.
+		headers: the headers of the stream. The response that is sent instead has them, too, unless it has others.
 		"""
-		# The length of an iterator is unknown, so the head has no Content-Length.
-		super().__init__(iter(()), headers=headers)
+		# In this mode werkzeug lets no hook of another app read the body.
+		super().__init__(iter(()), headers=headers, direct_passthrough=True)
 		self._begin = begin
-		self._close = close
+		self.call_on_close(close)
 
 	def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterator[bytes]:
+		# A hook of another app may have set a body.
+		self.headers.remove("Content-Length")
 		head = self.status, self.get_wsgi_headers(environ).to_wsgi_list()
 		# Closing a generator that has not begun runs none of its code.
-		return ClosingIterator(self._parts(head, environ, start_response), self._close)
+		return ClosingIterator(self._parts(head, environ, start_response), self.close)
 
 	def _parts(
 		self,

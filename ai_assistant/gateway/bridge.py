@@ -74,7 +74,7 @@ class Bridge(Generic[T]):
 	def __init__(self, source: AsyncGenerator[T, None], once_asked: bool = False) -> None:
 		"""Args:
 		source: the generator to run.
-		once_asked: whether a `take()` returns without items when `source` has begun to wait for the provider.
+		once_asked: whether to wake `take()` after the first step of `source`, which usually asks the provider.
 		"""
 		self.heard = time.monotonic()
 		"""When the last item came, by `time.monotonic()`. Before the first item: when the generator was started."""
@@ -138,8 +138,7 @@ class Bridge(Generic[T]):
 	def _start(self, source: AsyncGenerator[T, None], once_asked: bool) -> None:
 		self._task = self._loop.create_task(self._pump(source))
 		if once_asked:
-			# The first step of the task sends the request, if the provider's connection is kept. The reader is woken after it:
-			# earlier, the two threads would hinder each other.
+			# The reader is woken after the first step of the task. Before, both threads would need the GIL.
 			self._loop.call_soon(self.wake)
 
 	def _stop(self) -> None:

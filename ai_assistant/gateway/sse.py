@@ -42,7 +42,7 @@ class Lines:
 	def of(self, data: bytes) -> Iterable[str]:
 		"""Returns the lines that `data` completes.
 
-		Raises ProtocolError, also while the lines are read, for bytes that are no UTF-8, or exceed MAX_BYTES.
+		Raises ProtocolError if the bytes are not UTF-8 or a line exceeds MAX_BYTES, at the latest when the lines are read.
 		"""
 		if self._cr and data:
 			self._cr = False

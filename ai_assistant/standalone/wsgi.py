@@ -55,14 +55,14 @@ class WsgiServer:
 		environ["wsgi.input"] = io.BytesIO(body)
 		loop = asyncio.get_running_loop()
 		answer: asyncio.Queue[list[dict[str, Any]] | BaseException] = asyncio.Queue()
-		hung_up, begun = threading.Event(), threading.Lock()
-		begun.acquire()
+		hung_up, until_sent = threading.Event(), threading.Lock()
+		until_sent.acquire()
 		environ["ai_assistant.hung_up"] = hung_up.is_set
 
 		def put(messages: list[dict[str, Any]] | BaseException) -> None:
 			loop.call_soon_threadsafe(answer.put_nowait, messages)
 
-		self._threads.submit(self._answer, environ, put, hung_up, begun)
+		self._threads.submit(self._answer, environ, put, hung_up, until_sent)
 		# Receiving while the body is not read would invite the client to send the rest of it.
 		watcher = None if more else asyncio.create_task(_watch(receive, hung_up))
 		try:
@@ -73,8 +73,8 @@ class WsgiServer:
 					raise messages
 				for message in messages:
 					await send(message)
-				if begun.locked():
-					begun.release()
+				if until_sent.locked():
+					until_sent.release()
 				more = message["more_body"]
 		finally:
 			hung_up.set()
@@ -86,11 +86,11 @@ class WsgiServer:
 		environ: WSGIEnvironment,
 		put: Callable[[list[dict[str, Any]] | BaseException], None],
 		hung_up: threading.Event,
-		begun: threading.Lock,
+		until_sent: threading.Lock,
 	) -> None:
 		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does.
 
-		`begun` is released once the head and the first part of the body are sent.
+		`until_sent` is locked until the head and the first part of the body are sent.
 		"""
 		# The head waits for the first part, so that the loop takes one turn for both.
 		messages: list[dict[str, Any]] = []
@@ -109,7 +109,7 @@ class WsgiServer:
 					# A body of unknown length comes in several parts.
 					if messages and b"content-length" not in dict(messages[0]["headers"]):
 						# While this thread works on the next part it keeps the GIL, and the loop could not send this one.
-						begun.acquire(timeout=SEND_S)
+						until_sent.acquire(timeout=SEND_S)
 					messages.clear()
 		except BaseException as error:
 			put(error)

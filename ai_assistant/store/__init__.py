@@ -6,6 +6,7 @@ On a bench the rows are DocTypes (`ai_assistant.store.frappe_store`); the standa
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Protocol
 
 from .alerts import AlertKey, Alerts
@@ -57,15 +58,11 @@ class Store(Requests, Usage, Figures, Alerts, Keys, Deliveries, Conversations, P
 		"""
 
 
-_store: Store | None = None
-
-
+@cache
 def _of_bench() -> Store:
-	global _store
 	from .frappe_store import FrappeStore
 
-	_store = FrappeStore()
-	return _store
+	return FrappeStore()
 
 
 _find: Callable[[], Store] = _of_bench
@@ -79,7 +76,7 @@ def use(find: Callable[[], Store]) -> None:
 
 def current() -> Store:
 	"""Returns the store of this site: the tables of the bench, unless `use` was called."""
-	return _find() if _store is None else _store
+	return _find()
 
 
 @contextmanager

@@ -89,7 +89,7 @@ class Refusing(FakeSite):
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
 	made = Refusing()
-	monkeypatch.setattr(store, "_store", made)
+	monkeypatch.setattr(store, "_find", lambda: made)
 	local = {"db": made, "conf": {}, "session": frappe._dict(user=EVIL), "site": "s", "request": None}
 	for name, value in local.items():
 		setattr(frappe.local, name, value)

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request, Response
 
 from ai_assistant.api import requests
+from ai_assistant.chat.errors import ChatError
 from tests.security.conftest import InProcess, in_process
 from tests.support import script
 from tests.support.site import USERS
@@ -74,6 +77,41 @@ def test_a_provider_that_fails_before_the_first_part_gives_the_response_the_stat
 	assert len(answer.header("X-Request-Id")) == 1
 	# What the site adds to each response is there as well.
 	assert answer.header("Set-Cookie")
+	answer.body.close()
+
+
+def test_a_hook_of_another_app_that_reads_or_sets_the_body_does_not_empty_the_stream(
+	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	def reads(response: Response, request: Request) -> None:
+		# Frappe logs the error of a hook.
+		with suppress(RuntimeError):
+			response.get_data()
+
+	def sets(response: Response, request: Request) -> None:
+		response.set_data(b"other")
+
+	for hook in (reads, sets):
+		monkeypatch.setattr(in_process.wsgi, "_after_request", [hook])
+		answer = Answer(in_process, {"text": "So"})
+		assert b"So" in b"".join(answer.parts)
+		assert answer.header("Content-Length") == []
+		answer.body.close()
+
+
+def test_a_refusal_before_the_first_part_has_its_own_status(
+	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	answer = Answer(in_process, {"hang": True})
+
+	def refuses(*_given: object) -> Any:
+		raise ChatError("busy", "The site is busy.", 3)
+
+	monkeypatch.setattr(requests, "_first", refuses)
+	assert json.loads(b"".join(answer.parts))["error"]["message"] == "The site is busy."
+	assert answer.status == "503 SERVICE UNAVAILABLE"
+	assert answer.header("Retry-After") == ["3"]
+	assert answer.header("Cache-Control") == ["no-store"]
 	answer.body.close()
 
 

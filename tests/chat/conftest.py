@@ -65,7 +65,7 @@ def chat_site(
 ) -> Iterator[ChatSite]:
 	with closing(Database(tmp_path / "site.sqlite")) as database:
 		site = ChatSite(scripted_provider, database, SqliteStore(database))
-		monkeypatch.setattr(store, "_store", site.store)
+		monkeypatch.setattr(store, "_find", lambda: site.store)
 
 		def emit(_event: str, message: dict[str, Any], _room: str) -> None:
 			site.sent.append(message)

@@ -29,7 +29,8 @@ class Requests:
 
 @pytest.fixture(autouse=True)
 def _requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-	monkeypatch.setattr(store, "_store", Requests())
+	requests = Requests()
+	monkeypatch.setattr(store, "_find", lambda: requests)
 	yield
 	keys.use(None)
 

@@ -37,7 +37,7 @@ class Books:
 @pytest.fixture
 def books(monkeypatch: pytest.MonkeyPatch) -> Books:
 	budget_books = Books()
-	monkeypatch.setattr(store, "_store", budget_books)
+	monkeypatch.setattr(store, "_find", lambda: budget_books)
 	return budget_books
 
 

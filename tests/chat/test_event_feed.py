@@ -24,7 +24,7 @@ CHIEF = "chief@example.com"
 def sqlite_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
 	with closing(Database(tmp_path / "site.sqlite")) as database:
 		made = SqliteStore(database)
-		monkeypatch.setattr(store, "_store", made)
+		monkeypatch.setattr(store, "_find", lambda: made)
 		monkeypatch.setattr(event_feed, "sees_all", lambda: True)
 		monkeypatch.setattr(stand_in.local, "session", stand_in._dict(user="ann"), raising=False)
 		yield made

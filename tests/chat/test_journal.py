@@ -44,7 +44,7 @@ def published(chunks: list[tuple[float, Chunk]], keeps_chunks: bool) -> FakeSite
 	clock = SimpleNamespace(now=0.0)
 	site: Any = FakeSite()
 	with pytest.MonkeyPatch.context() as patch:
-		patch.setattr(store, "_store", site)
+		patch.setattr(store, "_find", lambda: site)
 		patch.setattr(publishing, "time", SimpleNamespace(monotonic=lambda: clock.now))
 		frappe.local.db, frappe.local.conf = site, {}
 		one = Publisher("r", "u", "t", "r-1234567", 1.0, True, True, True, 0.0, False, True, keeps_chunks)

@@ -27,7 +27,8 @@ class Busy:
 def test_an_event_that_comes_meanwhile_is_given_to_the_next_who_asks_on(
 	monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-	monkeypatch.setattr(store, "_store", Busy())
+	busy = Busy()
+	monkeypatch.setattr(store, "_find", lambda: busy)
 	after, value = 0, []
 	for _look in range(5):
 		page = long_poll.answer(ROW, after, 0)
@@ -37,6 +38,7 @@ def test_an_event_that_comes_meanwhile_is_given_to_the_next_who_asks_on(
 
 
 def test_nobody_is_told_of_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-	monkeypatch.setattr(store, "_store", busy := Busy())
+	busy = Busy()
+	monkeypatch.setattr(store, "_find", lambda: busy)
 	page = long_poll.answer(ROW, 7, 0)
 	assert (page["events"], page["last_seq"]) == ([], len(busy.stored))

@@ -16,7 +16,7 @@ from tests.support.fake_site import FakeSite
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSite]:
 	made = FakeSite()
-	monkeypatch.setattr(store, "_store", made)
+	monkeypatch.setattr(store, "_find", lambda: made)
 	frappe.local.db, frappe.local.conf = made, {}
 	yield made
 	del frappe.local.db, frappe.local.conf

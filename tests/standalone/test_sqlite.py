@@ -188,6 +188,24 @@ def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path:
 		assert [booked.tokens for booked in store.booked(ANN, date(2000, 1, 1))] == [18]
 
 
+def test_a_file_of_an_earlier_version_gets_the_index_of_admission(tmp_path: Path) -> None:
+	with closing(Database(tmp_path / "site.sqlite")) as database:
+		SqliteStore(database)
+		database.write("DROP INDEX request_lately")
+		database.write("CREATE INDEX request_of_user ON request (user, created)")
+		database.commit()
+		store = SqliteStore(database)
+		store.open(row())
+		plan = database.read(
+			"EXPLAIN QUERY PLAN SELECT created FROM request WHERE user = ? AND created > ?"
+			" AND COALESCE(is_continuation, 0) = 0 ORDER BY created DESC LIMIT 1 OFFSET 9",
+			[ANN, 0],
+		)
+		assert "COVERING INDEX request_lately" in plan[0][3]
+		names = database.read("SELECT name FROM sqlite_master WHERE type = 'index'")
+		assert ("request_of_user",) not in names
+
+
 def test_tokens_of_the_cache_are_booked_too(store: Store, database: Database) -> None:
 	for usage in ({**USAGE, "cached_tokens": 7, "cache_write_tokens": 2}, USAGE):
 		store.finish(store.open(row(request_id=f"r{len(usage)}")), {"status": "completed", "usage": usage})

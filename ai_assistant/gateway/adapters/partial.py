@@ -43,7 +43,7 @@ class PartialAnswer:
 
 	def text(self, piece: Any) -> Text:
 		"""Makes a delta of the text. Raises ProtocolError if `piece` is not a string."""
-		# Not by `string`: most pieces of an answer pass here, and a call takes a tenth of the time.
+		# This does not call `string`: most pieces of an answer pass here, and the call would take a tenth of the time.
 		if not isinstance(piece, str):
 			raise ProtocolError()
 		self.length += len(piece)

@@ -29,8 +29,8 @@ def create(database: Database) -> None:
 	for field, column in zip(fields, columns, strict=True):
 		if field not in known:
 			database.write(f"ALTER TABLE request ADD COLUMN {column}")
-	# Indexes of earlier versions: one that finds all requests of a task and not the newest, and one without
-	# `is_continuation`, so that admission reads each request of the last minute.
+	# Indexes of earlier versions. The first finds all requests of a task and not the newest. The second lacks
+	# `is_continuation`: with it, admission reads each request of the last minute from the table.
 	database.write("DROP INDEX IF EXISTS request_of_task")
 	database.write("DROP INDEX IF EXISTS request_of_user")
 	database.write("CREATE INDEX IF NOT EXISTS request_newest ON request (user, task_id, created)")
