@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from .chunks import Provider
@@ -289,7 +290,8 @@ def by_weight(providers: Sequence[Provider], sticky: str) -> list[Provider]:
 		share = (int.from_bytes(hashlib.sha256(words).digest()[:8], "big") + 1) / (2**64 + 1)
 		return -math.log(share) / max(1 if provider.weight is None else provider.weight, 1e-9)
 
-	return sorted(providers, key=score) if len(providers) > 1 else [*providers]
+	has_weights = len(providers) > 1 and any(provider.weight is not None for provider in providers)
+	return sorted(providers, key=score) if has_weights else [*providers]
 
 
 def _rests(providers: Sequence[Provider], known: Mapping[str, str]) -> dict[tuple[str, str], Rest]:
@@ -335,6 +337,8 @@ def _of_model(kind: str, provider: Provider, model: str) -> str:
 	return f"{_name(kind, provider)}:{_hash(model, 16)}"
 
 
+# A chat needs about fifty of these names. The cache contains keys of providers, as the settings of the process do.
+@lru_cache(maxsize=1024)
 def _hash(text: str, length: int) -> str:
 	return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 

@@ -188,7 +188,9 @@ def _next(stream: AsyncGenerator[Item, None]) -> "asyncio.Future[Item]":
 async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") -> Item:
 	"""Returns the first item of any stream, and removes its task and those that failed from `waiting`."""
 	while waiting:
-		done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+		done = {task for task in waiting if task.done()}
+		if not done:
+			done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 		for task in sorted(done, key=lambda task: waiting[task]):
 			number = waiting.pop(task)
 			prepared = race.providers[number]
