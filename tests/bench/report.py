@@ -277,7 +277,7 @@ Written by `make bench` on {date.today()}, in {results.get("took_s", 0) / 60:.0f
 {os.getloadavg()[2]:.1f} in the last 15 minutes), Python {platform.python_version()}, litellm {version("litellm")}, aiohttp {version("aiohttp")}, httpx
 {version("httpx")}. All contenders asked the same scripted provider and took turns. A figure is the
 median of {RUNS} turns. For the first chunk, a turn asks 20 times. Three figures have fewer turns: answers of 100,000
-chunks (3), many chats at once (3), and answers of 10,000 chunks by litellm (1). The provider, the client and other processes of
+chunks (3), many chats at once (3), and answers of 10,000 chunks of each contender that uses litellm (1). The provider, the client and other processes of
 the machine share the cores with what is measured, so the ratios are more reliable than the milliseconds.
 
 The tables compare these contenders (`tests/bench/compare.py`); `performance.json` has all figures of the comparison:
