@@ -5,11 +5,12 @@ A dialect is a module with `parse`, `whole`, `error` and `Writer`. It knows JSON
 HTTP, of Frappe's request or of the store: `ai_assistant.api.v1` does that part.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from pydantic_core import to_json
 
 from ai_assistant.gateway import Chunk, Reasoning, Text, ToolCall, ToolCallDelta, ToolCallStart
 
@@ -123,8 +124,6 @@ class Dialect(Protocol):
 		...
 
 
-# One for all events: `json.dumps` would make one for each.
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 VS_CODE = re.compile(r"GitHubCopilot|VSCode|Visual Studio Code|code-oss", re.IGNORECASE)
 
 
@@ -146,5 +145,5 @@ def is_cut(answer: dict[str, Any]) -> bool:
 
 def event(data: Mapping[str, Any], name: str | None = None) -> str:
 	"""Returns one Server-Sent Event with an object as its data."""
-	text = _encoder.encode(data)
+	text = to_json(data).decode()
 	return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import frappe
@@ -40,10 +40,12 @@ def for_chat(limits: Limits) -> Iterator[None]:
 	if HELD in getattr(getattr(frappe.local, "request", None), "environ", ()):
 		yield
 		return
-	with _thread(max(1, _allowed(limits))) as free:
-		if not free:
-			raise busy()
+	if (user := _hold(max(1, _allowed(limits)))) is None:
+		raise busy()
+	try:
 		yield
+	finally:
+		_release(user)
 
 
 def busy() -> ChatError:
@@ -52,35 +54,40 @@ def busy() -> ChatError:
 	return ChatError("busy", message, BUSY_S)
 
 
-def for_wait(limits: Limits) -> AbstractContextManager[bool]:
+@contextmanager
+def for_wait(limits: Limits) -> Iterator[bool]:
 	"""Holds a thread for a waiting get_events or a WebSocket as long as the context lasts, if one is free.
 
 	A user may hold twice as many threads as chats at once (`concurrent_per_user`), so that one user cannot block
 	all others.
 
-	Returns:
-		A context that says whether a thread was free.
+	Yields:
+		Whether a thread was free.
 	"""
-	return _thread(_allowed(limits), 2 * limits.concurrent_per_user)
+	user = _hold(_allowed(limits), 2 * limits.concurrent_per_user)
+	try:
+		yield user is not None
+	finally:
+		if user is not None:
+			_release(user)
 
 
-@contextmanager
-def _thread(most: float, most_of_user: float = math.inf) -> Iterator[bool]:
-	"""Holds a thread as long as the context lasts, if fewer than `most` are held. Yields whether it does."""
+def _hold(most: float, most_of_user: float = math.inf) -> tuple[str, str] | None:
+	"""Holds a thread if fewer than `most` are held. Returns the site and the user who holds it, None if no thread is free."""
 	# One process of a bench serves many sites.
 	user = (frappe.local.site, frappe.session.user)
 	with _lock:
-		free = _held.total() < most and _held[user] < most_of_user
-		if free:
-			_held[user] += 1
-	try:
-		yield free
-	finally:
-		if free:
-			with _lock:
-				_held[user] -= 1
-				if not _held[user]:
-					del _held[user]
+		if _held.total() >= most or _held[user] >= most_of_user:
+			return None
+		_held[user] += 1
+	return user
+
+
+def _release(user: tuple[str, str]) -> None:
+	with _lock:
+		_held[user] -= 1
+		if not _held[user]:
+			del _held[user]
 
 
 def serve(threads: int) -> None:

@@ -6,14 +6,13 @@ the cookies are those of frappe/auth.py and frappe/sessions.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.wrappers import Request, Response
-
-from ai_assistant import hooks
 
 from .credentials import user_of_key
 from .exceptions import AuthenticationError, CSRFTokenError
@@ -22,7 +21,7 @@ from .site_config import GUEST, User
 
 # `local` belongs to the request, like frappe.local: the site writes to it.
 # nosemgrep: frappe-monkey-patching-not-allowed
-from .stand_in import _, _dict, form_dict, get_attr, local, throw, whitelist
+from .stand_in import _, _dict, form_dict, local, throw, whitelist
 
 LOGIN_PATH = "/api/method/login"
 MAX_PASSWORD = 512
@@ -54,8 +53,12 @@ class Cookies(dict[str, str]):
 			response.set_cookie(name, "", expires=datetime.now() - timedelta(days=1))
 
 
-def authenticate(request: Request) -> None:
+def authenticate(request: Request, hooks: Iterable[Callable[[], None]]) -> None:
 	"""Set `frappe.session` from the login, the sid, the API key or the AI Key of a request.
+
+	Args:
+		request: the request at hand.
+		hooks: the app's auth_hooks.
 
 	Raises:
 		AuthenticationError: The credentials are wrong.
@@ -74,8 +77,8 @@ def authenticate(request: Request) -> None:
 	user = user_of_key(header, local.settings.users) if names_user else None
 	if user and local.session.user == "Guest":
 		local.session = _dict(user=user.name, sid=user.name, data=_dict())
-	for hook in hooks.auth_hooks:
-		get_attr(hook)()
+	for hook in hooks:
+		hook()
 	if names_user and local.session.user == "Guest":
 		raise AuthenticationError
 

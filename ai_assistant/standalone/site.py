@@ -90,6 +90,7 @@ class Site:
 		self.jobs = Jobs(self.run)
 		self._logins = Logins()
 		self._sessions = Sessions(database)
+		self._auth_hooks = [get_attr(hook) for hook in hooks.auth_hooks]
 		self._before_request = [get_attr(hook) for hook in hooks.before_request]
 		self._after_request = [get_attr(hook) for hook in hooks.after_request]
 
@@ -131,7 +132,7 @@ class Site:
 				return Response()
 			for hook in self._before_request:
 				hook()
-			authenticate(request)
+			authenticate(request, self._auth_hooks)
 			response = self._answer(request)
 			if request.method in UNSAFE_METHODS or local.flags.commit:
 				local.db.commit()
