@@ -25,6 +25,12 @@ FIELD = {
 
 def make_request(user: str, text: str) -> str:
 	store = FrappeStore()
+	refusal = {
+		"code": "content_filtered",
+		"message": "It refuses.",
+		"retryable": False,
+		"explanation": text,
+	}
 	name = store.open(
 		{
 			"user": user,
@@ -33,6 +39,7 @@ def make_request(user: str, text: str) -> str:
 			"status": "completed",
 			"created": 1.5,
 			"response": text,
+			"error": refusal,
 		}
 	)
 	store.append(name, {"seq": 1, "type": "text", "text": text})
