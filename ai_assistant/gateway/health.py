@@ -173,8 +173,6 @@ class Health:
 		forbidden = {_forbidden(provider, asked[provider.name]) for provider in providers}
 		usual = {provider.name: _of_model("usual", provider, asked[provider.name]) for provider in providers}
 		known = self._known(providers, {*forbidden, *usual.values()})
-		if not known:
-			return Standing(sorted(providers, key=lambda provider: provider.name not in named), {}, (), {})
 		rests = _rests(providers, known)
 		claimed: dict[str, bool] = {}
 		ready: list[Provider] = []

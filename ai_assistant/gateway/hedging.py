@@ -137,13 +137,13 @@ async def answers(race: Race, hedge: Hedge) -> AsyncGenerator[Item, None]:
 	"""
 	until = asyncio.get_running_loop().time() + hedge.first_token_s
 	streams = [adapters.answer(race.first.provider, race.first.ask)]
-	waiting = {asyncio.create_task(_next(streams[0])): 0}
+	waiting = {_next(streams[0]): 0}
 	listened_to: AsyncGenerator[Item, None] | None = None
 	try:
 		if await _is_silent(race, hedge, waiting) and (second := await asyncio.to_thread(hedge.second)):
 			race.providers.append(second)
 			streams.append(adapters.answer(second.provider, second.ask))
-			waiting[asyncio.create_task(_next(streams[1]))] = 1
+			waiting[_next(streams[1])] = 1
 		item = await _first_item(race, waiting)
 		for task, number in list(waiting.items()):
 			if number == 0 and race.is_judged:
@@ -166,7 +166,7 @@ async def answers(race: Race, hedge: Hedge) -> AsyncGenerator[Item, None]:
 				await stream.aclose()
 
 
-async def _is_silent(race: Race, hedge: Hedge, waiting: "dict[asyncio.Task[Item], int]") -> bool:
+async def _is_silent(race: Race, hedge: Hedge, waiting: "dict[asyncio.Future[Item], int]") -> bool:
 	"""Waits until the second provider is to be asked. Returns False if the first ends its silence before."""
 	rest_s = hedge.after_s
 	if rest_s is None or rest_s > hedge.doubts_after_s:
@@ -181,16 +181,14 @@ async def _is_silent(race: Race, hedge: Hedge, waiting: "dict[asyncio.Task[Item]
 	return not done
 
 
-async def _next(stream: AsyncGenerator[Item, None]) -> Item:
-	return await anext(stream)
+def _next(stream: AsyncGenerator[Item, None]) -> "asyncio.Future[Item]":
+	return asyncio.ensure_future(anext(stream))
 
 
-async def _first_item(race: Race, waiting: "dict[asyncio.Task[Item], int]") -> Item:
+async def _first_item(race: Race, waiting: "dict[asyncio.Future[Item], int]") -> Item:
 	"""Returns the first item of any stream, and removes its task and those that failed from `waiting`."""
 	while waiting:
-		done = {task for task in waiting if task.done()}
-		if not done:
-			done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+		done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 		for task in sorted(done, key=lambda task: waiting[task]):
 			number = waiting.pop(task)
 			prepared = race.providers[number]
@@ -202,7 +200,7 @@ async def _first_item(race: Race, waiting: "dict[asyncio.Task[Item], int]") -> I
 
 
 async def _listen(
-	task: "asyncio.Task[Item]",
+	task: "asyncio.Future[Item]",
 	stream: AsyncGenerator[Item, None],
 	first: Prepared,
 	hedge: Hedge,

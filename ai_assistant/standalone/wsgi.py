@@ -55,8 +55,7 @@ class WsgiServer:
 		environ["wsgi.input"] = io.BytesIO(body)
 		loop = asyncio.get_running_loop()
 		answer: asyncio.Queue[list[dict[str, Any]] | BaseException] = asyncio.Queue()
-		# A thread reads the event and never waits for it. An event of threading takes longer to make.
-		hung_up, until_sent = asyncio.Event(), threading.Lock()
+		hung_up, until_sent = threading.Event(), threading.Lock()
 		until_sent.acquire()
 		environ["ai_assistant.hung_up"] = hung_up.is_set
 
@@ -86,7 +85,7 @@ class WsgiServer:
 		self,
 		environ: WSGIEnvironment,
 		put: Callable[[list[dict[str, Any]] | BaseException], None],
-		hung_up: asyncio.Event,
+		hung_up: threading.Event,
 		until_sent: threading.Lock,
 	) -> None:
 		"""Run one request. After a hang-up the body is closed at its next part, as gunicorn does.
@@ -122,7 +121,7 @@ def _body(part: bytes, more: bool) -> dict[str, Any]:
 	return {"type": "http.response.body", "body": part, "more_body": more}
 
 
-async def _watch(receive: Receive, hung_up: asyncio.Event) -> None:
+async def _watch(receive: Receive, hung_up: threading.Event) -> None:
 	"""Set the event when the client closes its connection."""
 	while (await receive())["type"] != "http.disconnect":
 		pass

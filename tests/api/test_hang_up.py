@@ -1,6 +1,5 @@
 """A hang-up is seen on the connections of real web servers, without a byte written to them."""
 
-import inspect
 import socket
 import subprocess
 import sys
@@ -8,20 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from werkzeug.test import EnvironBuilder
 
-from ai_assistant.api import requests
-from tests.security.conftest import InProcess, in_process
-from tests.support import script
-from tests.support.site import CHECKOUT, USERS
-from tests.support.v1 import PATH
-
-from .conftest import provider
-
-__all__ = ["in_process", "provider"]
+from tests.support.site import CHECKOUT
 
 # It answers with one part, and stays in the response until its client has hung up; then it writes a file.
 APPLICATION = """
@@ -98,34 +87,3 @@ def test_a_hang_up_is_seen_while_nothing_is_written(tmp_path: Path, server: str)
 		while not seen.exists():
 			assert time.monotonic() < until, "the hang-up was not seen"
 			time.sleep(0.02)
-
-
-def test_a_hang_up_before_the_first_part_is_read_ends_the_request(
-	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-	"""A web server closes the body all the same."""
-	running: list[Any] = []
-	chunks_of = requests.chunks_of
-
-	def kept(*given: Any) -> Any:
-		running.append(chunks_of(*given))
-		return running[0]
-
-	monkeypatch.setattr(requests, "chunks_of", kept)
-	user, *_others = USERS
-	asked = {
-		"model": "other/any",
-		"messages": [{"role": "user", "content": script({"text": "So"}, {"hang": True})}],
-	}
-	builder = EnvironBuilder(
-		f"{PATH}/chat/completions",
-		method="POST",
-		json={**asked, "stream": True},
-		headers={"Authorization": f"token {user}:secret"},
-	)
-	statuses: list[str] = []
-	body = in_process.wsgi(builder.get_environ(), lambda status, _headers: statuses.append(status))
-	# The status comes with the first part.
-	assert statuses == []
-	body.close()
-	assert inspect.getgeneratorstate(running[0]) == inspect.GEN_CLOSED

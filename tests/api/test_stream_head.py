@@ -1,5 +1,6 @@
 """Tests the head of a streamed response, which is sent with the first part of its body."""
 
+import inspect
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -99,15 +100,40 @@ def test_a_hook_of_another_app_that_reads_or_sets_the_body_does_not_empty_the_st
 		answer.body.close()
 
 
+def test_a_hang_up_before_the_first_part_is_read_ends_the_request(
+	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+	"""A web server closes the body all the same."""
+	running: list[Any] = []
+	chunks_of = requests.chunks_of
+
+	def kept(*given: Any) -> Any:
+		running.append(chunks_of(*given))
+		return running[0]
+
+	monkeypatch.setattr(requests, "chunks_of", kept)
+	answer = Answer(in_process, {"text": "So"}, {"hang": True})
+	# The status comes with the first part.
+	assert answer.heads == []
+	answer.body.close()
+	assert inspect.getgeneratorstate(running[0]) == inspect.GEN_CLOSED
+
+
+def fails_to_begin(in_process: InProcess, monkeypatch: pytest.MonkeyPatch, error: Exception) -> Answer:
+	"""An answer of which the site raises an error while it waits for the first chunk."""
+	answer = Answer(in_process, {"hang": True})
+
+	def fails(*_given: object) -> Any:
+		raise error
+
+	monkeypatch.setattr(requests, "_first", fails)
+	return answer
+
+
 def test_a_refusal_before_the_first_part_has_its_own_status(
 	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	answer = Answer(in_process, {"hang": True})
-
-	def refuses(*_given: object) -> Any:
-		raise ChatError("busy", "The site is busy.", 3)
-
-	monkeypatch.setattr(requests, "_first", refuses)
+	answer = fails_to_begin(in_process, monkeypatch, ChatError("busy", "The site is busy.", 3))
 	assert json.loads(b"".join(answer.parts))["error"]["message"] == "The site is busy."
 	assert answer.status == "503 SERVICE UNAVAILABLE"
 	assert answer.header("Retry-After") == ["3"]
@@ -118,12 +144,7 @@ def test_a_refusal_before_the_first_part_has_its_own_status(
 def test_a_defect_before_the_first_part_is_an_error_of_the_site(
 	in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-	answer = Answer(in_process, {"hang": True})
-
-	def fails(*_given: object) -> Any:
-		raise ValueError("secret")
-
-	monkeypatch.setattr(requests, "_first", fails)
+	answer = fails_to_begin(in_process, monkeypatch, ValueError("secret"))
 	content = b"".join(answer.parts)
 	assert answer.status == "500 INTERNAL SERVER ERROR"
 	assert json.loads(content)["error"]["code"] == "internal_error" and b"secret" not in content
